@@ -1,0 +1,103 @@
+/** The next entry the reader needs has been pruned. A replica then asks its peers for a snapshot. */
+export class LogTruncated extends Error {
+  override readonly name = 'LogTruncated'
+  readonly wanted: number
+  readonly first: number
+  constructor(wanted: number, first: number) {
+    super(`entry ${wanted} has been pruned: the log begins with ${first}; catch up from a snapshot`)
+    this.wanted = wanted
+    this.first = first
+  }
+}
+
+/** The log is another incarnation than the one that was opened, or it is gone. */
+export class EpochChanged extends Error {
+  override readonly name = 'EpochChanged'
+  readonly expected: string
+  /** Undefined when the log does not exist any more. */
+  readonly found: string | undefined
+  constructor(expected: string, found: string | undefined) {
+    super(
+      found === undefined
+        ? `the log of epoch ${expected} was deleted; restore it, or start this replica anew on another log`
+        : `the log was made anew: its epoch is ${found}, this replica follows ${expected}; restore the old log, or start this replica anew`,
+    )
+    this.expected = expected
+    this.found = found
+  }
+}
+
+/** The log ends before what was read from it, or holds another entry there: it was put back to an older state. */
+export class LogRewound extends Error {
+  override readonly name = 'LogRewound'
+  readonly index: number
+  readonly newest: number
+  constructor(index: number, newest: number) {
+    super(
+      newest < index
+        ? `the log ends at ${newest}, but entry ${index} was already read from it: it was put back to an older state; restore the newer log, or start this replica anew`
+        : `entry ${index} of the log is not the one that was read there: the log was put back and written again; restore the newer log, or start this replica anew`,
+    )
+    this.index = index
+    this.newest = newest
+  }
+}
+
+/** An append that may or may not have been committed. It is not repeated blindly: look in the log. */
+export class AppendUncertain extends Error {
+  override readonly name = 'AppendUncertain'
+  constructor(message: string, options?: ErrorOptions) {
+    super(`${message}; the entries may or may not be in the log: read it before appending again`, options)
+  }
+}
+
+/** The log's lock was not to be had in time. Nothing was written. */
+export class LogBusy extends Error {
+  override readonly name = 'LogBusy'
+  readonly waitedMs: number
+  constructor(waitedMs: number) {
+    super(`the log was locked by another process for ${waitedMs} ms; nothing was written, try again`)
+    this.waitedMs = waitedMs
+  }
+}
+
+/** The handle was closed. */
+export class LogClosed extends Error {
+  override readonly name = 'LogClosed'
+  constructor() {
+    super('the log was closed')
+  }
+}
+
+/** An entry beyond the log's limit. Nothing was written. */
+export class EntryTooLarge extends Error {
+  override readonly name = 'EntryTooLarge'
+  readonly bytes: number
+  readonly maxBytes: number
+  constructor(bytes: number, maxBytes: number) {
+    super(`an entry of ${bytes} bytes is beyond the log's limit of ${maxBytes}; split the command`)
+    this.bytes = bytes
+    this.maxBytes = maxBytes
+  }
+}
+
+/** The log belongs to another group, or to another kind of state machine. Nothing was written. */
+export class LogMismatch extends Error {
+  override readonly name = 'LogMismatch'
+  readonly field: 'group' | 'signature'
+  readonly expected: string
+  readonly found: string
+  constructor(field: 'group' | 'signature', expected: string, found: string) {
+    super(
+      `this log is of the ${field} ${JSON.stringify(found)}, not ${JSON.stringify(expected)}; use that ${field}, or another log`,
+    )
+    this.field = field
+    this.expected = expected
+    this.found = found
+  }
+}
+
+/** The file or server is there, but it is no log this version can use. Nothing was written. */
+export class LogUnusable extends Error {
+  override readonly name = 'LogUnusable'
+}

@@ -1,0 +1,79 @@
+import type { Position } from '../position.ts'
+
+/** What a state machine may know of the entry it applies. The same on every replica. */
+export interface CommandContext {
+  readonly position: Position
+  /** Machine time: the running maximum of the log's entry timestamps, in whole milliseconds. */
+  readonly timeMs: number
+}
+
+/**
+ * What is replicated. One instance belongs to one replica, which makes every call below, never two at a time.
+ *
+ * `apply` must be deterministic: the same commands in the same order give the same items in the same order
+ * on every replica, or the group reports a divergence.
+ */
+export interface StateMachine<Result = unknown> {
+  /** Kind, codec and format versions. Replicas whose signatures differ refuse each other. */
+  readonly signature: string
+
+  /**
+   * Apply one committed command, synchronously. `command` may be a view of a larger buffer that is reused
+   * or dropped afterwards: copy what is kept. Throw `MalformedCommand` for bytes that are no command (every
+   * replica counts and skips them, leaving the state untouched); anything else thrown stops this replica.
+   */
+  apply(command: Uint8Array, context: CommandContext): Result
+
+  /**
+   * The state as it is now, frozen. Called between two commands, so it must be quick (O(1) where the data
+   * structure allows); commands go on being applied while the snapshot is read.
+   */
+  capture(): Snapshot
+
+  /** Begin to replace the state by a snapshot's items. Commands may be applied to the old state until `commit`. */
+  install(): Installation
+
+  /** Called once, when a replica takes the machine over, with the way to write. Optional. */
+  attach?(submit: Submit<Result>): void
+}
+
+/** An immutable, ordered state at one position. */
+export interface Snapshot {
+  /** The number of items. */
+  readonly size: number
+  /**
+   * The items in the machine's one canonical order, as the bytes `Installation.add` takes. Read once, in
+   * slices, after later commands were applied. A yielded item need only stay valid until the next is asked for.
+   */
+  items(): Iterable<Uint8Array>
+  /** Called once, when nobody reads it any more. */
+  release(): void
+}
+
+/** A state being built beside the current one. Dropped without a call if it is never committed. */
+export interface Installation {
+  /** One item, in order. A view of a larger buffer: copy what is kept. Throw if it is not an item. */
+  add(item: Uint8Array): void
+  /** Replace the current state, at once: readers see the old one or the new one. */
+  commit(): void
+}
+
+/** Where a write ended up. */
+export interface Written<Result> {
+  readonly position: Position
+  /** What `apply` returned here; undefined if an installed snapshot covered the write before it was applied. */
+  readonly result: Result | undefined
+}
+
+/** Appends one command; resolves when it is applied on this replica. */
+export type Submit<Result> = (command: Uint8Array, options?: SubmitOptions) => Promise<Written<Result>>
+
+export interface SubmitOptions {
+  /** Stops waiting. An entry that was already appended stays in the log and will be applied. */
+  readonly signal?: AbortSignal
+}
+
+/** Bytes that this machine does not understand as a command. */
+export class MalformedCommand extends Error {
+  override readonly name = 'MalformedCommand'
+}

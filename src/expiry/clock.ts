@@ -2,8 +2,10 @@
 export interface Clock {
   /** Milliseconds that never go back, from an arbitrary origin: for deadlines while this process lives. */
   now(): number
-  /** Run `callback` once, `delayMs` from now. Never holds the process. Disposing the timer cancels it. */
+  /** Run `callback` once, `delayMs` from now, unless it is cancelled. Never holds the process. */
   schedule(delayMs: number, callback: () => void): Timer
+  /** Resolves in a later turn of the event loop: work in slices awaits it between two of them. */
+  turn(): Promise<void>
 }
 
 export interface Timer {
@@ -18,4 +20,21 @@ export const systemClock: Clock = {
     timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },
+  turn: () => new Promise((resolve) => setImmediate(resolve)),
+}
+
+/** Resolves after `delayMs`; rejects with the signal's reason when it aborts first. */
+export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason)
+    const onAbort = () => {
+      timer.cancel()
+      reject(signal?.reason)
+    }
+    const timer = clock.schedule(delayMs, () => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    })
+    signal?.addEventListener('abort', onAbort, { once: true })
+  })
 }

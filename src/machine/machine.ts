@@ -33,8 +33,8 @@ export interface StateMachine<Result = unknown> {
   /** Begin to replace the state by a snapshot's items. Commands may be applied to the old state until `commit`. */
   install(): Installation
 
-  /** Called once, when a replica takes the machine over, with the way to write. Optional. */
-  attach?(submit: Submit<Result>): void
+  /** Called once, when a replica takes the machine over. For machines that write, or that guard their reads. */
+  attach?(host: MachineHost<Result>): void
 }
 
 /** An immutable, ordered state at one position. */
@@ -56,6 +56,13 @@ export interface Installation {
   add(item: Uint8Array): void
   /** Replace the current state, at once: readers see the old one or the new one. */
   commit(): void
+}
+
+/** What a machine gets of the replica that took it over. */
+export interface MachineHost<Result> {
+  readonly submit: Submit<Result>
+  /** Throws while there is no state to read: the log's beginning was pruned, and no snapshot is installed yet. */
+  assertReadable(): void
 }
 
 /** Where a write ended up. */

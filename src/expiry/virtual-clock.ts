@@ -1,0 +1,43 @@
+import type { Clock, Timer } from './clock.ts'
+
+/** A clock that stands still until it is moved: for tests and simulations. */
+export class VirtualClock implements Clock {
+  #nowMs = 0
+  #sequence = 0
+  readonly #timers = new Map<number, { atMs: number; callback: () => void }>()
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  schedule(delayMs: number, callback: () => void): Timer {
+    const id = ++this.#sequence
+    this.#timers.set(id, { atMs: this.#nowMs + Math.max(0, delayMs), callback })
+    return { cancel: () => void this.#timers.delete(id) }
+  }
+
+  turn(): Promise<void> {
+    return new Promise((resolve) => setImmediate(resolve))
+  }
+
+  /** Move time on, running what falls due in order of time; what it schedules runs too if it falls within. */
+  advance(byMs: number): void {
+    const untilMs = this.#nowMs + byMs
+    for (;;) {
+      const due = this.#earliest(untilMs)
+      if (due === undefined) break
+      this.#timers.delete(due.id)
+      this.#nowMs = Math.max(this.#nowMs, due.atMs)
+      due.callback()
+    }
+    this.#nowMs = untilMs
+  }
+
+  #earliest(untilMs: number): { id: number; atMs: number; callback: () => void } | undefined {
+    let found: { id: number; atMs: number; callback: () => void } | undefined
+    for (const [id, timer] of this.#timers) {
+      if (timer.atMs <= untilMs && (found === undefined || timer.atMs < found.atMs)) found = { id, ...timer }
+    }
+    return found
+  }
+}

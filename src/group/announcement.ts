@@ -1,0 +1,89 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { AnnouncementSchema } from './pb/group_pb.js'
+
+/** What a replica is doing. */
+export type ReplicaState =
+  /** Opening the log and the network. */
+  | 'starting'
+  /** Applying the log, not yet at its end. */
+  | 'following'
+  /** Getting a snapshot from its peers. */
+  | 'catching-up'
+  /** At the end of the log, and following. */
+  | 'in-sync'
+  /** It needs a snapshot and nobody can serve one. */
+  | 'lost'
+  /** It stopped applying and waits for the operator; it still serves what it offers. */
+  | 'halted'
+  | 'stopped'
+
+const STATES: readonly string[] = [
+  'starting',
+  'following',
+  'catching-up',
+  'in-sync',
+  'lost',
+  'halted',
+  'stopped',
+] satisfies ReplicaState[]
+
+export interface AnnouncedOffer {
+  readonly anchor: number
+  readonly remainingMs: number
+  readonly ready: boolean
+}
+
+/** What a replica tells the group about itself, on the notice board. */
+export interface Announcement {
+  readonly epoch: string
+  /** Multiaddrs it listens on. */
+  readonly addresses: readonly string[]
+  readonly state: ReplicaState
+  /** The newest entry it applied. */
+  readonly applied: number
+  /** The term it leads; 0 when it does not. */
+  readonly leads: number
+  readonly offers: readonly AnnouncedOffer[]
+  /** The anchor it is catching up from; 0 when there is none. */
+  readonly needs: number
+}
+
+export function encodeAnnouncement(announcement: Announcement): Uint8Array {
+  const { applied, leads, offers, needs, addresses, ...rest } = announcement
+  const message = create(AnnouncementSchema, {
+    ...rest,
+    addresses: [...addresses],
+    applied: BigInt(applied),
+    leads: BigInt(leads),
+    needs: BigInt(needs),
+    offers: offers.map(({ anchor, remainingMs, ready }) => ({
+      anchor: BigInt(anchor),
+      remainingMs: Math.ceil(remainingMs),
+      ready,
+    })),
+  })
+  return toBinary(AnnouncementSchema, message)
+}
+
+/** Undefined for a notice that is no announcement of this version. */
+export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined {
+  try {
+    const { epoch, addresses, state, applied, leads, offers, needs } = fromBinary(AnnouncementSchema, bytes)
+    if (!STATES.includes(state)) return undefined
+    return {
+      epoch,
+      addresses,
+      state: state as ReplicaState,
+      applied: Number(applied),
+      leads: Number(leads),
+      needs: Number(needs),
+      offers: offers.map(({ anchor, remainingMs, ready }) => ({
+        anchor: Number(anchor),
+        remainingMs,
+        ready,
+      })),
+    }
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,80 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import * as pb from './pb/group_pb.js'
+
+/** What Anchorage writes into a group's log, beside users' commands. */
+export type Control =
+  | { readonly type: 'claim'; readonly term: number }
+  | ({ readonly type: 'marker'; readonly term: number } & Marker)
+  | { readonly type: 'attestation'; readonly anchor: number; readonly root: Uint8Array }
+  | { readonly type: 'prune'; readonly term: number; readonly upTo: number }
+
+export interface Marker {
+  /** Whose attestations decide about the root. */
+  readonly electorate: readonly string[]
+  /** Who asked for the snapshot. */
+  readonly requesters: readonly string[]
+  /** How the snapshot is cut. */
+  readonly chunkBytes: number
+}
+
+/** Chunks smaller than this cost more than they carry; larger ones do not fit into a frame. */
+export const CHUNK_BYTES_MIN = 1
+export const CHUNK_BYTES_MAX = 16 * 1024 * 1024
+
+export function encodeControl(control: Control): Uint8Array {
+  return toBinary(pb.ControlSchema, create(pb.ControlSchema, { body: toBody(control) }))
+}
+
+function toBody(control: Control): pb.Control['body'] {
+  switch (control.type) {
+    case 'claim':
+      return { case: 'claim', value: create(pb.ClaimSchema, { term: BigInt(control.term) }) }
+    case 'marker': {
+      const { electorate, requesters, chunkBytes } = control
+      const fields = {
+        term: BigInt(control.term),
+        electorate: [...electorate],
+        requesters: [...requesters],
+        chunkBytes,
+      }
+      return { case: 'marker', value: create(pb.MarkerSchema, fields) }
+    }
+    case 'attestation': {
+      const fields = { anchor: BigInt(control.anchor), root: control.root }
+      return { case: 'attestation', value: create(pb.AttestationSchema, fields) }
+    }
+    case 'prune': {
+      const fields = { term: BigInt(control.term), upTo: BigInt(control.upTo) }
+      return { case: 'prune', value: create(pb.PruneSchema, fields) }
+    }
+    default:
+      return control satisfies never
+  }
+}
+
+/** Undefined for bytes that are no control entry of this version: a no-op on every replica. */
+export function decodeControl(payload: Uint8Array): Control | undefined {
+  let body: pb.Control['body']
+  try {
+    body = fromBinary(pb.ControlSchema, payload).body
+  } catch {
+    return undefined
+  }
+  switch (body.case) {
+    case 'claim':
+      return { type: 'claim', term: Number(body.value.term) }
+    case 'marker': {
+      const { term, electorate, requesters, chunkBytes } = body.value
+      if (chunkBytes < CHUNK_BYTES_MIN || chunkBytes > CHUNK_BYTES_MAX) return undefined
+      return { type: 'marker', term: Number(term), electorate, requesters, chunkBytes }
+    }
+    case 'attestation':
+      return { type: 'attestation', anchor: Number(body.value.anchor), root: body.value.root }
+    case 'prune':
+      return { type: 'prune', term: Number(body.value.term), upTo: Number(body.value.upTo) }
+    case undefined:
+      return undefined
+    default:
+      return body satisfies never
+  }
+}

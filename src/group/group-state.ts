@@ -1,0 +1,120 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { LogEntry } from '../log/log.ts'
+import { decodeControl, type Marker } from './control.ts'
+import { GroupStateSchema } from './pb/group_pb.js'
+import { Seal } from './seal.ts'
+
+/** What a control entry did, on every replica alike. */
+export type Outcome =
+  | { readonly type: 'leader'; readonly leader: string; readonly term: number }
+  | { readonly type: 'marker'; readonly index: number; readonly timestampMs: number; readonly marker: Marker }
+  | { readonly type: 'attested'; readonly anchor: number; readonly author: string; readonly root: Uint8Array }
+  | { readonly type: 'sealed'; readonly anchor: number; readonly root: Uint8Array }
+  | { readonly type: 'prune'; readonly upTo: number }
+  /** A no-op: of an old term, of no known kind, or about an anchor nobody knows. */
+  | { readonly type: 'void'; readonly why: string }
+
+/** Anchors whose attestations are still counted; older ones have long lapsed. */
+const ANCHORS_MAX = 16
+
+/**
+ * What follows from the control entries up to a position: the same on every replica there. Entries are applied in log
+ * order; the first claim of the next term wins, and a marker or a prune whose term is not the newest at its place in
+ * the log does nothing.
+ */
+export class GroupState {
+  #term = 0
+  #leader: string | undefined
+  #claimIndex = 0
+  #timeMs = 0
+  readonly #anchors = new Map<number, Seal>()
+
+  /** Counts claims; 0 before the first. */
+  get term(): number {
+    return this.#term
+  }
+
+  get leader(): string | undefined {
+    return this.#leader
+  }
+
+  /** Where the leader's claim is; 0 if it was applied by another replica, before the snapshot this one began with. */
+  get claimIndex(): number {
+    return this.#claimIndex
+  }
+
+  /** Machine time: the running maximum of the entries' timestamps, in whole milliseconds. */
+  get timeMs(): number {
+    return this.#timeMs
+  }
+
+  seal(anchor: number): Seal | undefined {
+    return this.#anchors.get(anchor)
+  }
+
+  /** Every entry, users' commands too, moves machine time. */
+  advance(timestampMs: number): void {
+    if (timestampMs > this.#timeMs) this.#timeMs = Math.floor(timestampMs)
+  }
+
+  apply(entry: LogEntry): Outcome {
+    const control = decodeControl(entry.payload)
+    if (control === undefined) return { type: 'void', why: 'it is no control entry that this version knows' }
+    switch (control.type) {
+      case 'claim':
+        if (control.term !== this.#term + 1) return stale(control.term, this.#term)
+        this.#term = control.term
+        this.#leader = entry.author
+        this.#claimIndex = entry.index
+        return { type: 'leader', leader: entry.author, term: control.term }
+      case 'marker':
+        if (!this.#leads(entry.author, control.term)) return stale(control.term, this.#term)
+        this.#track(entry.index, control.electorate)
+        return { type: 'marker', index: entry.index, timestampMs: entry.timestampMs, marker: control }
+      case 'attestation': {
+        const seal = this.#anchors.get(control.anchor)
+        if (seal === undefined) return { type: 'void', why: `no marker at ${control.anchor} is known` }
+        const { anchor, root } = control
+        return seal.attest(entry.author, root)
+          ? { type: 'sealed', anchor, root }
+          : { type: 'attested', anchor, author: entry.author, root }
+      }
+      case 'prune':
+        if (!this.#leads(entry.author, control.term)) return stale(control.term, this.#term)
+        return { type: 'prune', upTo: Math.min(control.upTo, entry.index - 1) }
+      default:
+        return control satisfies never
+    }
+  }
+
+  /** The part that a snapshot carries, so that whoever installs it goes on with the same leader and time. */
+  encode(): Uint8Array {
+    const message = { term: BigInt(this.#term), leader: this.#leader ?? '', timeMs: BigInt(this.#timeMs) }
+    return toBinary(GroupStateSchema, create(GroupStateSchema, message))
+  }
+
+  static decode(bytes: Uint8Array): GroupState {
+    const { term, leader, timeMs } = fromBinary(GroupStateSchema, bytes)
+    const state = new GroupState()
+    state.#term = Number(term)
+    state.#leader = leader === '' ? undefined : leader
+    state.#timeMs = Number(timeMs)
+    return state
+  }
+
+  #leads(author: string, term: number): boolean {
+    return term === this.#term && author === this.#leader
+  }
+
+  #track(anchor: number, electorate: readonly string[]): void {
+    this.#anchors.set(anchor, new Seal(electorate))
+    for (const oldest of this.#anchors.keys()) {
+      if (this.#anchors.size <= ANCHORS_MAX) break
+      this.#anchors.delete(oldest)
+    }
+  }
+}
+
+function stale(term: number, newest: number): Outcome {
+  return { type: 'void', why: `it is of term ${term}, and the newest term there is ${newest}` }
+}

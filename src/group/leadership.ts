@@ -1,0 +1,96 @@
+import type { Clock, Timer } from '../expiry/clock.ts'
+import type { GroupState } from './group-state.ts'
+import type { Member } from './membership.ts'
+
+/** How long a leader may stay silent before others take office, in milliseconds. */
+export const LEASE_MS_DEFAULT = 5_000
+/** Candidates wait a random part of this, so that they rarely claim at once. Nothing breaks when they do. */
+const CLAIM_SPREAD_MS_MAX = 250
+
+export interface LeadershipInit {
+  readonly self: string
+  readonly clock: Clock
+  readonly leaseMs: number
+  /** A number from 0 up to 1. */
+  readonly random: () => number
+  readonly group: () => GroupState
+  readonly member: (id: string) => Member | undefined
+  /** True when this replica may take office: it wants to, and is in sync. */
+  readonly eligible: () => boolean
+  /** Append a claim. */
+  readonly claim: (term: number) => Promise<void>
+}
+
+/**
+ * Decides when this replica claims the next term: when it is eligible, and has not seen the leader's announcement for a
+ * lease, or the leader says itself that it does not lead. Who leads is read off the log alone; a claim too many
+ * changes the leader and harms nobody.
+ */
+export class Leadership {
+  readonly #init: LeadershipInit
+  #seenAtMs: number
+  #timer: Timer | undefined
+  #claiming = false
+  #stopped = false
+
+  constructor(init: LeadershipInit) {
+    this.#init = init
+    this.#seenAtMs = init.clock.now()
+  }
+
+  /** A claim was applied. The new leader has a lease from now to show itself. */
+  changed(): void {
+    this.#seenAtMs = this.#init.clock.now()
+    this.check()
+  }
+
+  /** Look again: the membership, the term or this replica's own state changed. */
+  check(): void {
+    const { self, clock, eligible, group } = this.#init
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (this.#stopped || this.#claiming || !eligible() || group().leader === self) return
+    const vacantInMs = this.#vacantInMs()
+    if (vacantInMs > 0) {
+      this.#timer = clock.schedule(vacantInMs, () => this.check())
+      return
+    }
+    const spreadMs = Math.min(CLAIM_SPREAD_MS_MAX, this.#init.leaseMs / 4) * this.#init.random()
+    this.#timer = clock.schedule(spreadMs, () => void this.#claim())
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+
+  /** How long until the office is vacant, as far as this replica can see; 0 when it is. */
+  #vacantInMs(): number {
+    const { clock, leaseMs, group, member } = this.#init
+    const { leader, term, claimIndex } = group()
+    if (leader === undefined) return 0
+    const seen = member(leader)
+    if (seen !== undefined && seen.leads === term) {
+      this.#seenAtMs = Math.max(this.#seenAtMs, seen.announcedAtMs)
+    } else if (seen !== undefined && seen.applied >= claimIndex) {
+      // It has applied its own claim, and says that it does not lead: it resigned, or is leaving.
+      return 0
+    }
+    return Math.max(0, this.#seenAtMs + leaseMs - clock.now())
+  }
+
+  async #claim(): Promise<void> {
+    const { eligible, group, claim, clock, leaseMs, self } = this.#init
+    if (this.#stopped || !eligible() || group().leader === self || this.#vacantInMs() > 0) return this.check()
+    this.#claiming = true
+    try {
+      await claim(group().term + 1)
+    } catch {
+      // The log was busy, or it is uncertain whether the claim is in it: what is applied will tell.
+    } finally {
+      this.#claiming = false
+    }
+    // Long enough for the claim to be applied here; if it never is, look again.
+    if (!this.#stopped) this.#timer ??= clock.schedule(leaseMs, () => this.check())
+  }
+}

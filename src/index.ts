@@ -1,0 +1,37 @@
+export { type Clock, systemClock, type Timer } from './expiry/clock.ts'
+export { VirtualClock } from './expiry/virtual-clock.ts'
+export type { AnnouncedOffer, Announcement, ReplicaState } from './group/announcement.ts'
+export type { Member } from './group/membership.ts'
+export { PruneRefused } from './group/pruning.ts'
+export * from './log/errors.ts'
+export type * from './log/log.ts'
+export type * from './log/notices.ts'
+export { bytesCodec, type Codec, type Json, jsonCodec, stringCodec } from './machine/codec.ts'
+export { KEY_BYTES_MAX } from './machine/command.ts'
+export {
+  AlreadyAttached,
+  KeyTooLarge,
+  MalformedItem,
+  NotAttached,
+  SnapshotReleased,
+  Undecodable,
+  Unencodable,
+} from './machine/errors.ts'
+export * from './machine/machine.ts'
+export type { MapCommands } from './machine/map-commands.ts'
+export {
+  type MapChange,
+  type MapEvents,
+  type MapRange,
+  type MapResult,
+  ReplicatedMap,
+  type ReplicatedMapInit,
+  type SetManyResult,
+  type SetResult,
+} from './machine/replicated-map.ts'
+export * from './position.ts'
+export * from './replica/errors.ts'
+export type { CatchUpReport, ReplicaEvents, StateChange } from './replica/events.ts'
+export { createReplica, type Replica, type ReplicaInit } from './replica/replica.ts'
+export type { ChunkInfo, Manifest } from './snapshot/manifest.ts'
+export * from './sync/index.ts'

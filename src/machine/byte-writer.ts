@@ -1,0 +1,46 @@
+import { type ByteString, writeByteString } from './byte-string.ts'
+
+const INITIAL_BYTES = 256
+const UVARINT_BYTES_MAX = 5
+
+/** Writes what `ByteReader` reads, into one buffer that grows and is used again after `clear()`. */
+export class ByteWriter {
+  // From Node's pool: a buffer of its own would cost more than all the writing.
+  #bytes: Buffer = Buffer.allocUnsafe(INITIAL_BYTES)
+  #length = 0
+
+  clear(): void {
+    this.#length = 0
+  }
+
+  byte(byte: number): void {
+    this.#reserve(1)
+    this.#bytes[this.#length++] = byte
+  }
+
+  uvarint(value: number): void {
+    this.#reserve(UVARINT_BYTES_MAX)
+    let left = value
+    for (; left >= 0x80; left = Math.floor(left / 128)) this.#bytes[this.#length++] = (left % 128) | 0x80
+    this.#bytes[this.#length++] = left
+  }
+
+  string(text: ByteString): void {
+    this.#reserve(text.length)
+    writeByteString(text, this.#bytes, this.#length)
+    this.#length += text.length
+  }
+
+  /** What was written since `clear()`; valid until the next call of any method. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length)
+  }
+
+  #reserve(count: number): void {
+    const needed = this.#length + count
+    if (needed <= this.#bytes.length) return
+    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2))
+    this.#bytes.copy(grown, 0, 0, this.#length)
+    this.#bytes = grown
+  }
+}

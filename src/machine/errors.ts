@@ -1,0 +1,75 @@
+/** A map that no replica has taken over cannot be written. */
+export class NotAttached extends Error {
+  override readonly name = 'NotAttached'
+  constructor() {
+    super(
+      'this map belongs to no replica yet, so there is no log to write to; pass it to createReplica() first',
+    )
+  }
+}
+
+/** A map was given to a second replica. */
+export class AlreadyAttached extends Error {
+  override readonly name = 'AlreadyAttached'
+  constructor() {
+    super('this map belongs to a replica already; make a map for each replica')
+  }
+}
+
+/** A key or value that its codec refused; `cause` is what the codec threw. Nothing was written. */
+export class Unencodable extends TypeError {
+  override readonly name = 'Unencodable'
+  readonly part: 'key' | 'value'
+  readonly codec: string
+  constructor(part: 'key' | 'value', codec: string, cause: unknown) {
+    super(`the ${part} cannot be encoded as ${codec}: ${reason(cause)}`, { cause })
+    this.part = part
+    this.codec = codec
+  }
+}
+
+/** A stored key or value that its codec cannot read; `cause` is what the codec threw. The state is unharmed. */
+export class Undecodable extends Error {
+  override readonly name = 'Undecodable'
+  readonly part: 'key' | 'value'
+  readonly codec: string
+  constructor(part: 'key' | 'value', codec: string, cause: unknown) {
+    super(
+      `a stored ${part} cannot be read as ${codec}: ${reason(cause)}; it was written with another codec, so set or delete it anew`,
+      { cause },
+    )
+    this.part = part
+    this.codec = codec
+  }
+}
+
+/** A key beyond the limit. Nothing was written. */
+export class KeyTooLarge extends RangeError {
+  override readonly name = 'KeyTooLarge'
+  readonly bytes: number
+  readonly bytesMax: number
+  constructor(bytes: number, bytesMax: number) {
+    super(
+      `a key of ${bytes} bytes is beyond the limit of ${bytesMax}; use a shorter one, such as a hash of it`,
+    )
+    this.bytes = bytes
+    this.bytesMax = bytesMax
+  }
+}
+
+/** Bytes that are no snapshot item of this machine, or not in its order. Nothing was installed. */
+export class MalformedItem extends Error {
+  override readonly name = 'MalformedItem'
+}
+
+/** A snapshot was read after its release. */
+export class SnapshotReleased extends Error {
+  override readonly name = 'SnapshotReleased'
+  constructor() {
+    super('this snapshot was released; capture another one')
+  }
+}
+
+function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
+}

@@ -1,0 +1,345 @@
+import { GuardedEvents } from '../guarded-events.ts'
+import type { ByteString } from './byte-string.ts'
+import { type ByteRange, type ByteTree, emptyTree, scan } from './byte-tree.ts'
+import { type Codec, decodeWith, encodeWith, type Json, jsonCodec, stringCodec } from './codec.ts'
+import { type Command, decodeCommand } from './command.ts'
+import { AlreadyAttached, NotAttached } from './errors.ts'
+import type { Installation, MachineHost, Snapshot, StateMachine, SubmitOptions, Written } from './machine.ts'
+import { MapCommands } from './map-commands.ts'
+import { MapInstallation, MapSnapshot } from './map-snapshot.ts'
+
+/** The item format and command format of this file's neighbours. */
+const FORMAT = 'map/1'
+
+export interface ReplicatedMapInit<K, V> {
+  /** Default: `stringCodec`, which orders keys by code point. Needed when `K` is not `string`. */
+  readonly keys?: Codec<K>
+  /** Default: `jsonCodec()`. */
+  readonly values?: Codec<V>
+  /** Part of the signature: replicas of maps with different names refuse each other. Default: none. */
+  readonly name?: string
+}
+
+export interface MapRange<K> {
+  /** Keys from this one on, itself included. */
+  readonly gte?: K | undefined
+  /** Keys after this one. */
+  readonly gt?: K | undefined
+  /** Keys up to this one, itself included. */
+  readonly lte?: K | undefined
+  /** Keys before this one. */
+  readonly lt?: K | undefined
+  /** Last key first. Default: false. */
+  readonly reverse?: boolean | undefined
+  /** The most entries to read, an integer from 0. Default: no limit. */
+  readonly limit?: number | undefined
+}
+
+export interface SetResult {
+  /** Whether the key had a value before. */
+  readonly replaced: boolean
+}
+
+export interface SetManyResult {
+  /** How many keys had no value before. */
+  readonly added: number
+  /** How many values were replaced. */
+  readonly replaced: number
+}
+
+/** What `apply` returns; the method that wrote the command says which. */
+export type MapResult = SetResult | SetManyResult | boolean | number
+
+/**
+ * One change of a map. Keys and values are decoded when they are read, anew each time; reading one that the codec
+ * cannot decode throws `Undecodable`.
+ */
+export type MapChange<K, V> =
+  | { readonly type: 'set'; readonly key: K; readonly value: V; readonly previous: V | undefined }
+  | { readonly type: 'delete'; readonly key: K; readonly previous: V }
+  | { readonly type: 'clear' }
+
+export type MapEvents<K, V> = {
+  /** One for each key that a command set or deleted, once all of the command is applied; one for a whole `clear`. */
+  change: CustomEvent<MapChange<K, V>>
+  /** The whole state was replaced by a snapshot. There is no `change` for its entries. */
+  reset: CustomEvent<{ readonly size: number }>
+}
+
+const ADDED: SetResult = Object.freeze({ replaced: false })
+const REPLACED: SetResult = Object.freeze({ replaced: true })
+
+/**
+ * A map that every replica of a group holds, ordered by the bytes of the encoded keys.
+ *
+ * Reads are local and see what this replica has applied. Writes are appended to the group's log and resolve when
+ * they are applied here; before a replica has taken the map over they reject with `NotAttached`. A write rejects
+ * with `Unencodable` when a codec refuses its key or value, with `KeyTooLarge` when an encoded key exceeds 64 KiB,
+ * and with what the log says (such as `EntryTooLarge`). Its `signal` stops the wait, not the write.
+ *
+ * On a replica that has no state yet, because it waits for its first snapshot, reads throw `NotReadable`.
+ *
+ * An iterator finishes on the entries it began with, whatever is written meanwhile. A read throws `Undecodable`
+ * when it meets bytes that the codec cannot read.
+ *
+ * Listeners of `change` and `reset` are called while the entry is being applied, so they should be quick. One that
+ * throws becomes a process warning and harms nobody.
+ *
+ * @example
+ * ```ts
+ * const cities = new ReplicatedMap<string, { name: string; population: number }>()
+ * cities.addEventListener('change', ({ detail }) => console.log(detail.type))
+ * // once createReplica({ machine: cities, … }) has taken it over:
+ * await cities.set('CH/Bern', { name: 'Bern', population: 134_794 })
+ * for (const [key, city] of cities.range({ gte: 'CH/', lt: 'CH0' })) console.log(key, city.name)
+ * ```
+ */
+export class ReplicatedMap<K = string, V = Json>
+  extends GuardedEvents<MapEvents<K, V>>
+  implements StateMachine<MapResult>
+{
+  readonly signature: string
+  /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
+  readonly commands: MapCommands<K, V>
+  readonly #keys: Codec<K>
+  readonly #values: Codec<V>
+  #tree = emptyTree()
+  #host: MachineHost<MapResult> | undefined
+
+  constructor(init: ReplicatedMapInit<K, V> = {}) {
+    super()
+    // The default is for K = string; a key of another type is refused by it when it is written.
+    this.#keys = init.keys ?? (stringCodec as unknown as Codec<K>)
+    this.#values = init.values ?? jsonCodec<V>()
+    this.commands = new MapCommands(this.#keys, this.#values)
+    const parts = { keys: this.#keys.name, values: this.#values.name, ...(init.name && { name: init.name }) }
+    this.signature = [FORMAT, ...Object.entries(parts).map(([k, v]) => `${k}=${encodeURIComponent(v)}`)].join(
+      ';',
+    )
+  }
+
+  get size(): number {
+    return this.#readable().size
+  }
+
+  get(key: K): V | undefined {
+    const value = this.#readable().get(this.#encodeKey(key))
+    return value === undefined ? undefined : this.#decodeValue(value)
+  }
+
+  has(key: K): boolean {
+    return this.#readable().get(this.#encodeKey(key)) !== undefined
+  }
+
+  keys(): IteratorObject<K, undefined> {
+    return this.#read({}, (key) => this.#decodeKey(key))
+  }
+
+  values(): IteratorObject<V, undefined> {
+    return this.#read({}, (_key, value) => this.#decodeValue(value))
+  }
+
+  entries(): IteratorObject<[K, V], undefined> {
+    return this.range()
+  }
+
+  [Symbol.iterator](): IteratorObject<[K, V], undefined> {
+    return this.range()
+  }
+
+  /** The entries between two keys. Throws `RangeError` for a limit that is no integer from 0. */
+  range(range: MapRange<K> = {}): IteratorObject<[K, V], undefined> {
+    const { gte, gt, lte, lt, reverse, limit } = range
+    if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0)) {
+      throw new RangeError(`limit is ${limit}; give an integer from 0, or leave it out`)
+    }
+    const bound = (key: K | undefined) => (key === undefined ? undefined : this.#encodeKey(key))
+    return this.#read(
+      { gte: bound(gte), gt: bound(gt), lte: bound(lte), lt: bound(lt), reverse, limit },
+      (key, value) => [this.#decodeKey(key), this.#decodeValue(value)],
+    )
+  }
+
+  async set(key: K, value: V, options?: SubmitOptions): Promise<Written<SetResult>> {
+    return this.#write(this.commands.set(key, value), options)
+  }
+
+  /** The result says whether there was anything to delete. */
+  async delete(key: K, options?: SubmitOptions): Promise<Written<boolean>> {
+    return this.#write(this.commands.delete(key), options)
+  }
+
+  /** All or nothing: one command, which must fit into one entry of the log. Of a repeated key the last value counts. */
+  async setMany(
+    entries: Iterable<readonly [K, V]>,
+    options?: SubmitOptions,
+  ): Promise<Written<SetManyResult>> {
+    return this.#write(this.commands.setMany(entries), options)
+  }
+
+  /** All or nothing, like `setMany`. The result is how many there were to delete. */
+  async deleteMany(keys: Iterable<K>, options?: SubmitOptions): Promise<Written<number>> {
+    return this.#write(this.commands.deleteMany(keys), options)
+  }
+
+  /**
+   * Set `key` to `value` if it is `expected` when the command is applied. `undefined` stands for the absence of
+   * the key: as `expected` to add only, as `value` to delete. The encoded bytes are compared, so JSON objects with
+   * other property orders differ. The result says whether it was so.
+   */
+  async compareAndSet(
+    key: K,
+    expected: V | undefined,
+    value: V | undefined,
+    options?: SubmitOptions,
+  ): Promise<Written<boolean>> {
+    return this.#write(this.commands.compareAndSet(key, expected, value), options)
+  }
+
+  /** Delete every key there is when the command is applied. The result is their number. */
+  async clear(options?: SubmitOptions): Promise<Written<number>> {
+    return this.#write(this.commands.clear(), options)
+  }
+
+  /** Called by the replica. */
+  attach(host: MachineHost<MapResult>): void {
+    if (this.#host !== undefined) throw new AlreadyAttached()
+    this.#host = host
+  }
+
+  /** Called by the replica, for each committed command. */
+  apply(command: Uint8Array): MapResult {
+    const decoded = decodeCommand(command)
+    if (this.listenerCount('change') === 0) return this.#execute(decoded)
+    const changes: MapChange<K, V>[] = []
+    const result = this.#execute(decoded, changes)
+    for (const detail of changes) this.safeDispatchEvent('change', { detail })
+    return result
+  }
+
+  /** Called by the replica. */
+  capture(): Snapshot {
+    return new MapSnapshot(this.#tree.clone())
+  }
+
+  /** Called by the replica. */
+  install(): Installation {
+    return new MapInstallation((tree) => {
+      this.#tree = tree
+      this.safeDispatchEvent('reset', { detail: { size: tree.size } })
+    })
+  }
+
+  #execute(command: Command, changes?: MapChange<K, V>[]): MapResult {
+    switch (command.type) {
+      case 'set':
+        return this.#set(command.key, command.value, changes) ? ADDED : REPLACED
+      case 'delete':
+        return this.#delete(command.key, changes)
+      case 'setMany': {
+        let added = 0
+        for (const [key, value] of command.entries) if (this.#set(key, value, changes)) added++
+        return { added, replaced: command.entries.length - added }
+      }
+      case 'deleteMany': {
+        let deleted = 0
+        for (const key of command.keys) if (this.#delete(key, changes)) deleted++
+        return deleted
+      }
+      case 'compareAndSet': {
+        const { key, expected, value } = command
+        if (this.#tree.get(key) !== expected) return false
+        if (value !== undefined) this.#set(key, value, changes)
+        else this.#delete(key, changes)
+        return true
+      }
+      case 'clear': {
+        const { size } = this.#tree
+        this.#tree = emptyTree()
+        if (size > 0) changes?.push({ type: 'clear' })
+        return size
+      }
+    }
+  }
+
+  /** Whether the key is new. */
+  #set(key: ByteString, value: ByteString, changes?: MapChange<K, V>[]): boolean {
+    if (changes !== undefined) changes.push(this.#setChange(key, value, this.#tree.get(key)))
+    return this.#tree.set(key, value)
+  }
+
+  /** Whether the key was there. */
+  #delete(key: ByteString, changes?: MapChange<K, V>[]): boolean {
+    const previous = this.#tree.get(key)
+    if (previous === undefined) return false
+    changes?.push(this.#deleteChange(key, previous))
+    return this.#tree.delete(key)
+  }
+
+  #setChange(key: ByteString, value: ByteString, previous: ByteString | undefined): MapChange<K, V> {
+    const map = this
+    return {
+      type: 'set',
+      get key() {
+        return map.#decodeKey(key)
+      },
+      get value() {
+        return map.#decodeValue(value)
+      },
+      get previous() {
+        return previous === undefined ? undefined : map.#decodeValue(previous)
+      },
+    }
+  }
+
+  #deleteChange(key: ByteString, previous: ByteString): MapChange<K, V> {
+    const map = this
+    return {
+      type: 'delete',
+      get key() {
+        return map.#decodeKey(key)
+      },
+      get previous() {
+        return map.#decodeValue(previous)
+      },
+    }
+  }
+
+  // Takes its clone now, not at the first `next()` as a generator alone would.
+  #read<T>(range: ByteRange, decode: (key: ByteString, value: ByteString) => T): Generator<T, undefined> {
+    return decoded(this.#readable().clone(), range, decode)
+  }
+
+  #readable(): ByteTree {
+    this.#host?.assertReadable()
+    return this.#tree
+  }
+
+  async #write<Result extends MapResult>(
+    command: Uint8Array,
+    options: SubmitOptions | undefined,
+  ): Promise<Written<Result>> {
+    if (this.#host === undefined) throw new NotAttached()
+    return (await this.#host.submit(command, options)) as Written<Result>
+  }
+
+  #encodeKey(key: K): ByteString {
+    return encodeWith(this.#keys, 'key', key)
+  }
+
+  #decodeKey(key: ByteString): K {
+    return decodeWith(this.#keys, 'key', key)
+  }
+
+  #decodeValue(value: ByteString): V {
+    return decodeWith(this.#values, 'value', value)
+  }
+}
+
+function* decoded<T>(
+  tree: ByteTree,
+  range: ByteRange,
+  decode: (key: ByteString, value: ByteString) => T,
+): Generator<T, undefined> {
+  for (const [key, value] of scan(tree, range)) yield decode(key, value)
+}

@@ -1,0 +1,90 @@
+import type { Clock } from '../expiry/clock.ts'
+import type { Marker } from '../group/control.ts'
+import type { GroupState } from '../group/group-state.ts'
+import type { LogTail } from '../log/log.ts'
+import type { Snapshot } from '../machine/machine.ts'
+import type { Position } from '../position.ts'
+import { sameBytes } from '../snapshot/hash.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+
+export interface AnchorsInit {
+  readonly self: string
+  readonly epoch: string
+  readonly clock: Clock
+  readonly ttlMs: number
+  readonly sync: () => SnapshotSync
+  readonly group: () => GroupState
+  readonly capture: () => Snapshot
+  /** Append this replica's root for an anchor. */
+  readonly attest: (anchor: number, root: Uint8Array) => Promise<void>
+  readonly onDivergence: (anchor: Position, own: Uint8Array, sealed: Uint8Array) => void
+  readonly onProblem: (error: Error) => void
+}
+
+/** Anchors whose roots are remembered after their snapshots were released. */
+const ROOTS_MAX = 64
+
+/** This replica's side of each anchor: capture at the marker, attest the root, compare it with the seal. */
+export class Anchors {
+  readonly #init: AnchorsInit
+  readonly #roots = new Map<number, Promise<Uint8Array>>()
+
+  constructor(init: AnchorsInit) {
+    this.#init = init
+  }
+
+  /** This replica's root at an anchor that it applied; undefined if it never captured there. */
+  root(anchor: number): Promise<Uint8Array> | undefined {
+    return this.#roots.get(anchor)
+  }
+
+  /**
+   * A marker was applied: capture, unless the log has gone on for longer than an offer lives, in which case nobody
+   * waits for it. The log's time decides, so that all replicas that read the same log judge alike.
+   */
+  marked(index: number, timestampMs: number, marker: Marker, newest: LogTail): void {
+    const { epoch, self, ttlMs, sync, group, capture } = this.#init
+    if (newest.timestampMs - timestampMs > ttlMs) return
+    const anchor = { epoch, index }
+    const { requesters, chunkBytes, electorate } = marker
+    sync().captured(anchor, capture(), { control: group().encode(), chunkBytes, requesters })
+    const root = sync()
+      .whenCut(anchor)!
+      .then((cut) => cut.manifest.root)
+    this.#remember(index, root)
+    root.then(
+      async (own) => {
+        if (electorate.includes(self)) await this.#init.attest(index, own).catch(this.#init.onProblem)
+        const sealed = group().seal(index)?.root
+        if (sealed !== undefined) this.#compare(anchor, own, sealed)
+      },
+      () => {
+        // Released before it was cut: there is no root to attest.
+      },
+    )
+  }
+
+  sealed(index: number, sealed: Uint8Array): void {
+    const { epoch, sync } = this.#init
+    const anchor = { epoch, index }
+    sync().sealed(anchor)
+    this.#roots.get(index)?.then(
+      (own) => this.#compare(anchor, own, sealed),
+      () => {},
+    )
+  }
+
+  #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
+    if (sameBytes(own, sealed) || !this.#roots.has(anchor.index)) return
+    this.#roots.delete(anchor.index)
+    this.#init.onDivergence(anchor, own, sealed)
+  }
+
+  #remember(index: number, root: Promise<Uint8Array>): void {
+    this.#roots.set(index, root)
+    for (const oldest of this.#roots.keys()) {
+      if (this.#roots.size <= ROOTS_MAX) break
+      this.#roots.delete(oldest)
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import type { Clock } from '../expiry/clock.ts'
+import { Slices } from '../expiry/slices.ts'
+import { GroupState, type Outcome } from '../group/group-state.ts'
+import type { Cursor, LogBatch, LogEntry, LogTail } from '../log/log.ts'
+import { MalformedCommand, type StateMachine } from '../machine/machine.ts'
+import { itemsOf } from '../snapshot/chunk.ts'
+import type { VerifiedSnapshot } from '../sync/host.ts'
+import { ApplyFailed } from './errors.ts'
+import { Waiters } from './waiters.ts'
+import { Writes } from './writes.ts'
+
+export interface ApplierInit<Result> {
+  readonly machine: StateMachine<Result>
+  readonly epoch: string
+  /** This replica's id, to know its own writes by. */
+  readonly self: string
+  readonly clock: Clock
+  /** A control entry was applied. Called before the next entry is. */
+  readonly onOutcome: (outcome: Outcome, entry: LogEntry, newest: LogTail) => void
+  /** An entry was skipped because it does not decode, on every replica alike. */
+  readonly onMalformed: (entry: LogEntry, error: MalformedCommand) => void
+}
+
+/** Entries between two looks at the clock. */
+const ENTRIES_PER_LOOK = 32
+
+/** Applies the log to the state machine and to the group's state, in order, or replaces both by a snapshot. */
+export class Applier<Result> {
+  readonly writes: Writes<Result>
+  readonly waiters = new Waiters()
+  readonly #init: ApplierInit<Result>
+  #group = new GroupState()
+  #cursor: Cursor = { index: 0 }
+
+  constructor(init: ApplierInit<Result>) {
+    this.#init = init
+    this.writes = new Writes(init.epoch)
+  }
+
+  /** The newest entry that is in the state. */
+  get applied(): number {
+    return this.#cursor.index
+  }
+
+  /** Where reading the log goes on. */
+  get cursor(): Cursor {
+    return this.#cursor
+  }
+
+  get group(): GroupState {
+    return this.#group
+  }
+
+  /** Apply a batch in slices, so that the event loop stays free. Throws `ApplyFailed`. */
+  async apply(batch: LogBatch, signal: AbortSignal): Promise<void> {
+    const slices = new Slices(this.#init.clock)
+    let sinceLook = 0
+    for (const entry of batch.entries) {
+      this.#applyEntry(entry, batch.newest)
+      if (++sinceLook < ENTRIES_PER_LOOK) continue
+      sinceLook = 0
+      if (slices.due()) {
+        this.waiters.reached(this.applied)
+        await slices.rest()
+        signal.throwIfAborted()
+      }
+    }
+    this.#cursor = { index: this.applied, id: batch.entries.at(-1)!.id }
+    this.waiters.reached(this.applied)
+  }
+
+  /** Replace the state by a verified snapshot: all of it, or, when the signal aborts or an item is bad, nothing. */
+  async install(snapshot: VerifiedSnapshot, signal: AbortSignal): Promise<void> {
+    const slices = new Slices(this.#init.clock)
+    const installation = this.#init.machine.install()
+    const group = GroupState.decode(snapshot.manifest.control)
+    let sinceLook = 0
+    for (const [index, chunk] of snapshot.chunks.entries()) {
+      for (const item of itemsOf(chunk, snapshot.manifest.chunks[index]!.items)) {
+        installation.add(item)
+        if (++sinceLook < ENTRIES_PER_LOOK) continue
+        sinceLook = 0
+        if (slices.due()) {
+          await slices.rest()
+          signal.throwIfAborted()
+        }
+      }
+    }
+    installation.commit()
+    this.#group = group
+    this.#cursor = { index: snapshot.anchor.index }
+    this.writes.covered(this.applied)
+    this.waiters.reached(this.applied)
+  }
+
+  fail(reason: Error): void {
+    this.writes.fail(reason)
+    this.waiters.fail(reason)
+  }
+
+  #applyEntry(entry: LogEntry, newest: LogTail): void {
+    const { epoch, self, onOutcome } = this.#init
+    const { index } = entry
+    const own = entry.epoch === epoch
+    if (own) this.#group.advance(entry.timestampMs)
+    const result = own && entry.kind === 'command' ? this.#applyCommand(entry) : undefined
+    const outcome = own && entry.kind === 'control' ? this.#group.apply(entry) : undefined
+    this.#cursor = { index }
+    if (this.writes.wanted && entry.author === self) this.writes.applied(index, result)
+    if (outcome !== undefined) onOutcome(outcome, entry, newest)
+  }
+
+  #applyCommand(entry: LogEntry): Result | undefined {
+    const { machine, epoch, onMalformed } = this.#init
+    const position = { epoch, index: entry.index }
+    try {
+      return machine.apply(entry.payload, { position, timeMs: this.#group.timeMs })
+    } catch (error) {
+      if (!(error instanceof MalformedCommand)) throw new ApplyFailed(position, error)
+      onMalformed(entry, error)
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import { formatPosition, type Position } from '../position.ts'
+
+/** The machine's `apply` threw. This replica stopped applying there; it still serves what it offers. */
+export class ApplyFailed extends Error {
+  override readonly name = 'ApplyFailed'
+  readonly position: Position
+  constructor(position: Position, cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(
+      `the state machine failed to apply entry ${formatPosition(position)}: ${why}; mend the machine and restart`,
+      {
+        cause,
+      },
+    )
+    this.position = position
+  }
+}
+
+/** The log's beginning was pruned and nobody in reach can serve a snapshot: this replica has no state to read. */
+export class StateLost extends Error {
+  override readonly name = 'StateLost'
+  readonly first: number
+  constructor(first: number, cause?: unknown) {
+    super(
+      `the log begins with entry ${first} and no replica within reach holds the state before it; start a replica that does, or a new log`,
+      { cause },
+    )
+    this.first = first
+  }
+}
+
+/** This replica's state disagreed with the group's sealed root again and again. It has stopped. */
+export class Diverged extends Error {
+  override readonly name = 'Diverged'
+  readonly anchor: Position
+  readonly own: Uint8Array
+  readonly sealed: Uint8Array
+  constructor(anchor: Position, own: Uint8Array, sealed: Uint8Array) {
+    super(
+      `at ${formatPosition(anchor)} this replica's root is ${hex(own)}, the group's ${hex(sealed)}: its state machine is not deterministic, or of another version`,
+    )
+    this.anchor = anchor
+    this.own = own
+    this.sealed = sealed
+  }
+}
+
+/** There is no state to read yet: the log's beginning was pruned, and no snapshot has been installed. */
+export class NotReadable extends Error {
+  override readonly name = 'NotReadable'
+  constructor() {
+    super('this replica has no state yet: await replica.inSync() before reading')
+  }
+}
+
+export class ReplicaStopped extends Error {
+  override readonly name = 'ReplicaStopped'
+  constructor() {
+    super('the replica was stopped')
+  }
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}

@@ -1,0 +1,45 @@
+import type { ReplicaState } from '../group/announcement.ts'
+import type { LogEntry } from '../log/log.ts'
+import type { Position } from '../position.ts'
+import type { CaughtUp } from '../sync/session.ts'
+import type { SyncEvent } from '../sync/snapshot-sync.ts'
+
+export interface StateChange {
+  readonly state: ReplicaState
+  readonly previous: ReplicaState
+  /** Why, where something went wrong. */
+  readonly reason: Error | undefined
+}
+
+/** A whole catch-up: from noticing the lag to being in sync again. */
+export interface CatchUpReport extends CaughtUp {
+  /** From the moment the replica asked to the moment it was in sync, in milliseconds. */
+  readonly totalMs: number
+  /** Replaying the log from anchor + 1, in milliseconds. */
+  readonly replayMs: number
+}
+
+export type ReplicaEvents = {
+  /** The replica went from one state to another. */
+  state: CustomEvent<StateChange>
+  /** The log names another leader, or the same one for another term. */
+  leader: CustomEvent<{ readonly leader: string; readonly term: number }>
+  /** Offers and sessions: see `SyncEvent`. */
+  sync: CustomEvent<SyncEvent>
+  /** A root has the majority of the marker's electorate. */
+  sealed: CustomEvent<{ readonly anchor: Position; readonly root: Uint8Array }>
+  /** A catch-up is over and the replica in sync. */
+  'caught-up': CustomEvent<CatchUpReport>
+  /** This replica's root is not the sealed one: it stops offering the anchor and catches up anew. */
+  divergence: CustomEvent<{
+    readonly anchor: Position
+    readonly own: Uint8Array
+    readonly sealed: Uint8Array
+  }>
+  /** This replica, leading, pruned the log up to and including an index. */
+  pruned: CustomEvent<{ readonly upTo: number }>
+  /** An entry was skipped: a command that does not decode, or a control entry that does nothing. */
+  skipped: CustomEvent<{ readonly entry: LogEntry; readonly why: string }>
+  /** Something failed that the replica will try again, or can do without. */
+  problem: CustomEvent<Error>
+}

@@ -1,0 +1,33 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import type { PrivateKey } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p'
+import type { SyncHost } from '../sync/host.ts'
+import { type Libp2pSnapshotSync, snapshotSync } from '../sync/index.ts'
+import type { SnapshotSyncInit } from '../sync/snapshot-sync.ts'
+
+/** Loopback only: who wants to be reached from elsewhere says so. */
+const LISTEN_DEFAULT = ['/ip4/127.0.0.1/tcp/0']
+
+export interface NodeInit {
+  readonly privateKey: PrivateKey
+  readonly listen: readonly string[] | undefined
+  readonly libp2p: Libp2pOptions | undefined
+  readonly sync: SnapshotSyncInit & { readonly host: SyncHost }
+}
+
+export type ReplicaNode = Libp2p<{ sync: Libp2pSnapshotSync }>
+
+/** A libp2p node with TCP, noise and yamux, unless the application brings others, and the sync service. */
+export async function createNode(init: NodeInit): Promise<ReplicaNode> {
+  return await createLibp2p({
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    ...init.libp2p,
+    privateKey: init.privateKey,
+    addresses: { ...init.libp2p?.addresses, listen: [...(init.listen ?? LISTEN_DEFAULT)] },
+    services: { ...init.libp2p?.services, sync: snapshotSync(init.sync) },
+  })
+}

@@ -1,0 +1,109 @@
+import { decodeControl, encodeControl } from '../group/control.ts'
+import type { GroupState } from '../group/group-state.ts'
+import type { Member, Membership } from '../group/membership.ts'
+import { ELECTORATE_MAX, Seal } from '../group/seal.ts'
+import type { Log } from '../log/log.ts'
+import type { Position } from '../position.ts'
+import { AnchorGone } from '../sync/errors.ts'
+import type { SyncHost, SyncMember, VerifiedSnapshot } from '../sync/host.ts'
+
+export interface ReplicaHostInit {
+  readonly group: string
+  readonly signature: string
+  readonly self: string
+  readonly log: Log
+  readonly chunkBytes: number
+  readonly membership: Membership
+  readonly state: () => GroupState
+  readonly pin: (anchor: number) => Promise<void>
+  readonly install: (snapshot: VerifiedSnapshot, signal: AbortSignal) => Promise<void>
+}
+
+/** What snapshot sync needs, answered from the group's log and notice board. */
+export class ReplicaHost implements SyncHost {
+  readonly group: string
+  readonly signature: string
+  readonly epoch: string
+  readonly #init: ReplicaHostInit
+
+  constructor(init: ReplicaHostInit) {
+    this.#init = init
+    this.group = init.group
+    this.signature = init.signature
+    this.epoch = init.log.epoch
+  }
+
+  /** The log says who leads. A replica that cannot read that far back believes the announcements. */
+  leader(): string | undefined {
+    const { state, membership } = this.#init
+    let { leader, term } = state()
+    for (const { id, leads } of membership.list()) {
+      if (leads > term) [leader, term] = [id, leads]
+    }
+    return leader
+  }
+
+  members(): SyncMember[] {
+    return this.#init.membership.list().map(({ id, addresses, state, offers }) => ({
+      id,
+      addresses,
+      serves: state === 'in-sync' || state === 'following' || offers.length > 0,
+    }))
+  }
+
+  async refreshMembers(): Promise<void> {
+    await this.#init.membership.refresh()
+  }
+
+  async appendMarker(requester: string): Promise<Position> {
+    const { log, state, membership, chunkBytes } = this.#init
+    await membership.refresh()
+    const electorate = this.#electorate(membership.list())
+    const marker = {
+      type: 'marker',
+      term: state().term,
+      electorate,
+      requesters: [requester],
+      chunkBytes,
+    } as const
+    const { first } = await log.append([{ kind: 'control', payload: encodeControl(marker) }])
+    return { epoch: this.epoch, index: first }
+  }
+
+  async isReadable(position: Position): Promise<boolean> {
+    return position.epoch === this.epoch && (await this.#init.log.bounds()).first <= position.index
+  }
+
+  /** Read off the log, from the marker on: whoever catches up cannot apply what comes before. */
+  async sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array> {
+    let seal: Seal | undefined
+    for await (const { entries } of this.#init.log.follow({ index: anchor.index - 1 }, { signal })) {
+      for (const entry of entries) {
+        if (entry.kind !== 'control' && entry.index !== anchor.index) continue
+        const control = entry.epoch === this.epoch ? decodeControl(entry.payload) : undefined
+        if (entry.index === anchor.index) {
+          if (control?.type !== 'marker') throw new AnchorGone(anchor, 'the log has no marker there')
+          seal = new Seal(control.electorate)
+        } else if (control?.type === 'attestation' && control.anchor === anchor.index) {
+          if (seal?.attest(entry.author, control.root)) return control.root
+        }
+      }
+    }
+    throw signal.reason
+  }
+
+  async pin(anchor: Position | undefined): Promise<void> {
+    await this.#init.pin(anchor?.index ?? 0)
+  }
+
+  async install(snapshot: VerifiedSnapshot, signal: AbortSignal): Promise<void> {
+    await this.#init.install(snapshot, signal)
+  }
+
+  /** Up to five members in sync, this one among them. */
+  #electorate(members: readonly Member[]): string[] {
+    const { self } = this.#init
+    const others = members.filter(({ id, state }) => id !== self && state === 'in-sync').map(({ id }) => id)
+    return [self, ...others].slice(0, ELECTORATE_MAX)
+  }
+}

@@ -1,0 +1,85 @@
+/** A chunk: consecutive items, each preceded by its length as an unsigned LEB128 varint. */
+
+/** The largest item, in bytes. Bounds what a peer can make us hold for one. */
+export const ITEM_BYTES_MAX = 32 * 1024 * 1024
+
+/** Bytes that are not what the manifest's hash promised, or hashed bytes that are no chunk. */
+export class MalformedChunk extends Error {
+  override readonly name = 'MalformedChunk'
+}
+
+/** Collects items until it is full, in one growing buffer that is reused from chunk to chunk. */
+export class ChunkWriter {
+  readonly #fullBytes: number
+  #buffer: Buffer
+  #used = 0
+  #items = 0
+
+  /** @param fullBytes the size from which a chunk is full: it ends with the item that reaches it */
+  constructor(fullBytes: number) {
+    this.#fullBytes = fullBytes
+    this.#buffer = Buffer.allocUnsafe(Math.min(fullBytes, 1024 * 1024) + 4096)
+  }
+
+  get items(): number {
+    return this.#items
+  }
+
+  get full(): boolean {
+    return this.#used >= this.#fullBytes
+  }
+
+  add(item: Uint8Array): void {
+    if (item.length > ITEM_BYTES_MAX) {
+      throw new RangeError(`an item of ${item.length} bytes is beyond the limit of ${ITEM_BYTES_MAX}`)
+    }
+    this.#reserve(item.length + 5)
+    let rest = item.length
+    while (rest > 0x7f) {
+      this.#buffer[this.#used++] = (rest & 0x7f) | 0x80
+      rest >>>= 7
+    }
+    this.#buffer[this.#used++] = rest
+    this.#buffer.set(item, this.#used)
+    this.#used += item.length
+    this.#items++
+  }
+
+  /** The chunk's bytes, for keeps. The writer begins the next one. */
+  take(): { items: number; bytes: Buffer } {
+    const bytes = Buffer.allocUnsafeSlow(this.#used)
+    this.#buffer.copy(bytes, 0, 0, this.#used)
+    const items = this.#items
+    this.#used = 0
+    this.#items = 0
+    return { items, bytes }
+  }
+
+  #reserve(more: number): void {
+    if (this.#used + more <= this.#buffer.length) return
+    const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#used + more))
+    this.#buffer.copy(larger, 0, 0, this.#used)
+    this.#buffer = larger
+  }
+}
+
+/** The items of a chunk, as views of it. Throws `MalformedChunk` where it does not hold exactly `count` items. */
+export function* itemsOf(chunk: Uint8Array, count: number): Generator<Uint8Array> {
+  let at = 0
+  for (let n = 0; n < count; n++) {
+    let length = 0
+    let scale = 1
+    for (;;) {
+      const byte = chunk[at++]
+      if (byte === undefined) throw new MalformedChunk('a chunk ends within the length of an item')
+      length += (byte & 0x7f) * scale
+      if (byte < 0x80) break
+      scale *= 128
+      if (scale > ITEM_BYTES_MAX) throw new MalformedChunk('the length of an item in a chunk is too long')
+    }
+    if (at + length > chunk.length) throw new MalformedChunk('a chunk ends within an item')
+    yield chunk.subarray(at, at + length)
+    at += length
+  }
+  if (at !== chunk.length) throw new MalformedChunk(`a chunk holds more than its ${count} items`)
+}

@@ -1,0 +1,49 @@
+import { HASH_BYTES, hash } from './hash.ts'
+
+/** One chunk as the manifest lists it. */
+export interface ChunkInfo {
+  /** Number of items, at least 1. */
+  readonly items: number
+  /** Size of the chunk, at least `items`: each item is preceded by its length. */
+  readonly bytes: number
+  readonly hash: Uint8Array
+}
+
+/** What a snapshot consists of. Whoever holds the root can check the manifest, and with it each chunk alone. */
+export interface Manifest {
+  /** What the host keeps beside the machine's items: opaque here, covered by the root, given back on install. */
+  readonly control: Uint8Array
+  readonly chunks: readonly ChunkInfo[]
+  readonly root: Uint8Array
+}
+
+const CHUNK_INFO_BYTES = 8 + HASH_BYTES
+
+/**
+ * The root: a hash over the control bytes (preceded by their length) and, for each chunk in order, its number of
+ * items and its size as unsigned 32-bit big-endian integers and its hash.
+ */
+export function makeManifest(control: Uint8Array, chunks: readonly ChunkInfo[]): Manifest {
+  const list = Buffer.alloc(4 + chunks.length * CHUNK_INFO_BYTES)
+  list.writeUInt32BE(control.length, 0)
+  let at = 4
+  for (const chunk of chunks) {
+    list.writeUInt32BE(chunk.items, at)
+    list.writeUInt32BE(chunk.bytes, at + 4)
+    list.set(chunk.hash, at + 8)
+    at += CHUNK_INFO_BYTES
+  }
+  return { control, chunks, root: hash('anchorage/root/1', list, control) }
+}
+
+export function chunkHash(bytes: Uint8Array): Uint8Array {
+  return hash('anchorage/chunk/1', bytes)
+}
+
+export function totalItems(manifest: Manifest): number {
+  return manifest.chunks.reduce((sum, chunk) => sum + chunk.items, 0)
+}
+
+export function totalBytes(manifest: Manifest): number {
+  return manifest.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0)
+}

@@ -1,0 +1,88 @@
+import { formatPosition, type Position } from '../position.ts'
+
+/**
+ * The errors a request may be answered with. Each crosses the wire by its name, so that both sides of a stream
+ * speak of the same classes.
+ */
+export abstract class SyncError extends Error {
+  abstract override readonly name: string
+}
+
+/** The offer lapsed: nobody fetched for its TTL. Ask for a newer anchor. */
+export class Expired extends SyncError {
+  override readonly name = 'Expired'
+}
+
+/** This replica never offered that anchor. Ask another one, or for another anchor. */
+export class UnknownAnchor extends SyncError {
+  override readonly name = 'UnknownAnchor'
+}
+
+/** The range is not within the snapshot's chunks. */
+export class OutOfRange extends SyncError {
+  override readonly name = 'OutOfRange'
+}
+
+/** Not now. Ask again after `retryMs`. */
+export class Busy extends SyncError {
+  override readonly name = 'Busy'
+  readonly retryMs: number
+  constructor(message: string, retryMs: number) {
+    super(message)
+    this.retryMs = retryMs
+  }
+}
+
+/** Only the leader appends markers. `leader` is who that is, where it is known. */
+export class NotLeader extends SyncError {
+  override readonly name = 'NotLeader'
+  readonly leader: string | undefined
+  constructor(leader: string | undefined) {
+    super(
+      leader === undefined
+        ? 'this replica does not lead, and knows nobody who does'
+        : `the leader is ${leader}`,
+    )
+    this.leader = leader
+  }
+}
+
+/** The peer is not a member of the group. */
+export class Unauthorized extends SyncError {
+  override readonly name = 'Unauthorized'
+}
+
+/** Another group, signature or epoch. */
+export class Incompatible extends SyncError {
+  override readonly name = 'Incompatible'
+}
+
+/** Bytes that are no message of this protocol, or a message that lacks what it needs. */
+export class Malformed extends SyncError {
+  override readonly name = 'Malformed'
+}
+
+/** The peer could not do what was asked, for a reason of its own. */
+export class Failed extends SyncError {
+  override readonly name = 'Failed'
+}
+
+/** The peer did not answer in time, or the stream to it broke. Never sent; made on this side. */
+export class PeerUnavailable extends SyncError {
+  override readonly name = 'PeerUnavailable'
+}
+
+/** Nobody serves the anchor any more. The session goes on with a newer one. */
+export class AnchorGone extends SyncError {
+  override readonly name = 'AnchorGone'
+  readonly anchor: Position
+  constructor(anchor: Position, why: string) {
+    super(`the anchor ${formatPosition(anchor)} is gone: ${why}`)
+    this.anchor = anchor
+  }
+}
+
+/** Nobody within reach can serve a snapshot. */
+export class NoProvider extends SyncError {
+  override readonly name = 'NoProvider'
+}

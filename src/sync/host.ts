@@ -1,0 +1,47 @@
+import type { Position } from '../position.ts'
+import type { Manifest } from '../snapshot/manifest.ts'
+
+/** A member of the group, as its announcement tells. */
+export interface SyncMember {
+  /** Its PeerId, as text. */
+  readonly id: string
+  /** Multiaddrs it listens on. */
+  readonly addresses: readonly string[]
+  /** It can serve: it holds a state that follows the log. */
+  readonly serves: boolean
+}
+
+/** A snapshot whose every byte was checked against its root. */
+export interface VerifiedSnapshot {
+  readonly anchor: Position
+  readonly manifest: Manifest
+  readonly chunks: readonly Uint8Array[]
+}
+
+/**
+ * What snapshot sync needs of whoever orders the entries: `createReplica` is one such host, a consensus of your own
+ * is another. All calls may come at any time and in parallel.
+ */
+export interface SyncHost {
+  readonly group: string
+  /** The state machine's signature. Peers of another one are told `Incompatible`. */
+  readonly signature: string
+  /** The incarnation of the log that this replica follows. */
+  readonly epoch: string
+  /** The PeerId of who leads, as far as this replica knows. */
+  leader(): string | undefined
+  /** Everyone who may fetch, and where they are. */
+  members(): readonly SyncMember[]
+  /** Read the membership anew: called before a stranger is refused, and when nobody is known to serve. */
+  refreshMembers(): Promise<void>
+  /** Called on the leader only: append a marker on behalf of `requester` and resolve with its position. */
+  appendMarker(requester: string): Promise<Position>
+  /** True when the log's entry at `position` can still be read, and all that follow. */
+  isReadable(position: Position): Promise<boolean>
+  /** Resolves with the root that the group agreed on for this anchor, once it has. */
+  sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array>
+  /** Tell the group that this replica needs the log from this anchor on; undefined: no longer. */
+  pin(anchor: Position | undefined): Promise<void>
+  /** Replace the state by a verified snapshot, all or nothing. */
+  install(snapshot: VerifiedSnapshot, signal: AbortSignal): Promise<void>
+}

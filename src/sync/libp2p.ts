@@ -1,0 +1,155 @@
+import type { PeerId, Startable, Stream } from '@libp2p/interface'
+import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import { peerIdFromString } from '@libp2p/peer-id'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Uint8ArrayList } from 'uint8arraylist'
+import type { ByteStream } from './frames.ts'
+import { INBOUND_STREAMS_MAX, PROTOCOL_NAME, PROTOCOL_PREFIX_DEFAULT, PROTOCOL_VERSION } from './limits.ts'
+import type { SyncNetwork } from './peers.ts'
+import { SnapshotSync, type SnapshotSyncInit } from './snapshot-sync.ts'
+
+/** What snapshot sync needs of a libp2p node. */
+export interface SnapshotSyncComponents {
+  readonly peerId: PeerId
+  readonly registrar: Registrar
+  readonly connectionManager: ConnectionManager
+}
+
+export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
+  /** The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. Default `anchorage`. */
+  readonly protocolPrefix?: string
+  /** Streams a peer may have open to this provider. Default 32. */
+  readonly maxInboundStreams?: number
+}
+
+/** Snapshot sync as a libp2p service. */
+export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
+  readonly #registrar: Registrar
+  readonly #protocol: string
+  readonly #maxInboundStreams: number
+  #started = false
+
+  constructor(init: Libp2pSnapshotSyncInit, components: SnapshotSyncComponents) {
+    const protocol = `/${init.protocolPrefix ?? PROTOCOL_PREFIX_DEFAULT}/${PROTOCOL_NAME}/${PROTOCOL_VERSION}`
+    super(init, network(components, protocol))
+    this.#registrar = components.registrar
+    this.#protocol = protocol
+    this.#maxInboundStreams = init.maxInboundStreams ?? INBOUND_STREAMS_MAX
+  }
+
+  isStarted(): boolean {
+    return this.#started
+  }
+
+  async start(): Promise<void> {
+    await this.#registrar.handle(
+      this.#protocol,
+      (stream, connection) => this.serve(connection.remotePeer.toString(), byteStream(stream)),
+      { maxInboundStreams: this.#maxInboundStreams },
+    )
+    this.#started = true
+  }
+
+  async stop(): Promise<void> {
+    await this.#registrar.unhandle(this.#protocol)
+    this.withdraw()
+    this.#started = false
+  }
+}
+
+function network(components: SnapshotSyncComponents, protocol: string): SyncNetwork {
+  const { peerId, connectionManager } = components
+  return {
+    self: peerId.toString(),
+    async dial(peer, addresses, signal) {
+      const id = peerIdFromString(peer)
+      const known = addresses.map((address) => {
+        const parsed = multiaddr(address)
+        return parsed.getComponents().some(({ name }) => name === 'p2p')
+          ? parsed
+          : parsed.encapsulate(`/p2p/${peer}`)
+      })
+      const connection = await connectionManager.openConnection(known.length > 0 ? known : id, { signal })
+      return byteStream(await connection.newStream(protocol, { signal }))
+    },
+  }
+}
+
+/** Unread bytes at which a stream tells the other side to wait. */
+const READ_AHEAD_BYTES = 4 * 1024 * 1024
+
+/** A libp2p stream as the sync core sees it, with back-pressure both ways. */
+function byteStream(stream: Stream): ByteStream {
+  return {
+    source: receive(stream),
+    async send(bytes) {
+      if (!stream.send(bytes)) await stream.onDrain()
+    },
+    async close() {
+      await stream.close()
+    },
+    abort(reason) {
+      stream.abort(reason)
+    },
+  }
+}
+
+/**
+ * What arrives on a stream. libp2p's own iterator takes in whatever is sent; this one pauses the stream while
+ * more than `READ_AHEAD_BYTES` are waiting to be read.
+ */
+async function* receive(stream: Stream): AsyncGenerator<Uint8Array | Uint8ArrayList> {
+  const waiting: (Uint8Array | Uint8ArrayList)[] = []
+  let waitingBytes = 0
+  let paused = false
+  let ended = stream.status !== 'open' && stream.readBufferLength === 0
+  let failure: Error | undefined
+  let wake = Promise.withResolvers<void>()
+
+  const onMessage = ({ data }: { data: Uint8Array | Uint8ArrayList }) => {
+    waiting.push(data)
+    waitingBytes += data.byteLength
+    if (waitingBytes > READ_AHEAD_BYTES && !paused) {
+      paused = true
+      stream.pause()
+    }
+    wake.resolve()
+  }
+  const onEnd = () => {
+    ended = true
+    wake.resolve()
+  }
+  const onClose = ({ error }: { error?: Error }) => {
+    failure = error
+    onEnd()
+  }
+  stream.addEventListener('message', onMessage)
+  stream.addEventListener('end', onEnd)
+  stream.addEventListener('remoteCloseWrite', onEnd)
+  stream.addEventListener('close', onClose)
+  try {
+    for (;;) {
+      const next = waiting.shift()
+      if (next !== undefined) {
+        waitingBytes -= next.byteLength
+        if (paused && waitingBytes <= READ_AHEAD_BYTES / 2) {
+          paused = false
+          stream.resume()
+        }
+        yield next
+      } else if (failure !== undefined) {
+        throw failure
+      } else if (ended && stream.readBufferLength === 0) {
+        return
+      } else {
+        await wake.promise
+        wake = Promise.withResolvers()
+      }
+    }
+  } finally {
+    stream.removeEventListener('message', onMessage)
+    stream.removeEventListener('end', onEnd)
+    stream.removeEventListener('remoteCloseWrite', onEnd)
+    stream.removeEventListener('close', onClose)
+  }
+}

@@ -1,0 +1,243 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { Position } from '../position.ts'
+import { HASH_BYTES } from '../snapshot/hash.ts'
+import { type ChunkInfo, type Manifest, makeManifest } from '../snapshot/manifest.ts'
+import {
+  Busy,
+  Expired,
+  Failed,
+  Incompatible,
+  Malformed,
+  NotLeader,
+  OutOfRange,
+  type SyncError,
+  Unauthorized,
+  UnknownAnchor,
+} from './errors.ts'
+import { BUSY_RETRY_MS } from './limits.ts'
+import * as pb from './pb/sync_pb.js'
+
+/** The messages of `pb/sync.proto`, checked once at the border and trusted from there on. */
+
+export interface OfferView {
+  readonly anchor: Position
+  readonly remainingMs: number
+  readonly ready: boolean
+}
+
+export type RequestBody =
+  | { readonly type: 'snapshot'; readonly position: Position }
+  | { readonly type: 'offers' }
+  | { readonly type: 'manifest'; readonly anchor: Position }
+  | { readonly type: 'chunks'; readonly anchor: Position; readonly first: number; readonly count: number }
+  | { readonly type: 'keepAlive'; readonly anchor: Position }
+  | { readonly type: 'offer'; readonly offer: OfferView }
+
+export type ResponseBody =
+  | { readonly type: 'anchored'; readonly anchor: Position }
+  | { readonly type: 'offers'; readonly offers: readonly OfferView[] }
+  | { readonly type: 'manifest'; readonly manifest: Manifest }
+  | { readonly type: 'chunk'; readonly index: number }
+  | { readonly type: 'revived'; readonly remainingMs: number }
+  | { readonly type: 'noted' }
+  | { readonly type: 'error'; readonly error: SyncError }
+
+export interface Scope {
+  readonly group: string
+  readonly signature: string
+}
+
+export interface Request extends Scope {
+  readonly id: number
+  readonly body: RequestBody
+}
+
+export interface Response {
+  readonly id: number
+  readonly body: ResponseBody
+}
+
+/** Longest epoch accepted from a peer, in UTF-16 code units; ours have 36. */
+const EPOCH_LENGTH_MAX = 64
+/** Most offers accepted in one answer. */
+const OFFERS_MAX = 64
+
+export function encodeRequest(request: Request): Uint8Array {
+  const { id, group, signature } = request
+  return toBinary(
+    pb.RequestSchema,
+    create(pb.RequestSchema, { id, group, signature, body: requestBody(request.body) }),
+  )
+}
+
+function requestBody(body: RequestBody): pb.Request['body'] {
+  switch (body.type) {
+    case 'snapshot':
+      return {
+        case: 'snapshot',
+        value: create(pb.SnapshotRequestSchema, { position: fromPosition(body.position) }),
+      }
+    case 'offers':
+      return { case: 'offers', value: create(pb.OffersRequestSchema) }
+    case 'manifest':
+      return {
+        case: 'manifest',
+        value: create(pb.ManifestRequestSchema, { anchor: fromPosition(body.anchor) }),
+      }
+    case 'chunks': {
+      const { first, count } = body
+      return {
+        case: 'chunks',
+        value: create(pb.ChunksRequestSchema, { anchor: fromPosition(body.anchor), first, count }),
+      }
+    }
+    case 'keepAlive':
+      return {
+        case: 'keepAlive',
+        value: create(pb.KeepAliveRequestSchema, { anchor: fromPosition(body.anchor) }),
+      }
+    case 'offer':
+      return { case: 'offer', value: fromOffer(body.offer) }
+    default:
+      return body satisfies never
+  }
+}
+
+export function decodeRequest(bytes: Uint8Array): Request {
+  const { id, group, signature, body } = parse('request', () => fromBinary(pb.RequestSchema, bytes))
+  switch (body.case) {
+    case 'snapshot':
+      return { id, group, signature, body: { type: 'snapshot', position: toPosition(body.value.position) } }
+    case 'offers':
+      return { id, group, signature, body: { type: 'offers' } }
+    case 'manifest':
+      return { id, group, signature, body: { type: 'manifest', anchor: toPosition(body.value.anchor) } }
+    case 'chunks': {
+      const { anchor, first, count } = body.value
+      return { id, group, signature, body: { type: 'chunks', anchor: toPosition(anchor), first, count } }
+    }
+    case 'keepAlive':
+      return { id, group, signature, body: { type: 'keepAlive', anchor: toPosition(body.value.anchor) } }
+    case 'offer':
+      return { id, group, signature, body: { type: 'offer', offer: toOffer(body.value) } }
+    case undefined:
+      throw new Malformed('a request without a body that this version knows')
+    default:
+      return body satisfies never
+  }
+}
+
+export function encodeResponse(response: Response): Uint8Array {
+  const message = create(pb.ResponseSchema, { id: response.id, body: responseBody(response.body) })
+  return toBinary(pb.ResponseSchema, message)
+}
+
+function responseBody(body: ResponseBody): pb.Response['body'] {
+  switch (body.type) {
+    case 'anchored':
+      return { case: 'anchored', value: create(pb.AnchoredSchema, { anchor: fromPosition(body.anchor) }) }
+    case 'offers':
+      return { case: 'offers', value: create(pb.OffersSchema, { offers: body.offers.map(fromOffer) }) }
+    case 'manifest': {
+      const { control, chunks } = body.manifest
+      const list = chunks.map((chunk) => create(pb.ChunkInfoSchema, chunk))
+      return { case: 'manifest', value: create(pb.ManifestSchema, { control, chunks: list }) }
+    }
+    case 'chunk':
+      return { case: 'chunk', value: create(pb.ChunkSchema, { index: body.index }) }
+    case 'revived':
+      return { case: 'revived', value: create(pb.RevivedSchema, { remainingMs: wholeMs(body.remainingMs) }) }
+    case 'noted':
+      return { case: 'noted', value: create(pb.NotedSchema) }
+    case 'error':
+      return { case: 'error', value: fromError(body.error) }
+    default:
+      return body satisfies never
+  }
+}
+
+export function decodeResponse(bytes: Uint8Array): Response {
+  const { id, body } = parse('response', () => fromBinary(pb.ResponseSchema, bytes))
+  switch (body.case) {
+    case 'anchored':
+      return { id, body: { type: 'anchored', anchor: toPosition(body.value.anchor) } }
+    case 'offers':
+      if (body.value.offers.length > OFFERS_MAX) throw new Malformed('an answer with too many offers')
+      return { id, body: { type: 'offers', offers: body.value.offers.map(toOffer) } }
+    case 'manifest':
+      return { id, body: { type: 'manifest', manifest: toManifest(body.value) } }
+    case 'chunk':
+      return { id, body: { type: 'chunk', index: body.value.index } }
+    case 'revived':
+      return { id, body: { type: 'revived', remainingMs: body.value.remainingMs } }
+    case 'noted':
+      return { id, body: { type: 'noted' } }
+    case 'error':
+      return { id, body: { type: 'error', error: toError(body.value) } }
+    case undefined:
+      throw new Malformed('a response without a body that this version knows')
+    default:
+      return body satisfies never
+  }
+}
+
+function parse<T>(what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new Malformed(`not a ${what} of this protocol`, { cause })
+  }
+}
+
+function fromPosition(position: Position): pb.Position {
+  return create(pb.PositionSchema, { epoch: position.epoch, index: BigInt(position.index) })
+}
+
+function toPosition(message: pb.Position | undefined): Position {
+  if (message === undefined) throw new Malformed('a message without its position')
+  if (message.epoch.length === 0 || message.epoch.length > EPOCH_LENGTH_MAX) {
+    throw new Malformed('a position without a proper epoch')
+  }
+  const index = Number(message.index)
+  if (!Number.isSafeInteger(index)) throw new Malformed('a position beyond the largest index')
+  return { epoch: message.epoch, index }
+}
+
+function fromOffer(offer: OfferView): pb.Offer {
+  const { anchor, remainingMs, ready } = offer
+  return create(pb.OfferSchema, { anchor: fromPosition(anchor), remainingMs: wholeMs(remainingMs), ready })
+}
+
+function toOffer(message: pb.Offer): OfferView {
+  return { anchor: toPosition(message.anchor), remainingMs: message.remainingMs, ready: message.ready }
+}
+
+function toManifest(message: pb.Manifest): Manifest {
+  const chunks = message.chunks.map(({ items, bytes, hash }): ChunkInfo => {
+    if (items === 0 || bytes < items || hash.length !== HASH_BYTES)
+      throw new Malformed('a manifest with an impossible chunk')
+    return { items, bytes, hash }
+  })
+  return makeManifest(message.control, chunks)
+}
+
+function fromError(error: SyncError): pb.Error {
+  return create(pb.ErrorSchema, {
+    name: error.name,
+    message: error.message,
+    retryMs: error instanceof Busy ? wholeMs(error.retryMs) : 0,
+    leader: error instanceof NotLeader ? (error.leader ?? '') : '',
+  })
+}
+
+const ERRORS = { Expired, UnknownAnchor, OutOfRange, Unauthorized, Incompatible, Malformed, Failed }
+
+function toError({ name, message, retryMs, leader }: pb.Error): SyncError {
+  if (name === 'Busy') return new Busy(message, retryMs || BUSY_RETRY_MS)
+  if (name === 'NotLeader') return new NotLeader(leader === '' ? undefined : leader)
+  return Object.hasOwn(ERRORS, name) ? new ERRORS[name as keyof typeof ERRORS](message) : new Failed(message)
+}
+
+function wholeMs(ms: number): number {
+  return Math.min(0xffff_ffff, Math.max(0, Math.ceil(ms)))
+}

@@ -1,0 +1,290 @@
+import { type Clock, sleep } from '../expiry/clock.ts'
+import { formatPosition, type Position, samePosition } from '../position.ts'
+import { AnchorGone, Busy, NoProvider, NotLeader } from './errors.ts'
+import { Fetch, type FetchProgress } from './fetch.ts'
+import type { SyncHost } from './host.ts'
+import { LOOK_MS } from './limits.ts'
+import type { OfferView } from './messages.ts'
+import { Peers, type SyncNetwork } from './peers.ts'
+
+/**
+ * Where a session stands:
+ *
+ *     requesting -> choosing -> fetching -> verifying -> installing -> done
+ *         ^            |           |            |
+ *         +------------+-----------+------------+   the anchor is gone: another one
+ *
+ * and from anywhere to failed. The replay of the log from anchor + 1 is the host's, when the session is done.
+ */
+export type SessionState =
+  | { readonly status: 'requesting' }
+  | { readonly status: 'choosing'; readonly anchor: Position }
+  | ({ readonly status: 'fetching'; readonly anchor: Position } & FetchProgress)
+  /** Every chunk is there and checked; the group has not sealed the root yet. */
+  | { readonly status: 'verifying'; readonly anchor: Position }
+  | { readonly status: 'installing'; readonly anchor: Position }
+  | ({ readonly status: 'done' } & CaughtUp)
+  | { readonly status: 'failed'; readonly reason: Error }
+
+/** What one session did. */
+export interface CaughtUp {
+  readonly anchor: Position
+  readonly providersUsed: readonly string[]
+  /** Chunk bytes received, including any that had to be fetched again. */
+  readonly bytesFetched: number
+  /** Anchors that were chosen and had gone before they were installed. */
+  readonly anchorsLost: number
+  readonly phasesMs: SessionPhases
+}
+
+/** How long each part took, in milliseconds. */
+export interface SessionPhases {
+  /** Until the leader named the anchor. */
+  request: number
+  /** From there until the first manifest was here: capturing, cutting and offering. */
+  cut: number
+  /** From there until the last chunk was checked, and the root sealed. */
+  fetch: number
+  install: number
+}
+
+export interface SessionInit {
+  readonly host: SyncHost
+  readonly network: SyncNetwork
+  readonly clock: Clock
+  /** What this replica has: only a snapshot above it is of use. */
+  readonly position: Position
+  readonly ttlMs: number
+  readonly requestTimeoutMs: number
+  readonly fetchTimeoutMs: number
+  readonly signal: AbortSignal
+  readonly onState: (state: SessionState) => void
+  /** An anchor this session had chosen is gone; it goes on with another. */
+  readonly onLost: (error: AnchorGone) => void
+}
+
+/** The catching-up side: lives from the moment a replica finds that it lags until a snapshot is installed. */
+export class Session {
+  readonly #init: SessionInit
+  readonly #peers: Peers
+  readonly #stop = new AbortController()
+  readonly #signal: AbortSignal
+  /** The latest offers each member told of, and when. */
+  readonly #offers = new Map<string, { readonly offers: readonly OfferView[]; readonly atMs: number }>()
+  readonly #asking = new Set<string>()
+  #fetch: { readonly anchor: Position; readonly fetch: Fetch } | undefined
+  readonly #phasesMs: SessionPhases = { request: 0, cut: 0, fetch: 0, install: 0 }
+
+  constructor(init: SessionInit) {
+    this.#init = init
+    this.#signal = AbortSignal.any([init.signal, this.#stop.signal])
+    const { host, network, clock, requestTimeoutMs, fetchTimeoutMs } = init
+    this.#peers = new Peers({
+      host,
+      network,
+      clock,
+      timeoutMs: { ask: requestTimeoutMs, fetch: fetchTimeoutMs },
+    })
+  }
+
+  /** A provider pushed an offer: a hint that saves us asking. */
+  offered(provider: string, offer: OfferView): void {
+    if (this.#fetch !== undefined && samePosition(offer.anchor, this.#fetch.anchor)) {
+      this.#fetch.fetch.offeredBy(provider)
+    }
+  }
+
+  /**
+   * Catch up. Resolves when a snapshot is installed; rejects with `NoProvider` when nobody can serve one, or with the
+   * signal's reason.
+   */
+  async run(): Promise<CaughtUp> {
+    const { onState, onLost } = this.#init
+    let above = this.#init.position
+    let anchorsLost = 0
+    try {
+      for (;;) {
+        onState({ status: 'requesting' })
+        const anchor = await this.#timed('request', () => this.#request(above))
+        try {
+          const done = { anchor, ...(await this.#take(anchor)), anchorsLost, phasesMs: this.#phasesMs }
+          onState({ status: 'done', ...done })
+          return done
+        } catch (error) {
+          if (!(error instanceof AnchorGone)) throw error
+          anchorsLost++
+          // An anchor that was never sealed would be named again: ask for a newer one.
+          if (error instanceof NeverSealed) above = anchor
+          onLost(error)
+        }
+      }
+    } catch (error) {
+      const reason = error instanceof Error ? error : new Error(String(error))
+      onState({ status: 'failed', reason })
+      throw reason
+    } finally {
+      this.#stop.abort(new Error('the session is over'))
+      await this.#peers.close()
+    }
+  }
+
+  /** Ask the leader, whoever that is by now, until it names an anchor; without one, take a live offer that fits. */
+  async #request(above: Position): Promise<Position> {
+    const { host, network, clock, requestTimeoutMs } = this.#init
+    const giveUpMs = clock.now() + requestTimeoutMs
+    let redirect: string | undefined
+    for (;;) {
+      let waitMs = LOOK_MS
+      const leader = redirect ?? host.leader()
+      redirect = undefined
+      if (leader !== undefined && leader !== network.self) {
+        try {
+          const channel = await this.#peers.channel(leader, 'ask')
+          return (await channel.request({ type: 'snapshot', position: above }, 'anchored')).anchor
+        } catch (error) {
+          this.#signal.throwIfAborted()
+          if (error instanceof NotLeader && error.leader !== leader) redirect = error.leader
+          if (error instanceof Busy) waitMs = error.retryMs
+        }
+      }
+      await host.refreshMembers()
+      this.#look()
+      await sleep(clock, waitMs, this.#signal)
+      const offered = await this.#newestOffer(above)
+      if (offered !== undefined && (leader === undefined || clock.now() >= giveUpMs)) return offered
+      if (clock.now() >= giveUpMs) {
+        throw new NoProvider(
+          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms`,
+        )
+      }
+    }
+  }
+
+  /** From a chosen anchor to the installed snapshot. */
+  async #take(anchor: Position): Promise<{ providersUsed: readonly string[]; bytesFetched: number }> {
+    const { host, onState } = this.#init
+    onState({ status: 'choosing', anchor })
+    await host.pin(anchor)
+    const leaving = new AbortController()
+    const signal = AbortSignal.any([this.#signal, leaving.signal])
+    const fetch = new Fetch({
+      anchor,
+      clock: this.#init.clock,
+      connect: (provider) => this.#peers.channel(provider, 'fetch'),
+      leader: () => host.leader(),
+      signal,
+      onProgress: (progress) => onState({ status: 'fetching', anchor, ...progress }),
+    })
+    this.#fetch = { anchor, fetch }
+    host.sealedRoot(anchor, signal).then(
+      (root) => fetch.sealed(root),
+      (error: Error) => leaving.abort(new AnchorGone(anchor, error.message)),
+    )
+    const tending = this.#tend(anchor, fetch, signal)
+    try {
+      await this.#timed('cut', () => Promise.race([tending, fetch.manifestKnown]))
+      const book = await this.#timed('fetch', () => Promise.race([tending, fetch.complete]))
+      onState({ status: 'installing', anchor })
+      const snapshot = { anchor, manifest: book.manifest, chunks: book.chunks() }
+      await this.#timed('install', () => host.install(snapshot, signal))
+      return { providersUsed: fetch.providersUsed, bytesFetched: fetch.bytesFetched }
+    } catch (error) {
+      await host.pin(undefined)
+      throw error
+    } finally {
+      this.#fetch = undefined
+      leaving.abort(new Error('the anchor was left'))
+    }
+  }
+
+  /** Look for providers and keep offers alive, until the signal aborts. Rejects with `AnchorGone` when it is gone. */
+  async #tend(anchor: Position, fetch: Fetch, signal: AbortSignal): Promise<never> {
+    const { host, clock, ttlMs, requestTimeoutMs, onState } = this.#init
+    let keepAliveMs = clock.now() + ttlMs / 3
+    let idleSinceMs = clock.now()
+    let everLinked = false
+    let completeSinceMs: number | undefined
+    for (;;) {
+      if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
+      this.#look()
+      for (const [provider, { offers }] of this.#offers) {
+        if (offers.some((offer) => samePosition(offer.anchor, anchor))) fetch.offeredBy(provider)
+      }
+      await sleep(clock, LOOK_MS, signal)
+      if (!fetch.idle) {
+        everLinked = true
+        idleSinceMs = clock.now()
+      } else if (this.#nobodyOffers(anchor, idleSinceMs, everLinked)) {
+        throw new AnchorGone(anchor, ['nobody offers it any more', ...fetch.complaints].join('; '))
+      }
+      if (clock.now() >= keepAliveMs) {
+        keepAliveMs = clock.now() + ttlMs / 3
+        fetch.keepAlive()
+      }
+      if (fetch.awaitsSeal) {
+        if (completeSinceMs === undefined) {
+          completeSinceMs = clock.now()
+          onState({ status: 'verifying', anchor })
+        }
+        if (clock.now() - completeSinceMs >= requestTimeoutMs)
+          throw new NeverSealed(anchor, 'it was never sealed')
+      }
+    }
+  }
+
+  /** Ask every member that serves, and is not being asked or fetched from, for its offers. */
+  #look(): void {
+    const { host, network, clock } = this.#init
+    for (const { id, serves } of host.members()) {
+      if (!serves || id === network.self || this.#asking.has(id) || this.#fetch?.fetch.isLinked(id)) continue
+      this.#asking.add(id)
+      this.#peers
+        .channel(id, 'ask')
+        .then((channel) => channel.request({ type: 'offers' }, 'offers'))
+        .then(
+          ({ offers }) => this.#offers.set(id, { offers, atMs: clock.now() }),
+          () => this.#offers.set(id, { offers: [], atMs: clock.now() }),
+        )
+        .finally(() => this.#asking.delete(id))
+    }
+  }
+
+  async #newestOffer(above: Position): Promise<Position | undefined> {
+    const anchors = [...this.#offers.values()]
+      .flatMap(({ offers }) => offers.map((offer) => offer.anchor))
+      .filter((anchor) => anchor.epoch === above.epoch && anchor.index > above.index)
+      .sort((a, b) => b.index - a.index)
+    for (const anchor of anchors) if (await this.#init.host.isReadable(anchor)) return anchor
+    return undefined
+  }
+
+  /**
+   * True when the anchor is gone: everyone who serves was asked since the last provider left and none offers it.
+   * Before the first provider showed up, replicas may still be on their way to the marker: they get longer.
+   */
+  #nobodyOffers(anchor: Position, sinceMs: number, everLinked: boolean): boolean {
+    const { host, network, clock, requestTimeoutMs, fetchTimeoutMs } = this.#init
+    const waitedMs = clock.now() - sinceMs
+    if (!everLinked) return waitedMs >= requestTimeoutMs
+    if (waitedMs >= fetchTimeoutMs) return true
+    return host.members().every(({ id, serves }) => {
+      if (!serves || id === network.self) return true
+      const told = this.#offers.get(id)
+      return (
+        told !== undefined && told.atMs > sinceMs && !told.offers.some((o) => samePosition(o.anchor, anchor))
+      )
+    })
+  }
+
+  async #timed<T>(phase: keyof SessionPhases, work: () => Promise<T>): Promise<T> {
+    const beganMs = this.#init.clock.now()
+    try {
+      return await work()
+    } finally {
+      this.#phasesMs[phase] += this.#init.clock.now() - beganMs
+    }
+  }
+}
+
+/** The anchor's electorate never agreed in time. */
+class NeverSealed extends AnchorGone {}

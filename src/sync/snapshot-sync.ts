@@ -1,0 +1,214 @@
+import { type Clock, systemClock } from '../expiry/clock.ts'
+import type { Snapshot } from '../machine/machine.ts'
+import type { Position } from '../position.ts'
+import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
+import type { CutSnapshot } from '../snapshot/cut.ts'
+import { AnchorDesk } from './anchor-desk.ts'
+import type { AnchorGone } from './errors.ts'
+import type { ByteStream } from './frames.ts'
+import type { SyncHost } from './host.ts'
+import { FETCH_TIMEOUT_MS_DEFAULT, REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from './limits.ts'
+import type { OfferView } from './messages.ts'
+import { Peers, type SyncNetwork } from './peers.ts'
+import { offersOf, Provider } from './provider.ts'
+import { type CaughtUp, Session, type SessionState } from './session.ts'
+
+export interface SnapshotSyncInit {
+  /** Whoever orders the entries: see `SyncHost`. */
+  readonly host: SyncHost
+  /** How long an offer lives when nobody fetches, in milliseconds. Default 10,000. */
+  readonly ttlMs?: number
+  /** How long a session waits for an anchor to be named, offered or sealed, in milliseconds. Default 15,000. */
+  readonly requestTimeoutMs?: number
+  /** How long a provider may send nothing while an answer is due, in milliseconds. Default 5,000. */
+  readonly fetchTimeoutMs?: number
+  /** Default: the machine's monotonic clock. */
+  readonly clock?: Clock
+  /** Hears of everything that happens here. What it throws is thrown away. */
+  readonly onEvent?: (event: SyncEvent) => void
+}
+
+export type SyncEvent =
+  /** A snapshot became available, was cut, was revived by a fetch, or was released. */
+  | AvailableEvent
+  /** A peer was sent one chunk. */
+  | { readonly type: 'served'; readonly peer: string; readonly anchor: Position; readonly bytes: number }
+  /** The session moved on. */
+  | { readonly type: 'session'; readonly state: SessionState }
+  /** The session's anchor is gone; it goes on with another. */
+  | { readonly type: 'anchor-lost'; readonly error: AnchorGone }
+
+export interface CapturedInit {
+  /** What the host keeps beside the machine's items; the same on every replica at this anchor. */
+  readonly control: Uint8Array
+  /** As the marker says: every replica must cut alike. */
+  readonly chunkBytes: number
+  /** Who asked for the snapshot: they are pushed the offer. */
+  readonly requesters: readonly string[]
+}
+
+export interface CatchUpInit {
+  /** What this replica has. */
+  readonly position: Position
+  readonly signal: AbortSignal
+}
+
+/**
+ * Snapshot sync for one group: the provider, which lives as long as the replica, and the session, which lives for
+ * one catch-up. It knows neither the log nor libp2p: a host and a network are given to it.
+ */
+export class SnapshotSync {
+  readonly #host: SyncHost
+  readonly #network: SyncNetwork
+  readonly #clock: Clock
+  readonly #onEvent: (event: SyncEvent) => void
+  readonly #times: { ttlMs: number; requestTimeoutMs: number; fetchTimeoutMs: number }
+  readonly #available: AvailableSnapshots
+  readonly #desk: AnchorDesk
+  readonly #provider: Provider
+  #session: Session | undefined
+
+  constructor(init: SnapshotSyncInit, network: SyncNetwork) {
+    this.#host = init.host
+    this.#network = network
+    this.#clock = init.clock ?? systemClock
+    this.#onEvent = (event) => {
+      try {
+        init.onEvent?.(event)
+      } catch {
+        // A listener's mistake is not ours to die of.
+      }
+    }
+    this.#times = {
+      ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
+      requestTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+      fetchTimeoutMs: init.fetchTimeoutMs ?? FETCH_TIMEOUT_MS_DEFAULT,
+    }
+    const { host } = init
+    const clock = this.#clock
+    this.#available = new AvailableSnapshots({
+      clock,
+      ttlMs: this.#times.ttlMs,
+      onEvent: (event) => {
+        if (event.type === 'released') this.#desk.released(event.anchor)
+        this.#onEvent(event)
+      },
+    })
+    this.#desk = new AnchorDesk({
+      self: network.self,
+      host,
+      available: this.#available,
+      clock,
+      sealTimeoutMs: this.#times.requestTimeoutMs,
+    })
+    this.#provider = new Provider({
+      host,
+      available: this.#available,
+      desk: this.#desk,
+      clock,
+      onOffer: (peer, offer) => this.#session?.offered(peer, offer),
+      onServed: (peer, anchor, bytes) => this.#onEvent({ type: 'served', peer, anchor, bytes }),
+    })
+  }
+
+  /** The PeerId that others know this replica by. */
+  get self(): string {
+    return this.#network.self
+  }
+
+  /** What this replica offers now, oldest anchor first. */
+  get offers(): OfferView[] {
+    return offersOf(this.#available)
+  }
+
+  /** Serve one stream that a peer opened. */
+  async serve(peer: string, stream: ByteStream): Promise<void> {
+    await this.#provider.serve(peer, stream)
+  }
+
+  /**
+   * The host applied a marker and captured its state there. From now on the snapshot is offered, while it is cut
+   * in the background.
+   */
+  captured(anchor: Position, snapshot: Snapshot, init: CapturedInit): void {
+    this.#desk.captured(anchor)
+    this.#available.add(anchor, snapshot, init)
+    for (const requester of init.requesters) {
+      if (requester !== this.#network.self) void this.#push(requester, anchor)
+    }
+  }
+
+  /** Resolves with the manifest and chunks of an anchor this replica holds; undefined when it does not. */
+  whenCut(anchor: Position): Promise<CutSnapshot> | undefined {
+    return this.#available.whenCut(anchor)
+  }
+
+  /** The group agreed on this anchor's root. */
+  sealed(anchor: Position): void {
+    this.#desk.sealed(anchor)
+  }
+
+  /** Stop offering one anchor, or all of them. */
+  withdraw(anchor?: Position): void {
+    this.#available.withdraw(anchor)
+  }
+
+  /** Ask the leader for an anchor above a position, as a session would: it may append a marker. */
+  async requestAnchor(above: Position): Promise<Position> {
+    const leader = this.#host.leader()
+    if (leader === undefined || leader === this.#network.self)
+      return await this.#desk.anchorFor(this.self, above)
+    const peers = this.#peers()
+    try {
+      const channel = await peers.channel(leader, 'ask')
+      return (await channel.request({ type: 'snapshot', position: above }, 'anchored')).anchor
+    } finally {
+      await peers.close()
+    }
+  }
+
+  /** Get a snapshot above `position` from the other replicas and install it. One session at a time. */
+  async catchUp(init: CatchUpInit): Promise<CaughtUp> {
+    if (this.#session !== undefined) throw new Error('a session is running already')
+    const session = new Session({
+      ...this.#times,
+      ...init,
+      host: this.#host,
+      network: this.#network,
+      clock: this.#clock,
+      onState: (state) => this.#onEvent({ type: 'session', state }),
+      onLost: (error) => this.#onEvent({ type: 'anchor-lost', error }),
+    })
+    this.#session = session
+    try {
+      return await session.run()
+    } finally {
+      this.#session = undefined
+    }
+  }
+
+  /** A hint that spares the requester a round of asking; nothing depends on it. */
+  async #push(requester: string, anchor: Position): Promise<void> {
+    const peers = this.#peers()
+    try {
+      const offer = this.offers.find((one) => one.anchor.index === anchor.index)
+      if (offer === undefined) return
+      const channel = await peers.channel(requester, 'ask')
+      await channel.request({ type: 'offer', offer }, 'noted')
+    } catch {
+      // The requester asks for offers anyway.
+    } finally {
+      await peers.close()
+    }
+  }
+
+  #peers(): Peers {
+    const { requestTimeoutMs, fetchTimeoutMs } = this.#times
+    return new Peers({
+      host: this.#host,
+      network: this.#network,
+      clock: this.#clock,
+      timeoutMs: { ask: requestTimeoutMs, fetch: fetchTimeoutMs },
+    })
+  }
+}

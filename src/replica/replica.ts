@@ -1,214 +1,225 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import type { Libp2pOptions } from 'libp2p'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, type Control, encodeControl } from '../group/control.ts'
 import type { Outcome } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { type Member, Membership } from '../group/membership.ts'
-import { KEEP_ENTRIES_DEFAULT, PruneRefused, prunableTo } from '../group/pruning.ts'
 import { GuardedEvents } from '../guarded-events.ts'
-import { EpochChanged, LogRewound, LogTruncated } from '../log/errors.ts'
-import type { Log, LogBackend, LogEntry, LogTail } from '../log/log.ts'
-import type { StateMachine, SubmitOptions, Written } from '../machine/machine.ts'
+import { EpochChanged } from '../log/errors.ts'
+import type { Log, LogEntry, LogTail } from '../log/log.ts'
+import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
-import { NoProvider, NotLeader } from '../sync/errors.ts'
-import type { VerifiedSnapshot } from '../sync/host.ts'
 import { TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
-import type { CaughtUp } from '../sync/session.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { Anchors } from './anchors.ts'
 import { Announcer } from './announcer.ts'
 import { Applier } from './applier.ts'
-import { ApplyFailed, Diverged, NotReadable, ReplicaStopped, StateLost } from './errors.ts'
-import type { CatchUpReport, ReplicaEvents } from './events.ts'
+import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
+import type { ReplicaEvents } from './events.ts'
+import { Follower } from './follower.ts'
+import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import { createNode, type ReplicaNode } from './node.ts'
+import { Pruner } from './pruner.ts'
 import { ReplicaHost } from './replica-host.ts'
-
-export interface ReplicaInit<Result> {
-  /** The group's name. Replicas of one group share one log and one kind of machine. */
-  readonly group: string
-  /** What is replicated. */
-  readonly machine: StateMachine<Result>
-  /** Where entries are ordered: `sqliteLog({ path })`, `memoryLog()`. */
-  readonly log: LogBackend
-  /** Multiaddrs to listen on. Default: any free port of 127.0.0.1. */
-  readonly listen?: readonly string[]
-  /** Who this replica is. Default: a new Ed25519 key. */
-  readonly privateKey?: PrivateKey
-  /** False makes a reader, which never takes office. Default true. */
-  readonly lead?: boolean
-  /**
-   * True allows pruning although no replica keeps its state on disk: when all replicas of the group are down at once,
-   * the pruned part of the state is gone. Meant for caches. Default false.
-   */
-  readonly volatile?: boolean
-  /** While leading, prune all but the newest `keepEntries`, at an interval. Needs `volatile`. Default: never. */
-  readonly prune?: { readonly keepEntries?: number; readonly intervalMs?: number }
-  /**
-   * On start, a replica this many entries behind asks for a snapshot although it could replay the log. Default
-   * 100,000. `Infinity`: only when the log was pruned.
-   */
-  readonly snapshotAfter?: number
-  /** Size of the chunks that markers of this replica ask for, in bytes, 1 to 16 MiB. Default 1 MiB. */
-  readonly chunkBytes?: number
-  /** How long the leader may be silent before others take office, in milliseconds; announcements live as long. Default 5,000. */
-  readonly leaseMs?: number
-  /** See `SnapshotSyncInit`. */
-  readonly ttlMs?: number
-  readonly requestTimeoutMs?: number
-  readonly fetchTimeoutMs?: number
-  /** Other transports, encryption, muxers or services for the libp2p node. */
-  readonly libp2p?: Libp2pOptions
-  readonly clock?: Clock
-  /** A number from 0 up to 1. Default `Math.random`. */
-  readonly random?: () => number
-}
+import { Status } from './status.ts'
 
 /** Announcements are renewed this many times within a lease. */
 const ANNOUNCEMENTS_PER_LEASE = 5
-const SNAPSHOT_AFTER_DEFAULT = 100_000
-const PRUNE_INTERVAL_MS_DEFAULT = 1_000
-/** Pause before the log is followed again after an error that may pass. */
+/** Pause before the notice board is watched again after an error. */
 const RETRY_MS = 500
 /** Divergences within this time after which a replica stops. */
 const DIVERGENCES_MAX = 3
 const DIVERGENCE_WINDOW_MS = 10 * 60_000
 
-/** Why following the log ended. */
-type Lag = 'truncated' | 'far-behind' | 'diverged'
-
-/** Start a replica: it resolves when the log is open and the node listens; `inSync()` tells the rest. */
+/**
+ * Start a replica. Resolves when its log is open and its node listens; `inSync()` tells when it has caught up. Rejects
+ * with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `volatile`, and with what the
+ * log says (`LogMismatch`, `LogUnusable`, …).
+ *
+ * @example
+ * ```ts
+ * const cities = new ReplicatedMap<string, City>()
+ * await using replica = await createReplica({ group: 'cities', machine: cities, log: sqliteLog({ path: 'cities.db' }) })
+ * await replica.inSync()
+ * await cities.set('CH/Bern', { population: 134_794 })
+ * ```
+ */
 export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<Replica<Result>> {
-  const { chunkBytes = CHUNK_BYTES_DEFAULT } = init
+  check(init)
+  const privateKey = init.privateKey ?? (await generateKeyPair('Ed25519'))
+  const id = peerIdFromPrivateKey(privateKey).toString()
+  const log = await init.log.open({ group: init.group, signature: init.machine.signature, author: id })
+  let replica: Replica<Result> | undefined
+  try {
+    replica = new Replica(init, id, log)
+    await replica.start(privateKey)
+    return replica
+  } catch (error) {
+    await (replica?.stop() ?? log.close())
+    throw error
+  }
+}
+
+function check(init: Omit<ReplicaInit<unknown>, 'machine'>): void {
+  const {
+    chunkBytes = CHUNK_BYTES_DEFAULT,
+    snapshotAfter = 0,
+    leaseMs,
+    ttlMs,
+    requestTimeoutMs,
+    fetchTimeoutMs,
+  } = init
   if (!Number.isInteger(chunkBytes) || chunkBytes < CHUNK_BYTES_MIN || chunkBytes > CHUNK_BYTES_MAX) {
     throw new RangeError(
       `chunkBytes is ${chunkBytes}; give an integer from ${CHUNK_BYTES_MIN} to ${CHUNK_BYTES_MAX}`,
     )
   }
-  if (init.prune !== undefined && init.volatile !== true) throw pruneRefused()
-  const privateKey = init.privateKey ?? (await generateKeyPair('Ed25519'))
-  const id = peerIdFromPrivateKey(privateKey).toString()
-  const log = await init.log.open({ group: init.group, signature: init.machine.signature, author: id })
-  const replica = new Replica(init, { id, log, chunkBytes })
-  try {
-    await replica.start(privateKey)
-    return replica
-  } catch (error) {
-    await replica.stop()
-    throw error
+  if (!(snapshotAfter >= 0)) throw new RangeError(`snapshotAfter is ${snapshotAfter}; give a number from 0`)
+  for (const [name, ms] of Object.entries({ leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs })) {
+    if (ms !== undefined && !(ms > 0 && ms < 2 ** 31)) {
+      throw new RangeError(`${name} is ${ms}; give a number of milliseconds above 0`)
+    }
   }
 }
 
 /** One process's copy of the state machine: it follows the log, and catches up from its peers when it lags. */
-export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> implements AsyncDisposable {
+export class Replica<Result = unknown>
+  extends GuardedEvents<ReplicaEvents>
+  implements MachineHost<Result>, AsyncDisposable
+{
   /** This replica's PeerId, as text. */
   readonly id: string
   readonly #init: ReplicaInit<Result>
   readonly #clock: Clock
+  readonly #leaseMs: number
   readonly #log: Log
+  readonly #status: Status
   readonly #applier: Applier<Result>
+  readonly #follower: Follower
   readonly #membership: Membership
   readonly #leadership: Leadership
   readonly #announcer: Announcer
   readonly #anchors: Anchors
+  readonly #pruner: Pruner
   readonly #host: ReplicaHost
   readonly #stopping = new AbortController()
-  readonly #pruning = new Map<number, PromiseWithResolvers<number>>()
   #node: ReplicaNode | undefined
   #running: Promise<unknown> = Promise.resolve()
   #stopped: Promise<void> | undefined
-  #state: ReplicaState = 'starting'
-  #failure: Error | undefined
-  /** The state is that of a log position: a prefix of the log, or a snapshot and what followed. */
-  #readable = false
+  /** The anchor this replica is catching up from, as announced; 0 when there is none. */
   #needs = 0
-  #following: AbortController | undefined
-  #snapshotTried = false
-  #catchUp: { readonly caught: CaughtUp; readonly beganMs: number; readonly installedMs: number } | undefined
   #divergencesAtMs: number[] = []
 
-  /** Use `createReplica`. */
-  constructor(init: ReplicaInit<Result>, made: { id: string; log: Log; chunkBytes: number }) {
+  /** @internal Use `createReplica`. */
+  constructor(init: ReplicaInit<Result>, id: string, log: Log) {
     super()
-    this.id = made.id
+    this.id = id
     this.#init = init
-    this.#log = made.log
+    this.#log = log
     const clock = init.clock ?? systemClock
     this.#clock = clock
-    const { epoch } = made.log
-    const leaseMs = init.leaseMs ?? LEASE_MS_DEFAULT
-    const onProblem = (error: Error) => this.#problem(error)
+    this.#leaseMs = init.leaseMs ?? LEASE_MS_DEFAULT
+    const { epoch } = log
+    const onProblem = (error: Error) => this.#emit('problem', error)
+    const group = () => this.#applier.group
+    const append = (control: Control) => this.#append(control)
 
+    this.#status = new Status((change) => {
+      if (change.state === 'halted' && change.reason !== undefined) this.#fail(change.reason)
+      if (change.state !== 'stopped') this.#announcer.soon()
+      this.#leadership.check()
+      this.#emit('state', change)
+    })
     this.#applier = new Applier({
       machine: init.machine,
       epoch,
-      self: made.id,
+      self: id,
       clock,
       onOutcome: (outcome, entry, newest) => this.#decided(outcome, entry, newest),
       onMalformed: (entry, error) => this.#emit('skipped', { entry, why: error.message }),
     })
     this.#membership = new Membership({
-      notices: made.log.notices,
+      notices: log.notices,
       clock,
       epoch,
       onChange: () => this.#leadership.check(),
     })
     this.#leadership = new Leadership({
-      self: made.id,
+      self: id,
       clock,
-      leaseMs,
+      leaseMs: this.#leaseMs,
       random: init.random ?? Math.random,
-      group: () => this.#applier.group,
-      member: (id) => this.#membership.get(id),
-      eligible: () => (init.lead ?? true) && this.#state === 'in-sync',
-      claim: async (term) => {
-        await this.#append({ type: 'claim', term })
-      },
+      group,
+      member: (member) => this.#membership.get(member),
+      eligible: () => (init.lead ?? true) && this.state === 'in-sync',
+      claim: async (term) => void (await append({ type: 'claim', term })),
     })
     this.#announcer = new Announcer({
       clock,
-      intervalMs: leaseMs / ANNOUNCEMENTS_PER_LEASE,
-      announce: () => this.#announce(leaseMs),
+      intervalMs: this.#leaseMs / ANNOUNCEMENTS_PER_LEASE,
+      announce: () => this.#announce(),
       onError: onProblem,
     })
     this.#anchors = new Anchors({
-      self: made.id,
+      self: id,
       epoch,
       clock,
       ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
       sync: () => this.#sync,
-      group: () => this.#applier.group,
+      group,
       capture: () => init.machine.capture(),
-      attest: async (anchor, root) => {
-        await this.#append({ type: 'attestation', anchor, root })
-      },
+      attest: async (anchor, root) => void (await append({ type: 'attestation', anchor, root })),
       onDivergence: (anchor, own, sealed) => this.#diverged(anchor, own, sealed),
+      onProblem,
+    })
+    this.#pruner = new Pruner({
+      self: id,
+      clock,
+      log,
+      membership: this.#membership,
+      volatile: init.volatile ?? false,
+      policy: init.prune,
+      office: group,
+      applied: () => this.#applier.applied,
+      append,
+      onPruned: (upTo) => this.#emit('pruned', { upTo }),
       onProblem,
     })
     this.#host = new ReplicaHost({
       group: init.group,
       signature: init.machine.signature,
-      self: made.id,
-      log: made.log,
-      chunkBytes: made.chunkBytes,
+      self: id,
+      log,
+      chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
       membership: this.#membership,
-      state: () => this.#applier.group,
-      pin: async (anchor) => {
-        this.#needs = anchor
-        await this.#announcer.now()
+      state: group,
+      pin: (anchor) => this.#pin(anchor),
+      install: (snapshot, signal) => this.#applier.install(snapshot, signal),
+    })
+    this.#follower = new Follower({
+      log,
+      applier: this.#applier,
+      status: this.#status,
+      clock,
+      snapshotAfter: init.snapshotAfter ?? SNAPSHOT_AFTER_DEFAULT,
+      someoneServes: () => this.members.some((member) => member.id !== id && member.state === 'in-sync'),
+      catchUp: (request) => this.#sync.catchUp(request),
+      onInSync: () => {
+        this.#needs = 0
       },
-      install: (snapshot, signal) => this.#install(snapshot, signal),
+      onCaughtUp: (report) => this.#emit('caught-up', report),
+      onProblem,
     })
   }
 
   /** @internal */
   async start(privateKey: PrivateKey): Promise<void> {
-    const { listen, libp2p, machine, prune, ttlMs, requestTimeoutMs, fetchTimeoutMs } = this.#init
+    const { listen, libp2p, machine, ttlMs, requestTimeoutMs, fetchTimeoutMs } = this.#init
     const sync: SnapshotSyncInit = {
       host: this.#host,
       clock: this.#clock,
@@ -222,12 +233,12 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
     await this.#announcer.now()
     machine.attach?.(this)
     const { signal } = this.#stopping
-    this.#running = Promise.all([this.#run(signal), this.#watchMembers(signal)])
-    if (prune !== undefined) this.#schedulePrune()
+    this.#running = Promise.all([this.#follower.run(signal), this.#watchMembers(signal)])
+    this.#pruner.start()
   }
 
   get state(): ReplicaState {
-    return this.#state
+    return this.#status.state
   }
 
   /** The newest position whose entry is in the state. */
@@ -280,11 +291,7 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
    * snapshot that nobody can serve, and with what ended it.
    */
   async inSync(options: SubmitOptions = {}): Promise<void> {
-    options.signal?.throwIfAborted()
-    if (this.#state === 'in-sync') return
-    const settled = () => this.#failure !== undefined || this.#state === 'in-sync'
-    if (!settled()) await this.#stateWhere(settled, options.signal)
-    if (this.#failure !== undefined) throw this.#failure
+    await this.#status.inSync(options.signal)
   }
 
   /** Resolves when everything up to `position` is in the state. Rejects with `EpochChanged` for another epoch. */
@@ -295,7 +302,10 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
     await this.#applier.waiters.wait(position.index, options.signal)
   }
 
-  /** Resolves when everything that was committed before this call is in the state: read after it to read your peers' writes. */
+  /**
+   * Resolves when everything that was committed before this call is in the state: what others wrote before can then be
+   * read here.
+   */
   async barrier(options: SubmitOptions = {}): Promise<void> {
     this.#assertAlive()
     const { newest } = await this.#log.bounds(options)
@@ -304,10 +314,10 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
 
   /** Throws `NotReadable` or `StateLost` while there is no state to read. */
   assertReadable(): void {
-    if (!this.#readable) throw this.#failure ?? new NotReadable()
+    if (!this.#follower.readable) throw this.#status.failure ?? new NotReadable()
   }
 
-  /** Have the group capture a snapshot of what is committed by now. Resolves with its anchor. */
+  /** Have the group capture a snapshot of all that is committed by now. Resolves with its anchor. */
   async mark(): Promise<Position> {
     this.#assertAlive()
     const { newest } = await this.#log.bounds()
@@ -315,32 +325,24 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
   }
 
   /** This replica's root at an anchor. Rejects with `RangeError` if it captured nothing there. */
-  async rootAt(anchor: Position): Promise<Uint8Array> {
-    await this.reached(anchor)
+  async rootAt(anchor: Position, options: SubmitOptions = {}): Promise<Uint8Array> {
+    await this.reached(anchor, options)
     const root = this.#anchors.root(anchor.index)
     if (root === undefined) throw new RangeError(`nothing was captured at ${anchor.index}`)
     return await root
   }
 
   /**
-   * The leader prunes the log, up to what no anchor pins. Resolves with the index up to which it is pruned, 0 if there is
-   * nothing to prune. Rejects with `NotLeader` elsewhere, and with `PruneRefused` without `volatile`.
+   * Prune the log, up to what no anchor pins and keeping the newest `keepEntries` (default 10,000). Resolves with the
+   * index up to which it is pruned, 0 if there was nothing to prune. Rejects with `NotLeader` except on the leader, and
+   * with `PruneRefused` without `volatile`.
    */
   async prune(options: { readonly keepEntries?: number } = {}): Promise<number> {
     this.#assertAlive()
-    if (this.#init.volatile !== true) throw pruneRefused()
-    if (this.leader !== this.id) throw new NotLeader(this.leader)
-    await this.#membership.refresh()
-    const upTo = prunableTo(this.#applier.applied, options.keepEntries ?? KEEP_ENTRIES_DEFAULT, this.members)
-    if (upTo < (await this.#log.bounds()).first) return 0
-    const index = await this.#append({ type: 'prune', term: this.term, upTo })
-    const pruning = Promise.withResolvers<number>()
-    if (this.#applier.applied >= index) throw new NotLeader(this.leader)
-    this.#pruning.set(index, pruning)
-    return await pruning.promise
+    return await this.#pruner.prune(options.keepEntries)
   }
 
-  /** End everything this replica started: it withdraws, closes its streams, its log and its timers. */
+  /** End everything this replica started: it leaves the group, and closes its streams, its log and its timers. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()
     return this.#stopped
@@ -353,98 +355,6 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
   get #sync() {
     if (this.#node === undefined) throw new ReplicaStopped()
     return this.#node.services.sync
-  }
-
-  /** Follow the log, catch up when it cannot be followed, and follow it again. */
-  async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        const lag = await this.#follow(signal)
-        if (lag !== undefined) await this.#catchUpFrom(lag, signal)
-      } catch (error) {
-        if (signal.aborted) return
-        const reason = asError(error)
-        if (isFinal(reason)) return this.#halt(reason)
-        this.#problem(reason)
-        await sleep(this.#clock, RETRY_MS, signal).catch(() => {})
-      }
-    }
-  }
-
-  /** Apply the log from where this replica is. Returns why it must catch up, or nothing when it is stopped. */
-  async #follow(signal: AbortSignal): Promise<Lag | undefined> {
-    const { first, newest } = await this.#log.bounds({ signal })
-    const { applied } = this.#applier
-    if (first > applied + 1) return 'truncated'
-    this.#readable = true
-    if (newest.index <= applied) {
-      this.#enterInSync()
-    } else {
-      this.#setState('following')
-      const { snapshotAfter = SNAPSHOT_AFTER_DEFAULT } = this.#init
-      if (newest.index - applied > snapshotAfter && !this.#snapshotTried && this.#someoneServes())
-        return 'far-behind'
-    }
-    const interrupted = new AbortController()
-    this.#following = interrupted
-    const following = AbortSignal.any([signal, interrupted.signal])
-    try {
-      for await (const batch of this.#log.follow(this.#applier.cursor, { signal: following })) {
-        await this.#applier.apply(batch, following)
-        this.#judgeLag(batch.newest.index - this.#applier.applied)
-      }
-    } catch (error) {
-      if (error instanceof LogTruncated) return 'truncated'
-      if (!interrupted.signal.aborted) throw error
-    } finally {
-      this.#following = undefined
-    }
-    return interrupted.signal.aborted ? 'diverged' : undefined
-  }
-
-  /** In sync means: at the end of the log as it was when last read. A little behind, for a moment, does not end it. */
-  #judgeLag(behind: number): void {
-    if (behind <= 0) this.#enterInSync()
-    else if (behind > (this.#init.snapshotAfter ?? SNAPSHOT_AFTER_DEFAULT)) this.#setState('following')
-  }
-
-  async #catchUpFrom(lag: Lag, signal: AbortSignal): Promise<void> {
-    this.#snapshotTried = true
-    this.#setState('catching-up')
-    const beganMs = this.#clock.now()
-    const position = this.position
-    while (!signal.aborted) {
-      try {
-        const caught = await this.#sync.catchUp({ position, signal })
-        this.#catchUp = { caught, beganMs, installedMs: this.#clock.now() }
-        return
-      } catch (error) {
-        signal.throwIfAborted()
-        if (!(error instanceof NoProvider)) throw error
-        if (lag === 'far-behind') return
-        const { first } = await this.#log.bounds({ signal })
-        if (lag === 'truncated') this.#setState('lost', new StateLost(first, error))
-      }
-    }
-  }
-
-  async #install(snapshot: VerifiedSnapshot, signal: AbortSignal): Promise<void> {
-    await this.#applier.install(snapshot, signal)
-    this.#readable = true
-  }
-
-  #enterInSync(): void {
-    if (this.#state === 'in-sync') return
-    const caughtUp = this.#catchUp
-    this.#catchUp = undefined
-    this.#snapshotTried = false
-    this.#needs = 0
-    this.#setState('in-sync')
-    if (caughtUp === undefined) return
-    const { caught, beganMs, installedMs } = caughtUp
-    const nowMs = this.#clock.now()
-    const report: CatchUpReport = { ...caught, totalMs: nowMs - beganMs, replayMs: nowMs - installedMs }
-    this.#emit('caught-up', report)
   }
 
   /** What a control entry decided, on every replica alike; here is what this replica does about it. */
@@ -465,82 +375,50 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
       case 'attested':
         return
       case 'prune':
-        if (this.leader === this.id) void this.#executePrune(entry.index, outcome.upTo)
-        return
+        return void this.#pruner.decided(entry.index, outcome.upTo)
       case 'void':
-        this.#pruning.get(entry.index)?.reject(new NotLeader(this.leader))
-        this.#pruning.delete(entry.index)
+        this.#pruner.voided(entry.index)
         return this.#emit('skipped', { entry, why: outcome.why })
       default:
         return outcome satisfies never
     }
   }
 
-  /** A prune counts once it is applied, and even then it stops before what has been pinned meanwhile. */
-  async #executePrune(index: number, wanted: number): Promise<void> {
-    const pruning = this.#pruning.get(index)
-    this.#pruning.delete(index)
-    try {
-      await this.#membership.refresh()
-      const upTo = Math.min(wanted, prunableTo(this.#applier.applied, 0, this.members))
-      if (upTo > 0) await this.#log.prune(upTo)
-      pruning?.resolve(upTo)
-      this.#emit('pruned', { upTo })
-    } catch (error) {
-      pruning?.reject(asError(error))
-      this.#problem(asError(error))
-    }
-  }
-
-  #schedulePrune(): void {
-    const { keepEntries = KEEP_ENTRIES_DEFAULT, intervalMs = PRUNE_INTERVAL_MS_DEFAULT } =
-      this.#init.prune ?? {}
-    this.#clock.schedule(intervalMs, () => {
-      if (this.#stopping.signal.aborted) return
-      const done = this.leader === this.id ? this.prune({ keepEntries }) : Promise.resolve(0)
-      void done.catch((error: Error) => this.#problem(error)).finally(() => this.#schedulePrune())
-    })
-  }
-
-  #diverged(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
-    this.#emit('divergence', { anchor, own, sealed })
-    this.#sync.withdraw()
-    const nowMs = this.#clock.now()
-    this.#divergencesAtMs = [
-      ...this.#divergencesAtMs.filter((at) => at > nowMs - DIVERGENCE_WINDOW_MS),
-      nowMs,
-    ]
-    if (this.#divergencesAtMs.length >= DIVERGENCES_MAX) this.#halt(new Diverged(anchor, own, sealed))
-    else this.#setState('catching-up')
-    this.#following?.abort(new Error('this replica diverged'))
-  }
-
   #synced(event: SyncEvent): void {
-    if (event.type === 'session' && event.state.status === 'choosing' && this.#state === 'lost') {
-      this.#setState('catching-up')
-    }
+    if (event.type === 'session' && event.state.status === 'choosing') this.#status.enter('catching-up')
     if (event.type === 'captured' || event.type === 'cut' || event.type === 'released') this.#announcer.soon()
     this.#emit('sync', event)
   }
 
-  async #announce(ttlMs: number): Promise<void> {
+  /** The root that the group sealed is not ours: offer nothing of this state, and replace it. */
+  #diverged(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
+    this.#emit('divergence', { anchor, own, sealed })
+    this.#sync.withdraw()
+    const nowMs = this.#clock.now()
+    const recent = this.#divergencesAtMs.filter((atMs) => atMs > nowMs - DIVERGENCE_WINDOW_MS)
+    this.#divergencesAtMs = [...recent, nowMs]
+    const again = this.#divergencesAtMs.length >= DIVERGENCES_MAX
+    this.#follower.diverged(again ? new Diverged(anchor, own, sealed) : undefined)
+  }
+
+  async #pin(anchor: number): Promise<void> {
+    this.#needs = anchor
+    await this.#announcer.now()
+  }
+
+  async #announce(): Promise<void> {
     const { epoch, notices } = this.#log
-    const leads = this.#state === 'in-sync' && this.leader === this.id ? this.term : 0
-    const offers = this.#sync.offers.map(({ anchor, remainingMs, ready }) => ({
-      anchor: anchor.index,
-      remainingMs,
-      ready,
-    }))
+    const offers = this.#sync.offers.map(({ anchor, ...offer }) => ({ anchor: anchor.index, ...offer }))
     const announcement = encodeAnnouncement({
       epoch,
       addresses: this.addresses,
-      state: this.#state,
+      state: this.state,
       applied: this.#applier.applied,
-      leads,
+      leads: this.state === 'in-sync' && this.leader === this.id ? this.term : 0,
       offers,
       needs: this.#needs,
     })
-    await notices.announce(this.id, announcement, ttlMs)
+    await notices.announce(this.id, announcement, this.#leaseMs)
   }
 
   async #watchMembers(signal: AbortSignal): Promise<void> {
@@ -549,108 +427,46 @@ export class Replica<Result = unknown> extends GuardedEvents<ReplicaEvents> impl
         await this.#membership.run(signal)
       } catch (error) {
         if (signal.aborted) return
-        this.#problem(asError(error))
+        this.#emit('problem', error instanceof Error ? error : new Error(String(error)))
         await sleep(this.#clock, RETRY_MS, signal).catch(() => {})
       }
     }
-  }
-
-  #someoneServes(): boolean {
-    return this.members.some(({ id, state }) => id !== this.id && state === 'in-sync')
   }
 
   async #append(control: Control): Promise<number> {
     return (await this.#log.append([{ kind: 'control', payload: encodeControl(control) }])).first
   }
 
-  #halt(reason: Error): void {
-    this.#failure = reason
-    this.#setState('halted', reason)
+  #assertAlive(): void {
+    this.#stopping.signal.throwIfAborted()
+    this.#status.assertAlive()
+  }
+
+  /** Nothing will be applied any more: whoever waits for it is told why. */
+  #fail(reason: Error): void {
     this.#applier.fail(reason)
-    for (const pruning of this.#pruning.values()) pruning.reject(reason)
-    this.#pruning.clear()
+    this.#pruner.stop(reason)
   }
 
   async #stop(): Promise<void> {
-    const wasLeader = this.leader === this.id
-    this.#stopping.abort(new ReplicaStopped())
+    const reason = new ReplicaStopped()
+    const led = this.leader === this.id
+    this.#stopping.abort(reason)
     this.#leadership.stop()
     await this.#running
     await this.#announcer.stop()
-    const reason = new ReplicaStopped()
-    this.#failure ??= reason
-    this.#applier.fail(reason)
-    for (const pruning of this.#pruning.values()) pruning.reject(reason)
-    this.#setState('stopped')
+    this.#fail(reason)
+    this.#status.enter('stopped')
     if (this.#node !== undefined) {
-      // Whoever leads says that it leaves, so that nobody waits for its lease to run out.
-      const farewell = wasLeader
-        ? this.#announce(this.#init.leaseMs ?? LEASE_MS_DEFAULT)
-        : this.#log.notices.withdraw(this.id)
-      await farewell.catch((error: Error) => this.#problem(error))
+      // A leader says that it leaves, so that nobody waits for its lease to run out.
+      const leave = () => (led ? this.#announce() : this.#log.notices.withdraw(this.id))
+      await leave().catch((error: Error) => this.#emit('problem', error))
       await this.#node.stop()
     }
     await this.#log.close()
   }
 
-  #setState(state: ReplicaState, reason?: Error): void {
-    const previous = this.#state
-    if (previous === state || previous === 'stopped') return
-    if (previous === 'halted' && state !== 'stopped') return
-    this.#state = state
-    if (state === 'lost') this.#failure = reason
-    else if (state !== 'halted' && state !== 'stopped') this.#failure = undefined
-    this.#emit('state', { state, previous, reason })
-    if (state !== 'stopped') this.#announcer.soon()
-    this.#leadership.check()
-  }
-
-  /** Resolves when a change of state makes `settled` true. */
-  #stateWhere(settled: () => boolean, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.removeEventListener('state', onState)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const onState = () => {
-        if (!settled()) return
-        leave()
-        resolve()
-      }
-      const onAbort = () => {
-        leave()
-        reject(signal?.reason)
-      }
-      this.addEventListener('state', onState)
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
-  }
-
-  #assertAlive(): void {
-    if (this.#state === 'stopped' || this.#stopping.signal.aborted) throw new ReplicaStopped()
-    if (this.#state === 'halted' && this.#failure !== undefined) throw this.#failure
-  }
-
-  #problem(error: Error): void {
-    this.#emit('problem', error)
-  }
-
   #emit<E extends keyof ReplicaEvents & string>(type: E, detail: ReplicaEvents[E]['detail']): void {
     this.safeDispatchEvent(type, { detail } as never)
   }
-}
-
-/** Errors after which following the same log with the same state is in vain: the operator decides. */
-function isFinal(error: Error): boolean {
-  return [ApplyFailed, Diverged, EpochChanged, LogRewound].some((kind) => error instanceof kind)
-}
-
-function pruneRefused(): PruneRefused {
-  return new PruneRefused(
-    'pruning needs volatile: true, which means that the pruned part of the state lives only in the memory of the replicas',
-  )
-}
-
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
 }

@@ -1,0 +1,161 @@
+import { type Clock, sleep } from '../expiry/clock.ts'
+import { EpochChanged, LogRewound, LogTruncated } from '../log/errors.ts'
+import type { Log } from '../log/log.ts'
+import { NoProvider } from '../sync/errors.ts'
+import type { CaughtUp } from '../sync/session.ts'
+import type { CatchUpInit } from '../sync/snapshot-sync.ts'
+import type { Applier } from './applier.ts'
+import { ApplyFailed, Diverged, StateLost } from './errors.ts'
+import type { CatchUpReport } from './events.ts'
+import type { Status } from './status.ts'
+
+/** Why a replica needs a snapshot. */
+export type Lag =
+  /** The next entry it needs has been pruned. */
+  | 'truncated'
+  /** It could replay the log, but a snapshot is cheaper. */
+  | 'far-behind'
+  /** Its state is not what the group agreed on. */
+  | 'diverged'
+
+export interface FollowerInit {
+  readonly log: Log
+  readonly applier: Pick<Applier<unknown>, 'applied' | 'cursor' | 'apply'>
+  readonly status: Status
+  readonly clock: Clock
+  /** Entries behind from which a snapshot is preferred to the log. */
+  readonly snapshotAfter: number
+  /** Somebody else is in sync, and could serve a snapshot. */
+  readonly someoneServes: () => boolean
+  readonly catchUp: (init: CatchUpInit) => Promise<CaughtUp>
+  readonly onInSync: () => void
+  readonly onCaughtUp: (report: CatchUpReport) => void
+  readonly onProblem: (error: Error) => void
+}
+
+/** Pause before the log is followed again after an error that may pass. */
+const RETRY_MS = 500
+
+/** Follows the log; when that cannot be done, gets a snapshot from the other replicas, and follows it again. */
+export class Follower {
+  readonly #init: FollowerInit
+  #interrupt: AbortController | undefined
+  /** The state is that of a log position: a prefix of the log, or a snapshot and what followed. */
+  #readable = false
+  /** A snapshot was asked for since this replica was last in sync: do not prefer one again. */
+  #snapshotTried = false
+  #caughtUp: { readonly caught: CaughtUp; readonly beganMs: number; readonly installedMs: number } | undefined
+
+  constructor(init: FollowerInit) {
+    this.#init = init
+  }
+
+  /** False until there is a state that some position of the log explains. */
+  get readable(): boolean {
+    return this.#readable
+  }
+
+  /** Resolves when the signal aborts, or when an error left nothing to go on with; that is in the status then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, status, onProblem } = this.#init
+    // Whoever made the replica gets to listen before anything happens.
+    await clock.turn()
+    while (!signal.aborted) {
+      try {
+        const lag = await this.#follow(signal)
+        if (lag !== undefined) await this.#catchUp(lag, signal)
+      } catch (error) {
+        if (signal.aborted) return
+        const reason = error instanceof Error ? error : new Error(String(error))
+        if (isFinal(reason)) return status.enter('halted', reason)
+        onProblem(reason)
+        await sleep(clock, RETRY_MS, signal).catch(() => {})
+      }
+    }
+  }
+
+  /** This replica's state is not the group's: stop applying, and replace it. */
+  diverged(fatal?: Diverged): void {
+    this.#init.status.enter('catching-up')
+    this.#interrupt?.abort(fatal ?? new Error('this replica diverged'))
+  }
+
+  /** Apply the log from where this replica is. Returns why a snapshot is needed, or nothing when it is stopped. */
+  async #follow(signal: AbortSignal): Promise<Lag | undefined> {
+    const { log, applier, status, snapshotAfter, someoneServes } = this.#init
+    const { first, newest } = await log.bounds({ signal })
+    const behind = newest.index - applier.applied
+    if (first > applier.applied + 1) return 'truncated'
+    this.#readable = true
+    if (behind <= 0) {
+      this.#enterInSync()
+    } else {
+      status.enter('following')
+      if (behind > snapshotAfter && !this.#snapshotTried && someoneServes()) return 'far-behind'
+    }
+
+    const interrupt = new AbortController()
+    this.#interrupt = interrupt
+    const following = AbortSignal.any([signal, interrupt.signal])
+    try {
+      for await (const batch of log.follow(applier.cursor, { signal: following })) {
+        await applier.apply(batch, following)
+        this.#judge(batch.newest.index - applier.applied)
+      }
+    } catch (error) {
+      if (error instanceof LogTruncated) return 'truncated'
+      if (!interrupt.signal.aborted) throw error
+    } finally {
+      this.#interrupt = undefined
+    }
+    if (interrupt.signal.reason instanceof Diverged) throw interrupt.signal.reason
+    return interrupt.signal.aborted ? 'diverged' : undefined
+  }
+
+  /** In sync is who was at the end of the log when it was last read, and who has not fallen far behind since. */
+  #judge(behind: number): void {
+    if (behind <= 0) this.#enterInSync()
+    else if (behind > this.#init.snapshotAfter) this.#init.status.enter('following')
+  }
+
+  async #catchUp(lag: Lag, signal: AbortSignal): Promise<void> {
+    const { log, applier, status, clock, catchUp } = this.#init
+    this.#snapshotTried = true
+    status.enter('catching-up')
+    const beganMs = clock.now()
+    while (!signal.aborted) {
+      try {
+        const position = { epoch: log.epoch, index: applier.applied }
+        const caught = await catchUp({ position, signal })
+        this.#readable = true
+        this.#caughtUp = { caught, beganMs, installedMs: clock.now() }
+        return
+      } catch (error) {
+        signal.throwIfAborted()
+        if (!(error instanceof NoProvider)) throw error
+        if (lag === 'far-behind') return
+        const { first } = await log.bounds({ signal })
+        if (lag === 'truncated') status.enter('lost', new StateLost(first, error))
+      }
+    }
+  }
+
+  #enterInSync(): void {
+    const { status, clock, onInSync, onCaughtUp } = this.#init
+    if (status.state === 'in-sync') return
+    const caughtUp = this.#caughtUp
+    this.#caughtUp = undefined
+    this.#snapshotTried = false
+    onInSync()
+    status.enter('in-sync')
+    if (caughtUp === undefined) return
+    const { caught, beganMs, installedMs } = caughtUp
+    const nowMs = clock.now()
+    onCaughtUp({ ...caught, totalMs: nowMs - beganMs, replayMs: nowMs - installedMs })
+  }
+}
+
+/** Errors after which following the same log with the same state is in vain: the operator decides. */
+function isFinal(error: Error): boolean {
+  return [ApplyFailed, Diverged, EpochChanged, LogRewound].some((kind) => error instanceof kind)
+}

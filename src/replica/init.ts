@@ -1,0 +1,54 @@
+import type { PrivateKey } from '@libp2p/interface'
+import type { Libp2pOptions } from 'libp2p'
+import type { Clock } from '../expiry/clock.ts'
+import type { LogBackend } from '../log/log.ts'
+import type { StateMachine } from '../machine/machine.ts'
+import type { PrunePolicy } from './pruner.ts'
+
+export interface ReplicaInit<Result> {
+  /** The group's name. Replicas of one group share one log and one kind of machine. */
+  readonly group: string
+  /** What is replicated. */
+  readonly machine: StateMachine<Result>
+  /** Where entries are ordered: `sqliteLog({ path })`, `memoryLog()`. */
+  readonly log: LogBackend
+  /** Multiaddrs to listen on. Default: any free port of 127.0.0.1. */
+  readonly listen?: readonly string[]
+  /** Who this replica is. Default: a new Ed25519 key. */
+  readonly privateKey?: PrivateKey
+  /** False makes a reader, which never takes office. Default true. */
+  readonly lead?: boolean
+  /**
+   * True allows pruning although no replica keeps its state on disk: when all replicas of the group are down at once,
+   * the pruned part of the state is gone. Meant for caches. Default false.
+   */
+  readonly volatile?: boolean
+  /** Prune by itself while leading. Needs `volatile`. Default: only when `prune()` is called. */
+  readonly prune?: PrunePolicy
+  /**
+   * On start, a replica this many entries behind asks for a snapshot although it could replay the log, if anyone
+   * serves one. Default 100,000; `Infinity`: only when the log was pruned.
+   */
+  readonly snapshotAfter?: number
+  /** Size of the chunks that this replica's markers ask for, in bytes, 1 to 16 MiB. Default 1 MiB. */
+  readonly chunkBytes?: number
+  /**
+   * How long the leader may be silent before others take office, in milliseconds. Announcements live as long.
+   * Default 5,000.
+   */
+  readonly leaseMs?: number
+  /** How long an offer lives when nobody fetches, in milliseconds. Default 10,000. */
+  readonly ttlMs?: number
+  /** How long to wait for an anchor to be named, offered or sealed, in milliseconds. Default 15,000. */
+  readonly requestTimeoutMs?: number
+  /** How long a provider may send nothing while an answer is due, in milliseconds. Default 5,000. */
+  readonly fetchTimeoutMs?: number
+  /** Other transports, encryption, muxers or services for the libp2p node. */
+  readonly libp2p?: Libp2pOptions
+  /** Default: the machine's monotonic clock. */
+  readonly clock?: Clock
+  /** A number from 0 up to 1. Default `Math.random`. */
+  readonly random?: () => number
+}
+
+export const SNAPSHOT_AFTER_DEFAULT = 100_000

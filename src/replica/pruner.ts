@@ -1,0 +1,115 @@
+import type { Clock, Timer } from '../expiry/clock.ts'
+import type { Control } from '../group/control.ts'
+import type { Membership } from '../group/membership.ts'
+import { KEEP_ENTRIES_DEFAULT, PruneRefused, prunableTo } from '../group/pruning.ts'
+import type { Log } from '../log/log.ts'
+import { NotLeader } from '../sync/errors.ts'
+
+/** When a leading replica prunes by itself. */
+export interface PrunePolicy {
+  /** Newest entries that are kept. Default 10,000. */
+  readonly keepEntries?: number
+  /** How often to look, in milliseconds. Default 1,000. */
+  readonly intervalMs?: number
+}
+
+export interface PrunerInit {
+  readonly self: string
+  readonly clock: Clock
+  readonly log: Log
+  readonly membership: Membership
+  /** Pruning is allowed although no checkpoint on disk holds what goes. */
+  readonly volatile: boolean
+  readonly policy: PrunePolicy | undefined
+  readonly office: () => { readonly leader: string | undefined; readonly term: number }
+  readonly applied: () => number
+  readonly append: (control: Control) => Promise<number>
+  readonly onPruned: (upTo: number) => void
+  readonly onProblem: (error: Error) => void
+}
+
+const INTERVAL_MS_DEFAULT = 1_000
+
+/**
+ * Prunes the log while this replica leads. A prune is an entry of the log first, and is executed once it was applied: by
+ * then every replica agrees that its author led.
+ */
+export class Pruner {
+  readonly #init: PrunerInit
+  readonly #waiting = new Map<number, PromiseWithResolvers<number>>()
+  #timer: Timer | undefined
+
+  constructor(init: PrunerInit) {
+    if (init.policy !== undefined && !init.volatile) throw refused()
+    this.#init = init
+  }
+
+  start(): void {
+    const { policy, clock, office, self, onProblem } = this.#init
+    if (policy === undefined) return
+    this.#timer = clock.schedule(policy.intervalMs ?? INTERVAL_MS_DEFAULT, () => {
+      const done = office().leader === self ? this.prune(policy.keepEntries) : Promise.resolve(0)
+      void done.catch(onProblem).finally(() => {
+        if (this.#timer !== undefined) this.start()
+      })
+    })
+  }
+
+  /** Resolves with the index up to which the log is pruned; 0 when there was nothing to prune. */
+  async prune(keepEntries: number = KEEP_ENTRIES_DEFAULT): Promise<number> {
+    const { self, log, membership, office, applied, append } = this.#init
+    if (!this.#init.volatile) throw refused()
+    if (!Number.isInteger(keepEntries) || keepEntries < 0) {
+      throw new RangeError(`keepEntries is ${keepEntries}; give an integer from 0`)
+    }
+    const { leader, term } = office()
+    if (leader !== self) throw new NotLeader(leader)
+    await membership.refresh()
+    const upTo = prunableTo(applied(), keepEntries, membership.list())
+    if (upTo < (await log.bounds()).first) return 0
+    const waiting = Promise.withResolvers<number>()
+    const index = await append({ type: 'prune', term, upTo })
+    // Applied before the append told its index: `decided` found nobody waiting and has executed it.
+    if (applied() >= index) return upTo
+    this.#waiting.set(index, waiting)
+    return await waiting.promise
+  }
+
+  /** The prune at `index` was applied and counts. It stops before what was pinned since it was decided. */
+  async decided(index: number, wanted: number): Promise<void> {
+    const { self, log, membership, office, applied, onPruned, onProblem } = this.#init
+    const waiting = this.#waiting.get(index)
+    this.#waiting.delete(index)
+    if (office().leader !== self) return
+    try {
+      await membership.refresh()
+      const upTo = Math.min(wanted, prunableTo(applied(), 0, membership.list()))
+      if (upTo > 0) await log.prune(upTo)
+      onPruned(upTo)
+      waiting?.resolve(upTo)
+    } catch (error) {
+      const reason = error instanceof Error ? error : new Error(String(error))
+      onProblem(reason)
+      waiting?.reject(reason)
+    }
+  }
+
+  /** The entry at `index` does nothing: if it is a prune of ours, we led no more. */
+  voided(index: number): void {
+    this.#waiting.get(index)?.reject(new NotLeader(this.#init.office().leader))
+    this.#waiting.delete(index)
+  }
+
+  stop(reason: Error): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+    for (const { reject } of this.#waiting.values()) reject(reason)
+    this.#waiting.clear()
+  }
+}
+
+function refused(): PruneRefused {
+  return new PruneRefused(
+    'pruning needs volatile: true, which means that the pruned part of the state lives only in the memory of the replicas',
+  )
+}

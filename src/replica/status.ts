@@ -1,0 +1,65 @@
+import type { ReplicaState } from '../group/announcement.ts'
+import { ReplicaStopped } from './errors.ts'
+import type { StateChange } from './events.ts'
+
+/** Where a replica stands, and why, where something went wrong. Nothing follows `stopped`, and only that `halted`. */
+export class Status {
+  readonly #onChange: (change: StateChange) => void
+  readonly #listeners = new Set<() => void>()
+  #state: ReplicaState = 'starting'
+  #failure: Error | undefined
+
+  constructor(onChange: (change: StateChange) => void) {
+    this.#onChange = onChange
+  }
+
+  get state(): ReplicaState {
+    return this.#state
+  }
+
+  /** What ended the replica, or keeps it from having a state. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  enter(state: ReplicaState, reason?: Error): void {
+    const previous = this.#state
+    if (previous === state || previous === 'stopped' || (previous === 'halted' && state !== 'stopped')) return
+    this.#state = state
+    // What halted a replica remains the reason when it is stopped.
+    if (state !== 'stopped') this.#failure = reason
+    else this.#failure ??= new ReplicaStopped()
+    this.#onChange({ state, previous, reason })
+    for (const listener of [...this.#listeners]) listener()
+  }
+
+  /** Throws what ended this replica. */
+  assertAlive(): void {
+    if (this.#state === 'stopped') throw new ReplicaStopped()
+    if (this.#state === 'halted' && this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Resolves in sync; rejects with what keeps this replica from it. */
+  inSync(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#listeners.delete(look)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      const look = () => {
+        if (this.#state !== 'in-sync' && this.#failure === undefined) return
+        leave()
+        if (this.#failure === undefined) resolve()
+        else reject(this.#failure)
+      }
+      const onAbort = () => {
+        leave()
+        reject(signal?.reason)
+      }
+      if (signal?.aborted) return reject(signal.reason)
+      this.#listeners.add(look)
+      signal?.addEventListener('abort', onAbort, { once: true })
+      look()
+    })
+  }
+}

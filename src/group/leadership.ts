@@ -81,6 +81,7 @@ export class Leadership {
 
   async #claim(): Promise<void> {
     const { eligible, group, claim, clock, leaseMs, self } = this.#init
+    this.#timer = undefined
     if (this.#stopped || !eligible() || group().leader === self || this.#vacantInMs() > 0) return this.check()
     this.#claiming = true
     try {

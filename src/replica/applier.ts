@@ -4,7 +4,7 @@ import { GroupState, type Outcome } from '../group/group-state.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../log/log.ts'
 import { MalformedCommand, type StateMachine } from '../machine/machine.ts'
 import { itemsOf } from '../snapshot/chunk.ts'
-import type { VerifiedSnapshot } from '../sync/host.ts'
+import type { Installing } from '../sync/host.ts'
 import { ApplyFailed } from './errors.ts'
 import { Waiters } from './waiters.ts'
 import { Writes } from './writes.ts'
@@ -69,28 +69,33 @@ export class Applier<Result> {
     this.waiters.reached(this.applied)
   }
 
-  /** Replace the state by a verified snapshot: all of it, or, when the signal aborts or an item is bad, nothing. */
-  async install(snapshot: VerifiedSnapshot, signal: AbortSignal): Promise<void> {
+  /** Build a new state beside the current one, in slices. Nothing changes before `commit`, and then everything does. */
+  beginInstall(signal: AbortSignal): Installing {
     const slices = new Slices(this.#init.clock)
     const installation = this.#init.machine.install()
-    const group = GroupState.decode(snapshot.manifest.control)
-    let sinceLook = 0
-    for (const [index, chunk] of snapshot.chunks.entries()) {
-      for (const item of itemsOf(chunk, snapshot.manifest.chunks[index]!.items)) {
-        installation.add(item)
-        if (++sinceLook < ENTRIES_PER_LOOK) continue
-        sinceLook = 0
-        if (slices.due()) {
-          await slices.rest()
-          signal.throwIfAborted()
+    return {
+      add: async (chunk, items) => {
+        let sinceLook = 0
+        for (const item of itemsOf(chunk, items)) {
+          installation.add(item)
+          if (++sinceLook < ENTRIES_PER_LOOK) continue
+          sinceLook = 0
+          if (slices.due()) {
+            await slices.rest()
+            signal.throwIfAborted()
+          }
         }
-      }
+      },
+      commit: (anchor, control) => {
+        signal.throwIfAborted()
+        const group = GroupState.decode(control)
+        installation.commit()
+        this.#group = group
+        this.#cursor = { index: anchor.index }
+        this.writes.covered(this.applied)
+        this.waiters.reached(this.applied)
+      },
     }
-    installation.commit()
-    this.#group = group
-    this.#cursor = { index: snapshot.anchor.index }
-    this.writes.covered(this.applied)
-    this.waiters.reached(this.applied)
   }
 
   fail(reason: Error): void {

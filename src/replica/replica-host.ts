@@ -5,7 +5,7 @@ import { ELECTORATE_MAX, Seal } from '../group/seal.ts'
 import type { Log } from '../log/log.ts'
 import type { Position } from '../position.ts'
 import { AnchorGone } from '../sync/errors.ts'
-import type { SyncHost, SyncMember, VerifiedSnapshot } from '../sync/host.ts'
+import type { Installing, SyncHost, SyncMember } from '../sync/host.ts'
 
 export interface ReplicaHostInit {
   readonly group: string
@@ -16,7 +16,7 @@ export interface ReplicaHostInit {
   readonly membership: Membership
   readonly state: () => GroupState
   readonly pin: (anchor: number) => Promise<void>
-  readonly install: (snapshot: VerifiedSnapshot, signal: AbortSignal) => Promise<void>
+  readonly beginInstall: (signal: AbortSignal) => Installing
 }
 
 /** What snapshot sync needs, answered from the group's log and notice board. */
@@ -96,8 +96,8 @@ export class ReplicaHost implements SyncHost {
     await this.#init.pin(anchor?.index ?? 0)
   }
 
-  async install(snapshot: VerifiedSnapshot, signal: AbortSignal): Promise<void> {
-    await this.#init.install(snapshot, signal)
+  beginInstall(signal: AbortSignal): Installing {
+    return this.#init.beginInstall(signal)
   }
 
   /** Up to five members in sync, this one among them. */

@@ -13,6 +13,7 @@ import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
+import { Busy } from '../sync/errors.ts'
 import { TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
@@ -199,7 +200,7 @@ export class Replica<Result = unknown>
       membership: this.#membership,
       state: group,
       pin: (anchor) => this.#pin(anchor),
-      install: (snapshot, signal) => this.#applier.install(snapshot, signal),
+      beginInstall: (signal) => this.#applier.beginInstall(signal),
     })
     this.#follower = new Follower({
       log,
@@ -317,11 +318,22 @@ export class Replica<Result = unknown>
     if (!this.#follower.readable) throw this.#status.failure ?? new NotReadable()
   }
 
-  /** Have the group capture a snapshot of all that is committed by now. Resolves with its anchor. */
-  async mark(): Promise<Position> {
+  /**
+   * Have the group capture a snapshot of all that is committed by now. Resolves with its anchor; waits while as many
+   * anchors are live as may be.
+   */
+  async mark(options: SubmitOptions = {}): Promise<Position> {
     this.#assertAlive()
-    const { newest } = await this.#log.bounds()
-    return await this.#sync.requestAnchor({ epoch: this.#log.epoch, index: newest.index })
+    const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal ? [options.signal] : [])])
+    const { newest } = await this.#log.bounds({ signal })
+    for (;;) {
+      try {
+        return await this.#sync.requestAnchor({ epoch: this.#log.epoch, index: newest.index })
+      } catch (error) {
+        if (!(error instanceof Busy)) throw error
+        await sleep(this.#clock, error.retryMs, signal)
+      }
+    }
   }
 
   /** This replica's root at an anchor. Rejects with `RangeError` if it captured nothing there. */

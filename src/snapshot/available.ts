@@ -1,7 +1,9 @@
 import type { Clock, Timer } from '../expiry/clock.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { type Position, positionKey } from '../position.ts'
-import { type CutSnapshot, cut } from './cut.ts'
+import { cut } from './cut.ts'
+import type { CutSnapshot } from './cut-snapshot.ts'
+import type { ChunkCoder } from './encoding.ts'
 
 /** How a snapshot became, or stopped being, available. */
 export type AvailableEvent =
@@ -26,12 +28,13 @@ export interface AvailableInit {
   readonly clock: Clock
   /** How long a snapshot stays available after it was cut, or last revived, in milliseconds. */
   readonly ttlMs: number
+  /** How chunks are encoded for the way. Default: zstd. */
+  readonly coder?: ChunkCoder
   readonly onEvent?: (event: AvailableEvent) => void
 }
 
 interface Held {
   readonly anchor: Position
-  readonly source: Snapshot
   readonly stop: AbortController
   /** Settles when the snapshot is cut; rejects when it is released before. */
   readonly whenCut: Promise<CutSnapshot>
@@ -65,22 +68,24 @@ export class AvailableSnapshots {
       source.release()
       return
     }
-    const { clock, ttlMs } = this.#init
+    const { clock, ttlMs, coder } = this.#init
     const stop = new AbortController()
     const beganMs = clock.now()
-    const whenCut = cut(source, { ...options, clock, signal: stop.signal })
-    const held: Held = { anchor, source, stop, whenCut, cut: undefined, deadlineMs: beganMs + ttlMs, uses: 1 }
+    const whenCut = cut(source, { ...options, clock, signal: stop.signal, ...(coder && { coder }) })
+    const held: Held = { anchor, stop, whenCut, cut: undefined, deadlineMs: beganMs + ttlMs, uses: 1 }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
+    // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
     whenCut.then(
       (result) => {
+        source.release()
         if (this.#held.get(key) !== held) return
         held.cut = result
-        source.release()
         this.#end(held)
         this.#emit({ type: 'cut', anchor, cut: result, tookMs: clock.now() - beganMs })
       },
       () => {
+        source.release()
         if (this.#held.get(key) === held) this.#release(held, 'failed')
       },
     )
@@ -157,10 +162,7 @@ export class AvailableSnapshots {
       if (this.#released.size <= RELEASED_MAX) break
       this.#released.delete(oldest)
     }
-    if (held.cut === undefined) {
-      held.stop.abort(new Error('the snapshot was released while it was being cut'))
-      held.source.release()
-    }
+    if (held.cut === undefined) held.stop.abort(new Error('the snapshot was released while it was being cut'))
     this.#emit({ type: 'released', anchor: held.anchor, cause })
   }
 

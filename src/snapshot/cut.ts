@@ -2,23 +2,20 @@ import type { Clock } from '../expiry/clock.ts'
 import { Slices } from '../expiry/slices.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { ChunkWriter } from './chunk.ts'
-import { type ChunkInfo, chunkHash, type Manifest, makeManifest } from './manifest.ts'
+import { CutSnapshot } from './cut-snapshot.ts'
+import { type ChunkCoder, zstdCoder } from './encoding.ts'
+import { type ChunkInfo, chunkHash, makeManifest } from './manifest.ts'
 
 /** 1 MiB: larger chunks leave less to share between peers, smaller ones cost more frames and hashes. */
 export const CHUNK_BYTES_DEFAULT = 1024 * 1024
-
-/** A snapshot cut into chunks: encoded once, served to any number of joiners. */
-export interface CutSnapshot {
-  readonly manifest: Manifest
-  /** In the manifest's order. */
-  readonly chunks: readonly Uint8Array[]
-}
 
 export interface CutOptions {
   readonly control: Uint8Array
   /** A chunk ends with the item that makes it reach this size. Every replica must use the same. */
   readonly chunkBytes: number
   readonly clock: Clock
+  /** How chunks are encoded for the way. Default: zstd. */
+  readonly coder?: ChunkCoder
   readonly signal: AbortSignal
 }
 
@@ -36,6 +33,7 @@ export async function cut(snapshot: Snapshot, options: CutOptions): Promise<CutS
 
   // Capture is O(1): the work begins in a later turn.
   await slices.rest()
+  options.signal.throwIfAborted()
   let sinceLook = 0
   for (const item of snapshot.items()) {
     writer.add(item)
@@ -52,5 +50,5 @@ export async function cut(snapshot: Snapshot, options: CutOptions): Promise<CutS
   }
   options.signal.throwIfAborted()
   if (writer.items > 0) finishChunk()
-  return { manifest: makeManifest(options.control, infos), chunks }
+  return new CutSnapshot(makeManifest(options.control, infos), chunks, options.coder ?? zstdCoder)
 }

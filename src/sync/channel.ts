@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../expiry/clock.ts'
+import type { EncodedChunk } from '../snapshot/encoding.ts'
 import { Malformed, PeerUnavailable, SyncError } from './errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames.ts'
 import { RESPONSE_BYTES_MAX } from './limits.ts'
@@ -57,7 +58,7 @@ export class Channel {
   /** A ranged fetch. `onChunk` gets each chunk in order; what it throws ends the channel. */
   fetch(
     range: Extract<RequestBody, { type: 'chunks' }>,
-    onChunk: (index: number, bytes: Uint8Array) => void,
+    onChunk: (index: number, chunk: EncodedChunk) => void,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       let next = range.first
@@ -65,7 +66,7 @@ export class Channel {
         if (answer.type !== 'chunk' || answer.index !== next || payload === undefined) {
           throw new Malformed(`the peer sent something else where chunk ${next} was due`)
         }
-        onChunk(next++, payload)
+        onChunk(next++, { encoding: answer.encoding, bytes: payload })
         if (next < range.first + range.count) return false
         resolve()
         return true

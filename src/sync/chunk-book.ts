@@ -1,3 +1,5 @@
+import { MalformedChunk } from '../snapshot/chunk.ts'
+import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import { chunkHash, type Manifest } from '../snapshot/manifest.ts'
 import { Malformed } from './errors.ts'
@@ -5,19 +7,27 @@ import { Malformed } from './errors.ts'
 type ChunkState =
   | { readonly status: 'wanted' }
   | { readonly status: 'in-flight'; readonly provider: string }
+  /** Here, being decoded and checked. */
+  | { readonly status: 'received'; readonly provider: string }
   | { readonly status: 'verified'; readonly bytes: Uint8Array }
+  /** Given to whoever builds the state; its bytes are not kept. */
+  | { readonly status: 'taken' }
 
 const WANTED: ChunkState = { status: 'wanted' }
+const TAKEN: ChunkState = { status: 'taken' }
 
-/** Every chunk of one manifest, and where it stands: wanted, in flight with whom, verified. */
+/** Every chunk of one manifest, and where it stands. */
 export class ChunkBook {
   readonly manifest: Manifest
+  readonly #coder: ChunkCoder
   readonly #states: ChunkState[]
   #verified = 0
   #verifiedBytes = 0
+  #progress = Promise.withResolvers<void>()
 
-  constructor(manifest: Manifest) {
+  constructor(manifest: Manifest, coder: ChunkCoder) {
     this.manifest = manifest
+    this.#coder = coder
     this.#states = manifest.chunks.map(() => WANTED)
   }
 
@@ -54,18 +64,30 @@ export class ChunkBook {
     }
   }
 
-  /** InFlight -> Verified. Throws `Malformed` for bytes that are not what the manifest promises. */
-  received(index: number, bytes: Uint8Array): void {
+  /**
+   * InFlight -> Received -> Verified. Rejects with `Malformed` for bytes that were not asked for, or are not what the
+   * manifest promises: the chunk is wanted again then.
+   */
+  async received(index: number, chunk: EncodedChunk, provider: string): Promise<void> {
     const info = this.manifest.chunks[index]
-    if (info === undefined || this.#states[index]?.status !== 'in-flight') {
+    const before = this.#states[index]
+    if (info === undefined || before?.status !== 'in-flight' || before.provider !== provider) {
       throw new Malformed(`chunk ${index} was not asked for`)
     }
-    if (bytes.length !== info.bytes || !sameBytes(chunkHash(bytes), info.hash)) {
-      throw new Malformed(`chunk ${index} is not what the manifest promises`)
+    const received: ChunkState = { status: 'received', provider }
+    this.#states[index] = received
+    try {
+      const bytes = await this.#coder.decode(chunk, info.bytes)
+      if (!sameBytes(chunkHash(bytes), info.hash)) throw new MalformedChunk('its hash is another')
+      this.#states[index] = { status: 'verified', bytes }
+    } catch (cause) {
+      this.#states[index] = WANTED
+      throw new Malformed(`chunk ${index} is not what the manifest promises`, { cause })
     }
-    this.#states[index] = { status: 'verified', bytes }
     this.#verified++
-    this.#verifiedBytes += bytes.length
+    this.#verifiedBytes += info.bytes
+    this.#progress.resolve()
+    this.#progress = Promise.withResolvers()
   }
 
   /** InFlight -> Wanted, for all that this provider still owes. */
@@ -75,11 +97,16 @@ export class ChunkBook {
     }
   }
 
-  /** All chunks, in order, once complete. */
-  chunks(): Uint8Array[] {
-    return this.#states.map((state, index) => {
-      if (state.status !== 'verified') throw new Error(`chunk ${index} is ${state.status}`)
-      return state.bytes
-    })
+  /** Verified -> Taken: the chunks in order, each as soon as it and all before it are there. */
+  async *inOrder(): AsyncGenerator<{ bytes: Uint8Array; items: number }> {
+    for (const [index, { items }] of this.manifest.chunks.entries()) {
+      let state = this.#states[index]
+      while (state?.status !== 'verified') {
+        await this.#progress.promise
+        state = this.#states[index]
+      }
+      this.#states[index] = TAKEN
+      yield { bytes: state.bytes, items }
+    }
   }
 }

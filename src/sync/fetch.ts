@@ -1,10 +1,12 @@
 import { type Clock, sleep } from '../expiry/clock.ts'
 import type { Position } from '../position.ts'
+import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import { type Manifest, totalBytes } from '../snapshot/manifest.ts'
 import type { Channel } from './channel.ts'
 import { ChunkBook } from './chunk-book.ts'
 import { Busy, Expired, Incompatible, Malformed, Unauthorized, UnknownAnchor } from './errors.ts'
+import type { Installing } from './host.ts'
 import { PROVIDER_FAILURES_MAX, RANGE_CHUNKS_MAX, WINDOW_CHUNKS } from './limits.ts'
 import { schedule } from './scheduler.ts'
 
@@ -14,6 +16,9 @@ export interface FetchInit {
   /** A stream to a provider; rejects when it cannot be reached. */
   readonly connect: (provider: string) => Promise<Channel>
   readonly leader: () => string | undefined
+  readonly coder: ChunkCoder
+  /** Begin to build the new state: it takes the chunks in order while others still arrive. */
+  readonly beginInstall: (signal: AbortSignal) => Installing
   readonly signal: AbortSignal
   readonly onProgress: (progress: FetchProgress) => void
 }
@@ -38,6 +43,20 @@ type Link =
   | { readonly status: 'resting'; readonly failures: number; readonly untilMs: number }
   | { readonly status: 'gone'; readonly failures: number; readonly reason: Error }
 
+/** What a fetch ends with: the state is built, and its root is the sealed one. */
+export interface Fetched {
+  readonly manifest: Manifest
+  readonly installing: Installing
+}
+
+/** One manifest's chunks on their way into a new state. */
+interface Attempt {
+  readonly book: ChunkBook
+  readonly abandon: AbortController
+  /** Set once every chunk is in it. */
+  built: Installing | undefined
+}
+
 const REST_MS = 500
 
 /**
@@ -49,11 +68,12 @@ export class Fetch {
   readonly #init: FetchInit
   readonly #links = new Map<string, Link>()
   readonly #used = new Set<string>()
-  #book: ChunkBook | undefined
+  #attempt: Attempt | undefined
   #sealed: Uint8Array | undefined
   #bytes = 0
   readonly #manifestKnown = Promise.withResolvers<void>()
-  readonly #complete = Promise.withResolvers<ChunkBook>()
+  readonly #verified = Promise.withResolvers<void>()
+  readonly #complete = Promise.withResolvers<Fetched>()
 
   constructor(init: FetchInit) {
     this.#init = init
@@ -61,8 +81,18 @@ export class Fetch {
     init.signal.addEventListener('abort', () => this.#complete.reject(init.signal.reason), { once: true })
   }
 
+  /** Resolves with the first manifest. */
+  get manifestKnown(): Promise<void> {
+    return this.#manifestKnown.promise
+  }
+
   /** Resolves once every chunk is verified and the root is the sealed one. */
-  get complete(): Promise<ChunkBook> {
+  get verified(): Promise<void> {
+    return this.#verified.promise
+  }
+
+  /** Resolves once the new state is built, too. Rejects when an item does not fit the machine. */
+  get complete(): Promise<Fetched> {
     return this.#complete.promise
   }
 
@@ -76,14 +106,9 @@ export class Fetch {
     return this.#bytes
   }
 
-  /** Resolves with the first manifest. */
-  get manifestKnown(): Promise<void> {
-    return this.#manifestKnown.promise
-  }
-
   /** Everything arrived and is what some provider's manifest promises; only the seal is missing. */
   get awaitsSeal(): boolean {
-    return this.#sealed === undefined && this.#book?.complete === true
+    return this.#sealed === undefined && this.#attempt?.book.complete === true
   }
 
   /** Nobody is serving, and nobody is about to. */
@@ -117,7 +142,10 @@ export class Fetch {
   /** The group agreed on this root: what came from others is dropped. */
   sealed(root: Uint8Array): void {
     this.#sealed = root
-    if (this.#book !== undefined && !sameBytes(this.#book.manifest.root, root)) this.#book = undefined
+    if (this.#attempt !== undefined && !sameBytes(this.#attempt.book.manifest.root, root)) {
+      this.#attempt.abandon.abort(new Error('the group sealed another root'))
+      this.#attempt = undefined
+    }
     for (const [provider, link] of this.#links) {
       if (link.status === 'ready') this.#consider(provider, link.manifest)
     }
@@ -127,7 +155,7 @@ export class Fetch {
   /** Revive the offers of providers that are held in reserve. */
   keepAlive(): void {
     for (const [provider, link] of this.#links) {
-      if (link.status !== 'ready' || (this.#book?.inFlightWith(provider) ?? 0) > 0) continue
+      if (link.status !== 'ready' || (this.#attempt?.book.inFlightWith(provider) ?? 0) > 0) continue
       link.channel
         .request({ type: 'keepAlive', anchor: this.#init.anchor }, 'revived')
         .catch((error: Error) => this.#failed(provider, error))
@@ -161,16 +189,35 @@ export class Fetch {
     if (this.#sealed !== undefined && !sameBytes(manifest.root, this.#sealed)) {
       return this.#drop(provider, new Malformed('its snapshot is not the one that the group sealed'))
     }
-    this.#book ??= new ChunkBook(manifest)
+    this.#attempt ??= this.#begin(manifest)
     this.#manifestKnown.resolve()
+  }
+
+  #begin(manifest: Manifest): Attempt {
+    const { coder, beginInstall, signal } = this.#init
+    const book = new ChunkBook(manifest, coder)
+    const attempt: Attempt = { book, abandon: new AbortController(), built: undefined }
+    this.#build(attempt, beginInstall(AbortSignal.any([signal, attempt.abandon.signal]))).catch((error) => {
+      if (this.#attempt === attempt) this.#complete.reject(error)
+    })
+    return attempt
+  }
+
+  /** Build the state from each chunk as soon as all before it are there, while others still arrive. */
+  async #build(attempt: Attempt, installing: Installing): Promise<void> {
+    for await (const { bytes, items } of attempt.book.inOrder()) await installing.add(bytes, items)
+    attempt.built = installing
+    this.#pump()
   }
 
   /** Ask for what is wanted, wherever there is room. */
   #pump(): void {
-    const book = this.#book
-    if (book === undefined || this.#init.signal.aborted) return
+    if (this.#attempt === undefined || this.#init.signal.aborted) return
+    const { book, built } = this.#attempt
     if (book.complete) {
-      if (this.#sealed !== undefined) this.#complete.resolve(book)
+      if (this.#sealed === undefined) return
+      this.#verified.resolve()
+      if (built !== undefined) this.#complete.resolve({ manifest: book.manifest, installing: built })
       return
     }
     const leader = this.#init.leader()
@@ -188,23 +235,32 @@ export class Fetch {
     const link = this.#links.get(provider)
     if (link?.status !== 'ready') return
     book.asked(first, count, provider)
+    const checks: Promise<void>[] = []
     link.channel
-      .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, bytes) => {
-        this.#bytes += bytes.length
-        book.received(index, bytes)
-        this.#used.add(provider)
-        this.#report(book)
+      .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, chunk) => {
+        this.#bytes += chunk.bytes.length
+        checks.push(this.#received(book, provider, index, chunk))
       })
-      .then(
-        () => this.#pump(),
-        (error: Error) => this.#failed(provider, error),
-      )
+      .then(() => Promise.all(checks))
+      .catch((error: Error) => this.#failed(provider, error))
+  }
+
+  async #received(book: ChunkBook, provider: string, index: number, chunk: EncodedChunk): Promise<void> {
+    // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
+    const checked = book.received(index, chunk, provider)
+    this.#pump()
+    await checked
+    this.#used.add(provider)
+    this.#report(book)
+    this.#pump()
   }
 
   #failed(provider: string, error: Error): void {
     const link = this.#links.get(provider)
     if (link === undefined || link.status === 'gone' || link.status === 'resting') return
-    this.#book?.lost(provider)
+    this.#attempt?.book.lost(provider)
+    // What is still due on this stream is asked of others: it must not come from here as well.
+    if (link.status === 'ready') link.channel.abort(error)
     const failures = link.failures + 1
     if (isFinal(error) || failures >= PROVIDER_FAILURES_MAX) {
       this.#drop(provider, error)

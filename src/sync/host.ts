@@ -1,5 +1,4 @@
 import type { Position } from '../position.ts'
-import type { Manifest } from '../snapshot/manifest.ts'
 
 /** A member of the group, as its announcement tells. */
 export interface SyncMember {
@@ -11,11 +10,12 @@ export interface SyncMember {
   readonly serves: boolean
 }
 
-/** A snapshot whose every byte was checked against its root. */
-export interface VerifiedSnapshot {
-  readonly anchor: Position
-  readonly manifest: Manifest
-  readonly chunks: readonly Uint8Array[]
+/** A new state being built beside the current one; dropped without a call if it is never committed. */
+export interface Installing {
+  /** The next chunk, in order: its `items` items. It was checked against the manifest. */
+  add(chunk: Uint8Array, items: number): Promise<void>
+  /** The manifest was checked against the sealed root: replace the state, at once. */
+  commit(anchor: Position, control: Uint8Array): void
 }
 
 /**
@@ -42,6 +42,6 @@ export interface SyncHost {
   sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array>
   /** Tell the group that this replica needs the log from this anchor on; undefined: no longer. */
   pin(anchor: Position | undefined): Promise<void>
-  /** Replace the state by a verified snapshot, all or nothing. */
-  install(snapshot: VerifiedSnapshot, signal: AbortSignal): Promise<void>
+  /** Begin to build a new state from chunks as they arrive. `signal` aborts when this one is not wanted any more. */
+  beginInstall(signal: AbortSignal): Installing
 }

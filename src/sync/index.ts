@@ -27,7 +27,7 @@
 import { Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, type SnapshotSyncComponents } from './libp2p.ts'
 
 export * from './errors.ts'
-export type { SyncHost, SyncMember, VerifiedSnapshot } from './host.ts'
+export type { Installing, SyncHost, SyncMember } from './host.ts'
 export type { Libp2pSnapshotSync, Libp2pSnapshotSyncInit, SnapshotSyncComponents } from './libp2p.ts'
 export type { OfferView } from './messages.ts'
 export type { CaughtUp, SessionPhases, SessionState } from './session.ts'

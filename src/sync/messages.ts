@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Position } from '../position.ts'
+import type { Encoding } from '../snapshot/encoding.ts'
 import { HASH_BYTES } from '../snapshot/hash.ts'
 import { type ChunkInfo, type Manifest, makeManifest } from '../snapshot/manifest.ts'
 import {
@@ -37,7 +38,7 @@ export type ResponseBody =
   | { readonly type: 'anchored'; readonly anchor: Position }
   | { readonly type: 'offers'; readonly offers: readonly OfferView[] }
   | { readonly type: 'manifest'; readonly manifest: Manifest }
-  | { readonly type: 'chunk'; readonly index: number }
+  | { readonly type: 'chunk'; readonly index: number; readonly encoding: Encoding }
   | { readonly type: 'revived'; readonly remainingMs: number }
   | { readonly type: 'noted' }
   | { readonly type: 'error'; readonly error: SyncError }
@@ -144,7 +145,10 @@ function responseBody(body: ResponseBody): pb.Response['body'] {
       return { case: 'manifest', value: create(pb.ManifestSchema, { control, chunks: list }) }
     }
     case 'chunk':
-      return { case: 'chunk', value: create(pb.ChunkSchema, { index: body.index }) }
+      return {
+        case: 'chunk',
+        value: create(pb.ChunkSchema, { index: body.index, encoding: ENCODINGS.indexOf(body.encoding) }),
+      }
     case 'revived':
       return { case: 'revived', value: create(pb.RevivedSchema, { remainingMs: wholeMs(body.remainingMs) }) }
     case 'noted':
@@ -167,7 +171,10 @@ export function decodeResponse(bytes: Uint8Array): Response {
     case 'manifest':
       return { id, body: { type: 'manifest', manifest: toManifest(body.value) } }
     case 'chunk':
-      return { id, body: { type: 'chunk', index: body.value.index } }
+      return {
+        id,
+        body: { type: 'chunk', index: body.value.index, encoding: toEncoding(body.value.encoding) },
+      }
     case 'revived':
       return { id, body: { type: 'revived', remainingMs: body.value.remainingMs } }
     case 'noted':
@@ -219,6 +226,16 @@ function toManifest(message: pb.Manifest): Manifest {
     return { items, bytes, hash }
   })
   return makeManifest(message.control, chunks)
+}
+
+/** By their numbers on the wire. */
+const ENCODINGS: readonly Encoding[] = ['raw', 'zstd']
+
+function toEncoding(number: number): Encoding {
+  const encoding = ENCODINGS[number]
+  if (encoding === undefined)
+    throw new Malformed(`a chunk of encoding ${number}, which this version does not know`)
+  return encoding
 }
 
 function fromError(error: SyncError): pb.Error {

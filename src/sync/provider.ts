@@ -2,7 +2,7 @@ import { pipe } from 'it-pipe'
 import { type Clock, sleep } from '../expiry/clock.ts'
 import { formatPosition, type Position } from '../position.ts'
 import type { AvailableSnapshots } from '../snapshot/available.ts'
-import type { CutSnapshot } from '../snapshot/cut.ts'
+import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { AnchorDesk } from './anchor-desk.ts'
 import {
   Busy,
@@ -125,16 +125,16 @@ export class Provider {
   async *#chunks(peer: string, id: number, range: { anchor: Position; first: number; count: number }) {
     const { available, onServed } = this.#init
     const { anchor, first, count } = range
-    const { chunks } = await this.#cut(anchor)
-    if (count === 0 || first + count > chunks.length) {
-      throw new OutOfRange(`chunks ${first} to ${first + count - 1} are not within 0 to ${chunks.length - 1}`)
+    const cut = await this.#cut(anchor)
+    if (count === 0 || first + count > cut.length) {
+      throw new OutOfRange(`chunks ${first} to ${first + count - 1} are not within 0 to ${cut.length - 1}`)
     }
     available.revive(anchor)
     const release = available.use(anchor)
     try {
       for (let index = first; index < first + count; index++) {
-        const payload = chunks[index]!
-        yield { ...answer(id, { type: 'chunk', index }), payload }
+        const { encoding, bytes: payload } = await cut.chunk(index)
+        yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
         onServed(peer, anchor, payload.length)
       }
     } finally {

@@ -1,5 +1,6 @@
 import { type Clock, sleep } from '../expiry/clock.ts'
 import { formatPosition, type Position, samePosition } from '../position.ts'
+import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { AnchorGone, Busy, NoProvider, NotLeader } from './errors.ts'
 import { Fetch, type FetchProgress } from './fetch.ts'
 import type { SyncHost } from './host.ts'
@@ -30,7 +31,7 @@ export type SessionState =
 export interface CaughtUp {
   readonly anchor: Position
   readonly providersUsed: readonly string[]
-  /** Chunk bytes received, including any that had to be fetched again. */
+  /** Chunk bytes received, as encoded for the way, including any that had to be fetched again. */
   readonly bytesFetched: number
   /** Anchors that were chosen and had gone before they were installed. */
   readonly anchorsLost: number
@@ -43,8 +44,9 @@ export interface SessionPhases {
   request: number
   /** From there until the first manifest was here: capturing, cutting and offering. */
   cut: number
-  /** From there until the last chunk was checked, and the root sealed. */
+  /** From there until the last chunk was checked, and the root sealed. The new state is built meanwhile. */
   fetch: number
+  /** From there until the new state was built, and in place. */
   install: number
 }
 
@@ -57,6 +59,7 @@ export interface SessionInit {
   readonly ttlMs: number
   readonly requestTimeoutMs: number
   readonly fetchTimeoutMs: number
+  readonly coder: ChunkCoder
   readonly signal: AbortSignal
   readonly onState: (state: SessionState) => void
   /** An anchor this session had chosen is gone; it goes on with another. */
@@ -172,6 +175,8 @@ export class Session {
       clock: this.#init.clock,
       connect: (provider) => this.#peers.channel(provider, 'fetch'),
       leader: () => host.leader(),
+      coder: this.#init.coder,
+      beginInstall: (signal) => host.beginInstall(signal),
       signal,
       onProgress: (progress) => onState({ status: 'fetching', anchor, ...progress }),
     })
@@ -183,10 +188,12 @@ export class Session {
     const tending = this.#tend(anchor, fetch, signal)
     try {
       await this.#timed('cut', () => Promise.race([tending, fetch.manifestKnown]))
-      const book = await this.#timed('fetch', () => Promise.race([tending, fetch.complete]))
+      await this.#timed('fetch', () => Promise.race([tending, fetch.verified, fetch.complete]))
       onState({ status: 'installing', anchor })
-      const snapshot = { anchor, manifest: book.manifest, chunks: book.chunks() }
-      await this.#timed('install', () => host.install(snapshot, signal))
+      await this.#timed('install', async () => {
+        const { manifest, installing } = await Promise.race([tending, fetch.complete])
+        installing.commit(anchor, manifest.control)
+      })
       return { providersUsed: fetch.providersUsed, bytesFetched: fetch.bytesFetched }
     } catch (error) {
       await host.pin(undefined)

@@ -2,7 +2,8 @@ import { type Clock, systemClock } from '../expiry/clock.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
-import type { CutSnapshot } from '../snapshot/cut.ts'
+import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
+import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
 import { AnchorDesk } from './anchor-desk.ts'
 import type { AnchorGone } from './errors.ts'
 import type { ByteStream } from './frames.ts'
@@ -22,6 +23,8 @@ export interface SnapshotSyncInit {
   readonly requestTimeoutMs?: number
   /** How long a provider may send nothing while an answer is due, in milliseconds. Default 5,000. */
   readonly fetchTimeoutMs?: number
+  /** How chunks are encoded for the way, and decoded. Default: zstd. */
+  readonly coder?: ChunkCoder
   /** Default: the machine's monotonic clock. */
   readonly clock?: Clock
   /** Hears of everything that happens here. What it throws is thrown away. */
@@ -61,6 +64,7 @@ export class SnapshotSync {
   readonly #host: SyncHost
   readonly #network: SyncNetwork
   readonly #clock: Clock
+  readonly #coder: ChunkCoder
   readonly #onEvent: (event: SyncEvent) => void
   readonly #times: { ttlMs: number; requestTimeoutMs: number; fetchTimeoutMs: number }
   readonly #available: AvailableSnapshots
@@ -72,6 +76,7 @@ export class SnapshotSync {
     this.#host = init.host
     this.#network = network
     this.#clock = init.clock ?? systemClock
+    this.#coder = init.coder ?? zstdCoder
     this.#onEvent = (event) => {
       try {
         init.onEvent?.(event)
@@ -89,6 +94,7 @@ export class SnapshotSync {
     this.#available = new AvailableSnapshots({
       clock,
       ttlMs: this.#times.ttlMs,
+      coder: this.#coder,
       onEvent: (event) => {
         if (event.type === 'released') this.#desk.released(event.anchor)
         this.#onEvent(event)
@@ -176,6 +182,7 @@ export class SnapshotSync {
       host: this.#host,
       network: this.#network,
       clock: this.#clock,
+      coder: this.#coder,
       onState: (state) => this.#onEvent({ type: 'session', state }),
       onLost: (error) => this.#onEvent({ type: 'anchor-lost', error }),
     })

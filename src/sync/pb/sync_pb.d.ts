@@ -375,6 +375,14 @@ export declare type Chunk = Message<"anchorage.sync.v1.Chunk"> & {
    * @generated from field: uint32 index = 1;
    */
   index: number;
+
+  /**
+   * How the raw bytes after the header are encoded: 0 as they are, 1 zstd (RFC 8878). The manifest's sizes and
+   * hashes are of the decoded bytes.
+   *
+   * @generated from field: uint32 encoding = 2;
+   */
+  encoding: number;
 };
 
 /**

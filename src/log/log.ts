@@ -91,6 +91,7 @@ export interface Log {
    * Append entries, all or none, as neighbours. Resolves when they are durable. Rejects with `AppendUncertain`
    * when they may or may not have been committed, `LogBusy` when the log's lock was not to be had,
    * `EntryTooLarge` when one exceeds `maxEntryBytes`. Concurrent appends of one handle are ordered as called.
+   * The payloads must stay as they are until it has settled.
    */
   append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended>
 
@@ -101,7 +102,7 @@ export interface Log {
    */
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
-  /** Like `follow`, but ends with the entry that was the newest when the call was made. */
+  /** Like `follow`, but ends with the entry that was the newest when the iteration began. */
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
   bounds(options?: SignalOptions): Promise<LogBounds>

@@ -1,0 +1,299 @@
+import { randomUUID } from 'node:crypto'
+import { Doorbell } from './doorbell.ts'
+import { EpochChanged, LogClosed, LogMismatch, LogRewound, LogTruncated } from './errors.ts'
+import {
+  BATCH_BYTES_MAX,
+  BATCH_ENTRIES_MAX,
+  checkAppend,
+  checkNotice,
+  checkPrune,
+  MAX_ENTRY_BYTES,
+} from './limits.ts'
+import type {
+  Appended,
+  Cursor,
+  Log,
+  LogBackend,
+  LogBatch,
+  LogBounds,
+  LogEntry,
+  LogInit,
+  LogTail,
+  NewEntry,
+  SignalOptions,
+} from './log.ts'
+import type { Notice, NoticeBoard } from './notices.ts'
+
+export interface MemoryLogOptions {
+  /** The backend's clock, in whole milliseconds since 1970. Default: `Date.now`. */
+  readonly now?: () => number
+  /** The first incarnation's name. Default: a random UUID. */
+  readonly epoch?: string
+  /** The largest payload of an entry, in bytes. Default: 16 MiB. */
+  readonly maxEntryBytes?: number
+}
+
+/** A log that lives as long as this value, and the accidents that befall a log on a disk. */
+export interface MemoryLog extends LogBackend {
+  /** Delete the log and make it again, empty: open handles fail with `EpochChanged`. Default: a random UUID. */
+  recreate(epoch?: string): void
+  /**
+   * Put the log back to the state in which `index` was its newest entry: who read further fails with `LogRewound`.
+   * Throws `RangeError` for an index that was pruned or never was.
+   */
+  rewind(index: number): void
+}
+
+/**
+ * A log in this process's memory, for tests and simulation. All handles opened from one value share its entries
+ * and its notices. It has no timers, and no randomness but the default epoch.
+ */
+export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
+  return new SharedLog(options)
+}
+
+/** One life of the log, from its making to its deletion. */
+class Incarnation {
+  readonly epoch: string
+  /** The newest entry that was pruned. Indexes and times go on from it. */
+  base: LogTail & { id?: string } = { index: 0, timestampMs: 0 }
+  readonly entries: LogEntry[] = []
+  board = 0
+  readonly notices = new Map<string, { data: Uint8Array; ttlMs: number; atMs: number }>()
+
+  constructor(epoch: string) {
+    this.epoch = epoch
+  }
+
+  get first(): number {
+    return this.base.index + 1
+  }
+
+  get newest(): LogTail {
+    const { index, timestampMs } = this.entries.at(-1) ?? this.base
+    return { index, timestampMs }
+  }
+
+  at(index: number): (LogTail & { id?: string }) | undefined {
+    return index === this.base.index ? this.base : this.entries[index - this.first]
+  }
+
+  batchAfter(cursor: Cursor, until = Infinity): LogBatch | undefined {
+    const { first, newest } = this
+    if (cursor.index > newest.index || (cursor.id && (this.at(cursor.index)?.id ?? cursor.id) !== cursor.id))
+      throw new LogRewound(cursor.index, newest.index)
+    if (cursor.index + 1 < first) throw new LogTruncated(cursor.index + 1, first)
+    const begin = cursor.index + 1 - first
+    const endMax = Math.min(begin + BATCH_ENTRIES_MAX, until + 1 - first, this.entries.length)
+    let end = begin
+    for (let bytes = 0; end < endMax; end++) {
+      bytes += this.entries[end]!.payload.byteLength
+      if (bytes > BATCH_BYTES_MAX && end > begin) break
+    }
+    return end > begin ? { entries: this.entries.slice(begin, end), newest } : undefined
+  }
+}
+
+class SharedLog implements MemoryLog {
+  readonly now: () => number
+  readonly maxEntryBytes: number
+  current: Incarnation
+  /** One bell for each iteration that runs on any handle. */
+  readonly bells = new Set<Doorbell>()
+  #writers = 0
+  #bound: { group: string; signature: string } | undefined
+
+  constructor(options: MemoryLogOptions) {
+    this.now = options.now ?? Date.now
+    this.maxEntryBytes = options.maxEntryBytes ?? MAX_ENTRY_BYTES
+    this.current = new Incarnation(options.epoch ?? randomUUID())
+  }
+
+  async open({ group, signature, author, signal }: LogInit): Promise<Log> {
+    signal?.throwIfAborted()
+    this.#bound ??= { group, signature }
+    if (this.#bound.group !== group) throw new LogMismatch('group', group, this.#bound.group)
+    if (this.#bound.signature !== signature)
+      throw new LogMismatch('signature', signature, this.#bound.signature)
+    return new MemoryHandle(this, author, ++this.#writers)
+  }
+
+  recreate(epoch: string = randomUUID()): void {
+    this.current = new Incarnation(epoch)
+    this.#bound = undefined
+    this.ring()
+  }
+
+  rewind(index: number): void {
+    const { base, entries, first, newest } = this.current
+    if (index < base.index || index > newest.index)
+      throw new RangeError(`this log can be put back to ${base.index} up to ${newest.index}, not to ${index}`)
+    entries.length = index + 1 - first
+    this.ring()
+  }
+
+  ring(): void {
+    for (const bell of this.bells) bell.ring()
+  }
+}
+
+class MemoryHandle implements Log {
+  readonly epoch: string
+  readonly notices: NoticeBoard
+  readonly #log: SharedLog
+  readonly #author: string
+  readonly #writer: number
+  readonly #closing = new AbortController()
+  #sequence = 0
+
+  constructor(log: SharedLog, author: string, writer: number) {
+    this.#log = log
+    this.#author = author
+    this.#writer = writer
+    this.epoch = log.current.epoch
+    this.notices = new MemoryBoard(this, log)
+  }
+
+  get maxEntryBytes(): number {
+    return this.#log.maxEntryBytes
+  }
+
+  /** The log, if this handle may still use it. */
+  incarnation({ signal }: SignalOptions = {}): Incarnation {
+    signal?.throwIfAborted()
+    if (this.#closing.signal.aborted) throw new LogClosed()
+    const { current } = this.#log
+    if (current.epoch !== this.epoch) throw new EpochChanged(this.epoch, current.epoch)
+    return current
+  }
+
+  /** The log as it is now, and again after it changed or the bell was rung, until the signal aborts or the handle closes. */
+  async *states({ signal }: SignalOptions = {}): AsyncGenerator<{ log: Incarnation; bell: Doorbell }> {
+    if (signal?.aborted) return
+    this.incarnation()
+    const end = AbortSignal.any(signal ? [signal, this.#closing.signal] : [this.#closing.signal])
+    const bell = new Doorbell()
+    this.#log.bells.add(bell)
+    end.addEventListener('abort', bell.ring)
+    try {
+      while (!end.aborted) {
+        yield { log: this.incarnation(), bell }
+        await bell.wait()
+      }
+    } finally {
+      end.removeEventListener('abort', bell.ring)
+      this.#log.bells.delete(bell)
+    }
+  }
+
+  async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
+    const log = this.incarnation(options)
+    checkAppend(entries, this.maxEntryBytes)
+    const first = log.newest.index + 1
+    const timestampMs = Math.max(this.#log.now(), log.newest.timestampMs)
+    for (const { kind, payload } of entries)
+      log.entries.push({
+        index: log.newest.index + 1,
+        timestampMs,
+        author: this.#author,
+        id: `${this.#writer}-${++this.#sequence}`,
+        epoch: this.epoch,
+        kind,
+        payload: payload.slice(),
+      })
+    this.#log.ring()
+    return { first, last: log.newest.index }
+  }
+
+  follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    return this.#batches(cursor, options, () => Infinity)
+  }
+
+  read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    return this.#batches(cursor, options, (log) => log.newest.index)
+  }
+
+  async *#batches(
+    cursor: Cursor,
+    options: SignalOptions | undefined,
+    untilOf: (log: Incarnation) => number,
+  ): AsyncGenerator<LogBatch> {
+    let last = cursor
+    let until: number | undefined
+    for await (const { log, bell } of this.states(options)) {
+      until ??= untilOf(log)
+      const batch = log.batchAfter(last, until)
+      if (batch) {
+        yield batch
+        last = batch.entries.at(-1)!
+        bell.ring()
+      } else if (last.index >= until) return
+    }
+  }
+
+  async bounds(options?: SignalOptions): Promise<LogBounds> {
+    const { epoch, first, newest } = this.incarnation(options)
+    return { epoch, first, newest }
+  }
+
+  async prune(upTo: number, options?: SignalOptions): Promise<void> {
+    const log = this.incarnation(options)
+    checkPrune(upTo, log.newest.index)
+    if (upTo < log.first) return
+    log.base = log.entries.splice(0, upTo + 1 - log.first).at(-1)!
+    this.#log.ring()
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort()
+  }
+}
+
+class MemoryBoard implements NoticeBoard {
+  readonly #handle: MemoryHandle
+  readonly #log: SharedLog
+
+  constructor(handle: MemoryHandle, log: SharedLog) {
+    this.#handle = handle
+    this.#log = log
+  }
+
+  async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
+    const log = this.#handle.incarnation(options)
+    checkNotice(data, ttlMs, this.#handle.maxEntryBytes)
+    log.notices.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now() })
+    log.board++
+    this.#log.ring()
+  }
+
+  async withdraw(member: string, options?: SignalOptions): Promise<void> {
+    const log = this.#handle.incarnation(options)
+    if (!log.notices.delete(member)) return
+    log.board++
+    this.#log.ring()
+  }
+
+  async read(options?: SignalOptions): Promise<Notice[]> {
+    return this.#live(this.#handle.incarnation(options))
+  }
+
+  async *watch(options?: SignalOptions): AsyncGenerator<Notice[]> {
+    let seen: number | undefined
+    for await (const { log } of this.#handle.states(options)) {
+      if (log.board === seen) continue
+      seen = log.board
+      yield this.#live(log)
+    }
+  }
+
+  #live({ notices }: Incarnation): Notice[] {
+    const now = this.#log.now()
+    const live: Notice[] = []
+    for (const [member, { data, ttlMs, atMs }] of notices) {
+      const ageMs = Math.max(0, now - atMs)
+      if (ageMs < ttlMs) live.push({ member, data, ttlMs, ageMs })
+      else notices.delete(member)
+    }
+    return live
+  }
+}

@@ -1,0 +1,187 @@
+import { resolve } from 'node:path'
+import { AppendUncertain, LogClosed } from './errors.ts'
+import { checkAppend, checkNotice, MAX_ENTRY_BYTES } from './limits.ts'
+import type {
+  Appended,
+  Cursor,
+  Log,
+  LogBackend,
+  LogBatch,
+  LogBounds,
+  LogInit,
+  NewEntry,
+  SignalOptions,
+} from './log.ts'
+import type { Notice, NoticeBoard } from './notices.ts'
+import { AppendQueue } from './sqlite/append-queue.ts'
+import { type PackedBatch, packAppend, unpackBatch } from './sqlite/pack.ts'
+import type { ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'
+import { Thread, ThreadEnded } from './sqlite/thread.ts'
+
+export interface SqliteLogOptions {
+  /** The log's file. Its folder must exist; the file is made by whoever opens it first. */
+  readonly path: string
+  /** How long a write waits for the file's lock before it fails with `LogBusy`, in milliseconds. Default: 5,000. */
+  readonly lockTimeoutMs?: number
+  /**
+   * How often the file is looked at when it does not tell of a change by itself, in milliseconds: how soon a deleted
+   * file is noticed. Default: 250.
+   */
+  readonly pollMs?: number
+  /** The largest payload of an entry, and the largest notice, in bytes. Default: 16 MiB. */
+  readonly maxEntryBytes?: number
+}
+
+/**
+ * A log in one SQLite file, shared by any number of processes of one machine. Each handle works in two threads of its
+ * own, so that neither a lock nor a slow disk holds up its process.
+ *
+ * The file is not alone: `-wal` and `-shm` beside it belong to it. To put a backup in its place, stop the processes
+ * that use it, and remove those two.
+ */
+export function sqliteLog(options: SqliteLogOptions): LogBackend {
+  return { open: (init) => SqliteLog.open(options, init) }
+}
+
+class SqliteLog implements Log {
+  readonly epoch: string
+  readonly maxEntryBytes: number
+  readonly notices: NoticeBoard
+  readonly #writerInit: WriterInit
+  readonly #reader: Thread<ReaderRequest>
+  readonly #appends = new AppendQueue((entries) => this.#commit(entries))
+  readonly #closing = new AbortController()
+  /** Not there before the first write, so that who only reads has one thread less. */
+  #writer: Thread<WriterRequest> | undefined
+  #closed: Promise<void> | undefined
+
+  static async open(options: SqliteLogOptions, init: LogInit): Promise<Log> {
+    init.signal?.throwIfAborted()
+    const { lockTimeoutMs = 5_000, pollMs = 250, maxEntryBytes = MAX_ENTRY_BYTES } = options
+    const path = resolve(options.path)
+    const { group, signature, author, signal } = init
+    const reader = new Thread<ReaderRequest>('reader', { path, lockTimeoutMs, pollMs })
+    try {
+      const epoch = await reader.call<string>({ type: 'open', group, signature }, { signal })
+      return new SqliteLog({ path, lockTimeoutMs, epoch, author }, maxEntryBytes, reader)
+    } catch (error) {
+      await reader.close()
+      throw error
+    }
+  }
+
+  private constructor(writerInit: WriterInit, maxEntryBytes: number, reader: Thread<ReaderRequest>) {
+    this.epoch = writerInit.epoch
+    this.maxEntryBytes = maxEntryBytes
+    this.#writerInit = writerInit
+    this.#reader = reader
+    this.notices = new SqliteBoard(this)
+  }
+
+  async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
+    this.#assertOpen(options)
+    checkAppend(entries, this.maxEntryBytes)
+    return this.#appends.append(entries, options)
+  }
+
+  follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    return this.#entries({ type: 'entries', cursor, follow: true }, options)
+  }
+
+  read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    return this.#entries({ type: 'entries', cursor, follow: false }, options)
+  }
+
+  async bounds(options?: SignalOptions): Promise<LogBounds> {
+    return this.ask({ type: 'bounds' }, options)
+  }
+
+  async prune(upTo: number, options?: SignalOptions): Promise<void> {
+    await this.write({ type: 'prune', upTo }, options)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort()
+    this.#appends.handOverAll()
+    // One after the other, so that the last one knows it is the last, and takes -wal and -shm away.
+    await this.#writer?.close()
+    await this.#reader.close()
+  }
+
+  async ask<Value>(request: ReaderRequest, options?: SignalOptions): Promise<Value> {
+    this.#assertOpen(options)
+    return this.#reader.call(request, options)
+  }
+
+  async write(request: WriterRequest, options?: SignalOptions): Promise<void> {
+    this.#assertOpen(options)
+    await this.#writing().call(request, options)
+    this.#reader.look()
+  }
+
+  async *stream<Item>(
+    request: ReaderRequest,
+    receive: (item: unknown) => Item,
+    { signal }: SignalOptions = {},
+  ): AsyncGenerator<Item> {
+    this.#assertOpen()
+    const closing = this.#closing.signal
+    yield* this.#reader.stream(request, receive, signal ? AbortSignal.any([signal, closing]) : closing)
+  }
+
+  #entries(request: ReaderRequest, options?: SignalOptions): AsyncIterable<LogBatch> {
+    return this.stream(request, (item) => unpackBatch(item as PackedBatch, this.epoch), options)
+  }
+
+  async #commit(newEntries: readonly NewEntry[]): Promise<Appended> {
+    const entries = packAppend(newEntries)
+    const transfer = [entries.columns.buffer, entries.payload.buffer]
+    try {
+      const appended = await this.#writing().call<Appended>({ type: 'append', entries }, {}, transfer)
+      this.#reader.look()
+      return appended
+    } catch (error) {
+      throw error instanceof ThreadEnded ? new AppendUncertain(error.message, { cause: error }) : error
+    }
+  }
+
+  #writing(): Thread<WriterRequest> {
+    if (!this.#writer?.isAlive) this.#writer = new Thread<WriterRequest>('writer', this.#writerInit)
+    return this.#writer
+  }
+
+  #assertOpen({ signal }: SignalOptions = {}): void {
+    signal?.throwIfAborted()
+    if (this.#closing.signal.aborted) throw new LogClosed()
+  }
+}
+
+class SqliteBoard implements NoticeBoard {
+  readonly #log: SqliteLog
+
+  constructor(log: SqliteLog) {
+    this.#log = log
+  }
+
+  async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
+    checkNotice(data, ttlMs, this.#log.maxEntryBytes)
+    await this.#log.write({ type: 'announce', member, data, ttlMs }, options)
+  }
+
+  async withdraw(member: string, options?: SignalOptions): Promise<void> {
+    await this.#log.write({ type: 'withdraw', member }, options)
+  }
+
+  async read(options?: SignalOptions): Promise<Notice[]> {
+    return this.#log.ask({ type: 'notices' }, options)
+  }
+
+  watch(options?: SignalOptions): AsyncIterable<Notice[]> {
+    return this.#log.stream({ type: 'board' }, (item) => item as Notice[], options)
+  }
+}

@@ -1,0 +1,83 @@
+import { AppendUncertain } from '../errors.ts'
+import type { Appended, NewEntry, SignalOptions } from '../log.ts'
+
+/** One transaction takes appends up to these sizes; a larger append has one of its own. */
+const TRANSACTION_ENTRIES_MAX = 10_000
+const TRANSACTION_BYTES_MAX = 8 * 1024 * 1024
+
+interface Append {
+  readonly entries: readonly NewEntry[]
+  readonly bytes: number
+  resolve(appended: Appended): void
+  reject(error: unknown): void
+  isHandedOver: boolean
+}
+
+/** Group commit: while one transaction is under way, later appends gather for the next. */
+export class AppendQueue {
+  readonly #commit: (entries: readonly NewEntry[]) => Promise<Appended>
+  #waiting: Append[] = []
+  #isCommitting = false
+
+  /** `commit` writes entries in one transaction. It is called in order, and not again before it has settled. */
+  constructor(commit: (entries: readonly NewEntry[]) => Promise<Appended>) {
+    this.#commit = commit
+  }
+
+  async append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>()
+    const bytes = entries.reduce((sum, entry) => sum + entry.payload.byteLength, 0)
+    const append: Append = { entries, bytes, resolve, reject, isHandedOver: false }
+    const abort = () => {
+      this.#waiting = this.#waiting.filter((other) => other !== append)
+      reject(append.isHandedOver ? new AppendUncertain('the append was aborted on its way') : signal?.reason)
+    }
+    signal?.addEventListener('abort', abort)
+    this.#waiting.push(append)
+    void this.#run()
+    try {
+      return await promise
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  /** Hand over everything that waits, now: nobody will be there to do it later. */
+  handOverAll(): void {
+    while (this.#waiting.length > 0) void this.#handOver()
+  }
+
+  async #run(): Promise<void> {
+    if (this.#isCommitting) return
+    this.#isCommitting = true
+    while (this.#waiting.length > 0) await this.#handOver()
+    this.#isCommitting = false
+  }
+
+  async #handOver(): Promise<void> {
+    const appends = this.#waiting.splice(0, this.#countForOneTransaction())
+    for (const append of appends) append.isHandedOver = true
+    try {
+      let { first } = await this.#commit(appends.flatMap(({ entries }) => entries))
+      for (const { entries, resolve } of appends) {
+        resolve({ first, last: first + entries.length - 1 })
+        first += entries.length
+      }
+    } catch (error) {
+      for (const { reject } of appends) reject(error)
+    }
+  }
+
+  #countForOneTransaction(): number {
+    let count = 0
+    let entries = 0
+    let bytes = 0
+    for (const append of this.#waiting) {
+      entries += append.entries.length
+      bytes += append.bytes
+      if (count > 0 && (entries > TRANSACTION_ENTRIES_MAX || bytes > TRANSACTION_BYTES_MAX)) break
+      count++
+    }
+    return count
+  }
+}

@@ -1,0 +1,48 @@
+import { type FSWatcher, watch } from 'node:fs'
+
+/**
+ * The -wal file is written before its fsync, and a commit is seen only after it. So a write is looked after again and
+ * again, each time after twice as long; then the reader's poll stands behind it.
+ */
+const LOOK_FIRST_MS = 1
+const LOOK_LAST_MS = 128
+
+/** Calls `look` soon after each write to a log's -wal file, whichever process wrote. */
+export class CommitWatch {
+  readonly #look: () => void
+  readonly #watcher: FSWatcher | undefined
+  #next: NodeJS.Timeout | undefined
+  #delayMs = 0
+
+  /** Where the system has no watches to give, nothing is called. */
+  constructor(walPath: string, look: () => void) {
+    this.#look = look
+    try {
+      this.#watcher = watch(walPath, () => this.#written())
+      this.#watcher.on('error', () => this.close())
+    } catch {
+      this.#watcher = undefined
+    }
+  }
+
+  close(): void {
+    this.#watcher?.close()
+    clearTimeout(this.#next)
+  }
+
+  #written(): void {
+    this.#look()
+    if (this.#next && this.#delayMs === LOOK_FIRST_MS) return
+    clearTimeout(this.#next)
+    this.#lookIn(LOOK_FIRST_MS)
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#delayMs = delayMs
+    this.#next = setTimeout(() => {
+      this.#next = undefined
+      this.#look()
+      if (delayMs < LOOK_LAST_MS) this.#lookIn(delayMs * 2)
+    }, delayMs)
+  }
+}

@@ -1,0 +1,154 @@
+import type { EntryKind, LogBatch, LogEntry, LogTail, NewEntry } from '../log.ts'
+
+/**
+ * Entries cross between threads as two buffers whose ownership is handed over, so that their number costs neither side a
+ * copy, a promise or a message each.
+ */
+const KINDS: readonly EntryKind[] = ['command', 'control']
+
+/** New entries: `[end of the payload, kind]` of each, and the payloads, end to end. */
+export interface PackedAppend {
+  readonly columns: Float64Array<ArrayBuffer>
+  readonly payload: Uint8Array<ArrayBuffer>
+}
+
+const APPEND_STRIDE = 2
+
+export function packAppend(entries: readonly NewEntry[]): PackedAppend {
+  const columns = new Float64Array(entries.length * APPEND_STRIDE)
+  const bytes = entries.reduce((sum, entry) => sum + entry.payload.byteLength, 0)
+  const payload = new Uint8Array(bytes)
+  let end = 0
+  let at = 0
+  for (const entry of entries) {
+    payload.set(entry.payload, end)
+    end += entry.payload.byteLength
+    columns[at++] = end
+    columns[at++] = KINDS.indexOf(entry.kind)
+  }
+  return { columns, payload }
+}
+
+/** Calls `each` with every entry's kind, as a number, and its payload, as a view. */
+export function unpackAppend(
+  { columns, payload }: PackedAppend,
+  each: (kind: number, payload: Uint8Array) => void,
+): void {
+  let begin = 0
+  for (let at = 0; at < columns.length; at += APPEND_STRIDE) {
+    const end = columns[at]!
+    each(columns[at + 1]!, payload.subarray(begin, end))
+    begin = end
+  }
+}
+
+/** One handle that has appended. Entries name it by its `ref` in the file; their id is its nonce and their `seq`. */
+export interface Writer {
+  readonly ref: number
+  readonly nonce: string
+  readonly author: string
+}
+
+/** A row of `entries`: idx, ts, writer, seq, kind, payload. */
+export type EntryRow = readonly [number, number, number, number, number, Uint8Array]
+
+/** Consecutive entries: `[end of the payload, timestamp, writer, seq, kind]` of each, and the payloads. */
+export interface PackedBatch {
+  readonly first: number
+  readonly newest: LogTail
+  readonly columns: Float64Array<ArrayBuffer>
+  readonly payload: Uint8Array<ArrayBuffer>
+  /** Who wrote them, each once. */
+  readonly writers: ReadonlyMap<number, Writer>
+}
+
+const BATCH_STRIDE = 5
+
+export function packBatch(
+  rows: readonly EntryRow[],
+  newest: LogTail,
+  writerOf: (ref: number) => Writer,
+): PackedBatch {
+  const columns = new Float64Array(rows.length * BATCH_STRIDE)
+  const payload = new Uint8Array(rows.reduce((sum, row) => sum + row[5].byteLength, 0))
+  const writers = new Map<number, Writer>()
+  let end = 0
+  let at = 0
+  for (const [, timestampMs, writer, seq, kind, bytes] of rows) {
+    if (!writers.has(writer)) writers.set(writer, writerOf(writer))
+    payload.set(bytes, end)
+    end += bytes.byteLength
+    columns[at++] = end
+    columns[at++] = timestampMs
+    columns[at++] = writer
+    columns[at++] = seq
+    columns[at++] = kind
+  }
+  return { first: rows[0]![0], newest, columns, payload, writers }
+}
+
+/** The entries of a batch; their payloads are views of one buffer. */
+export function unpackBatch(
+  { columns, payload, first, newest, writers }: PackedBatch,
+  epoch: string,
+): LogBatch {
+  const entries = new Array<LogEntry>(columns.length / BATCH_STRIDE)
+  let begin = 0
+  let writer: Writer | undefined
+  for (let n = 0, at = 0; at < columns.length; n++, at += BATCH_STRIDE) {
+    const end = columns[at]!
+    if (writer?.ref !== columns[at + 2]) writer = writers.get(columns[at + 2]!)
+    entries[n] = new UnpackedEntry(
+      first + n,
+      columns[at + 1]!,
+      epoch,
+      KINDS[columns[at + 4]!]!,
+      payload.subarray(begin, end),
+      writer!,
+      columns[at + 3]!,
+    )
+    begin = end
+  }
+  return { entries, newest }
+}
+
+/** Makes its id when it is asked for, which few are. */
+class UnpackedEntry implements LogEntry {
+  readonly index: number
+  readonly timestampMs: number
+  readonly epoch: string
+  readonly kind: EntryKind
+  readonly payload: Uint8Array
+  readonly #writer: Writer
+  readonly #seq: number
+
+  constructor(
+    index: number,
+    timestampMs: number,
+    epoch: string,
+    kind: EntryKind,
+    payload: Uint8Array,
+    writer: Writer,
+    seq: number,
+  ) {
+    this.index = index
+    this.timestampMs = timestampMs
+    this.epoch = epoch
+    this.kind = kind
+    this.payload = payload
+    this.#writer = writer
+    this.#seq = seq
+  }
+
+  get author(): string {
+    return this.#writer.author
+  }
+
+  get id(): string {
+    return entryId(this.#writer.nonce, this.#seq)
+  }
+}
+
+export function entryId(nonce: string, seq: number): string {
+  return `${nonce}-${seq}`
+}

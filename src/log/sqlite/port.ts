@@ -1,0 +1,28 @@
+import { parentPort } from 'node:worker_threads'
+import { carry, type Message, type StreamItem } from './protocol.ts'
+
+/** A thread's way to the handle that started it. */
+export class Port<Request> {
+  readonly #port = parentPort!
+
+  listen(receive: (message: Message<Request>) => void): void {
+    this.#port.on('message', receive)
+  }
+
+  value(call: number, value?: unknown): void {
+    this.#port.postMessage({ type: 'value', call, value })
+  }
+
+  error(call: number, error: unknown): void {
+    this.#port.postMessage({ type: 'error', call, error: carry(error as Error) })
+  }
+
+  item(call: number, item: StreamItem, transfer: ArrayBuffer[] = []): void {
+    this.#port.postMessage({ type: 'item', call, item }, transfer)
+  }
+
+  /** Nothing more is said or heard; the thread ends with its last timer. */
+  close(): void {
+    this.#port.close()
+  }
+}

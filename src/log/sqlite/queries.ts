@@ -1,0 +1,119 @@
+import type { SQLInputValue, StatementSync } from 'node:sqlite'
+import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../limits.ts'
+import type { LogBounds } from '../log.ts'
+import type { Notice } from '../notices.ts'
+import type { Connection } from './file.ts'
+import { type EntryRow, entryId, type Writer } from './pack.ts'
+
+/** What is asked of an open log again and again. */
+export class Queries {
+  readonly #connection: Connection
+  readonly #prepared = new Map<string, StatementSync>()
+  readonly #writers = new Map<number, Writer>()
+
+  constructor(connection: Connection) {
+    this.#connection = connection
+  }
+
+  /** Everything that `work` asks is answered as of one moment. */
+  snapshot<T>(work: () => T): T {
+    this.#connection.db.exec('BEGIN')
+    try {
+      return work()
+    } finally {
+      this.#connection.rollback()
+    }
+  }
+
+  /** A number that changes when another connection has committed. */
+  dataVersion(): number {
+    return this.#row('PRAGMA data_version')![0] as number
+  }
+
+  bounds(): Omit<LogBounds, 'epoch'> {
+    const [index, timestampMs] = (this.#row('SELECT idx, ts FROM entries ORDER BY idx DESC LIMIT 1') ?? [
+      0, 0,
+    ]) as [number, number]
+    return { first: this.#row('SELECT first FROM state')![0] as number, newest: { index, timestampMs } }
+  }
+
+  /** The entries after one and up to another, as many as make a batch; none if the next one's row is missing. */
+  entries(after: number, upTo: number): EntryRow[] {
+    const statement = this.#statement(
+      `SELECT idx, ts, writer, seq, kind, payload FROM entries WHERE idx > ? AND idx <= ? ORDER BY idx LIMIT ${BATCH_ENTRIES_MAX}`,
+    )
+    const rows: EntryRow[] = []
+    let bytes = 0
+    for (const row of statement.iterate(after, upTo) as Iterable<unknown> as Iterable<EntryRow>) {
+      bytes += row[5].byteLength
+      const isFull = bytes > BATCH_BYTES_MAX && rows.length > 0
+      if (isFull || row[0] !== after + rows.length + 1) break
+      rows.push(row)
+    }
+    return rows
+  }
+
+  /** The index of the first row after one. */
+  next(after: number): number | undefined {
+    return this.#row('SELECT idx FROM entries WHERE idx > ? ORDER BY idx LIMIT 1', after)?.[0] as
+      | number
+      | undefined
+  }
+
+  /** The id of the entry whose row is still there at `index`. */
+  idAt(index: number): string | undefined {
+    const [writer, seq] = (this.#row('SELECT writer, seq FROM entries WHERE idx = ?', index) ??
+      []) as number[]
+    return writer === undefined ? undefined : entryId(this.writer(writer).nonce, seq!)
+  }
+
+  writer(ref: number): Writer {
+    let writer = this.#writers.get(ref)
+    if (!writer) {
+      const row = this.#row('SELECT nonce, author FROM writers WHERE ref = ?', ref)
+      const [nonce, author] = row as [string, string]
+      writer = { ref, nonce, author }
+      this.#writers.set(ref, writer)
+    }
+    return writer
+  }
+
+  /** The ref of a writer, who is entered if need be. */
+  writerRef(nonce: string, author: string): number {
+    this.run('INSERT OR IGNORE INTO writers (nonce, author) VALUES (?, ?)', nonce, author)
+    return this.#row('SELECT ref FROM writers WHERE nonce = ?', nonce)![0] as number
+  }
+
+  /** How often the board was changed. */
+  board(): number {
+    return this.#row('SELECT board FROM state')![0] as number
+  }
+
+  /** The live notices. One from the future, after the machine's clock was put back, has age 0. */
+  notices(): Notice[] {
+    const now = Date.now()
+    const rows = this.#statement('SELECT member, data, ttl, at FROM notices ORDER BY member').all() as unknown
+    return (rows as [string, Uint8Array, number, number][])
+      .map(([member, data, ttlMs, at]) => ({ member, data, ttlMs, ageMs: Math.max(0, now - at) }))
+      .filter(({ ageMs, ttlMs }) => ageMs < ttlMs)
+  }
+
+  /** Executes a statement that changes rows, and counts them. */
+  run(sql: string, ...parameters: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...parameters).changes)
+  }
+
+  #row(sql: string, ...parameters: SQLInputValue[]): unknown[] | undefined {
+    return this.#statement(sql).get(...parameters) as unknown[] | undefined
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#prepared.get(sql)
+    if (!statement) {
+      statement = this.#connection.db.prepare(sql)
+      statement.setReturnArrays(true)
+      this.#prepared.set(sql, statement)
+    }
+    return statement
+  }
+}

@@ -1,0 +1,309 @@
+import { setImmediate as yieldToMessages } from 'node:timers/promises'
+import { workerData } from 'node:worker_threads'
+import { LogRewound, LogTruncated } from '../errors.ts'
+import type { Cursor, LogBounds } from '../log.ts'
+import { CommitWatch } from './commit-watch.ts'
+import { Connection, failure, makeFile } from './file.ts'
+import { whenFree } from './lock.ts'
+import { entryId, type PackedBatch, packBatch } from './pack.ts'
+import { Port } from './port.ts'
+import { type Message, PREFETCH_ITEMS, type ReaderInit, type ReaderRequest } from './protocol.ts'
+import { Queries } from './queries.ts'
+
+/** A reader that is being closed gives up waiting for a lock so soon. */
+const CLOSING_PATIENCE_MS = 250
+
+interface Stream {
+  readonly call: number
+  /** How many items the consumer has room for. */
+  credit: number
+  /** There may be something that was not sent yet. */
+  isBehind: boolean
+  /** The connection that the last item came from. */
+  source: Connection | undefined
+}
+
+interface EntryStream extends Stream {
+  readonly type: 'entries'
+  readonly follow: boolean
+  cursor: Cursor
+  /** The last entry to send, once that is known. */
+  until: number | undefined
+}
+
+interface BoardStream extends Stream {
+  readonly type: 'board'
+  /** The board's count of changes when it was last sent. */
+  seen: number | undefined
+}
+
+interface OpenLog {
+  readonly connection: Connection
+  readonly queries: Queries
+  readonly watch: CommitWatch
+}
+
+/** Serves a handle's reads, in a thread of its own. */
+class Reader {
+  readonly #init: ReaderInit
+  readonly #port = new Port<ReaderRequest>()
+  readonly #streams = new Map<number, EntryStream | BoardStream>()
+  readonly #running = new Set<Promise<void>>()
+  readonly #poll: NodeJS.Timeout
+  #log: OpenLog | undefined
+  /** Undefined until the log was opened for the first time. */
+  #epoch: string | undefined
+  #dataVersion: number | undefined
+  #isPumping = false
+  #isClosing = false
+
+  constructor(init: ReaderInit) {
+    this.#init = init
+    this.#poll = setInterval(() => this.#checkFile(), init.pollMs)
+    this.#port.listen((message) => this.#receive(message))
+  }
+
+  #receive(message: Message<ReaderRequest>): void {
+    switch (message.type) {
+      case 'request':
+        this.#begin(message.call, message.request)
+        break
+      case 'credit': {
+        const stream = this.#streams.get(message.call)
+        if (stream) stream.credit++
+        this.#pump()
+        break
+      }
+      case 'cancel':
+        this.#streams.delete(message.call)
+        break
+      case 'look':
+        this.#look()
+        break
+      case 'close':
+        void this.#close()
+        break
+      default:
+        message satisfies never
+    }
+  }
+
+  #begin(call: number, request: ReaderRequest): void {
+    const stream = { call, credit: PREFETCH_ITEMS, isBehind: true, source: undefined }
+    switch (request.type) {
+      case 'open':
+        this.#answer(call, this.#open(request.group, request.signature))
+        break
+      case 'bounds':
+        this.#answer(
+          call,
+          this.#ask((queries): LogBounds => ({ epoch: this.#epoch!, ...queries.bounds() })),
+        )
+        break
+      case 'notices':
+        this.#answer(
+          call,
+          this.#ask((queries) => queries.notices()),
+        )
+        break
+      case 'entries':
+        this.#streams.set(call, {
+          ...stream,
+          type: 'entries',
+          follow: request.follow,
+          cursor: request.cursor,
+          until: undefined,
+        })
+        this.#pump()
+        break
+      case 'board':
+        this.#streams.set(call, { ...stream, type: 'board', seen: undefined })
+        this.#pump()
+        break
+      default:
+        request satisfies never
+    }
+  }
+
+  async #open(group: string, signature: string): Promise<string> {
+    const { path } = this.#init
+    makeFile(path, group, signature)
+    const connection = await this.#whenFree(() => Connection.open(path, group, signature))
+    this.#epoch = connection.meta.epoch
+    this.#use(connection)
+    return this.#epoch
+  }
+
+  #answer(call: number, answer: Promise<unknown>): void {
+    this.#run(
+      answer.then(
+        (value) => this.#port.value(call, value),
+        (error: unknown) => this.#port.error(call, error),
+      ),
+    )
+  }
+
+  #run(work: Promise<void>): void {
+    const running = work.finally(() => this.#running.delete(running))
+    this.#running.add(running)
+  }
+
+  /** Send to every stream that has credit what it has not been sent, in turn, one item each. */
+  #pump(): void {
+    if (this.#isPumping) return
+    this.#isPumping = true
+    this.#run(this.#sendAll().finally(() => (this.#isPumping = false)))
+  }
+
+  async #sendAll(): Promise<void> {
+    for (let stream = this.#nextStream(); stream; stream = this.#nextStream()) {
+      try {
+        stream.isBehind = false
+        await (stream.type === 'entries' ? this.#sendEntries(stream) : this.#sendBoard(stream))
+      } catch (error) {
+        if (this.#streams.delete(stream.call)) this.#port.error(stream.call, error)
+      }
+      await yieldToMessages()
+    }
+  }
+
+  #nextStream(): EntryStream | BoardStream | undefined {
+    for (const [call, stream] of this.#streams) {
+      if (stream.credit === 0 || !stream.isBehind) continue
+      this.#streams.delete(call)
+      this.#streams.set(call, stream)
+      return stream
+    }
+    return undefined
+  }
+
+  async #sendEntries(stream: EntryStream): Promise<void> {
+    const { batch, cursor, until, newest, source } = await this.#ask((queries, connection) =>
+      entriesFor(stream, queries, connection),
+    )
+    if (!this.#streams.has(stream.call)) return
+    stream.source = source
+    stream.until = until
+    stream.cursor = cursor
+    stream.isBehind ||= cursor.index < newest
+    if (batch) {
+      stream.credit--
+      this.#port.item(stream.call, batch, [batch.columns.buffer, batch.payload.buffer])
+    }
+    if (cursor.index >= until) this.#finish(stream)
+  }
+
+  async #sendBoard(stream: BoardStream): Promise<void> {
+    const { seen, notices, source } = await this.#ask((queries, connection) => {
+      const changes = queries.board()
+      const isNew = changes !== stream.seen || connection !== stream.source
+      return { seen: changes, notices: isNew ? queries.notices() : undefined, source: connection }
+    })
+    if (!this.#streams.has(stream.call)) return
+    stream.source = source
+    stream.seen = seen
+    if (!notices) return
+    stream.credit--
+    this.#port.item(stream.call, notices)
+  }
+
+  #finish({ call }: Stream): void {
+    this.#streams.delete(call)
+    this.#port.value(call)
+  }
+
+  /** The answer of the file that is at the path while it is given. */
+  #ask<T>(question: (queries: Queries, connection: Connection) => T): Promise<T> {
+    return this.#whenFree(() => {
+      for (;;) {
+        const { queries, connection } =
+          this.#log ?? this.#use(Connection.reopen(this.#init.path, this.#epoch!))
+        try {
+          const answer = queries.snapshot(() => question(queries, connection))
+          if (connection.isCurrent()) return answer
+        } catch (error) {
+          if (connection.isCurrent()) throw failure(`reading ${this.#init.path} failed`, error)
+        }
+        connection.retire()
+        this.#forget()
+      }
+    })
+  }
+
+  #whenFree<T>(attempt: () => T): Promise<T> {
+    return whenFree(attempt, () => (this.#isClosing ? CLOSING_PATIENCE_MS : this.#init.lockTimeoutMs))
+  }
+
+  #use(connection: Connection): OpenLog {
+    const watch = new CommitWatch(`${connection.path}-wal`, () => this.#look())
+    this.#log = { connection, queries: new Queries(connection), watch }
+    return this.#log
+  }
+
+  #forget(): void {
+    this.#log?.watch.close()
+    this.#log = undefined
+  }
+
+  /** Go on if another connection has committed. */
+  #look(): void {
+    if (this.#streams.size === 0) return
+    try {
+      const version = this.#log?.queries.dataVersion()
+      if (version !== undefined && version === this.#dataVersion) return
+      this.#dataVersion = version
+    } catch {
+      // Whatever is wrong with the file, the question asked next will say so.
+    }
+    this.#catchUp()
+  }
+
+  /** A file that was deleted or replaced wakes no watch. */
+  #checkFile(): void {
+    if (this.#log?.connection.isCurrent()) return this.#look()
+    this.#catchUp()
+    // Without a stream nobody is told, but the old file is let go.
+    if (this.#log) this.#run(this.#ask(() => undefined).catch(() => undefined))
+  }
+
+  #catchUp(): void {
+    for (const stream of this.#streams.values()) stream.isBehind = true
+    this.#pump()
+  }
+
+  async #close(): Promise<void> {
+    this.#isClosing = true
+    clearInterval(this.#poll)
+    this.#streams.clear()
+    while (this.#running.size > 0) await Promise.all(this.#running)
+    this.#log?.connection.close()
+    this.#forget()
+    this.#port.close()
+  }
+}
+
+/** The next batch for a stream, if there is one, and how the stream then stands. */
+function entriesFor(
+  { cursor, until: untilBefore, follow, source: sourceBefore }: EntryStream,
+  queries: Queries,
+  source: Connection,
+): { batch?: PackedBatch; cursor: Cursor; until: number; newest: number; source: Connection } {
+  const { first, newest } = queries.bounds()
+  const until = untilBefore ?? (follow ? Infinity : newest.index)
+  const known = follow ? cursor.index : Math.max(cursor.index, until)
+  if (known > newest.index) throw new LogRewound(known, newest.index)
+  if (cursor.id && source !== sourceBefore && (queries.idAt(cursor.index) ?? cursor.id) !== cursor.id)
+    throw new LogRewound(cursor.index, newest.index)
+  if (cursor.index + 1 < first) throw new LogTruncated(cursor.index + 1, first)
+  if (cursor.index >= until || cursor.index === newest.index)
+    return { cursor, until, newest: newest.index, source }
+
+  const rows = queries.entries(cursor.index, until)
+  const last = rows.at(-1)
+  if (!last) throw new LogTruncated(cursor.index + 1, queries.next(cursor.index) ?? newest.index + 1)
+  const batch = packBatch(rows, newest, (ref) => queries.writer(ref))
+  const id = entryId(queries.writer(last[2]).nonce, last[3])
+  return { batch, cursor: { index: last[0], id }, until, newest: newest.index, source }
+}
+
+new Reader(workerData as ReaderInit)

@@ -1,0 +1,154 @@
+import { Worker } from 'node:worker_threads'
+import { Doorbell } from '../doorbell.ts'
+import { LogUnusable } from '../errors.ts'
+import type { SignalOptions } from '../log.ts'
+import {
+  type Message,
+  type ReaderInit,
+  type Reply,
+  type StreamItem,
+  uncarry,
+  type WriterInit,
+} from './protocol.ts'
+
+/** What waits for a thread's reply. */
+interface Waiting {
+  item?(item: StreamItem): void
+  value(value: unknown): void
+  error(error: Error): void
+}
+
+/** The thread ended without having been asked to. */
+export class ThreadEnded extends LogUnusable {}
+
+/** One of a handle's two threads, as seen from the main one. */
+export class Thread<Request extends { readonly type: string }> {
+  readonly #worker: Worker
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #ended: Promise<void>
+  #calls = 0
+  #isOver: Error | undefined
+
+  constructor(name: 'reader' | 'writer', workerData: ReaderInit | WriterInit) {
+    // The published package is compiled; this file is run as it is in the project's own tests.
+    const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+    this.#worker = new Worker(new URL(`./${name}${extension}`, import.meta.url), {
+      name: `anchorage log ${name}`,
+      workerData,
+    })
+    this.#worker.on('message', (reply: Reply) => this.#settle(reply))
+    this.#worker.on('error', (cause) => this.#end(cause))
+    this.#ended = new Promise((resolve) =>
+      this.#worker.once('exit', () => {
+        this.#end(undefined)
+        resolve()
+      }),
+    )
+  }
+
+  /** False once the thread can be asked for nothing more. */
+  get isAlive(): boolean {
+    return this.#isOver === undefined
+  }
+
+  /** Ask, and wait for the answer. An abort stops the waiting, not the thread. */
+  async call<Value>(
+    request: Request,
+    { signal }: SignalOptions = {},
+    transfer?: ArrayBuffer[],
+  ): Promise<Value> {
+    signal?.throwIfAborted()
+    const { promise, resolve, reject } = Promise.withResolvers<Value>()
+    const call = this.#ask(request, { value: (value) => resolve(value as Value), error: reject }, transfer)
+    const abort = () => reject(signal?.reason)
+    signal?.addEventListener('abort', abort)
+    try {
+      return await promise
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      this.#waiting.delete(call)
+    }
+  }
+
+  /** Ask for a stream; it is made as fast as it is consumed. Ends without an error when the signal aborts. */
+  async *stream<Item>(
+    request: Request,
+    receive: (item: StreamItem) => Item,
+    signal: AbortSignal,
+  ): AsyncGenerator<Item> {
+    if (signal.aborted) return
+    const items: Item[] = []
+    const bell = new Doorbell()
+    let end: { error?: Error } | undefined
+    const over = (error?: Error) => {
+      end ??= error ? { error } : {}
+      bell.ring()
+    }
+    const abort = () => over()
+    const call = this.#ask(request, {
+      item: (item) => {
+        items.push(receive(item))
+        bell.ring()
+      },
+      value: abort,
+      error: over,
+    })
+    signal.addEventListener('abort', abort)
+    try {
+      while (!signal.aborted) {
+        const item = items.shift()
+        if (item !== undefined) {
+          this.#post({ type: 'credit', call })
+          yield item
+        } else if (end) {
+          if (end.error) throw end.error
+          return
+        } else await bell.wait()
+      }
+    } finally {
+      signal.removeEventListener('abort', abort)
+      if (this.#waiting.delete(call)) this.#post({ type: 'cancel', call })
+    }
+  }
+
+  /** Something was committed: whoever follows need not wait for the file to tell. */
+  look(): void {
+    if (this.#waiting.size > 0) this.#post({ type: 'look' })
+  }
+
+  /** Everything asked for is answered, then the thread ends. */
+  async close(): Promise<void> {
+    this.#post({ type: 'close' })
+    await this.#ended
+  }
+
+  #ask(request: Request, waiting: Waiting, transfer?: ArrayBuffer[]): number {
+    if (this.#isOver) throw this.#isOver
+    const call = ++this.#calls
+    this.#waiting.set(call, waiting)
+    this.#post({ type: 'request', call, request }, transfer)
+    return call
+  }
+
+  #post(message: Message<Request>, transfer?: ArrayBuffer[]): void {
+    this.#worker.postMessage(message, transfer)
+  }
+
+  #settle(reply: Reply): void {
+    const waiting = this.#waiting.get(reply.call)
+    if (reply.type === 'item') {
+      waiting?.item?.(reply.item)
+      return
+    }
+    this.#waiting.delete(reply.call)
+    if (reply.type === 'value') waiting?.value(reply.value)
+    else waiting?.error(uncarry(reply.error))
+  }
+
+  #end(cause: unknown): void {
+    if (this.#isOver) return
+    this.#isOver = new ThreadEnded('the thread that serves the log has ended: open the log again', { cause })
+    for (const waiting of this.#waiting.values()) waiting.error(this.#isOver)
+    this.#waiting.clear()
+  }
+}

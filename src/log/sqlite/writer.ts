@@ -1,0 +1,242 @@
+import { randomBytes } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { workerData } from 'node:worker_threads'
+import { AppendUncertain, LogBusy, LogUnusable } from '../errors.ts'
+import { checkPrune } from '../limits.ts'
+import type { Appended } from '../log.ts'
+import { Connection, failure } from './file.ts'
+import { whenFree } from './lock.ts'
+import { type PackedAppend, unpackAppend } from './pack.ts'
+import { Port } from './port.ts'
+import type { Message, WriterInit, WriterRequest } from './protocol.ts'
+import { Queries } from './queries.ts'
+
+/** A writer that is being closed gives up waiting for a lock so soon. */
+const CLOSING_PATIENCE_MS = 250
+/** Pruned rows are deleted in transactions about so long, so that nobody waits long for the lock. */
+const SWEEP_SLICE_MS = 5
+/** Between two such transactions others get the lock, and the disk. */
+const SWEEP_PAUSE_MS = 5
+
+interface OpenLog {
+  readonly connection: Connection
+  readonly queries: Queries
+}
+
+/** COMMIT was issued, and what became of it cannot be told. */
+class OutcomeUnknown extends LogUnusable {}
+
+/** Serves a handle's writes, one transaction after the other, in a thread of its own. */
+class Writer {
+  readonly #init: WriterInit
+  readonly #port = new Port<WriterRequest>()
+  /** Names this handle in the file; with a number that is never used twice it makes an entry's id. */
+  readonly #nonce = randomBytes(8).toString('hex')
+  #sequence = 0
+  #log: OpenLog | undefined
+  #lastJob: Promise<unknown> = Promise.resolve()
+  #isSweeping = false
+  #isClosing = false
+
+  constructor(init: WriterInit) {
+    this.#init = init
+    this.#port.listen((message) => this.#receive(message))
+    // Whoever pruned last may not have lived to delete every row.
+    void this.#sweep()
+  }
+
+  #receive(message: Message<WriterRequest>): void {
+    if (message.type === 'close') void this.#close()
+    if (message.type !== 'request') return
+    const { call, request } = message
+    const sinceMs = performance.now()
+    this.#enqueue(() => this.#execute(request, sinceMs)).then(
+      (value) => this.#port.value(call, value),
+      (error: unknown) => this.#port.error(call, error),
+    )
+  }
+
+  #enqueue<T>(job: () => Promise<T>): Promise<T> {
+    const result = this.#lastJob.then(job)
+    this.#lastJob = result.catch(() => undefined)
+    return result
+  }
+
+  async #execute(request: WriterRequest, sinceMs: number): Promise<unknown> {
+    switch (request.type) {
+      case 'append':
+        return this.#append(request.entries, sinceMs)
+      case 'prune':
+        await this.#repeatable((queries) => moveFirst(queries, request.upTo), sinceMs)
+        void this.#sweep()
+        return undefined
+      case 'announce':
+        return this.#repeatable((queries) => {
+          const now = Date.now()
+          queries.run('DELETE FROM notices WHERE at + ttl <= ?', now)
+          queries.run(
+            'REPLACE INTO notices VALUES (?, ?, ?, ?)',
+            request.member,
+            request.data,
+            request.ttlMs,
+            now,
+          )
+          queries.run('UPDATE state SET board = board + 1')
+        }, sinceMs)
+      case 'withdraw':
+        return this.#repeatable((queries) => {
+          if (queries.run('DELETE FROM notices WHERE member = ?', request.member) > 0)
+            queries.run('UPDATE state SET board = board + 1')
+        }, sinceMs)
+      default:
+        return request satisfies never
+    }
+  }
+
+  async #append(entries: PackedAppend, sinceMs: number): Promise<Appended> {
+    try {
+      return await this.#transaction((queries) => this.#insert(queries, entries), sinceMs)
+    } catch (error) {
+      throw error instanceof OutcomeUnknown
+        ? new AppendUncertain(error.message, { cause: error.cause })
+        : error
+    }
+  }
+
+  #insert(queries: Queries, entries: PackedAppend): Appended {
+    const { index: last, timestampMs } = queries.bounds().newest
+    const now = Math.max(Date.now(), timestampMs)
+    const writer = queries.writerRef(this.#nonce, this.#init.author)
+    let index = last
+    unpackAppend(entries, (kind, payload) => {
+      queries.run(
+        'INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)',
+        ++index,
+        now,
+        writer,
+        ++this.#sequence,
+        kind,
+        payload,
+      )
+    })
+    return { first: last + 1, last: index }
+  }
+
+  /** A transaction that does no harm when it is done twice, so that an unknown outcome is no matter. */
+  async #repeatable(work: (queries: Queries) => void, sinceMs: number): Promise<void> {
+    try {
+      await this.#transaction(work, sinceMs)
+    } catch (error) {
+      if (!(error instanceof OutcomeUnknown)) throw error
+      await this.#transaction(work, sinceMs)
+    }
+  }
+
+  /** Fails with `OutcomeUnknown` once COMMIT was issued; with anything else nothing was written. */
+  #transaction<T>(
+    work: (queries: Queries) => T,
+    sinceMs: number,
+    patienceMs = this.#init.lockTimeoutMs,
+  ): Promise<T> {
+    const attempt = (): T => {
+      const { connection, queries } = this.#lock()
+      let result: T
+      try {
+        result = work(queries)
+      } catch (error) {
+        connection.rollback()
+        throw failure(`writing to ${connection.path} failed and left nothing behind`, error)
+      }
+      this.#commit(connection)
+      return result
+    }
+    return whenFree(
+      attempt,
+      () => (this.#isClosing ? Math.min(patienceMs, CLOSING_PATIENCE_MS) : patienceMs),
+      sinceMs,
+    )
+  }
+
+  /** The file that is at the path, its write lock held. */
+  #lock(): OpenLog {
+    for (;;) {
+      this.#log ??= this.#open()
+      const { connection } = this.#log
+      try {
+        connection.db.exec('BEGIN IMMEDIATE')
+        if (connection.isCurrent()) return this.#log
+      } catch (error) {
+        if (connection.isCurrent()) throw failure(`writing to ${connection.path} failed`, error)
+      }
+      connection.retire()
+      this.#log = undefined
+    }
+  }
+
+  #commit(connection: Connection): void {
+    try {
+      connection.db.exec('COMMIT')
+    } catch (cause) {
+      this.#drop()
+      throw new OutcomeUnknown(`committing to ${connection.path} failed`, { cause })
+    }
+    if (!connection.isCurrent())
+      throw new OutcomeUnknown(`${connection.path} was deleted or replaced while it was written`)
+  }
+
+  #open(): OpenLog {
+    const connection = Connection.reopen(this.#init.path, this.#init.epoch)
+    return { connection, queries: new Queries(connection) }
+  }
+
+  #drop(): void {
+    this.#log?.connection.close()
+    this.#log = undefined
+  }
+
+  /** Delete the rows of pruned entries, in slices behind which whatever else was asked for has its turn. */
+  async #sweep(): Promise<void> {
+    if (this.#isSweeping) return
+    this.#isSweeping = true
+    while (this.#isSweeping && !this.#isClosing) {
+      await this.#enqueue(() => this.#sweepSlice())
+      await delay(SWEEP_PAUSE_MS)
+    }
+  }
+
+  async #sweepSlice(): Promise<void> {
+    try {
+      this.#isSweeping = await this.#transaction(deleteSome, performance.now(), 0)
+    } catch (error) {
+      // A busy log is swept later. Anything else is for the next write to report, and for the next prune to mend.
+      this.#isSweeping = error instanceof LogBusy
+    }
+  }
+
+  async #close(): Promise<void> {
+    this.#isClosing = true
+    await this.#enqueue(async () => this.#drop())
+    this.#port.close()
+  }
+}
+
+function moveFirst(queries: Queries, upTo: number): void {
+  const { first, newest } = queries.bounds()
+  checkPrune(upTo, newest.index)
+  if (upTo >= first) queries.run('UPDATE state SET first = ?', upTo + 1)
+}
+
+/** Deletes pruned rows for a while. True if some are left. */
+function deleteSome(queries: Queries): boolean {
+  const { first, newest } = queries.bounds()
+  const end = Math.min(first, newest.index)
+  const stopMs = performance.now() + SWEEP_SLICE_MS
+  for (let rows = 1; performance.now() < stopMs; rows *= 2) {
+    const lowest = queries.next(0)
+    if (lowest === undefined || lowest >= end) return false
+    queries.run('DELETE FROM entries WHERE idx < ?', Math.min(lowest + rows, end))
+  }
+  return true
+}
+
+new Writer(workerData as WriterInit)

@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest'
+import { memoryLog } from '../../src/log/memory.ts'
+import { conformance } from './conformance.ts'
+import { commands, init, readAll } from './entries.ts'
+
+conformance('memoryLog', async () => {
+  const backend = memoryLog({ maxEntryBytes: 100_000 })
+  return {
+    backend,
+    reopen: () => backend,
+    async recreate() {
+      backend.recreate()
+    },
+    async rewind(index) {
+      backend.rewind(index)
+    },
+    async dispose() {},
+  }
+})
+
+test('its clock and its epochs can be given, so that a run can be repeated', async () => {
+  let now = 1000
+  const backend = memoryLog({ now: () => now, epoch: 'first' })
+  const log = await backend.open(init())
+  await log.append(commands('a'))
+  now = 400
+  await log.append(commands('b'))
+  now = 2000
+  await log.append(commands('c'))
+  expect(log.epoch).toBe('first')
+  expect((await readAll(log)).map(({ timestampMs }) => timestampMs)).toEqual([1000, 1000, 2000])
+  backend.recreate('second')
+  expect((await backend.open(init())).epoch).toBe('second')
+})
+
+test('a notice dies when its age reaches its TTL, by the clock that was given', async () => {
+  let now = 1000
+  const log = await memoryLog({ now: () => now }).open(init())
+  await log.notices.announce('alice', new Uint8Array(1), 50)
+  now = 1049
+  expect(await log.notices.read()).toMatchObject([{ member: 'alice', ageMs: 49, ttlMs: 50 }])
+  now = 1050
+  expect(await log.notices.read()).toEqual([])
+})
+
+test('a notice from the future, after the clock was put back, has age 0', async () => {
+  let now = 1000
+  const log = await memoryLog({ now: () => now }).open(init())
+  await log.notices.announce('alice', new Uint8Array(1), 50)
+  now = 100
+  expect(await log.notices.read()).toMatchObject([{ member: 'alice', ageMs: 0 }])
+})
+
+test('a log can only be put back to an entry it still has', async () => {
+  const backend = memoryLog()
+  const log = await backend.open(init())
+  await log.append(commands('1', '2', '3'))
+  await log.prune(2)
+  expect(() => backend.rewind(1)).toThrow(RangeError)
+  expect(() => backend.rewind(4)).toThrow(RangeError)
+  backend.rewind(2)
+  expect(await log.append(commands('another'))).toEqual({ first: 3, last: 3 })
+})

@@ -1,0 +1,447 @@
+import { once } from 'node:events'
+import {
+  existsSync,
+  linkSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import {
+  AppendUncertain,
+  EpochChanged,
+  LogBusy,
+  LogMismatch,
+  LogTruncated,
+  LogUnusable,
+} from '../../src/log/errors.ts'
+import type { Log } from '../../src/log/log.ts'
+import { Connection } from '../../src/log/sqlite/file.ts'
+import { type SqliteLogOptions, sqliteLog } from '../../src/log/sqlite.ts'
+import { Child } from './child.ts'
+import { conformance } from './conformance.ts'
+import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
+
+conformance('sqliteLog', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'anchorage-log-'))
+  const path = join(folder, 'group.log')
+  const backend = () => sqliteLog({ path, maxEntryBytes: 100_000, pollMs: 20 })
+  return {
+    backend: backend(),
+    reopen: backend,
+    async recreate() {
+      remove(path)
+      const log = await backend().open(init())
+      await log.close()
+    },
+    async rewind(index) {
+      restore(path, backUp(path, index))
+    },
+    async dispose() {
+      rmSync(folder, { recursive: true })
+    },
+  }
+})
+
+function remove(path: string): void {
+  for (const part of ['', '-wal', '-shm']) rmSync(path + part, { force: true })
+}
+
+/** A copy of the log as it was when `index` was its newest entry. */
+function backUp(path: string, index: number): string {
+  const copy = `${path}.backup`
+  using source = new DatabaseSync(path)
+  source.prepare('VACUUM INTO ?').run(copy)
+  using target = new DatabaseSync(copy)
+  target.exec(`DELETE FROM entries WHERE idx > ${index}; PRAGMA journal_mode = WAL`)
+  return copy
+}
+
+/** Put a backup in the log's place, as the operator is told to. */
+function restore(path: string, copy: string): void {
+  for (const part of ['-wal', '-shm']) rmSync(path + part, { force: true })
+  renameSync(copy, path)
+}
+
+describe('the file of a sqliteLog', () => {
+  let folder: string
+  let path: string
+  let opened: Log[]
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'anchorage-log-'))
+    path = join(folder, 'group.log')
+    opened = []
+  })
+
+  afterEach(async () => {
+    await Promise.all(opened.map((log) => log.close()))
+    rmSync(folder, { recursive: true })
+  })
+
+  async function open(options: Partial<SqliteLogOptions> = {}): Promise<Log> {
+    const log = await sqliteLog({ path, pollMs: 20, ...options }).open(init())
+    opened.push(log)
+    return log
+  }
+
+  function rows(): number {
+    using db = new DatabaseSync(path, { readOnly: true })
+    return db.prepare('SELECT count(*) AS count FROM entries').get()!.count as number
+  }
+
+  /** Alters the file behind the log's back. */
+  function alter(sql: string): void {
+    using db = new DatabaseSync(path, { timeout: 5000 })
+    db.exec(sql)
+  }
+
+  describe('shared by processes', () => {
+    test('everything that three processes append reaches a follower in a fourth, once and in order', async () => {
+      const log = await open()
+      const follower = new Follower(log)
+      const names = ['bob', 'carol', 'dave']
+      const children = names.map((name) => new Child('process.ts', 'append-200', path, name))
+      using _ = { [Symbol.dispose]: () => children.forEach((child) => void child[Symbol.dispose]()) }
+      await Promise.all(children.map((child) => child.ready()))
+      for (const child of children) child.go()
+      const entries = await follower.take(600)
+      expect(entries.map(({ index }) => index)).toEqual(numbers(1, 600).map(Number))
+      for (const name of names)
+        expect(entries.filter(({ author }) => author === name).map(text)).toEqual(numbers(1, 200))
+      expect(await Promise.all(children.map((child) => child.line()))).toEqual(['done', 'done', 'done'])
+    })
+
+    test('of several that make it at once one wins, and all use its log', async () => {
+      const children = numbers(1, 4).map((n) => new Child('process.ts', 'open', path, n))
+      using _ = { [Symbol.dispose]: () => children.forEach((child) => void child[Symbol.dispose]()) }
+      await Promise.all(children.map((child) => child.ready()))
+      for (const child of children) child.go()
+      const epochs = await Promise.all(children.map((child) => child.line()))
+      expect(await Promise.all(children.map((child) => child.exitCode()))).toEqual([0, 0, 0, 0])
+      const log = await open()
+      expect(new Set(epochs)).toEqual(new Set([log.epoch]))
+      expect((await readAll(log)).map(text).toSorted()).toEqual(numbers(1, 4))
+      expect(readdirSync(folder).filter((name) => name.endsWith('.new'))).toEqual([])
+    })
+
+    test('what a killed process was told is written is there, exactly once and whole', async () => {
+      const log = await open()
+      const follower = new Follower(log)
+      using child = new Child('process.ts', 'append-pairs-forever', path, 'bob')
+      const told = new Map<string, number>()
+      for (let line = await child.line(); line; line = await child.line()) {
+        const [n, first] = line.split(' ')
+        told.set(n!, Number(first))
+        if (told.size === 200) child.signal('SIGKILL')
+      }
+      const entries = await readAll(log)
+      for (const [n, first] of told)
+        expect(entries.filter((entry) => text(entry) === n).map(({ index }) => index)).toEqual([
+          first,
+          first + 1,
+        ])
+      expect(entries.map(text)).toEqual(entries.map((_, at) => `${Math.floor(at / 2) + 1}`))
+      await log.append(commands('goes on'))
+      expect((await follower.take(entries.length + 1)).map(text).at(-1)).toBe('goes on')
+    })
+
+    test('a process stopped inside a transaction makes writers LogBusy, and readers go on', async () => {
+      const log = await open({ lockTimeoutMs: 200 })
+      await log.append(commands('1'))
+      const follower = new Follower(log)
+      using child = new Child('process.ts', 'hold-lock', path)
+      await child.ready()
+      child.signal('SIGSTOP')
+      const failures = [
+        log.append(commands('2')),
+        log.append(commands('3')),
+        log.prune(1),
+        log.notices.announce('alice', new Uint8Array(1), 1000),
+      ].map(failureOf)
+      let isWaiting = true
+      const waited = Promise.all(failures).finally(() => (isWaiting = false))
+      let reads = 0
+      while (isWaiting) {
+        expect((await readAll(log)).map(text)).toEqual(['1'])
+        expect((await log.bounds()).first).toBe(1)
+        reads++
+      }
+      expect(reads).toBeGreaterThan(1)
+      for (const failure of await waited) {
+        expect(failure).toBeInstanceOf(LogBusy)
+        expect((failure as LogBusy).waitedMs).toBeGreaterThanOrEqual(200)
+      }
+      child.signal('SIGKILL')
+      await child.exitCode()
+      expect(await log.append(commands('again'))).toEqual({ first: 2, last: 2 })
+      expect((await follower.take(2)).map(text)).toEqual(['1', 'again'])
+    })
+
+    test('closing does not wait for a lock that is not to be had', async () => {
+      const log = await open({ lockTimeoutMs: 600_000 })
+      using child = new Child('process.ts', 'hold-lock', path)
+      await child.ready()
+      const failure = failureOf(log.append(commands('x')))
+      await log.close()
+      expect(await failure).toBeInstanceOf(LogBusy)
+    })
+
+    test('a process exits by itself after close, and never uses SQLite in its main thread', async () => {
+      using child = new Child('main-thread.ts', path)
+      expect(await child.line()).toBe('done')
+      expect(await child.exitCode()).toBe(0)
+      expect(readdirSync(folder)).toEqual(['group.log'])
+    })
+  })
+
+  describe('refused', () => {
+    /** The refusal must leave the folder as it was. */
+    async function refusal(): Promise<Error> {
+      const before = readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))])
+      const failure = await failureOf(open())
+      expect(readdirSync(folder).map((name) => [name, readFileSync(join(folder, name))])).toEqual(before)
+      return failure as Error
+    }
+
+    test.each([
+      ['empty', ''],
+      ['short', 'a few words'],
+      ['long', 'many words '.repeat(1000)],
+    ])('a file that is not SQLite: %s', async (_, content) => {
+      writeFileSync(path, content)
+      const failure = await refusal()
+      expect(failure).toBeInstanceOf(LogUnusable)
+      expect(failure.message).toContain('choose another path')
+    })
+
+    test.each(['DELETE', 'WAL'])('another program’s SQLite database, in %s mode', async (mode) => {
+      alter(
+        `PRAGMA journal_mode = ${mode}; CREATE TABLE entries (idx INTEGER); INSERT INTO entries VALUES (1)`,
+      )
+      const failure = await refusal()
+      expect(failure).toBeInstanceOf(LogUnusable)
+      expect(failure.message).toContain('choose another path')
+    })
+
+    test('a folder', async () => {
+      path = folder
+      expect(await failureOf(open())).toBeInstanceOf(LogUnusable)
+    })
+
+    test('a log of a newer format', async () => {
+      await (await open()).close()
+      alter('PRAGMA user_version = 2; PRAGMA wal_checkpoint(TRUNCATE)')
+      const failure = await refusal()
+      expect(failure).toBeInstanceOf(LogUnusable)
+      expect(failure.message).toContain('is of format 2, this version reads format 1')
+    })
+
+    test('another group’s log, untouched', async () => {
+      const log = await sqliteLog({ path }).open(init({ group: 'another' }))
+      await log.close()
+      expect(await refusal()).toBeInstanceOf(LogMismatch)
+    })
+
+    test('a path in a folder that does not exist', async () => {
+      const failure = await failureOf(open({ path: join(folder, 'missing', 'group.log') }))
+      expect(failure).toBeInstanceOf(LogUnusable)
+      expect((failure as Error).message).toContain(`make the folder ${join(folder, 'missing')} first`)
+    })
+
+    test('a log that is gone while its -wal is there: it would be played back into the new one', async () => {
+      const log = await open()
+      await log.append(commands('1'))
+      unlinkSync(path)
+      const failure = await failureOf(open())
+      expect(failure).toBeInstanceOf(LogUnusable)
+      expect((failure as Error).message).toContain(`remove ${path}-wal`)
+    })
+  })
+
+  test('the file is recognised at any moment, also in the middle of a checkpoint', async () => {
+    const log = await open()
+    const payload = new Uint8Array(1000)
+    const entries = Array.from({ length: 2000 }, () => ({ kind: 'command', payload }) as const)
+    let isAppending = true
+    const appends = Promise.all(numbers(1, 60).map(() => log.append(entries)))
+    const appended = appends.finally(() => (isAppending = false))
+    while (isAppending) {
+      for (let n = 0; n < 20; n++) Connection.open(path, init().group, init().signature).close()
+      await nextTurn()
+    }
+    expect((await appended).at(-1)).toMatchObject({ last: 120_000 })
+  })
+
+  describe('deleted or replaced', () => {
+    test('a deleted log is EpochChanged to every call, also to one who waits', async () => {
+      const log = await open()
+      await log.append(commands('1'))
+      const follower = new Follower(log)
+      await follower.take(1)
+      const waiting = follower.failure()
+      remove(path)
+      const calls = [log.bounds(), log.append(commands('2')), readAll(log), log.prune(1)].map(failureOf)
+      for (const failure of [await waiting, ...(await Promise.all(calls))]) {
+        expect(failure).toBeInstanceOf(EpochChanged)
+        expect(failure).toMatchObject({ expected: log.epoch, found: undefined })
+      }
+      expect(existsSync(path)).toBe(false)
+    })
+
+    test('nothing is written to a file that is no longer at its path', async () => {
+      const log = await open()
+      await log.append(commands('1'))
+      const kept = join(folder, 'kept.log')
+      for (const part of ['', '-wal']) linkSync(path + part, kept + part)
+      remove(path)
+      expect(await failureOf(log.append(commands('lost')))).toBeInstanceOf(EpochChanged)
+      await log.close()
+      renameSync(kept, path)
+      renameSync(`${kept}-wal`, `${path}-wal`)
+      expect((await readAll(await open())).map(text)).toEqual(['1'])
+    })
+
+    test('an append during which the file is deleted is AppendUncertain, not acknowledged', async () => {
+      const log = await open()
+      const payload = new Uint8Array(4 * 1024 * 1024)
+      const entries = Array.from({ length: 24 }, () => ({ kind: 'command', payload }) as const)
+      await log.append(commands('1'))
+      const failure = failureOf(log.append(entries))
+      // SQLite writes what its cache cannot hold before it commits: that tells when the transaction is under way.
+      while (statSync(`${path}-wal`).size < 8 * 1024 * 1024) await nextTurn()
+      remove(path)
+      expect(await failure).toBeInstanceOf(AppendUncertain)
+    })
+
+    test('one that comes back is used again', async () => {
+      const log = await open()
+      await log.append(commands('1'))
+      const copy = backUp(path, 1)
+      remove(path)
+      expect(await failureOf(log.bounds())).toBeInstanceOf(EpochChanged)
+      restore(path, copy)
+      expect(await log.append(commands('2'))).toEqual({ first: 2, last: 2 })
+      expect((await readAll(log)).map(text)).toEqual(['1', '2'])
+    })
+
+    test('another file in its place is LogUnusable', async () => {
+      const log = await open()
+      remove(path)
+      writeFileSync(path, 'a few words')
+      expect(await failureOf(log.bounds())).toBeInstanceOf(LogUnusable)
+    })
+
+    test('a -wal that somebody took away costs no entry, and nobody misses what follows', async () => {
+      const log = await open()
+      const other = await open()
+      const follower = new Follower(other)
+      await log.append(commands(...numbers(1, 100)))
+      await follower.take(100)
+      unlinkSync(`${path}-wal`)
+      await log.append(commands('101'))
+      await other.append(commands('102'))
+      expect((await follower.take(2)).map(text)).toEqual(['101', '102'])
+      await Promise.all([log.close(), other.close()])
+      expect((await readAll(await open())).map(text)).toEqual(numbers(1, 102))
+    })
+  })
+
+  describe('damaged', () => {
+    test('a missing row is LogTruncated, never a gap', async () => {
+      const log = await open()
+      await log.append(commands(...numbers(1, 100)))
+      const follower = new Follower(log)
+      await follower.take(100)
+      alter('DELETE FROM entries WHERE idx BETWEEN 40 AND 49')
+      expect(await failureOf(readAll(log))).toMatchObject({ name: 'LogTruncated', wanted: 40, first: 50 })
+      expect(await failureOf(readAll(log, { index: 44 }))).toBeInstanceOf(LogTruncated)
+      expect((await readAll(log, { index: 49 })).length).toBe(51)
+    })
+  })
+
+  describe('pruned', () => {
+    test('rows are deleted behind the caller’s back, but for the newest; appends and readers go on', async () => {
+      const log = await open()
+      const other = await open()
+      for (let n = 0; n < 20; n++) await log.append(commands(...numbers(1, 10_000)))
+      const follower = new Follower(other, { index: 200_000 })
+      await log.prune(200_000)
+      expect(await other.bounds()).toMatchObject({ first: 200_001, newest: { index: 200_000 } })
+      await other.append(commands('1'))
+      await log.append(commands('2'))
+      expect((await follower.take(2)).map(text)).toEqual(['1', '2'])
+      await expect.poll(rows, { timeout: 20_000, interval: 20 }).toBeLessThanOrEqual(3)
+      const size = statSync(path).size
+      for (let n = 0; n < 10; n++) await log.append(commands(...numbers(1, 10_000)))
+      expect(statSync(path).size).toBe(size)
+    })
+
+    test('what a killed process had not deleted is deleted by the next that writes', async () => {
+      const log = await open()
+      await log.append(commands(...numbers(1, 1000)))
+      await log.close()
+      alter('UPDATE state SET first = 901')
+      const next = await open()
+      expect((await readAll(next, { index: 900 })).length).toBe(100)
+      expect(rows()).toBe(1000)
+      await next.append(commands('1001'))
+      await expect.poll(rows, { timeout: 20_000, interval: 20 }).toBe(101)
+    })
+  })
+
+  test('an append aborted after the hand-over is AppendUncertain, one before it is not written', async () => {
+    const log = await open()
+    const reason = new Error('changed my mind')
+    const abort = new AbortController()
+    const first = failureOf(log.append(commands('first'), { signal: abort.signal }))
+    const second = failureOf(log.append(commands('second'), { signal: abort.signal }))
+    abort.abort(reason)
+    expect(await first).toBeInstanceOf(AppendUncertain)
+    expect(await second).toBe(reason)
+    await log.append(commands('third'))
+    expect((await readAll(log)).map(text)).toEqual(['first', 'third'])
+  })
+
+  describe('served by threads', () => {
+    test('a reader whose thread dies fails, and says what to do', async () => {
+      const post = vi.spyOn(Worker.prototype, 'postMessage')
+      const log = await open()
+      const reader = post.mock.contexts[0] as Worker
+      post.mockRestore()
+      const follower = new Follower(log)
+      const waiting = follower.failure()
+      await reader.terminate()
+      for (const failure of [await waiting, await failureOf(log.bounds())]) {
+        expect(failure).toBeInstanceOf(LogUnusable)
+        expect((failure as Error).message).toContain('open the log again')
+      }
+    })
+
+    test('an append whose thread dies is AppendUncertain, and the next has a new thread', async () => {
+      const log = await open()
+      const post = vi.spyOn(Worker.prototype, 'postMessage')
+      using child = new Child('process.ts', 'hold-lock', path)
+      await child.ready()
+      const failure = failureOf(log.append(commands('1')))
+      const writer = post.mock.contexts.at(-1) as Worker
+      post.mockRestore()
+      await once(writer, 'online')
+      await writer.terminate()
+      expect(await failure).toBeInstanceOf(AppendUncertain)
+      child.go()
+      await child.exitCode()
+      expect(await log.append(commands('2'))).toEqual({ first: 1, last: 1 })
+    })
+  })
+})

@@ -1,0 +1,79 @@
+/** How a process ended: with a code, or by a signal. */
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** What is known of a process when something went wrong with it. */
+export interface ProcessTrace {
+  readonly name: string
+  /** What the process is known to be doing. */
+  readonly state: string
+  /** The last lines it wrote. */
+  readonly lines: readonly string[]
+}
+
+/** A condition did not come true in time. The message holds the last lines of each process's output. */
+export class ConditionTimeout extends Error {
+  override readonly name = 'ConditionTimeout'
+  readonly what: string
+  readonly timeoutMs: number
+  readonly processes: readonly ProcessTrace[]
+  constructor(what: string, timeoutMs: number, processes: readonly ProcessTrace[]) {
+    super(`waited ${timeoutMs} ms in vain until ${what}${describe(processes)}`)
+    this.what = what
+    this.timeoutMs = timeoutMs
+    this.processes = processes
+  }
+}
+
+/** The process ended, though nobody asked for it or something was still expected of it. */
+export class ProcessEnded extends Error {
+  override readonly name = 'ProcessEnded'
+  readonly exit: Exit
+  constructor(exit: Exit, trace: ProcessTrace) {
+    const how = exit.signal === null ? `with code ${exit.code}` : `by ${exit.signal}`
+    super(`${trace.name} ended ${how}${describe([trace])}`)
+    this.exit = exit
+  }
+}
+
+/** The process did not exit by itself after `stop()`, and was killed. */
+export class ProcessLingered extends Error {
+  override readonly name = 'ProcessLingered'
+  readonly timeoutMs: number
+  /** False when even `Replica.stop` did not resolve. */
+  readonly replicaStopped: boolean
+  constructor(timeoutMs: number, replicaStopped: boolean, trace: ProcessTrace) {
+    const why = replicaStopped
+      ? 'the replica was stopped, so look for a timer, socket or thread that was left open'
+      : 'the replica did not stop, so look for what it waits for'
+    super(`${trace.name} was killed, ${timeoutMs} ms after stop(): ${why}${describe([trace])}`)
+    this.timeoutMs = timeoutMs
+    this.replicaStopped = replicaStopped
+  }
+}
+
+/** The program of the process has no such method. */
+export class NoSuchMethod extends Error {
+  override readonly name = 'NoSuchMethod'
+  readonly method: string
+  constructor(method: string, known: readonly string[]) {
+    super(`the program has no method ${method}; give it to serveReplica: it has ${known.join(', ')}`)
+    this.method = method
+  }
+}
+
+/** The module was run by hand. */
+export class NotStartedByCluster extends Error {
+  override readonly name = 'NotStartedByCluster'
+  constructor() {
+    super('this program is a process of a test cluster: pass its URL to startCluster({ program })')
+  }
+}
+
+function describe(processes: readonly ProcessTrace[]): string {
+  return processes
+    .map(({ name, state, lines }) => `\n${[`${name} (${state})`, ...lines].join('\n  | ')}`)
+    .join('')
+}

@@ -1,0 +1,401 @@
+import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import type { Json } from '../machine/codec.ts'
+import type { Written } from '../machine/machine.ts'
+import type { SetManyResult, SetResult } from '../machine/replicated-map.ts'
+import type { Position } from '../position.ts'
+import { atExit } from './at-exit.ts'
+import { ConditionTimeout, type Exit, ProcessEnded, ProcessLingered, type ProcessTrace } from './errors.ts'
+import type { ProcessEvent, ProcessEventType } from './events.ts'
+import { type Command, type ProgramOptions, type Report, uncarry } from './messages.ts'
+import type { ReplicaStatus } from './program.ts'
+import type { FillOptions, WritingOptions } from './replica-process.ts'
+
+export interface ProcessInit {
+  readonly program: URL
+  readonly options: ProgramOptions
+  readonly execArgv: readonly string[]
+  /** Called after each event, and when the process has ended. */
+  readonly onChange: () => void
+}
+
+export interface WaitOptions {
+  /** Default 30,000. */
+  readonly timeoutMs?: number
+}
+
+export interface WaitForOptions extends WaitOptions {
+  /** Pass over this many events from the beginning: `process.events.length` for those to come. Default 0. */
+  readonly since?: number
+}
+
+export const WAIT_MS_DEFAULT = 30_000
+const START_TIMEOUT_MS = 30_000
+const STOP_TIMEOUT_MS_DEFAULT = 10_000
+const LOG_LINES_MAX = 1_000
+const TRACE_LINES = 15
+
+/** A replica in a process of its own. Started by a cluster. */
+export class ReplicaProcess {
+  readonly options: ProgramOptions
+  readonly pid: number
+  readonly #child: ChildProcess
+  readonly #onChange: () => void
+  readonly #started = Promise.withResolvers<string>()
+  readonly #exited = Promise.withResolvers<Exit>()
+  readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
+  readonly #events: ProcessEvent[] = []
+  readonly #waiting = new Set<() => void>()
+  readonly #logs: string[] = []
+  #id = ''
+  #callCount = 0
+  #exit: Exit | undefined
+  #failure: Error | undefined
+  #endWanted = false
+  /** There while the process is paused. */
+  #guard: ChildProcess | undefined
+  #replicaStopped = false
+  #stopped: Promise<Exit> | undefined
+
+  /** @internal Resolves when `createReplica` has resolved in the process; the replica may not be in sync yet. */
+  static async start(init: ProcessInit): Promise<ReplicaProcess> {
+    const started = new ReplicaProcess(init)
+    try {
+      started.#id = await started.#within('it has started', START_TIMEOUT_MS, started.#started.promise)
+      return started
+    } catch (error) {
+      await started.kill()
+      throw error
+    }
+  }
+
+  private constructor({ program, options, execArgv, onChange }: ProcessInit) {
+    this.options = options
+    this.#onChange = onChange
+    const child = fork(program, {
+      execArgv: [...execArgv],
+      serialization: 'advanced',
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    })
+    this.#child = child
+    this.pid = child.pid ?? 0
+    const calledOff = atExit(() => child.kill('SIGKILL'))
+    this.#started.promise.catch(() => {})
+    this.#keepLines(child.stdout)
+    this.#keepLines(child.stderr)
+    child.on('message', (report: Report) => this.#reported(report))
+    child.on('error', (error) => {
+      this.#failure ??= error
+    })
+    child.once('close', (code, signal) => {
+      calledOff()
+      this.#ended({ code, signal })
+    })
+    this.#send({ type: 'start', options })
+  }
+
+  get name(): string {
+    return this.options.name
+  }
+
+  /** The replica's PeerId, as text. */
+  get id(): string {
+    return this.#id
+  }
+
+  /** False once the process has ended. */
+  get running(): boolean {
+    return this.#exit === undefined
+  }
+
+  get paused(): boolean {
+    return this.#guard !== undefined
+  }
+
+  /** Resolves when the process has ended, however that came about. */
+  get exited(): Promise<Exit> {
+    return this.#exited.promise
+  }
+
+  /** True when the process ended although neither `stop()` nor `kill()` was called. */
+  get crashed(): boolean {
+    return !this.running && !this.#endWanted
+  }
+
+  /** Every event of the replica so far, oldest first. */
+  get events(): readonly ProcessEvent[] {
+    return this.#events
+  }
+
+  /** The newest 1,000 lines the process wrote to its standard output and error. */
+  get logs(): readonly string[] {
+    return this.#logs
+  }
+
+  lastEvent<Type extends ProcessEventType>(type: Type): ProcessEvent<Type> | undefined {
+    return this.#events.findLast((event) => event.type === type) as ProcessEvent<Type> | undefined
+  }
+
+  /** Resolves with the first event, past or to come, that `predicate` accepts. Rejects with `ConditionTimeout`. */
+  waitFor<Event extends ProcessEvent>(
+    predicate: (event: ProcessEvent) => event is Event,
+    options?: WaitForOptions,
+  ): Promise<Event>
+  waitFor(predicate: (event: ProcessEvent) => boolean, options?: WaitForOptions): Promise<ProcessEvent>
+  async waitFor(
+    predicate: (event: ProcessEvent) => boolean,
+    { timeoutMs = WAIT_MS_DEFAULT, since = 0 }: WaitForOptions = {},
+  ): Promise<ProcessEvent> {
+    const { promise, resolve, reject } = Promise.withResolvers<ProcessEvent>()
+    let next = since
+    const look = () => {
+      for (; next < this.#events.length; next++) {
+        const event = this.#events[next]!
+        if (predicate(event)) return resolve(event)
+      }
+      if (this.#exit !== undefined) reject(new ProcessEnded(this.#exit, this.trace()))
+    }
+    this.#waiting.add(look)
+    try {
+      look()
+      return await this.#within('an event came that was waited for', timeoutMs, promise)
+    } finally {
+      this.#waiting.delete(look)
+    }
+  }
+
+  /**
+   * Call a method of the process's program. Errors come back with their name, message and fields. Waits as long as
+   * the answer takes; rejects with `ProcessEnded` when the process ends first.
+   */
+  async call<T>(method: string, ...args: unknown[]): Promise<T> {
+    if (this.#exit !== undefined) throw new ProcessEnded(this.#exit, this.trace())
+    const call = ++this.#callCount
+    const answer = Promise.withResolvers<unknown>()
+    this.#calls.set(call, answer)
+    try {
+      this.#send({ type: 'call', call, method, args })
+      return (await answer.promise) as T
+    } finally {
+      this.#calls.delete(call)
+    }
+  }
+
+  /** See `Replica.inSync`. */
+  async inSync(): Promise<void> {
+    await this.call('replica.inSync')
+  }
+
+  /** See `Replica.barrier`. */
+  async barrier(): Promise<void> {
+    await this.call('replica.barrier')
+  }
+
+  status(): Promise<ReplicaStatus> {
+    return this.call('replica.status')
+  }
+
+  /** See `Replica.mark`. */
+  mark(): Promise<Position> {
+    return this.call('replica.mark')
+  }
+
+  /** See `Replica.rootAt`; in hexadecimal. */
+  rootAt(anchor: Position): Promise<string> {
+    return this.call('replica.rootAt', anchor)
+  }
+
+  /** See `Replica.prune`. */
+  prune(options: { readonly keepEntries?: number } = {}): Promise<number> {
+    return this.call('replica.prune', options)
+  }
+
+  // The built-in program's map. A program of your own has the methods it brings: use `call`.
+
+  set(key: string, value: Json): Promise<Written<SetResult>> {
+    return this.call('set', key, value)
+  }
+
+  get<V = Json>(key: string): Promise<V | undefined> {
+    return this.call('get', key)
+  }
+
+  setMany(entries: readonly (readonly [string, Json])[]): Promise<Written<SetManyResult>> {
+    return this.call('setMany', entries)
+  }
+
+  delete(key: string): Promise<Written<boolean>> {
+    return this.call('delete', key)
+  }
+
+  deleteMany(keys: readonly string[]): Promise<Written<number>> {
+    return this.call('deleteMany', keys)
+  }
+
+  clear(): Promise<Written<number>> {
+    return this.call('clear')
+  }
+
+  size(): Promise<number> {
+    return this.call('size')
+  }
+
+  entries<V = Json>(): Promise<[key: string, value: V][]> {
+    return this.call('entries')
+  }
+
+  /** Set many entries from within the process. Resolves with the position of the last. */
+  fill(options: FillOptions): Promise<Position> {
+    return this.call('fill', options)
+  }
+
+  /** Begin to write in the background, new keys all the time. Writes that fail are in the log. */
+  async startWriting(options: WritingOptions = {}): Promise<void> {
+    await this.call('startWriting', options)
+  }
+
+  /** Resolves with the number of writes that were acknowledged since `startWriting`. */
+  stopWriting(): Promise<number> {
+    return this.call('stopWriting')
+  }
+
+  /**
+   * Stop the process where it is (SIGSTOP). It answers nothing until `resume()`. One that happens to be writing to the
+   * log keeps the log's lock meanwhile.
+   */
+  pause(): void {
+    if (!this.running || this.#guard !== undefined) return
+    this.#guard = guard(this.pid)
+    this.#child.kill('SIGSTOP')
+  }
+
+  /** Let a paused process go on (SIGCONT). */
+  resume(): void {
+    this.#dismissGuard()
+    this.#child.kill('SIGCONT')
+  }
+
+  /** End the process at once (SIGKILL). Resolves when it has ended. */
+  async kill(): Promise<Exit> {
+    this.#endWanted = true
+    this.#child.kill('SIGKILL')
+    return await this.#exited.promise
+  }
+
+  /**
+   * Stop the replica; the process must then exit by itself, which proves that nothing was left running in it. A paused
+   * one is resumed first. Rejects with `ProcessLingered` when it did not exit in time and was killed, with
+   * `ProcessEnded` when it did not end well, and with what `Replica.stop` threw.
+   */
+  stop(options: { readonly timeoutMs?: number } = {}): Promise<Exit> {
+    this.#stopped ??= this.#stop(options.timeoutMs ?? STOP_TIMEOUT_MS_DEFAULT)
+    return this.#stopped
+  }
+
+  /** @internal */
+  trace(): ProcessTrace {
+    const { state } = this.lastEvent('state')?.detail ?? { state: 'starting' }
+    const exit = this.#exit && `ended with ${this.#exit.signal ?? `code ${this.#exit.code}`}`
+    return {
+      name: this.name,
+      state: exit ?? (this.paused ? `paused, ${state}` : state),
+      lines: this.#logs.slice(-TRACE_LINES),
+    }
+  }
+
+  async #stop(timeoutMs: number): Promise<Exit> {
+    if (this.#exit !== undefined) {
+      if (this.crashed) throw new ProcessEnded(this.#exit, this.trace())
+      return this.#exit
+    }
+    this.#endWanted = true
+    if (this.paused) this.resume()
+    this.#send({ type: 'stop' })
+    let lingered = false
+    const timer = setTimeout(() => {
+      lingered = true
+      this.#child.kill('SIGKILL')
+    }, timeoutMs)
+    const exit = await this.#exited.promise
+    clearTimeout(timer)
+    if (this.#failure !== undefined) throw this.#failure
+    if (lingered) throw new ProcessLingered(timeoutMs, this.#replicaStopped, this.trace())
+    if (exit.code !== 0) throw new ProcessEnded(exit, this.trace())
+    return exit
+  }
+
+  #reported(report: Report): void {
+    switch (report.type) {
+      case 'started':
+        return this.#started.resolve(report.id)
+      case 'stopped':
+        this.#replicaStopped = true
+        return
+      case 'failed':
+        this.#failure = uncarry(report.error)
+        return this.#started.reject(this.#failure)
+      case 'event':
+        this.#events.push(report.event)
+        return this.#changed()
+      case 'returned':
+        return this.#calls.get(report.call)?.resolve(report.value)
+      case 'threw':
+        return this.#calls.get(report.call)?.reject(uncarry(report.error))
+      default:
+        return report satisfies never
+    }
+  }
+
+  #ended(exit: Exit): void {
+    this.#exit = exit
+    this.#dismissGuard()
+    const error = this.#failure ?? new ProcessEnded(exit, this.trace())
+    this.#started.reject(error)
+    for (const call of this.#calls.values()) call.reject(error)
+    this.#exited.resolve(exit)
+    this.#changed()
+  }
+
+  #changed(): void {
+    for (const look of this.#waiting) look()
+    this.#onChange()
+  }
+
+  #send(command: Command): void {
+    // A process that is gone is told by its end, not by a message that cannot be delivered.
+    if (this.#child.connected) this.#child.send(command, () => {})
+  }
+
+  #dismissGuard(): void {
+    this.#guard?.kill('SIGKILL')
+    this.#guard = undefined
+  }
+
+  #keepLines(stream: Readable | null): void {
+    if (stream === null) return
+    createInterface({ input: stream }).on('line', (line) => {
+      this.#logs.push(line)
+      if (this.#logs.length > LOG_LINES_MAX) this.#logs.shift()
+    })
+  }
+
+  async #within<T>(what: string, timeoutMs: number, promise: Promise<T>): Promise<T> {
+    const late = Promise.withResolvers<never>()
+    const timer = setTimeout(
+      () => late.reject(new ConditionTimeout(what, timeoutMs, [this.trace()])),
+      timeoutMs,
+    )
+    try {
+      return await Promise.race([promise, late.promise])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** A paused process cannot notice that its parent is gone: its guard does, by the end of its input, and kills it. */
+function guard(pid: number): ChildProcess {
+  const script = 'trap "" INT TERM HUP; read -r _; kill -KILL "$0"'
+  return spawn('/bin/sh', ['-c', script, String(pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
+}

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { expect, onTestFinished, test } from 'vitest'
+import { startCluster } from '../../src/testing/index.ts'
+import { allGone, running } from './processes.ts'
+
+const leaky = new URL('./leaky-process.ts', import.meta.url)
+
+test('stop ends every process by itself, and removes the folder', async () => {
+  const cluster = await startCluster({ replicas: 2 })
+  const [first, second] = cluster.replicas
+  second!.pause()
+  await cluster.stop()
+  expect([await first!.exited, await second!.exited]).toEqual([
+    { code: 0, signal: null },
+    { code: 0, signal: null },
+  ])
+  expect(running([first!.pid, second!.pid])).toEqual([])
+  expect(existsSync(cluster.dir)).toBe(false)
+})
+
+test('a process that keeps running after stop() is killed, and stop() tells what keeps it', async () => {
+  const cluster = await startCluster({ replicas: 1, program: leaky })
+  const [replica] = cluster.replicas
+  const stopping = replica!.stop({ timeoutMs: 3_000 })
+  await expect(stopping).rejects.toMatchObject({
+    name: 'ProcessLingered',
+    replicaStopped: true,
+    message: expect.stringMatching(/still running after stop\(\):.*Timeout/),
+  })
+  expect(await replica!.exited).toEqual({ code: null, signal: 'SIGKILL' })
+  await cluster.stop()
+})
+
+test('a process whose parent is killed ends, even when it is paused', async () => {
+  const { parent, pids } = await abandoned('wait')
+  expect(running(pids)).toEqual(pids)
+  parent.kill('SIGKILL')
+  await allGone(pids)
+})
+
+test('a parent that fails takes its processes with it, and the folder', async () => {
+  const { parent, pids, dir } = await abandoned('throw')
+  const [code] = await once(parent, 'exit')
+  expect(code).toBe(1)
+  expect(existsSync(dir)).toBe(false)
+  await allGone(pids)
+})
+
+async function abandoned(end: 'wait' | 'throw') {
+  const script = fileURLToPath(new URL('./abandoned-cluster.ts', import.meta.url))
+  const parent: ChildProcess = spawn(process.execPath, [script, end], { stdio: ['ignore', 'pipe', 'ignore'] })
+  onTestFinished(() => void parent.kill('SIGKILL'))
+  for await (const line of createInterface({ input: parent.stdout! })) {
+    const { pids, dir }: { pids: number[]; dir: string } = JSON.parse(line)
+    onTestFinished(() => rm(dir, { recursive: true, force: true }))
+    return { parent, pids, dir }
+  }
+  throw new Error('the program ended before its cluster had started')
+}

@@ -1,0 +1,144 @@
+import { expect, test } from 'vitest'
+import { encodeControl } from '../../src/group/control.ts'
+import { type Cluster, type ReplicaProcess, startCluster } from '../../src/testing/index.ts'
+import {
+  captures,
+  expectSameRoots,
+  isCaughtUp,
+  isSync,
+  joinerStoppedMidway,
+  openLog,
+  pause,
+  pruneAll,
+  readLog,
+} from './support.ts'
+
+const OPTIONS = { volatile: true, ttlMs: 8_000, requestTimeoutMs: 4_000, fetchTimeoutMs: 2_000 }
+
+async function roles(cluster: Cluster): Promise<{ leader: ReplicaProcess; followers: ReplicaProcess[] }> {
+  const leader = await cluster.leader()
+  return { leader, followers: cluster.replicas.filter((replica) => replica !== leader && replica.running) }
+}
+
+test('two replicas that start on an empty log at once agree on one leader', async () => {
+  await using cluster = await startCluster({ replicas: 2 })
+  const leader = await cluster.leader()
+  await cluster.waitUntil('both know it', async () => {
+    const statuses = await Promise.all(cluster.replicas.map((replica) => replica.status()))
+    return statuses.every((status) => status.leader === leader.id && status.term === 1)
+  })
+  await leader.set('a', 1)
+  await expectSameRoots(cluster)
+})
+
+test('the leader is killed before it appends the marker: the joiner asks the next one', async () => {
+  await using cluster = await startCluster({ options: OPTIONS })
+  const { leader, followers } = await roles(cluster)
+  await leader.fill({ count: 1_000 })
+  await pruneAll(cluster)
+  await pause(cluster, leader)
+
+  const joiner = await cluster.start({ name: 'joiner' })
+  await joiner.waitFor((event) => event.type === 'sync' && event.detail.type === 'session')
+  await leader.kill()
+  const { detail } = await joiner.waitFor(isCaughtUp)
+  expect(detail.providersUsed).not.toContain(leader.id)
+  const next = await cluster.leader()
+  expect(followers).toContain(next)
+  await expectSameRoots(cluster)
+})
+
+test('the leader is killed between marker and seal: the others seal it', async () => {
+  await using cluster = await startCluster({ options: OPTIONS })
+  const { leader, followers } = await roles(cluster)
+  await leader.fill({ count: 1_000 })
+  await Promise.all(followers.map((follower) => follower.barrier()))
+  await pruneAll(cluster)
+  for (const follower of followers) await pause(cluster, follower)
+
+  const joiner = await cluster.start({ name: 'joiner' })
+  await leader.waitFor(isSync('captured'))
+  await leader.kill()
+  expect(followers.flatMap((follower) => follower.events.filter(({ type }) => type === 'sealed'))).toEqual([])
+  for (const follower of followers) follower.resume()
+
+  const { detail } = await joiner.waitFor(isCaughtUp)
+  expect(detail.anchorsLost).toBe(0)
+  await expectSameRoots(cluster)
+})
+
+test('the leader is killed while a joiner fetches: the joiner does not take office', async () => {
+  await using cluster = await startCluster({ options: { ...OPTIONS, chunkBytes: 4_096 } })
+  const { leader } = await roles(cluster)
+  await leader.fill({ count: 60_000, batch: 1_000, valueBytes: 300 })
+  await pruneAll(cluster)
+
+  const joiner = await joinerStoppedMidway(cluster)
+  await leader.kill()
+  joiner.resume()
+  await joiner.waitFor(isCaughtUp)
+  expect(await cluster.leader()).not.toBe(leader)
+  // Once it is in sync it may lead like any other, but not a moment before.
+  const claimed = joiner.events.findIndex((e) => e.type === 'leader' && e.detail.leader === joiner.id)
+  const inSync = joiner.events.findIndex((e) => e.type === 'state' && e.detail.state === 'in-sync')
+  expect(claimed === -1 || claimed > inSync).toBe(true)
+  await expectSameRoots(cluster)
+})
+
+test('a leader that wakes after it was deposed can do nothing', async () => {
+  await using cluster = await startCluster({ options: OPTIONS })
+  const { leader: deposed, followers } = await roles(cluster)
+  const { term } = await deposed.status()
+  await deposed.fill({ count: 1_000 })
+  await Promise.all(followers.map((follower) => follower.barrier()))
+  await pause(cluster, deposed)
+  // Asked while it sleeps, done when it wakes: it still believes then that it leads.
+  const marking = deposed.mark().catch((error: Error) => error)
+  const pruning = deposed.prune({ keepEntries: 0 }).catch((error: Error) => error)
+  await cluster.waitUntil('another leads', async () => (await cluster.leader()) !== deposed)
+  const next = await cluster.leader()
+  await next.fill({ count: 1_000, from: 1_000 })
+
+  deposed.resume()
+  await Promise.all([marking, pruning])
+
+  // And what it could write if it never noticed: the same entries, by the same author, for the old term.
+  await using log = await openLog(cluster, deposed.id)
+  const before = await log.bounds()
+  const marker = { type: 'marker', term, electorate: [deposed.id], requesters: [], chunkBytes: 1 } as const
+  const { first: anchor } = await log.append([{ kind: 'control', payload: encodeControl(marker) }])
+  const root = new Uint8Array(32)
+  const seal = { type: 'attestation', anchor, root } as const
+  const prune = { type: 'prune', term, upTo: before.newest.index } as const
+  await log.append([seal, prune].map((control) => ({ kind: 'control', payload: encodeControl(control) })))
+
+  for (const replica of cluster.replicas) await replica.barrier()
+  expect((await log.bounds()).first).toBe(before.first)
+  for (const replica of cluster.replicas) {
+    expect(captures(replica)).not.toContain(anchor)
+    const skipped = replica.events.flatMap((e) => (e.type === 'skipped' ? [e.detail.index] : []))
+    expect(skipped).toEqual(expect.arrayContaining([anchor, anchor + 1, anchor + 2]))
+  }
+  expect(await deposed.size()).toBe(2_000)
+  await expectSameRoots(cluster)
+})
+
+test('a leader that stops leaves its office at once', async () => {
+  await using cluster = await startCluster({ options: { ...OPTIONS, leaseMs: 20_000 } })
+  const { leader, followers } = await roles(cluster)
+  await leader.stop()
+  expect(followers).toContain(await cluster.leader({ timeoutMs: 10_000 }))
+})
+
+test('nobody but the newest leader ever wrote a marker that counts', async () => {
+  await using cluster = await startCluster({ options: OPTIONS })
+  await expectSameRoots(cluster)
+  const { leader } = await roles(cluster)
+  await leader.kill()
+  await cluster.waitUntil('another leads', async () => (await cluster.leader()) !== leader)
+  await expectSameRoots(cluster)
+  const authors = (await readLog(cluster))
+    .filter(({ kind }) => kind === 'control')
+    .map(({ author }) => author)
+  expect(new Set(authors).size).toBeGreaterThan(1)
+})

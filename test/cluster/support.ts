@@ -1,0 +1,105 @@
+import { DatabaseSync } from 'node:sqlite'
+import { expect } from 'vitest'
+import type { LogEntry } from '../../src/log/log.ts'
+import { sqliteLog } from '../../src/log/sqlite.ts'
+import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import type { Position } from '../../src/position.ts'
+import type { Cluster, ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
+
+/** Every process that runs captures at one position, and all have the same root there. Resolves with the anchor. */
+export async function expectSameRoots(cluster: Cluster): Promise<Position> {
+  const replicas = cluster.replicas.filter((replica) => replica.running && !replica.paused)
+  await Promise.all(replicas.map((replica) => replica.inSync()))
+  const leader = await cluster.leader()
+  const anchor = await leader.mark()
+  const roots = await Promise.all(replicas.map((replica) => replica.rootAt(anchor)))
+  expect(new Set(roots).size, `roots at ${anchor.index}: ${roots}`).toBe(1)
+  return anchor
+}
+
+/** Prune all that can be pruned: whoever joins now needs a snapshot. */
+export async function pruneAll(cluster: Cluster): Promise<void> {
+  const leader = await cluster.leader()
+  expect(await leader.prune({ keepEntries: 0 })).toBeGreaterThan(0)
+}
+
+/**
+ * Stop a process where it is, but not inside a transaction: there it would hold the log's lock, and that is
+ * another test.
+ */
+export async function pause(cluster: Cluster, replica: ReplicaProcess): Promise<void> {
+  for (let attempt = 0; attempt < 100; attempt++) {
+    replica.pause()
+    if (isWritable(cluster.logPath)) return
+    replica.resume()
+  }
+  throw new Error(`${replica.name} was inside a transaction 100 times`)
+}
+
+function isWritable(path: string): boolean {
+  const db = new DatabaseSync(path, { timeout: 250 })
+  try {
+    db.exec('BEGIN IMMEDIATE; ROLLBACK')
+    return true
+  } catch {
+    return false
+  } finally {
+    db.close()
+  }
+}
+
+type SyncEvent = ProcessEvent<'sync'>
+
+export function isFetching(event: ProcessEvent): event is SyncEvent {
+  return (
+    event.type === 'sync' &&
+    event.detail.type === 'session' &&
+    event.detail.state.status === 'fetching' &&
+    event.detail.state.chunks > 0
+  )
+}
+
+export function isSession(status: string) {
+  return (event: ProcessEvent): event is SyncEvent =>
+    event.type === 'sync' && event.detail.type === 'session' && event.detail.state.status === status
+}
+
+export function isSync(type: SyncEvent['detail']['type']) {
+  return (event: ProcessEvent): event is SyncEvent => event.type === 'sync' && event.detail.type === type
+}
+
+export function isCaughtUp(event: ProcessEvent): event is ProcessEvent<'caught-up'> {
+  return event.type === 'caught-up'
+}
+
+/** Start a joiner and stop it (SIGSTOP) when it has some of the chunks, but not all. */
+export async function joinerStoppedMidway(cluster: Cluster): Promise<ReplicaProcess> {
+  const joiner = await cluster.start({ name: 'joiner' })
+  const { detail } = await joiner.waitFor(isFetching)
+  await pause(cluster, joiner)
+  if (detail.type !== 'session' || detail.state.status !== 'fetching') throw new Error('not reached')
+  expect(joiner.events.some(isSession('done')), 'the joiner was stopped too late').toBe(false)
+  return joiner
+}
+
+/** Anchors that this process captured. */
+export function captures(replica: ReplicaProcess): number[] {
+  return replica.events.flatMap((event) =>
+    event.type === 'sync' && event.detail.type === 'captured' ? [event.detail.anchor.index] : [],
+  )
+}
+
+/** Open the cluster's log as somebody: what a replica of that name could do to it. */
+export async function openLog(cluster: Cluster, author: string) {
+  const { signature } = new ReplicatedMap()
+  const log = await sqliteLog({ path: cluster.logPath }).open({ group: cluster.group, signature, author })
+  return Object.assign(log, { [Symbol.asyncDispose]: () => log.close() })
+}
+
+export async function readLog(cluster: Cluster, after = 0): Promise<LogEntry[]> {
+  await using log = await openLog(cluster, 'a test')
+  const { first } = await log.bounds()
+  const entries: LogEntry[] = []
+  for await (const batch of log.read({ index: Math.max(after, first - 1) })) entries.push(...batch.entries)
+  return entries
+}

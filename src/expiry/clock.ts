@@ -2,7 +2,7 @@
 export interface Clock {
   /** Milliseconds that never go back, from an arbitrary origin: for deadlines while this process lives. */
   now(): number
-  /** Run `callback` once, `delayMs` from now, unless it is cancelled. Never holds the process. */
+  /** Run `callback` once, `delayMs` from now (soon, if that has passed), unless it is cancelled. Never holds the process. */
   schedule(delayMs: number, callback: () => void): Timer
   /** Resolves in a later turn of the event loop: work in slices awaits it between two of them. */
   turn(): Promise<void>
@@ -16,7 +16,7 @@ export interface Timer {
 export const systemClock: Clock = {
   now: () => performance.now(),
   schedule(delayMs, callback) {
-    const timer = setTimeout(callback, delayMs)
+    const timer = setTimeout(callback, Math.max(0, delayMs))
     timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },

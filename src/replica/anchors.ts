@@ -76,7 +76,7 @@ export class Anchors {
 
   #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
     if (sameBytes(own, sealed) || !this.#roots.has(anchor.index)) return
-    this.#roots.delete(anchor.index)
+    this.#roots.clear()
     this.#init.onDivergence(anchor, own, sealed)
   }
 

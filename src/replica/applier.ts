@@ -55,18 +55,21 @@ export class Applier<Result> {
   async apply(batch: LogBatch, signal: AbortSignal): Promise<void> {
     const slices = new Slices(this.#init.clock)
     let sinceLook = 0
-    for (const entry of batch.entries) {
-      this.#applyEntry(entry, batch.newest)
-      if (++sinceLook < ENTRIES_PER_LOOK) continue
-      sinceLook = 0
-      if (slices.due()) {
-        this.waiters.reached(this.applied)
-        await slices.rest()
-        signal.throwIfAborted()
+    try {
+      for (const entry of batch.entries) {
+        this.#applyEntry(entry, batch.newest)
+        if (++sinceLook < ENTRIES_PER_LOOK) continue
+        sinceLook = 0
+        if (slices.due()) {
+          this.waiters.reached(this.applied)
+          await slices.rest()
+          signal.throwIfAborted()
+        }
       }
+    } finally {
+      this.waiters.reached(this.applied)
     }
     this.#cursor = { index: this.applied, id: batch.entries.at(-1)!.id }
-    this.waiters.reached(this.applied)
   }
 
   /** Build a new state beside the current one, in slices. Nothing changes before `commit`, and then everything does. */

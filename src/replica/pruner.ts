@@ -36,7 +36,10 @@ const INTERVAL_MS_DEFAULT = 1_000
  */
 export class Pruner {
   readonly #init: PrunerInit
-  readonly #waiting = new Map<number, PromiseWithResolvers<number>>()
+  /** What became of this replica's own prunes, by index: an entry may be applied before its append has told the index. */
+  readonly #outcomes = new Map<number, PromiseWithResolvers<number>>()
+  #pruning = 0
+  #ended: Error | undefined
   #timer: Timer | undefined
 
   constructor(init: PrunerInit) {
@@ -67,44 +70,54 @@ export class Pruner {
     await membership.refresh()
     const upTo = prunableTo(applied(), keepEntries, membership.list())
     if (upTo < (await log.bounds()).first) return 0
-    const waiting = Promise.withResolvers<number>()
-    const index = await append({ type: 'prune', term, upTo })
-    // Applied before the append told its index: `decided` found nobody waiting and has executed it.
-    if (applied() >= index) return upTo
-    this.#waiting.set(index, waiting)
-    return await waiting.promise
+    this.#pruning++
+    try {
+      return await this.#outcome(await append({ type: 'prune', term, upTo })).promise
+    } finally {
+      if (--this.#pruning === 0) this.#outcomes.clear()
+    }
   }
 
   /** The prune at `index` was applied and counts. It stops before what was pinned since it was decided. */
   async decided(index: number, wanted: number): Promise<void> {
     const { self, log, membership, office, applied, onPruned, onProblem } = this.#init
-    const waiting = this.#waiting.get(index)
-    this.#waiting.delete(index)
     if (office().leader !== self) return
+    const outcome = this.#outcome(index)
     try {
       await membership.refresh()
       const upTo = Math.min(wanted, prunableTo(applied(), 0, membership.list()))
       if (upTo > 0) await log.prune(upTo)
       onPruned(upTo)
-      waiting?.resolve(upTo)
+      outcome.resolve(upTo)
     } catch (error) {
       const reason = error instanceof Error ? error : new Error(String(error))
       onProblem(reason)
-      waiting?.reject(reason)
+      outcome.reject(reason)
     }
   }
 
   /** The entry at `index` does nothing: if it is a prune of ours, we led no more. */
   voided(index: number): void {
-    this.#waiting.get(index)?.reject(new NotLeader(this.#init.office().leader))
-    this.#waiting.delete(index)
+    if (this.#pruning > 0) this.#outcome(index).reject(new NotLeader(this.#init.office().leader))
   }
 
   stop(reason: Error): void {
     this.#timer?.cancel()
     this.#timer = undefined
-    for (const { reject } of this.#waiting.values()) reject(reason)
-    this.#waiting.clear()
+    this.#ended = reason
+    for (const { reject } of this.#outcomes.values()) reject(reason)
+  }
+
+  #outcome(index: number): PromiseWithResolvers<number> {
+    let outcome = this.#outcomes.get(index)
+    if (outcome === undefined) {
+      outcome = Promise.withResolvers()
+      // Nobody waits for the outcome of an entry that is not a prune of ours.
+      outcome.promise.catch(() => {})
+      if (this.#ended !== undefined) outcome.reject(this.#ended)
+      this.#outcomes.set(index, outcome)
+    }
+    return outcome
   }
 }
 

@@ -44,9 +44,10 @@ export class ReplicaHost implements SyncHost {
   }
 
   members(): SyncMember[] {
-    return this.#init.membership.list().map(({ id, addresses, state, offers }) => ({
+    return this.#init.membership.list().map(({ id, addresses, state, offers, applied }) => ({
       id,
       addresses,
+      applied,
       serves: state === 'in-sync' || state === 'following' || offers.length > 0,
     }))
   }

@@ -13,7 +13,6 @@ import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
-import { Busy } from '../sync/errors.ts'
 import { TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
@@ -319,21 +318,14 @@ export class Replica<Result = unknown>
   }
 
   /**
-   * Have the group capture a snapshot of all that is committed by now. Resolves with its anchor; waits while as many
-   * anchors are live as may be.
+   * Have the group capture a snapshot of all that is committed by now. Resolves with its anchor. Waits for a leader, and
+   * while as many anchors are live as may be, but not longer than `requestTimeoutMs`.
    */
   async mark(options: SubmitOptions = {}): Promise<Position> {
     this.#assertAlive()
     const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal ? [options.signal] : [])])
     const { newest } = await this.#log.bounds({ signal })
-    for (;;) {
-      try {
-        return await this.#sync.requestAnchor({ epoch: this.#log.epoch, index: newest.index })
-      } catch (error) {
-        if (!(error instanceof Busy)) throw error
-        await sleep(this.#clock, error.retryMs, signal)
-      }
-    }
+    return await this.#sync.requestAnchor({ epoch: this.#log.epoch, index: newest.index }, signal)
   }
 
   /** This replica's root at an anchor. Rejects with `RangeError` if it captured nothing there. */

@@ -14,6 +14,7 @@ export class Writes<Result> {
   readonly #early = new Map<number, Result | undefined>()
   #appending = 0
   #applied = 0
+  #failure: Error | undefined
 
   constructor(epoch: string) {
     this.#epoch = epoch
@@ -36,6 +37,7 @@ export class Writes<Result> {
       else this.#early.delete(index!)
     }
     if (index <= this.#applied) return { position: this.#position(index), result: early }
+    if (this.#failure !== undefined) throw this.#failure
     return await new Promise((resolve, reject) => {
       const onAbort = () => {
         this.#waiting.delete(index)
@@ -80,6 +82,7 @@ export class Writes<Result> {
   }
 
   fail(reason: Error): void {
+    this.#failure ??= reason
     for (const { reject } of this.#waiting.values()) reject(reason)
     this.#waiting.clear()
   }

@@ -69,7 +69,8 @@ export class AnchorDesk {
   }
 
   sealed(anchor: Position): void {
-    this.#sealed.add(positionKey(anchor))
+    const key = positionKey(anchor)
+    if (this.#capturedAtMs.has(key)) this.#sealed.add(key)
   }
 
   released(anchor: Position): void {

@@ -8,7 +8,7 @@ import { ChunkBook } from './chunk-book.ts'
 import { Busy, Expired, Incompatible, Malformed, Unauthorized, UnknownAnchor } from './errors.ts'
 import type { Installing } from './host.ts'
 import { PROVIDER_FAILURES_MAX, RANGE_CHUNKS_MAX, WINDOW_CHUNKS } from './limits.ts'
-import { schedule } from './scheduler.ts'
+import { type ProviderLoad, schedule } from './scheduler.ts'
 
 export interface FetchInit {
   readonly anchor: Position
@@ -53,8 +53,8 @@ export interface Fetched {
 interface Attempt {
   readonly book: ChunkBook
   readonly abandon: AbortController
-  /** Set once every chunk is in it. */
-  built: Installing | undefined
+  /** Resolves once every chunk is in it; rejects when an item does not fit the machine. */
+  readonly built: Promise<Installing>
 }
 
 const REST_MS = 500
@@ -91,7 +91,7 @@ export class Fetch {
     return this.#verified.promise
   }
 
-  /** Resolves once the new state is built, too. Rejects when an item does not fit the machine. */
+  /** Resolves once the new state is built, too. Rejects when an item of the sealed root does not fit the machine. */
   get complete(): Promise<Fetched> {
     return this.#complete.promise
   }
@@ -106,9 +106,14 @@ export class Fetch {
     return this.#bytes
   }
 
-  /** Everything arrived and is what some provider's manifest promises; only the seal is missing. */
+  /**
+   * Only the seal can help: every chunk of the first manifest is here, or whoever had the others has left, and
+   * the providers that remain hold something else.
+   */
   get awaitsSeal(): boolean {
-    return this.#sealed === undefined && this.#attempt?.book.complete === true
+    if (this.#sealed !== undefined || this.#attempt === undefined) return false
+    const { book } = this.#attempt
+    return book.complete || this.#loads(book).length === 0
   }
 
   /** Nobody is serving, and nobody is about to. */
@@ -145,6 +150,7 @@ export class Fetch {
     if (this.#attempt !== undefined && !sameBytes(this.#attempt.book.manifest.root, root)) {
       this.#attempt.abandon.abort(new Error('the group sealed another root'))
       this.#attempt = undefined
+      this.#used.clear()
     }
     for (const [provider, link] of this.#links) {
       if (link.status === 'ready') this.#consider(provider, link.manifest)
@@ -187,7 +193,7 @@ export class Fetch {
 
   #consider(provider: string, manifest: Manifest): void {
     if (this.#sealed !== undefined && !sameBytes(manifest.root, this.#sealed)) {
-      return this.#drop(provider, new Malformed('its snapshot is not the one that the group sealed'))
+      return this.#failed(provider, new Malformed('its snapshot is not the one that the group sealed'))
     }
     this.#attempt ??= this.#begin(manifest)
     this.#manifestKnown.resolve()
@@ -196,18 +202,11 @@ export class Fetch {
   #begin(manifest: Manifest): Attempt {
     const { coder, beginInstall, signal } = this.#init
     const book = new ChunkBook(manifest, coder)
-    const attempt: Attempt = { book, abandon: new AbortController(), built: undefined }
-    this.#build(attempt, beginInstall(AbortSignal.any([signal, attempt.abandon.signal]))).catch((error) => {
-      if (this.#attempt === attempt) this.#complete.reject(error)
-    })
-    return attempt
-  }
-
-  /** Build the state from each chunk as soon as all before it are there, while others still arrive. */
-  async #build(attempt: Attempt, installing: Installing): Promise<void> {
-    for await (const { bytes, items } of attempt.book.inOrder()) await installing.add(bytes, items)
-    attempt.built = installing
-    this.#pump()
+    const abandon = new AbortController()
+    const built = build(book, () => beginInstall(AbortSignal.any([signal, abandon.signal])))
+    // A failure counts once this root is sealed: before that it may be one provider's nonsense.
+    built.catch(() => {})
+    return { book, abandon, built }
   }
 
   /** Ask for what is wanted, wherever there is room. */
@@ -217,32 +216,37 @@ export class Fetch {
     if (book.complete) {
       if (this.#sealed === undefined) return
       this.#verified.resolve()
-      if (built !== undefined) this.#complete.resolve({ manifest: book.manifest, installing: built })
+      const { manifest } = book
+      built.then((installing) => this.#complete.resolve({ manifest, installing }), this.#complete.reject)
       return
     }
-    const leader = this.#init.leader()
-    const loads = [...this.#links].flatMap(([id, link]) => {
-      if (link.status !== 'ready' || !sameBytes(link.manifest.root, book.manifest.root)) return []
-      return { id, leads: id === leader, failures: link.failures, inFlight: book.inFlightWith(id) }
-    })
+    const loads = this.#loads(book)
     const limits = { windowChunks: WINDOW_CHUNKS, rangeChunks: RANGE_CHUNKS_MAX }
     for (const { provider, first, count } of schedule(book.wanted(), loads, limits)) {
       this.#fetchRange(book, provider, first, count)
     }
   }
 
+  /** The providers that have what this book is about. */
+  #loads(book: ChunkBook): ProviderLoad[] {
+    const leader = this.#init.leader()
+    return [...this.#links].flatMap(([id, link]) => {
+      if (link.status !== 'ready' || !sameBytes(link.manifest.root, book.manifest.root)) return []
+      return { id, leads: id === leader, failures: link.failures, inFlight: book.inFlightWith(id) }
+    })
+  }
+
   #fetchRange(book: ChunkBook, provider: string, first: number, count: number): void {
     const link = this.#links.get(provider)
     if (link?.status !== 'ready') return
     book.asked(first, count, provider)
-    const checks: Promise<void>[] = []
+    const onFailed = (error: Error) => this.#failed(provider, error)
     link.channel
       .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, chunk) => {
         this.#bytes += chunk.bytes.length
-        checks.push(this.#received(book, provider, index, chunk))
+        this.#received(book, provider, index, chunk).catch(onFailed)
       })
-      .then(() => Promise.all(checks))
-      .catch((error: Error) => this.#failed(provider, error))
+      .catch(onFailed)
   }
 
   async #received(book: ChunkBook, provider: string, index: number, chunk: EncodedChunk): Promise<void> {
@@ -250,6 +254,7 @@ export class Fetch {
     const checked = book.received(index, chunk, provider)
     this.#pump()
     await checked
+    if (book !== this.#attempt?.book) return
     this.#used.add(provider)
     this.#report(book)
     this.#pump()
@@ -263,16 +268,12 @@ export class Fetch {
     if (link.status === 'ready') link.channel.abort(error)
     const failures = link.failures + 1
     if (isFinal(error) || failures >= PROVIDER_FAILURES_MAX) {
-      this.#drop(provider, error)
+      this.#links.set(provider, { status: 'gone', failures, reason: error })
     } else {
       const restMs = error instanceof Busy ? error.retryMs : REST_MS * failures
       this.#links.set(provider, { status: 'resting', failures, untilMs: this.#init.clock.now() + restMs })
     }
     this.#pump()
-  }
-
-  #drop(provider: string, reason: Error): void {
-    this.#links.set(provider, { status: 'gone', failures: this.#links.get(provider)?.failures ?? 0, reason })
   }
 
   #report(book: ChunkBook): void {
@@ -284,6 +285,13 @@ export class Fetch {
       providers: this.providersUsed,
     })
   }
+}
+
+/** Build the state from each chunk as soon as all before it are there, while others still arrive. */
+async function build(book: ChunkBook, begin: () => Installing): Promise<Installing> {
+  const installing = begin()
+  for await (const { bytes, items } of book.inOrder()) await installing.add(bytes, items)
+  return installing
 }
 
 /** Errors after which asking the same provider for the same anchor again is in vain. */

@@ -8,6 +8,8 @@ export interface SyncMember {
   readonly addresses: readonly string[]
   /** It can serve: it holds a state that follows the log. */
   readonly serves: boolean
+  /** The index of the newest entry it had applied when it announced itself. */
+  readonly applied: number
 }
 
 /** A new state being built beside the current one; dropped without a call if it is never committed. */
@@ -40,7 +42,10 @@ export interface SyncHost {
   isReadable(position: Position): Promise<boolean>
   /** Resolves with the root that the group agreed on for this anchor, once it has. */
   sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array>
-  /** Tell the group that this replica needs the log from this anchor on; undefined: no longer. */
+  /**
+   * Tell the group that this replica needs the log from this anchor on; undefined: no longer. After an install the
+   * session leaves that to the host, which still has to read the log from there.
+   */
   pin(anchor: Position | undefined): Promise<void>
   /** Begin to build a new state from chunks as they arrive. `signal` aborts when this one is not wanted any more. */
   beginInstall(signal: AbortSignal): Installing

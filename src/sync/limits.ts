@@ -5,9 +5,9 @@ export const PROTOCOL_PREFIX_DEFAULT = 'anchorage'
 
 /** How long an offer lives when nobody fetches. */
 export const TTL_MS_DEFAULT = 10_000
-/** How long a session waits for a leader's answer, for offers of the anchor it was told, or for its seal. */
+/** How long a session waits for an anchor to be named, for offers of it, or for its seal. */
 export const REQUEST_TIMEOUT_MS_DEFAULT = 15_000
-/** How long a provider may send nothing while answers are due. */
+/** How long a peer may send nothing while answers are due. */
 export const FETCH_TIMEOUT_MS_DEFAULT = 5_000
 /** How long a provider lets a request for the manifest wait for the cut before it says Busy. */
 export const MANIFEST_WAIT_MS = 2_000
@@ -16,8 +16,11 @@ export const LIVE_ANCHORS_MAX = 2
 
 /** A request is a few identifiers: nothing longer is read. */
 export const REQUEST_BYTES_MAX = 64 * 1024
-/** An answer is a chunk, or a manifest. Bounds what a provider can make a session hold for one frame. */
-export const RESPONSE_BYTES_MAX = 48 * 1024 * 1024
+/**
+ * An answer is a chunk, or a manifest; the largest chunk is one of 16 MiB, full but for a byte, and an item of 32 MiB.
+ * Bounds what a provider can make a session hold for one frame.
+ */
+export const RESPONSE_BYTES_MAX = 49 * 1024 * 1024
 /** Streams one peer may have open to a provider. */
 export const INBOUND_STREAMS_MAX = 32
 /** Chunks asked of one provider and not yet received. */
@@ -30,3 +33,5 @@ export const PROVIDER_FAILURES_MAX = 3
 export const LOOK_MS = 200
 /** What a Busy answer without a time of its own suggests. */
 export const BUSY_RETRY_MS = 500
+/** The longest pause that a Busy answer can ask for. */
+export const BUSY_RETRY_MS_MAX = 5_000

@@ -15,7 +15,7 @@ import {
   Unauthorized,
   UnknownAnchor,
 } from './errors.ts'
-import { BUSY_RETRY_MS } from './limits.ts'
+import { BUSY_RETRY_MS, BUSY_RETRY_MS_MAX, RESPONSE_BYTES_MAX } from './limits.ts'
 import * as pb from './pb/sync_pb.js'
 
 /** The messages of `pb/sync.proto`, checked once at the border and trusted from there on. */
@@ -221,7 +221,7 @@ function toOffer(message: pb.Offer): OfferView {
 
 function toManifest(message: pb.Manifest): Manifest {
   const chunks = message.chunks.map(({ items, bytes, hash }): ChunkInfo => {
-    if (items === 0 || bytes < items || hash.length !== HASH_BYTES)
+    if (items === 0 || bytes < items || bytes > RESPONSE_BYTES_MAX || hash.length !== HASH_BYTES)
       throw new Malformed('a manifest with an impossible chunk')
     return { items, bytes, hash }
   })
@@ -250,7 +250,7 @@ function fromError(error: SyncError): pb.Error {
 const ERRORS = { Expired, UnknownAnchor, OutOfRange, Unauthorized, Incompatible, Malformed, Failed }
 
 function toError({ name, message, retryMs, leader }: pb.Error): SyncError {
-  if (name === 'Busy') return new Busy(message, retryMs || BUSY_RETRY_MS)
+  if (name === 'Busy') return new Busy(message, Math.min(retryMs || BUSY_RETRY_MS, BUSY_RETRY_MS_MAX))
   if (name === 'NotLeader') return new NotLeader(leader === '' ? undefined : leader)
   return Object.hasOwn(ERRORS, name) ? new ERRORS[name as keyof typeof ERRORS](message) : new Failed(message)
 }

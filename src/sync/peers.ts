@@ -19,24 +19,29 @@ export interface PeersInit {
   readonly host: SyncHost
   readonly network: SyncNetwork
   readonly clock: Clock
-  readonly timeoutMs: Readonly<Record<Purpose, number>>
+  /** How long a dial may take, and how long a peer may then be silent while an answer is due. */
+  readonly timeoutMs: number
 }
 
 /** The long-lived streams of one session: opened when first needed, and again after they broke. */
 export class Peers {
   readonly #init: PeersInit
   readonly #channels = new Map<string, Promise<Channel>>()
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
 
   constructor(init: PeersInit) {
     this.#init = init
   }
 
+  /** Rejects with `PeerUnavailable` when the peer cannot be reached, and after `close`. */
   async channel(peer: string, purpose: Purpose): Promise<Channel> {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason
     const key = `${purpose}/${peer}`
     const existing = this.#channels.get(key)
     if (existing !== undefined && (await existing).open) return existing
     if (existing === undefined || this.#channels.get(key) === existing) {
-      const opening = this.#open(peer, purpose)
+      const opening = this.#open(peer)
       this.#channels.set(key, opening)
       opening.catch(() => {
         if (this.#channels.get(key) === opening) this.#channels.delete(key)
@@ -46,22 +51,25 @@ export class Peers {
     return await this.channel(peer, purpose)
   }
 
-  async close(): Promise<void> {
-    const channels = [...this.#channels.values()]
-    this.#channels.clear()
-    await Promise.allSettled(channels.map(async (channel) => (await channel).close()))
+  /** End every dial and every stream: what is due then fails. */
+  close(): Promise<void> {
+    this.#closing.abort(new PeerUnavailable('the session is over'))
+    this.#closed ??= Promise.allSettled(
+      [...this.#channels.values()].map(async (channel) => (await channel).close()),
+    ).then(() => {})
+    return this.#closed
   }
 
-  async #open(peer: string, purpose: Purpose): Promise<Channel> {
-    const { host, network, clock } = this.#init
-    const timeoutMs = this.#init.timeoutMs[purpose]
+  async #open(peer: string): Promise<Channel> {
+    const { host, network, clock, timeoutMs } = this.#init
     const addresses = host.members().find((member) => member.id === peer)?.addresses ?? []
     const dialling = new AbortController()
     const timer = clock.schedule(timeoutMs, () =>
       dialling.abort(new Error(`no connection within ${timeoutMs} ms`)),
     )
+    const signal = AbortSignal.any([this.#closing.signal, dialling.signal])
     try {
-      const stream = await network.dial(peer, addresses, dialling.signal)
+      const stream = await network.dial(peer, addresses, signal)
       return new Channel({
         stream,
         scope: { group: host.group, signature: host.signature },

@@ -31,6 +31,9 @@ export interface ProviderInit {
   readonly onServed: (peer: string, anchor: Position, bytes: number) => void
 }
 
+/** The id of an answer to bytes that are no request. */
+const NO_REQUEST = 0
+
 /**
  * The serving side: answers each request of a stream, in order, one at a time. A reader that stops reading
  * therefore costs one chunk and what its stream's window holds.
@@ -59,18 +62,12 @@ export class Provider {
   }
 
   async *#answerAll(peer: string, frames: AsyncIterable<Frame>): AsyncGenerator<Frame> {
-    let id = 0
     try {
-      for await (const frame of frames) {
-        id = 0
-        const request = decodeRequest(frame.header)
-        id = request.id
-        yield* this.#answer(peer, request)
-      }
+      for await (const { header } of frames) yield* this.#answer(peer, decodeRequest(header))
     } catch (error) {
       // After bytes that are no message nothing that follows can be trusted to be one: answer, and end.
       if (!(error instanceof Malformed)) throw error
-      yield answer(id, { type: 'error', error })
+      yield answer(NO_REQUEST, { type: 'error', error })
     }
   }
 
@@ -133,6 +130,8 @@ export class Provider {
     const release = available.use(anchor)
     try {
       for (let index = first; index < first + count; index++) {
+        // Encoding goes on in other threads while this chunk is sent.
+        if (index + 1 < first + count) cut.chunk(index + 1).catch(() => {})
         const { encoding, bytes: payload } = await cut.chunk(index)
         yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
         onServed(peer, anchor, payload.length)

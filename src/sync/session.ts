@@ -1,7 +1,8 @@
 import { type Clock, sleep } from '../expiry/clock.ts'
 import { formatPosition, type Position, samePosition } from '../position.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
-import { AnchorGone, Busy, NoProvider, NotLeader } from './errors.ts'
+import { askLeader } from './ask-leader.ts'
+import { AnchorGone, NoProvider } from './errors.ts'
 import { Fetch, type FetchProgress } from './fetch.ts'
 import type { SyncHost } from './host.ts'
 import { LOOK_MS } from './limits.ts'
@@ -21,7 +22,7 @@ export type SessionState =
   | { readonly status: 'requesting' }
   | { readonly status: 'choosing'; readonly anchor: Position }
   | ({ readonly status: 'fetching'; readonly anchor: Position } & FetchProgress)
-  /** Every chunk is there and checked; the group has not sealed the root yet. */
+  /** The group has not sealed the root yet, and every chunk is there, or whoever could send the rest has left. */
   | { readonly status: 'verifying'; readonly anchor: Position }
   | { readonly status: 'installing'; readonly anchor: Position }
   | ({ readonly status: 'done' } & CaughtUp)
@@ -81,13 +82,10 @@ export class Session {
   constructor(init: SessionInit) {
     this.#init = init
     this.#signal = AbortSignal.any([init.signal, this.#stop.signal])
-    const { host, network, clock, requestTimeoutMs, fetchTimeoutMs } = init
-    this.#peers = new Peers({
-      host,
-      network,
-      clock,
-      timeoutMs: { ask: requestTimeoutMs, fetch: fetchTimeoutMs },
-    })
+    const { host, network, clock, fetchTimeoutMs } = init
+    this.#peers = new Peers({ host, network, clock, timeoutMs: fetchTimeoutMs })
+    // What is due on a stream must not hold a session that is not wanted any more.
+    this.#signal.addEventListener('abort', () => void this.#peers.close(), { once: true })
   }
 
   /** A provider pushed an offer: a hint that saves us asking. */
@@ -105,8 +103,10 @@ export class Session {
     const { onState, onLost } = this.#init
     let above = this.#init.position
     let anchorsLost = 0
+    this.#greet()
     try {
       for (;;) {
+        this.#signal.throwIfAborted()
         onState({ status: 'requesting' })
         const anchor = await this.#timed('request', () => this.#request(above))
         try {
@@ -119,6 +119,7 @@ export class Session {
           // An anchor that was never sealed would be named again: ask for a newer one.
           if (error instanceof NeverSealed) above = anchor
           onLost(error)
+          await sleep(this.#init.clock, LOOK_MS, this.#signal)
         }
       }
     } catch (error) {
@@ -135,29 +136,21 @@ export class Session {
   async #request(above: Position): Promise<Position> {
     const { host, network, clock, requestTimeoutMs } = this.#init
     const giveUpMs = clock.now() + requestTimeoutMs
-    let redirect: string | undefined
     for (;;) {
-      let waitMs = LOOK_MS
-      const leader = redirect ?? host.leader()
-      redirect = undefined
-      if (leader !== undefined && leader !== network.self) {
-        try {
-          const channel = await this.#peers.channel(leader, 'ask')
-          return (await channel.request({ type: 'snapshot', position: above }, 'anchored')).anchor
-        } catch (error) {
-          this.#signal.throwIfAborted()
-          if (error instanceof NotLeader && error.leader !== leader) redirect = error.leader
-          if (error instanceof Busy) waitMs = error.retryMs
-        }
-      }
+      const answer = await askLeader({ self: network.self, host, peers: this.#peers }, above)
+      if (answer.anchor !== undefined) return answer.anchor
+      this.#signal.throwIfAborted()
       await host.refreshMembers()
       this.#look()
-      await sleep(clock, waitMs, this.#signal)
-      const offered = await this.#newestOffer(above)
-      if (offered !== undefined && (leader === undefined || clock.now() >= giveUpMs)) return offered
-      if (clock.now() >= giveUpMs) {
+      await sleep(clock, answer.retryMs, this.#signal)
+      const late = clock.now() >= giveUpMs
+      if (late || host.leader() === undefined) {
+        const offered = await this.#newestOffer(above)
+        if (offered !== undefined) return offered
+      }
+      if (late) {
         throw new NoProvider(
-          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms`,
+          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms: ${answer.error.message}`,
         )
       }
     }
@@ -196,7 +189,8 @@ export class Session {
       })
       return { providersUsed: fetch.providersUsed, bytesFetched: fetch.bytesFetched }
     } catch (error) {
-      await host.pin(undefined)
+      // Why the anchor is left matters more than that the group could not be told.
+      await host.pin(undefined).catch(() => {})
       throw error
     } finally {
       this.#fetch = undefined
@@ -210,7 +204,7 @@ export class Session {
     let keepAliveMs = clock.now() + ttlMs / 3
     let idleSinceMs = clock.now()
     let everLinked = false
-    let completeSinceMs: number | undefined
+    let sealDueSinceMs: number | undefined
     for (;;) {
       if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
       this.#look()
@@ -228,14 +222,22 @@ export class Session {
         keepAliveMs = clock.now() + ttlMs / 3
         fetch.keepAlive()
       }
-      if (fetch.awaitsSeal) {
-        if (completeSinceMs === undefined) {
-          completeSinceMs = clock.now()
-          onState({ status: 'verifying', anchor })
-        }
-        if (clock.now() - completeSinceMs >= requestTimeoutMs)
-          throw new NeverSealed(anchor, 'it was never sealed')
+      if (!fetch.awaitsSeal) {
+        sealDueSinceMs = undefined
+      } else if (sealDueSinceMs === undefined) {
+        sealDueSinceMs = clock.now()
+        onState({ status: 'verifying', anchor })
+      } else if (clock.now() - sealDueSinceMs >= requestTimeoutMs) {
+        throw new NeverSealed(anchor, 'it was never sealed')
       }
+    }
+  }
+
+  /** Connect to those who may serve while the leader still thinks: they then push their offers over the same connection. */
+  #greet(): void {
+    const { host, network } = this.#init
+    for (const { id, serves } of host.members()) {
+      if (serves && id !== network.self) this.#peers.channel(id, 'fetch').catch(() => {})
     }
   }
 
@@ -267,15 +269,17 @@ export class Session {
 
   /**
    * True when the anchor is gone: everyone who serves was asked since the last provider left and none offers it.
-   * Before the first provider showed up, replicas may still be on their way to the marker: they get longer.
+   * Replicas that are still on their way to the marker may yet offer it; before the first provider showed up they
+   * get longer.
    */
   #nobodyOffers(anchor: Position, sinceMs: number, everLinked: boolean): boolean {
     const { host, network, clock, requestTimeoutMs, fetchTimeoutMs } = this.#init
     const waitedMs = clock.now() - sinceMs
     if (!everLinked) return waitedMs >= requestTimeoutMs
     if (waitedMs >= fetchTimeoutMs) return true
-    return host.members().every(({ id, serves }) => {
+    return host.members().every(({ id, serves, applied }) => {
       if (!serves || id === network.self) return true
+      if (applied < anchor.index) return false
       const told = this.#offers.get(id)
       return (
         told !== undefined && told.atMs > sinceMs && !told.offers.some((o) => samePosition(o.anchor, anchor))

@@ -1,10 +1,11 @@
-import { type Clock, systemClock } from '../expiry/clock.ts'
+import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
 import { AnchorDesk } from './anchor-desk.ts'
+import { askLeader } from './ask-leader.ts'
 import type { AnchorGone } from './errors.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
@@ -21,7 +22,7 @@ export interface SnapshotSyncInit {
   readonly ttlMs?: number
   /** How long a session waits for an anchor to be named, offered or sealed, in milliseconds. Default 15,000. */
   readonly requestTimeoutMs?: number
-  /** How long a provider may send nothing while an answer is due, in milliseconds. Default 5,000. */
+  /** How long a peer may send nothing while an answer is due, in milliseconds. Default 5,000. */
   readonly fetchTimeoutMs?: number
   /** How chunks are encoded for the way, and decoded. Default: zstd. */
   readonly coder?: ChunkCoder
@@ -159,15 +160,21 @@ export class SnapshotSync {
     this.#available.withdraw(anchor)
   }
 
-  /** Ask the leader for an anchor above a position, as a session would: it may append a marker. */
-  async requestAnchor(above: Position): Promise<Position> {
-    const leader = this.#host.leader()
-    if (leader === undefined || leader === this.#network.self)
-      return await this.#desk.anchorFor(this.self, above)
+  /**
+   * Ask the leader for an anchor above a position, as a session would: it may append a marker. Asks again while there
+   * is no leader, or it says Busy; rejects with its last answer when the request timeout has passed.
+   */
+  async requestAnchor(above: Position, signal: AbortSignal): Promise<Position> {
     const peers = this.#peers()
+    const giveUpMs = this.#clock.now() + this.#times.requestTimeoutMs
+    const answer = (position: Position) => this.#desk.anchorFor(this.self, position)
     try {
-      const channel = await peers.channel(leader, 'ask')
-      return (await channel.request({ type: 'snapshot', position: above }, 'anchored')).anchor
+      for (;;) {
+        const asked = await askLeader({ self: this.self, host: this.#host, peers, answer }, above)
+        if (asked.anchor !== undefined) return asked.anchor
+        if (this.#clock.now() >= giveUpMs) throw asked.error
+        await sleep(this.#clock, asked.retryMs, signal)
+      }
     } finally {
       await peers.close()
     }
@@ -210,12 +217,7 @@ export class SnapshotSync {
   }
 
   #peers(): Peers {
-    const { requestTimeoutMs, fetchTimeoutMs } = this.#times
-    return new Peers({
-      host: this.#host,
-      network: this.#network,
-      clock: this.#clock,
-      timeoutMs: { ask: requestTimeoutMs, fetch: fetchTimeoutMs },
-    })
+    const timeoutMs = this.#times.fetchTimeoutMs
+    return new Peers({ host: this.#host, network: this.#network, clock: this.#clock, timeoutMs })
   }
 }

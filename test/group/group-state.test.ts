@@ -1,0 +1,187 @@
+import { beforeEach, expect, test } from 'vitest'
+import type { Control } from '../../src/group/control.ts'
+import { GroupState } from '../../src/group/group-state.ts'
+import { controlEntry, entry } from './entries.ts'
+
+const ROOT = new Uint8Array(32).fill(1)
+const OTHER = new Uint8Array(32).fill(2)
+const claim = (term: number): Control => ({ type: 'claim', term })
+const prune = (term: number, upTo: number): Control => ({ type: 'prune', term, upTo })
+const marker = (term: number, electorate: string[] = ['a', 'b', 'c']): Control => ({
+  type: 'marker',
+  term,
+  electorate,
+  requesters: ['d'],
+  chunkBytes: 100,
+})
+const attestation = (anchor: number, root = ROOT): Control => ({ type: 'attestation', anchor, root })
+
+let group: GroupState
+let index: number
+
+beforeEach(() => {
+  group = new GroupState()
+  index = 0
+})
+
+const apply = (author: string, control: Control) => group.apply(controlEntry(++index, author, control))
+
+test('before the first claim nobody leads', () => {
+  expect([group.term, group.leader, group.claimIndex, group.timeMs]).toEqual([0, undefined, 0, 0])
+  expect(apply('a', marker(0))).toMatchObject({ type: 'void' })
+  expect(apply('a', prune(0, 1))).toMatchObject({ type: 'void' })
+})
+
+test('the first claim of a term wins, later ones of the same term are void', () => {
+  expect(apply('a', claim(1))).toEqual({ type: 'leader', leader: 'a', term: 1 })
+  expect(apply('b', claim(1))).toMatchObject({ type: 'void' })
+  expect([group.leader, group.term, group.claimIndex]).toEqual(['a', 1, 1])
+  expect(apply('b', claim(2))).toEqual({ type: 'leader', leader: 'b', term: 2 })
+  expect([group.leader, group.term, group.claimIndex]).toEqual(['b', 2, 3])
+})
+
+test.each([0, 2, 7])('a claim of term %i on an empty log is void: terms are counted one by one', (term) => {
+  expect(apply('a', claim(term))).toMatchObject({ type: 'void' })
+  expect(group.leader).toBeUndefined()
+})
+
+test.each([
+  ['an old term', 'a', 1],
+  ['a term to come', 'b', 3],
+  ['the newest term, but not its leader', 'a', 2],
+])('a marker and a prune of %s do nothing', (_case, author, term) => {
+  apply('a', claim(1))
+  apply('b', claim(2))
+  expect(apply(author, marker(term))).toMatchObject({ type: 'void' })
+  expect(group.seal(index)).toBeUndefined()
+  expect(apply(author, prune(term, 1))).toMatchObject({ type: 'void' })
+})
+
+test("the leader's marker says how to cut, for whom, and who attests", () => {
+  apply('a', claim(1))
+  expect(apply('a', marker(1))).toMatchObject({
+    type: 'marker',
+    index: 2,
+    timestampMs: 1000,
+    marker: { electorate: ['a', 'b', 'c'], requesters: ['d'], chunkBytes: 100 },
+  })
+})
+
+test('a prune goes as far as its leader says, and stops before itself', () => {
+  apply('a', claim(1))
+  index = 50
+  expect(apply('a', prune(1, 3))).toEqual({ type: 'prune', upTo: 3 })
+  expect(apply('a', prune(1, 99))).toEqual({ type: 'prune', upTo: 51 })
+})
+
+test.each([
+  [1, 1],
+  [2, 2],
+  [3, 2],
+  [4, 3],
+  [5, 3],
+])('an electorate of %i seals with the attestation of %i', (size, majority) => {
+  const electorate = ['a', 'b', 'c', 'd', 'e'].slice(0, size)
+  apply('a', claim(1))
+  apply('a', marker(1, electorate))
+  const outcomes = electorate.map((author) => apply(author, attestation(2)).type)
+  expect(outcomes.indexOf('sealed') + 1).toBe(majority)
+  expect(outcomes.filter((type) => type === 'sealed')).toHaveLength(1)
+  expect(group.seal(2)?.root).toEqual(ROOT)
+})
+
+test("an elector's first attestation counts, a second one and those of others do not", () => {
+  apply('a', claim(1))
+  apply('a', marker(1))
+  expect(apply('a', attestation(2, OTHER)).type).toBe('attested')
+  apply('a', attestation(2))
+  apply('stranger', attestation(2))
+  apply('b', attestation(2))
+  expect(group.seal(2)?.root).toBeUndefined()
+  expect(group.seal(2)?.attestations).toEqual(
+    new Map([
+      ['a', OTHER],
+      ['b', ROOT],
+    ]),
+  )
+  expect(apply('c', attestation(2))).toEqual({ type: 'sealed', anchor: 2, root: ROOT })
+})
+
+test('an electorate that splits evenly never seals', () => {
+  apply('a', claim(1))
+  apply('a', marker(1, ['a', 'b', 'c', 'd']))
+  for (const [author, root] of [
+    ['a', ROOT],
+    ['b', OTHER],
+    ['c', ROOT],
+    ['d', OTHER],
+  ] as const) {
+    expect(apply(author, attestation(2, root)).type).toBe('attested')
+  }
+  expect(group.seal(2)?.root).toBeUndefined()
+})
+
+test('what was sealed stays sealed, whoever disagrees later', () => {
+  apply('a', claim(1))
+  apply('a', marker(1))
+  apply('a', attestation(2))
+  apply('b', attestation(2))
+  expect(apply('c', attestation(2, OTHER)).type).toBe('attested')
+  expect(group.seal(2)?.root).toEqual(ROOT)
+})
+
+test('an elector named twice still has one vote of two', () => {
+  apply('a', claim(1))
+  apply('a', marker(1, ['a', 'a', 'b']))
+  expect(apply('a', attestation(2)).type).toBe('attested')
+  expect(apply('b', attestation(2)).type).toBe('sealed')
+})
+
+test('an attestation of an anchor that nobody marked is void', () => {
+  expect(apply('a', attestation(77))).toMatchObject({ type: 'void', why: expect.stringContaining('77') })
+})
+
+test('attestations are counted for the newest sixteen anchors', () => {
+  apply('a', claim(1))
+  for (let n = 0; n < 17; n++) apply('a', marker(1))
+  expect([group.seal(2), group.seal(3)]).toEqual([undefined, expect.anything()])
+  expect(apply('a', attestation(2)).type).toBe('void')
+})
+
+test('an entry that is no control entry of this version does nothing', () => {
+  for (const payload of [new Uint8Array(0), Buffer.from('nonsense'), Buffer.alloc(10, 0xff)]) {
+    expect(group.apply(entry(1, 'a', payload))).toMatchObject({ type: 'void' })
+  }
+})
+
+test.each([0, 16 * 1024 * 1024 + 1])('a marker for chunks of %i bytes does nothing', (chunkBytes) => {
+  apply('a', claim(1))
+  expect(apply('a', { ...marker(1), chunkBytes } as Control)).toMatchObject({ type: 'void' })
+})
+
+test('machine time is the running maximum of timestamps, in whole milliseconds', () => {
+  for (const timestampMs of [5.9, 3, 5.2, 7]) group.advance(timestampMs)
+  expect(group.timeMs).toBe(7)
+  group.advance(6.99)
+  expect(group.timeMs).toBe(7)
+})
+
+test('whoever installs a snapshot goes on with the same leader, term and time', () => {
+  apply('a', claim(1))
+  apply('b', claim(2))
+  group.advance(1_700_000_000_123)
+  const copy = GroupState.decode(group.encode())
+  expect([copy.leader, copy.term, copy.timeMs]).toEqual(['b', 2, 1_700_000_000_123])
+  expect(copy.claimIndex).toBe(0)
+  const pristine = GroupState.decode(new GroupState().encode())
+  expect([pristine.leader, pristine.term, pristine.timeMs]).toEqual([undefined, 0, 0])
+})
+
+test('the carried state is the same bytes on every replica at the position, however it came there', () => {
+  const run = (start: GroupState) => {
+    start.apply(controlEntry(10, 'c', claim(1)))
+    start.advance(77)
+    return Buffer.from(start.encode()).toString('hex')
+  }
+  expect(run(GroupState.decode(new GroupState().encode()))).toBe(run(new GroupState()))
+})

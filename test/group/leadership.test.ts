@@ -1,0 +1,210 @@
+import { beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { GroupState } from '../../src/group/group-state.ts'
+import { Leadership } from '../../src/group/leadership.ts'
+import type { Member } from '../../src/group/membership.ts'
+import { controlEntry } from './entries.ts'
+
+const LEASE_MS = 1000
+/** What `random: () => 0.5` makes of the spread between candidates. */
+const SPREAD_MS = 125
+
+let clock: VirtualClock
+let group: GroupState
+let members: Map<string, Member>
+let eligible: boolean
+let claims: number[]
+let claim: (term: number) => Promise<void>
+let leadership: Leadership
+let index: number
+
+beforeEach(() => {
+  clock = new VirtualClock()
+  group = new GroupState()
+  members = new Map()
+  eligible = true
+  claims = []
+  index = 0
+  claim = async (term) => {
+    claims.push(term)
+    elect('self', term)
+  }
+  leadership = new Leadership({
+    self: 'self',
+    clock,
+    leaseMs: LEASE_MS,
+    random: () => 0.5,
+    group: () => group,
+    member: (id) => members.get(id),
+    eligible: () => eligible,
+    claim: (term) => claim(term),
+  })
+})
+
+/** A claim is applied. */
+function elect(leader: string, term = group.term + 1): void {
+  group.apply(controlEntry(++index, leader, { type: 'claim', term }))
+  leadership.changed()
+}
+
+/** An announcement of the leader is seen. */
+function announce(id: string, fields: Partial<Member> = {}): void {
+  members.set(id, {
+    id,
+    epoch: 'e',
+    addresses: [],
+    state: 'in-sync',
+    applied: index,
+    leads: group.term,
+    offers: [],
+    needs: 0,
+    announcedAtMs: clock.now(),
+    untilMs: clock.now() + LEASE_MS,
+    ...fields,
+  })
+  leadership.check()
+}
+
+/** Move time in steps, as the machine would, so that what is awaited between timers goes on. */
+async function pass(ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 25) {
+    clock.advance(Math.min(25, left))
+    await clock.turn()
+  }
+}
+
+test('where nobody leads, a candidate claims the first term after a short random wait', async () => {
+  leadership.check()
+  await pass(SPREAD_MS - 25)
+  expect(claims).toEqual([])
+  await pass(25)
+  expect(claims).toEqual([1])
+})
+
+test('nobody claims while the leader announces itself', async () => {
+  elect('other')
+  for (let n = 0; n < 20; n++) {
+    announce('other')
+    await pass(LEASE_MS / 2)
+  }
+  expect(claims).toEqual([])
+})
+
+test('a leader that falls silent is replaced after a lease, not before', async () => {
+  elect('other')
+  await pass(500)
+  announce('other')
+  await pass(LEASE_MS + SPREAD_MS - 25)
+  expect(claims).toEqual([])
+  await pass(25)
+  expect(claims).toEqual([2])
+})
+
+test('a lease counts from when the leader announced, not from when that was read', async () => {
+  await pass(2000)
+  elect('other')
+  await pass(600)
+  announce('other', { announcedAtMs: clock.now() - 400 })
+  await pass(600 + SPREAD_MS)
+  expect(claims).toEqual([2])
+})
+
+test('a new leader has a lease to show itself', async () => {
+  await pass(5 * LEASE_MS)
+  elect('other')
+  await pass(LEASE_MS + SPREAD_MS - 25)
+  expect(claims).toEqual([])
+  await pass(25)
+  expect(claims).toEqual([2])
+})
+
+test('a leader that says it does not lead any more is replaced at once', async () => {
+  elect('other')
+  announce('other')
+  await pass(100)
+  announce('other', { leads: 0 })
+  await pass(SPREAD_MS)
+  expect(claims).toEqual([2])
+})
+
+test('an announcement from before the leader applied its own claim is no resignation', async () => {
+  elect('other')
+  announce('other', { leads: 0, applied: 0 })
+  await pass(LEASE_MS - 25)
+  expect(claims).toEqual([])
+})
+
+test('who is not eligible never claims, and does once it is', async () => {
+  eligible = false
+  leadership.check()
+  await pass(10 * LEASE_MS)
+  expect(claims).toEqual([])
+  eligible = true
+  leadership.check()
+  await pass(SPREAD_MS)
+  expect(claims).toEqual([1])
+})
+
+test('who ceases to be eligible during the short wait does not claim', async () => {
+  leadership.check()
+  await pass(50)
+  eligible = false
+  await pass(LEASE_MS)
+  expect(claims).toEqual([])
+})
+
+test('who leads does not claim again', async () => {
+  elect('self')
+  await pass(10 * LEASE_MS)
+  expect(claims).toEqual([])
+})
+
+test('the loser of a race waits for the winner to show itself', async () => {
+  claim = async (term) => {
+    claims.push(term)
+    elect('other', term)
+    elect('self', term)
+  }
+  leadership.check()
+  await pass(SPREAD_MS)
+  expect([claims, group.leader]).toEqual([[1], 'other'])
+  announce('other')
+  await pass(LEASE_MS - 50)
+  announce('other')
+  await pass(LEASE_MS - 50)
+  expect(claims).toEqual([1])
+})
+
+test('a claim that fails is made again after a lease, if the office is still vacant', async () => {
+  claim = async (term) => {
+    claims.push(term)
+    throw new Error('the log is locked')
+  }
+  leadership.check()
+  await pass(SPREAD_MS + LEASE_MS - 25)
+  expect(claims).toEqual([1])
+  await pass(SPREAD_MS + 25)
+  expect(claims).toEqual([1, 1])
+})
+
+test('nobody claims twice while a claim is being appended', async () => {
+  const appended = Promise.withResolvers<void>()
+  claim = async (term) => {
+    claims.push(term)
+    await appended.promise
+  }
+  leadership.check()
+  await pass(SPREAD_MS)
+  leadership.check()
+  await pass(5 * LEASE_MS)
+  expect(claims).toEqual([1])
+  appended.resolve()
+})
+
+test('after stop nobody claims', async () => {
+  leadership.check()
+  leadership.stop()
+  leadership.check()
+  await pass(LEASE_MS)
+  expect(claims).toEqual([])
+})

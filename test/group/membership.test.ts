@@ -1,0 +1,100 @@
+import { beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
+import { Membership } from '../../src/group/membership.ts'
+import type { Log } from '../../src/log/log.ts'
+import { memoryLog } from '../../src/log/memory.ts'
+
+const TTL_MS = 100
+const ANNOUNCEMENT: Announcement = {
+  epoch: 'e',
+  addresses: [],
+  state: 'in-sync',
+  applied: 5,
+  leads: 0,
+  offers: [],
+  needs: 0,
+}
+
+/** The backend's clock, and this process's: they need not agree. */
+let backendMs: number
+let clock: VirtualClock
+let log: Log
+let changes: number
+let membership: Membership
+
+beforeEach(async () => {
+  backendMs = 1_000_000
+  clock = new VirtualClock()
+  log = await memoryLog({ now: () => backendMs, epoch: 'e' }).open({
+    group: 'g',
+    signature: 's',
+    author: 'a',
+  })
+  changes = 0
+  membership = new Membership({
+    notices: log.notices,
+    clock,
+    epoch: 'e',
+    onChange: () => {
+      changes++
+    },
+  })
+})
+
+const announce = (id: string, fields: Partial<Announcement> = {}) =>
+  log.notices.announce(id, encodeAnnouncement({ ...ANNOUNCEMENT, ...fields }), TTL_MS)
+const ids = () => membership.list().map(({ id }) => id)
+
+test('everyone who announced is a member, in the order of their ids', async () => {
+  await announce('b')
+  await announce('a', { applied: 7 })
+  await membership.refresh()
+  expect(ids()).toEqual(['a', 'b'])
+  expect(membership.get('a')).toMatchObject({ applied: 7 })
+  expect(membership.get('c')).toBeUndefined()
+})
+
+test("an announcement's age is judged by the board's clock", async () => {
+  await announce('a')
+  backendMs += 60
+  clock.advance(5000)
+  await membership.refresh()
+  expect(membership.get('a')).toMatchObject({ announcedAtMs: 4940, untilMs: 5040 })
+})
+
+test('a member whose announcement has run out is none any more, although nobody looked at the board', async () => {
+  await announce('a')
+  await membership.refresh()
+  clock.advance(TTL_MS - 1)
+  expect(ids()).toEqual(['a'])
+  clock.advance(1)
+  expect(ids()).toEqual([])
+})
+
+test('who follows another incarnation of the log is no member', async () => {
+  await announce('a', { epoch: 'another' })
+  await membership.refresh()
+  expect(ids()).toEqual([])
+})
+
+test('a notice that is no announcement is passed over', async () => {
+  await log.notices.announce('x', Buffer.from('nonsense'), TTL_MS)
+  await announce('a')
+  await membership.refresh()
+  expect(ids()).toEqual(['a'])
+})
+
+test('it follows the board until it is told to stop', async () => {
+  const stop = new AbortController()
+  const running = membership.run(stop.signal)
+  await announce('a')
+  await clock.turn()
+  expect(ids()).toEqual(['a'])
+  await log.notices.withdraw('a')
+  await clock.turn()
+  expect(ids()).toEqual([])
+  expect(changes).toBeGreaterThanOrEqual(2)
+  stop.abort()
+  await running
+})

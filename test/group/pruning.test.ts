@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest'
+import type { Announcement } from '../../src/group/announcement.ts'
+import { prunableTo } from '../../src/group/pruning.ts'
+
+const NOBODY: Announcement = {
+  epoch: 'e',
+  addresses: [],
+  state: 'in-sync',
+  applied: 0,
+  leads: 0,
+  offers: [],
+  needs: 0,
+}
+const offering = (...anchors: number[]) => ({
+  ...NOBODY,
+  offers: anchors.map((anchor) => ({ anchor, remainingMs: 0, ready: false })),
+})
+const needing = (needs: number) => ({ ...NOBODY, needs })
+
+test.each<[what: string, applied: number, keep: number, members: Announcement[], upTo: number]>([
+  ['an empty log', 0, 0, [], 0],
+  ['nothing pinned', 100, 0, [NOBODY], 100],
+  ['some are kept', 100, 30, [NOBODY], 70],
+  ['more are kept than there are', 100, 1000, [NOBODY], 0],
+  ['an offer pins its marker', 100, 0, [offering(40)], 39],
+  ['the oldest of several offers', 100, 0, [offering(60, 40), offering(50)], 39],
+  ['a joiner pins the anchor it catches up from', 100, 0, [needing(20), offering(40)], 19],
+  ['who needs nothing pins nothing', 100, 0, [needing(0)], 100],
+  ['a pin behind what is kept', 100, 70, [offering(40)], 30],
+  ['the very first entry', 100, 0, [offering(1)], 0],
+])('%s: %i applied, %i kept', (_what, applied, keep, members, upTo) => {
+  const list = members.map((member, n) => ({ ...member, id: `${n}`, announcedAtMs: 0, untilMs: 1 }))
+  expect(prunableTo(applied, keep, list)).toBe(upTo)
+})

@@ -1,0 +1,190 @@
+import { beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import type { Snapshot } from '../../src/machine/machine.ts'
+import type { Position } from '../../src/position.ts'
+import { type AvailableEvent, AvailableSnapshots } from '../../src/snapshot/available.ts'
+import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
+
+const TTL_MS = 1000
+const CUT = { control: new Uint8Array(0), chunkBytes: 100 }
+const at = (index: number): Position => ({ epoch: 'e', index })
+
+let clock: VirtualClock
+let events: AvailableEvent[]
+let available: AvailableSnapshots
+
+beforeEach(() => {
+  clock = new VirtualClock()
+  events = []
+  available = new AvailableSnapshots({ clock, ttlMs: TTL_MS, onEvent: (event) => events.push(event) })
+})
+
+const released = () =>
+  events.flatMap((event) => (event.type === 'released' ? [[event.anchor.index, event.cause]] : []))
+
+/** A snapshot at `index`, cut. */
+async function held(index: number, source: Snapshot = new ItemSnapshot(numberedItems(50))): Promise<void> {
+  available.add(at(index), source, CUT)
+  await available.whenCut(at(index))
+}
+
+test('a captured snapshot is there at once, and its chunks once they are cut', async () => {
+  const source = new ItemSnapshot(numberedItems(50))
+  available.add(at(7), source, CUT)
+  expect(available.get(at(7))).toEqual({ anchor: at(7), remainingMs: TTL_MS, cut: undefined })
+  const cut = await available.whenCut(at(7))
+  expect(available.get(at(7))).toEqual({ anchor: at(7), remainingMs: TTL_MS, cut })
+  expect(events.map(({ type }) => type)).toEqual(['captured', 'cut'])
+  expect([source.released, source.breaches]).toEqual([1, []])
+})
+
+test('one that nobody fetches lapses after its TTL, not a millisecond earlier', async () => {
+  await held(7)
+  clock.advance(TTL_MS - 1)
+  expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
+  clock.advance(1)
+  expect(available.get(at(7))).toBe('released')
+  expect(available.list()).toEqual([])
+  expect(released()).toEqual([[7, 'expired']])
+})
+
+test('one that is revived lives a full TTL from then on', async () => {
+  await held(7)
+  clock.advance(TTL_MS - 1)
+  expect(available.revive(at(7))).toBe(TTL_MS)
+  clock.advance(TTL_MS - 1)
+  expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
+  clock.advance(1)
+  expect(available.get(at(7))).toBe('released')
+})
+
+test('each has a deadline of its own', async () => {
+  await held(7)
+  clock.advance(600)
+  await held(8)
+  clock.advance(400)
+  expect(available.list().map(({ anchor }) => anchor.index)).toEqual([8])
+  clock.advance(600)
+  expect(released()).toEqual([
+    [7, 'expired'],
+    [8, 'expired'],
+  ])
+})
+
+test('what was never here cannot be revived, used or waited for', () => {
+  expect(available.get(at(9))).toBeUndefined()
+  expect(available.revive(at(9))).toBeUndefined()
+  expect(available.whenCut(at(9))).toBeUndefined()
+  available.use(at(9))()
+})
+
+test('one of another epoch is another one', async () => {
+  await held(7)
+  expect(available.get({ epoch: 'other', index: 7 })).toBeUndefined()
+})
+
+test('it does not lapse while it is being cut, and has a full TTL after that', async () => {
+  available.add(at(7), new ItemSnapshot(numberedItems(50)), CUT)
+  clock.advance(10 * TTL_MS)
+  expect(available.get(at(7))).toMatchObject({ cut: undefined, remainingMs: TTL_MS })
+  await available.whenCut(at(7))
+  clock.advance(TTL_MS - 1)
+  expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
+})
+
+test('it does not lapse while it is sent to anyone, and has a full TTL after the last', async () => {
+  await held(7)
+  const [endFirst, endSecond] = [available.use(at(7)), available.use(at(7))]
+  clock.advance(2 * TTL_MS)
+  endFirst()
+  endFirst()
+  clock.advance(2 * TTL_MS)
+  expect(available.get(at(7))).toMatchObject({ remainingMs: TTL_MS })
+  endSecond()
+  clock.advance(TTL_MS - 1)
+  expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
+  clock.advance(1)
+  expect(available.get(at(7))).toBe('released')
+})
+
+test('one that is withdrawn is gone at once, the others stay', async () => {
+  await held(7)
+  await held(8)
+  const end = available.use(at(7))
+  available.withdraw(at(7))
+  expect(available.get(at(7))).toBe('released')
+  end()
+  expect(available.list().map(({ anchor }) => anchor.index)).toEqual([8])
+  expect(released()).toEqual([[7, 'withdrawn']])
+  available.withdraw()
+  expect(available.list()).toEqual([])
+})
+
+test('one that is withdrawn while it is being cut is not read any more when it is released', async () => {
+  const source = new ItemSnapshot(numberedItems(50))
+  available.add(at(7), source, CUT)
+  const whenCut = available.whenCut(at(7))
+  available.withdraw()
+  await expect(whenCut).rejects.toThrow('released while it was being cut')
+  expect([source.released, source.breaches]).toEqual([1, []])
+  expect(released()).toEqual([[7, 'withdrawn']])
+})
+
+test('one that is withdrawn between two slices of its cut is released after the reading has ended', async () => {
+  const source = new ItemSnapshot(numberedItems(5000))
+  available.add(at(7), source, CUT)
+  const whenCut = available.whenCut(at(7))!
+  // Every look at the clock finds a slice used up, so the cut rests in the middle of the items.
+  clock.now = () => performance.now() * 1e6
+  await clock.turn()
+  await clock.turn()
+  available.withdraw()
+  await expect(whenCut).rejects.toThrow('released while it was being cut')
+  expect([source.released, source.breaches]).toEqual([1, []])
+})
+
+test('one whose items cannot be read is released as failed', async () => {
+  const source = {
+    size: 1,
+    releases: 0,
+    // biome-ignore lint/correctness/useYield: it fails before its first item
+    *items(): Generator<Uint8Array> {
+      throw new Error('the disk is gone')
+    },
+    release() {
+      this.releases++
+    },
+  }
+  available.add(at(7), source, CUT)
+  await expect(available.whenCut(at(7))).rejects.toThrow('the disk is gone')
+  expect(released()).toEqual([[7, 'failed']])
+  expect(source.releases).toBe(1)
+})
+
+test('an anchor that is added again is revived, and the second capture given back', async () => {
+  await held(7)
+  clock.advance(TTL_MS - 1)
+  const again = new ItemSnapshot([])
+  available.add(at(7), again, CUT)
+  expect(again.released).toBe(1)
+  expect(available.get(at(7))).toMatchObject({ remainingMs: TTL_MS })
+  expect(events.map(({ type }) => type)).toEqual(['captured', 'cut', 'revived'])
+})
+
+test('an anchor that was released can be offered anew', async () => {
+  await held(7)
+  clock.advance(TTL_MS)
+  await held(7)
+  expect(available.get(at(7))).toMatchObject({ remainingMs: TTL_MS })
+})
+
+test('the newest 64 released anchors are remembered, older ones forgotten', async () => {
+  for (let index = 1; index <= 65; index++) available.add(at(index), new ItemSnapshot([]), CUT)
+  available.withdraw()
+  expect([1, 2, 65].map((index) => available.get(at(index)))).toEqual([undefined, 'released', 'released'])
+})
+
+test('they are listed from the oldest anchor to the newest', async () => {
+  for (const index of [9, 7, 8]) available.add(at(index), new ItemSnapshot([]), CUT)
+  expect(available.list().map(({ anchor }) => anchor.index)).toEqual([7, 8, 9])
+})

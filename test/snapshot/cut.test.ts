@@ -1,0 +1,167 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { systemClock } from '../../src/expiry/clock.ts'
+import { itemsOf } from '../../src/snapshot/chunk.ts'
+import { cut } from '../../src/snapshot/cut.ts'
+import type { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
+import { zstdCoder } from '../../src/snapshot/encoding.ts'
+import { HASH_BYTES } from '../../src/snapshot/hash.ts'
+import { chunkHash, makeManifest, totalBytes, totalItems } from '../../src/snapshot/manifest.ts'
+import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
+
+const CONTROL = Buffer.from('control')
+
+function cutItems(items: readonly Uint8Array[], chunkBytes: number, control: Uint8Array = CONTROL) {
+  const { signal } = new AbortController()
+  return cut(new ItemSnapshot(items), { control, chunkBytes, clock: systemClock, signal })
+}
+
+const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
+const rootOf = async (...args: Parameters<typeof cutItems>) => hex((await cutItems(...args)).manifest.root)
+
+/** The chunks as a joiner has them after decoding. */
+async function chunksOf(result: CutSnapshot): Promise<Uint8Array[]> {
+  return await Promise.all(
+    result.manifest.chunks.map(async ({ bytes }, n) => zstdCoder.decode(await result.chunk(n), bytes)),
+  )
+}
+
+async function itemsBack(result: CutSnapshot): Promise<string[]> {
+  const chunks = await chunksOf(result)
+  return chunks.flatMap((chunk, n) => Array.from(itemsOf(chunk, result.manifest.chunks[n]!.items), hex))
+}
+
+test.each([
+  [0, 1],
+  [0, 1_000_000],
+  [1, 1],
+  [1, 1_000_000],
+  [300, 1],
+  [300, 100],
+  [300, 1_000_000],
+])('%i items in chunks of %i bytes come back as they were', async (count, chunkBytes) => {
+  const items = numberedItems(count)
+  const result = await cutItems(items, chunkBytes)
+  expect(await itemsBack(result)).toEqual(items.map(hex))
+  expect(totalItems(result.manifest)).toBe(count)
+  expect(totalBytes(result.manifest)).toBe(
+    (await chunksOf(result)).reduce((sum, { length }) => sum + length, 0),
+  )
+})
+
+test('an empty state has no chunks, and a root all the same', async () => {
+  const { manifest, length } = await cutItems([], 1)
+  expect([manifest.chunks, length, manifest.root.length]).toEqual([[], 0, HASH_BYTES])
+})
+
+test('a chunk ends with the item that makes it reach its size', async () => {
+  const { manifest } = await cutItems(numberedItems(10, 9), 25)
+  expect(manifest.chunks.map(({ items, bytes }) => [items, bytes])).toEqual([
+    [3, 30],
+    [3, 30],
+    [3, 30],
+    [1, 10],
+  ])
+})
+
+test('whatever the items and the size of chunks, they come back, each chunk is as the manifest says, and all replicas get the same root', async () => {
+  const items = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 40 })
+  await fc.assert(
+    fc.asyncProperty(items, fc.integer({ min: 1, max: 2000 }), async (list, chunkBytes) => {
+      const one = await cutItems(list, chunkBytes)
+      expect(await itemsBack(one)).toEqual(list.map(hex))
+      expect((await chunksOf(one)).map((chunk) => [chunk.length, hex(chunkHash(chunk))])).toEqual(
+        one.manifest.chunks.map(({ bytes, hash }) => [bytes, hex(hash)]),
+      )
+      expect(await rootOf(list, chunkBytes)).toBe(hex(one.manifest.root))
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('any changed byte, other control bytes or other borders between items give another root', async () => {
+  const items = fc.array(fc.uint8Array({ minLength: 1, maxLength: 20 }), { minLength: 1, maxLength: 20 })
+  await fc.assert(
+    fc.asyncProperty(
+      items,
+      fc.integer({ min: 1, max: 200 }),
+      fc.nat(),
+      fc.nat(),
+      async (list, chunkBytes, pick, at) => {
+        const root = await rootOf(list, chunkBytes)
+        const index = pick % list.length
+        const item = list[index]!
+        const flipped = item.with(at % item.length, item[at % item.length]! ^ (1 << (at % 8)))
+        expect(await rootOf(list.with(index, flipped), chunkBytes)).not.toBe(root)
+        const split = at % (item.length + 1)
+        const halves = [item.subarray(0, split), item.subarray(split)]
+        expect(await rootOf(list.toSpliced(index, 1, ...halves), chunkBytes)).not.toBe(root)
+        expect(await rootOf(list.toSpliced(index, 1), chunkBytes)).not.toBe(root)
+        expect(await rootOf(list, chunkBytes, Buffer.concat([CONTROL, Buffer.of(at % 256)]))).not.toBe(root)
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
+test('bytes cannot wander between the control bytes and the list of chunks without changing the root', () => {
+  const info = { items: 1, bytes: 2, hash: new Uint8Array(HASH_BYTES) }
+  const list = Buffer.alloc(8 + HASH_BYTES)
+  list.writeUInt32BE(1, 0)
+  list.writeUInt32BE(2, 4)
+  expect(hex(makeManifest(CONTROL, [info]).root)).not.toBe(
+    hex(makeManifest(Buffer.concat([list, CONTROL]), []).root),
+  )
+})
+
+test('a cut that is aborted rejects with the reason and reads no further', async () => {
+  const stop = new AbortController()
+  let read = 0
+  const source = {
+    size: Number.POSITIVE_INFINITY,
+    *items() {
+      for (;;) {
+        if (++read === 1000) stop.abort(new Error('not wanted any more'))
+        yield new Uint8Array(1000)
+      }
+    },
+    release() {},
+  }
+  const cutting = cut(source, {
+    control: CONTROL,
+    chunkBytes: 10_000,
+    clock: systemClock,
+    signal: stop.signal,
+  })
+  await expect(cutting).rejects.toThrow('not wanted any more')
+})
+
+test('a snapshot that was withdrawn before its cut began is not read', async () => {
+  let read = false
+  const source = {
+    size: 1,
+    *items() {
+      read = true
+      yield new Uint8Array(1)
+    },
+    release() {},
+  }
+  const signal = AbortSignal.abort(new Error('withdrawn'))
+  await expect(cut(source, { control: CONTROL, chunkBytes: 1, clock: systemClock, signal })).rejects.toThrow(
+    'withdrawn',
+  )
+  expect(read).toBe(false)
+})
+
+test('cutting leaves the event loop free', async () => {
+  let turns = 0
+  let cutting = true
+  const count = () => {
+    turns++
+    if (cutting) setImmediate(count)
+  }
+  setImmediate(count)
+  await cutItems(numberedItems(300_000), 1_000_000)
+  cutting = false
+  expect(turns).toBeGreaterThan(3)
+})

@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import { MalformedChunk } from '../../src/snapshot/chunk.ts'
+import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
+import { type ChunkCoder, zstdCoder } from '../../src/snapshot/encoding.ts'
+import { chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
+
+const REPETITIVE = Buffer.alloc(100_000, 'the same again, ')
+const NOISE = Buffer.from(Array.from({ length: 5000 }, (_, n) => chunkHash(Buffer.of(n & 0xff, n >> 8))[0]!))
+
+test('a chunk that gets smaller travels as zstd, and comes back', async () => {
+  const encoded = await zstdCoder.encode(REPETITIVE)
+  expect(encoded.encoding).toBe('zstd')
+  expect(encoded.bytes.length).toBeLessThan(1000)
+  expect(Buffer.compare(await zstdCoder.decode(encoded, REPETITIVE.length), REPETITIVE)).toBe(0)
+})
+
+test('one that does not travels as it is', async () => {
+  const encoded = await zstdCoder.encode(NOISE)
+  expect(encoded).toEqual({ encoding: 'raw', bytes: NOISE })
+  expect(await zstdCoder.decode(encoded, NOISE.length)).toEqual(NOISE)
+})
+
+test.each([-1, 1])('a chunk whose size is off by %i is malformed', async (by) => {
+  const encoded = await zstdCoder.encode(REPETITIVE)
+  await expect(zstdCoder.decode(encoded, REPETITIVE.length + by)).rejects.toThrow(MalformedChunk)
+  await expect(zstdCoder.decode({ encoding: 'raw', bytes: NOISE }, NOISE.length + by)).rejects.toThrow(
+    MalformedChunk,
+  )
+})
+
+test('a chunk that would unfold to far more than was promised is malformed', async () => {
+  const bomb = await zstdCoder.encode(Buffer.alloc(50_000_000))
+  expect(bomb.bytes.length).toBeLessThan(10_000)
+  await expect(zstdCoder.decode(bomb, 100)).rejects.toThrow(MalformedChunk)
+})
+
+test('damaged and truncated chunks are malformed', async () => {
+  const { bytes } = await zstdCoder.encode(REPETITIVE)
+  for (const broken of [bytes.subarray(0, bytes.length - 1), bytes.subarray(1), new Uint8Array(0), NOISE]) {
+    await expect(zstdCoder.decode({ encoding: 'zstd', bytes: broken }, REPETITIVE.length)).rejects.toThrow(
+      MalformedChunk,
+    )
+  }
+})
+
+function cutOf(chunks: readonly Uint8Array[], coder: ChunkCoder): CutSnapshot {
+  const infos = chunks.map((bytes) => ({ items: 1, bytes: bytes.length, hash: chunkHash(bytes) }))
+  return new CutSnapshot(makeManifest(new Uint8Array(0), infos), chunks, coder)
+}
+
+test('a chunk is encoded once, however many joiners ask for it', async () => {
+  let encoded = 0
+  const counting: ChunkCoder = {
+    ...zstdCoder,
+    encode(raw) {
+      encoded++
+      return zstdCoder.encode(raw)
+    },
+  }
+  const cut = cutOf([REPETITIVE, REPETITIVE], counting)
+  expect(encoded).toBe(0)
+  await Promise.all([cut.chunk(0), cut.chunk(0), cut.chunk(0)])
+  await cut.chunk(0)
+  expect(encoded).toBe(1)
+  expect((await cut.chunk(0)).encoding).toBe('zstd')
+})
+
+test('there is no chunk beyond the last', async () => {
+  await expect(cutOf([NOISE], zstdCoder).chunk(1)).rejects.toThrow(RangeError)
+})

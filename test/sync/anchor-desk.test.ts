@@ -1,0 +1,116 @@
+import { beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { AvailableSnapshots } from '../../src/snapshot/available.ts'
+import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
+import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
+import { StubHost } from './stub-host.ts'
+
+const SEAL_TIMEOUT_MS = 15_000
+const at = (index: number) => ({ epoch: 'e', index })
+
+let clock: VirtualClock
+let host: StubHost
+let available: AvailableSnapshots
+let desk: AnchorDesk
+
+beforeEach(() => {
+  clock = new VirtualClock()
+  host = new StubHost('me')
+  host.leads = 'me'
+  available = new AvailableSnapshots({
+    clock,
+    ttlMs: 60_000,
+    onEvent: (event) => {
+      if (event.type === 'released') desk.released(event.anchor)
+    },
+  })
+  desk = new AnchorDesk({ self: 'me', host, available, clock, sealTimeoutMs: SEAL_TIMEOUT_MS })
+})
+
+/** This replica applies the marker at `index`. */
+async function capture(index: number): Promise<void> {
+  desk.captured(at(index))
+  available.add(at(index), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 1 })
+  await available.whenCut(at(index))
+}
+
+test('requests that arrive while a marker is being appended share it', async () => {
+  const appended = Promise.withResolvers<void>()
+  host.onAppend = () => appended.promise
+  const asked = ['a', 'b', 'c'].map((who) => desk.anchorFor(who, at(5)))
+  await clock.turn()
+  appended.resolve()
+  expect(await Promise.all(asked)).toEqual([at(101), at(101), at(101)])
+  expect(host.markers).toEqual(['a'])
+})
+
+test('requests that arrive before the marker is applied share it, too', async () => {
+  await desk.anchorFor('a', at(5))
+  expect(await desk.anchorFor('b', at(5))).toEqual(at(101))
+  expect(host.markers).toEqual(['a'])
+})
+
+test('a requester that is past the pending marker gets one of its own', async () => {
+  await desk.anchorFor('a', at(5))
+  expect(await desk.anchorFor('b', at(101))).toEqual(at(102))
+})
+
+test('an append that fails is told to all who wait for it, and tried anew by the next', async () => {
+  host.onAppend = () => Promise.reject(new Error('the log is locked'))
+  const asked = ['a', 'b'].map((who) => desk.anchorFor(who, at(5)))
+  for (const each of asked) await expect(each).rejects.toThrow('the log is locked')
+  host.onAppend = async () => {}
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(102))
+})
+
+test('a marker that is never applied is given up after the seal timeout', async () => {
+  await desk.anchorFor('a', at(5))
+  clock.advance(SEAL_TIMEOUT_MS - 1)
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  clock.advance(1)
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(102))
+})
+
+test('the newest live offer that fits is named', async () => {
+  await capture(101)
+  await capture(105)
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(105))
+  available.withdraw(at(105))
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  expect(host.markers).toEqual([])
+})
+
+test('an offer whose place in the log was pruned does not fit', async () => {
+  await capture(90)
+  host.first = 91
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+})
+
+test('an offer that is not sealed in time does not fit any more; one that is, does', async () => {
+  await capture(90)
+  await capture(91)
+  desk.sealed(at(90))
+  clock.advance(SEAL_TIMEOUT_MS)
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(90))
+})
+
+test('an anchor that is offered again after it lapsed has to be sealed again', async () => {
+  await capture(90)
+  desk.sealed(at(90))
+  available.withdraw()
+  await capture(90)
+  clock.advance(SEAL_TIMEOUT_MS)
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+})
+
+test('a seal is not remembered for an anchor that is not held', async () => {
+  desk.sealed(at(90))
+  await capture(90)
+  clock.advance(SEAL_TIMEOUT_MS)
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+})
+
+test('who does not lead names who does', async () => {
+  host.leads = 'other'
+  await expect(desk.anchorFor('a', at(5))).rejects.toMatchObject({ name: 'NotLeader', leader: 'other' })
+})

@@ -1,0 +1,150 @@
+import { noise } from '@chainsafe/libp2p-noise'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p, type Libp2p } from 'libp2p'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { sleep, systemClock } from '../../src/expiry/clock.ts'
+import { itemsOf } from '../../src/snapshot/chunk.ts'
+import { type Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, snapshotSync } from '../../src/sync/index.ts'
+import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
+import { StubHost } from './stub-host.ts'
+
+const ITEMS = numberedItems(2000, 1000)
+const PROTOCOL = '/anchorage/sync/1.0.0'
+const CONTROL = Buffer.from('what the host keeps beside the items')
+
+type Node = Libp2p<{ sync: Libp2pSnapshotSync }>
+
+/** Somebody's own consensus: the leader captures when it appends, and what it captured counts as sealed. */
+class OwnHost extends StubHost {
+  node: Node | undefined
+  /** Where the sealed roots come from. */
+  authority: OwnHost = this
+  installed: { items: Uint8Array[]; control: Uint8Array } | undefined
+
+  constructor() {
+    super('nobody')
+    this.onAppend = async () => {
+      const captured = { control: CONTROL, chunkBytes: 50_000, requesters: [] }
+      const { sync } = this.node!.services
+      sync.captured({ epoch: 'e', index: this.newest }, new ItemSnapshot(ITEMS), captured)
+    }
+  }
+
+  override async sealedRoot(anchor: { epoch: string; index: number }): Promise<Uint8Array> {
+    const { sync } = this.authority.node!.services
+    const { manifest } = await sync.whenCut(anchor)!
+    sync.sealed(anchor)
+    return manifest.root
+  }
+
+  override beginInstall() {
+    const items: Uint8Array[] = []
+    return {
+      add: async (chunk: Uint8Array, count: number) => {
+        for (const item of itemsOf(chunk, count)) items.push(Uint8Array.from(item))
+      },
+      commit: (_anchor: unknown, control: Uint8Array) => {
+        this.installed = { items, control }
+      },
+    }
+  }
+}
+
+let provider: OwnHost
+let joiner: OwnHost
+let nodes: Node[]
+
+async function start(host: OwnHost, init: Partial<Libp2pSnapshotSyncInit> = {}): Promise<Node> {
+  const node = await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux()],
+    services: { sync: snapshotSync({ host, ...init }) },
+  })
+  nodes.push(node)
+  host.node = node
+  return node
+}
+
+beforeEach(async () => {
+  nodes = []
+  provider = new OwnHost()
+  joiner = new OwnHost()
+  joiner.authority = provider
+})
+
+afterEach(async () => {
+  await Promise.all(nodes.map((node) => node.stop()))
+})
+
+const idOf = (node: Node) => node.peerId.toString()
+const signal = new AbortController().signal
+
+/** Two nodes that know each other, the first of which leads. */
+async function startBoth(init: Partial<Libp2pSnapshotSyncInit> = {}): Promise<[Node, Node]> {
+  const [one, two] = [await start(provider, init), await start(joiner, init)]
+  for (const host of [provider, joiner]) {
+    host.leads = idOf(one)
+    for (const node of [one, two]) host.admit(idOf(node), node.getMultiaddrs().map(String))
+  }
+  return [one, two]
+}
+
+test('as a service beside others, with a host of one’s own, it brings the state over', async () => {
+  const [one, two] = await startBoth()
+  const report = await two.services.sync.catchUp({ position: { epoch: 'e', index: 3 }, signal })
+  expect(report.anchor).toEqual({ epoch: 'e', index: 101 })
+  expect(report.providersUsed).toEqual([idOf(one)])
+  expect(joiner.installed?.items).toEqual(ITEMS.map((item) => Uint8Array.from(item)))
+  expect(String(joiner.installed?.control)).toBe(String(CONTROL))
+})
+
+test('it answers under its own protocol, which a prefix tells from that of another group', async () => {
+  const [one] = await startBoth({ protocolPrefix: 'anchorage/cities' })
+  expect(one.getProtocols()).toContain('/anchorage/cities/sync/1.0.0')
+  expect(one.getProtocols()).not.toContain(PROTOCOL)
+})
+
+test('a node that is stopped answers no more, and does again once it is started', async () => {
+  const [one] = await startBoth()
+  const answers = () => [one.services.sync.isStarted(), one.getProtocols().includes(PROTOCOL)]
+  expect(answers()).toEqual([true, true])
+  await one.stop()
+  expect(answers()).toEqual([false, false])
+  await one.start()
+  expect(answers()).toEqual([true, true])
+})
+
+test('a leader whose own host asks for an anchor appends a marker', async () => {
+  const [one] = await startBoth()
+  expect(await one.services.sync.requestAnchor({ epoch: 'e', index: 100 }, signal)).toEqual({
+    epoch: 'e',
+    index: 101,
+  })
+  expect(provider.markers).toEqual([idOf(one)])
+})
+
+test('when the session is over no stream of the protocol is left open', async () => {
+  const [one, two] = await startBoth()
+  await two.services.sync.catchUp({ position: { epoch: 'e', index: 3 }, signal })
+  const open = () =>
+    [one, two]
+      .flatMap((node) => node.getConnections().flatMap(({ streams }) => streams))
+      .filter(({ protocol }) => protocol === PROTOCOL)
+  // The other side learns of an end over the network.
+  for (let n = 0; n < 100 && open().length > 0; n++) await sleep(systemClock, 20)
+  expect(open()).toEqual([])
+})
+
+test('garbage from a peer ends its stream, and others are served', async () => {
+  const [one, two] = await startBoth()
+  const bad = await two.dialProtocol(one.getMultiaddrs(), PROTOCOL)
+  bad.send(Buffer.alloc(100, 0xff))
+  for await (const _bytes of bad) {
+    // It says Malformed, and then no more.
+  }
+  await two.services.sync.catchUp({ position: { epoch: 'e', index: 3 }, signal })
+  expect(joiner.installed?.items).toHaveLength(ITEMS.length)
+})

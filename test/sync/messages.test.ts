@@ -1,0 +1,184 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { CHUNK_BYTES_MAX } from '../../src/group/control.ts'
+import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
+import { HASH_BYTES } from '../../src/snapshot/hash.ts'
+import { makeManifest } from '../../src/snapshot/manifest.ts'
+import {
+  Busy,
+  Expired,
+  Failed,
+  Incompatible,
+  Malformed,
+  NotLeader,
+  OutOfRange,
+  PeerUnavailable,
+  type SyncError,
+  Unauthorized,
+  UnknownAnchor,
+} from '../../src/sync/errors.ts'
+import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
+import {
+  decodeRequest,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+  type RequestBody,
+  type ResponseBody,
+} from '../../src/sync/messages.ts'
+
+const ANCHOR = { epoch: 'an epoch', index: 2 ** 40 }
+const OFFER = { anchor: ANCHOR, remainingMs: 1000, ready: true }
+const SCOPE = { group: 'g', signature: 's/1' }
+const HASH = new Uint8Array(HASH_BYTES).fill(3)
+const MANIFEST = makeManifest(Buffer.from('control'), [
+  { items: 2, bytes: 10, hash: HASH },
+  { items: 1, bytes: 1, hash: HASH },
+])
+
+const REQUESTS: RequestBody[] = [
+  { type: 'snapshot', position: { epoch: 'e', index: 0 } },
+  { type: 'offers' },
+  { type: 'manifest', anchor: ANCHOR },
+  { type: 'chunks', anchor: ANCHOR, first: 0, count: 4 },
+  { type: 'keepAlive', anchor: ANCHOR },
+  { type: 'offer', offer: OFFER },
+]
+const RESPONSES: ResponseBody[] = [
+  { type: 'anchored', anchor: ANCHOR },
+  { type: 'offers', offers: [] },
+  { type: 'offers', offers: [OFFER, { ...OFFER, remainingMs: 0, ready: false }] },
+  { type: 'chunk', index: 7, encoding: 'raw' },
+  { type: 'chunk', index: 7, encoding: 'zstd' },
+  { type: 'revived', remainingMs: 9 },
+  { type: 'noted' },
+]
+const ERRORS: SyncError[] = [
+  new Expired('x'),
+  new UnknownAnchor('x'),
+  new OutOfRange('x'),
+  new Busy('x', 250),
+  new NotLeader('12D3'),
+  new NotLeader(undefined),
+  new Unauthorized('x'),
+  new Incompatible('x'),
+  new Malformed('x'),
+  new Failed('x'),
+]
+
+test.each(REQUESTS)('a request is read as it was written: %o', (body) => {
+  const request = { id: 5, ...SCOPE, body }
+  expect(decodeRequest(encodeRequest(request))).toEqual(request)
+})
+
+test.each(RESPONSES)('an answer is read as it was written: %o', (body) => {
+  expect(decodeResponse(encodeResponse({ id: 5, body }))).toEqual({ id: 5, body })
+})
+
+test.each([MANIFEST, makeManifest(new Uint8Array(0), [])])(
+  'a manifest arrives with the root that was computed before it left: %o',
+  (manifest) => {
+    const { body } = decodeResponse(encodeResponse({ id: 1, body: { type: 'manifest', manifest } }))
+    expect(body).toMatchObject({ manifest: { root: manifest.root, chunks: manifest.chunks } })
+  },
+)
+
+test.each(ERRORS)('an error arrives as the class it was, with its values: $name', (error) => {
+  const { body } = decodeResponse(encodeResponse({ id: 1, body: { type: 'error', error } }))
+  if (body.type !== 'error') throw new Error(`not an error but ${body.type}`)
+  expect(body.error.constructor).toBe(error.constructor)
+  expect({ ...body.error, message: body.error.message }).toEqual({ ...error, message: error.message })
+})
+
+test('an error that this version does not know arrives as Failed', () => {
+  const error = new PeerUnavailable('why')
+  const { body } = decodeResponse(encodeResponse({ id: 1, body: { type: 'error', error } }))
+  expect(body).toMatchObject({ error: { name: 'Failed', message: 'why' } })
+})
+
+test('a peer that is busy cannot make us wait for longer than a minute', () => {
+  const error = new Busy('come back next month', 2_600_000_000)
+  const { body } = decodeResponse(encodeResponse({ id: 1, body: { type: 'error', error } }))
+  if (body.type !== 'error' || !(body.error instanceof Busy)) throw new Error('not Busy')
+  expect(body.error.retryMs).toBeLessThanOrEqual(60_000)
+})
+
+test.each([0.25, -3, 1e12])('%d ms that remain are sent as a whole number that fits', (remainingMs) => {
+  const { body } = decodeResponse(encodeResponse({ id: 1, body: { type: 'revived', remainingMs } }))
+  expect(body).toEqual({
+    type: 'revived',
+    remainingMs: Math.min(0xffff_ffff, Math.max(0, Math.ceil(remainingMs))),
+  })
+})
+
+test.each<[string, RequestBody]>([
+  ['an empty epoch', { type: 'keepAlive', anchor: { epoch: '', index: 1 } }],
+  ['an epoch of 65 characters', { type: 'keepAlive', anchor: { epoch: 'x'.repeat(65), index: 1 } }],
+  ['an index beyond what a number holds', { type: 'snapshot', position: { epoch: 'e', index: 2 ** 60 } }],
+])('a request with %s is malformed', (_what, body) => {
+  expect(() => decodeRequest(encodeRequest({ id: 1, ...SCOPE, body }))).toThrow(Malformed)
+})
+
+test.each([
+  ['a chunk without items', { items: 0, bytes: 5, hash: HASH }],
+  ['a chunk with more items than bytes', { items: 6, bytes: 5, hash: HASH }],
+  ['a chunk beyond what a frame can carry', { items: 1, bytes: 0xffff_ffff, hash: HASH }],
+  ['a hash of another length', { items: 1, bytes: 5, hash: HASH.subarray(1) }],
+])('a manifest with %s is malformed', (_what, chunk) => {
+  const body: ResponseBody = { type: 'manifest', manifest: { ...MANIFEST, chunks: [chunk] } }
+  expect(() => decodeResponse(encodeResponse({ id: 1, body }))).toThrow(Malformed)
+})
+
+test('the largest chunk that a marker can ask for fits into a frame', () => {
+  const lengthBytes = 4
+  const chunkBytes = CHUNK_BYTES_MAX - 1 + lengthBytes + ITEM_BYTES_MAX
+  const header = encodeResponse({
+    id: 0xffff_ffff,
+    body: { type: 'chunk', index: 0xffff_ffff, encoding: 'zstd' },
+  })
+  expect(1 + header.length + chunkBytes).toBeLessThanOrEqual(RESPONSE_BYTES_MAX)
+})
+
+test('sixty-four offers are read, one more is malformed', () => {
+  const encoded = (count: number) =>
+    encodeResponse({ id: 1, body: { type: 'offers', offers: new Array(count).fill(OFFER) } })
+  expect(decodeResponse(encoded(64))).toMatchObject({ body: { type: 'offers' } })
+  expect(() => decodeResponse(encoded(65))).toThrow(Malformed)
+})
+
+test('a message without a body is malformed', () => {
+  expect(() => decodeRequest(new Uint8Array(0))).toThrow(Malformed)
+  expect(() => decodeResponse(new Uint8Array(0))).toThrow(Malformed)
+})
+
+test('bytes at random, or messages damaged anywhere, are a message or malformed, never anything else', () => {
+  const messages = [
+    ...REQUESTS.map((body) => encodeRequest({ id: 5, ...SCOPE, body })),
+    ...RESPONSES.map((body) => encodeResponse({ id: 5, body })),
+    ...ERRORS.map((error) => encodeResponse({ id: 5, body: { type: 'error', error } })),
+    encodeResponse({ id: 1, body: { type: 'manifest', manifest: MANIFEST } }),
+  ]
+  const damaged = fc
+    .tuple(
+      fc.constantFrom(...messages),
+      fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 3 }),
+      fc.nat(3),
+    )
+    .map(([message, changes, cut]) => {
+      const bytes = Uint8Array.from(message)
+      for (const [at, byte] of changes) bytes[at % bytes.length] = byte
+      return bytes.subarray(0, bytes.length - cut)
+    })
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 80 }), damaged), (bytes) => {
+      for (const decode of [decodeRequest, decodeResponse]) {
+        try {
+          decode(bytes)
+        } catch (error) {
+          expect(error).toBeInstanceOf(Malformed)
+        }
+      }
+    }),
+    { numRuns: 5000 },
+  )
+})

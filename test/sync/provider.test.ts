@@ -1,0 +1,459 @@
+import fc from 'fast-check'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { AvailableSnapshots } from '../../src/snapshot/available.ts'
+import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
+import { Channel } from '../../src/sync/channel.ts'
+import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
+import { MANIFEST_WAIT_MS } from '../../src/sync/limits.ts'
+import {
+  decodeResponse,
+  encodeRequest,
+  type OfferView,
+  type RequestBody,
+  type ResponseBody,
+} from '../../src/sync/messages.ts'
+import { Provider } from '../../src/sync/provider.ts'
+import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
+import { rawCoder } from '../snapshot/raw-coder.ts'
+import { duplexPair } from './memory-network.ts'
+import { StubHost } from './stub-host.ts'
+
+const TTL_MS = 1000
+const SCOPE = { group: 'g', signature: 's' }
+const at = (index: number, epoch = 'e') => ({ epoch, index })
+
+/** A virtual clock on which work in slices stands still until it is let go. */
+class HeldClock extends VirtualClock {
+  readonly #gate = Promise.withResolvers<void>()
+  hold = false
+
+  letGo(): void {
+    this.#gate.resolve()
+  }
+
+  override async turn(): Promise<void> {
+    await super.turn()
+    if (this.hold) await this.#gate.promise
+  }
+}
+
+let clock: HeldClock
+let host: StubHost
+let available: AvailableSnapshots
+let desk: AnchorDesk
+let provider: Provider
+let served: number
+let pushed: [peer: string, offer: OfferView][]
+
+beforeEach(() => {
+  clock = new HeldClock()
+  host = new StubHost('me')
+  host.admit('peer')
+  available = new AvailableSnapshots({ clock, ttlMs: TTL_MS, coder: rawCoder })
+  desk = new AnchorDesk({ self: 'me', host, available, clock, sealTimeoutMs: 15_000 })
+  served = 0
+  pushed = []
+  provider = new Provider({
+    host,
+    available,
+    clock,
+    desk,
+    onOffer: (peer, offer) => pushed.push([peer, offer]),
+    onServed: () => {
+      served++
+    },
+  })
+})
+
+/** A stream that `peer` opened; what serves it must end in peace. */
+function open(peer = 'peer'): ByteStream & { served: Promise<void> } {
+  const [ours, theirs] = duplexPair()
+  return { ...ours, served: provider.serve(peer, theirs) }
+}
+
+function connect(peer = 'peer', scope = SCOPE): Channel {
+  return new Channel({ stream: open(peer), scope, clock, timeoutMs: 60_000 })
+}
+
+/** Ten chunks of ten items each, or one of `bytes`. */
+async function offer(index: number, bytes?: number): Promise<void> {
+  const items = bytes === undefined ? numberedItems(100, 9) : [new Uint8Array(bytes)]
+  available.add(at(index), new ItemSnapshot(items), { control: Buffer.from('c'), chunkBytes: 100 })
+  await available.whenCut(at(index))
+}
+
+const remainingMs = (index: number) => {
+  const found = available.get(at(index))
+  return found === 'released' ? found : found?.remainingMs
+}
+const chunks = (index: number, first = 0, count = 1) =>
+  ({ type: 'chunks', anchor: at(index), first, count }) as const
+const fetch = (channel: Channel, range: ReturnType<typeof chunks>) => {
+  const got: number[] = []
+  return channel.fetch(range, (index) => got.push(index)).then(() => got)
+}
+const error = (name: string, message = '') =>
+  expect.objectContaining({ name, message: expect.stringContaining(message) })
+
+describe('data', () => {
+  test('the offers, oldest first, with what remains of them', async () => {
+    await offer(7)
+    clock.advance(300)
+    clock.hold = true
+    available.add(at(9), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 100 })
+    expect(await connect().request({ type: 'offers' }, 'offers')).toEqual({
+      type: 'offers',
+      offers: [
+        { anchor: at(7), remainingMs: 700, ready: true },
+        { anchor: at(9), remainingMs: 1000, ready: false },
+      ],
+    })
+  })
+
+  test('the manifest, with the root that was cut', async () => {
+    await offer(7)
+    const { manifest } = await connect().request({ type: 'manifest', anchor: at(7) }, 'manifest')
+    const { chunks, root } = (await available.whenCut(at(7)))!.manifest
+    expect(manifest).toMatchObject({ chunks, root, control: Uint8Array.from(Buffer.from('c')) })
+    expect(chunks).toHaveLength(10)
+  })
+
+  test('the chunks of a range, in order, up to the very last', async () => {
+    await offer(7)
+    const channel = connect()
+    expect(await fetch(channel, chunks(7, 0, 4))).toEqual([0, 1, 2, 3])
+    expect(await fetch(channel, chunks(7, 9, 1))).toEqual([9])
+    expect(served).toBe(5)
+  })
+
+  test('a pushed offer is noted', async () => {
+    const hint = { anchor: at(7), remainingMs: 5, ready: true }
+    await connect().request({ type: 'offer', offer: hint }, 'noted')
+    expect(pushed).toEqual([['peer', hint]])
+  })
+
+  test('the leader names the anchor of a live offer above the position, and revives it', async () => {
+    host.leads = 'me'
+    await offer(7)
+    desk.captured(at(7))
+    clock.advance(500)
+    const channel = connect()
+    expect(await channel.request({ type: 'snapshot', position: at(6) }, 'anchored')).toEqual({
+      type: 'anchored',
+      anchor: at(7),
+    })
+    expect([remainingMs(7), host.markers]).toEqual([1000, []])
+  })
+
+  test('the leader appends a marker where no offer fits', async () => {
+    host.leads = 'me'
+    await offer(7)
+    const { anchor } = await connect().request({ type: 'snapshot', position: at(7) }, 'anchored')
+    expect([anchor, host.markers]).toEqual([at(101), ['peer']])
+  })
+
+  test('answers come in the order of the requests, however long one takes', async () => {
+    await offer(7)
+    clock.hold = true
+    available.add(at(9), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 100 })
+    const channel = connect()
+    const order: string[] = []
+    const asked = [
+      channel.request({ type: 'manifest', anchor: at(9) }, 'manifest'),
+      fetch(channel, chunks(7, 0, 3)),
+      channel.request({ type: 'keepAlive', anchor: at(8) }, 'revived'),
+      channel.request({ type: 'offers' }, 'offers'),
+    ].map((each, n) =>
+      each.then(
+        () => order.push(`${n}`),
+        (reason: Error) => order.push(`${n} ${reason.name}`),
+      ),
+    )
+    await new Promise(setImmediate)
+    expect(order).toEqual([])
+    clock.letGo()
+    await Promise.all(asked)
+    expect(order).toEqual(['0', '1', '2 UnknownAnchor', '3'])
+  })
+})
+
+describe('refusals', () => {
+  const about = (index: number): [string, RequestBody][] => [
+    ['a manifest', { type: 'manifest', anchor: at(index) }],
+    ['a range', chunks(index)],
+    ['a keep-alive', { type: 'keepAlive', anchor: at(index) }],
+  ]
+  const ask = (channel: Channel, body: RequestBody): Promise<unknown> =>
+    body.type === 'chunks' ? channel.fetch(body, () => {}) : channel.request(body, 'noted')
+
+  test.each(about(7))('%s of an offer that lapsed: Expired', async (_what, body) => {
+    await offer(7)
+    clock.advance(TTL_MS)
+    await expect(ask(connect(), body)).rejects.toEqual(error('Expired', 'e:7 lapsed'))
+  })
+
+  test.each(about(8))('%s of what was never offered: UnknownAnchor', async (_what, body) => {
+    await offer(7)
+    await expect(ask(connect(), body)).rejects.toEqual(error('UnknownAnchor', 'e:8'))
+  })
+
+  test.each([
+    ['that begins behind the last chunk', 10, 1],
+    ['that ends behind it', 8, 3],
+    ['of no chunks', 0, 0],
+    ['beyond all numbers', 0xffff_ffff, 0xffff_ffff],
+  ])('a range %s: OutOfRange, and the offer is not revived', async (_what, first, count) => {
+    await offer(7)
+    clock.advance(400)
+    const channel = connect()
+    await expect(channel.fetch(chunks(7, first, count), () => {})).rejects.toEqual(
+      error('OutOfRange', '0 to 9'),
+    )
+    expect(remainingMs(7)).toBe(600)
+    expect(await fetch(channel, chunks(7, 0, 1))).toEqual([0])
+  })
+
+  test('any range of an empty snapshot: OutOfRange', async () => {
+    available.add(at(7), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 1 })
+    await available.whenCut(at(7))
+    await expect(connect().fetch(chunks(7), () => {})).rejects.toEqual(error('OutOfRange'))
+  })
+
+  test.each(about(7).slice(0, 2))(
+    '%s while the snapshot is still being cut: Busy, after a while',
+    async (_what, body) => {
+      clock.hold = true
+      available.add(at(7), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 100 })
+      const asked = ask(connect(), body)
+      asked.catch(() => {})
+      await new Promise(setImmediate)
+      clock.advance(MANIFEST_WAIT_MS)
+      await expect(asked).rejects.toEqual(error('Busy', 'still being cut'))
+      await expect(asked).rejects.toMatchObject({ retryMs: expect.any(Number) })
+    },
+  )
+
+  test('a manifest that is withdrawn while it is waited for: Expired', async () => {
+    clock.hold = true
+    available.add(at(7), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 100 })
+    const asked = connect().request({ type: 'manifest', anchor: at(7) }, 'manifest')
+    asked.catch(() => {})
+    await new Promise(setImmediate)
+    available.withdraw()
+    clock.letGo()
+    await expect(asked).rejects.toEqual(error('Expired', 'withdrawn'))
+  })
+
+  test.each([
+    ['somebody else', 'boss'],
+    ['nobody', undefined],
+  ])('a snapshot request where %s leads: NotLeader, and who does', async (_who, leader) => {
+    host.leads = leader
+    const asked = connect().request({ type: 'snapshot', position: at(1) }, 'anchored')
+    await expect(asked).rejects.toMatchObject({ name: 'NotLeader', leader })
+  })
+
+  test('a snapshot request where as many anchors are live as may be, and none fits: Busy', async () => {
+    host.leads = 'me'
+    await offer(7)
+    await offer(8)
+    await expect(connect().request({ type: 'snapshot', position: at(50) }, 'anchored')).rejects.toEqual(
+      error('Busy', '2 anchors are live'),
+    )
+    expect(host.markers).toEqual([])
+  })
+
+  test('a stranger: Unauthorized, after the membership was read anew', async () => {
+    await offer(7)
+    await expect(connect('stranger').request({ type: 'offers' }, 'offers')).rejects.toEqual(
+      error('Unauthorized'),
+    )
+    expect(host.refreshed).toBe(1)
+  })
+
+  test('a newcomer that the membership read anew knows is no stranger', async () => {
+    host.onRefresh = () => host.admit('newcomer')
+    await connect('newcomer').request({ type: 'offers' }, 'offers')
+    expect(host.refreshed).toBe(1)
+  })
+
+  test('a member is not looked up again', async () => {
+    await connect().request({ type: 'offers' }, 'offers')
+    expect(host.refreshed).toBe(0)
+  })
+
+  test.each([
+    ['another group', { group: 'h', signature: 's' }, 'of another group'],
+    ['another signature', { group: 'g', signature: 't' }, 'state machine is s, not t'],
+  ])('%s: Incompatible', async (_what, scope, message) => {
+    await offer(7)
+    await expect(connect('peer', scope).fetch(chunks(7), () => {})).rejects.toEqual(
+      error('Incompatible', message),
+    )
+  })
+
+  test.each<[string, RequestBody]>([
+    ['a position', { type: 'snapshot', position: at(1, 'older') }],
+    ['a manifest', { type: 'manifest', anchor: at(7, 'older') }],
+    ['a range', { ...chunks(7), anchor: at(7, 'older') }],
+    ['a keep-alive', { type: 'keepAlive', anchor: at(7, 'older') }],
+  ])('%s of another epoch: Incompatible', async (_what, body) => {
+    host.leads = 'me'
+    await expect(ask(connect(), body)).rejects.toEqual(error('Incompatible', 'epoch e, not older'))
+  })
+
+  test('a host that fails: Failed, and the stream goes on', async () => {
+    host.onRefresh = () => {
+      throw new Error('the notice board is locked')
+    }
+    const channel = connect('stranger')
+    await expect(channel.request({ type: 'offers' }, 'offers')).rejects.toEqual(error('Failed', 'is locked'))
+    host.admit('stranger')
+    await channel.request({ type: 'offers' }, 'offers')
+  })
+})
+
+describe('what keeps an offer alive', () => {
+  test.each<[what: string, alive: boolean, ask: () => Promise<unknown>]>([
+    ['a fetch', true, () => fetch(connect(), chunks(7))],
+    ['a keep-alive', true, () => connect().request({ type: 'keepAlive', anchor: at(7) }, 'revived')],
+    ['a manifest', false, () => connect().request({ type: 'manifest', anchor: at(7) }, 'manifest')],
+    ['a look at the offers', false, () => connect().request({ type: 'offers' }, 'offers')],
+    ["a stranger's fetch", false, () => fetch(connect('stranger'), chunks(7))],
+    [
+      'a fetch of another signature',
+      false,
+      () => fetch(connect('peer', { ...SCOPE, signature: 't' }), chunks(7)),
+    ],
+    ['a fetch of another anchor', false, () => fetch(connect(), chunks(8))],
+    ['a fetch beyond the last chunk', false, () => fetch(connect(), chunks(7, 99))],
+    [
+      "a stranger's keep-alive",
+      false,
+      () => connect('stranger').request({ type: 'keepAlive', anchor: at(7) }, 'revived'),
+    ],
+  ])('%s: %s', async (_what, alive, ask) => {
+    await offer(7)
+    clock.advance(900)
+    await ask().catch(() => {})
+    await new Promise(setImmediate)
+    expect(remainingMs(7)).toBe(alive ? 1000 : 100)
+  })
+
+  test('a keep-alive is told how long the offer lives now', async () => {
+    await offer(7)
+    clock.advance(900)
+    expect(await connect().request({ type: 'keepAlive', anchor: at(7) }, 'revived')).toEqual({
+      type: 'revived',
+      remainingMs: 1000,
+    })
+  })
+
+  test('an offer does not lapse while a chunk of it waits for a slow reader, and does after the reader has gone', async () => {
+    await offer(7, 1_000_000)
+    const slow = open()
+    await slow.send(encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: chunks(7) }) }))
+    await new Promise(setImmediate)
+    clock.advance(5 * TTL_MS)
+    expect(remainingMs(7)).toBe(1000)
+    slow.abort(new Error('gave up'))
+    await slow.served
+    clock.advance(TTL_MS)
+    expect(remainingMs(7)).toBe('released')
+  })
+})
+
+describe('streams', () => {
+  async function read(stream: ByteStream): Promise<{ id: number; body: ResponseBody }[]> {
+    return await Array.fromAsync(decodeFrames(stream.source, 1_000_000), ({ header }) =>
+      decodeResponse(header),
+    )
+  }
+
+  test('bytes that are no frame: Malformed, and the end of the stream', async () => {
+    const stream = open()
+    await stream.send(encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: { type: 'offers' } }) }))
+    await stream.send(encodeFrame({ header: Buffer.from('what?') }).sublist(0, 4))
+    await stream.close()
+    expect(await read(stream)).toMatchObject([
+      { id: 1, body: { type: 'offers' } },
+      { id: 0, body: { type: 'error', error: { name: 'Malformed' } } },
+    ])
+    await stream.served
+  })
+
+  test.each([
+    ['a request beyond the limit', Buffer.concat([Buffer.from([0x81, 0x80, 0x04]), Buffer.alloc(70_000)])],
+    ['a frame that is no message', encodeFrame({ header: Buffer.from('GET / HTTP/1.1') }).subarray()],
+    ['a message without a body', encodeFrame({ header: new Uint8Array(0) }).subarray()],
+    ['noise', Buffer.alloc(100, 0xff)],
+  ])('%s: Malformed, and the end of the stream although the peer does not end it', async (_what, bytes) => {
+    const stream = open()
+    stream
+      .send(encodeFrame({ header: bytes }).sublist(encodeFrame({ header: bytes }).byteLength - bytes.length))
+      .catch(() => {})
+    expect(await read(stream)).toMatchObject([{ body: { type: 'error', error: { name: 'Malformed' } } }])
+    await stream.served
+  })
+
+  test('bytes at random are answered, and end their own stream only', async () => {
+    await offer(7)
+    const request = encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: chunks(7) }) }).subarray()
+    const damaged = fc
+      .tuple(fc.nat(request.length - 1), fc.nat(255), fc.nat(5))
+      .map(([index, byte, cut]) => Uint8Array.from(request).with(index, byte).subarray(cut))
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.uint8Array({ maxLength: 60 }), damaged), async (bytes) => {
+        const stream = open()
+        await stream.send(new Uint8ArrayList(bytes))
+        await stream.close()
+        await read(stream)
+        await stream.served
+      }),
+      { numRuns: 500 },
+    )
+    expect(await fetch(connect(), chunks(7))).toEqual([0])
+  })
+
+  test('garbage on one stream harms no other', async () => {
+    await offer(7)
+    const before = connect()
+    await fetch(before, chunks(7))
+    const bad = open()
+    await bad.send(encodeFrame({ header: Buffer.alloc(50, 0xff) }))
+    await bad.served
+    expect(await fetch(before, chunks(7, 1))).toEqual([1])
+    expect(await fetch(connect(), chunks(7, 2))).toEqual([2])
+  })
+
+  test('a stream that is ended is ended by the provider, too', async () => {
+    const stream = open()
+    await stream.close()
+    expect(await read(stream)).toEqual([])
+    await stream.served
+  })
+
+  test('a stream that breaks in the middle of a request ends in peace', async () => {
+    const stream = open()
+    await stream.send(encodeFrame({ header: Buffer.alloc(100) }).sublist(0, 20))
+    stream.abort(new Error('the cable was pulled'))
+    await stream.served
+  })
+
+  test('a reader that does not read is sent no more than its window holds', async () => {
+    available.add(at(7), new ItemSnapshot(Array.from({ length: 50 }, () => new Uint8Array(40_000))), {
+      control: new Uint8Array(0),
+      chunkBytes: 40_000,
+    })
+    await available.whenCut(at(7))
+    const stream = open()
+    for (let id = 1; id <= 20; id++)
+      await stream.send(encodeFrame({ header: encodeRequest({ id, ...SCOPE, body: chunks(7, 0, 50) }) }))
+    for (let n = 0; n < 100; n++) await new Promise(setImmediate)
+    expect(served).toBeLessThan(5)
+    stream.abort(new Error('enough'))
+    await stream.served
+  })
+})

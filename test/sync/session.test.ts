@@ -1,0 +1,419 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { Busy } from '../../src/sync/errors.ts'
+import { type ByteStream, encodeFrame } from '../../src/sync/frames.ts'
+import { encodeResponse } from '../../src/sync/messages.ts'
+import type { CaughtUp } from '../../src/sync/session.ts'
+import { numberedItems } from '../snapshot/item-snapshot.ts'
+import {
+  at,
+  FETCH_TIMEOUT_MS,
+  REQUEST_TIMEOUT_MS,
+  SyncGroup,
+  type SyncReplica,
+  TTL_MS,
+} from './sync-group.ts'
+
+/** One chunk each. */
+const ITEMS = numberedItems(40)
+const hex = (items: readonly Uint8Array[]) => items.map((item) => Buffer.from(item).toString('hex'))
+
+let group: SyncGroup
+let leader: SyncReplica
+let followers: SyncReplica[]
+let joiner: SyncReplica
+
+beforeEach(() => {
+  group = new SyncGroup()
+  const [first, ...others] = group.add(['l', 'f1', 'f2'], ITEMS)
+  leader = first!
+  followers = others
+  group.leader = 'l'
+  const [last] = group.add(['j'], [])
+  joiner = last!
+})
+
+/** Run `act` when the `count`th chunk is sent by any of the providers. */
+function whenServed(providers: readonly SyncReplica[], count: number, act: () => void): void {
+  let sent = 0
+  for (const { events } of providers) {
+    const push = events.push.bind(events)
+    events.push = (...added) => {
+      for (const { type } of added) if (type === 'served' && ++sent === count) act()
+      return push(...added)
+    }
+  }
+}
+
+/** Damage the frames that a provider sends, once it has sent `after` of them. */
+function damaging(after: number): (peer: string, stream: ByteStream) => ByteStream {
+  let sent = 0
+  return (_peer, stream) => ({
+    ...stream,
+    source: stream.source,
+    send: async (bytes) => {
+      if (sent++ >= after) {
+        const last = bytes.byteLength - 1
+        bytes.set(last, bytes.get(last) ^ 1)
+      }
+      await stream.send(bytes)
+    },
+  })
+}
+
+/** A catch-up from an anchor that nobody has attested yet, where only one provider is in reach at first. */
+async function beginWith(first: SyncReplica): Promise<{ catching: Promise<CaughtUp> }> {
+  group.leader = undefined
+  group.attests = false
+  group.mark('j')
+  for (const replica of group.replicas.values()) if (replica !== first) group.network.turn(replica.id, 'down')
+  const catching = joiner.catchUp()
+  catching.catch(() => {})
+  await group.pass(1000)
+  for (const { id } of group.replicas.values()) group.network.turn(id, 'up')
+  return { catching }
+}
+
+/** What the leader and the followers have is attested and sealed. */
+async function attestLate(): Promise<void> {
+  group.attests = true
+  for (const { id, sync } of [leader, ...followers]) {
+    group.attest(101, id, (await sync.whenCut(at(101))!).manifest.root)
+  }
+}
+
+describe('a session', () => {
+  test('brings the state of the group to one that has nothing', async () => {
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report).toMatchObject({ anchor: at(101), anchorsLost: 0, bytesFetched: 40 * 9 })
+    expect(joiner.states).toEqual(['requesting', 'choosing', 'fetching', 'installing', 'done'])
+  })
+
+  test('brings an empty state, too', async () => {
+    for (const replica of [leader, ...followers]) replica.items = []
+    joiner.items = ITEMS
+    const report = await group.until(joiner.catchUp())
+    expect([joiner.items, joiner.installs, report.bytesFetched]).toEqual([[], 1, 0])
+  })
+
+  test('takes chunks from several providers, and from the leader only what followers have no room for', async () => {
+    const report = await group.until(joiner.catchUp())
+    expect([...report.providersUsed]).toEqual(expect.arrayContaining(['f1', 'f2']))
+    expect(leader.served + followers[0]!.served + followers[1]!.served).toBe(40)
+    expect(followers[0]!.served + followers[1]!.served).toBeGreaterThan(leader.served)
+  })
+
+  test('shares the anchor of a live offer: two joiners cost one marker', async () => {
+    const [second] = group.add(['k'], [])
+    const reports = await group.until(Promise.all([joiner.catchUp(), second!.catchUp()]))
+    expect(reports.map(({ anchor }) => anchor.index)).toEqual([101, 101])
+    expect(group.newest).toBe(101)
+  })
+
+  test('pins its anchor while it needs it, and ends every stream', async () => {
+    const catching = joiner.catchUp()
+    await group.pass(200)
+    expect(joiner.pinned).toEqual(at(101))
+    await group.until(catching)
+    await group.pass(100)
+    expect(group.network.open).toBe(0)
+  })
+
+  test('goes on with the others when a provider dies on the way', async () => {
+    whenServed(followers, 5, () => group.network.kill('f1'))
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.anchorsLost).toBe(0)
+  })
+
+  test('goes on with the others when a provider falls silent on the way', async () => {
+    followers[0]!.onServe = (_peer, stream) => {
+      let sent = 0
+      return { ...stream, send: (bytes) => (++sent > 5 ? new Promise(() => {}) : stream.send(bytes)) }
+    }
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.anchorsLost).toBe(0)
+  })
+
+  test('comes back to its only provider after a broken stream', async () => {
+    for (const { id } of followers) group.network.turn(id, 'down')
+    whenServed([leader], 3, () => {
+      group.network.kill('l')
+      group.network.turn('l', 'up')
+    })
+    const report = await group.until(joiner.catchUp())
+    expect([report.providersUsed, report.anchorsLost]).toEqual([['l'], 0])
+  })
+
+  test('fetches a damaged chunk from another provider, and asks the one that sent it no more', async () => {
+    // Its answers to the questions for offers and the manifest are sound.
+    followers[0]!.onServe = damaging(2)
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.anchorsLost).toBe(0)
+    expect(followers[0]!.served).toBeLessThan(10)
+  })
+
+  test('does not wait for the rest of a range after a damaged chunk', async () => {
+    followers[0]!.onServe = (peer, stream) => {
+      const damaged = damaging(1)(peer, stream)
+      let sent = 0
+      return { ...damaged, send: (bytes) => (++sent > 2 ? new Promise(() => {}) : damaged.send(bytes)) }
+    }
+    const beganMs = group.clock.now()
+    await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(group.clock.now() - beganMs).toBeLessThan(FETCH_TIMEOUT_MS)
+  })
+
+  test('does not believe a provider whose state is another, though it answered first', async () => {
+    const [liar] = group.add(['a-liar'], numberedItems(30, 5))
+    const { catching } = await beginWith(liar!)
+    expect([liar!.served, joiner.installs]).toEqual([30, 0])
+    await attestLate()
+    const report = await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.providersUsed).not.toContain('a-liar')
+  })
+
+  test('follows NotLeader to who leads', async () => {
+    group.leader = 'f1'
+    const host = joiner.host as { leader: () => string | undefined }
+    host.leader = () => 'l'
+    const report = await group.until(joiner.catchUp())
+    expect(report.anchor).toEqual(at(101))
+    expect(report.phasesMs.request).toBeLessThan(1000)
+  })
+
+  test('asks the new leader when the old one is silent', async () => {
+    group.network.turn('l', 'silent')
+    const catching = joiner.catchUp()
+    await group.pass(1000)
+    group.leader = 'f1'
+    const report = await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.phasesMs.request).toBeLessThan(2 * REQUEST_TIMEOUT_MS)
+  })
+
+  test('takes a live offer that fits where nobody leads', async () => {
+    group.leader = undefined
+    group.mark('somebody')
+    const report = await group.until(joiner.catchUp())
+    expect(report.anchor).toEqual(at(101))
+  })
+
+  test('takes no offer that is not above what it has', async () => {
+    group.leader = undefined
+    group.mark('somebody')
+    await expect(group.until(joiner.catchUp({ position: at(101) }))).rejects.toMatchObject({
+      name: 'NoProvider',
+    })
+    expect(joiner.states.at(-1)).toBe('failed')
+  })
+
+  test('where nobody is left gives up with NoProvider', async () => {
+    for (const id of ['l', 'f1', 'f2']) group.network.turn(id, 'down')
+    await expect(group.until(joiner.catchUp())).rejects.toMatchObject({ name: 'NoProvider' })
+    expect([joiner.installs, joiner.pinned]).toEqual([0, undefined])
+  })
+
+  test('one at a time: a second is refused', async () => {
+    const first = joiner.catchUp()
+    await expect(joiner.catchUp()).rejects.toThrow('running already')
+    await group.until(first)
+  })
+})
+
+describe('an anchor that is gone', () => {
+  test('because its offers lapsed: the next one', async () => {
+    let withdrawn = false
+    whenServed(followers, 3, () => {
+      withdrawn = true
+      for (const replica of [leader, ...followers]) replica.sync.withdraw()
+    })
+    const report = await group.until(joiner.catchUp())
+    expect([withdrawn, report.anchor, report.anchorsLost]).toEqual([true, at(102), 1])
+    expect(joiner.lost).toEqual([expect.stringMatching(/e:101 is gone: nobody offers it any more.*lapsed/)])
+    expect(joiner.installs).toBe(1)
+  })
+
+  test('because the log was pruned past it: the next one', async () => {
+    whenServed(followers, 3, () => {
+      group.first = 102
+      for (const { id } of [leader, ...followers]) group.network.turn(id, 'silent')
+    })
+    for (const replica of [leader, ...followers]) {
+      replica.onServe = (_peer, stream) => {
+        let sent = 0
+        return {
+          ...stream,
+          send: (bytes) => (++sent > 4 && group.newest === 101 ? new Promise(() => {}) : stream.send(bytes)),
+        }
+      }
+    }
+    const catching = joiner.catchUp()
+    await group.pass(2000)
+    for (const { id } of [leader, ...followers]) group.network.turn(id, 'up')
+    const report = await group.until(catching)
+    expect(report.anchor.index).toBeGreaterThan(101)
+    expect(joiner.lost[0]).toContain('pruned')
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+  })
+
+  test('because it was never sealed: a newer one', async () => {
+    group.attests = false
+    const catching = joiner.catchUp()
+    await group.pass(REQUEST_TIMEOUT_MS / 2)
+    expect([joiner.states.at(-1), joiner.installs]).toEqual(['verifying', 0])
+    group.attests = true
+    const report = await group.until(catching)
+    expect([report.anchor.index, report.anchorsLost]).toEqual([102, 1])
+    expect(joiner.lost[0]).toContain('never sealed')
+  })
+
+  test('because it was never sealed, and the provider that was begun with has left: a newer one', async () => {
+    const [liar] = group.add(['a-liar'], numberedItems(30, 5))
+    liar!.onServe = (_peer, stream) => {
+      let sent = 0
+      return { ...stream, send: (bytes) => (++sent > 4 ? new Promise(() => {}) : stream.send(bytes)) }
+    }
+    const { catching } = await beginWith(liar!)
+    group.network.kill('a-liar')
+    liar!.serves = false
+    await group.pass(REQUEST_TIMEOUT_MS)
+    group.attests = true
+    group.leader = 'l'
+    const report = await group.until(catching)
+    expect([report.anchor.index, report.anchorsLost]).toEqual([102, 1])
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+  })
+
+  test('although the group cannot be told that it is needed no more: the next one', async () => {
+    whenServed(followers, 3, () => {
+      for (const replica of [leader, ...followers]) replica.sync.withdraw()
+    })
+    const host = joiner.host as { pin: (anchor?: { index: number }) => Promise<void> }
+    host.pin = async (anchor) => {
+      if (anchor === undefined) throw new Error('the notice board is locked')
+    }
+    const report = await group.until(joiner.catchUp())
+    expect([report.anchor, report.anchorsLost]).toEqual([at(102), 1])
+  })
+
+  test('because nobody captured it: the next one, after a while', async () => {
+    for (const replica of [leader, ...followers]) replica.serves = false
+    const catching = joiner.catchUp()
+    await group.pass(1000)
+    for (const replica of [leader, ...followers]) replica.serves = true
+    const report = await group.until(catching)
+    expect([report.anchor.index, report.anchorsLost]).toEqual([102, 1])
+  })
+})
+
+describe('what others do', () => {
+  test('a slow joiner keeps the offers of the providers it holds in reserve', async () => {
+    // A follower that trickles: one frame in three seconds, but never silent for the fetch timeout.
+    const slowly = (_peer: string, stream: ByteStream): ByteStream => ({
+      ...stream,
+      send: async (bytes) => {
+        await new Promise<void>((resolve) => void group.clock.schedule(3000, resolve))
+        await stream.send(bytes)
+      },
+    })
+    for (const replica of [leader, ...followers]) replica.onServe = slowly
+    const catching = joiner.catchUp()
+    await group.pass(3 * TTL_MS)
+    expect([leader, ...followers].map(({ offered }) => offered)).toEqual([[101], [101], [101]])
+    expect((await group.until(catching)).anchorsLost).toBe(0)
+    await group.pass(TTL_MS + 100)
+    expect([leader, ...followers].map(({ offered }) => offered)).toEqual([[], [], []])
+  })
+
+  test('a member that never answers a dial does not delay the end', async () => {
+    const [mute] = group.add(['mute'], ITEMS)
+    group.network.turn('mute', 'silent')
+    const beganMs = group.clock.now()
+    await group.until(joiner.catchUp())
+    expect(mute!.served).toBe(0)
+    expect(group.clock.now() - beganMs).toBeLessThan(2000)
+  })
+
+  test('a leader that is busy for ever does not hold the session for longer than its timeout', async () => {
+    group.network.join('l').serveWith(async (_peer, stream) => {
+      let id = 0
+      for await (const _bytes of stream.source) {
+        const error = new Busy('come back next month', 2_000_000_000)
+        await stream.send(
+          encodeFrame({ header: encodeResponse({ id: ++id, body: { type: 'error', error } }) }),
+        )
+      }
+    })
+    const beganMs = group.clock.now()
+    await expect(group.until(joiner.catchUp())).rejects.toMatchObject({ name: 'NoProvider' })
+    expect(group.clock.now() - beganMs).toBeLessThan(2 * 60_000)
+  })
+
+  test('a provider whose items the machine refuses does not end a session before the seal speaks', async () => {
+    const [liar] = group.add(['a-liar'], [Buffer.from('nonsense')])
+    joiner.takeItem = (item) => {
+      if (Buffer.from(item).toString() === 'nonsense') throw new Error('that is no item')
+      return Uint8Array.from(item)
+    }
+    const { catching } = await beginWith(liar!)
+    expect(liar!.served).toBe(1)
+    await attestLate()
+    const report = await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.providersUsed).not.toContain('a-liar')
+  })
+})
+
+describe('an abort', () => {
+  test.each<[when: string, prepare: () => void, passMs: number]>([
+    ['while the leader is being dialled', () => group.network.turn('l', 'silent'), 100],
+    [
+      'while the leader owes an answer',
+      () => {
+        leader.onServe = (_peer, stream) => ({ ...stream, send: () => new Promise(() => {}) })
+      },
+      100,
+    ],
+    [
+      'while providers are silent',
+      () => {
+        for (const replica of [leader, ...followers]) {
+          replica.onServe = (_peer, stream) => {
+            let sent = 0
+            return { ...stream, send: (bytes) => (++sent > 3 ? new Promise(() => {}) : stream.send(bytes)) }
+          }
+        }
+      },
+      500,
+    ],
+    [
+      'while the seal is waited for',
+      () => {
+        group.attests = false
+      },
+      3000,
+    ],
+  ])(
+    '%s ends the session at once, with the reason, and leaves nothing open',
+    async (_when, prepare, passMs) => {
+      prepare()
+      const stop = new AbortController()
+      const catching = joiner.catchUp({ signal: stop.signal })
+      catching.catch(() => {})
+      await group.pass(passMs)
+      const atMs = group.clock.now()
+      stop.abort(new Error('we are closing'))
+      await expect(group.until(catching)).rejects.toThrow('we are closing')
+      expect(group.clock.now() - atMs).toBeLessThanOrEqual(100)
+      expect([joiner.installs, joiner.pinned]).toEqual([0, undefined])
+      const before = joiner.events.length
+      await group.pass(FETCH_TIMEOUT_MS)
+      expect(joiner.events.length).toBe(before)
+    },
+  )
+})

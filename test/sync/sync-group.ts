@@ -1,0 +1,217 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { Seal } from '../../src/group/seal.ts'
+import type { Position } from '../../src/position.ts'
+import { itemsOf } from '../../src/snapshot/chunk.ts'
+import type { ByteStream } from '../../src/sync/frames.ts'
+import type { Installing, SyncHost, SyncMember } from '../../src/sync/host.ts'
+import type { CaughtUp } from '../../src/sync/session.ts'
+import { SnapshotSync, type SyncEvent } from '../../src/sync/snapshot-sync.ts'
+import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
+import { rawCoder } from '../snapshot/raw-coder.ts'
+import { MemoryNetwork } from './memory-network.ts'
+
+export const EPOCH = 'e'
+export const TTL_MS = 10_000
+export const REQUEST_TIMEOUT_MS = 15_000
+export const FETCH_TIMEOUT_MS = 5_000
+
+export const at = (index: number): Position => ({ epoch: EPOCH, index })
+
+/** A group without a log: real snapshot sync on every replica, over a network in memory, under a virtual clock. */
+export class SyncGroup {
+  readonly clock = new VirtualClock()
+  readonly network = new MemoryNetwork()
+  readonly replicas = new Map<string, SyncReplica>()
+  readonly seals = new Map<number, Seal>()
+  /** Everyone who hears of a new seal. */
+  readonly onSealed = new Set<() => void>()
+  leader: string | undefined
+  /** The newest entry, and the first that can still be read. */
+  newest = 100
+  first = 50
+  /** False: markers are appended, and nobody attests. */
+  attests = true
+
+  /** Add replicas with the same items. */
+  add(ids: readonly string[], items: readonly Uint8Array[], chunkBytes = 1): SyncReplica[] {
+    return ids.map((id) => {
+      const replica = new SyncReplica(this, id, items, chunkBytes)
+      this.replicas.set(id, replica)
+      return replica
+    })
+  }
+
+  /** Every replica that holds a state applies a marker, and attests what it has. */
+  mark(requester: string, index = ++this.newest): Position {
+    const holders = [...this.replicas.values()].filter(({ serves }) => serves)
+    this.seals.set(index, new Seal(holders.map(({ id }) => id)))
+    for (const holder of holders) holder.capture(index, requester)
+    return at(index)
+  }
+
+  attest(index: number, author: string, root: Uint8Array): void {
+    if (!this.attests || this.seals.get(index)?.attest(author, root) !== true) return
+    for (const replica of this.replicas.values()) replica.sync.sealed(at(index))
+    for (const listener of this.onSealed) listener()
+  }
+
+  /** Move time until `work` settles. Fails when it has not after ten minutes of the clock. */
+  async until<T>(work: Promise<T>): Promise<T> {
+    let settled = false
+    const settle = () => {
+      settled = true
+    }
+    work.then(settle, settle)
+    for (let passedMs = 0; !settled; passedMs += 50) {
+      if (passedMs > 600_000) throw new Error('it has not settled within ten minutes')
+      for (let n = 0; n < 3 && !settled; n++) await nextTurn()
+      if (!settled) this.clock.advance(50)
+    }
+    return await work
+  }
+
+  /** Let time pass, with room between the steps for what is under way. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 50) {
+      this.clock.advance(Math.min(50, left))
+      for (let n = 0; n < 3; n++) await nextTurn()
+    }
+  }
+}
+
+export class SyncReplica {
+  readonly id: string
+  readonly events: SyncEvent[] = []
+  readonly sync: SnapshotSync
+  readonly host: SyncHost
+  /** What this replica holds, or has installed. */
+  items: readonly Uint8Array[]
+  /** It follows the log, and is asked for offers. */
+  serves = true
+  /** The anchor that its announcement pins. */
+  pinned: Position | undefined
+  installs = 0
+  /** Something to do before a stream is served. */
+  onServe: (peer: string, stream: ByteStream) => ByteStream = (_peer, stream) => stream
+  /** Told apart by what they do with an item: the default takes it as it is. */
+  takeItem: (item: Uint8Array) => Uint8Array = (item) => Uint8Array.from(item)
+  readonly #group: SyncGroup
+  readonly #chunkBytes: number
+
+  constructor(group: SyncGroup, id: string, items: readonly Uint8Array[], chunkBytes: number) {
+    this.id = id
+    this.items = items
+    this.#group = group
+    this.#chunkBytes = chunkBytes
+    const network = group.network.join(id)
+    this.host = this.#makeHost()
+    this.sync = new SnapshotSync(
+      {
+        host: this.host,
+        clock: group.clock,
+        ttlMs: TTL_MS,
+        requestTimeoutMs: REQUEST_TIMEOUT_MS,
+        fetchTimeoutMs: FETCH_TIMEOUT_MS,
+        coder: rawCoder,
+        onEvent: (event) => this.events.push(event),
+      },
+      network,
+    )
+    network.serveWith((peer, stream) => this.sync.serve(peer, this.onServe(peer, stream)))
+  }
+
+  get offered(): number[] {
+    return this.sync.offers.map(({ anchor }) => anchor.index)
+  }
+
+  capture(index: number, requester: string): void {
+    const snapshot = new ItemSnapshot(this.items)
+    const requesters = [requester]
+    this.sync.captured(at(index), snapshot, {
+      control: new Uint8Array(0),
+      chunkBytes: this.#chunkBytes,
+      requesters,
+    })
+    this.sync
+      .whenCut(at(index))!
+      .then(({ manifest }) => this.#group.attest(index, this.id, manifest.root))
+      .catch(() => {})
+  }
+
+  /** Catch up as one that holds nothing. */
+  catchUp(options: { position?: Position; signal?: AbortSignal } = {}): Promise<CaughtUp> {
+    this.serves = false
+    const { position = at(0), signal = new AbortController().signal } = options
+    return this.sync.catchUp({ position, signal })
+  }
+
+  /** The states of its session, without repetitions. */
+  get states(): string[] {
+    const all = this.events.flatMap((event) => (event.type === 'session' ? [event.state.status] : []))
+    return all.filter((status, n) => status !== all[n - 1])
+  }
+
+  /** Why the anchors it lost were gone. */
+  get lost(): string[] {
+    return this.events.flatMap((event) => (event.type === 'anchor-lost' ? [event.error.message] : []))
+  }
+
+  /** How many chunks it sent. */
+  get served(): number {
+    return this.events.filter(({ type }) => type === 'served').length
+  }
+
+  #makeHost(): SyncHost {
+    const group = this.#group
+    return {
+      group: 'g',
+      signature: 's',
+      epoch: EPOCH,
+      leader: () => group.leader,
+      members: (): SyncMember[] =>
+        [...group.replicas.values()].map(({ id, serves }) => ({
+          id,
+          addresses: [],
+          serves,
+          applied: group.newest,
+        })),
+      refreshMembers: async () => {},
+      appendMarker: async (requester) => group.mark(requester),
+      isReadable: async ({ index }) => index >= group.first,
+      sealedRoot: (anchor, signal) =>
+        new Promise((resolve, reject) => {
+          const look = () => {
+            const root = group.seals.get(anchor.index)?.root
+            if (root === undefined) return
+            group.onSealed.delete(look)
+            resolve(root)
+          }
+          group.onSealed.add(look)
+          signal.addEventListener('abort', () => {
+            group.onSealed.delete(look)
+            reject(signal.reason)
+          })
+          look()
+        }),
+      pin: async (anchor) => {
+        this.pinned = anchor
+      },
+      beginInstall: () => this.#beginInstall(),
+    }
+  }
+
+  #beginInstall(): Installing {
+    const items: Uint8Array[] = []
+    return {
+      add: async (chunk, count) => {
+        for (const item of itemsOf(chunk, count)) items.push(this.takeItem(item))
+      },
+      commit: () => {
+        this.items = items
+        this.installs++
+        this.serves = true
+      },
+    }
+  }
+}

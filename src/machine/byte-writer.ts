@@ -5,8 +5,7 @@ const UVARINT_BYTES_MAX = 5
 
 /** Writes what `ByteReader` reads, into one buffer that grows and is used again after `clear()`. */
 export class ByteWriter {
-  // From Node's pool: a buffer of its own would cost more than all the writing.
-  #bytes: Buffer = Buffer.allocUnsafe(INITIAL_BYTES)
+  #bytes = pooled(INITIAL_BYTES)
   #length = 0
 
   clear(): void {
@@ -39,8 +38,14 @@ export class ByteWriter {
   #reserve(count: number): void {
     const needed = this.#length + count
     if (needed <= this.#bytes.length) return
-    const grown = Buffer.allocUnsafe(Math.max(needed, this.#bytes.length * 2))
-    this.#bytes.copy(grown, 0, 0, this.#length)
+    const grown = pooled(Math.max(needed, this.#bytes.length * 2))
+    grown.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = grown
   }
+}
+
+/** From Node's pool, since a buffer of its own would cost more than all the writing; plain, so that views are cheap. */
+function pooled(count: number): Uint8Array {
+  const { buffer, byteOffset } = Buffer.allocUnsafe(count)
+  return new Uint8Array(buffer, byteOffset, count)
 }

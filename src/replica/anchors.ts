@@ -24,6 +24,12 @@ export interface AnchorsInit {
 /** Anchors whose roots are remembered after their snapshots were released. */
 const ROOTS_MAX = 64
 
+/**
+ * How long a leader puts its own cut off when the rest of the electorate has a majority without it: it has the group's
+ * writes to order.
+ */
+const LEADER_CUT_DELAY_MS = 500
+
 /** This replica's side of each anchor: capture at the marker, attest the root, compare it with the seal. */
 export class Anchors {
   readonly #init: AnchorsInit
@@ -47,7 +53,10 @@ export class Anchors {
     if (newest.timestampMs - timestampMs > ttlMs) return
     const anchor = { epoch, index }
     const { requesters, chunkBytes, electorate } = marker
-    sync().captured(anchor, capture(), { control: group().encode(), chunkBytes, requesters })
+    const others = electorate.filter((elector) => elector !== self).length
+    const canWait = group().leader === self && others * 2 > electorate.length
+    const cutDelayMs = canWait ? LEADER_CUT_DELAY_MS : 0
+    sync().captured(anchor, capture(), { control: group().encode(), chunkBytes, requesters, cutDelayMs })
     const root = sync()
       .whenCut(anchor)!
       .then((cut) => cut.manifest.root)

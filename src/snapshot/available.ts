@@ -33,9 +33,18 @@ export interface AvailableInit {
   readonly onEvent?: (event: AvailableEvent) => void
 }
 
+export interface AddOptions {
+  readonly control: Uint8Array
+  readonly chunkBytes: number
+  /** Begin to cut so much later, in milliseconds, unless somebody asks for the snapshot before. Default 0. */
+  readonly cutDelayMs?: number
+}
+
 interface Held {
   readonly anchor: Position
   readonly stop: AbortController
+  /** Begin to cut, if that has not begun. */
+  readonly hurry: () => void
   /** Settles when the snapshot is cut; rejects when it is released before. */
   readonly whenCut: Promise<CutSnapshot>
   cut: CutSnapshot | undefined
@@ -62,7 +71,7 @@ export class AvailableSnapshots {
   }
 
   /** Take a captured snapshot over and cut it in the background. One that is held already is revived. */
-  add(anchor: Position, source: Snapshot, options: { control: Uint8Array; chunkBytes: number }): void {
+  add(anchor: Position, source: Snapshot, options: AddOptions): void {
     const key = positionKey(anchor)
     if (this.revive(anchor) !== undefined) {
       source.release()
@@ -71,8 +80,14 @@ export class AvailableSnapshots {
     const { clock, ttlMs, coder } = this.#init
     const stop = new AbortController()
     const beganMs = clock.now()
-    const whenCut = cut(source, { ...options, clock, signal: stop.signal, ...(coder && { coder }) })
-    const held: Held = { anchor, stop, whenCut, cut: undefined, deadlineMs: beganMs + ttlMs, uses: 1 }
+    const { promise: begin, resolve: hurry } = Promise.withResolvers<void>()
+    if (options.cutDelayMs) clock.schedule(options.cutDelayMs, hurry)
+    else hurry()
+    const whenCut = begin.then(() =>
+      cut(source, { ...options, clock, signal: stop.signal, ...(coder && { coder }) }),
+    )
+    const deadlineMs = beganMs + ttlMs
+    const held: Held = { anchor, stop, hurry, whenCut, cut: undefined, deadlineMs, uses: 1 }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
     // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
@@ -108,6 +123,11 @@ export class AvailableSnapshots {
   /** Resolves when the anchor's snapshot is cut. Undefined if it is not held. */
   whenCut(anchor: Position): Promise<CutSnapshot> | undefined {
     return this.#held.get(positionKey(anchor))?.whenCut
+  }
+
+  /** Somebody waits for this anchor: a cut that was put off begins. */
+  hurry(anchor: Position): void {
+    this.#held.get(positionKey(anchor))?.hurry()
   }
 
   /** Give an anchor a full TTL again. Returns how long it now lives, or undefined if it is not held. */

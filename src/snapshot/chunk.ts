@@ -64,7 +64,9 @@ export class ChunkWriter {
 }
 
 /** The items of a chunk, as views of it. Throws `MalformedChunk` where it does not hold exactly `count` items. */
-export function* itemsOf(chunk: Uint8Array, count: number): Generator<Uint8Array> {
+export function* itemsOf(bytes: Uint8Array, count: number): Generator<Uint8Array> {
+  // A view of a Buffer is a Buffer, and costs several times what a plain one does.
+  const chunk = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
   let at = 0
   for (let n = 0; n < count; n++) {
     let length = 0

@@ -1,16 +1,16 @@
-import { createHash } from 'node:crypto'
+import { Blake3Hasher } from '@napi-rs/blake-hash'
 
 /**
- * Hashes are BLAKE2b-512 (RFC 7693) truncated to their first 32 bytes, over a domain name and then the data,
- * so that a chunk can never pass for a root. BLAKE2b is what node:crypto has that is fastest without a
- * native dependency: about 600 MB/s, twice SHA-256 on machines without its instructions.
+ * Hashes are BLAKE3 in its key derivation mode (section 2.3 of the BLAKE3 paper), which is made for keeping domains
+ * apart: a chunk can never pass for a root. It is the fastest hash there is in a maintained package that neither
+ * compiles nor downloads anything when it is installed.
  */
 export const HASH_BYTES = 32
 
 export function hash(domain: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const state = createHash('blake2b512').update(domain).update('\0')
+  const state = Blake3Hasher.newDeriveKey(domain)
   for (const part of parts) state.update(part)
-  return new Uint8Array(state.digest().subarray(0, HASH_BYTES))
+  return new Uint8Array(state.digestBuffer())
 }
 
 export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {

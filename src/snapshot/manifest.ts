@@ -33,11 +33,11 @@ export function makeManifest(control: Uint8Array, chunks: readonly ChunkInfo[]):
     list.set(chunk.hash, at + 8)
     at += CHUNK_INFO_BYTES
   }
-  return { control, chunks, root: hash('anchorage/root/1', list, control) }
+  return { control, chunks, root: hash('anchorage 2026 root 1', list, control) }
 }
 
 export function chunkHash(bytes: Uint8Array): Uint8Array {
-  return hash('anchorage/chunk/1', bytes)
+  return hash('anchorage 2026 chunk 1', bytes)
 }
 
 export function totalItems(manifest: Manifest): number {

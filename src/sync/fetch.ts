@@ -33,6 +33,8 @@ export interface FetchProgress {
 
 /** One provider of this anchor, as this fetch sees it. */
 type Link =
+  /** Offered, and not asked: others suffice. */
+  | { readonly status: 'reserve'; readonly failures: number }
   | { readonly status: 'opening'; readonly failures: number }
   | {
       readonly status: 'ready'
@@ -118,7 +120,7 @@ export class Fetch {
 
   /** Nobody is serving, and nobody is about to. */
   get idle(): boolean {
-    return ![...this.#links.values()].some((link) => link.status === 'opening' || link.status === 'ready')
+    return this.linked === 0
   }
 
   /** Why the providers that left did so. */
@@ -131,6 +133,16 @@ export class Fetch {
   isLinked(provider: string): boolean {
     const status = this.#links.get(provider)?.status
     return status === 'opening' || status === 'ready'
+  }
+
+  /** How many providers are asked, or about to be. */
+  get linked(): number {
+    return [...this.#links.keys()].filter((provider) => this.isLinked(provider)).length
+  }
+
+  /** A provider offers this anchor, and is to be left in peace while others suffice. Its offer is kept alive. */
+  reserve(provider: string): void {
+    if (!this.#links.has(provider)) this.#links.set(provider, { status: 'reserve', failures: 0 })
   }
 
   /** A provider offers this anchor. One that was known and failed gets another chance after a rest. */
@@ -158,12 +170,15 @@ export class Fetch {
     this.#pump()
   }
 
-  /** Revive the offers of providers that are held in reserve. */
+  /** Revive the offers of providers that nothing is asked of just now. */
   keepAlive(): void {
+    const { anchor, connect } = this.#init
     for (const [provider, link] of this.#links) {
-      if (link.status !== 'ready' || (this.#attempt?.book.inFlightWith(provider) ?? 0) > 0) continue
-      link.channel
-        .request({ type: 'keepAlive', anchor: this.#init.anchor }, 'revived')
+      if (link.status !== 'ready' && link.status !== 'reserve') continue
+      if ((this.#attempt?.book.inFlightWith(provider) ?? 0) > 0) continue
+      const channel = link.status === 'ready' ? Promise.resolve(link.channel) : connect(provider)
+      channel
+        .then((open) => open.request({ type: 'keepAlive', anchor }, 'revived'))
         .catch((error: Error) => this.#failed(provider, error))
     }
   }

@@ -35,3 +35,7 @@ export const LOOK_MS = 200
 export const BUSY_RETRY_MS = 500
 /** The longest pause that a Busy answer can ask for. */
 export const BUSY_RETRY_MS_MAX = 5_000
+/** With so many followers to fetch from, the leader is held in reserve. */
+export const FOLLOWERS_ENOUGH = 2
+/** How long a session waits for that many followers to offer an anchor before it asks the leader too. */
+export const FOLLOWERS_GRACE_MS = 1_000

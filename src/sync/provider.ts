@@ -161,6 +161,7 @@ export class Provider {
     const { available, clock } = this.#init
     const found = available.get(anchor)
     if (found !== 'released' && found?.cut !== undefined) return found.cut
+    available.hurry(anchor)
     const waiting = new AbortController()
     try {
       return await Promise.race([

@@ -5,7 +5,7 @@ import { askLeader } from './ask-leader.ts'
 import { AnchorGone, NoProvider } from './errors.ts'
 import { Fetch, type FetchProgress } from './fetch.ts'
 import type { SyncHost } from './host.ts'
-import { LOOK_MS } from './limits.ts'
+import { FOLLOWERS_ENOUGH, FOLLOWERS_GRACE_MS, LOOK_MS } from './limits.ts'
 import type { OfferView } from './messages.ts'
 import { Peers, type SyncNetwork } from './peers.ts'
 
@@ -76,7 +76,7 @@ export class Session {
   /** The latest offers each member told of, and when. */
   readonly #offers = new Map<string, { readonly offers: readonly OfferView[]; readonly atMs: number }>()
   readonly #asking = new Set<string>()
-  #fetch: { readonly anchor: Position; readonly fetch: Fetch } | undefined
+  #fetch: { readonly anchor: Position; readonly fetch: Fetch; readonly sinceMs: number } | undefined
   readonly #phasesMs: SessionPhases = { request: 0, cut: 0, fetch: 0, install: 0 }
 
   constructor(init: SessionInit) {
@@ -90,9 +90,11 @@ export class Session {
 
   /** A provider pushed an offer: a hint that saves us asking. */
   offered(provider: string, offer: OfferView): void {
-    if (this.#fetch !== undefined && samePosition(offer.anchor, this.#fetch.anchor)) {
-      this.#fetch.fetch.offeredBy(provider)
-    }
+    if (this.#fetch === undefined || !samePosition(offer.anchor, this.#fetch.anchor)) return
+    const { fetch, sinceMs } = this.#fetch
+    if (provider === this.#init.host.leader() && this.#followersSuffice(fetch, sinceMs))
+      fetch.reserve(provider)
+    else fetch.offeredBy(provider)
   }
 
   /**
@@ -160,7 +162,7 @@ export class Session {
   async #take(anchor: Position): Promise<{ providersUsed: readonly string[]; bytesFetched: number }> {
     const { host, onState } = this.#init
     onState({ status: 'choosing', anchor })
-    await host.pin(anchor)
+    const pinned = host.pin(anchor)
     const leaving = new AbortController()
     const signal = AbortSignal.any([this.#signal, leaving.signal])
     const fetch = new Fetch({
@@ -173,18 +175,20 @@ export class Session {
       signal,
       onProgress: (progress) => onState({ status: 'fetching', anchor, ...progress }),
     })
-    this.#fetch = { anchor, fetch }
+    this.#fetch = { anchor, fetch, sinceMs: this.#init.clock.now() }
     host.sealedRoot(anchor, signal).then(
       (root) => fetch.sealed(root),
       (error: Error) => leaving.abort(new AnchorGone(anchor, error.message)),
     )
-    const tending = this.#tend(anchor, fetch, signal)
+    const tending = this.#tend(anchor, fetch, signal, pinned)
     try {
       await this.#timed('cut', () => Promise.race([tending, fetch.manifestKnown]))
       await this.#timed('fetch', () => Promise.race([tending, fetch.verified, fetch.complete]))
       onState({ status: 'installing', anchor })
       await this.#timed('install', async () => {
         const { manifest, installing } = await Promise.race([tending, fetch.complete])
+        await pinned
+        if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
         installing.commit(anchor, manifest.control)
       })
       return { providersUsed: fetch.providersUsed, bytesFetched: fetch.bytesFetched }
@@ -199,18 +203,19 @@ export class Session {
   }
 
   /** Look for providers and keep offers alive, until the signal aborts. Rejects with `AnchorGone` when it is gone. */
-  async #tend(anchor: Position, fetch: Fetch, signal: AbortSignal): Promise<never> {
+  async #tend(anchor: Position, fetch: Fetch, signal: AbortSignal, pinned: Promise<void>): Promise<never> {
     const { host, clock, ttlMs, requestTimeoutMs, onState } = this.#init
     let keepAliveMs = clock.now() + ttlMs / 3
     let idleSinceMs = clock.now()
     let everLinked = false
     let sealDueSinceMs: number | undefined
     for (;;) {
-      if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
       this.#look()
       for (const [provider, { offers }] of this.#offers) {
-        if (offers.some((offer) => samePosition(offer.anchor, anchor))) fetch.offeredBy(provider)
+        for (const offer of offers) this.offered(provider, offer)
       }
+      await pinned
+      if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
       await sleep(clock, LOOK_MS, signal)
       if (!fetch.idle) {
         everLinked = true
@@ -256,6 +261,17 @@ export class Session {
         )
         .finally(() => this.#asking.delete(id))
     }
+  }
+
+  /** The leader has the group's writes to order: it is asked for chunks when too few others serve. */
+  #followersSuffice(fetch: Fetch, sinceMs: number): boolean {
+    const { host, network, clock } = this.#init
+    if (fetch.linked >= FOLLOWERS_ENOUGH) return true
+    const leader = host.leader()
+    const followers = host
+      .members()
+      .filter(({ id, serves }) => serves && id !== leader && id !== network.self)
+    return followers.length >= FOLLOWERS_ENOUGH && clock.now() - sinceMs < FOLLOWERS_GRACE_MS
   }
 
   async #newestOffer(above: Position): Promise<Position | undefined> {

@@ -49,6 +49,8 @@ export interface CapturedInit {
   readonly chunkBytes: number
   /** Who asked for the snapshot: they are pushed the offer. */
   readonly requesters: readonly string[]
+  /** Begin to cut so much later, in milliseconds, unless a peer asks for it before. Default 0. */
+  readonly cutDelayMs?: number
 }
 
 export interface CatchUpInit {

@@ -1,0 +1,19 @@
+/** Compile what is published into dist/: the sources and their types, without tests, scripts and examples. */
+import { execFileSync } from 'node:child_process'
+import { chmodSync, cpSync, globSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(import.meta.dirname)
+const dist = join(root, 'dist')
+const src = join(root, 'src')
+const BIN = 'cli/main.js'
+
+// TypeScript exports no path to its compiler, so it is found beside what it does export.
+const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.json'))), 'bin', 'tsc')
+
+rmSync(dist, { recursive: true, force: true })
+execFileSync(process.execPath, [tsc, '--project', join(root, 'tsconfig.build.json')], { stdio: 'inherit' })
+for (const generated of globSync('**/*_pb.{js,d.ts}', { cwd: src }))
+  cpSync(join(src, generated), join(dist, generated))
+chmodSync(join(dist, BIN), 0o755)

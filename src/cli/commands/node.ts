@@ -1,0 +1,78 @@
+import { once } from 'node:events'
+import { sqliteLog } from '../../log/sqlite.ts'
+import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { createReplica, type Replica } from '../../replica/replica.ts'
+import { reportEvents } from '../../testing/events.ts'
+import { type Context, EXIT } from '../context.ts'
+import { ListenFailed, UsageError } from '../errors.ts'
+import { Teller } from '../teller.ts'
+
+export interface NodeOptions {
+  readonly listen?: readonly string[]
+  readonly reader?: boolean
+  readonly volatile?: boolean
+  readonly keep?: number
+  readonly chunkBytes?: number
+  readonly ttlMs?: number
+  readonly leaseMs?: number
+  readonly snapshotAfter?: number
+}
+
+/** Runs a replica until Ctrl-C. */
+export async function node(context: Context, options: NodeOptions): Promise<number> {
+  const { output, signal } = context
+  const { keep: keepEntries, reader, ...init } = options
+  if (keepEntries !== undefined && !options.volatile)
+    throw new UsageError(
+      '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --volatile if you accept that',
+    )
+  if (options.volatile)
+    output.note('volatile: when all replicas are down at once, the pruned part of the state is gone')
+  await using replica = await start({
+    ...init,
+    group: context.group,
+    machine: new ReplicatedMap(),
+    log: sqliteLog({ path: context.log }),
+    lead: !reader,
+    ...(keepEntries !== undefined && { prune: { keepEntries } }),
+  })
+  const { id, addresses } = replica
+  output.result(
+    { event: 'started', atMs: Date.now(), id, addresses },
+    `replica ${id}\nlistens on ${addresses.join(' and ')}`,
+  )
+  const teller = new Teller(output, id)
+  const flush = reportEvents(replica, (event) => {
+    const { type, detail, atMs } = event
+    if (output.json) return output.object({ event: type, atMs: Math.round(atMs), detail })
+    const text = teller.tell(event)
+    if (text !== undefined) output.line(`${output.style('dim', clockTime(atMs))} ${text}`)
+  })
+  if (!signal.aborted) await once(signal, 'abort')
+  await replica.stop()
+  flush()
+  return EXIT.ok
+}
+
+function clockTime(atMs: number): string {
+  return new Date(atMs).toTimeString().slice(0, 8)
+}
+
+async function start(init: Parameters<typeof createReplica>[0]): Promise<Replica> {
+  try {
+    return await createReplica(init)
+  } catch (error) {
+    throw listenFailure(error) ?? error
+  }
+}
+
+/** libp2p puts the reasons, with their stacks, into its message. */
+function listenFailure(error: unknown): ListenFailed | undefined {
+  if (!(error instanceof Error) || error.name !== 'UnsupportedListenAddressesError') return undefined
+  const reasons = error.message.matchAll(/^ *(\/\S+): \w+: (.+)$/gm)
+  const what = Array.from(reasons, ([, address, reason]) => `${address} (${reason})`).join(', ')
+  return new ListenFailed(
+    `this replica cannot listen on ${what}: give --listen another address or port, 0 for any free one`,
+    { cause: error },
+  )
+}

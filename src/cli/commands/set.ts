@@ -1,0 +1,41 @@
+import type { Json } from '../../machine/codec.ts'
+import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { type Context, EXIT } from '../context.ts'
+import { UsageError } from '../errors.ts'
+import { assertLogExists, withLog } from '../log-file.ts'
+import { count } from '../output.ts'
+
+export interface SetOptions {
+  /** The value is text as it stands. */
+  readonly string?: boolean
+}
+
+export async function set(context: Context, key: string, text: string, options: SetOptions): Promise<number> {
+  const value = options.string ? text : parseValue(text)
+  return await write(context, `set ${key}`, new ReplicatedMap().commands.set(key, value))
+}
+
+/** Named so because `delete` is a word of the language. */
+export async function deleteKey(context: Context, key: string): Promise<number> {
+  assertLogExists(context)
+  return await write(context, `deleted ${key}`, new ReplicatedMap().commands.delete(key))
+}
+
+async function write(context: Context, what: string, payload: Uint8Array): Promise<number> {
+  const { output, signal } = context
+  return await withLog(context, async (log) => {
+    const { first: index } = await log.append([{ kind: 'command', payload }], { signal })
+    output.result({ position: { epoch: log.epoch, index } }, `${what} (entry ${count(index)})`)
+    return EXIT.ok
+  })
+}
+
+function parseValue(text: string): Json {
+  try {
+    return JSON.parse(text) as Json
+  } catch {
+    throw new UsageError(
+      `the value ${text} is not JSON: write a string as '"${text}"', in both kinds of quotes, or add --string`,
+    )
+  }
+}

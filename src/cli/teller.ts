@@ -1,0 +1,117 @@
+import { formatPosition } from '../position.ts'
+import type { ProcessEvent, SessionSummary, SyncSummary } from '../testing/events.ts'
+import { count, counted, duration, type Output, shortId, size } from './output.ts'
+
+type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: Type }>
+
+/** What goes on and on is told once in so many milliseconds. */
+const REPEAT_MS = 1_000
+
+/** Tells people, in a line, what happened to a replica. */
+export class Teller {
+  readonly #output: Output
+  readonly #self: string
+  readonly #toldMs = new Map<string, number>()
+
+  constructor(output: Output, self: string) {
+    this.#output = output
+    this.#self = self
+  }
+
+  /** Undefined for what is not worth a line. */
+  tell({ type, detail, atMs }: ProcessEvent): string | undefined {
+    switch (type) {
+      case 'state':
+        return this.#state(detail)
+      case 'leader':
+        return `${detail.leader === this.#self ? 'this replica' : shortId(detail.leader)} leads, term ${detail.term}`
+      case 'sync':
+        return this.#sync(detail, atMs)
+      case 'sealed':
+        return `anchor ${count(detail.anchor.index)} is sealed, root ${hex(detail.root)}`
+      case 'caught-up':
+        return this.#output.style('green', caughtUp(detail))
+      case 'divergence': {
+        const { anchor, own, sealed } = detail
+        return this.#alarm(
+          `diverged at ${formatPosition(anchor)}: the root is ${hex(own)} here, ${hex(sealed)} in the group`,
+        )
+      }
+      case 'pruned':
+        return detail.upTo > 0 ? `pruned the log up to entry ${count(detail.upTo)}` : undefined
+      case 'skipped':
+        return `skipped entry ${count(detail.index)}: ${detail.why}`
+      case 'problem':
+        return this.#alarm(`${detail.message}; trying again`)
+    }
+  }
+
+  #state({ state, reason }: EventOf<'state'>['detail']): string {
+    if (reason !== undefined) return this.#alarm(`${state}: ${reason.message}`)
+    return this.#output.style(state === 'in-sync' ? 'green' : 'yellow', state)
+  }
+
+  #sync(event: SyncSummary, atMs: number): string | undefined {
+    switch (event.type) {
+      case 'captured':
+        return `captured ${counted(event.items, 'item')} at anchor ${count(event.anchor.index)}`
+      case 'cut':
+        return `cut anchor ${count(event.anchor.index)} into ${counted(event.chunks, 'chunk')}, ${size(event.bytes)} in all, in ${duration(event.tookMs)}`
+      case 'revived':
+        if (this.#toldLately(`revived ${event.anchor.index}`, atMs)) return undefined
+        return `the offer of anchor ${count(event.anchor.index)} is revived: it lapses in ${duration(event.remainingMs)}`
+      case 'released':
+        return `the offer of anchor ${count(event.anchor.index)} ${event.cause === 'expired' ? 'lapsed' : `was ${event.cause}`}`
+      case 'served':
+        return undefined
+      case 'anchor-lost':
+        return `${event.error.message}; asking for another anchor`
+      case 'session':
+        return this.#session(event.state, atMs)
+    }
+  }
+
+  #session(state: SessionSummary, atMs: number): string | undefined {
+    switch (state.status) {
+      case 'requesting':
+        return 'asks the leader for a snapshot'
+      case 'choosing':
+        return `takes anchor ${count(state.anchor.index)}`
+      case 'fetching': {
+        const { chunks, chunksTotal, bytes, bytesTotal, providers } = state
+        if (chunks < chunksTotal && this.#toldLately('fetching', atMs)) return undefined
+        return `fetched ${chunks} of ${chunksTotal} chunks, ${size(bytes)} of ${size(bytesTotal)}, from ${counted(providers.length, 'provider')}`
+      }
+      case 'verifying':
+        return 'has every chunk, and waits for the root to be sealed'
+      case 'installing':
+        return 'installs the snapshot'
+      case 'done':
+        return undefined
+      case 'failed':
+        return this.#alarm(`got no snapshot: ${state.reason.message}`)
+    }
+  }
+
+  #alarm(text: string): string {
+    return this.#output.style('red', text)
+  }
+
+  #toldLately(what: string, atMs: number): boolean {
+    if (atMs - (this.#toldMs.get(what) ?? Number.NEGATIVE_INFINITY) < REPEAT_MS) return true
+    this.#toldMs.set(what, atMs)
+    return false
+  }
+}
+
+function caughtUp(report: EventOf<'caught-up'>['detail']): string {
+  const { totalMs, bytesFetched, providersUsed, anchor, phasesMs, replayMs } = report
+  const phases = Object.entries({ ...phasesMs, replay: replayMs })
+    .map(([phase, ms]) => `${phase} ${duration(ms)}`)
+    .join(', ')
+  return `caught up from anchor ${count(anchor.index)} in ${duration(totalMs)}: ${size(bytesFetched)} from ${counted(providersUsed.length, 'provider')} (${phases})`
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex').slice(0, 16)
+}

@@ -1,0 +1,224 @@
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { sqliteLog } from '../../src/log/sqlite.ts'
+import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { Place } from './anchorage.ts'
+
+let place: Place
+beforeEach(async () => {
+  place = await Place.make()
+})
+afterEach(async () => {
+  await place[Symbol.asyncDispose]()
+})
+
+describe('usage', () => {
+  test('the help of every command ends with examples', async () => {
+    const commands = ['node', 'set', 'get', 'delete', 'load', 'status', 'demo']
+    const helps = await Promise.all(commands.map((command) => place.run([command, '--help'])))
+    for (const [n, { code, stdout }] of helps.entries()) {
+      expect(code).toBe(0)
+      expect(stdout).toContain(`Usage: anchorage ${commands[n]}`)
+      expect(stdout).toMatch(/Examples:\n {2}\$ .*anchorage/)
+    }
+  })
+
+  test.each([
+    [['--frob'], "unknown option '--frob'"],
+    [['frob'], "unknown command 'frob'"],
+    [['set', 'key'], "missing required argument 'value'"],
+    [['get', 'a', 'b'], 'too many arguments'],
+    [['node', '--keep', 'x', '--volatile'], 'Give an integer from 0 on'],
+    [['node', '--keep', '5'], 'add --volatile'],
+    [['node', '--listen', 'localhost:80'], 'Give a multiaddr such as'],
+    [['demo', '--items', '0'], 'Give an integer from 1 to 1000000'],
+    [['demo', '--items', '1000001'], 'Give an integer from 1 to 1000000'],
+    [['demo', '--history', '1.5'], 'Give an integer from 1'],
+    [['set', 'key', 'Bern'], 'add --string'],
+  ])('%j is wrong usage', async (args, why) => {
+    const { code, stdout, stderr } = await place.run(args)
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
+    expect(stderr).toContain(why)
+    expect(existsSync(place.path('anchorage.db'))).toBe(false)
+  })
+
+  test('with --json an error is JSON too', async () => {
+    const { code, stderr } = await place.run(['set', 'key', '--json'])
+    expect(code).toBe(2)
+    expect(JSON.parse(stderr)).toEqual({
+      error: { name: 'UsageError', message: expect.stringContaining('missing required argument') },
+    })
+  })
+
+  test('an old Node is told what to do', async () => {
+    const pretend = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.1.0'})`
+    const { code, stderr } = await place.run(['--help'], { execArgv: ['--import', pretend] })
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^anchorage: this is Node.js 20.1.0 .*npm install node@24.*\n$/)
+  })
+
+  test('there are no colours but on a terminal, or where they are forced', async () => {
+    const args = ['get', 'key']
+    expect((await place.run(args)).stderr).not.toContain('\x1b')
+    expect((await place.run(args, { env: { FORCE_COLOR: '1' } })).stderr).toContain('\x1b[31m')
+    expect((await place.run([...args, '--no-color'], { env: { FORCE_COLOR: '1' } })).stderr).not.toContain(
+      '\x1b',
+    )
+  })
+})
+
+describe('set, get and delete', () => {
+  test('what is set is got, until it is deleted', async () => {
+    expect(await place.run(['set', 'CH/Bern', '{"population": 134794}'])).toMatchObject({
+      code: 0,
+      stderr: '',
+    })
+    expect(await place.run(['get', 'CH/Bern'])).toEqual({
+      code: 0,
+      stdout: '{"population":134794}\n',
+      stderr: '',
+    })
+    expect(await place.run(['delete', 'CH/Bern'])).toMatchObject({ code: 0, stderr: '' })
+    expect(await place.run(['get', 'CH/Bern'])).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: 'anchorage: there is no key "CH/Bern"\n',
+    })
+  })
+
+  test('--string, --json, negative numbers, and a log named by the environment', async () => {
+    const env = { ANCHORAGE_LOG: place.path('other.db') }
+    await place.run(['set', 'name', 'Bern', '--string'], { env })
+    expect((await place.run(['get', 'name'], { env })).stdout).toBe('"Bern"\n')
+    const { stdout } = await place.run(['set', 'debt', '-7', '--json'], { env })
+    const { position } = JSON.parse(stdout)
+    expect(position.index).toBeGreaterThan(1)
+    expect(JSON.parse((await place.run(['get', 'debt', '--json'], { env })).stdout)).toMatchObject({
+      key: 'debt',
+      value: -7,
+      position: { epoch: position.epoch },
+    })
+    expect(existsSync(place.path('anchorage.db'))).toBe(false)
+  })
+
+  test.each([['get', 'key'], ['delete', 'key'], ['status']])('%s does not make a log', async (...args) => {
+    const { code, stderr } = await place.run(args)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^anchorage: there is no log at \.\/anchorage\.db: .*--log.*\n$/)
+    expect(existsSync(place.path('anchorage.db'))).toBe(false)
+  })
+})
+
+describe('a log that cannot be used', () => {
+  test.each([
+    ['a text file', () => writeFile(place.path('anchorage.db'), 'no database'.repeat(100)), 'is not a log'],
+    ["another program's database", () => otherDatabase(), 'is not a log'],
+    ['a newer format', () => newerFormat(), 'is of format 99'],
+    ['another group', () => logOf({ group: 'other' }), 'of the group "other", not "default"'],
+    ['another kind of map', () => logOf({ name: 'other' }), 'of the signature'],
+  ])('%s', async (_, make, why) => {
+    await make()
+    const commands = [['set', 'a', '1'], ['get', 'a'], ['status'], ['node']]
+    const finished = await Promise.all(commands.map((args) => place.run(args)))
+    for (const { code, stderr } of finished) {
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
+      expect(stderr).toContain(why)
+    }
+  })
+
+  function otherDatabase(): void {
+    using db = new DatabaseSync(place.path('anchorage.db'))
+    db.exec('CREATE TABLE mine (a)')
+  }
+
+  async function newerFormat(): Promise<void> {
+    await place.run(['set', 'a', '1'])
+    using db = new DatabaseSync(place.path('anchorage.db'))
+    db.exec('PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE)')
+  }
+
+  async function logOf({ group = 'default', name = '' }): Promise<void> {
+    const { signature } = new ReplicatedMap({ name })
+    const log = await sqliteLog({ path: place.path('anchorage.db') }).open({
+      group,
+      signature,
+      author: 'test',
+    })
+    await log.close()
+  }
+})
+
+describe('load', () => {
+  test('loads a file, and reports what is malformed by its line', async () => {
+    const lines = [
+      '\ufeff{"key": "a", "value": 1}',
+      'nonsense',
+      '{"key": "b", "value": {"deep": [null]}}\r',
+      '',
+      '{"key": 5, "value": 1}',
+      '{"key": "no value"}',
+      '{"key": "lone \\ud800", "value": 1}',
+      '{"key": "c", "value": "the last, without a newline"}',
+    ]
+    await writeFile(place.path('rows.jsonl'), lines.join('\n'))
+    const { code, stdout, stderr } = await place.run(['load', 'rows.jsonl', '--json'])
+    expect(code).toBe(1)
+    expect(JSON.parse(stdout)).toMatchObject({ loaded: 3, malformed: 4, complete: true })
+    const errors = stderr
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).error)
+    expect(errors.map(({ name, line }) => [name, line])).toEqual(
+      [2, 5, 6, 7].map((n) => ['MalformedLine', n]),
+    )
+    expect((await place.run(['get', 'a'])).stdout).toBe('1\n')
+    expect((await place.run(['get', 'b'])).stdout).toBe('{"deep":[null]}\n')
+    expect((await place.run(['get', 'c'])).stdout).toBe('"the last, without a newline"\n')
+  })
+
+  test('loads many rows from standard input, in their order', async () => {
+    const rows = Array.from({ length: 20_000 }, (_, n) => `{"key": "${n % 15_000}", "value": ${n}}\n`)
+    const { code, stdout, stderr } = await place.run(['load', '-'], { input: rows.join('') })
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(stdout).toMatch(/^loaded 20,000 entries in /)
+    expect((await place.run(['get', '4999'])).stdout).toBe('19999\n')
+    expect((await place.run(['get', '14999'])).stdout).toBe('14999\n')
+  })
+
+  test('bytes that are no UTF-8 are malformed, not mended', async () => {
+    const input = Buffer.concat([
+      Buffer.from('{"key":"a","value":"'),
+      Buffer.from([0xff]),
+      Buffer.from('"}\n'),
+    ])
+    const { code, stderr } = await place.run(['load', '-'], { input })
+    expect(code).toBe(1)
+    expect(stderr).toBe('anchorage: line 1 was left out: it is not UTF-8\n')
+  })
+
+  test.each([
+    ['missing.jsonl', 'there is no file missing.jsonl'],
+    ['.', 'cannot be read'],
+  ])('%s cannot be loaded', async (file, why) => {
+    const { code, stderr } = await place.run(['load', file])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
+    expect(stderr).toContain(why)
+    expect(existsSync(place.path('anchorage.db-wal'))).toBe(false)
+  })
+
+  test('Ctrl-C ends it with what was read so far', async () => {
+    const loading = place.start(['load', '-'])
+    loading.child.stdin!.write('{"key": "a", "value": 1}\n')
+    await vi.waitUntil(async () => {
+      const { stdout } = await place.run(['status', '--json'])
+      return stdout !== '' && JSON.parse(stdout).newest.index === 1
+    }, 20_000)
+    expect(await loading.interrupt()).toBe(130)
+    expect(loading.printed).toMatchObject([{ loaded: 1, complete: false }])
+  })
+})

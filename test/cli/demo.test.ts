@@ -1,0 +1,52 @@
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Place } from './anchorage.ts'
+
+let place: Place
+beforeEach(async () => {
+  place = await Place.make()
+})
+afterEach(async () => {
+  await place[Symbol.asyncDispose]()
+})
+
+test('prints one JSON object, whose numbers hold together, and leaves nothing behind', async () => {
+  const args = ['demo', '--json', '--items', '3000', '--history', '3', '--providers', '2']
+  const { code, stdout, stderr } = await place.run(args)
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  expect(stdout.trimEnd()).not.toContain('\n')
+  const result = JSON.parse(stdout)
+  expect(Object.keys(result)).toEqual([
+    ...['items', 'entries', 'providersUsed', 'bytesFetched', 'catchUpMs', 'phases', 'replayMs'],
+    ...['replayEntriesPerSecond', 'plainEntriesPerSecond', 'anchor', 'logFirstIndex'],
+    ...['writesDuringCatchUp', 'rootsMatch'],
+  ])
+  expect(result).toMatchObject({ items: 3_000, entries: 9_000, rootsMatch: true })
+  expect(Object.keys(result.phases)).toEqual(['request', 'cut', 'fetch', 'install', 'replay'])
+  expect(result.anchor.index).toBeGreaterThan(result.logFirstIndex)
+  expect(result.logFirstIndex).toBeGreaterThan(1)
+  expect(result.writesDuringCatchUp).toBeGreaterThan(0)
+  expect(result.replayEntriesPerSecond).toBeCloseTo((9_000 / result.replayMs) * 1_000, -3)
+  expect([1, 2]).toContain(result.providersUsed)
+  expect(await readdir(place.dir)).toEqual([])
+}, 60_000)
+
+test('works with a single row and a single replica', async () => {
+  const { code, stdout } = await place.run(['demo', '--items', '1', '--history', '1', '--providers', '1'])
+  expect(code).toBe(0)
+  expect(stdout).toMatch(/replica-1 +offers anchor \d+: lapses in/)
+  expect(stdout).toMatch(/at entry \d+ the roots of all 2 replicas are the same/)
+}, 60_000)
+
+test('Ctrl-C stops every process and removes the log', async () => {
+  const child = place.spawn(['demo', '--items', '100000'])
+  let text = ''
+  child.stdout!.on('data', (chunk) => (text += chunk))
+  while (!text.includes('loading')) await once(child.stdout!, 'data')
+  process.kill(-child.pid!, 'SIGINT')
+  const [code] = await once(child, 'close')
+  expect(code).toBe(130)
+  expect(() => process.kill(-child.pid!, 0)).toThrow('ESRCH')
+  expect(await readdir(place.dir)).toEqual([])
+}, 60_000)

@@ -1,0 +1,81 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { Place, type Printed } from './anchorage.ts'
+
+let place: Place
+beforeEach(async () => {
+  place = await Place.make()
+})
+afterEach(async () => {
+  await place[Symbol.asyncDispose]()
+})
+
+const inSync = ({ event, detail }: Printed) => event === 'state' && detail.state === 'in-sync'
+const isEvent = (name: string) => (printed: Printed) => printed.event === name
+
+test('replicas lead, prune, catch up from each other, show in the status, and stop by a signal', async () => {
+  const rows = Array.from({ length: 2_000 }, (_, n) => `{"key": "${n}", "value": ${n}}\n`)
+  await place.run(['load', '-'], { input: rows.join('') })
+  const first = place.start(['node', '--volatile', '--keep', '10', '--lease-ms', '1000'])
+  await first.until(({ event, detail }) => event === 'pruned' && (detail.upTo as number) > 0)
+  const second = place.start(['node', '--reader', '--volatile', '--lease-ms', '1000'])
+  const { detail } = await second.until(isEvent('caught-up'))
+  expect(detail.providersUsed).toHaveLength(1)
+
+  const { id } = first.printed[0] as Printed & { readonly id: string }
+  const status = JSON.parse((await place.run(['status', '--json'])).stdout)
+  expect(status).toMatchObject({ leader: id, group: 'default' })
+  expect(status.term).toBeGreaterThanOrEqual(1)
+  expect(status.first).toBeGreaterThan(1_000)
+  expect(status.members).toHaveLength(2)
+  const leader = status.members.find((member: { id: string }) => member.id === id)
+  expect(leader.state).toBe('in-sync')
+  expect(leader.lag).toBe(status.newest.index - leader.position)
+  expect(leader.offers[0].remainingMs).toBeGreaterThan(0)
+  expect(leader.offers[0].remainingMs).toBeLessThanOrEqual(10_000)
+  const { stdout } = await place.run(['status'])
+  expect(stdout).toMatch(new RegExp(`leader +…${id.slice(-8)}, term \\d+`))
+  expect(stdout).toMatch(/offered anchor +by +lapses in\n[\d,]+ +…\w+ +/)
+  expect((await place.run(['get', '1999'])).stdout).toBe('1999\n')
+
+  expect(await second.interrupt('SIGTERM')).toBe(0)
+  expect(await first.interrupt('SIGINT')).toBe(0)
+})
+
+test('a line for people for each event, and a second signal that does not wait', async () => {
+  const child = place.spawn(['node', '--lease-ms', '1000'])
+  let text = ''
+  child.stdout!.on('data', (chunk) => (text += chunk))
+  while (!text.includes('leads, term 1')) await once(child.stdout!, 'data')
+  expect(text).toMatch(/^replica 12D3\w+\nlistens on \/ip4\/127\.0\.0\.1\/tcp\/\d+\S*\n/)
+  expect(text).toMatch(/\n\d\d:\d\d:\d\d in-sync\n/)
+  child.kill('SIGINT')
+  child.kill('SIGTERM')
+  const [code] = await once(child, 'close')
+  // The first may have sufficed by the time of the second.
+  expect([0, 143]).toContain(code)
+})
+
+test('a port in use', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  try {
+    const { code, stderr } = await place.run(['node', '--listen', `/ip4/127.0.0.1/tcp/${port}`])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
+    expect(stderr).toContain(`/ip4/127.0.0.1/tcp/${port} (listen EADDRINUSE: address already in use`)
+  } finally {
+    server.close()
+  }
+})
+
+test('status goes on looking until Ctrl-C', async () => {
+  const node = place.start(['node', '--lease-ms', '1000'])
+  await node.until(inSync)
+  const status = place.start(['status', '--watch'])
+  await status.until((printed) => (printed as unknown as { leader: string | null }).leader !== null)
+  expect(await status.interrupt()).toBe(130)
+  expect(await node.interrupt()).toBe(0)
+})

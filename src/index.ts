@@ -5,7 +5,9 @@ export type { Member } from './group/membership.ts'
 export { PruneRefused } from './group/pruning.ts'
 export * from './log/errors.ts'
 export type * from './log/log.ts'
+export { type MemoryLog, type MemoryLogOptions, memoryLog } from './log/memory.ts'
 export type * from './log/notices.ts'
+export { type SqliteLogOptions, sqliteLog } from './log/sqlite.ts'
 export { bytesCodec, type Codec, type Json, jsonCodec, stringCodec } from './machine/codec.ts'
 export { KEY_BYTES_MAX } from './machine/command.ts'
 export {
@@ -17,6 +19,7 @@ export {
   Undecodable,
   Unencodable,
 } from './machine/errors.ts'
+export { Items } from './machine/items.ts'
 export * from './machine/machine.ts'
 export type { MapCommands } from './machine/map-commands.ts'
 export {
@@ -37,5 +40,3 @@ export type { PrunePolicy } from './replica/pruner.ts'
 export { createReplica, type Replica } from './replica/replica.ts'
 export type { ChunkInfo, Manifest } from './snapshot/manifest.ts'
 export * from './sync/index.ts'
-export { type MemoryLog, type MemoryLogOptions, memoryLog } from './log/memory.ts'
-export { type SqliteLogOptions, sqliteLog } from './log/sqlite.ts'

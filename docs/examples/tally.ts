@@ -29,9 +29,8 @@ export class Tally implements StateMachine<number> {
   install(): Installation {
     const totals = new Map<string, number>()
     return {
-      add(item) {
-        const [name, total] = decode(item)
-        totals.set(name, total)
+      add(items) {
+        for (const item of items) totals.set(...decode(item))
       },
       commit: () => {
         this.#totals = totals

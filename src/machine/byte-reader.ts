@@ -7,18 +7,26 @@ export type Malformation = new (message: string) => Error
 export class ByteReader {
   readonly #bytes: Uint8Array
   readonly #Malformed: Malformation
+  #start = 0
   #offset = 0
+  #end: number
 
   constructor(bytes: Uint8Array, Malformed: Malformation) {
     this.#bytes = bytes
     this.#Malformed = Malformed
+    this.#end = bytes.length
+  }
+
+  /** Read only what is between two offsets, which must be within the bytes. */
+  window(start: number, end: number): void {
+    this.#start = start
+    this.#offset = start
+    this.#end = end
   }
 
   byte(): number {
-    const byte = this.#bytes[this.#offset]
-    if (byte === undefined) throw this.malformed('it ends too early')
-    this.#offset++
-    return byte
+    if (this.#offset >= this.#end) throw this.malformed('it ends too early')
+    return this.#bytes[this.#offset++]!
   }
 
   /** Seven bits a byte, the low ones first; only the shortest form of a number is accepted. */
@@ -36,23 +44,30 @@ export class ByteReader {
 
   string(length: number): ByteString {
     const start = this.#offset
-    const end = start + length
-    if (end > this.#bytes.length) throw this.malformed(`it ends ${end - this.#bytes.length} bytes too early`)
+    return byteStringOf(this.#bytes, start, this.skip(length))
+  }
+
+  /** Pass over so many bytes. Returns the offset behind them. */
+  skip(length: number): number {
+    const end = this.#offset + length
+    if (end > this.#end) throw this.malformed(`it ends ${end - this.#end} bytes too early`)
     this.#offset = end
-    return byteStringOf(this.#bytes, start, end)
+    return end
   }
 
   /** Everything left, perhaps nothing. */
   rest(): ByteString {
-    return this.string(this.#bytes.length - this.#offset)
+    return this.string(this.#end - this.#offset)
   }
 
   end(): void {
-    const left = this.#bytes.length - this.#offset
+    const left = this.#end - this.#offset
     if (left > 0) throw this.malformed(`${left} bytes follow its end`)
   }
 
   malformed(reason: string): Error {
-    return new this.#Malformed(`${reason} (at byte ${this.#offset} of ${this.#bytes.length})`)
+    return new this.#Malformed(
+      `${reason} (at byte ${this.#offset - this.#start} of ${this.#end - this.#start})`,
+    )
   }
 }

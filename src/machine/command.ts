@@ -95,10 +95,15 @@ function readCommand(reader: ByteReader): Command {
 }
 
 /** Also how a snapshot item begins. */
-export function readKey(reader: ByteReader): ByteString {
+/** Only the length: the key's bytes are next. */
+export function readKeyLength(reader: ByteReader): number {
   const length = reader.uvarint()
   if (length > KEY_BYTES_MAX) throw reader.malformed(`a key of ${length} bytes is beyond ${KEY_BYTES_MAX}`)
-  return reader.string(length)
+  return length
+}
+
+function readKey(reader: ByteReader): ByteString {
+  return reader.string(readKeyLength(reader))
 }
 
 function readValue(reader: ByteReader): ByteString {

@@ -1,4 +1,5 @@
 import type { Position } from '../position.ts'
+import type { Items } from './items.ts'
 
 /** What a state machine may know of the entry it applies. The same on every replica. */
 export interface CommandContext {
@@ -52,8 +53,8 @@ export interface Snapshot {
 
 /** A state being built beside the current one. Dropped without a call if it is never committed. */
 export interface Installation {
-  /** One item, in order. A view of a larger buffer: copy what is kept. Throw if it is not an item. */
-  add(item: Uint8Array): void
+  /** The next items, in order. Throw for what is not an item. */
+  add(items: Items): void
   /** Replace the current state, at once: readers see the old one or the new one. */
   commit(): void
 }

@@ -23,6 +23,8 @@ export interface ApplierInit<Result> {
 
 /** Entries between two looks at the clock. */
 const ENTRIES_PER_LOOK = 32
+/** Items between two looks at the clock. */
+const ITEMS_PER_LOOK = 256
 
 /** Applies the log to the state machine and to the group's state, in order, or replaces both by a snapshot. */
 export class Applier<Result> {
@@ -77,12 +79,10 @@ export class Applier<Result> {
     const slices = new Slices(this.#init.clock)
     const installation = this.#init.machine.install()
     return {
-      add: async (chunk, items) => {
-        let sinceLook = 0
-        for (const item of itemsOf(chunk, items)) {
-          installation.add(item)
-          if (++sinceLook < ENTRIES_PER_LOOK) continue
-          sinceLook = 0
+      add: async (chunk, count) => {
+        const items = itemsOf(chunk, count)
+        for (let from = 0; from < items.length; from += ITEMS_PER_LOOK) {
+          installation.add(items.run(from, ITEMS_PER_LOOK))
           if (slices.due()) {
             await slices.rest()
             signal.throwIfAborted()

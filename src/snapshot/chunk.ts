@@ -1,3 +1,5 @@
+import { Items } from '../machine/items.ts'
+
 /** A chunk: consecutive items, each preceded by its length as an unsigned LEB128 varint. */
 
 /** The largest item, in bytes. Bounds what a peer can make us hold for one. */
@@ -63,10 +65,13 @@ export class ChunkWriter {
   }
 }
 
-/** The items of a chunk, as views of it. Throws `MalformedChunk` where it does not hold exactly `count` items. */
-export function* itemsOf(bytes: Uint8Array, count: number): Generator<Uint8Array> {
+/** The items of a chunk. Throws `MalformedChunk` where it does not hold exactly `count` items. */
+export function itemsOf(bytes: Uint8Array, count: number): Items {
   // A view of a Buffer is a Buffer, and costs several times what a plain one does.
   const chunk = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  if (count > chunk.length)
+    throw new MalformedChunk(`a chunk of ${chunk.length} bytes cannot hold ${count} items`)
+  const bounds = new Uint32Array(count * 2)
   let at = 0
   for (let n = 0; n < count; n++) {
     let length = 0
@@ -80,8 +85,10 @@ export function* itemsOf(bytes: Uint8Array, count: number): Generator<Uint8Array
       if (scale > ITEM_BYTES_MAX) throw new MalformedChunk('the length of an item in a chunk is too long')
     }
     if (at + length > chunk.length) throw new MalformedChunk('a chunk ends within an item')
-    yield chunk.subarray(at, at + length)
+    bounds[2 * n] = at
     at += length
+    bounds[2 * n + 1] = at
   }
   if (at !== chunk.length) throw new MalformedChunk(`a chunk holds more than its ${count} items`)
+  return new Items(chunk, bounds)
 }

@@ -21,8 +21,8 @@ export interface ChunkCoder {
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
-/** Level 1: the fastest that still makes JSON four times smaller. */
-const LEVEL = 1
+/** Half the time of level 1, the fastest ordinary one, for a quarter more bytes: JSON still becomes four times smaller. */
+const LEVEL = -2
 /** An encoded chunk at least this much smaller is worth decoding. */
 const WORTHWHILE = 7 / 8
 /** Room beside the data, so that Node's output buffer is never too small by a frame header. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { expect, test, vi } from 'vitest'
 import { bytesCodec } from '../../src/machine/codec.ts'
+import { Items } from '../../src/machine/items.ts'
 import { type MapChange, ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import { attachedMap } from './attached-map.ts'
 
@@ -75,8 +76,8 @@ test('installing a snapshot is one reset and no change', async () => {
   const resets: number[] = []
   map.addEventListener('reset', ({ detail }) => resets.push(detail.size))
   const installation = map.install()
-  installation.add(Buffer.from('\x01a1'))
-  installation.add(Buffer.from('\x01b2'))
+  installation.add(Items.of(Buffer.from('\x01a1')))
+  installation.add(Items.of(Buffer.from('\x01b2')))
   expect(resets).toEqual([])
   installation.commit()
   expect(resets).toEqual([2])

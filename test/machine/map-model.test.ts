@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { bytesCodec } from '../../src/machine/codec.ts'
+import { Items } from '../../src/machine/items.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 
 /** A plain Map from hexadecimal digits to hexadecimal digits, whose string order is the byte order. */
@@ -124,7 +125,7 @@ test('maps that apply the same commands have the same items, wherever one of the
         witness.apply(step.command(witness))
       }
       const installation = joiner.install()
-      for (const item of founder.capture().items()) installation.add(item)
+      for (const item of founder.capture().items()) installation.add(Items.of(item))
       installation.commit()
       for (const step of after) {
         const result = founder.apply(step.command(founder))

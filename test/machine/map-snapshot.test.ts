@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { Items } from '../../src/machine/items.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import { itemsNow } from './attached-map.ts'
 
@@ -51,7 +52,7 @@ test('installed on another map, a snapshot gives the same items and reads', () =
   const map = mapOf(50_000)
   const other = mapOf(10)
   const installation = other.install()
-  for (const item of map.capture().items()) installation.add(item)
+  for (const item of map.capture().items()) installation.add(Items.of(item))
   other.apply(other.commands.set('key 1', -1))
   expect(other.get('key 1')).toBe(-1)
   expect(other.size).toBe(10)
@@ -65,7 +66,7 @@ test('an installed map goes on like the one it came from', () => {
   const map = mapOf(20_000)
   const other = new ReplicatedMap<string, number>()
   const installation = other.install()
-  for (const item of map.capture().items()) installation.add(item)
+  for (const item of map.capture().items()) installation.add(Items.of(item))
   installation.commit()
   for (let i = 0; i < 20_000; i++) {
     const key = `key ${(i * 31) % 25_000}`
@@ -136,8 +137,8 @@ test.each([
   const before = itemsNow(map)
   const installation = map.install()
   const last = Uint8Array.from(items.pop() ?? [])
-  for (const item of items) installation.add(Uint8Array.from(item))
-  expect(() => installation.add(last)).toThrow(expect.objectContaining({ name: 'MalformedItem' }))
+  for (const item of items) installation.add(Items.of(Uint8Array.from(item)))
+  expect(() => installation.add(Items.of(last))).toThrow(expect.objectContaining({ name: 'MalformedItem' }))
   expect(itemsNow(map)).toEqual(before)
 })
 
@@ -145,7 +146,7 @@ test('what add was given may be overwritten afterwards', () => {
   const map = new ReplicatedMap<string, number>()
   const installation = map.install()
   const item = Buffer.from('\x01a1')
-  installation.add(item)
+  installation.add(Items.of(item))
   item.fill(0)
   installation.commit()
   expect([...map]).toEqual([['a', 1]])

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { encode, Tally } from '../../docs/examples/tally.ts'
+import { Items } from '../../src/machine/items.ts'
 
 test('the example adds up', () => {
   const tally = new Tally()
@@ -25,7 +26,7 @@ test('the example catches up from a snapshot, which stays as it was captured', (
   const other = new Tally()
   other.apply(encode(['old', 1]))
   const installation = other.install()
-  for (const item of snapshot.items()) installation.add(item)
+  for (const item of snapshot.items()) installation.add(Items.of(item))
   expect(other.total('apples')).toBe(0)
   installation.commit()
   expect([other.total('apples'), other.total('old'), snapshot.size]).toEqual([3, 0, 1])

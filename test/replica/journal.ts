@@ -28,7 +28,9 @@ export class Journal implements StateMachine<number> {
   install(): Installation {
     const lines: string[] = []
     return {
-      add: (item) => void lines.push(Buffer.from(item).toString()),
+      add: (items) => {
+        for (const item of items) lines.push(Buffer.from(item).toString())
+      },
       commit: () => {
         this.lines = lines
       },

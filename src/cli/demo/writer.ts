@@ -1,9 +1,9 @@
 import type { Log } from '../../log/log.ts'
 
 const TICK_MS = 20
-const WRITES_PER_TICK = 5
+const WRITES_PER_TICK = 2
 
-/** Goes on writing at a steady pace, some 250 writes a second, each an append of its own. */
+/** Goes on writing at a steady pace, some 100 writes a second, each an append of its own. */
 export class BackgroundWriter {
   /** Writes that are durable. */
   acknowledged = 0

@@ -1,0 +1,47 @@
+/**
+ * A run of items as they lie in one buffer. Iterate it, or, where speed matters, read item `i` from `start(i)` up to
+ * `end(i)` of `bytes`, which does not change while anybody holds it.
+ */
+export class Items implements Iterable<Uint8Array> {
+  readonly bytes: Uint8Array
+  readonly length: number
+  readonly #bounds: Uint32Array
+  readonly #from: number
+
+  /** @param bounds start and end of each item, one after the other */
+  constructor(bytes: Uint8Array, bounds: Uint32Array, from = 0, length = bounds.length / 2) {
+    this.bytes = bytes
+    this.length = length
+    this.#bounds = bounds
+    this.#from = from * 2
+  }
+
+  /** Items made of separate arrays. */
+  static of(...items: readonly Uint8Array[]): Items {
+    const bounds = new Uint32Array(items.length * 2)
+    let at = 0
+    for (const [i, item] of items.entries()) {
+      bounds[2 * i] = at
+      at += item.length
+      bounds[2 * i + 1] = at
+    }
+    return new Items(new Uint8Array(Buffer.concat(items)), bounds)
+  }
+
+  start(i: number): number {
+    return this.#bounds[this.#from + 2 * i]!
+  }
+
+  end(i: number): number {
+    return this.#bounds[this.#from + 2 * i + 1]!
+  }
+
+  /** `count` of them from the one at `from`, or as many as there are. */
+  run(from: number, count: number): Items {
+    return new Items(this.bytes, this.#bounds, this.#from / 2 + from, Math.min(count, this.length - from))
+  }
+
+  *[Symbol.iterator](): Generator<Uint8Array> {
+    for (let i = 0; i < this.length; i++) yield this.bytes.subarray(this.start(i), this.end(i))
+  }
+}

@@ -1,14 +1,38 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+/** These start processes of their own and want the machine to themselves: one file at a time, after the others. */
+const PROCESSES = ['test/cli/**/*.test.ts', 'test/cluster/**/*.test.ts', 'test/testing/**/*.test.ts']
+
 export default defineConfig({
   // The examples in docs/ import the package by its name, as users do.
   resolve: { alias: { anchorage: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
     // A CommonJS module's default import is its `module.exports`, as in Node.
     deps: { interopDefault: false },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'parts',
+          include: ['test/**/*.test.ts'],
+          exclude: PROCESSES,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'processes',
+          include: PROCESSES,
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 })

@@ -8,6 +8,9 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
   )
   process.exitCode = 1
 } else {
+  // Starting takes half the time when Node keeps what it compiled from one start to the next.
+  const { enableCompileCache } = await import('node:module')
+  enableCompileCache()
   const { run } = await import('./program.ts')
   process.exitCode = await run(process.argv.slice(2))
 }

@@ -2,11 +2,15 @@ import { type ByteString, writeByteString } from './byte-string.ts'
 
 const INITIAL_BYTES = 256
 const UVARINT_BYTES_MAX = 5
+/** Longer views are made anew each time. */
+const VIEW_BYTES_MAX = 1_024
 
 /** Writes what `ByteReader` reads, into one buffer that grows and is used again after `clear()`. */
 export class ByteWriter {
   #bytes = pooled(INITIAL_BYTES)
   #length = 0
+  /** By their lengths: all begin where the bytes do, and a snapshot asks for a million of a few lengths. */
+  #views: Uint8Array[] = []
 
   clear(): void {
     this.#length = 0
@@ -32,7 +36,9 @@ export class ByteWriter {
 
   /** What was written since `clear()`; valid until the next call of any method. */
   view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
+    if (this.#length > VIEW_BYTES_MAX) return this.#bytes.subarray(0, this.#length)
+    this.#views[this.#length] ??= this.#bytes.subarray(0, this.#length)
+    return this.#views[this.#length]!
   }
 
   #reserve(count: number): void {
@@ -41,6 +47,7 @@ export class ByteWriter {
     const grown = pooled(Math.max(needed, this.#bytes.length * 2))
     grown.set(this.#bytes.subarray(0, this.#length))
     this.#bytes = grown
+    this.#views = []
   }
 }
 

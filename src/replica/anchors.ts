@@ -28,7 +28,7 @@ const ROOTS_MAX = 64
  * How long a leader puts its own cut off when the rest of the electorate has a majority without it: it has the group's
  * writes to order.
  */
-const LEADER_CUT_DELAY_MS = 500
+const LEADER_CUT_DELAY_MS = 1_000
 
 /** This replica's side of each anchor: capture at the marker, attest the root, compare it with the seal. */
 export class Anchors {
@@ -59,7 +59,7 @@ export class Anchors {
     sync().captured(anchor, capture(), { control: group().encode(), chunkBytes, requesters, cutDelayMs })
     const root = sync()
       .whenCut(anchor)!
-      .then((cut) => cut.manifest.root)
+      .then((manifest) => manifest.root)
     this.#remember(index, root)
     root.then(
       async (own) => {

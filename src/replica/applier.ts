@@ -5,7 +5,7 @@ import type { Cursor, LogBatch, LogEntry, LogTail } from '../log/log.ts'
 import { MalformedCommand, type StateMachine } from '../machine/machine.ts'
 import { itemsOf } from '../snapshot/chunk.ts'
 import type { Installing } from '../sync/host.ts'
-import { ApplyFailed } from './errors.ts'
+import { ApplyFailed, InstallFailed } from './errors.ts'
 import { Waiters } from './waiters.ts'
 import { Writes } from './writes.ts'
 
@@ -22,7 +22,7 @@ export interface ApplierInit<Result> {
 }
 
 /** Entries between two looks at the clock. */
-const ENTRIES_PER_LOOK = 32
+const ENTRIES_PER_LOOK = 128
 /** Items between two looks at the clock. */
 const ITEMS_PER_LOOK = 256
 
@@ -82,7 +82,7 @@ export class Applier<Result> {
       add: async (chunk, count) => {
         const items = itemsOf(chunk, count)
         for (let from = 0; from < items.length; from += ITEMS_PER_LOOK) {
-          installation.add(items.run(from, ITEMS_PER_LOOK))
+          orInstallFailed(() => installation.add(items.run(from, ITEMS_PER_LOOK)))
           if (slices.due()) {
             await slices.rest()
             signal.throwIfAborted()
@@ -92,7 +92,7 @@ export class Applier<Result> {
       commit: (anchor, control) => {
         signal.throwIfAborted()
         const group = GroupState.decode(control)
-        installation.commit()
+        orInstallFailed(() => installation.commit())
         this.#group = group
         this.#cursor = { index: anchor.index }
         this.writes.covered(this.applied)
@@ -128,5 +128,13 @@ export class Applier<Result> {
       onMalformed(entry, error)
       return undefined
     }
+  }
+}
+
+function orInstallFailed(work: () => void): void {
+  try {
+    work()
+  } catch (cause) {
+    throw new InstallFailed(cause)
   }
 }

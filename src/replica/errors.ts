@@ -16,6 +16,20 @@ export class ApplyFailed extends Error {
   }
 }
 
+/**
+ * The state machine refused a snapshot whose root the group sealed: it is of another version than its signature says, or
+ * its `capture` and `install` disagree. Fetching it again would be in vain, so this replica stopped.
+ */
+export class InstallFailed extends Error {
+  override readonly name = 'InstallFailed'
+  constructor(cause: unknown) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    super(`the state machine cannot install the group's snapshot: ${why}; mend the machine and restart`, {
+      cause,
+    })
+  }
+}
+
 /** The log's beginning was pruned and nobody in reach can serve a snapshot: this replica has no state to read. */
 export class StateLost extends Error {
   override readonly name = 'StateLost'

@@ -5,7 +5,7 @@ import { NoProvider } from '../sync/errors.ts'
 import type { CaughtUp } from '../sync/session.ts'
 import type { CatchUpInit } from '../sync/snapshot-sync.ts'
 import type { Applier } from './applier.ts'
-import { ApplyFailed, Diverged, StateLost } from './errors.ts'
+import { ApplyFailed, Diverged, InstallFailed, StateLost } from './errors.ts'
 import type { CatchUpReport } from './events.ts'
 import type { Status } from './status.ts'
 
@@ -40,6 +40,8 @@ const RETRY_MS = 500
 export class Follower {
   readonly #init: FollowerInit
   #interrupt: AbortController | undefined
+  /** Set until the state is replaced; what to do about it when it must not be replaced once more. */
+  #diverged: 'catch-up' | Diverged | undefined
   /** The state is that of a log position: a prefix of the log, or a snapshot and what followed. */
   #readable = false
   /** A snapshot was asked for since this replica was last in sync: do not prefer one again. */
@@ -69,6 +71,8 @@ export class Follower {
         const reason = error instanceof Error ? error : new Error(String(error))
         if (isFinal(reason)) return status.enter('halted', reason)
         onProblem(reason)
+        // Who cannot read the log does not know how far it is: it must not lead, nor vote.
+        if (status.state === 'in-sync') status.enter('following')
         await sleep(clock, RETRY_MS, signal).catch(() => {})
       }
     }
@@ -76,20 +80,22 @@ export class Follower {
 
   /** This replica's state is not the group's: stop applying, and replace it. */
   diverged(fatal?: Diverged): void {
+    this.#diverged = fatal ?? 'catch-up'
     this.#init.status.enter('catching-up')
-    this.#interrupt?.abort(fatal ?? new Error('this replica diverged'))
+    this.#interrupt?.abort(new Error('this replica diverged'))
   }
 
   /** Apply the log from where this replica is. Returns why a snapshot is needed, or nothing when it is stopped. */
   async #follow(signal: AbortSignal): Promise<Lag | undefined> {
     const { log, applier, status, snapshotAfter, someoneServes } = this.#init
     const { first, newest } = await log.bounds({ signal })
+    if (this.#divergence() !== undefined) return 'diverged'
     const behind = newest.index - applier.applied
     if (first > applier.applied + 1) return 'truncated'
     this.#readable = true
-    if (behind <= 0) {
+    if (behind === 0) {
       this.#enterInSync()
-    } else {
+    } else if (behind > 0) {
       status.enter('following')
       if (behind > snapshotAfter && !this.#snapshotTried && someoneServes()) return 'far-behind'
     }
@@ -108,8 +114,13 @@ export class Follower {
     } finally {
       this.#interrupt = undefined
     }
-    if (interrupt.signal.reason instanceof Diverged) throw interrupt.signal.reason
-    return interrupt.signal.aborted ? 'diverged' : undefined
+    return this.#divergence()
+  }
+
+  /** Whether the state must be replaced; throws when that was done too often. */
+  #divergence(): 'diverged' | undefined {
+    if (this.#diverged instanceof Diverged) throw this.#diverged
+    return this.#diverged === undefined ? undefined : 'diverged'
   }
 
   /** In sync is who was at the end of the log when it was last read, and who has not fallen far behind since. */
@@ -128,6 +139,7 @@ export class Follower {
         const position = { epoch: log.epoch, index: applier.applied }
         const caught = await catchUp({ position, signal })
         this.#readable = true
+        if (this.#diverged === 'catch-up') this.#diverged = undefined
         this.#caughtUp = { caught, beganMs, installedMs: clock.now() }
         return
       } catch (error) {
@@ -157,5 +169,7 @@ export class Follower {
 
 /** Errors after which following the same log with the same state is in vain: the operator decides. */
 function isFinal(error: Error): boolean {
-  return [ApplyFailed, Diverged, EpochChanged, LogRewound].some((kind) => error instanceof kind)
+  return [ApplyFailed, Diverged, EpochChanged, InstallFailed, LogRewound].some(
+    (kind) => error instanceof kind,
+  )
 }

@@ -29,6 +29,8 @@ export interface PrunerInit {
 }
 
 const INTERVAL_MS_DEFAULT = 1_000
+/** By itself it prunes once this part of what is kept can go: a prune is an entry too, and an idle log stays idle. */
+const SLACK = 1 / 10
 
 /**
  * Prunes the log while this replica leads. A prune is an entry of the log first, and is executed once it was applied: by
@@ -51,7 +53,7 @@ export class Pruner {
     const { policy, clock, office, self, onProblem } = this.#init
     if (policy === undefined) return
     this.#timer = clock.schedule(policy.intervalMs ?? INTERVAL_MS_DEFAULT, () => {
-      const done = office().leader === self ? this.prune(policy.keepEntries) : Promise.resolve(0)
+      const done = office().leader === self ? this.#prune(policy.keepEntries, SLACK) : Promise.resolve(0)
       void done.catch(onProblem).finally(() => {
         if (this.#timer !== undefined) this.start()
       })
@@ -59,7 +61,11 @@ export class Pruner {
   }
 
   /** Resolves with the index up to which the log is pruned; 0 when there was nothing to prune. */
-  async prune(keepEntries: number = KEEP_ENTRIES_DEFAULT): Promise<number> {
+  async prune(keepEntries?: number): Promise<number> {
+    return await this.#prune(keepEntries, 0)
+  }
+
+  async #prune(keepEntries: number = KEEP_ENTRIES_DEFAULT, slack: number): Promise<number> {
     const { self, log, membership, office, applied, append } = this.#init
     if (!this.#init.volatile) throw refused()
     if (!Number.isInteger(keepEntries) || keepEntries < 0) {
@@ -69,7 +75,8 @@ export class Pruner {
     if (leader !== self) throw new NotLeader(leader)
     await membership.refresh()
     const upTo = prunableTo(applied(), keepEntries, membership.list())
-    if (upTo < (await log.bounds()).first) return 0
+    const prunable = upTo + 1 - (await log.bounds()).first
+    if (prunable <= 0 || (slack > 0 && prunable <= 1 + keepEntries * slack)) return 0
     this.#pruning++
     try {
       return await this.#outcome(await append({ type: 'prune', term, upTo })).promise
@@ -99,6 +106,13 @@ export class Pruner {
   /** The entry at `index` does nothing: if it is a prune of ours, we led no more. */
   voided(index: number): void {
     if (this.#pruning > 0) this.#outcome(index).reject(new NotLeader(this.#init.office().leader))
+  }
+
+  /** A snapshot was installed that covers everything up to `index`: what became of our prunes there is not known. */
+  covered(index: number): void {
+    for (const [at, { reject }] of this.#outcomes) {
+      if (at <= index) reject(new NotLeader(this.#init.office().leader))
+    }
   }
 
   stop(reason: Error): void {

@@ -32,6 +32,8 @@ import { Status } from './status.ts'
 const ANNOUNCEMENTS_PER_LEASE = 5
 /** Pause before the notice board is watched again after an error. */
 const RETRY_MS = 500
+/** How long a replica that stops tries to say so. */
+const FAREWELL_MS = 1_000
 /** Divergences within this time after which a replica stops. */
 const DIVERGENCES_MAX = 3
 const DIVERGENCE_WINDOW_MS = 10 * 60_000
@@ -162,7 +164,7 @@ export class Replica<Result = unknown>
     this.#announcer = new Announcer({
       clock,
       intervalMs: this.#leaseMs / ANNOUNCEMENTS_PER_LEASE,
-      announce: () => this.#announce(),
+      announce: () => this.#announce({ signal: this.#stopping.signal }),
       onError: onProblem,
     })
     this.#anchors = new Anchors({
@@ -199,7 +201,16 @@ export class Replica<Result = unknown>
       membership: this.#membership,
       state: group,
       pin: (anchor) => this.#pin(anchor),
-      beginInstall: (signal) => this.#applier.beginInstall(signal),
+      beginInstall: (signal) => {
+        const { add, commit } = this.#applier.beginInstall(signal)
+        return {
+          add,
+          commit: (anchor, control) => {
+            commit(anchor, control)
+            this.#pruner.covered(anchor.index)
+          },
+        }
+      },
     })
     this.#follower = new Follower({
       log,
@@ -410,7 +421,7 @@ export class Replica<Result = unknown>
     await this.#announcer.now()
   }
 
-  async #announce(): Promise<void> {
+  async #announce(options: SubmitOptions = {}): Promise<void> {
     const { epoch, notices } = this.#log
     const offers = this.#sync.offers.map(({ anchor, ...offer }) => ({ anchor: anchor.index, ...offer }))
     const announcement = encodeAnnouncement({
@@ -420,9 +431,9 @@ export class Replica<Result = unknown>
       applied: this.#applier.applied,
       leads: this.state === 'in-sync' && this.leader === this.id ? this.term : 0,
       offers,
-      needs: this.#needs,
+      needs: this.state === 'catching-up' || this.state === 'following' ? this.#needs : 0,
     })
-    await notices.announce(this.id, announcement, this.#leaseMs)
+    await notices.announce(this.id, announcement, this.#leaseMs, options)
   }
 
   async #watchMembers(signal: AbortSignal): Promise<void> {
@@ -462,8 +473,10 @@ export class Replica<Result = unknown>
     this.#fail(reason)
     this.#status.enter('stopped')
     if (this.#node !== undefined) {
+      this.#sync.withdraw()
       // A leader says that it leaves, so that nobody waits for its lease to run out.
-      const leave = () => (led ? this.#announce() : this.#log.notices.withdraw(this.id))
+      const options = { signal: AbortSignal.timeout(FAREWELL_MS) }
+      const leave = () => (led ? this.#announce(options) : this.#log.notices.withdraw(this.id, options))
       await leave().catch((error: Error) => this.#emit('problem', error))
       await this.#node.stop()
     }

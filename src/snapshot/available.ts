@@ -2,13 +2,14 @@ import type { Clock, Timer } from '../expiry/clock.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { type Position, positionKey } from '../position.ts'
 import { cut } from './cut.ts'
-import type { CutSnapshot } from './cut-snapshot.ts'
-import type { ChunkCoder } from './encoding.ts'
+import { CutSnapshot } from './cut-snapshot.ts'
+import { type ChunkCoder, zstdCoder } from './encoding.ts'
+import type { Manifest } from './manifest.ts'
 
 /** How a snapshot became, or stopped being, available. */
 export type AvailableEvent =
   | { readonly type: 'captured'; readonly anchor: Position; readonly items: number }
-  | { readonly type: 'cut'; readonly anchor: Position; readonly cut: CutSnapshot; readonly tookMs: number }
+  | { readonly type: 'cut'; readonly anchor: Position; readonly manifest: Manifest; readonly tookMs: number }
   | { readonly type: 'revived'; readonly anchor: Position; readonly remainingMs: number }
   | {
       readonly type: 'released'
@@ -20,8 +21,8 @@ export type AvailableEvent =
 export interface Available {
   readonly anchor: Position
   readonly remainingMs: number
-  /** Undefined while it is being cut. */
-  readonly cut: CutSnapshot | undefined
+  /** All of it is cut. */
+  readonly ready: boolean
 }
 
 export interface AvailableInit {
@@ -45,9 +46,9 @@ interface Held {
   readonly stop: AbortController
   /** Begin to cut, if that has not begun. */
   readonly hurry: () => void
+  readonly cut: CutSnapshot
   /** Settles when the snapshot is cut; rejects when it is released before. */
-  readonly whenCut: Promise<CutSnapshot>
-  cut: CutSnapshot | undefined
+  readonly whenCut: Promise<Manifest>
   deadlineMs: number
   /** Fetches being answered: a snapshot does not lapse under one. */
   uses: number
@@ -83,21 +84,19 @@ export class AvailableSnapshots {
     const { promise: begin, resolve: hurry } = Promise.withResolvers<void>()
     if (options.cutDelayMs) clock.schedule(options.cutDelayMs, hurry)
     else hurry()
-    const whenCut = begin.then(() =>
-      cut(source, { ...options, clock, signal: stop.signal, ...(coder && { coder }) }),
-    )
+    const into = new CutSnapshot(coder ?? zstdCoder)
+    const whenCut = begin.then(() => cut(source, into, { ...options, clock, signal: stop.signal }))
     const deadlineMs = beganMs + ttlMs
-    const held: Held = { anchor, stop, hurry, whenCut, cut: undefined, deadlineMs, uses: 1 }
+    const held: Held = { anchor, stop, hurry, cut: into, whenCut, deadlineMs, uses: 1 }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
     // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
     whenCut.then(
-      (result) => {
+      (manifest) => {
         source.release()
         if (this.#held.get(key) !== held) return
-        held.cut = result
         this.#end(held)
-        this.#emit({ type: 'cut', anchor, cut: result, tookMs: clock.now() - beganMs })
+        this.#emit({ type: 'cut', anchor, manifest, tookMs: clock.now() - beganMs })
       },
       () => {
         source.release()
@@ -121,8 +120,13 @@ export class AvailableSnapshots {
   }
 
   /** Resolves when the anchor's snapshot is cut. Undefined if it is not held. */
-  whenCut(anchor: Position): Promise<CutSnapshot> | undefined {
+  whenCut(anchor: Position): Promise<Manifest> | undefined {
     return this.#held.get(positionKey(anchor))?.whenCut
+  }
+
+  /** The anchor's chunks, as far as they are cut. Undefined if it is not held. */
+  chunks(anchor: Position): CutSnapshot | undefined {
+    return this.#held.get(positionKey(anchor))?.cut
   }
 
   /** Somebody waits for this anchor: a cut that was put off begins. */
@@ -165,7 +169,7 @@ export class AvailableSnapshots {
   #view(held: Held): Available {
     const remainingMs =
       held.uses > 0 ? this.#init.ttlMs : Math.max(0, held.deadlineMs - this.#init.clock.now())
-    return { anchor: held.anchor, remainingMs, cut: held.cut }
+    return { anchor: held.anchor, remainingMs, ready: held.cut.manifest !== undefined }
   }
 
   #end(held: Held): void {
@@ -182,7 +186,8 @@ export class AvailableSnapshots {
       if (this.#released.size <= RELEASED_MAX) break
       this.#released.delete(oldest)
     }
-    if (held.cut === undefined) held.stop.abort(new Error('the snapshot was released while it was being cut'))
+    if (held.cut.manifest === undefined)
+      held.stop.abort(new Error('the snapshot was released while it was being cut'))
     this.#emit({ type: 'released', anchor: held.anchor, cause })
   }
 

@@ -1,30 +1,65 @@
 import type { ChunkCoder, EncodedChunk } from './encoding.ts'
-import type { Manifest } from './manifest.ts'
+import { type ChunkInfo, type Manifest, makeManifest } from './manifest.ts'
 
 /**
- * A snapshot cut into chunks: encoded once, served to any number of joiners. A chunk is encoded when it is first asked
- * for, because each of several providers sends only some of them, and replaces what it was made from.
+ * A snapshot being cut into chunks, and what it was cut into: encoded once, served to any number of joiners, each chunk
+ * as soon as it is there. A chunk is encoded when it is first asked for, because each of several providers sends
+ * only some of them, and replaces what it was made from.
  */
 export class CutSnapshot {
-  readonly manifest: Manifest
   readonly #coder: ChunkCoder
-  readonly #chunks: (EncodedChunk | Promise<EncodedChunk>)[]
-  readonly #encoded: Set<number> = new Set()
+  readonly #infos: ChunkInfo[] = []
+  readonly #chunks: (EncodedChunk | Promise<EncodedChunk>)[] = []
+  readonly #encoded = new Set<number>()
   /** A chunk did not get smaller: the others will not either, and are sent as they are. */
   #compressible = true
+  #manifest: Manifest | undefined
+  #failure: Error | undefined
+  #progress = Promise.withResolvers<void>()
 
-  /** @param chunks their decoded bytes, in the manifest's order */
-  constructor(manifest: Manifest, chunks: readonly Uint8Array[], coder: ChunkCoder) {
-    this.manifest = manifest
+  constructor(coder: ChunkCoder) {
     this.#coder = coder
-    this.#chunks = chunks.map((bytes) => ({ encoding: 'raw', bytes }))
   }
 
-  get length(): number {
-    return this.#chunks.length
+  /** The chunks that are there, in order. */
+  get infos(): readonly ChunkInfo[] {
+    return this.#infos
   }
 
-  /** The chunk as it is sent. Throws `RangeError` beyond the last. */
+  /** Once all chunks are there. */
+  get manifest(): Manifest | undefined {
+    return this.#manifest
+  }
+
+  /** The next chunk, decoded. */
+  add(bytes: Uint8Array, info: ChunkInfo): void {
+    this.#chunks.push({ encoding: 'raw', bytes })
+    this.#infos.push(info)
+    this.#moved()
+  }
+
+  /** That was the last chunk. */
+  finish(control: Uint8Array): Manifest {
+    this.#manifest = makeManifest(control, this.#infos)
+    this.#moved()
+    return this.#manifest
+  }
+
+  /** There will be no more. */
+  fail(reason: Error): void {
+    this.#failure = reason
+    this.#moved()
+  }
+
+  /** Resolves when there are more than `count` chunks, or all; rejects when cutting failed before. */
+  async beyond(count: number): Promise<void> {
+    while (this.#infos.length <= count && this.#manifest === undefined) {
+      if (this.#failure !== undefined) throw this.#failure
+      await this.#progress.promise
+    }
+  }
+
+  /** The chunk as it is sent. Throws `RangeError` for one that is not there. */
   async chunk(index: number): Promise<EncodedChunk> {
     const known = this.#chunks[index]
     if (known === undefined) throw new RangeError(`there is no chunk ${index}`)
@@ -38,5 +73,10 @@ export class CutSnapshot {
     this.#chunks[index] = encoded
     if (encoded.encoding === 'raw') this.#compressible = false
     return encoded
+  }
+
+  #moved(): void {
+    this.#progress.resolve()
+    this.#progress = Promise.withResolvers()
   }
 }

@@ -25,14 +25,14 @@ const decompress = promisify(zstdDecompress)
 const LEVEL = -2
 /** An encoded chunk at least this much smaller is worth decoding. */
 const WORTHWHILE = 7 / 8
-/** Room beside the data, so that Node's output buffer is never too small by a frame header. */
+/** Room for half of the data is enough for what is worth sending encoded; room beside the data, so that Node's output buffer is never too small by a frame header. */
 const SLACK_BYTES = 64
 
 /** zstd (RFC 8878) by node:zlib, in libuv's threads. */
 export const zstdCoder: ChunkCoder = {
   async encode(raw) {
     const bytes = await compress(raw, {
-      chunkSize: raw.length + SLACK_BYTES,
+      chunkSize: Math.ceil(raw.length / 2) + SLACK_BYTES,
       params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
     })
     return bytes.length <= raw.length * WORTHWHILE

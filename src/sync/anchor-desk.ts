@@ -34,17 +34,20 @@ export class AnchorDesk {
     const leader = host.leader()
     if (leader !== self) throw new NotLeader(leader)
 
+    let usable = 0
     for (const { anchor } of available.list().reverse()) {
-      if (await this.#fits(anchor, above)) {
+      if (!(await this.#usable(anchor))) continue
+      if (anchor.epoch === above.epoch && anchor.index > above.index) {
         available.revive(anchor)
         return anchor
       }
+      usable++
     }
     if (this.#pending !== undefined && clock.now() - this.#pending.sinceMs < sealTimeoutMs) {
       const anchor = await this.#pending.promise
       if (anchor.index > above.index) return anchor
     }
-    if (available.list().length >= LIVE_ANCHORS_MAX) {
+    if (usable >= LIVE_ANCHORS_MAX) {
       throw new Busy(`${LIVE_ANCHORS_MAX} anchors are live already, and none fits`, BUSY_RETRY_MS)
     }
     const promise = host.appendMarker(requester)
@@ -78,9 +81,9 @@ export class AnchorDesk {
     this.#sealed.delete(positionKey(anchor))
   }
 
-  async #fits(anchor: Position, above: Position): Promise<boolean> {
+  /** Sealed or young enough to be, and its place in the log is still there. */
+  async #usable(anchor: Position): Promise<boolean> {
     const { host, clock, sealTimeoutMs } = this.#init
-    if (anchor.epoch !== above.epoch || anchor.index <= above.index) return false
     const key = positionKey(anchor)
     const ageMs = clock.now() - (this.#capturedAtMs.get(key) ?? Number.NEGATIVE_INFINITY)
     if (!this.#sealed.has(key) && ageMs >= sealTimeoutMs) return false

@@ -1,7 +1,7 @@
 import { MalformedChunk } from '../snapshot/chunk.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
-import { chunkHash, type Manifest } from '../snapshot/manifest.ts'
+import { type ChunkInfo, chunkHash, type Manifest } from '../snapshot/manifest.ts'
 import { Malformed } from './errors.ts'
 
 type ChunkState =
@@ -16,23 +16,65 @@ type ChunkState =
 const WANTED: ChunkState = { status: 'wanted' }
 const TAKEN: ChunkState = { status: 'taken' }
 
-/** Every chunk of one manifest, and where it stands. */
+/** Every chunk of one manifest, as far as it is known, and where each stands. */
 export class ChunkBook {
-  readonly manifest: Manifest
   readonly #coder: ChunkCoder
-  readonly #states: ChunkState[]
+  readonly #infos: ChunkInfo[] = []
+  readonly #states: ChunkState[] = []
+  #manifest: Manifest | undefined
+  #bytes = 0
   #verified = 0
   #verifiedBytes = 0
   #progress = Promise.withResolvers<void>()
 
-  constructor(manifest: Manifest, coder: ChunkCoder) {
-    this.manifest = manifest
+  constructor(coder: ChunkCoder) {
     this.#coder = coder
-    this.#states = manifest.chunks.map(() => WANTED)
+  }
+
+  /** Once it is known which chunk is the last. */
+  get manifest(): Manifest | undefined {
+    return this.#manifest
+  }
+
+  /** Chunks that are known of. */
+  get length(): number {
+    return this.#infos.length
+  }
+
+  /** Size of the chunks that are known of. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * A provider lists the chunks from `from` on. False, and nothing is taken over, where they contradict what is known.
+   */
+  list(from: number, infos: readonly ChunkInfo[]): boolean {
+    const contradicts = infos.some((info, n) => {
+      const known = this.#infos[from + n]
+      return known === undefined ? this.#manifest !== undefined : !sameInfo(known, info)
+    })
+    if (contradicts || from > this.#infos.length) return false
+    for (const info of infos.slice(this.#infos.length - from)) {
+      this.#infos.push(info)
+      this.#states.push(WANTED)
+      this.#bytes += info.bytes
+    }
+    this.#moved()
+    return true
+  }
+
+  /** That is all of them, says a provider whose list was taken over. False where the book knows better. */
+  finish(manifest: Manifest): boolean {
+    if (this.#manifest !== undefined) return sameBytes(this.#manifest.root, manifest.root)
+    if (manifest.chunks.length !== this.#infos.length) return false
+    this.#manifest = manifest
+    this.#moved()
+    return true
   }
 
   get complete(): boolean {
-    return this.#verified === this.#states.length
+    return this.#manifest !== undefined && this.#verified === this.#infos.length
   }
 
   get verified(): number {
@@ -69,7 +111,7 @@ export class ChunkBook {
    * manifest promises: the chunk is wanted again then.
    */
   async received(index: number, chunk: EncodedChunk, provider: string): Promise<void> {
-    const info = this.manifest.chunks[index]
+    const info = this.#infos[index]
     const before = this.#states[index]
     if (info === undefined || before?.status !== 'in-flight' || before.provider !== provider) {
       throw new Malformed(`chunk ${index} was not asked for`)
@@ -86,8 +128,7 @@ export class ChunkBook {
     }
     this.#verified++
     this.#verifiedBytes += info.bytes
-    this.#progress.resolve()
-    this.#progress = Promise.withResolvers()
+    this.#moved()
   }
 
   /** InFlight -> Wanted, for all that this provider still owes. */
@@ -99,14 +140,24 @@ export class ChunkBook {
 
   /** Verified -> Taken: the chunks in order, each as soon as it and all before it are there. */
   async *inOrder(): AsyncGenerator<{ bytes: Uint8Array; items: number }> {
-    for (const [index, { items }] of this.manifest.chunks.entries()) {
-      let state = this.#states[index]
-      while (state?.status !== 'verified') {
+    for (let index = 0; this.#manifest === undefined || index < this.#infos.length; ) {
+      const state = this.#states[index]
+      if (state?.status !== 'verified') {
         await this.#progress.promise
-        state = this.#states[index]
+        continue
       }
       this.#states[index] = TAKEN
-      yield { bytes: state.bytes, items }
+      yield { bytes: state.bytes, items: this.#infos[index]!.items }
+      index++
     }
   }
+
+  #moved(): void {
+    this.#progress.resolve()
+    this.#progress = Promise.withResolvers()
+  }
+}
+
+function sameInfo(a: ChunkInfo, b: ChunkInfo): boolean {
+  return a.items === b.items && a.bytes === b.bytes && sameBytes(a.hash, b.hash)
 }

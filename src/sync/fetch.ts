@@ -2,10 +2,10 @@ import { type Clock, sleep } from '../expiry/clock.ts'
 import type { Position } from '../position.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
-import { type Manifest, totalBytes } from '../snapshot/manifest.ts'
+import { type ChunkInfo, type Manifest, makeManifest } from '../snapshot/manifest.ts'
 import type { Channel } from './channel.ts'
 import { ChunkBook } from './chunk-book.ts'
-import { Busy, Expired, Incompatible, Malformed, Unauthorized, UnknownAnchor } from './errors.ts'
+import { Busy, Expired, Incompatible, Malformed, UnknownAnchor } from './errors.ts'
 import type { Installing } from './host.ts'
 import { PROVIDER_FAILURES_MAX, RANGE_CHUNKS_MAX, WINDOW_CHUNKS } from './limits.ts'
 import { type ProviderLoad, schedule } from './scheduler.ts'
@@ -13,8 +13,10 @@ import { type ProviderLoad, schedule } from './scheduler.ts'
 export interface FetchInit {
   readonly anchor: Position
   readonly clock: Clock
-  /** A stream to a provider; rejects when it cannot be reached. */
+  /** A stream to a provider for chunks; rejects when it cannot be reached. */
   readonly connect: (provider: string) => Promise<Channel>
+  /** Another, for questions: they do not queue behind chunks. */
+  readonly ask: (provider: string) => Promise<Channel>
   readonly leader: () => string | undefined
   readonly coder: ChunkCoder
   /** Begin to build the new state: it takes the chunks in order while others still arrive. */
@@ -36,12 +38,7 @@ type Link =
   /** Offered, and not asked: others suffice. */
   | { readonly status: 'reserve'; readonly failures: number }
   | { readonly status: 'opening'; readonly failures: number }
-  | {
-      readonly status: 'ready'
-      readonly failures: number
-      readonly channel: Channel
-      readonly manifest: Manifest
-    }
+  | Ready
   | { readonly status: 'resting'; readonly failures: number; readonly untilMs: number }
   | { readonly status: 'gone'; readonly failures: number; readonly reason: Error }
 
@@ -59,12 +56,25 @@ interface Attempt {
   readonly built: Promise<Installing>
 }
 
+interface Ready {
+  readonly status: 'ready'
+  readonly failures: number
+  readonly channel: Channel
+  /** The chunks it has told of; it may still be cutting. */
+  readonly list: ChunkInfo[]
+  /** Once it has told of all. */
+  manifest: Manifest | undefined
+  /** Its list does not contradict the one that is being fetched. */
+  agrees: boolean
+}
+
 const REST_MS = 500
 
 /**
- * Pulls one anchor's chunks from all its providers at once. Fetching begins with the first manifest that arrives;
- * providers whose manifest has another root wait aside until the seal says who is right. Every chunk is checked
- * against the manifest when it arrives, and nothing is complete before the manifest is checked against the seal.
+ * Pulls one anchor's chunks from all its providers at once. Fetching begins with the first chunk that a provider tells
+ * of, while others may still be cutting; providers whose list contradicts that one's wait aside until the seal says
+ * who is right. Every chunk is checked against the list when it arrives, and nothing is complete before the whole
+ * list is checked against the seal.
  */
 export class Fetch {
   readonly #init: FetchInit
@@ -73,7 +83,7 @@ export class Fetch {
   #attempt: Attempt | undefined
   #sealed: Uint8Array | undefined
   #bytes = 0
-  readonly #manifestKnown = Promise.withResolvers<void>()
+  readonly #begun = Promise.withResolvers<void>()
   readonly #verified = Promise.withResolvers<void>()
   readonly #complete = Promise.withResolvers<Fetched>()
 
@@ -83,9 +93,9 @@ export class Fetch {
     init.signal.addEventListener('abort', () => this.#complete.reject(init.signal.reason), { once: true })
   }
 
-  /** Resolves with the first manifest. */
-  get manifestKnown(): Promise<void> {
-    return this.#manifestKnown.promise
+  /** Resolves when the first chunk can be asked for. */
+  get begun(): Promise<void> {
+    return this.#begun.promise
   }
 
   /** Resolves once every chunk is verified and the root is the sealed one. */
@@ -159,14 +169,7 @@ export class Fetch {
   /** The group agreed on this root: what came from others is dropped. */
   sealed(root: Uint8Array): void {
     this.#sealed = root
-    if (this.#attempt !== undefined && !sameBytes(this.#attempt.book.manifest.root, root)) {
-      this.#attempt.abandon.abort(new Error('the group sealed another root'))
-      this.#attempt = undefined
-      this.#used.clear()
-    }
-    for (const [provider, link] of this.#links) {
-      if (link.status === 'ready') this.#consider(provider, link.manifest)
-    }
+    for (const [provider, link] of this.#links) if (link.status === 'ready') this.#judge(provider, link)
     this.#pump()
   }
 
@@ -183,22 +186,32 @@ export class Fetch {
     }
   }
 
+  /** Open the streams to a provider, and hear of its chunks until it has told of all. */
   async #open(provider: string, failures: number): Promise<void> {
-    const { connect, signal } = this.#init
-    const channel = await connect(provider)
-    const manifest = await this.#manifest(channel)
-    signal.throwIfAborted()
-    this.#links.set(provider, { status: 'ready', failures, channel, manifest })
-    this.#consider(provider, manifest)
-    this.#pump()
+    const { connect, ask, signal } = this.#init
+    const [channel, questions] = await Promise.all([connect(provider), ask(provider)])
+    const link: Ready = { status: 'ready', failures, channel, list: [], manifest: undefined, agrees: true }
+    while (link.manifest === undefined) {
+      const from = link.list.length
+      const { chunks, control } = await this.#manifest(questions, from)
+      signal.throwIfAborted()
+      if (chunks.length === 0 && control === undefined) throw new Malformed('a list of chunks without an end')
+      if (from === 0 && this.#links.get(provider)?.status === 'opening') this.#links.set(provider, link)
+      if (this.#links.get(provider) !== link) return
+      for (const info of chunks) link.list.push(info)
+      if (control !== undefined) link.manifest = makeManifest(control, link.list)
+      this.#listed(link, from)
+      this.#judge(provider, link)
+      this.#pump()
+    }
   }
 
-  /** The provider may still be cutting: it then says Busy, and for how long. */
-  async #manifest(channel: Channel): Promise<Manifest> {
+  /** The provider may have no more chunks yet: it then says Busy, and for how long. */
+  async #manifest(channel: Channel, from: number) {
     const { anchor, clock, signal } = this.#init
     for (;;) {
       try {
-        return (await channel.request({ type: 'manifest', anchor }, 'manifest')).manifest
+        return await channel.request({ type: 'manifest', anchor, from }, 'manifest')
       } catch (error) {
         if (!(error instanceof Busy)) throw error
         await sleep(clock, error.retryMs, signal)
@@ -206,17 +219,40 @@ export class Fetch {
     }
   }
 
-  #consider(provider: string, manifest: Manifest): void {
-    if (this.#sealed !== undefined && !sameBytes(manifest.root, this.#sealed)) {
-      return this.#failed(provider, new Malformed('its snapshot is not the one that the group sealed'))
-    }
-    this.#attempt ??= this.#begin(manifest)
-    this.#manifestKnown.resolve()
+  /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
+  #listed(link: Ready, from: number): void {
+    this.#attempt ??= this.#begin()
+    const { book } = this.#attempt
+    link.agrees &&= book.list(from, link.list.slice(from))
+    if (link.manifest !== undefined) link.agrees &&= book.finish(link.manifest)
+    if (book.length > 0 || book.manifest !== undefined) this.#begun.resolve()
   }
 
-  #begin(manifest: Manifest): Attempt {
+  /** A provider that has told of all its chunks is held against the seal; so is what is being fetched. */
+  #judge(provider: string, link: Ready): void {
+    if (this.#sealed === undefined || link.manifest === undefined) return
+    if (!sameBytes(link.manifest.root, this.#sealed)) {
+      this.#failed(provider, new Malformed('its snapshot is not the one that the group sealed'))
+    } else if (!link.agrees) {
+      this.#beginAnew(link)
+    }
+  }
+
+  /** What is being fetched is not what the group sealed, and this provider has that. */
+  #beginAnew(right: Ready): void {
+    this.#attempt?.abandon.abort(new Error('the group sealed another root'))
+    this.#attempt = undefined
+    this.#used.clear()
+    const others = [...this.#links.values()].filter((link) => link.status === 'ready' && link !== right)
+    for (const link of [right, ...(others as Ready[])]) {
+      link.agrees = true
+      this.#listed(link, 0)
+    }
+  }
+
+  #begin(): Attempt {
     const { coder, beginInstall, signal } = this.#init
-    const book = new ChunkBook(manifest, coder)
+    const book = new ChunkBook(coder)
     const abandon = new AbortController()
     const built = build(book, () => beginInstall(AbortSignal.any([signal, abandon.signal])))
     // A failure counts once this root is sealed: before that it may be one provider's nonsense.
@@ -228,16 +264,22 @@ export class Fetch {
   #pump(): void {
     if (this.#attempt === undefined || this.#init.signal.aborted) return
     const { book, built } = this.#attempt
-    if (book.complete) {
-      if (this.#sealed === undefined) return
+    const { manifest } = book
+    if (book.complete && manifest !== undefined) {
+      if (this.#sealed === undefined || !sameBytes(manifest.root, this.#sealed)) return
       this.#verified.resolve()
-      const { manifest } = book
       built.then((installing) => this.#complete.resolve({ manifest, installing }), this.#complete.reject)
       return
     }
-    const loads = this.#loads(book)
+    const wanted = book.wanted()
+    // A provider that is still cutting would let the request, and all behind it, wait.
+    const has = ({ id }: ProviderLoad) => {
+      const link = this.#links.get(id)
+      return link?.status === 'ready' && link.list.length > (wanted[0] ?? 0)
+    }
+    const loads = this.#loads(book).filter(has)
     const limits = { windowChunks: WINDOW_CHUNKS, rangeChunks: RANGE_CHUNKS_MAX }
-    for (const { provider, first, count } of schedule(book.wanted(), loads, limits)) {
+    for (const { provider, first, count } of schedule(wanted, loads, limits)) {
       this.#fetchRange(book, provider, first, count)
     }
   }
@@ -246,7 +288,7 @@ export class Fetch {
   #loads(book: ChunkBook): ProviderLoad[] {
     const leader = this.#init.leader()
     return [...this.#links].flatMap(([id, link]) => {
-      if (link.status !== 'ready' || !sameBytes(link.manifest.root, book.manifest.root)) return []
+      if (link.status !== 'ready' || !link.agrees) return []
       return { id, leads: id === leader, failures: link.failures, inFlight: book.inFlightWith(id) }
     })
   }
@@ -276,6 +318,8 @@ export class Fetch {
   }
 
   #failed(provider: string, error: Error): void {
+    // Streams are shared with the fetch that follows this one.
+    if (this.#init.signal.aborted) return
     const link = this.#links.get(provider)
     if (link === undefined || link.status === 'gone' || link.status === 'resting') return
     this.#attempt?.book.lost(provider)
@@ -294,9 +338,9 @@ export class Fetch {
   #report(book: ChunkBook): void {
     this.#init.onProgress({
       chunks: book.verified,
-      chunksTotal: book.manifest.chunks.length,
+      chunksTotal: book.length,
       bytes: book.verifiedBytes,
-      bytesTotal: totalBytes(book.manifest),
+      bytesTotal: book.bytes,
       providers: this.providersUsed,
     })
   }
@@ -311,5 +355,5 @@ async function build(book: ChunkBook, begin: () => Installing): Promise<Installi
 
 /** Errors after which asking the same provider for the same anchor again is in vain. */
 function isFinal(error: Error): boolean {
-  return [Expired, UnknownAnchor, Unauthorized, Incompatible, Malformed].some((kind) => error instanceof kind)
+  return [Expired, UnknownAnchor, Incompatible, Malformed].some((kind) => error instanceof kind)
 }

@@ -83,7 +83,7 @@ function byteStream(stream: Stream): ByteStream {
   return {
     source: receive(stream),
     async send(bytes) {
-      if (!stream.send(bytes)) await stream.onDrain()
+      if (!stream.send(bytes)) await drained(stream)
     },
     async close() {
       await stream.close()
@@ -92,6 +92,30 @@ function byteStream(stream: Stream): ByteStream {
       stream.abort(reason)
     },
   }
+}
+
+/**
+ * Resolves when the stream takes more. Not by its own `onDrain()`: in @libp2p/utils 7.4 that keeps its first promise, and
+ * so resolves at once ever after.
+ */
+function drained(stream: Stream): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (!stream.writableNeedsDrain) return resolve()
+    const leave = () => {
+      stream.removeEventListener('drain', onDrain)
+      stream.removeEventListener('close', onClose)
+    }
+    const onDrain = () => {
+      leave()
+      resolve()
+    }
+    const onClose = ({ error }: { error?: Error }) => {
+      leave()
+      reject(error ?? new Error('the stream was closed'))
+    }
+    stream.addEventListener('drain', onDrain)
+    stream.addEventListener('close', onClose)
+  })
 }
 
 /**

@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Position } from '../position.ts'
 import type { Encoding } from '../snapshot/encoding.ts'
 import { HASH_BYTES } from '../snapshot/hash.ts'
-import { type ChunkInfo, type Manifest, makeManifest } from '../snapshot/manifest.ts'
+import type { ChunkInfo } from '../snapshot/manifest.ts'
 import {
   Busy,
   Expired,
@@ -29,7 +29,7 @@ export interface OfferView {
 export type RequestBody =
   | { readonly type: 'snapshot'; readonly position: Position }
   | { readonly type: 'offers' }
-  | { readonly type: 'manifest'; readonly anchor: Position }
+  | { readonly type: 'manifest'; readonly anchor: Position; readonly from: number }
   | { readonly type: 'chunks'; readonly anchor: Position; readonly first: number; readonly count: number }
   | { readonly type: 'keepAlive'; readonly anchor: Position }
   | { readonly type: 'offer'; readonly offer: OfferView }
@@ -37,7 +37,12 @@ export type RequestBody =
 export type ResponseBody =
   | { readonly type: 'anchored'; readonly anchor: Position }
   | { readonly type: 'offers'; readonly offers: readonly OfferView[] }
-  | { readonly type: 'manifest'; readonly manifest: Manifest }
+  /** `control` is there when the chunks are the last ones. */
+  | {
+      readonly type: 'manifest'
+      readonly chunks: readonly ChunkInfo[]
+      readonly control: Uint8Array | undefined
+    }
   | { readonly type: 'chunk'; readonly index: number; readonly encoding: Encoding }
   | { readonly type: 'revived'; readonly remainingMs: number }
   | { readonly type: 'noted' }
@@ -83,7 +88,7 @@ function requestBody(body: RequestBody): pb.Request['body'] {
     case 'manifest':
       return {
         case: 'manifest',
-        value: create(pb.ManifestRequestSchema, { anchor: fromPosition(body.anchor) }),
+        value: create(pb.ManifestRequestSchema, { anchor: fromPosition(body.anchor), from: body.from }),
       }
     case 'chunks': {
       const { first, count } = body
@@ -111,8 +116,10 @@ export function decodeRequest(bytes: Uint8Array): Request {
       return { id, group, signature, body: { type: 'snapshot', position: toPosition(body.value.position) } }
     case 'offers':
       return { id, group, signature, body: { type: 'offers' } }
-    case 'manifest':
-      return { id, group, signature, body: { type: 'manifest', anchor: toPosition(body.value.anchor) } }
+    case 'manifest': {
+      const { anchor, from } = body.value
+      return { id, group, signature, body: { type: 'manifest', anchor: toPosition(anchor), from } }
+    }
     case 'chunks': {
       const { anchor, first, count } = body.value
       return { id, group, signature, body: { type: 'chunks', anchor: toPosition(anchor), first, count } }
@@ -140,9 +147,10 @@ function responseBody(body: ResponseBody): pb.Response['body'] {
     case 'offers':
       return { case: 'offers', value: create(pb.OffersSchema, { offers: body.offers.map(fromOffer) }) }
     case 'manifest': {
-      const { control, chunks } = body.manifest
-      const list = chunks.map((chunk) => create(pb.ChunkInfoSchema, chunk))
-      return { case: 'manifest', value: create(pb.ManifestSchema, { control, chunks: list }) }
+      const { control } = body
+      const chunks = body.chunks.map((chunk) => create(pb.ChunkInfoSchema, chunk))
+      const last = control === undefined ? {} : { complete: true, control }
+      return { case: 'manifest', value: create(pb.ManifestSchema, { chunks, ...last }) }
     }
     case 'chunk':
       return {
@@ -169,7 +177,7 @@ export function decodeResponse(bytes: Uint8Array): Response {
       if (body.value.offers.length > OFFERS_MAX) throw new Malformed('an answer with too many offers')
       return { id, body: { type: 'offers', offers: body.value.offers.map(toOffer) } }
     case 'manifest':
-      return { id, body: { type: 'manifest', manifest: toManifest(body.value) } }
+      return { id, body: toManifest(body.value) }
     case 'chunk':
       return {
         id,
@@ -219,13 +227,13 @@ function toOffer(message: pb.Offer): OfferView {
   return { anchor: toPosition(message.anchor), remainingMs: message.remainingMs, ready: message.ready }
 }
 
-function toManifest(message: pb.Manifest): Manifest {
+function toManifest(message: pb.Manifest): ResponseBody {
   const chunks = message.chunks.map(({ items, bytes, hash }): ChunkInfo => {
     if (items === 0 || bytes < items || bytes > RESPONSE_BYTES_MAX || hash.length !== HASH_BYTES)
       throw new Malformed('a manifest with an impossible chunk')
     return { items, bytes, hash }
   })
-  return makeManifest(message.control, chunks)
+  return { type: 'manifest', chunks, control: message.complete ? message.control : undefined }
 }
 
 /** By their numbers on the wire. */

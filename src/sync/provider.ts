@@ -11,13 +11,14 @@ import {
   Incompatible,
   Malformed,
   OutOfRange,
+  PeerUnavailable,
   SyncError,
   Unauthorized,
   UnknownAnchor,
 } from './errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames.ts'
 import type { SyncHost } from './host.ts'
-import { BUSY_RETRY_MS, MANIFEST_WAIT_MS, REQUEST_BYTES_MAX } from './limits.ts'
+import { BUSY_RETRY_MS, FETCH_TIMEOUT_MS_DEFAULT, MANIFEST_WAIT_MS, REQUEST_BYTES_MAX } from './limits.ts'
 import { decodeRequest, encodeResponse, type OfferView, type Request, type ResponseBody } from './messages.ts'
 
 export interface ProviderInit {
@@ -25,6 +26,8 @@ export interface ProviderInit {
   readonly available: AvailableSnapshots
   readonly desk: AnchorDesk
   readonly clock: Clock
+  /** How long a peer may take nothing of an answer before its stream is cut off, in milliseconds. Default 5,000. */
+  readonly sendTimeoutMs?: number
   /** A peer pushed an offer. */
   readonly onOffer: (peer: string, offer: OfferView) => void
   /** A chunk was handed to the stream. */
@@ -52,12 +55,25 @@ export class Provider {
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
         (requests) => this.#answerAll(peer, requests),
         async (answers) => {
-          for await (const answer of answers) await stream.send(encodeFrame(answer))
+          for await (const answer of answers) await this.#send(stream, answer)
         },
       )
       await stream.close()
     } catch (cause) {
       stream.abort(cause instanceof Error ? cause : new Error(String(cause)))
+    }
+  }
+
+  /** A peer that takes nothing must not hold an offer: its stream is cut off. */
+  async #send(stream: ByteStream, frame: Frame): Promise<void> {
+    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
+    const timer = clock.schedule(sendTimeoutMs, () => {
+      stream.abort(new PeerUnavailable(`the peer took nothing for ${sendTimeoutMs} ms`))
+    })
+    try {
+      await stream.send(encodeFrame(frame))
+    } finally {
+      timer.cancel()
     }
   }
 
@@ -106,7 +122,7 @@ export class Provider {
       case 'offers':
         return { type: 'offers', offers: offersOf(available) }
       case 'manifest':
-        return { type: 'manifest', manifest: (await this.#cut(body.anchor)).manifest }
+        return await this.#manifest(body.anchor, body.from)
       case 'keepAlive': {
         this.#find(body.anchor)
         return { type: 'revived', remainingMs: available.revive(body.anchor) ?? 0 }
@@ -122,17 +138,24 @@ export class Provider {
   async *#chunks(peer: string, id: number, range: { anchor: Position; first: number; count: number }) {
     const { available, onServed } = this.#init
     const { anchor, first, count } = range
-    const cut = await this.#cut(anchor)
-    if (count === 0 || first + count > cut.length) {
-      throw new OutOfRange(`chunks ${first} to ${first + count - 1} are not within 0 to ${cut.length - 1}`)
+    const chunks = this.#held(anchor)
+    const checkRange = () => {
+      if (count > 0 && (chunks.manifest === undefined || first + count <= chunks.infos.length)) return
+      throw new OutOfRange(
+        `chunks ${first} to ${first + count - 1} are not within 0 to ${chunks.infos.length - 1}`,
+      )
     }
+    checkRange()
     available.revive(anchor)
     const release = available.use(anchor)
     try {
       for (let index = first; index < first + count; index++) {
+        await this.#beyond(anchor, chunks, index)
+        checkRange()
         // Encoding goes on in other threads while this chunk is sent.
-        if (index + 1 < first + count) cut.chunk(index + 1).catch(() => {})
-        const { encoding, bytes: payload } = await cut.chunk(index)
+        const next = index + 1
+        if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
+        const { encoding, bytes: payload } = await chunks.chunk(index)
         yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
         onServed(peer, anchor, payload.length)
       }
@@ -155,20 +178,28 @@ export class Provider {
     if (found === undefined) throw new UnknownAnchor(`${formatPosition(anchor)} was never offered here`)
   }
 
-  /** The cut snapshot, or Busy when it takes longer than a requester should wait without hearing anything. */
-  async #cut(anchor: Position): Promise<CutSnapshot> {
+  async #manifest(anchor: Position, from: number): Promise<ResponseBody> {
+    const chunks = this.#held(anchor)
+    await this.#beyond(anchor, chunks, from)
+    return { type: 'manifest', chunks: chunks.infos.slice(from), control: chunks.manifest?.control }
+  }
+
+  #held(anchor: Position): CutSnapshot {
     this.#find(anchor)
-    const { available, clock } = this.#init
-    const found = available.get(anchor)
-    if (found !== 'released' && found?.cut !== undefined) return found.cut
-    available.hurry(anchor)
+    this.#init.available.hurry(anchor)
+    return this.#init.available.chunks(anchor)!
+  }
+
+  /** Resolves when there are more than `count` chunks, or all; Busy when that takes longer than a requester should wait. */
+  async #beyond(anchor: Position, chunks: CutSnapshot, count: number): Promise<void> {
+    if (chunks.infos.length > count || chunks.manifest !== undefined) return
     const waiting = new AbortController()
     try {
-      return await Promise.race([
-        available.whenCut(anchor)!.catch(() => {
+      await Promise.race([
+        chunks.beyond(count).catch(() => {
           throw new Expired(`the offer of ${formatPosition(anchor)} was withdrawn`)
         }),
-        sleep(clock, MANIFEST_WAIT_MS, waiting.signal).then(() => {
+        sleep(this.#init.clock, MANIFEST_WAIT_MS, waiting.signal).then(() => {
           throw new Busy(`the snapshot of ${formatPosition(anchor)} is still being cut`, BUSY_RETRY_MS)
         }),
       ])
@@ -179,9 +210,7 @@ export class Provider {
 }
 
 export function offersOf(available: AvailableSnapshots): OfferView[] {
-  return available
-    .list()
-    .map(({ anchor, remainingMs, cut }) => ({ anchor, remainingMs, ready: cut !== undefined }))
+  return available.list().map(({ anchor, remainingMs, ready }) => ({ anchor, remainingMs, ready }))
 }
 
 function answer(id: number, body: ResponseBody): Frame {

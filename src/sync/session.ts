@@ -43,7 +43,7 @@ export interface CaughtUp {
 export interface SessionPhases {
   /** Until the leader named the anchor. */
   request: number
-  /** From there until the first manifest was here: capturing, cutting and offering. */
+  /** From there until the first chunk could be asked for: capturing, cutting and offering. */
   cut: number
   /** From there until the last chunk was checked, and the root sealed. The new state is built meanwhile. */
   fetch: number
@@ -140,11 +140,13 @@ export class Session {
     const giveUpMs = clock.now() + requestTimeoutMs
     for (;;) {
       const answer = await askLeader({ self: network.self, host, peers: this.#peers }, above)
-      if (answer.anchor !== undefined) return answer.anchor
+      const named = answer.anchor
+      // An anchor at or below what this replica has would set its state back.
+      if (named !== undefined && named.epoch === above.epoch && named.index > above.index) return named
       this.#signal.throwIfAborted()
       await host.refreshMembers()
       this.#look()
-      await sleep(clock, answer.retryMs, this.#signal)
+      await sleep(clock, named === undefined ? answer.retryMs : LOOK_MS, this.#signal)
       const late = clock.now() >= giveUpMs
       if (late || host.leader() === undefined) {
         const offered = await this.#newestOffer(above)
@@ -152,7 +154,7 @@ export class Session {
       }
       if (late) {
         throw new NoProvider(
-          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms: ${answer.error.message}`,
+          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms: ${named === undefined ? answer.error.message : `the leader named ${formatPosition(named)}`}`,
         )
       }
     }
@@ -169,6 +171,7 @@ export class Session {
       anchor,
       clock: this.#init.clock,
       connect: (provider) => this.#peers.channel(provider, 'fetch'),
+      ask: (provider) => this.#peers.channel(provider, 'ask'),
       leader: () => host.leader(),
       coder: this.#init.coder,
       beginInstall: (signal) => host.beginInstall(signal),
@@ -182,7 +185,7 @@ export class Session {
     )
     const tending = this.#tend(anchor, fetch, signal, pinned)
     try {
-      await this.#timed('cut', () => Promise.race([tending, fetch.manifestKnown]))
+      await this.#timed('cut', () => Promise.race([tending, fetch.begun]))
       await this.#timed('fetch', () => Promise.race([tending, fetch.verified, fetch.complete]))
       onState({ status: 'installing', anchor })
       await this.#timed('install', async () => {
@@ -210,10 +213,11 @@ export class Session {
     let everLinked = false
     let sealDueSinceMs: number | undefined
     for (;;) {
-      this.#look()
       for (const [provider, { offers }] of this.#offers) {
         for (const offer of offers) this.offered(provider, offer)
       }
+      // Whoever was just linked is not asked: the question would go before that for its chunks.
+      this.#look()
       await pinned
       if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
       await sleep(clock, LOOK_MS, signal)

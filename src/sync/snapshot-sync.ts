@@ -2,8 +2,8 @@ import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
-import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
+import type { Manifest } from '../snapshot/manifest.ts'
 import { AnchorDesk } from './anchor-desk.ts'
 import { askLeader } from './ask-leader.ts'
 import type { AnchorGone } from './errors.ts'
@@ -115,6 +115,7 @@ export class SnapshotSync {
       available: this.#available,
       desk: this.#desk,
       clock,
+      sendTimeoutMs: this.#times.fetchTimeoutMs,
       onOffer: (peer, offer) => this.#session?.offered(peer, offer),
       onServed: (peer, anchor, bytes) => this.#onEvent({ type: 'served', peer, anchor, bytes }),
     })
@@ -147,8 +148,8 @@ export class SnapshotSync {
     }
   }
 
-  /** Resolves with the manifest and chunks of an anchor this replica holds; undefined when it does not. */
-  whenCut(anchor: Position): Promise<CutSnapshot> | undefined {
+  /** Resolves with the manifest of an anchor this replica holds, once it is cut; undefined when it does not hold it. */
+  whenCut(anchor: Position): Promise<Manifest> | undefined {
     return this.#available.whenCut(anchor)
   }
 

@@ -109,8 +109,7 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
       case 'revived':
         return soon(`${detail.type} ${detail.anchor.index}`, { type: 'sync', detail })
       case 'cut': {
-        const { type, anchor, tookMs } = detail
-        const { manifest } = detail.cut
+        const { type, anchor, manifest, tookMs } = detail
         const root = Buffer.from(manifest.root).toString('hex')
         const sizes = {
           chunks: manifest.chunks.length,

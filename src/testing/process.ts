@@ -1,4 +1,6 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Json } from '../machine/codec.ts'
@@ -75,6 +77,8 @@ export class ReplicaProcess {
     this.#onChange = onChange
     const child = fork(program, {
       execArgv: [...execArgv],
+      // A process starts in half the time when Node keeps what it compiled from one to the next.
+      env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env },
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })

@@ -3,30 +3,48 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../src/expiry/clock.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { cut } from '../../src/snapshot/cut.ts'
-import type { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
+import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
-import { chunkHash, makeManifest, totalBytes, totalItems } from '../../src/snapshot/manifest.ts'
+import {
+  chunkHash,
+  type Manifest,
+  makeManifest,
+  totalBytes,
+  totalItems,
+} from '../../src/snapshot/manifest.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 
 const CONTROL = Buffer.from('control')
 
-function cutItems(items: readonly Uint8Array[], chunkBytes: number, control: Uint8Array = CONTROL) {
+interface Result {
+  readonly manifest: Manifest
+  readonly chunks: CutSnapshot
+}
+
+async function cutItems(
+  items: readonly Uint8Array[],
+  chunkBytes: number,
+  control: Uint8Array = CONTROL,
+): Promise<Result> {
   const { signal } = new AbortController()
-  return cut(new ItemSnapshot(items), { control, chunkBytes, clock: systemClock, signal })
+  const chunks = new CutSnapshot(zstdCoder)
+  const source = new ItemSnapshot(items)
+  const manifest = await cut(source, chunks, { control, chunkBytes, clock: systemClock, signal })
+  return { manifest, chunks }
 }
 
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const rootOf = async (...args: Parameters<typeof cutItems>) => hex((await cutItems(...args)).manifest.root)
 
 /** The chunks as a joiner has them after decoding. */
-async function chunksOf(result: CutSnapshot): Promise<Uint8Array[]> {
+async function chunksOf({ manifest, chunks }: Result): Promise<Uint8Array[]> {
   return await Promise.all(
-    result.manifest.chunks.map(async ({ bytes }, n) => zstdCoder.decode(await result.chunk(n), bytes)),
+    manifest.chunks.map(async ({ bytes }, n) => zstdCoder.decode(await chunks.chunk(n), bytes)),
   )
 }
 
-async function itemsBack(result: CutSnapshot): Promise<string[]> {
+async function itemsBack(result: Result): Promise<string[]> {
   const chunks = await chunksOf(result)
   return chunks.flatMap((chunk, n) => Array.from(itemsOf(chunk, result.manifest.chunks[n]!.items), hex))
 }
@@ -50,8 +68,9 @@ test.each([
 })
 
 test('an empty state has no chunks, and a root all the same', async () => {
-  const { manifest, length } = await cutItems([], 1)
-  expect([manifest.chunks, length, manifest.root.length]).toEqual([[], 0, HASH_BYTES])
+  const { manifest, chunks } = await cutItems([], 1)
+  expect([manifest.chunks, chunks.infos, manifest.root.length]).toEqual([[], [], HASH_BYTES])
+  expect(chunks.manifest).toBe(manifest)
 })
 
 test('a chunk ends with the item that makes it reach its size', async () => {
@@ -114,6 +133,26 @@ test('bytes cannot wander between the control bytes and the list of chunks witho
   )
 })
 
+test('each chunk is there as soon as it is full, while the rest is still read', async () => {
+  const chunks = new CutSnapshot(zstdCoder)
+  const seen: number[] = []
+  const source = {
+    size: 3,
+    *items() {
+      for (const item of numberedItems(3)) {
+        yield item
+        seen.push(chunks.infos.length)
+      }
+    },
+    release() {},
+  }
+  const { signal } = new AbortController()
+  const cutting = cut(source, chunks, { control: CONTROL, chunkBytes: 1, clock: systemClock, signal })
+  await chunks.beyond(2)
+  expect(seen).toEqual([1, 2, 3])
+  expect((await cutting).chunks).toEqual(chunks.infos)
+})
+
 test('a cut that is aborted rejects with the reason and reads no further', async () => {
   const stop = new AbortController()
   let read = 0
@@ -127,13 +166,15 @@ test('a cut that is aborted rejects with the reason and reads no further', async
     },
     release() {},
   }
-  const cutting = cut(source, {
+  const into = new CutSnapshot(zstdCoder)
+  const cutting = cut(source, into, {
     control: CONTROL,
     chunkBytes: 10_000,
     clock: systemClock,
     signal: stop.signal,
   })
   await expect(cutting).rejects.toThrow('not wanted any more')
+  await expect(into.beyond(into.infos.length)).rejects.toThrow('not wanted any more')
 })
 
 test('a snapshot that was withdrawn before its cut began is not read', async () => {
@@ -147,9 +188,9 @@ test('a snapshot that was withdrawn before its cut began is not read', async () 
     release() {},
   }
   const signal = AbortSignal.abort(new Error('withdrawn'))
-  await expect(cut(source, { control: CONTROL, chunkBytes: 1, clock: systemClock, signal })).rejects.toThrow(
-    'withdrawn',
-  )
+  const into = new CutSnapshot(zstdCoder)
+  const options = { control: CONTROL, chunkBytes: 1, clock: systemClock, signal }
+  await expect(cut(source, into, options)).rejects.toThrow('withdrawn')
   expect(read).toBe(false)
 })
 

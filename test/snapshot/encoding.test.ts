@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { MalformedChunk } from '../../src/snapshot/chunk.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from '../../src/snapshot/encoding.ts'
-import { chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
+import { chunkHash } from '../../src/snapshot/manifest.ts'
 
 const REPETITIVE = Buffer.alloc(100_000, 'the same again, ')
 const NOISE = Buffer.from(Array.from({ length: 5000 }, (_, n) => chunkHash(Buffer.of(n & 0xff, n >> 8))[0]!))
@@ -43,9 +43,12 @@ test('damaged and truncated chunks are malformed', async () => {
   }
 })
 
+const infoOf = (bytes: Uint8Array) => ({ items: 1, bytes: bytes.length, hash: chunkHash(bytes) })
+
 function cutOf(chunks: readonly Uint8Array[], coder: ChunkCoder): CutSnapshot {
-  const infos = chunks.map((bytes) => ({ items: 1, bytes: bytes.length, hash: chunkHash(bytes) }))
-  return new CutSnapshot(makeManifest(new Uint8Array(0), infos), chunks, coder)
+  const cut = new CutSnapshot(coder)
+  for (const bytes of chunks) cut.add(bytes, infoOf(bytes))
+  return cut
 }
 
 test('a chunk is encoded once, however many joiners ask for it', async () => {

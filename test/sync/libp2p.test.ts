@@ -33,9 +33,9 @@ class OwnHost extends StubHost {
 
   override async sealedRoot(anchor: { epoch: string; index: number }): Promise<Uint8Array> {
     const { sync } = this.authority.node!.services
-    const { manifest } = await sync.whenCut(anchor)!
+    const { root } = await sync.whenCut(anchor)!
     sync.sealed(anchor)
-    return manifest.root
+    return root
   }
 
   override beginInstall() {

@@ -3,7 +3,6 @@ import { expect, test } from 'vitest'
 import { CHUNK_BYTES_MAX } from '../../src/group/control.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
-import { makeManifest } from '../../src/snapshot/manifest.ts'
 import {
   Busy,
   Expired,
@@ -31,15 +30,24 @@ const ANCHOR = { epoch: 'an epoch', index: 2 ** 40 }
 const OFFER = { anchor: ANCHOR, remainingMs: 1000, ready: true }
 const SCOPE = { group: 'g', signature: 's/1' }
 const HASH = new Uint8Array(HASH_BYTES).fill(3)
-const MANIFEST = makeManifest(Buffer.from('control'), [
+const CHUNKS = [
   { items: 2, bytes: 10, hash: HASH },
   { items: 1, bytes: 1, hash: HASH },
-])
+]
+const CONTROL = Uint8Array.from(Buffer.from('control'))
+/** As far as it is cut, complete, and complete without a byte in it. */
+const MANIFESTS: ResponseBody[] = [
+  { type: 'manifest', chunks: CHUNKS, control: undefined },
+  { type: 'manifest', chunks: [], control: undefined },
+  { type: 'manifest', chunks: CHUNKS, control: CONTROL },
+  { type: 'manifest', chunks: [], control: new Uint8Array(0) },
+]
 
 const REQUESTS: RequestBody[] = [
   { type: 'snapshot', position: { epoch: 'e', index: 0 } },
   { type: 'offers' },
-  { type: 'manifest', anchor: ANCHOR },
+  { type: 'manifest', anchor: ANCHOR, from: 0 },
+  { type: 'manifest', anchor: ANCHOR, from: 0xffff_ffff },
   { type: 'chunks', anchor: ANCHOR, first: 0, count: 4 },
   { type: 'keepAlive', anchor: ANCHOR },
   { type: 'offer', offer: OFFER },
@@ -75,13 +83,11 @@ test.each(RESPONSES)('an answer is read as it was written: %o', (body) => {
   expect(decodeResponse(encodeResponse({ id: 5, body }))).toEqual({ id: 5, body })
 })
 
-test.each([MANIFEST, makeManifest(new Uint8Array(0), [])])(
-  'a manifest arrives with the root that was computed before it left: %o',
-  (manifest) => {
-    const { body } = decodeResponse(encodeResponse({ id: 1, body: { type: 'manifest', manifest } }))
-    expect(body).toMatchObject({ manifest: { root: manifest.root, chunks: manifest.chunks } })
-  },
-)
+test.each(MANIFESTS)('a list of chunks is read as it was written, its end included: %o', (body) => {
+  const read = decodeResponse(encodeResponse({ id: 1, body })).body
+  expect(read).toMatchObject({ chunks: body.type === 'manifest' ? body.chunks : undefined })
+  expect(read).toHaveProperty('control', body.type === 'manifest' ? body.control : undefined)
+})
 
 test.each(ERRORS)('an error arrives as the class it was, with its values: $name', (error) => {
   const { body } = decodeResponse(encodeResponse({ id: 1, body: { type: 'error', error } }))
@@ -125,7 +131,7 @@ test.each([
   ['a chunk beyond what a frame can carry', { items: 1, bytes: 0xffff_ffff, hash: HASH }],
   ['a hash of another length', { items: 1, bytes: 5, hash: HASH.subarray(1) }],
 ])('a manifest with %s is malformed', (_what, chunk) => {
-  const body: ResponseBody = { type: 'manifest', manifest: { ...MANIFEST, chunks: [chunk] } }
+  const body: ResponseBody = { type: 'manifest', chunks: [chunk], control: undefined }
   expect(() => decodeResponse(encodeResponse({ id: 1, body }))).toThrow(Malformed)
 })
 
@@ -156,7 +162,7 @@ test('bytes at random, or messages damaged anywhere, are a message or malformed,
     ...REQUESTS.map((body) => encodeRequest({ id: 5, ...SCOPE, body })),
     ...RESPONSES.map((body) => encodeResponse({ id: 5, body })),
     ...ERRORS.map((error) => encodeResponse({ id: 5, body: { type: 'error', error } })),
-    encodeResponse({ id: 1, body: { type: 'manifest', manifest: MANIFEST } }),
+    ...MANIFESTS.map((body) => encodeResponse({ id: 5, body })),
   ]
   const damaged = fc
     .tuple(

@@ -3,6 +3,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
+import { makeManifest } from '../../src/snapshot/manifest.ts'
 import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
 import { Channel } from '../../src/sync/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
@@ -16,18 +17,26 @@ import {
 } from '../../src/sync/messages.ts'
 import { Provider } from '../../src/sync/provider.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
+import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import { rawCoder } from '../snapshot/raw-coder.ts'
 import { duplexPair } from './memory-network.ts'
 import { StubHost } from './stub-host.ts'
 
 const TTL_MS = 1000
+const CONTROL = Uint8Array.from(Buffer.from('c'))
 const SCOPE = { group: 'g', signature: 's' }
 const at = (index: number, epoch = 'e') => ({ epoch, index })
 
 /** A virtual clock on which work in slices stands still until it is let go. */
 class HeldClock extends VirtualClock {
-  readonly #gate = Promise.withResolvers<void>()
+  #gate = Promise.withResolvers<void>()
   hold = false
+
+  /** Let go what stands still now, and nothing after it. */
+  step(): void {
+    this.#gate.resolve()
+    this.#gate = Promise.withResolvers()
+  }
 
   letGo(): void {
     this.#gate.resolve()
@@ -67,6 +76,18 @@ beforeEach(() => {
   })
 })
 
+/** An offer of `count` chunks that is being cut: each call cuts one more, and the last one says that those were all. */
+function cutting(index: number, count: number): () => Promise<void> {
+  clock.hold = true
+  const source = new PacedSnapshot(numberedItems(count, PACED_ITEM_BYTES), clock)
+  available.add(at(index), source, { control: CONTROL, chunkBytes: 1 })
+  return async () => {
+    for (let n = 0; n < 3; n++) await new Promise(setImmediate)
+    clock.step()
+    for (let n = 0; n < 3; n++) await new Promise(setImmediate)
+  }
+}
+
 /** A stream that `peer` opened; what serves it must end in peace. */
 function open(peer = 'peer'): ByteStream & { served: Promise<void> } {
   const [ours, theirs] = duplexPair()
@@ -80,7 +101,7 @@ function connect(peer = 'peer', scope = SCOPE): Channel {
 /** Ten chunks of ten items each, or one of `bytes`. */
 async function offer(index: number, bytes?: number): Promise<void> {
   const items = bytes === undefined ? numberedItems(100, 9) : [new Uint8Array(bytes)]
-  available.add(at(index), new ItemSnapshot(items), { control: Buffer.from('c'), chunkBytes: 100 })
+  available.add(at(index), new ItemSnapshot(items), { control: CONTROL, chunkBytes: 100 })
   await available.whenCut(at(index))
 }
 
@@ -90,6 +111,7 @@ const remainingMs = (index: number) => {
 }
 const chunks = (index: number, first = 0, count = 1) =>
   ({ type: 'chunks', anchor: at(index), first, count }) as const
+const list = (index: number, from = 0) => ({ type: 'manifest', anchor: at(index), from }) as const
 const fetch = (channel: Channel, range: ReturnType<typeof chunks>) => {
   const got: number[] = []
   return channel.fetch(range, (index) => got.push(index)).then(() => got)
@@ -114,10 +136,22 @@ describe('data', () => {
 
   test('the manifest, with the root that was cut', async () => {
     await offer(7)
-    const { manifest } = await connect().request({ type: 'manifest', anchor: at(7) }, 'manifest')
-    const { chunks, root } = (await available.whenCut(at(7)))!.manifest
-    expect(manifest).toMatchObject({ chunks, root, control: Uint8Array.from(Buffer.from('c')) })
+    const { chunks, control } = await connect().request(list(7), 'manifest')
+    const { root } = (await available.whenCut(at(7)))!
+    expect(makeManifest(control!, chunks).root).toEqual(root)
     expect(chunks).toHaveLength(10)
+  })
+
+  test.each([
+    [4, 6],
+    [10, 0],
+    [99, 0],
+  ])('the manifest from chunk %i on: %i chunks, and its end', async (from, count) => {
+    await offer(7)
+    const answer = await connect().request(list(7, from), 'manifest')
+    const { chunks } = (await available.whenCut(at(7)))!
+    expect(answer.chunks).toEqual(chunks.slice(from))
+    expect([answer.chunks.length, answer.control]).toEqual([count, CONTROL])
   })
 
   test('the chunks of a range, in order, up to the very last', async () => {
@@ -161,7 +195,7 @@ describe('data', () => {
     const channel = connect()
     const order: string[] = []
     const asked = [
-      channel.request({ type: 'manifest', anchor: at(9) }, 'manifest'),
+      channel.request(list(9), 'manifest'),
       fetch(channel, chunks(7, 0, 3)),
       channel.request({ type: 'keepAlive', anchor: at(8) }, 'revived'),
       channel.request({ type: 'offers' }, 'offers'),
@@ -179,9 +213,93 @@ describe('data', () => {
   })
 })
 
+describe('a snapshot that is being cut', () => {
+  const error = (name: string) => expect.objectContaining({ name })
+  const settled = async () => {
+    for (let n = 0; n < 5; n++) await new Promise(setImmediate)
+  }
+
+  test('its manifest as far as it is cut, each part as soon as there is one, and the end at last', async () => {
+    const cutNext = cutting(7, 2)
+    const channel = connect()
+    const parts: ResponseBody[] = []
+    for (const from of [0, 1, 2]) {
+      const asked = channel.request(list(7, from), 'manifest').then((part) => parts.push(part))
+      await settled()
+      expect(parts).toHaveLength(from)
+      await cutNext()
+      await asked
+    }
+    const { chunks } = (await available.whenCut(at(7)))!
+    expect(parts).toEqual([
+      { type: 'manifest', chunks: [chunks[0]], control: undefined },
+      { type: 'manifest', chunks: [chunks[1]], control: undefined },
+      { type: 'manifest', chunks: [], control: CONTROL },
+    ])
+  })
+
+  test('a range that it is not cut to yet: each chunk as soon as it is there', async () => {
+    const cutNext = cutting(7, 3)
+    const got: number[] = []
+    const fetching = connect().fetch(chunks(7, 0, 3), (index) => got.push(index))
+    for (const count of [1, 2, 3]) {
+      await cutNext()
+      await settled()
+      expect(got).toHaveLength(count)
+    }
+    await fetching
+    expect(available.get(at(7))).toMatchObject({ ready: false })
+  })
+
+  test.each<[what: string, ask: (channel: Channel) => Promise<unknown>]>([
+    ['a manifest', (channel) => channel.request(list(7, 1), 'manifest')],
+    ['a range', (channel) => fetch(channel, chunks(7, 1, 1))],
+  ])('%s from where it is cut to, and no chunk comes: Busy, after a while', async (_what, ask) => {
+    const cutNext = cutting(7, 3)
+    await cutNext()
+    const channel = connect()
+    const asked = ask(channel)
+    let failed = false
+    asked.catch(() => {
+      failed = true
+    })
+    await settled()
+    clock.advance(MANIFEST_WAIT_MS - 1)
+    await settled()
+    expect(failed).toBe(false)
+    clock.advance(1)
+    await expect(asked).rejects.toEqual(error('Busy'))
+    await cutNext()
+    await ask(channel)
+  })
+
+  test('a range that turns out to begin behind the end: OutOfRange, once that is known', async () => {
+    const cutNext = cutting(7, 1)
+    const channel = connect()
+    const asked = fetch(channel, chunks(7, 1, 1))
+    asked.catch(() => {})
+    await cutNext()
+    await cutNext()
+    await expect(asked).rejects.toEqual(error('OutOfRange'))
+    expect(await fetch(channel, chunks(7, 0, 1))).toEqual([0])
+  })
+
+  test('a range that turns out to end behind the end: what there is, then OutOfRange', async () => {
+    const cutNext = cutting(7, 1)
+    const got: number[] = []
+    const asked = connect().fetch(chunks(7, 0, 2), (index) => got.push(index))
+    asked.catch(() => {})
+    await cutNext()
+    await settled()
+    expect(got).toEqual([0])
+    await cutNext()
+    await expect(asked).rejects.toEqual(error('OutOfRange'))
+  })
+})
+
 describe('refusals', () => {
   const about = (index: number): [string, RequestBody][] => [
-    ['a manifest', { type: 'manifest', anchor: at(index) }],
+    ['a manifest', list(index)],
     ['a range', chunks(index)],
     ['a keep-alive', { type: 'keepAlive', anchor: at(index) }],
   ]
@@ -238,7 +356,7 @@ describe('refusals', () => {
   test('a manifest that is withdrawn while it is waited for: Expired', async () => {
     clock.hold = true
     available.add(at(7), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 100 })
-    const asked = connect().request({ type: 'manifest', anchor: at(7) }, 'manifest')
+    const asked = connect().request(list(7), 'manifest')
     asked.catch(() => {})
     await new Promise(setImmediate)
     available.withdraw()
@@ -296,7 +414,7 @@ describe('refusals', () => {
 
   test.each<[string, RequestBody]>([
     ['a position', { type: 'snapshot', position: at(1, 'older') }],
-    ['a manifest', { type: 'manifest', anchor: at(7, 'older') }],
+    ['a manifest', { ...list(7), anchor: at(7, 'older') }],
     ['a range', { ...chunks(7), anchor: at(7, 'older') }],
     ['a keep-alive', { type: 'keepAlive', anchor: at(7, 'older') }],
   ])('%s of another epoch: Incompatible', async (_what, body) => {
@@ -319,7 +437,7 @@ describe('what keeps an offer alive', () => {
   test.each<[what: string, alive: boolean, ask: () => Promise<unknown>]>([
     ['a fetch', true, () => fetch(connect(), chunks(7))],
     ['a keep-alive', true, () => connect().request({ type: 'keepAlive', anchor: at(7) }, 'revived')],
-    ['a manifest', false, () => connect().request({ type: 'manifest', anchor: at(7) }, 'manifest')],
+    ['a manifest', false, () => connect().request(list(7), 'manifest')],
     ['a look at the offers', false, () => connect().request({ type: 'offers' }, 'offers')],
     ["a stranger's fetch", false, () => fetch(connect('stranger'), chunks(7))],
     [

@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { Busy } from '../../src/sync/errors.ts'
-import { type ByteStream, encodeFrame } from '../../src/sync/frames.ts'
-import { encodeResponse } from '../../src/sync/messages.ts'
+import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
+import { decodeRequest, encodeResponse, type ResponseBody } from '../../src/sync/messages.ts'
 import type { CaughtUp } from '../../src/sync/session.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
+import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import {
   at,
   FETCH_TIMEOUT_MS,
@@ -77,7 +78,7 @@ async function beginWith(first: SyncReplica): Promise<{ catching: Promise<Caught
 async function attestLate(): Promise<void> {
   group.attests = true
   for (const { id, sync } of [leader, ...followers]) {
-    group.attest(101, id, (await sync.whenCut(at(101))!).manifest.root)
+    group.attest(101, id, (await sync.whenCut(at(101))!).root)
   }
 }
 
@@ -222,6 +223,119 @@ describe('a session', () => {
     const first = joiner.catchUp()
     await expect(joiner.catchUp()).rejects.toThrow('running already')
     await group.until(first)
+  })
+})
+
+describe('providers that are still cutting', () => {
+  const LARGE = numberedItems(8, PACED_ITEM_BYTES)
+
+  /** These cut one chunk after the other, and stop at the `at`th until they are let go. */
+  function holding(providers: readonly SyncReplica[], at: number): { letGo: () => void } {
+    const gate = Promise.withResolvers<void>()
+    for (const provider of providers) {
+      let rests = 0
+      provider.items = LARGE
+      provider.makeSnapshot = (items) => new PacedSnapshot(items, group.clock)
+      // The first rest comes before the first chunk.
+      provider.onRest = async () => {
+        if (++rests > at) await gate.promise
+      }
+    }
+    return { letGo: () => gate.resolve() }
+  }
+
+  const fetched = () =>
+    joiner.events.flatMap((event) =>
+      event.type === 'session' && event.state.status === 'fetching' ? [event.state.chunks] : [],
+    )
+
+  test('are asked for each chunk as soon as it is there', async () => {
+    const { letGo } = holding([leader, ...followers], 3)
+    const catching = joiner.catchUp()
+    await group.pass(1000)
+    expect([fetched().at(-1), joiner.installs]).toEqual([3, 0])
+    letGo()
+    const report = await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(LARGE))
+    expect([report.anchorsLost, leader.served + followers[0]!.served + followers[1]!.served]).toEqual([0, 8])
+  })
+
+  test('are not waited for by chunks that another has', async () => {
+    const [fast, slow] = [followers[0]!, followers[1]!]
+    holding([fast, leader], Number.POSITIVE_INFINITY)
+    const { letGo } = holding([slow], 1)
+    const catching = joiner.catchUp()
+    await group.pass(1000)
+    expect([fetched().at(-1), slow.served]).toEqual([8, expect.toSatisfy((served) => served <= 1)])
+    letGo()
+    expect(hex((await group.until(catching)) && joiner.items)).toEqual(hex(LARGE))
+  })
+
+  test('and stop half-way: the session waits for as long as they live', async () => {
+    const { letGo } = holding([leader, ...followers], 3)
+    const catching = joiner.catchUp()
+    await group.pass(2 * REQUEST_TIMEOUT_MS)
+    expect([joiner.lost, fetched().at(-1)]).toEqual([[], 3])
+    letGo()
+    expect((await group.until(catching)).anchor).toEqual(at(101))
+  })
+})
+
+describe('lists that contradict', () => {
+  const lists: [what: string, items: readonly Uint8Array[]][] = [
+    ['ends early', ITEMS.slice(0, 30)],
+    ['ends late', [...ITEMS, ...numberedItems(3, 5)]],
+    ['has another first chunk', [Buffer.from('wrong'), ...ITEMS.slice(1)]],
+    ['has another last chunk', [...ITEMS.slice(0, -1), Buffer.from('wrong')]],
+    ['is empty', []],
+  ]
+
+  test.each(lists)('one that %s came first: nothing of it is installed', async (_what, items) => {
+    const [liar] = group.add(['a-liar'], items)
+    const { catching } = await beginWith(liar!)
+    expect([liar!.served, joiner.installs, joiner.states.at(-1)]).toEqual([items.length, 0, 'verifying'])
+    await attestLate()
+    const report = await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect([joiner.installs, report.anchorsLost]).toEqual([1, 0])
+    expect(report.providersUsed).not.toContain('a-liar')
+  })
+
+  test.each(lists)('one that %s came second: its provider waits aside', async (_what, items) => {
+    const [liar] = group.add(['a-liar'], items)
+    followers[0]!.onServe = (_peer, stream) => {
+      let sent = 0
+      return { ...stream, send: (bytes) => (++sent > 4 ? new Promise(() => {}) : stream.send(bytes)) }
+    }
+    const { catching } = await beginWith(followers[0]!)
+    for (const id of ['l', 'f2']) group.network.turn(id, 'down')
+    await group.pass(1000)
+    expect([liar!.served, joiner.installs]).toEqual([0, 0])
+    for (const id of ['l', 'f2']) group.network.turn(id, 'up')
+    await attestLate()
+    const report = await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect([liar!.served, report.anchorsLost]).toEqual([0, 0])
+  })
+
+  test('one that goes on without end and without chunks ends its provider', async () => {
+    group.network.join('f1').serveWith(async (_peer, stream) => {
+      for await (const { header } of decodeFrames(stream.source, 1000)) {
+        const { id, body: asked } = decodeRequest(header)
+        const body: ResponseBody =
+          asked.type === 'manifest'
+            ? { type: 'manifest', chunks: [], control: undefined }
+            : { type: 'offers', offers: [{ anchor: at(101), remainingMs: TTL_MS, ready: true }] }
+        await stream.send(encodeFrame({ header: encodeResponse({ id, body }) }))
+      }
+    })
+    const { catching } = await beginWith(followers[0]!)
+    for (const replica of [leader, followers[1]!]) replica.sync.withdraw()
+    group.attests = true
+    group.leader = 'l'
+    const report = await group.until(catching)
+    expect(joiner.lost[0]).toContain('f1: a list of chunks without an end')
+    expect(report.anchor).toEqual(at(102))
   })
 })
 

@@ -1,6 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock } from '../../src/expiry/clock.ts'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { Seal } from '../../src/group/seal.ts'
+import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import type { ByteStream } from '../../src/sync/frames.ts'
@@ -96,6 +98,10 @@ export class SyncReplica {
   onServe: (peer: string, stream: ByteStream) => ByteStream = (_peer, stream) => stream
   /** Told apart by what they do with an item: the default takes it as it is. */
   takeItem: (item: Uint8Array) => Uint8Array = (item) => Uint8Array.from(item)
+  /** What stands for its state when it is captured. */
+  makeSnapshot: (items: readonly Uint8Array[]) => Snapshot = (items) => new ItemSnapshot(items)
+  /** What its work in slices waits for at each rest. */
+  onRest: () => Promise<void> = async () => {}
   readonly #group: SyncGroup
   readonly #chunkBytes: number
 
@@ -109,7 +115,7 @@ export class SyncReplica {
     this.sync = new SnapshotSync(
       {
         host: this.host,
-        clock: group.clock,
+        clock: this.#makeClock(),
         ttlMs: TTL_MS,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
         fetchTimeoutMs: FETCH_TIMEOUT_MS,
@@ -126,7 +132,7 @@ export class SyncReplica {
   }
 
   capture(index: number, requester: string): void {
-    const snapshot = new ItemSnapshot(this.items)
+    const snapshot = this.makeSnapshot(this.items)
     const requesters = [requester]
     this.sync.captured(at(index), snapshot, {
       control: new Uint8Array(0),
@@ -135,7 +141,7 @@ export class SyncReplica {
     })
     this.sync
       .whenCut(at(index))!
-      .then(({ manifest }) => this.#group.attest(index, this.id, manifest.root))
+      .then(({ root }) => this.#group.attest(index, this.id, root))
       .catch(() => {})
   }
 
@@ -160,6 +166,18 @@ export class SyncReplica {
   /** How many chunks it sent. */
   get served(): number {
     return this.events.filter(({ type }) => type === 'served').length
+  }
+
+  #makeClock(): Clock {
+    const { clock } = this.#group
+    return {
+      now: () => clock.now(),
+      schedule: (delayMs, callback) => clock.schedule(delayMs, callback),
+      turn: async () => {
+        await clock.turn()
+        await this.onRest()
+      },
+    }
   }
 
   #makeHost(): SyncHost {

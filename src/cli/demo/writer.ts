@@ -1,9 +1,8 @@
 import type { Log } from '../../log/log.ts'
 
 const TICK_MS = 20
-const WRITES_PER_TICK = 2
 
-/** Goes on writing at a steady pace, some 100 writes a second, each an append of its own. */
+/** Goes on writing at a steady pace, some 50 writes a second, each an append of its own. */
 export class BackgroundWriter {
   /** Writes that are durable. */
   acknowledged = 0
@@ -16,9 +15,7 @@ export class BackgroundWriter {
   constructor(log: Log, nextCommand: () => Uint8Array) {
     this.#log = log
     this.#nextCommand = nextCommand
-    this.#timer = setInterval(() => {
-      for (let n = 0; n < WRITES_PER_TICK; n++) this.#write()
-    }, TICK_MS)
+    this.#timer = setInterval(() => this.#write(), TICK_MS)
   }
 
   /** Resolves when the last write is durable; rejects if one failed. */

@@ -5,7 +5,7 @@ import { type FSWatcher, watch } from 'node:fs'
  * again, each time after twice as long; then the reader's poll stands behind it.
  */
 const LOOK_FIRST_MS = 1
-const LOOK_LAST_MS = 128
+const LOOK_LAST_MS = 32
 
 /** Calls `look` soon after each write to a log's -wal file, whichever process wrote. */
 export class CommitWatch {
@@ -31,8 +31,9 @@ export class CommitWatch {
   }
 
   #written(): void {
-    this.#look()
+    // A commit writes many times within a moment, and a look is due at its end.
     if (this.#next && this.#delayMs === LOOK_FIRST_MS) return
+    this.#look()
     clearTimeout(this.#next)
     this.#lookIn(LOOK_FIRST_MS)
   }

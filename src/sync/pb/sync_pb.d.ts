@@ -273,7 +273,7 @@ export declare type Noted = Message<"anchorage.sync.v1.Noted"> & {
 export declare const NotedSchema: GenMessage<Noted>;
 
 /**
- * Answered with Manifest once the snapshot is cut, or with Busy.
+ * Answered with Manifest as soon as there are chunks from `from` on, or with Busy.
  *
  * @generated from message anchorage.sync.v1.ManifestRequest
  */
@@ -282,6 +282,11 @@ export declare type ManifestRequest = Message<"anchorage.sync.v1.ManifestRequest
    * @generated from field: anchorage.sync.v1.Position anchor = 1;
    */
   anchor?: Position | undefined;
+
+  /**
+   * @generated from field: uint32 from = 2;
+   */
+  from: number;
 };
 
 /**
@@ -291,20 +296,29 @@ export declare type ManifestRequest = Message<"anchorage.sync.v1.ManifestRequest
 export declare const ManifestRequestSchema: GenMessage<ManifestRequest>;
 
 /**
+ * The chunks from the one asked for on, as far as they are cut: fetching begins while cutting goes on.
+ *
  * @generated from message anchorage.sync.v1.Manifest
  */
 export declare type Manifest = Message<"anchorage.sync.v1.Manifest"> & {
   /**
-   * What the host keeps beside the items; covered by the root.
-   *
-   * @generated from field: bytes control = 1;
-   */
-  control: Uint8Array;
-
-  /**
-   * @generated from field: repeated anchorage.sync.v1.ChunkInfo chunks = 2;
+   * @generated from field: repeated anchorage.sync.v1.ChunkInfo chunks = 1;
    */
   chunks: ChunkInfo[];
+
+  /**
+   * Those are the last chunks.
+   *
+   * @generated from field: bool complete = 2;
+   */
+  complete: boolean;
+
+  /**
+   * What the host keeps beside the items; covered by the root. Only when complete.
+   *
+   * @generated from field: bytes control = 3;
+   */
+  control: Uint8Array;
 };
 
 /**

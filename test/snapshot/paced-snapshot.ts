@@ -1,0 +1,23 @@
+import { SLICE_MS } from '../../src/expiry/slices.ts'
+import type { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { ItemSnapshot } from './item-snapshot.ts'
+
+/** An item after which a cut looks at the clock. */
+export const PACED_ITEM_BYTES = 256 * 1024
+
+/** A snapshot that takes a whole slice of the clock to read each item: a cut of large ones rests after each. */
+export class PacedSnapshot extends ItemSnapshot {
+  readonly #clock: VirtualClock
+
+  constructor(items: readonly Uint8Array[], clock: VirtualClock) {
+    super(items)
+    this.#clock = clock
+  }
+
+  override *items(): Generator<Uint8Array> {
+    for (const item of super.items()) {
+      this.#clock.advance(SLICE_MS)
+      yield item
+    }
+  }
+}

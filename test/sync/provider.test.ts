@@ -375,8 +375,10 @@ describe('refusals', () => {
 
   test('a snapshot request where as many anchors are live as may be, and none fits: Busy', async () => {
     host.leads = 'me'
-    await offer(7)
-    await offer(8)
+    for (const index of [7, 8]) {
+      await offer(index)
+      desk.captured(at(index))
+    }
     await expect(connect().request({ type: 'snapshot', position: at(50) }, 'anchored')).rejects.toEqual(
       error('Busy', '2 anchors are live'),
     )

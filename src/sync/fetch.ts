@@ -325,7 +325,8 @@ export class Fetch {
     this.#attempt?.book.lost(provider)
     // What is still due on this stream is asked of others: it must not come from here as well.
     if (link.status === 'ready') link.channel.abort(error)
-    const failures = link.failures + 1
+    // Not yet is no failure.
+    const failures = link.failures + (error instanceof Busy ? 0 : 1)
     if (isFinal(error) || failures >= PROVIDER_FAILURES_MAX) {
       this.#links.set(provider, { status: 'gone', failures, reason: error })
     } else {

@@ -11,6 +11,11 @@ afterEach(async () => {
   await place[Symbol.asyncDispose]()
 })
 
+/** What Node compiled is kept for the next start, and is not the demo's. */
+async function leftBehind(): Promise<string[]> {
+  return (await readdir(place.dir)).filter((name) => name !== 'node-compile-cache')
+}
+
 test('prints one JSON object, whose numbers hold together, and leaves nothing behind', async () => {
   const args = ['demo', '--json', '--items', '3000', '--history', '3', '--providers', '2']
   const { code, stdout, stderr } = await place.run(args)
@@ -29,7 +34,7 @@ test('prints one JSON object, whose numbers hold together, and leaves nothing be
   expect(result.writesDuringCatchUp).toBeGreaterThan(0)
   expect(result.replayEntriesPerSecond).toBeCloseTo((9_000 / result.replayMs) * 1_000, -3)
   expect([1, 2]).toContain(result.providersUsed)
-  expect(await readdir(place.dir)).toEqual([])
+  expect(await leftBehind()).toEqual([])
 }, 60_000)
 
 test('works with a single row and a single replica', async () => {
@@ -48,5 +53,5 @@ test('Ctrl-C stops every process and removes the log', async () => {
   const [code] = await once(child, 'close')
   expect(code).toBe(130)
   expect(() => process.kill(-child.pid!, 0)).toThrow('ESRCH')
-  expect(await readdir(place.dir)).toEqual([])
+  expect(await leftBehind()).toEqual([])
 }, 60_000)

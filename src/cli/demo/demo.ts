@@ -161,7 +161,7 @@ async function commonRoots(cluster: Cluster, by: ReplicaProcess): Promise<Common
 }
 
 function sameOrNot({ roots, match }: CommonRoots): string {
-  return `the roots of all ${roots.length} are ${match ? `the same, ${roots[0]!.slice(0, 16)}` : 'NOT the same'}`
+  return `the roots of all ${roots.length} replicas are ${match ? `the same, ${roots[0]!.slice(0, 16)}` : 'NOT the same'}`
 }
 
 function conclude(result: DemoResult, narrator: Narrator): void {

@@ -100,6 +100,7 @@ function byteStream(stream: Stream): ByteStream {
  */
 function drained(stream: Stream): Promise<void> {
   return new Promise((resolve, reject) => {
+    if (stream.status !== 'open') return reject(new Error(`the stream is ${stream.status}`))
     if (!stream.writableNeedsDrain) return resolve()
     const leave = () => {
       stream.removeEventListener('drain', onDrain)

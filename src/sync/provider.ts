@@ -26,7 +26,7 @@ export interface ProviderInit {
   readonly available: AvailableSnapshots
   readonly desk: AnchorDesk
   readonly clock: Clock
-  /** How long a peer may take nothing of an answer before its stream is cut off, in milliseconds. Default 5,000. */
+  /** How long a peer may take to accept one frame before its stream is cut off, in milliseconds. Default 5,000. */
   readonly sendTimeoutMs?: number
   /** A peer pushed an offer. */
   readonly onOffer: (peer: string, offer: OfferView) => void
@@ -68,7 +68,7 @@ export class Provider {
   async #send(stream: ByteStream, frame: Frame): Promise<void> {
     const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
     const timer = clock.schedule(sendTimeoutMs, () => {
-      stream.abort(new PeerUnavailable(`the peer took nothing for ${sendTimeoutMs} ms`))
+      stream.abort(new PeerUnavailable(`the peer did not take a frame within ${sendTimeoutMs} ms`))
     })
     try {
       await stream.send(encodeFrame(frame))

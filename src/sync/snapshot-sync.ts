@@ -165,20 +165,27 @@ export class SnapshotSync {
 
   /**
    * Ask the leader for an anchor above a position, as a session would: it may append a marker. Asks again while there
-   * is no leader, or it says Busy; rejects with its last answer when the request timeout has passed.
+   * is no leader, or it says Busy; rejects with its last answer when the request timeout has passed, and with the
+   * signal's reason.
    */
   async requestAnchor(above: Position, signal: AbortSignal): Promise<Position> {
+    signal.throwIfAborted()
     const peers = this.#peers()
+    // What is due on a stream must not hold a request that is not wanted any more.
+    const onAbort = () => void peers.close()
+    signal.addEventListener('abort', onAbort, { once: true })
     const giveUpMs = this.#clock.now() + this.#times.requestTimeoutMs
     const answer = (position: Position) => this.#desk.anchorFor(this.self, position)
     try {
       for (;;) {
         const asked = await askLeader({ self: this.self, host: this.#host, peers, answer }, above)
         if (asked.anchor !== undefined) return asked.anchor
+        signal.throwIfAborted()
         if (this.#clock.now() >= giveUpMs) throw asked.error
         await sleep(this.#clock, asked.retryMs, signal)
       }
     } finally {
+      signal.removeEventListener('abort', onAbort)
       await peers.close()
     }
   }

@@ -28,8 +28,6 @@ export default defineConfig({
           name: 'processes',
           include: PROCESSES,
           fileParallelism: false,
-          // Processes are stopped at instants that a busy machine moves: see the closing notes for which ones still miss.
-          retry: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },

@@ -83,7 +83,7 @@ function byteStream(stream: Stream): ByteStream {
   return {
     source: receive(stream),
     async send(bytes) {
-      if (!stream.send(bytes)) await drained(stream)
+      if (!stream.send(bytes)) await written(stream)
     },
     async close() {
       await stream.close()
@@ -95,18 +95,20 @@ function byteStream(stream: Stream): ByteStream {
 }
 
 /**
- * Resolves when the stream takes more. Not by its own `onDrain()`: in @libp2p/utils 7.4 that keeps its first promise, and
- * so resolves at once ever after.
+ * Resolves when nothing that was sent is left waiting in the stream. Not by its own `onDrain()`: in @libp2p/utils 7.4 that
+ * keeps its first promise, and so resolves at once ever after. Nor by `drain`, which comes with each window that
+ * opens, however much still waits.
  */
-function drained(stream: Stream): Promise<void> {
+function written(stream: Stream): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (stream.status !== 'open') return reject(new Error(`the stream is ${stream.status}`))
-    if (!stream.writableNeedsDrain) return resolve()
+    if (stream.writeBufferLength === 0) return resolve()
     const leave = () => {
-      stream.removeEventListener('drain', onDrain)
+      stream.removeEventListener('idle', onIdle)
       stream.removeEventListener('close', onClose)
     }
-    const onDrain = () => {
+    const onIdle = () => {
+      // A stream that breaks throws away what waits, and says that before it says why.
+      if (stream.status !== 'open') return
       leave()
       resolve()
     }
@@ -114,7 +116,7 @@ function drained(stream: Stream): Promise<void> {
       leave()
       reject(error ?? new Error('the stream was closed'))
     }
-    stream.addEventListener('drain', onDrain)
+    stream.addEventListener('idle', onIdle)
     stream.addEventListener('close', onClose)
   })
 }

@@ -52,7 +52,6 @@ test('the leader is killed between marker and seal: the others seal it', async (
   await using cluster = await startCluster({ options: OPTIONS })
   const { leader, followers } = await roles(cluster)
   await leader.fill({ count: 1_000 })
-  await Promise.all(followers.map((follower) => follower.barrier()))
   await pruneAll(cluster)
   for (const follower of followers) await pause(cluster, follower)
 

@@ -17,8 +17,13 @@ export async function expectSameRoots(cluster: Cluster): Promise<Position> {
   return anchor
 }
 
-/** Prune all that can be pruned: whoever joins now needs a snapshot. */
+/**
+ * Prune all that can be pruned: whoever joins now needs a snapshot. Nobody who runs lags by then, or it would need
+ * one too, and could not serve.
+ */
 export async function pruneAll(cluster: Cluster): Promise<void> {
+  const running = cluster.replicas.filter((replica) => replica.running && !replica.paused)
+  await Promise.all(running.map((replica) => replica.barrier()))
   const leader = await cluster.leader()
   expect(await leader.prune({ keepEntries: 0 })).toBeGreaterThan(0)
 }

@@ -94,6 +94,22 @@ test('an offer that is not sealed in time does not fit any more; one that is, do
   expect(await desk.anchorFor('a', at(5))).toEqual(at(90))
 })
 
+test.each<[which: string, waste: () => void]>([
+  [
+    'were pruned',
+    () => {
+      host.first = 92
+    },
+  ],
+  ['were never sealed', () => clock.advance(SEAL_TIMEOUT_MS)],
+])('anchors that %s are no reason to be busy', async (_which, waste) => {
+  await capture(90)
+  await capture(91)
+  await expect(desk.anchorFor('a', at(95))).rejects.toMatchObject({ name: 'Busy' })
+  waste()
+  expect(await desk.anchorFor('a', at(95))).toEqual(at(101))
+})
+
 test('an anchor that is offered again after it lapsed has to be sealed again', async () => {
   await capture(90)
   desk.sealed(at(90))

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
@@ -5,7 +6,9 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { sleep, systemClock } from '../../src/expiry/clock.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
+import { encodeFrame } from '../../src/sync/frames.ts'
 import { type Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, snapshotSync } from '../../src/sync/index.ts'
+import { encodeRequest } from '../../src/sync/messages.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { StubHost } from './stub-host.ts'
 
@@ -147,4 +150,32 @@ test('garbage from a peer ends its stream, and others are served', async () => {
   }
   await two.services.sync.catchUp({ position: { epoch: 'e', index: 3 }, signal })
   expect(joiner.installed?.items).toHaveLength(ITEMS.length)
+})
+
+test('however long an answer, no more than one chunk waits in the provider’s stream', async () => {
+  const [one, two] = await startBoth()
+  const anchor = { epoch: 'e', index: 101 }
+  const [chunkBytes, count] = [1 << 20, 8]
+  const items = Array.from({ length: count }, () => randomBytes(chunkBytes))
+  one.services.sync.captured(anchor, new ItemSnapshot(items), {
+    control: CONTROL,
+    chunkBytes,
+    requesters: [],
+  })
+  await one.services.sync.whenCut(anchor)
+  const stream = await two.dialProtocol(one.getMultiaddrs(), PROTOCOL)
+  const body = { type: 'chunks', anchor, first: 0, count } as const
+  stream.send(encodeFrame({ header: encodeRequest({ id: 1, group: 'g', signature: 's', body }) }))
+  let takenBytes = 0
+  let waitingBytesMost = 0
+  for await (const bytes of stream) {
+    takenBytes += bytes.byteLength
+    const streams = one.getConnections().flatMap((connection) => connection.streams)
+    const waiting = streams.find(({ protocol }) => protocol === PROTOCOL)?.writeBufferLength ?? 0
+    waitingBytesMost = Math.max(waitingBytesMost, waiting)
+    if (takenBytes >= count * chunkBytes) break
+  }
+  stream.abort(new Error('enough'))
+  expect(waitingBytesMost).toBeGreaterThan(0)
+  expect(waitingBytesMost).toBeLessThan(chunkBytes + 1024)
 })

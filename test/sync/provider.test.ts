@@ -7,7 +7,7 @@ import { makeManifest } from '../../src/snapshot/manifest.ts'
 import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
 import { Channel } from '../../src/sync/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
-import { MANIFEST_WAIT_MS } from '../../src/sync/limits.ts'
+import { FETCH_TIMEOUT_MS_DEFAULT, MANIFEST_WAIT_MS } from '../../src/sync/limits.ts'
 import {
   decodeResponse,
   encodeRequest,
@@ -471,12 +471,26 @@ describe('what keeps an offer alive', () => {
     })
   })
 
+  test('a reader that takes nothing holds an offer no longer than the send timeout: its stream is cut off', async () => {
+    await offer(7, 1_000_000)
+    const deaf = open()
+    await deaf.send(encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: chunks(7) }) }))
+    await new Promise(setImmediate)
+    clock.advance(FETCH_TIMEOUT_MS_DEFAULT - 1)
+    expect(remainingMs(7)).toBe(1000)
+    clock.advance(1)
+    await deaf.served
+    clock.advance(TTL_MS)
+    expect(remainingMs(7)).toBe('released')
+    await expect(deaf.send(new Uint8ArrayList())).rejects.toThrow('did not take a frame within 5000 ms')
+  })
+
   test('an offer does not lapse while a chunk of it waits for a slow reader, and does after the reader has gone', async () => {
     await offer(7, 1_000_000)
     const slow = open()
     await slow.send(encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: chunks(7) }) }))
     await new Promise(setImmediate)
-    clock.advance(5 * TTL_MS)
+    clock.advance(4 * TTL_MS)
     expect(remainingMs(7)).toBe(1000)
     slow.abort(new Error('gave up'))
     await slow.served

@@ -197,6 +197,27 @@ describe('a session', () => {
     expect(report.phasesMs.request).toBeLessThan(2 * REQUEST_TIMEOUT_MS)
   })
 
+  test.each([
+    ['of another epoch', { epoch: 'another', index: 70 }],
+    ['that is not above what it has', at(60)],
+  ])('refuses an anchor %s, and asks whoever leads by then', async (_what, wrong) => {
+    leader.host.appendMarker = async () => {
+      group.leader = 'f1'
+      return wrong
+    }
+    const report = await group.until(joiner.catchUp({ position: at(60) }))
+    expect(report).toMatchObject({ anchor: at(101), anchorsLost: 0 })
+  })
+
+  test('comes back to providers that did not know it yet', async () => {
+    for (const { host } of followers) {
+      const { members } = host
+      host.members = () => members().filter(({ id }) => id !== 'j' || group.clock.now() >= 300)
+    }
+    const report = await group.until(joiner.catchUp())
+    expect(report.providersUsed).toEqual(expect.arrayContaining(['f1', 'f2']))
+  })
+
   test('takes a live offer that fits where nobody leads', async () => {
     group.leader = undefined
     group.mark('somebody')
@@ -530,4 +551,30 @@ describe('an abort', () => {
       expect(joiner.events.length).toBe(before)
     },
   )
+})
+
+describe('a request for an anchor', () => {
+  test.each<[where: string, prepare: () => void]>([
+    ['is being dialled', () => group.network.turn('l', 'silent')],
+    [
+      'owes an answer',
+      () => {
+        leader.onServe = (_peer, stream) => ({ ...stream, send: () => new Promise(() => {}) })
+      },
+    ],
+    [
+      'is unknown',
+      () => {
+        group.leader = undefined
+      },
+    ],
+  ])('that is aborted while the leader %s ends at once, with the reason', async (_where, prepare) => {
+    prepare()
+    const stop = new AbortController()
+    const asking = joiner.sync.requestAnchor(at(0), stop.signal)
+    await group.pass(100)
+    stop.abort(new Error('we are closing'))
+    // The clock stands still from here on.
+    await expect(asking).rejects.toThrow('we are closing')
+  })
 })

@@ -1,6 +1,7 @@
-import type { Clock } from '../expiry/clock.ts'
+import { type Clock, sleep } from '../expiry/clock.ts'
 import type { Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
+import { AppendUncertain, LogBusy } from '../log/errors.ts'
 import type { LogTail } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
@@ -29,6 +30,8 @@ const ROOTS_MAX = 64
  * writes to order.
  */
 const LEADER_CUT_DELAY_MS = 1_000
+/** Pause before an attestation is appended again that the log did not take. */
+const RETRY_MS = 500
 
 /** This replica's side of each anchor: capture at the marker, attest the root, compare it with the seal. */
 export class Anchors {
@@ -63,7 +66,7 @@ export class Anchors {
     this.#remember(index, root)
     root.then(
       async (own) => {
-        if (electorate.includes(self)) await this.#init.attest(index, own).catch(this.#init.onProblem)
+        if (electorate.includes(self)) await this.#attest(anchor, own).catch(this.#init.onProblem)
         const sealed = group().seal(index)?.root
         if (sealed !== undefined) this.#compare(anchor, own, sealed)
       },
@@ -81,6 +84,20 @@ export class Anchors {
       (own) => this.#compare(anchor, own, sealed),
       () => {},
     )
+  }
+
+  /** Without it the group may never agree. One that is in the log twice counts once. */
+  async #attest(anchor: Position, root: Uint8Array): Promise<void> {
+    const { clock, sync, group, attest, onProblem } = this.#init
+    do {
+      try {
+        return await attest(anchor.index, root)
+      } catch (error) {
+        if (!(error instanceof LogBusy || error instanceof AppendUncertain)) throw error
+        onProblem(error)
+      }
+      await sleep(clock, RETRY_MS)
+    } while (sync().whenCut(anchor) !== undefined && group().seal(anchor.index)?.root === undefined)
   }
 
   #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {

@@ -93,11 +93,14 @@ export class Follower {
     const behind = newest.index - applier.applied
     if (first > applier.applied + 1) return 'truncated'
     this.#readable = true
-    if (behind === 0) {
-      this.#enterInSync()
-    } else if (behind > 0) {
+    if (behind > 0) {
       status.enter('following')
       if (behind > snapshotAfter && !this.#snapshotTried && someoneServes()) return 'far-behind'
+    } else {
+      // Whether the log was put back, and perhaps written again, only reading tells: it is over at once.
+      for await (const _ of log.read(applier.cursor, { signal })) break
+      signal.throwIfAborted()
+      this.#enterInSync()
     }
 
     const interrupt = new AbortController()
@@ -154,7 +157,7 @@ export class Follower {
 
   #enterInSync(): void {
     const { status, clock, onInSync, onCaughtUp } = this.#init
-    if (status.state === 'in-sync') return
+    if (status.state === 'in-sync' || this.#diverged !== undefined) return
     const caughtUp = this.#caughtUp
     this.#caughtUp = undefined
     this.#snapshotTried = false

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { startCluster } from '../../src/testing/index.ts'
-import { captures, expectSameRoots, isCaughtUp, pause, pruneAll } from './support.ts'
+import { captures, expectSameRoots, isCaughtUp, isSync, pause, pruneAll } from './support.ts'
 
 const VOLATILE = { volatile: true, ttlMs: 5_000 }
 
@@ -91,12 +91,13 @@ test.each([
   const joiner = await cluster.start()
   const { detail } = await joiner.waitFor(isCaughtUp)
   expect(await joiner.size()).toBe(count)
-  const cut = cluster.replicas[0]!.events.findLast((e) => e.type === 'sync' && e.detail.type === 'cut')
-  if (cut?.type !== 'sync' || cut.detail.type !== 'cut') throw new Error('nothing was cut')
-  expect(cut.detail.anchor.index).toBe(detail.anchor.index)
-  if (chunkBytes === 1) expect(cut.detail.chunks).toBe(count)
-  else if (chunkBytes === 1_000) expect(cut.detail.chunks).toBeGreaterThan(count / 10)
-  else expect(cut.detail.chunks).toBe(1)
+  // A leader cuts later than the others.
+  const { detail: cut } = await cluster.replicas[0]!.waitFor(isSync('cut'))
+  if (cut.type !== 'cut') throw new Error('not reached')
+  expect(cut.anchor.index).toBe(detail.anchor.index)
+  if (chunkBytes === 1) expect(cut.chunks).toBe(count)
+  else if (chunkBytes === 1_000) expect(cut.chunks).toBeGreaterThan(count / 10)
+  else expect(cut.chunks).toBe(1)
   await expectSameRoots(cluster)
 })
 

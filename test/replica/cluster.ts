@@ -1,4 +1,6 @@
 import { once } from 'node:events'
+import { type Announcement, decodeAnnouncement } from '../../src/group/announcement.ts'
+import type { Cursor, Log, LogBackend, LogBatch, LogInit, SignalOptions } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import type { ReplicaEvents } from '../../src/replica/events.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
@@ -45,6 +47,18 @@ export class Cluster implements AsyncDisposable {
     return [leader, ...others]
   }
 
+  /** What a replica announces, from now on. */
+  async *announcements(id: string): AsyncGenerator<Announcement> {
+    const handle = await this.log.open({ group: 'journals', signature: 'journal/1', author: 'test' })
+    let last: Uint8Array | undefined
+    for await (const notices of handle.notices.watch()) {
+      const data = notices.find(({ member }) => member === id)?.data
+      if (data === undefined || data === last) continue
+      last = data
+      yield decodeAnnouncement(data)!
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#replicas.map((replica) => replica.stop()))
   }
@@ -71,4 +85,58 @@ export async function when(
   done: () => boolean,
 ): Promise<void> {
   while (!done()) await next(replica, type)
+}
+
+/** `part`, but for what `changes` does instead. */
+export function altered<T extends object>(part: T, changes: Partial<T>): T {
+  return new Proxy(part, {
+    get(target, key) {
+      const value: unknown = Reflect.get(key in changes ? changes : target, key)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
+
+/** The group's log as one replica finds it. */
+export function alteredLog(backend: LogBackend, changes: (log: Log) => Partial<Log>): LogBackend {
+  return {
+    async open(init) {
+      const log = await backend.open(init)
+      return altered(log, changes(log))
+    },
+  }
+}
+
+/** The group's log behind a disk that one replica cannot always read. */
+export class FlakyLog implements LogBackend {
+  readable: 'all' | 'bounds' | 'nothing' = 'all'
+  readonly #backend: LogBackend
+
+  constructor(backend: LogBackend) {
+    this.#backend = backend
+  }
+
+  async open(init: LogInit): Promise<Log> {
+    const log = await this.#backend.open(init)
+    return altered(log, {
+      follow: (cursor: Cursor, options?: SignalOptions) => this.#read(log.follow(cursor, options)),
+      read: (cursor: Cursor, options?: SignalOptions) => this.#read(log.read(cursor, options)),
+      bounds: async (options?: SignalOptions) => {
+        if (this.readable === 'nothing') throw new Error('the disk cannot be read')
+        return await log.bounds(options)
+      },
+    })
+  }
+
+  async *#read(batches: AsyncIterable<LogBatch>): AsyncGenerator<LogBatch> {
+    this.#assertReadable()
+    for await (const batch of batches) {
+      this.#assertReadable()
+      yield batch
+    }
+  }
+
+  #assertReadable(): void {
+    if (this.readable !== 'all') throw new Error('the disk cannot be read')
+  }
 }

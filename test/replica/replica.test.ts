@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { type Control, encodeControl } from '../../src/group/control.ts'
-import type { NewEntry } from '../../src/log/log.ts'
+import type { NewEntry, SignalOptions } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
+import type { Installation } from '../../src/machine/machine.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import { createReplica } from '../../src/replica/replica.ts'
-import { Cluster, leads, next, TIMES, when } from './cluster.ts'
+import { altered, alteredLog, Cluster, FlakyLog, leads, next, TIMES, when } from './cluster.ts'
 import { Journal, line } from './journal.ts'
 
 const named = (name: string) => expect.objectContaining({ name })
@@ -13,6 +14,10 @@ const numbers = (from: number, to: number) =>
 
 const controls = (...list: Control[]): NewEntry[] =>
   list.map((control) => ({ kind: 'control', payload: encodeControl(control) }))
+
+const tear = () => {
+  throw new Error('the journal tore')
+}
 
 /** Nothing of what it waits for will ever come. */
 const FAR = 1_000_000
@@ -199,6 +204,21 @@ describe('leading', () => {
     expect(two.replica.term).toBe(2)
   }, 10_000)
 
+  test('who leads and cannot read the log is followed at once, not after a lease', async () => {
+    await using cluster = new Cluster()
+    const log = new FlakyLog(cluster.log)
+    const [one] = await cluster.startLed(0, { leaseMs: 20_000, log })
+    const two = await cluster.start({ leaseMs: 20_000 })
+    await two.replica.inSync()
+    log.readable = 'nothing'
+    await two.replica.submit(line('a'))
+    await leads(two.replica)
+    expect(one.replica.state).toBe('following')
+    log.readable = 'all'
+    await one.replica.inSync()
+    expect([one.journal.lines, one.replica.leader]).toEqual([['a'], two.replica.id])
+  }, 10_000)
+
   test('a reader never leads', async () => {
     await using cluster = new Cluster()
     const reader = await cluster.start({ lead: false, leaseMs: 300 })
@@ -293,6 +313,52 @@ describe('what goes wrong', () => {
     await handle.append(commands)
     expect((await reached).map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
     expect(journal.lines).toEqual(['a', 'b'])
+  })
+
+  test.each<[what: string, refusal: Partial<Installation>]>([
+    ['an item of', { add: tear }],
+    ['the whole of', { commit: tear }],
+  ])(
+    'a machine that refuses %s a snapshot halts its replica, which fetches no other',
+    async (_what, refusal) => {
+      await using cluster = new Cluster()
+      const [one] = await cluster.startLed(0)
+      for (const text of numbers(1, 10)) await one.replica.submit(line(text))
+      await one.replica.prune({ keepEntries: 0 })
+      const journal = new Journal()
+      const install = journal.install.bind(journal)
+      journal.install = () => ({ ...install(), ...refusal })
+      const joiner = await cluster.start({ lead: false }, journal)
+      let sessions = 0
+      joiner.replica.addEventListener('sync', ({ detail }) => {
+        if (detail.type === 'session' && detail.state.status === 'requesting') sessions++
+      })
+      await expect(joiner.replica.inSync()).rejects.toEqual(named('InstallFailed'))
+      expect([joiner.replica.state, sessions, journal.lines]).toEqual(['halted', 1, []])
+    },
+  )
+
+  test('one that halts before it has caught up does not hold the log any longer', async () => {
+    await using cluster = new Cluster()
+    const [one] = await cluster.startLed(0)
+    for (const text of numbers(1, 10)) await one.replica.submit(line(text))
+    await one.replica.prune({ keepEntries: 0 })
+    const journal = new Journal()
+    journal.twist = tear
+    const joiner = await cluster.start({ lead: false }, journal)
+    const announcements = cluster.announcements(joiner.replica.id)
+    joiner.replica.addEventListener('sync', ({ detail }) => {
+      // What is replayed after the snapshot, and tears the journal.
+      if (detail.type === 'session' && detail.state.status === 'installing')
+        void one.replica.submit(line('11'))
+    })
+    const needed: number[] = []
+    for await (const { state, needs } of announcements) {
+      needed.push(needs)
+      if (state === 'halted') break
+    }
+    expect(Math.max(...needed)).toBeGreaterThan(10)
+    expect(needed.at(-1)).toBe(0)
   })
 
   test('a replica that halted still serves what it offers', async () => {
@@ -459,6 +525,53 @@ describe('ending', () => {
     }
     const handle = await cluster.log.open({ group: 'journals', signature: 'journal/1', author: 'test' })
     expect((await handle.notices.read()).map(({ member }) => member)).not.toContain(id)
+  })
+
+  test('the last thing a leader announces is that it leads no more, and offers nothing', async () => {
+    await using cluster = new Cluster()
+    const [{ replica }] = await cluster.startLed(0, { ttlMs: 60_000 })
+    await replica.rootAt(await replica.mark())
+    const announcements = cluster.announcements(replica.id)
+    expect((await announcements.next()).value).toMatchObject({ state: 'in-sync' })
+    expect(replica.offers).toHaveLength(1)
+    await replica.stop()
+    expect((await announcements.next()).value).toMatchObject({ state: 'stopped', leads: 0, offers: [] })
+  })
+
+  test.each<[who: string, lead: boolean]>([
+    ['leader', true],
+    ['follower', false],
+  ])('a %s stops although the notice board takes nothing any more', async (_who, lead) => {
+    await using cluster = new Cluster()
+    const [one] = await cluster.startLed(0)
+    let takes = true
+    const held = Promise.withResolvers<void>()
+    const log = alteredLog(cluster.log, ({ notices }) => {
+      const orHold = (write: () => Promise<void>, { signal }: SignalOptions = {}) => {
+        if (takes) return write()
+        held.resolve()
+        return new Promise<void>((_resolve, reject) => {
+          signal?.addEventListener('abort', () => reject(signal.reason))
+        })
+      }
+      return {
+        notices: altered(notices, {
+          announce: (member, data, ttlMs, options) =>
+            orHold(() => notices.announce(member, data, ttlMs, options), options),
+          withdraw: (member, options) => orHold(() => notices.withdraw(member, options), options),
+        }),
+      }
+    })
+    const { replica } = await cluster.start({ lead, log })
+    await replica.inSync()
+    if (lead) {
+      await one.replica.stop()
+      await leads(replica)
+    }
+    takes = false
+    await held.promise
+    await replica.stop()
+    expect(replica.state).toBe('stopped')
   })
 
   test('a replica is stopped at once although its only peer is silent', async () => {

@@ -1,0 +1,108 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { GroupState } from '../../src/group/group-state.ts'
+import { AppendUncertain, LogBusy, LogClosed } from '../../src/log/errors.ts'
+import { Anchors } from '../../src/replica/anchors.ts'
+import { SnapshotSync } from '../../src/sync/snapshot-sync.ts'
+import { controlEntry } from '../group/entries.ts'
+import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
+import { MemoryNetwork } from '../sync/memory-network.ts'
+import { StubHost } from '../sync/stub-host.ts'
+
+const RETRY_MS = 500
+const TTL_MS = 10_000
+const ANCHOR = { epoch: 'e', index: 2 }
+const MARKER = { electorate: ['me', 'other', 'another'], requesters: [], chunkBytes: 100 }
+
+let clock: VirtualClock
+let group: GroupState
+let sync: SnapshotSync
+/** Roots that were appended, or tried to be. */
+let attested: Uint8Array[]
+/** What the log says to each attestation, the first one first. */
+let answers: Error[]
+let problems: Error[]
+
+beforeEach(async () => {
+  clock = new VirtualClock()
+  group = new GroupState()
+  sync = new SnapshotSync({ host: new StubHost('me'), clock, ttlMs: TTL_MS }, new MemoryNetwork().join('me'))
+  attested = []
+  answers = []
+  problems = []
+})
+
+/** The marker is applied, and the snapshot cut. */
+async function mark(): Promise<Uint8Array> {
+  const anchors = new Anchors({
+    self: 'me',
+    epoch: 'e',
+    clock,
+    ttlMs: TTL_MS,
+    sync: () => sync,
+    group: () => group,
+    capture: () => new ItemSnapshot(numberedItems(3)),
+    attest: async (_anchor, root) => {
+      attested.push(root)
+      const answer = answers.shift()
+      if (answer !== undefined) throw answer
+    },
+    onDivergence: () => {},
+    onProblem: (error) => problems.push(error),
+  })
+  group.apply(controlEntry(1, 'other', { type: 'claim', term: 1 }))
+  group.apply(controlEntry(2, 'other', { type: 'marker', term: 1, ...MARKER }))
+  anchors.marked(2, 1000, MARKER, { index: 2, timestampMs: 1000 })
+  const root = await anchors.root(2)!
+  await clock.turn()
+  return root
+}
+
+async function pass(ms: number): Promise<void> {
+  clock.advance(ms)
+  await clock.turn()
+}
+
+describe('an attestation', () => {
+  test.each([new LogBusy(1000), new AppendUncertain('the server left')])(
+    'that the log may not have taken is appended again: %s',
+    async (error) => {
+      answers = [error, error]
+      const root = await mark()
+      expect([attested, problems]).toEqual([[root], [error]])
+      await pass(RETRY_MS - 1)
+      expect(attested).toHaveLength(1)
+      await pass(1)
+      await pass(RETRY_MS)
+      expect(attested).toEqual([root, root, root])
+      await pass(RETRY_MS)
+      expect([attested.length, problems.length]).toEqual([3, 2])
+    },
+  )
+
+  test('that fails for good is told, and left', async () => {
+    const closed = new LogClosed()
+    answers = [closed]
+    await mark()
+    await pass(2 * RETRY_MS)
+    expect([attested.length, problems]).toEqual([1, [closed]])
+  })
+
+  test('is not appended again once the group agreed without it', async () => {
+    answers = [new LogBusy(1000)]
+    const root = await mark()
+    for (const author of ['other', 'another']) {
+      group.apply(controlEntry(3, author, { type: 'attestation', anchor: 2, root }))
+    }
+    await pass(2 * RETRY_MS)
+    expect(attested).toHaveLength(1)
+  })
+
+  test('is not appended again once the snapshot was released', async () => {
+    answers = [new LogBusy(1000)]
+    await mark()
+    sync.withdraw(ANCHOR)
+    await pass(2 * RETRY_MS)
+    expect(attested).toHaveLength(1)
+  })
+})

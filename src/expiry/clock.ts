@@ -1,7 +1,9 @@
 /** Where time comes from. Everything that waits takes one, so that a whole cluster can run under a virtual clock. */
 export interface Clock {
-  /** Milliseconds that never go back, from an arbitrary origin: for deadlines while this process lives. */
+  /** Milliseconds that never go back or jump, from an arbitrary origin: for deadlines while this process lives. */
   now(): number
+  /** Milliseconds since the Unix epoch, as the wall clock says, which may jump: only for what outlives this process. */
+  wallNow(): number
   /** Run `callback` once, `delayMs` from now (soon, if that has passed), unless it is cancelled. Never holds the process. */
   schedule(delayMs: number, callback: () => void): Timer
   /** Resolves in a later turn of the event loop: work in slices awaits it between two of them. */
@@ -12,9 +14,10 @@ export interface Timer {
   cancel(): void
 }
 
-/** The machine's monotonic clock. */
+/** The machine's clocks. */
 export const systemClock: Clock = {
   now: () => performance.now(),
+  wallNow: () => Date.now(),
   schedule(delayMs, callback) {
     const timer = setTimeout(callback, Math.max(0, delayMs))
     timer.unref()

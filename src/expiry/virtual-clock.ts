@@ -1,13 +1,18 @@
 import type { Clock, Timer } from './clock.ts'
 
-/** A clock that stands still until it is moved: for tests and simulations. */
+/** A clock that stands still until it is moved: by a test, by a simulation, or by a log, as machine time is. */
 export class VirtualClock implements Clock {
   #nowMs = 0
+  #wallAheadMs = 0
   #sequence = 0
   readonly #timers = new Map<number, { atMs: number; callback: () => void }>()
 
   now(): number {
     return this.#nowMs
+  }
+
+  wallNow(): number {
+    return this.#nowMs + this.#wallAheadMs
   }
 
   schedule(delayMs: number, callback: () => void): Timer {
@@ -31,6 +36,11 @@ export class VirtualClock implements Clock {
       due.callback()
     }
     this.#nowMs = untilMs
+  }
+
+  /** Set the wall clock forward, or back, as an operator or NTP does; time itself stands still. */
+  jumpWall(byMs: number): void {
+    this.#wallAheadMs += byMs
   }
 
   #earliest(untilMs: number): { id: number; atMs: number; callback: () => void } | undefined {

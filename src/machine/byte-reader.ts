@@ -29,17 +29,22 @@ export class ByteReader {
     return this.#bytes[this.#offset++]!
   }
 
-  /** Seven bits a byte, the low ones first; only the shortest form of a number is accepted. */
+  /** Where the next byte is. */
+  get offset(): number {
+    return this.#offset
+  }
+
+  /** Seven bits a byte, the low ones first, up to 49; only the shortest form of a number is accepted. */
   uvarint(): number {
     let value = 0
-    for (let scale = 1; scale < 2 ** 35; scale *= 128) {
+    for (let scale = 1; scale < 2 ** 49; scale *= 128) {
       const byte = this.byte()
       value += (byte & 0x7f) * scale
       if (byte >= 0x80) continue
       if (byte === 0 && scale > 1) throw this.malformed('a number is not in its shortest form')
       return value
     }
-    throw this.malformed('a number has more than five bytes')
+    throw this.malformed('a number has more than seven bytes')
   }
 
   string(length: number): ByteString {

@@ -1,7 +1,7 @@
 import { type ByteString, writeByteString } from './byte-string.ts'
 
 const INITIAL_BYTES = 256
-const UVARINT_BYTES_MAX = 5
+const UVARINT_BYTES_MAX = 7
 /** Longer views are made anew each time. */
 const VIEW_BYTES_MAX = 1_024
 

@@ -6,35 +6,52 @@ import { MalformedCommand } from './machine.ts'
 /** The longest key, in bytes, after encoding. */
 export const KEY_BYTES_MAX = 64 * 1024
 
+/** The longest TTL, in milliseconds: 8,900 years, so that a deadline fits into a uvarint. */
+export const TTL_MS_MAX = 2 ** 48
+
 /**
- * One change of a map, as it stands in the log: an op byte, then its fields. A key or value is its length as a
- * uvarint, then its bytes; an optional value is its length + 1, or 0 for none; a list is preceded by its count.
- * The version is in the machine's signature, so there is none here.
+ * One change of a map, as it stands in the log: an op byte, then its fields. The op byte's highest bit says that a TTL in
+ * milliseconds comes first, as a uvarint. A key or value is its length as a uvarint, then its bytes; an optional value
+ * is its length + 1, or 0 for none; a list is preceded by its count. The version is in the machine's signature, so
+ * there is none here.
  */
 export type Command =
-  | { readonly type: 'set'; readonly key: ByteString; readonly value: ByteString }
+  | { readonly type: 'set'; readonly key: ByteString; readonly value: ByteString; readonly ttlMs: Ttl }
   | { readonly type: 'delete'; readonly key: ByteString }
-  | { readonly type: 'setMany'; readonly entries: readonly (readonly [ByteString, ByteString])[] }
+  | {
+      readonly type: 'setMany'
+      readonly entries: readonly (readonly [ByteString, ByteString])[]
+      readonly ttlMs: Ttl
+    }
   | { readonly type: 'deleteMany'; readonly keys: readonly ByteString[] }
   | {
       readonly type: 'compareAndSet'
       readonly key: ByteString
       readonly expected: ByteString | undefined
       readonly value: ByteString | undefined
+      readonly ttlMs: Ttl
     }
   | { readonly type: 'clear' }
+  | { readonly type: 'persist'; readonly key: ByteString }
 
-const OP = { set: 1, delete: 2, setMany: 3, deleteMany: 4, compareAndSet: 5, clear: 6 } as const
+/** How long what is set lives; undefined for what lives until it is deleted. */
+type Ttl = number | undefined
+
+const OP = { set: 1, delete: 2, setMany: 3, deleteMany: 4, compareAndSet: 5, clear: 6, persist: 7 } as const
+const WITH_TTL = 0x80
 
 export function encodeCommand(command: Command): Uint8Array {
   const writer = new ByteWriter()
-  writer.byte(OP[command.type])
+  const ttlMs = 'ttlMs' in command ? command.ttlMs : undefined
+  writer.byte(OP[command.type] | (ttlMs === undefined ? 0 : WITH_TTL))
+  if (ttlMs !== undefined) writer.uvarint(ttlMs)
   switch (command.type) {
     case 'set':
       writeString(writer, command.key)
       writeString(writer, command.value)
       break
     case 'delete':
+    case 'persist':
       writeString(writer, command.key)
       break
     case 'setMany':
@@ -70,40 +87,46 @@ export function decodeCommand(bytes: Uint8Array): Command {
 }
 
 function readCommand(reader: ByteReader): Command {
-  const op = reader.byte()
+  const byte = reader.byte()
+  const op = byte & ~WITH_TTL
+  const ttlMs = op === byte ? undefined : readTtl(reader)
   switch (op) {
     case OP.set:
-      return { type: 'set', key: readKey(reader), value: readValue(reader) }
+      return { type: 'set', key: readKey(reader), value: readValue(reader), ttlMs }
+    case OP.setMany:
+      return { type: 'setMany', entries: readList(reader, readEntry), ttlMs }
+    case OP.compareAndSet: {
+      const [key, expected, value] = [readKey(reader), readOptional(reader), readOptional(reader)]
+      if (value === undefined && ttlMs !== undefined) throw reader.malformed('it deletes, and has a TTL')
+      return { type: 'compareAndSet', key, expected, value, ttlMs }
+    }
+  }
+  if (ttlMs !== undefined) throw reader.malformed(`a map has no operation ${op} with a TTL`)
+  switch (op) {
     case OP.delete:
       return { type: 'delete', key: readKey(reader) }
-    case OP.setMany:
-      return { type: 'setMany', entries: readList(reader, readEntry) }
     case OP.deleteMany:
       return { type: 'deleteMany', keys: readList(reader, readKey) }
-    case OP.compareAndSet:
-      return {
-        type: 'compareAndSet',
-        key: readKey(reader),
-        expected: readOptional(reader),
-        value: readOptional(reader),
-      }
     case OP.clear:
       return { type: 'clear' }
+    case OP.persist:
+      return { type: 'persist', key: readKey(reader) }
     default:
       throw reader.malformed(`a map has no operation ${op}`)
   }
 }
 
-/** Also how a snapshot item begins. */
-/** Only the length: the key's bytes are next. */
-export function readKeyLength(reader: ByteReader): number {
-  const length = reader.uvarint()
-  if (length > KEY_BYTES_MAX) throw reader.malformed(`a key of ${length} bytes is beyond ${KEY_BYTES_MAX}`)
-  return length
+function readTtl(reader: ByteReader): number {
+  const ttlMs = reader.uvarint()
+  if (ttlMs < 1 || ttlMs > TTL_MS_MAX)
+    throw reader.malformed(`a TTL of ${ttlMs} ms is not from 1 to ${TTL_MS_MAX}`)
+  return ttlMs
 }
 
 function readKey(reader: ByteReader): ByteString {
-  return reader.string(readKeyLength(reader))
+  const length = reader.uvarint()
+  if (length > KEY_BYTES_MAX) throw reader.malformed(`a key of ${length} bytes is beyond ${KEY_BYTES_MAX}`)
+  return reader.string(length)
 }
 
 function readValue(reader: ByteReader): ByteString {
@@ -126,7 +149,7 @@ function readList<T>(reader: ByteReader, readItem: (reader: ByteReader) => T): T
   return items
 }
 
-export function writeString(writer: ByteWriter, text: ByteString): void {
+function writeString(writer: ByteWriter, text: ByteString): void {
   writer.uvarint(text.length)
   writer.string(text)
 }

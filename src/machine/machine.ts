@@ -34,6 +34,19 @@ export interface StateMachine<Result = unknown> {
   /** Begin to replace the state by a snapshot's items. Commands may be applied to the old state until `commit`. */
   install(): Installation
 
+  /**
+   * Machine time moved on; called with or without a command, and before the command of the entry that moved it is applied.
+   * For machines in which something dies with time: what has died by then must be gone for every read, every command
+   * and every capture.
+   */
+  advance?(timeMs: number): void
+
+  /**
+   * The machine time at which something dies next, or an earlier one; undefined if nothing does. If nobody writes, the leader
+   * then appends an entry that moves machine time.
+   */
+  readonly dueMs?: number | undefined
+
   /** Called once, when a replica takes the machine over. For machines that write, or that guard their reads. */
   attach?(host: MachineHost<Result>): void
 }

@@ -1,13 +1,21 @@
 import type { ByteString } from './byte-string.ts'
 import { type Codec, encodeWith } from './codec.ts'
-import { encodeCommand, KEY_BYTES_MAX } from './command.ts'
+import { encodeCommand, KEY_BYTES_MAX, TTL_MS_MAX } from './command.ts'
 import { KeyTooLarge } from './errors.ts'
+
+export interface TtlOption {
+  /**
+   * How long what is set lives, in whole milliseconds from 1 to 2 ** 48, by machine time from its entry's own time on.
+   * Default: until it is deleted.
+   */
+  readonly ttlMs?: number | undefined
+}
 
 /**
  * Makes the commands of a map, for programs that append to a log without being a replica. A replica's own map does
  * this for you in `set`, `delete` and so on.
  *
- * Every method throws `Unencodable` for what its codec refuses, and `KeyTooLarge`.
+ * Every method throws `Unencodable` for what its codec refuses, `KeyTooLarge`, and `RangeError` for an impossible TTL.
  */
 export class MapCommands<K, V> {
   readonly #keys: Codec<K>
@@ -18,17 +26,19 @@ export class MapCommands<K, V> {
     this.#values = values
   }
 
-  set(key: K, value: V): Uint8Array {
-    return encodeCommand({ type: 'set', key: this.#key(key), value: this.#value(value) })
+  set(key: K, value: V, { ttlMs }: TtlOption = {}): Uint8Array {
+    checkTtl(ttlMs)
+    return encodeCommand({ type: 'set', key: this.#key(key), value: this.#value(value), ttlMs })
   }
 
   delete(key: K): Uint8Array {
     return encodeCommand({ type: 'delete', key: this.#key(key) })
   }
 
-  setMany(entries: Iterable<readonly [K, V]>): Uint8Array {
+  setMany(entries: Iterable<readonly [K, V]>, { ttlMs }: TtlOption = {}): Uint8Array {
+    checkTtl(ttlMs)
     const encoded = Array.from(entries, ([key, value]) => [this.#key(key), this.#value(value)] as const)
-    return encodeCommand({ type: 'setMany', entries: encoded })
+    return encodeCommand({ type: 'setMany', entries: encoded, ttlMs })
   }
 
   deleteMany(keys: Iterable<K>): Uint8Array {
@@ -36,17 +46,30 @@ export class MapCommands<K, V> {
   }
 
   /** `undefined` stands for the absence of the key, on either side. */
-  compareAndSet(key: K, expected: V | undefined, value: V | undefined): Uint8Array {
+  compareAndSet(
+    key: K,
+    expected: V | undefined,
+    value: V | undefined,
+    { ttlMs }: TtlOption = {},
+  ): Uint8Array {
+    checkTtl(ttlMs)
+    if (value === undefined && ttlMs !== undefined)
+      throw new RangeError('what is deleted has no ttlMs; leave it out')
     return encodeCommand({
       type: 'compareAndSet',
       key: this.#key(key),
       expected: expected === undefined ? undefined : this.#value(expected),
       value: value === undefined ? undefined : this.#value(value),
+      ttlMs,
     })
   }
 
   clear(): Uint8Array {
     return encodeCommand({ type: 'clear' })
+  }
+
+  persist(key: K): Uint8Array {
+    return encodeCommand({ type: 'persist', key: this.#key(key) })
   }
 
   #key(key: K): ByteString {
@@ -58,4 +81,9 @@ export class MapCommands<K, V> {
   #value(value: V): ByteString {
     return encodeWith(this.#values, 'value', value)
   }
+}
+
+function checkTtl(ttlMs: number | undefined): void {
+  if (ttlMs === undefined || (Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= TTL_MS_MAX)) return
+  throw new RangeError(`ttlMs is ${ttlMs}; give whole milliseconds from 1 to ${TTL_MS_MAX}, or leave it out`)
 }

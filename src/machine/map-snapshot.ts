@@ -1,28 +1,38 @@
+import type { LeaseTable } from '../expiry/lease-table.ts'
 import { ByteReader } from './byte-reader.ts'
 import { type ByteString, byteStringOf } from './byte-string.ts'
 import { appended, type ByteTree, emptyTree } from './byte-tree.ts'
 import { ByteWriter } from './byte-writer.ts'
-import { readKeyLength, writeString } from './command.ts'
+import { KEY_BYTES_MAX } from './command.ts'
+import { type Entry, isAlive } from './entry.ts'
 import { MalformedItem, SnapshotReleased } from './errors.ts'
 import type { Items } from './items.ts'
 import type { Installation, Snapshot } from './machine.ts'
 
 const RUN_ITEMS = 16_384
 
-/** A map's items, in the order of their keys' bytes: the key's length as a uvarint, the key, the value. */
+/**
+ * A map's living entries, in the order of their keys' bytes. An item is a uvarint, twice the key's length and one more
+ * for a key with a TTL; the key; of a key with a TTL, its deadline in machine time as a uvarint; the value.
+ */
 export class MapSnapshot implements Snapshot {
   readonly size: number
+  readonly #timeMs: number
   #tree: ByteTree | undefined
 
-  /** `tree` is the snapshot's own clone. */
-  constructor(tree: ByteTree) {
+  /**
+   * @param tree the snapshot's own clone
+   * @param size how much of it lives at the machine time `timeMs`
+   */
+  constructor(tree: ByteTree, timeMs: number, size: number) {
     this.#tree = tree
-    this.size = tree.size
+    this.#timeMs = timeMs
+    this.size = size
   }
 
   items(): Iterable<Uint8Array> {
     if (this.#tree === undefined) throw new SnapshotReleased()
-    return itemsOf(this.#tree)
+    return itemsOf(this.#tree, this.#timeMs)
   }
 
   release(): void {
@@ -30,28 +40,43 @@ export class MapSnapshot implements Snapshot {
   }
 }
 
-function* itemsOf(tree: ByteTree): Generator<Uint8Array> {
+function* itemsOf(tree: ByteTree, timeMs: number): Generator<Uint8Array> {
   const writer = new ByteWriter()
-  const pair: ByteString[] = []
-  for (const [key, value] of tree.entries(undefined, pair)) {
+  const pair = [] as unknown as [ByteString, Entry]
+  for (const [key, entry] of tree.entries(undefined, pair)) {
     writer.clear()
-    writeString(writer, key)
-    writer.string(value)
+    if (typeof entry === 'string') {
+      writer.uvarint(key.length * 2)
+      writer.string(key)
+      writer.string(entry)
+    } else {
+      if (!isAlive(entry, timeMs)) continue
+      writer.uvarint(key.length * 2 + 1)
+      writer.string(key)
+      writer.uvarint(entry.deadlineMs)
+      writer.string(entry.value)
+    }
     yield writer.view()
   }
 }
 
-/** Builds a tree from the items of a `MapSnapshot`, in runs, and hands it over. */
+/** Builds a tree from the items of a `MapSnapshot`, in runs, and the table of what dies in it, and hands them over. */
 export class MapInstallation implements Installation {
-  readonly #replace: (tree: ByteTree) => void
+  readonly #leases: LeaseTable<ByteString>
+  readonly #replace: (tree: ByteTree, leases: LeaseTable<ByteString>) => void
   #tree = emptyTree()
   #keys: ByteString[] = []
-  #values: ByteString[] = []
+  #entries: Entry[] = []
   #last: ByteString | undefined
   #bytes: Uint8Array | undefined
   #text = '' as ByteString
 
-  constructor(replace: (tree: ByteTree) => void) {
+  /** @param leases empty, on the machine's clock */
+  constructor(
+    leases: LeaseTable<ByteString>,
+    replace: (tree: ByteTree, leases: LeaseTable<ByteString>) => void,
+  ) {
+    this.#leases = leases
     this.#replace = replace
   }
 
@@ -63,21 +88,27 @@ export class MapInstallation implements Installation {
     const reader = new ByteReader(items.bytes, MalformedItem)
     for (let i = 0; i < items.length; i++) {
       reader.window(items.start(i), items.end(i))
-      const keyLength = readKeyLength(reader)
-      const valueStart = reader.skip(keyLength)
-      const key = this.#part(valueStart - keyLength, valueStart)
+      const head = reader.uvarint()
+      const keyLength = Math.floor(head / 2)
+      if (keyLength > KEY_BYTES_MAX)
+        throw reader.malformed(`a key of ${keyLength} bytes is beyond ${KEY_BYTES_MAX}`)
+      const keyEnd = reader.skip(keyLength)
+      const key = this.#part(keyEnd - keyLength, keyEnd)
       if (this.#last !== undefined && key <= this.#last) {
         throw reader.malformed('its key is not above the one before')
       }
       this.#last = key
-      this.#values.push(this.#part(valueStart, items.end(i)))
+      const deadlineMs = head % 2 === 1 ? reader.uvarint() : undefined
+      const value = this.#part(reader.offset, items.end(i))
+      this.#entries.push(deadlineMs === undefined ? value : { value, deadlineMs })
+      if (deadlineMs !== undefined) this.#leases.registerUntil(key, deadlineMs)
       if (this.#keys.push(key) === RUN_ITEMS) this.#endRun()
     }
   }
 
   commit(): void {
     this.#endRun()
-    this.#replace(this.#tree)
+    this.#replace(this.#tree, this.#leases)
   }
 
   /**
@@ -89,8 +120,8 @@ export class MapInstallation implements Installation {
   }
 
   #endRun(): void {
-    this.#tree = appended(this.#tree, this.#keys, this.#values)
+    this.#tree = appended(this.#tree, this.#keys, this.#entries)
     this.#keys = []
-    this.#values = []
+    this.#entries = []
   }
 }

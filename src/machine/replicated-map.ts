@@ -1,15 +1,27 @@
+import { LeaseTable } from '../expiry/lease-table.ts'
+import { Sweeper } from '../expiry/sweeper.ts'
+import { VirtualClock } from '../expiry/virtual-clock.ts'
 import { GuardedEvents } from '../guarded-events.ts'
 import type { ByteString } from './byte-string.ts'
 import { type ByteRange, type ByteTree, emptyTree, scan } from './byte-tree.ts'
 import { type Codec, decodeWith, encodeWith, type Json, jsonCodec, stringCodec } from './codec.ts'
 import { type Command, decodeCommand } from './command.ts'
+import { isAlive, liveValue, type Mortal, valueIn } from './entry.ts'
 import { AlreadyAttached, NotAttached } from './errors.ts'
-import type { Installation, MachineHost, Snapshot, StateMachine, SubmitOptions, Written } from './machine.ts'
-import { MapCommands } from './map-commands.ts'
+import type {
+  CommandContext,
+  Installation,
+  MachineHost,
+  Snapshot,
+  StateMachine,
+  SubmitOptions,
+  Written,
+} from './machine.ts'
+import { MapCommands, type TtlOption } from './map-commands.ts'
 import { MapInstallation, MapSnapshot } from './map-snapshot.ts'
 
 /** The item format and command format of this file's neighbours. */
-const FORMAT = 'map/1'
+const FORMAT = 'map/2'
 
 export interface ReplicatedMapInit<K, V> {
   /** Default: `stringCodec`, which orders keys by code point. Needed when `K` is not `string`. */
@@ -35,6 +47,9 @@ export interface MapRange<K> {
   readonly limit?: number | undefined
 }
 
+/** How to set something. */
+export type SetOptions = SubmitOptions & TtlOption
+
 export interface SetResult {
   /** Whether the key had a value before. */
   readonly replaced: boolean
@@ -57,6 +72,8 @@ export type MapResult = SetResult | SetManyResult | boolean | number
 export type MapChange<K, V> =
   | { readonly type: 'set'; readonly key: K; readonly value: V; readonly previous: V | undefined }
   | { readonly type: 'delete'; readonly key: K; readonly previous: V }
+  /** A key whose TTL had ended was taken out of memory: some time after its death, and not at the same time everywhere. */
+  | { readonly type: 'expire'; readonly key: K; readonly previous: V }
   | { readonly type: 'clear' }
 
 export type MapEvents<K, V> = {
@@ -78,6 +95,10 @@ const REPLACED: SetResult = Object.freeze({ replaced: true })
  * and with what the log says (such as `EntryTooLarge`). Its `signal` stops the wait, not the write.
  *
  * On a replica that has no state yet, because it waits for its first snapshot, reads throw `NotReadable`.
+ *
+ * A key that was set with `ttlMs` lives by machine time, which is the greatest timestamp in the log so far: it is dead, for
+ * every read and on every replica at the same position, once its deadline is not above that. While nobody writes, the
+ * leader moves machine time, at most once a second; so a death may be seen a second late, and never early.
  *
  * An iterator finishes on the entries it began with, whatever is written meanwhile. A read throws `Undecodable`
  * when it meets bytes that the codec cannot read.
@@ -104,6 +125,10 @@ export class ReplicatedMap<K = string, V = Json>
   readonly #keys: Codec<K>
   readonly #values: Codec<V>
   #tree = emptyTree()
+  /** Machine time: only the log moves it. */
+  readonly #clock = new VirtualClock()
+  #leases: LeaseTable<ByteString>
+  #sweeper: Sweeper<ByteString>
   #host: MachineHost<MapResult> | undefined
 
   constructor(init: ReplicatedMapInit<K, V> = {}) {
@@ -112,6 +137,8 @@ export class ReplicatedMap<K = string, V = Json>
     this.#keys = init.keys ?? (stringCodec as unknown as Codec<K>)
     this.#values = init.values ?? jsonCodec<V>()
     this.commands = new MapCommands(this.#keys, this.#values)
+    this.#leases = new LeaseTable({ clock: this.#clock })
+    this.#sweeper = this.#sweep(this.#leases)
     const parts = { keys: this.#keys.name, values: this.#values.name, ...(init.name && { name: init.name }) }
     this.signature = [FORMAT, ...Object.entries(parts).map(([k, v]) => `${k}=${encodeURIComponent(v)}`)].join(
       ';',
@@ -119,16 +146,31 @@ export class ReplicatedMap<K = string, V = Json>
   }
 
   get size(): number {
-    return this.#readable().size
+    this.#assertReadable()
+    return this.#size()
   }
 
   get(key: K): V | undefined {
-    const value = this.#readable().get(this.#encodeKey(key))
+    this.#assertReadable()
+    const value = this.#live(this.#encodeKey(key))
     return value === undefined ? undefined : this.#decodeValue(value)
   }
 
   has(key: K): boolean {
-    return this.#readable().get(this.#encodeKey(key)) !== undefined
+    this.#assertReadable()
+    return this.#live(this.#encodeKey(key)) !== undefined
+  }
+
+  /**
+   * How long a key still lives, in milliseconds of machine time: `Infinity` for one without a TTL, undefined for one that
+   * is not there.
+   */
+  ttl(key: K): number | undefined {
+    this.#assertReadable()
+    const entry = this.#tree.get(this.#encodeKey(key))
+    const timeMs = this.#clock.now()
+    if (entry === undefined || !isAlive(entry, timeMs)) return undefined
+    return typeof entry === 'string' ? Number.POSITIVE_INFINITY : entry.deadlineMs - timeMs
   }
 
   keys(): IteratorObject<K, undefined> {
@@ -160,8 +202,14 @@ export class ReplicatedMap<K = string, V = Json>
     )
   }
 
-  async set(key: K, value: V, options?: SubmitOptions): Promise<Written<SetResult>> {
-    return this.#write(this.commands.set(key, value), options)
+  /** With `ttlMs` it dies by itself; setting it anew, with or without, ends the life it had. */
+  async set(key: K, value: V, options?: SetOptions): Promise<Written<SetResult>> {
+    return this.#write(this.commands.set(key, value, options), options)
+  }
+
+  /** Let a key live until it is deleted. The result says whether it had a TTL. */
+  async persist(key: K, options?: SubmitOptions): Promise<Written<boolean>> {
+    return this.#write(this.commands.persist(key), options)
   }
 
   /** The result says whether there was anything to delete. */
@@ -170,11 +218,8 @@ export class ReplicatedMap<K = string, V = Json>
   }
 
   /** All or nothing: one command, which must fit into one entry of the log. Of a repeated key the last value counts. */
-  async setMany(
-    entries: Iterable<readonly [K, V]>,
-    options?: SubmitOptions,
-  ): Promise<Written<SetManyResult>> {
-    return this.#write(this.commands.setMany(entries), options)
+  async setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Promise<Written<SetManyResult>> {
+    return this.#write(this.commands.setMany(entries, options), options)
   }
 
   /** All or nothing, like `setMany`. The result is how many there were to delete. */
@@ -191,9 +236,9 @@ export class ReplicatedMap<K = string, V = Json>
     key: K,
     expected: V | undefined,
     value: V | undefined,
-    options?: SubmitOptions,
+    options?: SetOptions,
   ): Promise<Written<boolean>> {
-    return this.#write(this.commands.compareAndSet(key, expected, value), options)
+    return this.#write(this.commands.compareAndSet(key, expected, value, options), options)
   }
 
   /** Delete every key there is when the command is applied. The result is their number. */
@@ -208,7 +253,8 @@ export class ReplicatedMap<K = string, V = Json>
   }
 
   /** Called by the replica, for each committed command. */
-  apply(command: Uint8Array): MapResult {
+  apply(command: Uint8Array, context?: Pick<CommandContext, 'timeMs'>): MapResult {
+    if (context !== undefined) this.advance(context.timeMs)
     const decoded = decodeCommand(command)
     if (this.listenerCount('change') === 0) return this.#execute(decoded)
     const changes: MapChange<K, V>[] = []
@@ -217,15 +263,29 @@ export class ReplicatedMap<K = string, V = Json>
     return result
   }
 
+  /** Called by the replica, when machine time moved on. */
+  advance(timeMs: number): void {
+    const byMs = timeMs - this.#clock.now()
+    if (byMs > 0) this.#clock.advance(byMs)
+  }
+
+  /** When a key dies next, in machine time, or earlier; undefined if none ever does. */
+  get dueMs(): number | undefined {
+    return this.#leases.nextDeadlineMs
+  }
+
   /** Called by the replica. */
   capture(): Snapshot {
-    return new MapSnapshot(this.#tree.clone())
+    return new MapSnapshot(this.#tree.clone(), this.#clock.now(), this.#size())
   }
 
   /** Called by the replica. */
   install(): Installation {
-    return new MapInstallation((tree) => {
+    return new MapInstallation(new LeaseTable({ clock: this.#clock }), (tree, leases) => {
+      this.#sweeper.stop()
       this.#tree = tree
+      this.#leases = leases
+      this.#sweeper = this.#sweep(leases)
       this.safeDispatchEvent('reset', { detail: { size: tree.size } })
     })
   }
@@ -233,13 +293,14 @@ export class ReplicatedMap<K = string, V = Json>
   #execute(command: Command, changes?: MapChange<K, V>[]): MapResult {
     switch (command.type) {
       case 'set':
-        return this.#set(command.key, command.value, changes) ? ADDED : REPLACED
+        return this.#set(command.key, command.value, command.ttlMs, changes) ? ADDED : REPLACED
       case 'delete':
         return this.#delete(command.key, changes)
       case 'setMany': {
         let added = 0
-        for (const [key, value] of command.entries) if (this.#set(key, value, changes)) added++
-        return { added, replaced: command.entries.length - added }
+        const { entries, ttlMs } = command
+        for (const [key, value] of entries) if (this.#set(key, value, ttlMs, changes)) added++
+        return { added, replaced: entries.length - added }
       }
       case 'deleteMany': {
         let deleted = 0
@@ -247,33 +308,79 @@ export class ReplicatedMap<K = string, V = Json>
         return deleted
       }
       case 'compareAndSet': {
-        const { key, expected, value } = command
-        if (this.#tree.get(key) !== expected) return false
-        if (value !== undefined) this.#set(key, value, changes)
+        const { key, expected, value, ttlMs } = command
+        if (this.#live(key) !== expected) return false
+        if (value !== undefined) this.#set(key, value, ttlMs, changes)
         else this.#delete(key, changes)
         return true
       }
       case 'clear': {
-        const { size } = this.#tree
+        const size = this.#size()
         this.#tree = emptyTree()
+        this.#leases.clear()
         if (size > 0) changes?.push({ type: 'clear' })
         return size
+      }
+      case 'persist': {
+        const entry = this.#tree.get(command.key)
+        if (entry === undefined || typeof entry === 'string' || !isAlive(entry, this.#clock.now()))
+          return false
+        this.#leases.unregister(command.key)
+        this.#tree.set(command.key, entry.value)
+        return true
       }
     }
   }
 
   /** Whether the key is new. */
-  #set(key: ByteString, value: ByteString, changes?: MapChange<K, V>[]): boolean {
-    if (changes !== undefined) changes.push(this.#setChange(key, value, this.#tree.get(key)))
-    return this.#tree.set(key, value)
+  #set(key: ByteString, value: ByteString, ttlMs: number | undefined, changes?: MapChange<K, V>[]): boolean {
+    if (this.#leases.size > 0) this.#endLease(key, changes)
+    changes?.push(this.#setChange(key, value, this.#live(key)))
+    if (ttlMs === undefined) return this.#tree.set(key, value)
+    const deadlineMs = this.#leases.register(key, ttlMs)
+    return this.#tree.set(key, { value, deadlineMs })
   }
 
   /** Whether the key was there. */
   #delete(key: ByteString, changes?: MapChange<K, V>[]): boolean {
-    const previous = this.#tree.get(key)
-    if (previous === undefined) return false
-    changes?.push(this.#deleteChange(key, previous))
+    if (this.#leases.size > 0) this.#endLease(key, changes)
+    const entry = this.#tree.get(key)
+    if (entry === undefined) return false
+    changes?.push(this.#change('delete', key, valueIn(entry)))
     return this.#tree.delete(key)
+  }
+
+  /** Whatever is written, the life that a key had is over; if that was so already, it goes. */
+  #endLease(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
+    const dead = this.#leases.isExpired(key)
+    if (dead !== undefined) this.#leases.unregister(key)
+    if (dead) this.#bury(key, changes)
+  }
+
+  /** Take a dead key out of memory. */
+  #bury(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
+    const { value } = this.#tree.get(key) as Mortal
+    this.#tree.delete(key)
+    changes?.push(this.#change('expire', key, value))
+  }
+
+  /** Remove what died, soon after, in pieces that leave the event loop free. */
+  #sweep(leases: LeaseTable<ByteString>): Sweeper<ByteString> {
+    const onExpired = (key: ByteString) => {
+      const changes: MapChange<K, V>[] = []
+      this.#bury(key, this.listenerCount('change') > 0 ? changes : undefined)
+      for (const detail of changes) this.safeDispatchEvent('change', { detail })
+    }
+    return new Sweeper({ table: leases, clock: this.#clock, restMs: 0, onExpired })
+  }
+
+  /** How many keys live. */
+  #size(): number {
+    return this.#tree.size - (this.#leases.mayHaveExpired() ? this.#leases.expired().length : 0)
+  }
+
+  #live(key: ByteString): ByteString | undefined {
+    return liveValue(this.#tree.get(key), this.#clock.now())
   }
 
   #setChange(key: ByteString, value: ByteString, previous: ByteString | undefined): MapChange<K, V> {
@@ -292,10 +399,10 @@ export class ReplicatedMap<K = string, V = Json>
     }
   }
 
-  #deleteChange(key: ByteString, previous: ByteString): MapChange<K, V> {
+  #change(type: 'delete' | 'expire', key: ByteString, previous: ByteString): MapChange<K, V> {
     const map = this
     return {
-      type: 'delete',
+      type,
       get key() {
         return map.#decodeKey(key)
       },
@@ -307,12 +414,12 @@ export class ReplicatedMap<K = string, V = Json>
 
   // Takes its clone now, not at the first `next()` as a generator alone would.
   #read<T>(range: ByteRange, decode: (key: ByteString, value: ByteString) => T): Generator<T, undefined> {
-    return decoded(this.#readable().clone(), range, decode)
+    this.#assertReadable()
+    return decoded(this.#tree.clone(), this.#clock.now(), range, decode)
   }
 
-  #readable(): ByteTree {
+  #assertReadable(): void {
     this.#host?.assertReadable()
-    return this.#tree
   }
 
   async #write<Result extends MapResult>(
@@ -338,8 +445,9 @@ export class ReplicatedMap<K = string, V = Json>
 
 function* decoded<T>(
   tree: ByteTree,
+  timeMs: number,
   range: ByteRange,
   decode: (key: ByteString, value: ByteString) => T,
 ): Generator<T, undefined> {
-  for (const [key, value] of scan(tree, range)) yield decode(key, value)
+  for (const [key, entry] of scan(tree, timeMs, range)) yield decode(key, valueIn(entry))
 }

@@ -18,6 +18,10 @@ const valid: Record<string, Uint8Array> = {
   compareAndSet: commands.compareAndSet('key', 'value', long),
   'compareAndSet of nothing': commands.compareAndSet('key', undefined, undefined),
   clear: commands.clear(),
+  persist: commands.persist('key'),
+  'set with a TTL': commands.set('key', 'value', { ttlMs: 300 }),
+  'setMany with a TTL': commands.setMany([['one', 'first']], { ttlMs: 2 ** 48 }),
+  'compareAndSet with a TTL': commands.compareAndSet('key', undefined, long, { ttlMs: 1 }),
 }
 
 function expectMalformed(command: Uint8Array): void {
@@ -62,6 +66,19 @@ test('operations that a map does not have are malformed', () => {
   const known = new Set(Object.values(valid).map((command) => command[0]))
   for (let op = 0; op < 256; op++) {
     if (!known.has(op)) expectMalformed(Uint8Array.of(op, ...valid.delete!.subarray(1)))
+  }
+})
+
+test('a TTL that is none, or of what has none, is malformed', () => {
+  const set = commands.set('key', 'value')
+  const withTtl = (op: number, ttl: number[], rest: Uint8Array) =>
+    Uint8Array.of(op | 0x80, ...ttl, ...rest.subarray(1))
+  expectMalformed(withTtl(1, [0], set))
+  expectMalformed(withTtl(1, [0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x40], set))
+  expectMalformed(withTtl(5, [1], commands.compareAndSet('key', 'value', undefined)))
+  for (const name of ['delete', 'deleteMany', 'clear', 'persist']) {
+    const plain = valid[name]!
+    expectMalformed(withTtl(plain[0]!, [1], plain))
   }
 })
 

@@ -76,8 +76,8 @@ test('installing a snapshot is one reset and no change', async () => {
   const resets: number[] = []
   map.addEventListener('reset', ({ detail }) => resets.push(detail.size))
   const installation = map.install()
-  installation.add(Items.of(Buffer.from('\x01a1')))
-  installation.add(Items.of(Buffer.from('\x01b2')))
+  installation.add(Items.of(Buffer.from('\x02a1')))
+  installation.add(Items.of(Buffer.from('\x02b2')))
   expect(resets).toEqual([])
   installation.commit()
   expect(resets).toEqual([2])

@@ -93,7 +93,7 @@ const byKey = ([a]: readonly [string, string], [b]: readonly [string, string]) =
 const entriesOf = (map: BytesMap) => Array.from(map, ([key, value]) => [hex(key), hex(value)])
 const itemsOf = (items: Iterable<Uint8Array>) => Array.from(items, hex)
 const itemsOfModel = (entries: readonly (readonly [string, string])[]) =>
-  entries.map(([key, value]) => hex(Uint8Array.of(key.length / 2)) + key + value)
+  entries.map(([key, value]) => hex(Uint8Array.of(key.length)) + key + value)
 
 test('a map behaves as a plain Map in byte order, and every snapshot stays as it was captured', () => {
   fc.assert(

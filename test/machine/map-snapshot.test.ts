@@ -34,10 +34,10 @@ test('two snapshots of different moments live side by side', () => {
   map.apply(map.commands.delete('key 5'))
   const value = (snapshot: typeof early) =>
     Array.from(snapshot.items(), (item) => Buffer.from(item).toString()).find((item) =>
-      item.startsWith('\x05key 5'),
+      item.startsWith('\x0akey 5'),
     )
   expect(value(early)).not.toBe(value(late))
-  expect(value(late)).toBe('\x05key 5-5')
+  expect(value(late)).toBe('\x0akey 5-5')
   expect(map.has('key 5')).toBe(false)
 })
 
@@ -84,7 +84,7 @@ test('an installation of nothing empties the map', () => {
   expect([...map]).toEqual([])
 })
 
-test('items are the key with its length, then the value', () => {
+test('items are the key with twice its length, then the value', () => {
   const map = new ReplicatedMap<string, string>()
   map.apply(
     map.commands.setMany([
@@ -95,41 +95,42 @@ test('items are the key with its length, then the value', () => {
     ]),
   )
   const items = Array.from(map.capture().items(), (item) => Buffer.from(item).toString())
-  expect(items).toEqual(['\x00""', '\x02ab"x"', '\x01b"z"', '\x02é"y"'])
+  expect(items).toEqual(['\x00""', '\x04ab"x"', '\x02b"z"', '\x04é"y"'])
 })
 
 test.each([
   ['nothing', [[]]],
-  ['a key that ends early', [[5, 0x61, 0x62]]],
+  ['a key that ends early', [[10, 0x61, 0x62]]],
   ['a length that ends early', [[0x80]]],
-  ['a length in a longer form', [[0x81, 0x00, 0x61]]],
-  ['a key beyond the limit', [[0x81, 0x80, 0x04, ...Buffer.alloc(64 * 1024 + 1)]]],
+  ['a length in a longer form', [[0x82, 0x00, 0x61]]],
+  ['a deadline that ends early', [[3, 0x61, 0x80]]],
+  ['a key beyond the limit', [[0x82, 0x80, 0x08, ...Buffer.alloc(64 * 1024 + 1)]]],
   [
     'a key twice',
     [
-      [1, 0x61],
-      [1, 0x61, 0x31],
+      [2, 0x61],
+      [2, 0x61, 0x31],
     ],
   ],
   [
     'keys out of order',
     [
-      [1, 0x62],
-      [1, 0x61],
+      [2, 0x62],
+      [2, 0x61],
     ],
   ],
   [
     'a longer key before the shorter it begins with',
     [
-      [2, 0x61, 0x61],
-      [1, 0x61],
+      [4, 0x61, 0x61],
+      [2, 0x61],
     ],
   ],
   [
     'bytes compared as signed',
     [
-      [1, 0xff],
-      [1, 0x7f],
+      [2, 0xff],
+      [2, 0x7f],
     ],
   ],
 ])('of hostile items, %s is malformed and harms no state', (_name, items) => {
@@ -145,7 +146,7 @@ test.each([
 test('what add was given may be overwritten afterwards', () => {
   const map = new ReplicatedMap<string, number>()
   const installation = map.install()
-  const item = Buffer.from('\x01a1')
+  const item = Buffer.from('\x02a1')
   installation.add(Items.of(item))
   item.fill(0)
   installation.commit()

@@ -180,7 +180,7 @@ test('values keep the bytes they arrived in', async () => {
   const command = map.commands.set('a', 1)
   map.apply(Buffer.concat([command.subarray(0, 3), Buffer.from('\x03 1 ')]))
   expect(map.get('a')).toBe(1)
-  expect([...map.capture().items()].map((item) => Buffer.from(item).toString())).toEqual(['\x01a 1 '])
+  expect([...map.capture().items()].map((item) => Buffer.from(item).toString())).toEqual(['\x02a 1 '])
 })
 
 test('what apply was given may be overwritten afterwards', () => {
@@ -275,8 +275,8 @@ test("bytes that were read are the reader's own", async () => {
 })
 
 test('the signature tells name and codecs apart', () => {
-  expect(new ReplicatedMap().signature).toBe('map/1;keys=utf8;values=json')
+  expect(new ReplicatedMap().signature).toBe('map/2;keys=utf8;values=json')
   expect(new ReplicatedMap({ values: bytesCodec, name: 'a;b' }).signature).toBe(
-    'map/1;keys=utf8;values=bytes;name=a%3Bb',
+    'map/2;keys=utf8;values=bytes;name=a%3Bb',
   )
 })

@@ -172,6 +172,7 @@ export class SyncReplica {
     const { clock } = this.#group
     return {
       now: () => clock.now(),
+      wallNow: () => clock.wallNow(),
       schedule: (delayMs, callback) => clock.schedule(delayMs, callback),
       turn: async () => {
         await clock.turn()

@@ -21,7 +21,7 @@ export {
 } from './machine/errors.ts'
 export { Items } from './machine/items.ts'
 export * from './machine/machine.ts'
-export type { MapCommands } from './machine/map-commands.ts'
+export type { MapCommands, TtlOption } from './machine/map-commands.ts'
 export {
   type MapChange,
   type MapEvents,
@@ -30,6 +30,7 @@ export {
   ReplicatedMap,
   type ReplicatedMapInit,
   type SetManyResult,
+  type SetOptions,
   type SetResult,
 } from './machine/replicated-map.ts'
 export * from './position.ts'

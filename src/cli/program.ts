@@ -1,6 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../group/control.ts'
+import { TTL_MS_MAX } from '../machine/command.ts'
 import { load } from './commands/load.ts'
 import type { NodeOptions } from './commands/node.ts'
 import { deleteKey, type SetOptions, set } from './commands/set.ts'
@@ -117,6 +118,7 @@ function describe(choose: (work: Work) => void): Command {
     .argument('<key>')
     .argument('<value>', 'JSON')
     .option('--string', 'the value is text as it stands, not JSON')
+    .option('--ttl-ms <ms>', 'how long the key lives; default: until it is deleted', integer(1, TTL_MS_MAX))
     .addHelpText(
       'after',
       examples(
@@ -124,6 +126,7 @@ function describe(choose: (work: Work) => void): Command {
         `anchorage set CH/Bern '{"population": 134794}'`,
         'anchorage set name --string Bern',
         'anchorage set debt -7',
+        'anchorage set session/42 true --ttl-ms 60000',
       ),
     )
     .action((key: string, value: string, options: SetOptions) =>

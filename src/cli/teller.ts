@@ -62,6 +62,8 @@ export class Teller {
         return `the offer of anchor ${count(event.anchor.index)} is revived: it lapses in ${duration(event.remainingMs)}`
       case 'released':
         return `the offer of anchor ${count(event.anchor.index)} ${event.cause === 'expired' ? 'lapsed' : `was ${event.cause}`}`
+      case 'freed':
+        return `gave back ${size(event.bytes)} of memory`
       case 'served':
         return undefined
       case 'anchor-lost':

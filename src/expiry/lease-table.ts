@@ -418,7 +418,9 @@ function parse<K>(data: unknown, isKey: ((value: unknown) => value is K) | undef
     if (!Array.isArray(lease) || lease.length !== 2) throw new MalformedLeases(`lease ${i} is no pair`)
     const [key, deadlineMs] = lease
     if (isKey !== undefined && !isKey(key)) throw new MalformedLeases(`lease ${i} has no key`)
-    if (deadlineMs !== null && !Number.isFinite(deadlineMs)) throw new MalformedLeases(`lease ${i} has no deadline`)
+    if (deadlineMs !== null && !Number.isFinite(deadlineMs)) {
+      throw new MalformedLeases(`lease ${i} has no deadline`)
+    }
     if (seen.has(key)) throw new MalformedLeases(`lease ${i} has the key of another one`)
     seen.add(key)
   }

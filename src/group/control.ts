@@ -7,6 +7,7 @@ export type Control =
   | ({ readonly type: 'marker'; readonly term: number } & Marker)
   | { readonly type: 'attestation'; readonly anchor: number; readonly root: Uint8Array }
   | { readonly type: 'prune'; readonly term: number; readonly upTo: number }
+  | { readonly type: 'tick'; readonly term: number }
 
 export interface Marker {
   /** Whose attestations decide about the root. */
@@ -47,6 +48,8 @@ function toBody(control: Control): pb.Control['body'] {
       const fields = { term: BigInt(control.term), upTo: BigInt(control.upTo) }
       return { case: 'prune', value: create(pb.PruneSchema, fields) }
     }
+    case 'tick':
+      return { case: 'tick', value: create(pb.TickSchema, { term: BigInt(control.term) }) }
     default:
       return control satisfies never
   }
@@ -72,6 +75,8 @@ export function decodeControl(payload: Uint8Array): Control | undefined {
       return { type: 'attestation', anchor: Number(body.value.anchor), root: body.value.root }
     case 'prune':
       return { type: 'prune', term: Number(body.value.term), upTo: Number(body.value.upTo) }
+    case 'tick':
+      return { type: 'tick', term: Number(body.value.term) }
     case undefined:
       return undefined
     default:

@@ -11,6 +11,8 @@ export type Outcome =
   | { readonly type: 'attested'; readonly anchor: number; readonly author: string; readonly root: Uint8Array }
   | { readonly type: 'sealed'; readonly anchor: number; readonly root: Uint8Array }
   | { readonly type: 'prune'; readonly upTo: number }
+  /** It moved machine time, as every entry does. */
+  | { readonly type: 'tick' }
   /** A no-op: of an old term, of no known kind, or about an anchor nobody knows. */
   | { readonly type: 'void'; readonly why: string }
 
@@ -52,9 +54,12 @@ export class GroupState {
     return this.#anchors.get(anchor)
   }
 
-  /** Every entry, users' commands too, moves machine time. */
-  advance(timestampMs: number): void {
-    if (timestampMs > this.#timeMs) this.#timeMs = Math.floor(timestampMs)
+  /** Every entry, users' commands too, moves machine time. Returns whether it did. */
+  advance(timestampMs: number): boolean {
+    const timeMs = Math.floor(timestampMs)
+    if (timeMs <= this.#timeMs) return false
+    this.#timeMs = timeMs
+    return true
   }
 
   apply(entry: LogEntry): Outcome {
@@ -82,6 +87,8 @@ export class GroupState {
       case 'prune':
         if (!this.#leads(entry.author, control.term)) return stale(control.term, this.#term)
         return { type: 'prune', upTo: Math.min(control.upTo, entry.index - 1) }
+      case 'tick':
+        return this.#leads(entry.author, control.term) ? { type: 'tick' } : stale(control.term, this.#term)
       default:
         return control satisfies never
     }

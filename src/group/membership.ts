@@ -1,4 +1,6 @@
 import type { Clock } from '../expiry/clock.ts'
+import { LeaseTable } from '../expiry/lease-table.ts'
+import { Sweeper } from '../expiry/sweeper.ts'
 import type { Notice, NoticeBoard } from '../log/notices.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
 
@@ -17,26 +19,29 @@ export interface MembershipInit {
   readonly clock: Clock
   /** The incarnation of the log: members of another one are not counted. */
   readonly epoch: string
+  /** Somebody came, went, or said something new. */
   readonly onChange: () => void
 }
 
 /** Who is in the group, as their announcements tell. An announcement's age is judged by the notice board's clock. */
 export class Membership {
   readonly #init: MembershipInit
-  #members: readonly Member[] = []
+  readonly #members = new Map<string, Member>()
+  readonly #leases: LeaseTable<string>
 
   constructor(init: MembershipInit) {
     this.#init = init
+    this.#leases = new LeaseTable({ clock: init.clock })
   }
 
   /** Everyone whose announcement is fresh, this replica included, sorted by id. */
   list(): Member[] {
     const nowMs = this.#init.clock.now()
-    return this.#members.filter((member) => member.untilMs > nowMs)
+    return [...this.#members.values()].filter(({ id }) => this.#leases.isExpired(id, nowMs) === false)
   }
 
   get(id: string): Member | undefined {
-    return this.list().find((member) => member.id === id)
+    return this.#leases.isExpired(id) === false ? this.#members.get(id) : undefined
   }
 
   async refresh(): Promise<void> {
@@ -45,7 +50,20 @@ export class Membership {
 
   /** Follow the notice board until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    for await (const notices of this.#init.notices.watch({ signal })) this.#take(notices)
+    const { clock, notices, onChange } = this.#init
+    const sweeper = new Sweeper({
+      table: this.#leases,
+      clock,
+      onExpired: (id) => {
+        this.#members.delete(id)
+        onChange()
+      },
+    })
+    try {
+      for await (const all of notices.watch({ signal })) this.#take(all)
+    } finally {
+      sweeper.stop()
+    }
   }
 
   #take(notices: readonly Notice[]): void {
@@ -56,7 +74,13 @@ export class Membership {
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
     }
-    this.#members = members.sort((a, b) => (a.id < b.id ? -1 : 1))
+    members.sort((a, b) => (a.id < b.id ? -1 : 1))
+    this.#members.clear()
+    this.#leases.clear()
+    for (const member of members) {
+      this.#members.set(member.id, member)
+      this.#leases.registerUntil(member.id, member.untilMs, nowMs)
+    }
     this.#init.onChange()
   }
 }

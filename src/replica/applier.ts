@@ -95,6 +95,7 @@ export class Applier<Result> {
         orInstallFailed(() => installation.commit())
         this.#group = group
         this.#cursor = { index: anchor.index }
+        orInstallFailed(() => this.#init.machine.advance?.(group.timeMs))
         this.writes.covered(this.applied)
         this.waiters.reached(this.applied)
       },
@@ -110,12 +111,21 @@ export class Applier<Result> {
     const { epoch, self, onOutcome } = this.#init
     const { index } = entry
     const own = entry.epoch === epoch
-    if (own) this.#group.advance(entry.timestampMs)
+    if (own && this.#group.advance(entry.timestampMs)) this.#advanceMachine(index)
     const result = own && entry.kind === 'command' ? this.#applyCommand(entry) : undefined
     const outcome = own && entry.kind === 'control' ? this.#group.apply(entry) : undefined
     this.#cursor = { index }
     if (this.writes.wanted && entry.author === self) this.writes.applied(index, result)
     if (outcome !== undefined) onOutcome(outcome, entry, newest)
+  }
+
+  #advanceMachine(index: number): void {
+    const { machine, epoch } = this.#init
+    try {
+      machine.advance?.(this.#group.timeMs)
+    } catch (error) {
+      throw new ApplyFailed({ epoch, index }, error)
+    }
   }
 
   #applyCommand(entry: LogEntry): Result | undefined {

@@ -1,4 +1,5 @@
-import type { Clock, Timer } from '../expiry/clock.ts'
+import type { Clock } from '../expiry/clock.ts'
+import { startTicker, type Ticker } from '../expiry/ticker.ts'
 import type { Control } from '../group/control.ts'
 import type { Membership } from '../group/membership.ts'
 import { KEEP_ENTRIES_DEFAULT, PruneRefused, prunableTo } from '../group/pruning.ts'
@@ -42,7 +43,7 @@ export class Pruner {
   readonly #outcomes = new Map<number, PromiseWithResolvers<number>>()
   #pruning = 0
   #ended: Error | undefined
-  #timer: Timer | undefined
+  #ticker: Ticker | undefined
 
   constructor(init: PrunerInit) {
     if (init.policy !== undefined && !init.volatile) throw refused()
@@ -51,12 +52,14 @@ export class Pruner {
 
   start(): void {
     const { policy, clock, office, self, onProblem } = this.#init
-    if (policy === undefined) return
-    this.#timer = clock.schedule(policy.intervalMs ?? INTERVAL_MS_DEFAULT, () => {
-      const done = office().leader === self ? this.#prune(policy.keepEntries, SLACK) : Promise.resolve(0)
-      void done.catch(onProblem).finally(() => {
-        if (this.#timer !== undefined) this.start()
-      })
+    this.#ticker = startTicker({
+      clock,
+      label: 'pruning the log',
+      intervalMs: policy && (policy.intervalMs ?? INTERVAL_MS_DEFAULT),
+      run: async () => {
+        if (office().leader === self) await this.#prune(policy?.keepEntries, SLACK)
+      },
+      onError: onProblem,
     })
   }
 
@@ -116,10 +119,9 @@ export class Pruner {
   }
 
   stop(reason: Error): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
     this.#ended = reason
     for (const { reject } of this.#outcomes.values()) reject(reason)
+    void this.#ticker?.stop()
   }
 
   #outcome(index: number): PromiseWithResolvers<number> {

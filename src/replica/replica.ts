@@ -2,6 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
+import { startTicker, Ticker } from '../expiry/ticker.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, type Control, encodeControl } from '../group/control.ts'
 import type { Outcome } from '../group/group-state.ts'
@@ -17,7 +18,6 @@ import { TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { Anchors } from './anchors.ts'
-import { Announcer } from './announcer.ts'
 import { Applier } from './applier.ts'
 import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
 import type { ReplicaEvents } from './events.ts'
@@ -30,6 +30,8 @@ import { Status } from './status.ts'
 
 /** Announcements are renewed this many times within a lease. */
 const ANNOUNCEMENTS_PER_LEASE = 5
+/** How often a leader looks whether something in the machine is due while nobody writes, in milliseconds. */
+const TICK_MS = 1_000
 /** Pause before the notice board is watched again after an error. */
 const RETRY_MS = 500
 /** How long a replica that stops tries to say so. */
@@ -105,7 +107,7 @@ export class Replica<Result = unknown>
   readonly #follower: Follower
   readonly #membership: Membership
   readonly #leadership: Leadership
-  readonly #announcer: Announcer
+  readonly #announcer: Ticker
   readonly #anchors: Anchors
   readonly #pruner: Pruner
   readonly #host: ReplicaHost
@@ -161,11 +163,13 @@ export class Replica<Result = unknown>
       eligible: () => (init.lead ?? true) && this.state === 'in-sync',
       claim: async (term) => void (await append({ type: 'claim', term })),
     })
-    this.#announcer = new Announcer({
+    this.#announcer = new Ticker({
       clock,
+      label: 'announcing',
       intervalMs: this.#leaseMs / ANNOUNCEMENTS_PER_LEASE,
-      announce: () => this.#announce({ signal: this.#stopping.signal }),
+      run: (signal) => this.#announce({ signal }),
       onError: onProblem,
+      signal: this.#stopping.signal,
     })
     this.#anchors = new Anchors({
       self: id,
@@ -246,6 +250,14 @@ export class Replica<Result = unknown>
     const { signal } = this.#stopping
     this.#running = Promise.all([this.#follower.run(signal), this.#watchMembers(signal)])
     this.#pruner.start()
+    startTicker({
+      clock: this.#clock,
+      label: 'machine time',
+      intervalMs: 'dueMs' in machine && TICK_MS,
+      run: () => this.#moveTime(),
+      onError: (error) => this.#emit('problem', error),
+      signal,
+    })
   }
 
   get state(): ReplicaState {
@@ -388,6 +400,7 @@ export class Replica<Result = unknown>
           root: outcome.root,
         })
       case 'attested':
+      case 'tick':
         return
       case 'prune':
         return void this.#pruner.decided(entry.index, outcome.upTo)
@@ -421,7 +434,16 @@ export class Replica<Result = unknown>
     await this.#announcer.now()
   }
 
+  /** Something in the machine is due, and no entry has said so: the leader writes one. */
+  async #moveTime(): Promise<void> {
+    const { dueMs } = this.#init.machine
+    if (dueMs === undefined || dueMs <= this.timeMs || dueMs > this.#clock.wallNow()) return
+    if (this.state === 'in-sync' && this.leader === this.id)
+      await this.#append({ type: 'tick', term: this.term })
+  }
+
   async #announce(options: SubmitOptions = {}): Promise<void> {
+    if (this.#node === undefined) return
     const { epoch, notices } = this.#log
     const offers = this.#sync.offers.map(({ anchor, ...offer }) => ({ anchor: anchor.index, ...offer }))
     const announcement = encodeAnnouncement({

@@ -1,4 +1,7 @@
-import type { Clock, Timer } from '../expiry/clock.ts'
+import type { Clock } from '../expiry/clock.ts'
+import { type DropKind, DropQueue } from '../expiry/drop-queue.ts'
+import { LeaseTable } from '../expiry/lease-table.ts'
+import { Sweeper } from '../expiry/sweeper.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { type Position, positionKey } from '../position.ts'
 import { cut } from './cut.ts'
@@ -16,6 +19,8 @@ export type AvailableEvent =
       readonly anchor: Position
       readonly cause: 'expired' | 'withdrawn' | 'failed'
     }
+  /** The chunks of so many released snapshots are out of memory. */
+  | { readonly type: 'freed'; readonly count: number; readonly bytes: number }
 
 /** One snapshot this replica can serve. */
 export interface Available {
@@ -49,8 +54,7 @@ interface Held {
   readonly cut: CutSnapshot
   /** Settles when the snapshot is cut; rejects when it is released before. */
   readonly whenCut: Promise<Manifest>
-  deadlineMs: number
-  /** Fetches being answered: a snapshot does not lapse under one. */
+  /** The cut, and fetches being answered: a snapshot does not lapse under one, nor lose its chunks. */
   uses: number
 }
 
@@ -59,16 +63,33 @@ const RELEASED_MAX = 64
 
 /**
  * The map from anchor to available snapshot. Each has a deadline, which fetches revive; one that nobody fetches
- * lapses and its memory is given back. A snapshot does not lapse while it is being cut or sent.
+ * lapses and its memory is given back, off the hot path. A snapshot does not lapse while it is being cut or sent.
  */
 export class AvailableSnapshots {
   readonly #init: AvailableInit
   readonly #held = new Map<string, Held>()
   readonly #released = new Set<string>()
-  #timer: Timer | undefined
+  /** The deadlines of those that nobody cuts or reads just now. */
+  readonly #leases: LeaseTable<string>
+  #sweeper: Sweeper<string> | undefined
+  readonly #drops: DropQueue
+  /** What is left of snapshots that were released. */
+  readonly #remains: DropKind<Held>
 
   constructor(init: AvailableInit) {
     this.#init = init
+    const { clock } = init
+    this.#leases = new LeaseTable({ clock })
+    this.#drops = new DropQueue({
+      clock,
+      onDropped: ({ count, bytes }) => this.#emit({ type: 'freed', count, bytes }),
+    })
+    this.#remains = this.#drops.kind('snapshot', {
+      list: (): Held[] => [],
+      indexOf: ({ anchor }) => anchor.index,
+      spared: ({ uses }) => uses > 0,
+      release: ({ cut }) => cut.release(),
+    })
   }
 
   /** Take a captured snapshot over and cut it in the background. One that is held already is revived. */
@@ -78,7 +99,12 @@ export class AvailableSnapshots {
       source.release()
       return
     }
-    const { clock, ttlMs, coder } = this.#init
+    const { clock, coder } = this.#init
+    this.#sweeper ??= new Sweeper({
+      table: this.#leases,
+      clock,
+      onExpired: (expired) => this.#release(this.#held.get(expired)!, 'expired'),
+    })
     const stop = new AbortController()
     const beganMs = clock.now()
     const { promise: begin, resolve: hurry } = Promise.withResolvers<void>()
@@ -86,21 +112,21 @@ export class AvailableSnapshots {
     else hurry()
     const into = new CutSnapshot(coder ?? zstdCoder)
     const whenCut = begin.then(() => cut(source, into, { ...options, clock, signal: stop.signal }))
-    const deadlineMs = beganMs + ttlMs
-    const held: Held = { anchor, stop, hurry, cut: into, whenCut, deadlineMs, uses: 1 }
+    const held: Held = { anchor, stop, hurry, cut: into, whenCut, uses: 1 }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
     // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
     whenCut.then(
       (manifest) => {
         source.release()
-        if (this.#held.get(key) !== held) return
         this.#end(held)
+        if (this.#held.get(key) !== held) return
         this.#emit({ type: 'cut', anchor, manifest, tookMs: clock.now() - beganMs })
       },
       () => {
         source.release()
         if (this.#held.get(key) === held) this.#release(held, 'failed')
+        this.#end(held)
       },
     )
   }
@@ -136,19 +162,20 @@ export class AvailableSnapshots {
 
   /** Give an anchor a full TTL again. Returns how long it now lives, or undefined if it is not held. */
   revive(anchor: Position): number | undefined {
-    const held = this.#held.get(positionKey(anchor))
-    if (held === undefined) return undefined
-    held.deadlineMs = this.#init.clock.now() + this.#init.ttlMs
-    this.#arm()
+    const key = positionKey(anchor)
+    if (!this.#held.has(key)) return undefined
+    this.#leases.revive(key, this.#init.ttlMs)
     this.#emit({ type: 'revived', anchor, remainingMs: this.#init.ttlMs })
     return this.#init.ttlMs
   }
 
   /** Keep an anchor from lapsing until the returned function is called; then it has a full TTL. */
   use(anchor: Position): () => void {
-    const held = this.#held.get(positionKey(anchor))
+    const key = positionKey(anchor)
+    const held = this.#held.get(key)
     if (held === undefined) return () => {}
     held.uses++
+    this.#leases.unregister(key, 'used')
     let ended = false
     return () => {
       if (ended) return
@@ -163,24 +190,34 @@ export class AvailableSnapshots {
       if (anchor === undefined || positionKey(held.anchor) === positionKey(anchor))
         this.#release(held, 'withdrawn')
     }
-    this.#arm()
   }
 
-  #view(held: Held): Available {
-    const remainingMs =
-      held.uses > 0 ? this.#init.ttlMs : Math.max(0, held.deadlineMs - this.#init.clock.now())
-    return { anchor: held.anchor, remainingMs, ready: held.cut.manifest !== undefined }
+  /** Stop offering everything, and end every timer. Resolves when the memory is given back. */
+  async close(): Promise<void> {
+    this.withdraw()
+    this.#sweeper?.stop()
+    this.#sweeper = undefined
+    await this.#drops.flush()
+  }
+
+  #view({ anchor, cut }: Held): Available {
+    const { clock, ttlMs } = this.#init
+    const deadlineMs = this.#leases.deadlineOf(positionKey(anchor))
+    const remainingMs = deadlineMs === undefined ? ttlMs : Math.max(0, deadlineMs - clock.now())
+    return { anchor, remainingMs, ready: cut.manifest !== undefined }
   }
 
   #end(held: Held): void {
-    held.uses--
-    held.deadlineMs = this.#init.clock.now() + this.#init.ttlMs
-    this.#arm()
+    if (--held.uses > 0) return
+    const key = positionKey(held.anchor)
+    if (this.#held.get(key) === held) this.#leases.register(key, this.#init.ttlMs)
+    else this.#free(held)
   }
 
   #release(held: Held, cause: 'expired' | 'withdrawn' | 'failed'): void {
     const key = positionKey(held.anchor)
     this.#held.delete(key)
+    this.#leases.unregister(key, cause)
     this.#released.add(key)
     for (const oldest of this.#released) {
       if (this.#released.size <= RELEASED_MAX) break
@@ -189,26 +226,12 @@ export class AvailableSnapshots {
     if (held.cut.manifest === undefined)
       held.stop.abort(new Error('the snapshot was released while it was being cut'))
     this.#emit({ type: 'released', anchor: held.anchor, cause })
+    this.#free(held)
   }
 
-  /** One timer, for the earliest deadline. */
-  #arm(): void {
-    this.#timer?.cancel()
-    this.#timer = undefined
-    let earliestMs = Number.POSITIVE_INFINITY
-    for (const held of this.#held.values()) {
-      if (held.uses === 0) earliestMs = Math.min(earliestMs, held.deadlineMs)
-    }
-    if (earliestMs === Number.POSITIVE_INFINITY) return
-    this.#timer = this.#init.clock.schedule(earliestMs - this.#init.clock.now(), () => this.#lapse())
-  }
-
-  #lapse(): void {
-    const nowMs = this.#init.clock.now()
-    for (const held of [...this.#held.values()]) {
-      if (held.uses === 0 && held.deadlineMs <= nowMs) this.#release(held, 'expired')
-    }
-    this.#arm()
+  /** One that is in use still is queued again when that ends. */
+  #free(held: Held): void {
+    if (held.uses === 0 && !this.#remains.drop(held)) held.cut.release()
   }
 
   #emit(event: AvailableEvent): void {

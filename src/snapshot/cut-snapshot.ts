@@ -16,6 +16,7 @@ export class CutSnapshot {
   #manifest: Manifest | undefined
   #failure: Error | undefined
   #progress = Promise.withResolvers<void>()
+  #bytes = 0
 
   constructor(coder: ChunkCoder) {
     this.#coder = coder
@@ -34,6 +35,7 @@ export class CutSnapshot {
   /** The next chunk, decoded. */
   add(bytes: Uint8Array, info: ChunkInfo): void {
     this.#chunks.push({ encoding: 'raw', bytes })
+    this.#bytes += bytes.length
     this.#infos.push(info)
     this.#moved()
   }
@@ -70,9 +72,20 @@ export class CutSnapshot {
     const encoding = this.#coder.encode(raw.bytes)
     this.#chunks[index] = encoding
     const encoded = await encoding
-    this.#chunks[index] = encoded
+    if (this.#chunks[index] === encoding) {
+      this.#chunks[index] = encoded
+      this.#bytes += encoded.bytes.length - raw.bytes.length
+    }
     if (encoded.encoding === 'raw') this.#compressible = false
     return encoded
+  }
+
+  /** Let go of every chunk. Returns how many bytes they took. */
+  release(): number {
+    const freed = this.#bytes
+    this.#chunks.length = 0
+    this.#bytes = 0
+    return freed
   }
 
   #moved(): void {

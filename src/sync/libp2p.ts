@@ -52,7 +52,7 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
 
   async stop(): Promise<void> {
     await this.#registrar.unhandle(this.#protocol)
-    this.withdraw()
+    await this.close()
     this.#started = false
   }
 }

@@ -33,7 +33,7 @@ export interface SnapshotSyncInit {
 }
 
 export type SyncEvent =
-  /** A snapshot became available, was cut, was revived by a fetch, or was released. */
+  /** A snapshot became available, was cut, was revived by a fetch, was released, or is out of memory. */
   | AvailableEvent
   /** A peer was sent one chunk. */
   | { readonly type: 'served'; readonly peer: string; readonly anchor: Position; readonly bytes: number }
@@ -161,6 +161,11 @@ export class SnapshotSync {
   /** Stop offering one anchor, or all of them. */
   withdraw(anchor?: Position): void {
     this.#available.withdraw(anchor)
+  }
+
+  /** Stop offering anything. Resolves when the memory that took is given back. */
+  async close(): Promise<void> {
+    await this.#available.close()
   }
 
   /**

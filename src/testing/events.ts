@@ -127,6 +127,7 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
         return now({ type: 'sync', detail: { type: detail.type, error: summary(detail.error) } })
       case 'captured':
       case 'released':
+      case 'freed':
         return now({ type: 'sync', detail })
       default:
         return detail satisfies never

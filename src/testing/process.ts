@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import type { Json } from '../machine/codec.ts'
 import type { Written } from '../machine/machine.ts'
+import type { TtlOption } from '../machine/map-commands.ts'
 import type { SetManyResult, SetResult } from '../machine/replicated-map.ts'
 import type { Position } from '../position.ts'
 import { atExit } from './at-exit.ts'
@@ -217,8 +218,16 @@ export class ReplicaProcess {
 
   // The built-in program's map. A program of your own has the methods it brings: use `call`.
 
-  set(key: string, value: Json): Promise<Written<SetResult>> {
-    return this.call('set', key, value)
+  set(key: string, value: Json, options: TtlOption = {}): Promise<Written<SetResult>> {
+    return this.call('set', key, value, options)
+  }
+
+  ttl(key: string): Promise<number | undefined> {
+    return this.call('ttl', key)
+  }
+
+  persist(key: string): Promise<Written<boolean>> {
+    return this.call('persist', key)
   }
 
   get<V = Json>(key: string): Promise<V | undefined> {

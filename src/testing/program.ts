@@ -131,10 +131,11 @@ const replicaMethods = {
     replica.prune(options),
   'replica.rootAt': async (replica: Replica, _: unknown, anchor: Position) =>
     Buffer.from(await replica.rootAt(anchor)).toString('hex'),
-  'replica.status': ({ id, state, position, leader, term, offers, members, addresses }: Replica) => ({
+  'replica.status': ({ id, state, position, timeMs, leader, term, offers, members, addresses }: Replica) => ({
     id,
     state,
     position,
+    timeMs,
     leader,
     term,
     offers,

@@ -1,4 +1,5 @@
 import type { Json } from '../machine/codec.ts'
+import type { TtlOption } from '../machine/map-commands.ts'
 import { ReplicatedMap } from '../machine/replicated-map.ts'
 import type { Position } from '../position.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -43,7 +44,9 @@ let writing: { readonly stop: () => Promise<number> } | undefined
 serveReplica({
   machine: () => new ReplicatedMap<string, Json>(),
   methods: {
-    set: (_, map, key: string, value: Json) => map.set(key, value),
+    set: (_, map, key: string, value: Json, options: TtlOption) => map.set(key, value, options),
+    ttl: (_, map, key: string) => map.ttl(key),
+    persist: (_, map, key: string) => map.persist(key),
     get: (_, map, key: string) => map.get(key),
     setMany: (_, map, entries: [string, Json][]) => map.setMany(entries),
     delete: (_, map, key: string) => map.delete(key),

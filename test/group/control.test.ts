@@ -18,6 +18,7 @@ const control: fc.Arbitrary<Control> = fc.oneof(
     root: fc.uint8Array({ maxLength: 64 }),
   }),
   fc.record({ type: fc.constant('prune' as const), term: index, upTo: index }),
+  fc.record({ type: fc.constant('tick' as const), term: index }),
 )
 
 test('a control entry is read as it was written', () => {
@@ -32,7 +33,7 @@ test('bytes at random are a control entry or none, and never an error', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
       const read = decodeControl(bytes)
-      if (read !== undefined) expect(['claim', 'marker', 'attestation', 'prune']).toContain(read.type)
+      if (read !== undefined) expect(['claim', 'marker', 'attestation', 'prune', 'tick']).toContain(read.type)
     }),
     { numRuns: 2000 },
   )

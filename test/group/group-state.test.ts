@@ -49,12 +49,13 @@ test.each([
   ['an old term', 'a', 1],
   ['a term to come', 'b', 3],
   ['the newest term, but not its leader', 'a', 2],
-])('a marker and a prune of %s do nothing', (_case, author, term) => {
+])('a marker, a prune and a tick of %s do nothing', (_case, author, term) => {
   apply('a', claim(1))
   apply('b', claim(2))
   expect(apply(author, marker(term))).toMatchObject({ type: 'void' })
   expect(group.seal(index)).toBeUndefined()
   expect(apply(author, prune(term, 1))).toMatchObject({ type: 'void' })
+  expect(apply(author, { type: 'tick', term })).toMatchObject({ type: 'void' })
 })
 
 test("the leader's marker says how to cut, for whom, and who attests", () => {

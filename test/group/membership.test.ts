@@ -72,6 +72,20 @@ test('a member whose announcement has run out is none any more, although nobody 
   expect(ids()).toEqual([])
 })
 
+test('that a member has run out is a change that is told when it happens', async () => {
+  const stop = new AbortController()
+  const running = membership.run(stop.signal)
+  await announce('a')
+  await announce('b')
+  await clock.turn()
+  clock.advance(TTL_MS - 1)
+  changes = 0
+  clock.advance(1)
+  expect([changes, ids()]).toEqual([2, []])
+  stop.abort()
+  await running
+})
+
 test('who follows another incarnation of the log is no member', async () => {
   await announce('a', { epoch: 'another' })
   await membership.refresh()

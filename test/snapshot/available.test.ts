@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test, vi } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
@@ -192,4 +192,47 @@ test('the newest 64 released anchors are remembered, older ones forgotten', asyn
 test('they are listed from the oldest anchor to the newest', async () => {
   for (const index of [9, 7, 8]) available.add(at(index), new ItemSnapshot([]), CUT)
   expect(available.list().map(({ anchor }) => anchor.index)).toEqual([7, 8, 9])
+})
+
+const freed = () => events.flatMap((event) => (event.type === 'freed' ? [[event.count, event.bytes]] : []))
+/** What is queued to be released is released a little later. */
+async function dropped(): Promise<void> {
+  clock.advance(50)
+  for (let n = 0; n < 4; n++) await clock.turn()
+}
+
+test('the chunks of one that lapsed are let go soon after, and how many bytes that were is told', async () => {
+  await held(7)
+  const chunks = available.chunks(at(7))!
+  const bytes = chunks.infos.reduce((sum, info) => sum + info.bytes, 0)
+  clock.advance(TTL_MS)
+  expect(freed()).toEqual([])
+  await dropped()
+  expect(freed()).toEqual([[1, bytes]])
+  await expect(chunks.chunk(0)).rejects.toThrow(RangeError)
+})
+
+test('one that is being sent when it is withdrawn keeps its chunks until it was sent', async () => {
+  await held(7)
+  const end = available.use(at(7))
+  const chunks = available.chunks(at(7))!
+  available.withdraw()
+  await dropped()
+  expect(freed()).toEqual([])
+  await expect(chunks.chunk(0)).resolves.toMatchObject({ encoding: expect.any(String) })
+  end()
+  await dropped()
+  expect(freed()).toHaveLength(1)
+})
+
+test('closing gives everything back and leaves no timer', async () => {
+  await held(7)
+  await held(8)
+  const scheduled = vi.spyOn(clock, 'schedule')
+  await available.close()
+  expect(freed()).toEqual([[2, expect.any(Number)]])
+  clock.advance(10 * TTL_MS)
+  await clock.turn()
+  expect(scheduled.mock.calls.length).toBeLessThanOrEqual(1)
+  expect(available.list()).toEqual([])
 })

@@ -462,6 +462,22 @@ describe('what keeps an offer alive', () => {
     expect(remainingMs(7)).toBe(alive ? 1000 : 100)
   })
 
+  test('a slow joiner that fetches one range per 0.9 TTL for 20 TTLs gets all of it', async () => {
+    await offer(7)
+    const channel = connect()
+    const got: number[] = []
+    for (let n = 0; n <= 22; n++) {
+      got.push(...(await fetch(channel, chunks(7, n % 10))))
+      clock.advance(0.9 * TTL_MS)
+    }
+    expect(clock.now()).toBeGreaterThan(20 * TTL_MS)
+    expect(got).toHaveLength(23)
+    expect(new Set(got).size).toBe(10)
+    clock.advance(0.1 * TTL_MS)
+    expect(remainingMs(7)).toBe('released')
+    await expect(fetch(channel, chunks(7))).rejects.toEqual(error('Expired'))
+  })
+
   test('a keep-alive is told how long the offer lives now', async () => {
     await offer(7)
     clock.advance(900)

@@ -8,11 +8,17 @@ import { count } from '../output.ts'
 export interface SetOptions {
   /** The value is text as it stands. */
   readonly string?: boolean
+  /** How long the key lives, in milliseconds. */
+  readonly ttlMs?: number
 }
 
 export async function set(context: Context, key: string, text: string, options: SetOptions): Promise<number> {
   const value = options.string ? text : parseValue(text)
-  return await write(context, `set ${key}`, new ReplicatedMap().commands.set(key, value))
+  return await write(
+    context,
+    `set ${key}`,
+    new ReplicatedMap().commands.set(key, value, { ttlMs: options.ttlMs }),
+  )
 }
 
 /** Named so because `delete` is a word of the language. */

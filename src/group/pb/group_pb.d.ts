@@ -41,6 +41,12 @@ export declare type Control = Message<"anchorage.group.v1.Control"> & {
      */
     value: Prune;
     case: "prune";
+  } | {
+    /**
+     * @generated from field: anchorage.group.v1.Tick tick = 5;
+     */
+    value: Tick;
+    case: "tick";
   } | { case: undefined; value?: undefined };
 };
 
@@ -152,6 +158,24 @@ export declare type Prune = Message<"anchorage.group.v1.Prune"> & {
  * Use `create(PruneSchema)` to create a new message.
  */
 export declare const PruneSchema: GenMessage<Prune>;
+
+/**
+ * Moves machine time, by its timestamp, when nobody else does.
+ *
+ * @generated from message anchorage.group.v1.Tick
+ */
+export declare type Tick = Message<"anchorage.group.v1.Tick"> & {
+  /**
+   * @generated from field: uint64 term = 1;
+   */
+  term: bigint;
+};
+
+/**
+ * Describes the message anchorage.group.v1.Tick.
+ * Use `create(TickSchema)` to create a new message.
+ */
+export declare const TickSchema: GenMessage<Tick>;
 
 /**
  * What follows from the control entries up to a position; part of every snapshot, and so of its root.

@@ -8,7 +8,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file group/pb/group.proto.
  */
 export const file_group_pb_group = /*@__PURE__*/
-  fileDesc("ChRncm91cC9wYi9ncm91cC5wcm90bxISYW5jaG9yYWdlLmdyb3VwLnYxIs8BCgdDb250cm9sEioKBWNsYWltGAEgASgLMhkuYW5jaG9yYWdlLmdyb3VwLnYxLkNsYWltSAASLAoGbWFya2VyGAIgASgLMhouYW5jaG9yYWdlLmdyb3VwLnYxLk1hcmtlckgAEjYKC2F0dGVzdGF0aW9uGAMgASgLMh8uYW5jaG9yYWdlLmdyb3VwLnYxLkF0dGVzdGF0aW9uSAASKgoFcHJ1bmUYBCABKAsyGS5hbmNob3JhZ2UuZ3JvdXAudjEuUHJ1bmVIAEIGCgRib2R5IhUKBUNsYWltEgwKBHRlcm0YASABKAQiUwoGTWFya2VyEgwKBHRlcm0YASABKAQSEgoKZWxlY3RvcmF0ZRgCIAMoCRISCgpyZXF1ZXN0ZXJzGAMgAygJEhMKC2NodW5rX2J5dGVzGAQgASgNIisKC0F0dGVzdGF0aW9uEg4KBmFuY2hvchgBIAEoBBIMCgRyb290GAIgASgMIiQKBVBydW5lEgwKBHRlcm0YASABKAQSDQoFdXBfdG8YAiABKAQiOwoKR3JvdXBTdGF0ZRIMCgR0ZXJtGAEgASgEEg4KBmxlYWRlchgCIAEoCRIPCgd0aW1lX21zGAMgASgEIuQBCgxBbm5vdW5jZW1lbnQSDQoFZXBvY2gYASABKAkSEQoJYWRkcmVzc2VzGAIgAygJEg0KBXN0YXRlGAMgASgJEg8KB2FwcGxpZWQYBCABKAQSDQoFbGVhZHMYBSABKAQSNgoGb2ZmZXJzGAYgAygLMiYuYW5jaG9yYWdlLmdyb3VwLnYxLkFubm91bmNlbWVudC5PZmZlchINCgVuZWVkcxgHIAEoBBo8CgVPZmZlchIOCgZhbmNob3IYASABKAQSFAoMcmVtYWluaW5nX21zGAIgASgNEg0KBXJlYWR5GAMgASgIYgZwcm90bzM");
+  fileDesc("ChRncm91cC9wYi9ncm91cC5wcm90bxISYW5jaG9yYWdlLmdyb3VwLnYxIvkBCgdDb250cm9sEioKBWNsYWltGAEgASgLMhkuYW5jaG9yYWdlLmdyb3VwLnYxLkNsYWltSAASLAoGbWFya2VyGAIgASgLMhouYW5jaG9yYWdlLmdyb3VwLnYxLk1hcmtlckgAEjYKC2F0dGVzdGF0aW9uGAMgASgLMh8uYW5jaG9yYWdlLmdyb3VwLnYxLkF0dGVzdGF0aW9uSAASKgoFcHJ1bmUYBCABKAsyGS5hbmNob3JhZ2UuZ3JvdXAudjEuUHJ1bmVIABIoCgR0aWNrGAUgASgLMhguYW5jaG9yYWdlLmdyb3VwLnYxLlRpY2tIAEIGCgRib2R5IhUKBUNsYWltEgwKBHRlcm0YASABKAQiUwoGTWFya2VyEgwKBHRlcm0YASABKAQSEgoKZWxlY3RvcmF0ZRgCIAMoCRISCgpyZXF1ZXN0ZXJzGAMgAygJEhMKC2NodW5rX2J5dGVzGAQgASgNIisKC0F0dGVzdGF0aW9uEg4KBmFuY2hvchgBIAEoBBIMCgRyb290GAIgASgMIiQKBVBydW5lEgwKBHRlcm0YASABKAQSDQoFdXBfdG8YAiABKAQiFAoEVGljaxIMCgR0ZXJtGAEgASgEIjsKCkdyb3VwU3RhdGUSDAoEdGVybRgBIAEoBBIOCgZsZWFkZXIYAiABKAkSDwoHdGltZV9tcxgDIAEoBCLkAQoMQW5ub3VuY2VtZW50Eg0KBWVwb2NoGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCRINCgVzdGF0ZRgDIAEoCRIPCgdhcHBsaWVkGAQgASgEEg0KBWxlYWRzGAUgASgEEjYKBm9mZmVycxgGIAMoCzImLmFuY2hvcmFnZS5ncm91cC52MS5Bbm5vdW5jZW1lbnQuT2ZmZXISDQoFbmVlZHMYByABKAQaPAoFT2ZmZXISDgoGYW5jaG9yGAEgASgEEhQKDHJlbWFpbmluZ19tcxgCIAEoDRINCgVyZWFkeRgDIAEoCGIGcHJvdG8z");
 
 /**
  * Describes the message anchorage.group.v1.Control.
@@ -46,23 +46,30 @@ export const PruneSchema = /*@__PURE__*/
   messageDesc(file_group_pb_group, 4);
 
 /**
+ * Describes the message anchorage.group.v1.Tick.
+ * Use `create(TickSchema)` to create a new message.
+ */
+export const TickSchema = /*@__PURE__*/
+  messageDesc(file_group_pb_group, 5);
+
+/**
  * Describes the message anchorage.group.v1.GroupState.
  * Use `create(GroupStateSchema)` to create a new message.
  */
 export const GroupStateSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 5);
+  messageDesc(file_group_pb_group, 6);
 
 /**
  * Describes the message anchorage.group.v1.Announcement.
  * Use `create(AnnouncementSchema)` to create a new message.
  */
 export const AnnouncementSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 6);
+  messageDesc(file_group_pb_group, 7);
 
 /**
  * Describes the message anchorage.group.v1.Announcement.Offer.
  * Use `create(Announcement_OfferSchema)` to create a new message.
  */
 export const Announcement_OfferSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 6, 0);
+  messageDesc(file_group_pb_group, 7, 0);
 

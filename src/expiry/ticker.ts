@@ -1,0 +1,129 @@
+import type { Clock, Timer } from './clock.ts'
+
+export interface TickerInit {
+  readonly clock: Clock
+  /** Names the task in reports. */
+  readonly label: string
+  /** From one tick to the next, in milliseconds: above 0 and below 2^31. */
+  readonly intervalMs: number
+  /** The work. Its signal aborts when the ticker ends. It must not wait for `now()` or `stop()` of its own ticker. */
+  readonly run: (signal: AbortSignal) => void | Promise<void>
+  /** A run failed that nobody waited for; the ticker goes on. Default: a process warning, `TickerFailed`. */
+  readonly onError?: (error: Error, label: string) => void
+  /** Ends the ticker, as `stop()` does. */
+  readonly signal?: AbortSignal
+}
+
+/** Why a run that was asked for did not take place. A ticker that a signal ended gives the signal's reason instead. */
+export class TickerStopped extends Error {
+  override readonly name = 'TickerStopped'
+}
+
+/** A ticker, or none where the configuration says `false` or nothing. */
+export function startTicker(
+  init: Omit<TickerInit, 'intervalMs'> & { readonly intervalMs: number | false | undefined },
+): Ticker | undefined {
+  const { intervalMs } = init
+  return intervalMs === undefined || intervalMs === false ? undefined : new Ticker({ ...init, intervalMs })
+}
+
+/**
+ * Runs a task at an interval, and when asked; never twice at once. Ticks lie on the grid of start + n * interval, from
+ * the first interval on; those that fall into a run, or that a blocked event loop missed, are skipped.
+ */
+export class Ticker {
+  readonly #init: TickerInit
+  readonly #startMs: number
+  readonly #stopping = new AbortController()
+  #tick = 0
+  #timer: Timer | undefined
+  #running: Promise<void> | undefined
+  /** The run that follows the one going on, shared by all who asked for it meanwhile. */
+  #next: PromiseWithResolvers<void> | undefined
+
+  /** Starts it. Throws `RangeError` for an impossible interval. */
+  constructor(init: TickerInit) {
+    const { clock, label, intervalMs, signal } = init
+    if (!(intervalMs > 0 && intervalMs < 2 ** 31)) {
+      throw new RangeError(`${label}: intervalMs is ${intervalMs}; give milliseconds above 0 and below 2^31`)
+    }
+    this.#init = init
+    this.#startMs = clock.now()
+    this.#arm()
+    const end = () => this.#end(signal?.reason)
+    if (signal?.aborted) end()
+    else signal?.addEventListener('abort', end, { signal: this.#stopping.signal })
+  }
+
+  /**
+   * Run without waiting for the interval. Resolves when a run that began after this call is done, rejects when that
+   * run fails or the ticker ends first; the failure is the caller's and not reported.
+   */
+  now(): Promise<void> {
+    if (this.#stopping.signal.aborted) return Promise.reject(this.#stopping.signal.reason)
+    if (this.#running === undefined) return this.#begin(Promise.withResolvers())
+    this.#next ??= Promise.withResolvers()
+    return this.#next.promise
+  }
+
+  /** As `now()`, without waiting for it: a failure is reported, and mended by the next tick. Nothing, once stopped. */
+  soon(): void {
+    this.now()
+      .catch((error) => this.#report(error))
+      .catch((error) => this.#warn(error))
+  }
+
+  /** Resolves when the run going on, whose signal aborts now, has ended. There is none after it. */
+  async stop(): Promise<void> {
+    this.#end(new TickerStopped(`${this.#init.label}: the ticker was stopped`))
+    await Promise.allSettled([this.#running])
+  }
+
+  #end(reason: unknown): void {
+    this.#timer?.cancel()
+    this.#next?.reject(reason)
+    this.#next = undefined
+    this.#stopping.abort(reason)
+  }
+
+  #arm(): void {
+    const { clock, intervalMs } = this.#init
+    const passed = Math.floor((clock.now() - this.#startMs) / intervalMs)
+    // The system's timers may fire a little early: no tick comes twice.
+    this.#tick = Math.max(this.#tick, passed) + 1
+    this.#timer = clock.schedule(this.#startMs + this.#tick * intervalMs - clock.now(), () => {
+      this.#arm()
+      if (this.#running === undefined) this.soon()
+    })
+  }
+
+  #begin({ promise, resolve }: PromiseWithResolvers<void>): Promise<void> {
+    // Before the task, which may ask for another run.
+    this.#running = promise
+    const ended = () => {
+      const next = this.#next
+      this.#running = this.#next = undefined
+      if (next !== undefined) void this.#begin(next)
+    }
+    promise.then(ended, ended)
+    resolve(Promise.try(this.#init.run, this.#stopping.signal))
+    return promise
+  }
+
+  #report(thrown: unknown): void {
+    const { aborted, reason } = this.#stopping.signal
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    // A run that gave up because it was told to has not failed.
+    if (aborted && (thrown === reason || error.name === 'AbortError')) return
+    const { onError, label } = this.#init
+    return onError === undefined ? this.#warn(error) : onError(error, label)
+  }
+
+  #warn(error: unknown): void {
+    const detail = error instanceof Error ? error.stack : String(error)
+    process.emitWarning(`${this.#init.label}: a run failed; the next one comes`, {
+      type: 'TickerFailed',
+      detail,
+    })
+  }
+}

@@ -86,6 +86,11 @@ export class Anchors {
     )
   }
 
+  /** A snapshot took the state's place: what was captured of the old one says nothing about this one. */
+  replaced(): void {
+    this.#roots.clear()
+  }
+
   /** Without it the group may never agree. One that is in the log twice counts once. */
   async #attest(anchor: Position, root: Uint8Array): Promise<void> {
     const { clock, sync, group, attest, onProblem } = this.#init

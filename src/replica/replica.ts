@@ -212,6 +212,7 @@ export class Replica<Result = unknown>
           commit: (anchor, control) => {
             commit(anchor, control)
             this.#pruner.covered(anchor.index)
+            this.#anchors.replaced()
           },
         }
       },

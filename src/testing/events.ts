@@ -13,7 +13,7 @@ export interface ErrorSummary {
 
 /** A `SyncEvent` without its bulk. */
 export type SyncSummary =
-  | Extract<SyncEvent, { type: 'captured' | 'released' }>
+  | Extract<SyncEvent, { type: 'captured' | 'released' | 'freed' }>
   /** The newest revival; there is at most one of these for an anchor every 100 ms. */
   | Extract<SyncEvent, { type: 'revived' }>
   | {

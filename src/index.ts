@@ -1,3 +1,5 @@
+export * from './checkpoint/errors.ts'
+export type { CheckpointEvent } from './checkpoint/store.ts'
 export { type Clock, systemClock, type Timer } from './expiry/clock.ts'
 export { VirtualClock } from './expiry/virtual-clock.ts'
 export type { AnnouncedOffer, Announcement, ReplicaState } from './group/announcement.ts'
@@ -34,6 +36,7 @@ export {
   type SetResult,
 } from './machine/replicated-map.ts'
 export * from './position.ts'
+export type { CheckpointPolicy } from './replica/checkpointer.ts'
 export * from './replica/errors.ts'
 export type { CatchUpReport, ReplicaEvents, StateChange } from './replica/events.ts'
 export type { ReplicaInit } from './replica/init.ts'

@@ -77,10 +77,11 @@ function describe(choose: (work: Work) => void): Command {
     .description('run a replica until Ctrl-C')
     .option('--listen <multiaddr...>', 'where to listen; default: any free port of 127.0.0.1', listenAddress)
     .option('--reader', 'never take office as leader')
+    .option('--data <directory>', "where this replica keeps its key and checkpoints of its state; no other's")
     .option('--volatile', 'allow pruning although no replica keeps its state on disk')
     .option(
       '--keep <entries>',
-      'while leading, prune all but the newest entries; needs --volatile',
+      'while leading, prune all but the newest entries; needs --data or --volatile',
       integer(0),
     )
     .option(
@@ -100,7 +101,8 @@ function describe(choose: (work: Work) => void): Command {
       examples(
         'anchorage node --log /var/lib/app/anchorage.db --group app',
         'anchorage node --listen /ip4/127.0.0.1/tcp/4001',
-        'anchorage node --volatile --keep 10000       prune the log while leading',
+        'anchorage node --data ./replica-1 --keep 10000',
+        'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
         'anchorage node --json | jq .event',
       ),
     )

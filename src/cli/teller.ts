@@ -1,5 +1,5 @@
 import { formatPosition } from '../position.ts'
-import type { ProcessEvent, SessionSummary, SyncSummary } from '../testing/events.ts'
+import type { CheckpointSummary, ProcessEvent, SessionSummary, SyncSummary } from '../testing/events.ts'
 import { count, counted, duration, type Output, shortId, size } from './output.ts'
 
 type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: Type }>
@@ -39,6 +39,8 @@ export class Teller {
       }
       case 'pruned':
         return detail.upTo > 0 ? `pruned the log up to entry ${count(detail.upTo)}` : undefined
+      case 'checkpoint':
+        return this.#checkpoint(detail)
       case 'skipped':
         return `skipped entry ${count(detail.index)}: ${detail.why}`
       case 'problem':
@@ -70,6 +72,19 @@ export class Teller {
         return `${event.error.message}; asking for another anchor`
       case 'session':
         return this.#session(event.state, atMs)
+    }
+  }
+
+  #checkpoint(event: CheckpointSummary): string {
+    switch (event.type) {
+      case 'written':
+        return `wrote a checkpoint at entry ${count(event.position.index)}, ${size(event.bytes)}, in ${duration(event.tookMs)}`
+      case 'loaded':
+        return `loaded the checkpoint at entry ${count(event.position.index)} in ${duration(event.tookMs)}`
+      case 'dropped':
+        return `removed ${counted(event.count, 'older checkpoint')}, ${size(event.bytes)}`
+      case 'skipped':
+        return this.#alarm(event.reason.message)
     }
   }
 

@@ -46,16 +46,19 @@ export interface Announcement {
   readonly offers: readonly AnnouncedOffer[]
   /** The anchor it is catching up from; 0 when there is none. */
   readonly needs: number
+  /** The newest checkpoint on its disk whose root the group agreed on; 0 when there is none. */
+  readonly checkpoint: number
 }
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
-  const { applied, leads, offers, needs, addresses, ...rest } = announcement
+  const { applied, leads, offers, needs, checkpoint, addresses, ...rest } = announcement
   const message = create(AnnouncementSchema, {
     ...rest,
     addresses: [...addresses],
     applied: BigInt(applied),
     leads: BigInt(leads),
     needs: BigInt(needs),
+    checkpoint: BigInt(checkpoint),
     offers: offers.map(({ anchor, remainingMs, ready }) => ({
       anchor: BigInt(anchor),
       remainingMs: Math.ceil(remainingMs),
@@ -68,7 +71,10 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
 /** Undefined for a notice that is no announcement of this version. */
 export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined {
   try {
-    const { epoch, addresses, state, applied, leads, offers, needs } = fromBinary(AnnouncementSchema, bytes)
+    const { epoch, addresses, state, applied, leads, offers, needs, checkpoint } = fromBinary(
+      AnnouncementSchema,
+      bytes,
+    )
     if (!STATES.includes(state)) return undefined
     return {
       epoch,
@@ -77,6 +83,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       applied: Number(applied),
       leads: Number(leads),
       needs: Number(needs),
+      checkpoint: Number(checkpoint),
       offers: offers.map(({ anchor, remainingMs, ready }) => ({
         anchor: Number(anchor),
         remainingMs,

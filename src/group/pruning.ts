@@ -3,17 +3,29 @@ import type { Member } from './membership.ts'
 /** Entries that are kept readable behind the newest, unless told otherwise. */
 export const KEEP_ENTRIES_DEFAULT = 10_000
 
-/** Without checkpoints on disk, pruning means that the state lives only in memory. */
+/** Nobody holds the state on disk: pruning would mean that it lives only in memory. */
 export class PruneRefused extends Error {
   override readonly name = 'PruneRefused'
 }
 
+export interface PruneLimits {
+  /** What the leader has applied. */
+  readonly applied: number
+  /** Newest entries that stay. */
+  readonly keepEntries: number
+  /** What goes need not be in a checkpoint on anybody's disk. */
+  readonly volatile: boolean
+}
+
 /**
  * How far the log may be pruned: never past an anchor that a fresh announcement pins, by offering it or by catching up
- * from it. The marker itself stays, because whoever catches up from its anchor reads the electorate there.
+ * from it, nor, unless the group is volatile, past the newest checkpoint that a member announces. The marker itself
+ * stays, because whoever catches up from its anchor reads the electorate there.
  */
-export function prunableTo(applied: number, keepEntries: number, members: readonly Member[]): number {
+export function prunableTo(limits: PruneLimits, members: readonly Member[]): number {
+  const { applied, keepEntries, volatile } = limits
   let upTo = applied - keepEntries
+  if (!volatile) upTo = Math.min(upTo, Math.max(0, ...members.map(({ checkpoint }) => checkpoint)))
   for (const { needs, offers } of members) {
     if (needs > 0) upTo = Math.min(upTo, needs - 1)
     for (const { anchor } of offers) upTo = Math.min(upTo, anchor - 1)

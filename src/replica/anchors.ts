@@ -18,6 +18,8 @@ export interface AnchorsInit {
   readonly capture: () => Snapshot
   /** Append this replica's root for an anchor. */
   readonly attest: (anchor: number, root: Uint8Array) => Promise<void>
+  /** The group agreed on the root that this replica has. */
+  readonly onAgreed: (anchor: Position) => void
   readonly onDivergence: (anchor: Position, own: Uint8Array, sealed: Uint8Array) => void
   readonly onProblem: (error: Error) => void
 }
@@ -106,7 +108,8 @@ export class Anchors {
   }
 
   #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
-    if (sameBytes(own, sealed) || !this.#roots.has(anchor.index)) return
+    if (!this.#roots.has(anchor.index)) return
+    if (sameBytes(own, sealed)) return this.#init.onAgreed(anchor)
     this.#roots.clear()
     this.#init.onDivergence(anchor, own, sealed)
   }

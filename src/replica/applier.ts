@@ -33,6 +33,8 @@ export class Applier<Result> {
   readonly #init: ApplierInit<Result>
   #group = new GroupState()
   #cursor: Cursor = { index: 0 }
+  #commands = 0
+  #commandBytes = 0
 
   constructor(init: ApplierInit<Result>) {
     this.#init = init
@@ -42,6 +44,16 @@ export class Applier<Result> {
   /** The newest entry that is in the state. */
   get applied(): number {
     return this.#cursor.index
+  }
+
+  /** Commands applied since this process began. */
+  get commands(): number {
+    return this.#commands
+  }
+
+  /** And their bytes. */
+  get commandBytes(): number {
+    return this.#commandBytes
   }
 
   /** Where reading the log goes on. */
@@ -131,6 +143,8 @@ export class Applier<Result> {
   #applyCommand(entry: LogEntry): Result | undefined {
     const { machine, epoch, onMalformed } = this.#init
     const position = { epoch, index: entry.index }
+    this.#commands++
+    this.#commandBytes += entry.payload.length
     try {
       return machine.apply(entry.payload, { position, timeMs: this.#group.timeMs })
     } catch (error) {

@@ -1,3 +1,4 @@
+import type { CheckpointEvent } from '../checkpoint/store.ts'
 import type { ReplicaState } from '../group/announcement.ts'
 import type { LogEntry } from '../log/log.ts'
 import type { Position } from '../position.ts'
@@ -38,6 +39,8 @@ export type ReplicaEvents = {
   }>
   /** This replica, leading, pruned the log up to and including an index. */
   pruned: CustomEvent<{ readonly upTo: number }>
+  /** What happened to the checkpoints in this replica's data directory. */
+  checkpoint: CustomEvent<CheckpointEvent>
   /** An entry was skipped: a command that does not decode, or a control entry that does nothing. */
   skipped: CustomEvent<{ readonly entry: LogEntry; readonly why: string }>
   /** Something failed that the replica will try again, or can do without. */

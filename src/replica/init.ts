@@ -3,6 +3,7 @@ import type { Libp2pOptions } from 'libp2p'
 import type { Clock } from '../expiry/clock.ts'
 import type { LogBackend } from '../log/log.ts'
 import type { StateMachine } from '../machine/machine.ts'
+import type { CheckpointPolicy } from './checkpointer.ts'
 import type { PrunePolicy } from './pruner.ts'
 
 export interface ReplicaInit<Result> {
@@ -14,7 +15,14 @@ export interface ReplicaInit<Result> {
   readonly log: LogBackend
   /** Multiaddrs to listen on. Default: any free port of 127.0.0.1. */
   readonly listen?: readonly string[]
-  /** Who this replica is. Default: a new Ed25519 key. */
+  /**
+   * A directory of this replica's own, made if it is not there: it keeps its key and checkpoints of its state in it, so that a
+   * restart needs neither the network nor the log's beginning. Default: none, the state is in memory only.
+   */
+  readonly dataDir?: string
+  /** When to write checkpoints into `dataDir`. */
+  readonly checkpoint?: CheckpointPolicy
+  /** Who this replica is. Default: the key in `dataDir`, or a new Ed25519 key. */
   readonly privateKey?: PrivateKey
   /** False makes a reader, which never takes office. Default true. */
   readonly lead?: boolean
@@ -23,7 +31,7 @@ export interface ReplicaInit<Result> {
    * the pruned part of the state is gone. Meant for caches. Default false.
    */
   readonly volatile?: boolean
-  /** Prune by itself while leading. Needs `volatile`. Default: only when `prune()` is called. */
+  /** Prune by itself while leading. Needs `dataDir`, or `volatile`. Default: only when `prune()` is called. */
   readonly prune?: PrunePolicy
   /**
    * On start, a replica this many entries behind asks for a snapshot although it could replay the log, if anyone

@@ -21,6 +21,8 @@ export interface PrunerInit {
   readonly membership: Membership
   /** Pruning is allowed although no checkpoint on disk holds what goes. */
   readonly volatile: boolean
+  /** This replica writes checkpoints. */
+  readonly durable: boolean
   readonly policy: PrunePolicy | undefined
   readonly office: () => { readonly leader: string | undefined; readonly term: number }
   readonly applied: () => number
@@ -46,7 +48,7 @@ export class Pruner {
   #ticker: Ticker | undefined
 
   constructor(init: PrunerInit) {
-    if (init.policy !== undefined && !init.volatile) throw refused()
+    if (init.policy !== undefined && !init.volatile && !init.durable) throw refused()
     this.#init = init
   }
 
@@ -69,15 +71,17 @@ export class Pruner {
   }
 
   async #prune(keepEntries: number = KEEP_ENTRIES_DEFAULT, slack: number): Promise<number> {
-    const { self, log, membership, office, applied, append } = this.#init
-    if (!this.#init.volatile) throw refused()
+    const { self, log, membership, office, applied, append, volatile } = this.#init
     if (!Number.isInteger(keepEntries) || keepEntries < 0) {
       throw new RangeError(`keepEntries is ${keepEntries}; give an integer from 0`)
     }
     const { leader, term } = office()
     if (leader !== self) throw new NotLeader(leader)
     await membership.refresh()
-    const upTo = prunableTo(applied(), keepEntries, membership.list())
+    const members = membership.list()
+    // A policy waits for the first checkpoint in silence.
+    if (slack === 0 && !volatile && !members.some(({ checkpoint }) => checkpoint > 0)) throw refused()
+    const upTo = prunableTo({ applied: applied(), keepEntries, volatile }, members)
     const prunable = upTo + 1 - (await log.bounds()).first
     if (prunable <= 0 || (slack > 0 && prunable <= 1 + keepEntries * slack)) return 0
     this.#pruning++
@@ -90,12 +94,15 @@ export class Pruner {
 
   /** The prune at `index` was applied and counts. It stops before what was pinned since it was decided. */
   async decided(index: number, wanted: number): Promise<void> {
-    const { self, log, membership, office, applied, onPruned, onProblem } = this.#init
+    const { self, log, membership, office, applied, volatile, onPruned, onProblem } = this.#init
     if (office().leader !== self) return
     const outcome = this.#outcome(index)
     try {
       await membership.refresh()
-      const upTo = Math.min(wanted, prunableTo(applied(), 0, membership.list()))
+      const upTo = Math.min(
+        wanted,
+        prunableTo({ applied: applied(), keepEntries: 0, volatile }, membership.list()),
+      )
       if (upTo > 0) await log.prune(upTo)
       onPruned(upTo)
       outcome.resolve(upTo)
@@ -139,6 +146,6 @@ export class Pruner {
 
 function refused(): PruneRefused {
   return new PruneRefused(
-    'pruning needs volatile: true, which means that the pruned part of the state lives only in the memory of the replicas',
+    'no replica holds a checkpoint: give replicas a dataDir, or volatile: true, which means that the pruned part of the state lives only in their memory',
   )
 }

@@ -1,6 +1,8 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { DataDirectory } from '../checkpoint/data-directory.ts'
+import { CheckpointStore } from '../checkpoint/store.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
@@ -14,11 +16,14 @@ import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
+import { zstdCoder } from '../snapshot/encoding.ts'
+import type { Installing } from '../sync/host.ts'
 import { TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
+import { Checkpointer, KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
 import type { ReplicaEvents } from './events.ts'
 import { Follower } from './follower.ts'
@@ -42,8 +47,8 @@ const DIVERGENCE_WINDOW_MS = 10 * 60_000
 
 /**
  * Start a replica. Resolves when its log is open and its node listens; `inSync()` tells when it has caught up. Rejects
- * with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `volatile`, and with what the
- * log says (`LogMismatch`, `LogUnusable`, …).
+ * with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir` or `volatile`, with
+ * `DirectoryInUse` and `DirectoryUnusable`, and with what the log says (`LogMismatch`, `LogUnusable`, …).
  *
  * @example
  * ```ts
@@ -55,16 +60,19 @@ const DIVERGENCE_WINDOW_MS = 10 * 60_000
  */
 export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<Replica<Result>> {
   check(init)
-  const privateKey = init.privateKey ?? (await generateKeyPair('Ed25519'))
-  const id = peerIdFromPrivateKey(privateKey).toString()
-  const log = await init.log.open({ group: init.group, signature: init.machine.signature, author: id })
+  const data = init.dataDir === undefined ? undefined : await DataDirectory.open(init.dataDir)
+  let log: Log | undefined
   let replica: Replica<Result> | undefined
   try {
-    replica = new Replica(init, id, log)
+    const privateKey = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
+    const id = peerIdFromPrivateKey(privateKey).toString()
+    log = await init.log.open({ group: init.group, signature: init.machine.signature, author: id })
+    replica = new Replica(init, id, log, data)
     await replica.start(privateKey)
     return replica
   } catch (error) {
-    await (replica?.stop() ?? log.close())
+    await (replica?.stop() ?? log?.close())
+    data?.[Symbol.dispose]()
     throw error
   }
 }
@@ -111,6 +119,9 @@ export class Replica<Result = unknown>
   readonly #anchors: Anchors
   readonly #pruner: Pruner
   readonly #host: ReplicaHost
+  readonly #data: DataDirectory | undefined
+  readonly #checkpoints: CheckpointStore | undefined
+  readonly #checkpointer: Checkpointer | undefined
   readonly #stopping = new AbortController()
   #node: ReplicaNode | undefined
   #running: Promise<unknown> = Promise.resolve()
@@ -120,11 +131,12 @@ export class Replica<Result = unknown>
   #divergencesAtMs: number[] = []
 
   /** @internal Use `createReplica`. */
-  constructor(init: ReplicaInit<Result>, id: string, log: Log) {
+  constructor(init: ReplicaInit<Result>, id: string, log: Log, data?: DataDirectory) {
     super()
     this.id = id
     this.#init = init
     this.#log = log
+    this.#data = data
     const clock = init.clock ?? systemClock
     this.#clock = clock
     this.#leaseMs = init.leaseMs ?? LEASE_MS_DEFAULT
@@ -180,6 +192,7 @@ export class Replica<Result = unknown>
       group,
       capture: () => init.machine.capture(),
       attest: async (anchor, root) => void (await append({ type: 'attestation', anchor, root })),
+      onAgreed: (anchor) => this.#checkpointer?.sealed(anchor),
       onDivergence: (anchor, own, sealed) => this.#diverged(anchor, own, sealed),
       onProblem,
     })
@@ -189,6 +202,7 @@ export class Replica<Result = unknown>
       log,
       membership: this.#membership,
       volatile: init.volatile ?? false,
+      durable: data !== undefined,
       policy: init.prune,
       office: group,
       applied: () => this.#applier.applied,
@@ -206,17 +220,48 @@ export class Replica<Result = unknown>
       state: group,
       pin: (anchor) => this.#pin(anchor),
       beginInstall: (signal) => {
-        const { add, commit } = this.#applier.beginInstall(signal)
+        const { add, commit } = this.#beginInstall(signal)
         return {
           add,
           commit: (anchor, control) => {
             commit(anchor, control)
-            this.#pruner.covered(anchor.index)
-            this.#anchors.replaced()
+            this.#checkpointer?.installed(anchor)
           },
         }
       },
     })
+    this.#checkpoints =
+      data &&
+      new CheckpointStore({
+        directory: data.checkpoints,
+        group: init.group,
+        signature: init.machine.signature,
+        epoch,
+        clock,
+        coder: zstdCoder,
+        keep: init.checkpoint?.keep ?? KEEP_CHECKPOINTS_DEFAULT,
+        onEvent: (event) => this.#emit('checkpoint', event),
+      })
+    this.#checkpointer =
+      this.#checkpoints &&
+      new Checkpointer({
+        store: this.#checkpoints,
+        policy: init.checkpoint ?? {},
+        epoch,
+        clock,
+        coder: zstdCoder,
+        chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
+        applied: () => {
+          const { applied: index, commands, commandBytes } = this.#applier
+          return { index, commands, commandBytes }
+        },
+        inSync: () => this.state === 'in-sync',
+        requestAnchor: (above, signal) => this.#sync.requestAnchor(above, signal),
+        hold: (anchor) => this.#sync.hold(anchor),
+        capture: () => ({ snapshot: init.machine.capture(), control: group().encode() }),
+        onWritten: () => this.#announcer.soon(),
+        onProblem,
+      })
     this.#follower = new Follower({
       log,
       applier: this.#applier,
@@ -249,7 +294,7 @@ export class Replica<Result = unknown>
     await this.#announcer.now()
     machine.attach?.(this)
     const { signal } = this.#stopping
-    this.#running = Promise.all([this.#follower.run(signal), this.#watchMembers(signal)])
+    this.#running = Promise.all([this.#run(signal), this.#watchMembers(signal)])
     this.#pruner.start()
     startTicker({
       clock: this.#clock,
@@ -413,6 +458,32 @@ export class Replica<Result = unknown>
     }
   }
 
+  /** Load what the data directory has, and follow the log from there. */
+  async #run(signal: AbortSignal): Promise<void> {
+    // Whoever made the replica gets to listen before anything happens.
+    await this.#clock.turn()
+    try {
+      await this.#checkpoints?.load(() => this.#beginInstall(signal), signal)
+    } catch (error) {
+      if (signal.aborted) return
+      this.#emit('problem', error instanceof Error ? error : new Error(String(error)))
+    }
+    this.#checkpointer?.start()
+    await this.#follower.run(signal)
+  }
+
+  #beginInstall(signal: AbortSignal): Installing {
+    const { add, commit } = this.#applier.beginInstall(signal)
+    return {
+      add,
+      commit: (anchor, control) => {
+        commit(anchor, control)
+        this.#pruner.covered(anchor.index)
+        this.#anchors.replaced()
+      },
+    }
+  }
+
   #synced(event: SyncEvent): void {
     if (event.type === 'session' && event.state.status === 'choosing') this.#status.enter('catching-up')
     if (event.type === 'captured' || event.type === 'cut' || event.type === 'released') this.#announcer.soon()
@@ -455,6 +526,7 @@ export class Replica<Result = unknown>
       leads: this.state === 'in-sync' && this.leader === this.id ? this.term : 0,
       offers,
       needs: this.state === 'catching-up' || this.state === 'following' ? this.#needs : 0,
+      checkpoint: this.#checkpoints?.newestSealed ?? 0,
     })
     await notices.announce(this.id, announcement, this.#leaseMs, options)
   }
@@ -491,8 +563,11 @@ export class Replica<Result = unknown>
     const led = this.leader === this.id
     this.#stopping.abort(reason)
     this.#leadership.stop()
+    const readable = this.#follower.readable && (this.state === 'in-sync' || this.state === 'following')
     await this.#running
     await this.#announcer.stop()
+    await this.#checkpointer?.stop({ readable })
+    await this.#checkpoints?.close()
     this.#fail(reason)
     this.#status.enter('stopped')
     if (this.#node !== undefined) {
@@ -504,6 +579,7 @@ export class Replica<Result = unknown>
       await this.#node.stop()
     }
     await this.#log.close()
+    this.#data?.[Symbol.dispose]()
   }
 
   #emit<E extends keyof ReplicaEvents & string>(type: E, detail: ReplicaEvents[E]['detail']): void {

@@ -2,6 +2,7 @@ import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
+import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
 import type { Manifest } from '../snapshot/manifest.ts'
 import { AnchorDesk } from './anchor-desk.ts'
@@ -51,6 +52,12 @@ export interface CapturedInit {
   readonly requesters: readonly string[]
   /** Begin to cut so much later, in milliseconds, unless a peer asks for it before. Default 0. */
   readonly cutDelayMs?: number
+}
+
+/** A snapshot that stays as long as it is held. */
+export interface Hold {
+  readonly cut: CutSnapshot
+  release(): void
 }
 
 export interface CatchUpInit {
@@ -151,6 +158,12 @@ export class SnapshotSync {
   /** Resolves with the manifest of an anchor this replica holds, once it is cut; undefined when it does not hold it. */
   whenCut(anchor: Position): Promise<Manifest> | undefined {
     return this.#available.whenCut(anchor)
+  }
+
+  /** Keep the snapshot of an anchor from being released. Undefined when it is not held. */
+  hold(anchor: Position): Hold | undefined {
+    const cut = this.#available.chunks(anchor)
+    return cut && { cut, release: this.#available.use(anchor) }
   }
 
   /** The group agreed on this anchor's root. */

@@ -1,3 +1,4 @@
+import type { CheckpointEvent } from '../checkpoint/store.ts'
 import type { Position } from '../position.ts'
 import type { CatchUpReport, ReplicaEvents, StateChange } from '../replica/events.ts'
 import type { Replica } from '../replica/replica.ts'
@@ -41,6 +42,10 @@ export type SessionSummary =
   | Exclude<SessionState, { status: 'failed' }>
   | { readonly status: 'failed'; readonly reason: ErrorSummary }
 
+export type CheckpointSummary =
+  | Exclude<CheckpointEvent, { type: 'skipped' }>
+  | { readonly type: 'skipped'; readonly path: string; readonly reason: ErrorSummary }
+
 interface Details {
   state: Omit<StateChange, 'reason'> & { readonly reason: ErrorSummary | undefined }
   leader: ReplicaEvents['leader']['detail']
@@ -49,6 +54,7 @@ interface Details {
   'caught-up': CatchUpReport
   divergence: ReplicaEvents['divergence']['detail']
   pruned: ReplicaEvents['pruned']['detail']
+  checkpoint: CheckpointSummary
   skipped: { readonly index: number; readonly kind: string; readonly why: string }
   problem: ErrorSummary
 }
@@ -141,6 +147,10 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
   replica.addEventListener('sealed', ({ detail }) => now({ type: 'sealed', detail }))
   replica.addEventListener('caught-up', ({ detail }) => now({ type: 'caught-up', detail }))
   replica.addEventListener('divergence', ({ detail }) => now({ type: 'divergence', detail }))
+  replica.addEventListener('checkpoint', ({ detail }) => {
+    const plain = detail.type === 'skipped' ? { ...detail, reason: summary(detail.reason) } : detail
+    now({ type: 'checkpoint', detail: plain })
+  })
   replica.addEventListener('pruned', ({ detail }) => now({ type: 'pruned', detail }))
   return flush
 }

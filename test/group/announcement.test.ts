@@ -13,6 +13,7 @@ const FULL: Announcement = {
     { anchor: 9, remainingMs: 0, ready: false },
   ],
   needs: 9,
+  checkpoint: 0,
 }
 
 test('an announcement is read as it was written', () => {

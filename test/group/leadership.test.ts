@@ -58,6 +58,7 @@ function announce(id: string, fields: Partial<Member> = {}): void {
     leads: group.term,
     offers: [],
     needs: 0,
+    checkpoint: 0,
     announcedAtMs: clock.now(),
     untilMs: clock.now() + LEASE_MS,
     ...fields,

@@ -14,6 +14,7 @@ const ANNOUNCEMENT: Announcement = {
   leads: 0,
   offers: [],
   needs: 0,
+  checkpoint: 0,
 }
 
 /** The backend's clock, and this process's: they need not agree. */

@@ -10,6 +10,7 @@ const NOBODY: Announcement = {
   leads: 0,
   offers: [],
   needs: 0,
+  checkpoint: 0,
 }
 const offering = (...anchors: number[]) => ({
   ...NOBODY,
@@ -30,5 +31,21 @@ test.each<[what: string, applied: number, keep: number, members: Announcement[],
   ['the very first entry', 100, 0, [offering(1)], 0],
 ])('%s: %i applied, %i kept', (_what, applied, keep, members, upTo) => {
   const list = members.map((member, n) => ({ ...member, id: `${n}`, announcedAtMs: 0, untilMs: 1 }))
-  expect(prunableTo(applied, keep, list)).toBe(upTo)
+  expect(prunableTo({ applied, keepEntries: keep, volatile: true }, list)).toBe(upTo)
+})
+
+test.each<[what: string, checkpoints: number[], upTo: number]>([
+  ['nobody has one', [0, 0], 0],
+  ['one member has one', [0, 40], 40],
+  ['the newest of several', [60, 40], 60],
+  ['one ahead of what the leader applied', [150], 100],
+])('without volatile, not past a checkpoint: %s', (_what, checkpoints, upTo) => {
+  const members = checkpoints.map((checkpoint, n) => ({
+    ...NOBODY,
+    checkpoint,
+    id: `${n}`,
+    announcedAtMs: 0,
+    untilMs: 1,
+  }))
+  expect(prunableTo({ applied: 100, keepEntries: 0, volatile: false }, members)).toBe(upTo)
 })

@@ -47,6 +47,7 @@ async function mark(): Promise<Uint8Array> {
       const answer = answers.shift()
       if (answer !== undefined) throw answer
     },
+    onAgreed: () => {},
     onDivergence: () => {},
     onProblem: (error) => problems.push(error),
   })

@@ -11,6 +11,8 @@ export interface NodeOptions {
   readonly listen?: readonly string[]
   readonly reader?: boolean
   readonly volatile?: boolean
+  /** The replica's data directory. */
+  readonly data?: string
   readonly keep?: number
   readonly chunkBytes?: number
   readonly ttlMs?: number
@@ -21,10 +23,10 @@ export interface NodeOptions {
 /** Runs a replica until Ctrl-C. */
 export async function node(context: Context, options: NodeOptions): Promise<number> {
   const { output, signal } = context
-  const { keep: keepEntries, reader, ...init } = options
-  if (keepEntries !== undefined && !options.volatile)
+  const { keep: keepEntries, reader, data: dataDir, ...init } = options
+  if (keepEntries !== undefined && !options.volatile && dataDir === undefined)
     throw new UsageError(
-      '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --volatile if you accept that',
+      '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --data DIR to keep it on disk, or --volatile if you accept that',
     )
   if (options.volatile)
     output.note('volatile: when all replicas are down at once, the pruned part of the state is gone')
@@ -34,6 +36,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     machine: new ReplicatedMap(),
     log: sqliteLog({ path: context.log }),
     lead: !reader,
+    ...(dataDir !== undefined && { dataDir }),
     ...(keepEntries !== undefined && { prune: { keepEntries } }),
   })
   const { id, addresses } = replica

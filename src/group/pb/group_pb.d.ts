@@ -249,6 +249,13 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: uint64 needs = 7;
    */
   needs: bigint;
+
+  /**
+   * The newest checkpoint on its disk whose root the group agreed on; 0 when there is none.
+   *
+   * @generated from field: uint64 checkpoint = 8;
+   */
+  checkpoint: bigint;
 };
 
 /**

@@ -1,0 +1,194 @@
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import type { Position } from '../position.ts'
+import type { EncodedChunk } from '../snapshot/encoding.ts'
+import { HASH_BYTES, hash, sameBytes } from '../snapshot/hash.ts'
+import { type Manifest, makeManifest } from '../snapshot/manifest.ts'
+import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
+import { ContentsSchema } from './pb/checkpoint_pb.js'
+
+/**
+ * A checkpoint is one file: a magic number with the format's version, the encoded chunks back to back as they are
+ * served, the `Contents` message, and a trailer of fixed size: the message's length as an unsigned 32-bit big-endian
+ * integer, its hash, and the magic number again. It is written beside its place, flushed, and renamed: whatever
+ * happens, what lies in its place is whole.
+ */
+const MAGIC = Buffer.from('ANCHCKP')
+const FORMAT = 1
+const MAGIC_BYTES = MAGIC.length + 1
+const TRAILER_BYTES = 4 + HASH_BYTES + MAGIC_BYTES
+/** Bounds what a file can make us hold before its hash is checked: the list of 4 million chunks. */
+const CONTENTS_BYTES_MAX = 256 * 1024 * 1024
+
+/** What a checkpoint is of. */
+export interface CheckpointOf {
+  readonly group: string
+  readonly signature: string
+  readonly position: Position
+  /** The group agreed on its root; otherwise it is what this replica had when it was stopped. */
+  readonly sealed: boolean
+}
+
+/** A snapshot as it is written down. */
+export interface CheckpointSource extends CheckpointOf {
+  readonly manifest: Manifest
+  readonly chunk: (index: number) => Promise<EncodedChunk>
+}
+
+/** Write a checkpoint to `path`, whole or not at all. Resolves with its size in bytes. */
+export async function writeCheckpoint(
+  path: string,
+  source: CheckpointSource,
+  signal: AbortSignal,
+): Promise<number> {
+  const draft = `${path}.new`
+  try {
+    const file = await open(draft, 'w', 0o600)
+    let bytes: number
+    try {
+      bytes = await writeAll(file, source, signal)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(draft, path)
+    await syncDirectory(dirname(path))
+    return bytes
+  } catch (error) {
+    await rm(draft, { force: true }).catch(() => {})
+    throw error
+  }
+}
+
+async function writeAll(file: FileHandle, source: CheckpointSource, signal: AbortSignal): Promise<number> {
+  const { group, signature, position, sealed, manifest } = source
+  const magic = Buffer.concat([MAGIC, Buffer.of(FORMAT)])
+  await file.writeFile(magic)
+  let bytes = magic.length
+  const chunks = []
+  for (const [index, info] of manifest.chunks.entries()) {
+    signal.throwIfAborted()
+    const encoded = await source.chunk(index)
+    await file.writeFile(encoded.bytes)
+    bytes += encoded.bytes.length
+    chunks.push({ ...info, encodedBytes: encoded.bytes.length, zstd: encoded.encoding === 'zstd' })
+  }
+  const contents = toBinary(
+    ContentsSchema,
+    create(ContentsSchema, {
+      group,
+      signature,
+      epoch: position.epoch,
+      index: BigInt(position.index),
+      control: manifest.control,
+      chunks,
+      sealed,
+    }),
+  )
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(contents.length)
+  await file.writeFile(Buffer.concat([contents, length, contentsHash(contents), magic]))
+  return bytes + contents.length + TRAILER_BYTES
+}
+
+/** An open checkpoint whose contents are known and checked; each chunk is checked by whoever takes it. */
+export class CheckpointReader implements CheckpointOf, AsyncDisposable {
+  readonly path: string
+  readonly group: string
+  readonly signature: string
+  readonly position: Position
+  readonly sealed: boolean
+  readonly manifest: Manifest
+  readonly #file: FileHandle
+  readonly #encoded: readonly { readonly at: number; readonly bytes: number; readonly zstd: boolean }[]
+
+  /** @internal Use `openCheckpoint`. */
+  constructor(path: string, file: FileHandle, contents: Uint8Array) {
+    const { group, signature, epoch, index, control, chunks, sealed } = fromBinary(ContentsSchema, contents)
+    this.path = path
+    this.#file = file
+    this.group = group
+    this.signature = signature
+    this.position = { epoch, index: Number(index) }
+    this.sealed = sealed
+    this.manifest = makeManifest(
+      control,
+      chunks.map(({ items, bytes, hash }) => ({ items, bytes, hash })),
+    )
+    let at = MAGIC_BYTES
+    this.#encoded = chunks.map(({ encodedBytes, zstd }) => {
+      const chunk = { at, bytes: encodedBytes, zstd }
+      at += encodedBytes
+      return chunk
+    })
+  }
+
+  /** A chunk as it lies in the file. */
+  async chunk(index: number): Promise<EncodedChunk> {
+    const chunk = this.#encoded[index]
+    if (chunk === undefined) throw new RangeError(`there is no chunk ${index}`)
+    const bytes = await readExactly(this.path, this.#file, chunk.at, chunk.bytes)
+    return { encoding: chunk.zstd ? 'zstd' : 'raw', bytes }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close()
+  }
+}
+
+/** Throws `CheckpointDamaged` for what is none, and `CheckpointMismatch` for one of a newer format. */
+export async function openCheckpoint(path: string): Promise<CheckpointReader> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    if (size < MAGIC_BYTES + TRAILER_BYTES) throw new CheckpointDamaged(path, `it has only ${size} bytes`)
+    checkMagic(path, await readExactly(path, file, 0, MAGIC_BYTES))
+    const trailer = await readExactly(path, file, size - TRAILER_BYTES, TRAILER_BYTES)
+    checkMagic(path, trailer.subarray(4 + HASH_BYTES))
+    const length = trailer.readUInt32BE(0)
+    if (length > Math.min(size - MAGIC_BYTES - TRAILER_BYTES, CONTENTS_BYTES_MAX)) {
+      throw new CheckpointDamaged(path, `its contents would take ${length} bytes`)
+    }
+    const contents = await readExactly(path, file, size - TRAILER_BYTES - length, length)
+    if (!sameBytes(contentsHash(contents), trailer.subarray(4, 4 + HASH_BYTES))) {
+      throw new CheckpointDamaged(path, 'the hash of its contents is wrong')
+    }
+    return new CheckpointReader(path, file, contents)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+function checkMagic(path: string, bytes: Uint8Array): void {
+  if (!sameBytes(bytes.subarray(0, MAGIC.length), MAGIC))
+    throw new CheckpointDamaged(path, 'it does not look like one')
+  const format = bytes[MAGIC.length]!
+  if (format > FORMAT) throw new CheckpointMismatch(path, 'format', String(format), `format ${FORMAT}`)
+}
+
+function contentsHash(contents: Uint8Array): Uint8Array {
+  return hash('anchorage 2026 checkpoint 1', contents)
+}
+
+async function readExactly(path: string, file: FileHandle, at: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length)
+  let read = 0
+  while (read < length) {
+    const { bytesRead } = await file.read(buffer, read, length - read, at + read)
+    if (bytesRead === 0) throw new CheckpointDamaged(path, `it ends at byte ${at + read}`)
+    read += bytesRead
+  }
+  return buffer
+}
+
+/** A rename is on disk once its directory is. */
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}

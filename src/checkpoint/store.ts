@@ -1,0 +1,171 @@
+import { readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../expiry/clock.ts'
+import { type DropKind, DropQueue } from '../expiry/drop-queue.ts'
+import type { Position } from '../position.ts'
+import { MalformedChunk } from '../snapshot/chunk.ts'
+import type { ChunkCoder } from '../snapshot/encoding.ts'
+import { hash, sameBytes } from '../snapshot/hash.ts'
+import { chunkHash } from '../snapshot/manifest.ts'
+import type { Installing } from '../sync/host.ts'
+import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
+import { type CheckpointReader, type CheckpointSource, openCheckpoint, writeCheckpoint } from './file.ts'
+
+/** What happened to a replica's checkpoints. */
+export type CheckpointEvent =
+  | { readonly type: 'written'; readonly position: Position; readonly bytes: number; readonly tookMs: number }
+  | { readonly type: 'loaded'; readonly position: Position; readonly tookMs: number }
+  /** It cannot be used: one that is damaged was renamed, one of something else was left where it is. */
+  | { readonly type: 'skipped'; readonly path: string; readonly reason: Error }
+  /** Older ones were removed. */
+  | { readonly type: 'dropped'; readonly count: number; readonly bytes: number }
+
+export interface CheckpointStoreInit {
+  readonly directory: string
+  readonly group: string
+  readonly signature: string
+  /** The incarnation of the log: checkpoints of another one are not loaded. */
+  readonly epoch: string
+  readonly clock: Clock
+  readonly coder: ChunkCoder
+  /** How many are kept, the latest first. */
+  readonly keep: number
+  readonly onEvent: (event: CheckpointEvent) => void
+}
+
+interface Kept {
+  readonly index: number
+  readonly path: string
+}
+
+/** The position, then a part of the epoch's hash: `0000000000001234-1a2b3c4d.checkpoint`. */
+const NAME = /^(\d{16})-([0-9a-f]{8})\.checkpoint$/
+
+/** The checkpoints in one directory. One write at a time. */
+export class CheckpointStore {
+  readonly #init: CheckpointStoreInit
+  readonly #epochTag: string
+  readonly #drops: DropQueue
+  readonly #files: DropKind<Kept>
+  /** Those of this epoch that are whole, as far as is known. */
+  #kept: Kept[] = []
+  #newest = 0
+  #newestSealed = 0
+
+  constructor(init: CheckpointStoreInit) {
+    this.#init = init
+    this.#epochTag = Buffer.from(hash('anchorage 2026 epoch tag 1', Buffer.from(init.epoch)))
+      .subarray(0, 4)
+      .toString('hex')
+    this.#drops = new DropQueue({
+      clock: init.clock,
+      onDropped: ({ count, bytes }) => init.onEvent({ type: 'dropped', count, bytes }),
+    })
+    this.#files = this.#drops.kind('checkpoint', {
+      list: () => this.#kept,
+      indexOf: ({ index }) => index,
+      spared: () => false,
+      release: async (file) => {
+        const { size } = await stat(file.path)
+        await rm(file.path, { force: true })
+        this.#kept = this.#kept.filter((kept) => kept !== file)
+        return size
+      },
+    })
+  }
+
+  /** The index of the newest one, sealed or not; 0 when there is none. */
+  get newest(): number {
+    return this.#newest
+  }
+
+  /** The index of the newest one whose root the group agreed on; 0 when there is none. */
+  get newestSealed(): number {
+    return this.#newestSealed
+  }
+
+  /** Install the newest one that is intact. Resolves with its position, or undefined when there is none. */
+  async load(begin: () => Installing, signal: AbortSignal): Promise<Position | undefined> {
+    const { clock, onEvent } = this.#init
+    const beganMs = clock.now()
+    const found = await this.#find()
+    this.#kept = found.filter(({ path }) => path.endsWith(`-${this.#epochTag}.checkpoint`))
+    for (const { path } of found) {
+      try {
+        await using reader = await openCheckpoint(path)
+        this.#check(reader)
+        await this.#install(reader, begin(), signal)
+        const { position, sealed } = reader
+        this.#newest = position.index
+        if (sealed) this.#newestSealed = position.index
+        onEvent({ type: 'loaded', position, tookMs: clock.now() - beganMs })
+        return position
+      } catch (error) {
+        signal.throwIfAborted()
+        await this.#skip(path, error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+    return undefined
+  }
+
+  /** Write one, unless there is one at this position or above. Throws what the disk says; the others stay as they are. */
+  async write(source: Omit<CheckpointSource, 'group' | 'signature'>, signal: AbortSignal): Promise<void> {
+    const { directory, group, signature, clock, keep, onEvent } = this.#init
+    const { position, sealed } = source
+    if (position.index <= this.#newest) return
+    const beganMs = clock.now()
+    const name = `${String(position.index).padStart(16, '0')}-${this.#epochTag}.checkpoint`
+    const path = join(directory, name)
+    const bytes = await writeCheckpoint(path, { ...source, group, signature }, signal)
+    this.#kept = [...this.#kept, { index: position.index, path }]
+    this.#newest = position.index
+    if (sealed) this.#newestSealed = position.index
+    onEvent({ type: 'written', position, bytes, tookMs: clock.now() - beganMs })
+    this.#files.keepLatest(keep)
+  }
+
+  /** Resolves when what is queued for removal is gone. */
+  async close(): Promise<void> {
+    await this.#drops.stop()
+  }
+
+  /** Newest first. What a write that was cut off left behind is removed. */
+  async #find(): Promise<Kept[]> {
+    const { directory } = this.#init
+    const names = await readdir(directory)
+    for (const name of names) if (name.endsWith('.new')) await rm(join(directory, name), { force: true })
+    return names
+      .flatMap((name) => {
+        const index = NAME.exec(name)?.[1]
+        return index === undefined ? [] : { index: Number(index), path: join(directory, name) }
+      })
+      .sort((a, b) => b.index - a.index)
+  }
+
+  #check({ path, group, signature, position }: CheckpointReader): void {
+    const ours = this.#init
+    if (group !== ours.group) throw new CheckpointMismatch(path, 'group', group, ours.group)
+    if (signature !== ours.signature)
+      throw new CheckpointMismatch(path, 'state machine', signature, ours.signature)
+    if (position.epoch !== ours.epoch) throw new CheckpointMismatch(path, 'epoch', position.epoch, ours.epoch)
+  }
+
+  async #install(reader: CheckpointReader, installing: Installing, signal: AbortSignal): Promise<void> {
+    const { path, position, manifest } = reader
+    for (const [i, { items, bytes, hash: promised }] of manifest.chunks.entries()) {
+      signal.throwIfAborted()
+      const chunk = await this.#init.coder.decode(await reader.chunk(i), bytes)
+      if (!sameBytes(chunkHash(chunk), promised))
+        throw new CheckpointDamaged(path, `the hash of chunk ${i} is wrong`)
+      await installing.add(chunk, items)
+    }
+    installing.commit(position, manifest.control)
+  }
+
+  async #skip(path: string, reason: Error): Promise<void> {
+    const damaged = reason instanceof CheckpointDamaged || reason instanceof MalformedChunk
+    if (damaged) await rename(path, `${path}.damaged`).catch(() => {})
+    this.#kept = this.#kept.filter((kept) => kept.path !== path)
+    this.#init.onEvent({ type: 'skipped', path, reason })
+  }
+}

@@ -1,0 +1,178 @@
+import type { CheckpointStore } from '../checkpoint/store.ts'
+import type { Clock } from '../expiry/clock.ts'
+import { Ticker } from '../expiry/ticker.ts'
+import type { Snapshot } from '../machine/machine.ts'
+import type { Position } from '../position.ts'
+import { cut } from '../snapshot/cut.ts'
+import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
+import type { ChunkCoder } from '../snapshot/encoding.ts'
+import type { Hold } from '../sync/snapshot-sync.ts'
+
+/** When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. */
+export interface CheckpointPolicy {
+  /** Commands since the last checkpoint. Default 100,000. */
+  readonly everyCommands?: number
+  /** Bytes of commands since the last checkpoint. Default 64 MiB. */
+  readonly everyBytes?: number
+  /** Time since the last checkpoint, in milliseconds. Default 600,000. */
+  readonly everyMs?: number
+  /** When the replica is stopped. Default true. */
+  readonly onStop?: boolean
+  /** How many checkpoints are kept. Default 2. */
+  readonly keep?: number
+}
+
+export const KEEP_CHECKPOINTS_DEFAULT = 2
+const EVERY_COMMANDS_DEFAULT = 100_000
+const EVERY_BYTES_DEFAULT = 64 * 1024 * 1024
+const EVERY_MS_DEFAULT = 600_000
+const LOOK_MS = 1_000
+/** Of what makes a checkpoint due, this much is enough to make use of an anchor that is there anyhow. */
+const ENOUGH = 1 / 2
+
+/** Commands that were applied since the replica was started. */
+export interface Applied {
+  readonly index: number
+  readonly commands: number
+  readonly commandBytes: number
+}
+
+export interface CheckpointerInit {
+  readonly store: CheckpointStore
+  readonly policy: CheckpointPolicy
+  readonly epoch: string
+  readonly clock: Clock
+  readonly coder: ChunkCoder
+  readonly chunkBytes: number
+  readonly applied: () => Applied
+  /** This replica follows the log, and may have the group capture. */
+  readonly inSync: () => boolean
+  /** Have the group capture above a position, or name an anchor there. */
+  readonly requestAnchor: (above: Position, signal: AbortSignal) => Promise<Position>
+  /** Keep a captured snapshot from being released. */
+  readonly hold: (anchor: Position) => Hold | undefined
+  readonly capture: () => { readonly snapshot: Snapshot; readonly control: Uint8Array }
+  /** There is a newer checkpoint. */
+  readonly onWritten: () => void
+  readonly onProblem: (error: Error) => void
+}
+
+/**
+ * Writes checkpoints. Each is a snapshot that the group agreed on, so that replicas write the same one at the same anchor and
+ * pruning can rely on it; only when a replica is stopped it writes what it has.
+ */
+export class Checkpointer {
+  readonly #init: CheckpointerInit
+  readonly #stopping = new AbortController()
+  #ticker: Ticker | undefined
+  #writing: Promise<void> = Promise.resolve()
+  /** The state came from other replicas, and is not on this one's disk. */
+  #foreign = false
+  /** No anchor up to here can be written: this replica has no snapshot of it. */
+  #above = 0
+  /** The newest anchor that the group agreed on, and that this replica captured. */
+  #agreed: Position | undefined
+  /** What had been applied at the last checkpoint, and when that was. */
+  #last: Applied & { readonly atMs: number }
+
+  constructor(init: CheckpointerInit) {
+    this.#init = init
+    this.#last = { ...init.applied(), atMs: init.clock.now() }
+  }
+
+  /** Begin, with what was loaded. */
+  start(): void {
+    const { clock, applied, onProblem } = this.#init
+    this.#last = { ...applied(), atMs: clock.now() }
+    this.#ticker = new Ticker({
+      clock,
+      label: 'checkpoint',
+      intervalMs: LOOK_MS,
+      run: (signal) => this.#look(signal),
+      onError: onProblem,
+    })
+  }
+
+  /** A snapshot from other replicas took the state's place. */
+  installed(anchor: Position): void {
+    this.#foreign = true
+    this.#above = anchor.index
+  }
+
+  /** The group agreed on what this replica captured at this anchor. */
+  sealed(anchor: Position): void {
+    this.#agreed = anchor
+    if (this.#due() >= ENOUGH) this.#writing = this.#writing.then(() => this.#write(anchor))
+  }
+
+  /** Write what there is, if there is anything new; then nothing more. */
+  async stop(options: { readonly readable: boolean }): Promise<void> {
+    this.#stopping.abort(new Error('the replica is stopping'))
+    await this.#ticker?.stop()
+    await this.#writing
+    const { policy, applied, store, onProblem } = this.#init
+    const news = (this.#foreign || applied().commands > this.#last.commands) && applied().index > store.newest
+    if ((policy.onStop ?? true) && options.readable && news) await this.#writeOwn().catch(onProblem)
+  }
+
+  async #look(signal: AbortSignal): Promise<void> {
+    const { inSync, applied, requestAnchor, hold, epoch } = this.#init
+    if (!inSync() || this.#due() < 1) return
+    // An anchor of the second half of what is not written yet does as well, and spares a marker.
+    const half = this.#last.index + Math.floor((applied().index - this.#last.index) * ENOUGH)
+    const anchor = await requestAnchor({ epoch, index: Math.max(this.#above, half) }, signal)
+    // One that this replica has not applied yet is written when it is sealed.
+    if (anchor.index > applied().index) return
+    const held = hold(anchor)
+    held?.release()
+    if (held === undefined) this.#above = anchor.index
+    else if (anchor.index === this.#agreed?.index) this.sealed(anchor)
+  }
+
+  /** How much of what makes a checkpoint due has happened: it is due from 1 on. */
+  #due(): number {
+    const { policy, applied, clock } = this.#init
+    const { commands, commandBytes } = applied()
+    if (this.#foreign) return 1
+    const since = commands - this.#last.commands
+    if (since === 0) return 0
+    return Math.max(
+      since / (policy.everyCommands ?? EVERY_COMMANDS_DEFAULT),
+      (commandBytes - this.#last.commandBytes) / (policy.everyBytes ?? EVERY_BYTES_DEFAULT),
+      (clock.now() - this.#last.atMs) / (policy.everyMs ?? EVERY_MS_DEFAULT),
+    )
+  }
+
+  async #write(position: Position): Promise<void> {
+    const { store, clock, hold, applied, onWritten, onProblem } = this.#init
+    const held = hold(position)
+    if (held === undefined) return
+    try {
+      const { signal } = this.#stopping
+      const { manifest } = held.cut
+      if (manifest === undefined) return
+      const chunk = (index: number) => held.cut.chunk(index)
+      await store.write({ position, sealed: true, manifest, chunk }, signal)
+      this.#last = { ...applied(), index: position.index, atMs: clock.now() }
+      this.#foreign = false
+      onWritten()
+    } catch (error) {
+      if (!this.#stopping.signal.aborted) onProblem(error instanceof Error ? error : new Error(String(error)))
+    } finally {
+      held.release()
+    }
+  }
+
+  /** Nobody else captures here: the root is this replica's word alone. */
+  async #writeOwn(): Promise<void> {
+    const { store, clock, coder, chunkBytes, epoch, applied, capture } = this.#init
+    const position = { epoch, index: applied().index }
+    const { snapshot, control } = capture()
+    const { signal } = new AbortController()
+    const into = new CutSnapshot(coder)
+    const manifest = await cut(snapshot, into, { control, chunkBytes, clock, signal }).finally(() =>
+      snapshot.release(),
+    )
+    await store.write({ position, sealed: false, manifest, chunk: (index) => into.chunk(index) }, signal)
+  }
+}

@@ -24,3 +24,10 @@ test('a timer that is cancelled does not run', async () => {
   await new Promise<void>((resolve) => void systemClock.schedule(10, resolve))
   expect(ran).toBe(false)
 })
+
+test('the wall clock tells the date, in whole milliseconds', () => {
+  const before = Date.now()
+  const wallMs = systemClock.wallNow()
+  expect(Number.isInteger(wallMs)).toBe(true)
+  expect([wallMs >= before, wallMs <= Date.now()]).toEqual([true, true])
+})

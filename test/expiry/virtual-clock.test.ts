@@ -67,3 +67,26 @@ test('a turn lets what is waiting go on, without moving time', async () => {
   await clock.turn()
   expect([resumed, clock.now()]).toEqual([true, 0])
 })
+
+test('the wall clock goes on with time, and jumps when it is told to, while time stands still', () => {
+  const clock = new VirtualClock()
+  clock.advance(5)
+  expect(clock.wallNow()).toBe(5)
+  clock.jumpWall(1_000)
+  expect([clock.now(), clock.wallNow()]).toEqual([5, 1_005])
+  clock.advance(5)
+  clock.jumpWall(-2_000)
+  expect([clock.now(), clock.wallNow()]).toEqual([10, -990])
+})
+
+test('a jump of the wall clock makes nothing due, and delays nothing', () => {
+  const clock = new VirtualClock()
+  const ran: number[] = []
+  clock.schedule(10, () => ran.push(clock.now()))
+  clock.jumpWall(1_000)
+  clock.advance(9)
+  expect(ran).toEqual([])
+  clock.jumpWall(-5_000)
+  clock.advance(1)
+  expect(ran).toEqual([10])
+})

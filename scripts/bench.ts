@@ -1,0 +1,41 @@
+/** How fast is it, beside what one would use instead? `npm run bench -- --help` */
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import { leaseTable } from './bench/lease-table.ts'
+import { type Measured, measure } from './bench/runner.ts'
+import { formatTable } from './bench/table.ts'
+
+/** Below, there is too little of anything to share out. */
+const SCALE_MIN = 0.001
+
+const benchmarks = [...leaseTable]
+const names = benchmarks.map(({ name }) => name)
+const groups = new Set(names.map((name) => name.split('/')[0]!))
+
+const program = new Command('npm run bench --')
+  .description('Measure the benchmarks that are named, or all. A target that is missed is no error.')
+  .addArgument(
+    new Argument('[names...]', 'of groups or benchmarks').choices([...groups.union(new Set(names))]),
+  )
+  .option('--json', 'print one JSON array on one line')
+  .option('--scale <factor>', 'multiply all sizes, to try benchmarks out', factor, 1)
+  .parse()
+const { json = false, scale } = program.opts<{ json?: boolean; scale: number }>()
+
+const wanted = ({ name }: { readonly name: string }) =>
+  program.args.length === 0 || program.args.some((arg) => arg === name || name.startsWith(`${arg}/`))
+const measured: Measured[] = []
+for (const benchmark of benchmarks.filter(wanted)) {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[Kmeasuring ${benchmark.name}`)
+  measured.push(await measure(benchmark, scale))
+}
+if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+process.stdout.write(
+  json ? `${JSON.stringify(measured.map(({ result }) => result))}\n` : formatTable(measured),
+)
+
+function factor(text: string): number {
+  const value = Number(text)
+  if (!(value >= SCALE_MIN && value <= 1))
+    throw new InvalidArgumentError(`Give a number from ${SCALE_MIN} to 1.`)
+  return value
+}

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const BENCH = fileURLToPath(new URL('../../scripts/bench.ts', import.meta.url))
+
+/** Small enough to say nothing about speed. */
+function bench(...args: string[]) {
+  return spawnSync(process.execPath, [BENCH, '--scale', '0.002', ...args], { encoding: 'utf8' })
+}
+
+test('--json prints one line, an array with each benchmark of the group', () => {
+  const { status, stdout, stderr } = bench('--json', 'lease-table')
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(stdout).toMatch(/^[^\n]+\n$/)
+  const results = JSON.parse(stdout)
+  for (const result of results) {
+    expect(result).toEqual({
+      name: expect.stringMatching(/^lease-table\//),
+      value: expect.any(Number),
+      unit: expect.any(String),
+      baseline: expect.any(String),
+      baselineValue: expect.any(Number),
+      ratio: expect.any(Number),
+      target: result.target === null ? null : expect.stringMatching(/^[≤<] \d/),
+    })
+  }
+  const targets = results.map(({ name, target }: { name: string; target: string | null }) => [name, target])
+  expect(Object.fromEntries(targets)).toMatchObject({
+    'lease-table/register': null,
+    'lease-table/revive': '≤ 2',
+    'lease-table/is-expired': '≤ 2',
+    'lease-table/sweep': '≤ 1.3',
+    'lease-table/sweep-chunk': '< 2 ms',
+    'lease-table/sweep-growth': '≤ 1.2',
+    'lease-table/bytes-per-key': '< 100 bytes',
+    'lease-table/timer-per-key': null,
+    'lease-table/scan': null,
+  })
+})
+
+test('names run only what they name, once each', () => {
+  const { stdout } = bench('--json', 'lease-table/sweep', 'lease-table/revive', 'lease-table/sweep')
+  expect(JSON.parse(stdout).map(({ name }: { name: string }) => name)).toEqual([
+    'lease-table/revive',
+    'lease-table/sweep',
+  ])
+})
+
+test('without --json there is a table with the spread, and a missed target is no error', () => {
+  const { status, stdout } = bench('lease-table/sweep-chunk', 'lease-table/bytes-per-key')
+  expect(status).toBe(0)
+  expect(stdout).toMatch(/^benchmark +ours +baseline +ratio +spread +target +compared with\n/)
+  expect(stdout).toMatch(/\nlease-table\/sweep-chunk .* ms .* to .* < 2 ms +met /)
+  // The arrays of a table of few keys are shared by few.
+  expect(stdout).toMatch(/\nlease-table\/bytes-per-key .* < 100 bytes +missed /)
+})
+
+test('an unknown name is an error that lists the known ones', () => {
+  const { status, stdout, stderr } = bench('lease-tabel')
+  expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+  expect(stderr).toContain("'lease-tabel'")
+  expect(stderr).toContain('lease-table, lease-table/register')
+})

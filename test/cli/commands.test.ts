@@ -31,7 +31,7 @@ describe('usage', () => {
     [['set', 'key'], "missing required argument 'value'"],
     [['get', 'a', 'b'], 'too many arguments'],
     [['node', '--keep', 'x', '--volatile'], 'Give an integer from 0 on'],
-    [['node', '--keep', '5'], 'add --volatile'],
+    [['node', '--keep', '5'], 'add --data DIR'],
     [['node', '--listen', 'localhost:80'], 'Give a multiaddr such as'],
     [['demo', '--items', '0'], 'Give an integer from 1 to 1000000'],
     [['demo', '--items', '1000001'], 'Give an integer from 1 to 1000000'],

@@ -4,7 +4,8 @@ import type { Clock } from '../expiry/clock.ts'
 import { type DropKind, DropQueue } from '../expiry/drop-queue.ts'
 import type { Position } from '../position.ts'
 import { MalformedChunk } from '../snapshot/chunk.ts'
-import type { ChunkCoder } from '../snapshot/encoding.ts'
+import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
+import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { hash, sameBytes } from '../snapshot/hash.ts'
 import { chunkHash } from '../snapshot/manifest.ts'
 import type { Installing } from '../sync/host.ts'
@@ -84,6 +85,11 @@ export class CheckpointStore {
     return this.#newestSealed
   }
 
+  /** Where there is one. */
+  get positions(): Position[] {
+    return this.#kept.map(({ index }) => ({ epoch: this.#init.epoch, index }))
+  }
+
   /** Install the newest one that is intact. Resolves with its position, or undefined when there is none. */
   async load(begin: () => Installing, signal: AbortSignal): Promise<Position | undefined> {
     const { clock, onEvent } = this.#init
@@ -122,6 +128,23 @@ export class CheckpointStore {
     if (sealed) this.#newestSealed = position.index
     onEvent({ type: 'written', position, bytes, tookMs: clock.now() - beganMs })
     this.#files.keepLatest(keep)
+  }
+
+  /** A checkpoint as it was cut, for serving it. Undefined where there is none, or none that is intact. */
+  async read(position: Position): Promise<CutSnapshot | undefined> {
+    const kept = this.#kept.find(({ index }) => index === position.index)
+    if (kept === undefined) return undefined
+    try {
+      await using reader = await openCheckpoint(kept.path)
+      this.#check(reader)
+      if (!reader.sealed) return undefined
+      const chunks: EncodedChunk[] = []
+      for (const i of reader.manifest.chunks.keys()) chunks.push(await reader.chunk(i))
+      return CutSnapshot.restored(this.#init.coder, reader.manifest, chunks)
+    } catch (error) {
+      await this.#skip(kept.path, error instanceof Error ? error : new Error(String(error)))
+      return undefined
+    }
   }
 
   /** Resolves when what is queued for removal is gone. */

@@ -62,6 +62,8 @@ export class Teller {
       case 'revived':
         if (this.#toldLately(`revived ${event.anchor.index}`, atMs)) return undefined
         return `the offer of anchor ${count(event.anchor.index)} is revived: it lapses in ${duration(event.remainingMs)}`
+      case 'adopted':
+        return `offers anchor ${count(event.anchor.index)} again: it lapses in ${duration(event.remainingMs)}`
       case 'released':
         return `the offer of anchor ${count(event.anchor.index)} ${event.cause === 'expired' ? 'lapsed' : `was ${event.cause}`}`
       case 'freed':

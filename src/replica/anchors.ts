@@ -35,6 +35,9 @@ const LEADER_CUT_DELAY_MS = 1_000
 /** Pause before an attestation is appended again that the log did not take. */
 const RETRY_MS = 500
 
+/** How long a replica that has just caught up puts its own cut off: it has the log to catch up with. */
+const JOINER_CUT_DELAY_MS = 1_000
+
 /** This replica's side of each anchor: capture at the marker, attest the root, compare it with the seal. */
 export class Anchors {
   readonly #init: AnchorsInit
@@ -91,6 +94,26 @@ export class Anchors {
   /** A snapshot took the state's place: what was captured of the old one says nothing about this one. */
   replaced(): void {
     this.#roots.clear()
+  }
+
+  /**
+   * The snapshot of an anchor was installed, and nothing applied since: this replica captures it as those did that applied
+   * the marker, and serves it too while it lives.
+   */
+  installed(index: number, control: Uint8Array, sealed: Uint8Array, chunkBytes: number): void {
+    const { epoch, sync, capture } = this.#init
+    const anchor = { epoch, index }
+    const cutDelayMs = JOINER_CUT_DELAY_MS
+    sync().captured(anchor, capture(), { control, chunkBytes, requesters: [], cutDelayMs })
+    sync().sealed(anchor)
+    const root = sync()
+      .whenCut(anchor)!
+      .then((manifest) => manifest.root)
+    this.#remember(index, root)
+    root.then(
+      (own) => this.#compare(anchor, own, sealed),
+      () => {},
+    )
   }
 
   /** Without it the group may never agree. One that is in the log twice counts once. */

@@ -1,5 +1,5 @@
 import type { CheckpointStore } from '../checkpoint/store.ts'
-import type { Clock } from '../expiry/clock.ts'
+import { type Clock, sleep } from '../expiry/clock.ts'
 import { Ticker } from '../expiry/ticker.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
@@ -27,6 +27,8 @@ const EVERY_COMMANDS_DEFAULT = 100_000
 const EVERY_BYTES_DEFAULT = 64 * 1024 * 1024
 const EVERY_MS_DEFAULT = 600_000
 const LOOK_MS = 1_000
+/** How long a snapshot that others asked for waits to be written, in milliseconds. */
+const OFFER_DELAY_MS = 1_000
 /** Of what makes a checkpoint due, this much is enough to make use of an anchor that is there anyhow. */
 const ENOUGH = 1 / 2
 
@@ -102,7 +104,15 @@ export class Checkpointer {
   /** The group agreed on what this replica captured at this anchor. */
   sealed(anchor: Position): void {
     this.#agreed = anchor
-    if (this.#due() >= ENOUGH) this.#writing = this.#writing.then(() => this.#write(anchor))
+    const { clock } = this.#init
+    // Whoever asked for the snapshot comes first. It is written all the same: the offer then survives a restart.
+    const delayMs = this.#due() >= ENOUGH ? 0 : OFFER_DELAY_MS
+    this.#writing = this.#writing
+      .then(() => sleep(clock, delayMs, this.#stopping.signal))
+      .then(() => this.#write(anchor))
+      .catch(() => {
+        // Stopped before.
+      })
   }
 
   /** Write what there is, if there is anything new; then nothing more. */

@@ -17,6 +17,8 @@ export interface ReplicaHostInit {
   readonly state: () => GroupState
   readonly pin: (anchor: number) => Promise<void>
   readonly beginInstall: (signal: AbortSignal) => Installing
+  /** The log says that the group agreed on this root, for an anchor that is being fetched. */
+  readonly onSealed: (anchor: number, root: Uint8Array, chunkBytes: number) => void
 }
 
 /** What snapshot sync needs, answered from the group's log and notice board. */
@@ -78,6 +80,7 @@ export class ReplicaHost implements SyncHost {
   /** Read off the log, from the marker on: whoever catches up cannot apply what comes before. */
   async sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array> {
     let seal: Seal | undefined
+    let chunkBytes = 0
     for await (const { entries } of this.#init.log.follow({ index: anchor.index - 1 }, { signal })) {
       for (const entry of entries) {
         if (entry.kind !== 'control' && entry.index !== anchor.index) continue
@@ -85,8 +88,12 @@ export class ReplicaHost implements SyncHost {
         if (entry.index === anchor.index) {
           if (control?.type !== 'marker') throw new AnchorGone(anchor, 'the log has no marker there')
           seal = new Seal(control.electorate)
+          chunkBytes = control.chunkBytes
         } else if (control?.type === 'attestation' && control.anchor === anchor.index) {
-          if (seal?.attest(entry.author, control.root)) return control.root
+          if (seal?.attest(entry.author, control.root)) {
+            this.#init.onSealed(anchor.index, control.root, chunkBytes)
+            return control.root
+          }
         }
       }
     }

@@ -2,7 +2,6 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
-import { CheckpointStore } from '../checkpoint/store.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
@@ -16,14 +15,13 @@ import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
-import { zstdCoder } from '../snapshot/encoding.ts'
 import type { Installing } from '../sync/host.ts'
 import { TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
-import { Checkpointer, KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
+import { Disk } from './disk.ts'
 import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
 import type { ReplicaEvents } from './events.ts'
 import { Follower } from './follower.ts'
@@ -120,8 +118,7 @@ export class Replica<Result = unknown>
   readonly #pruner: Pruner
   readonly #host: ReplicaHost
   readonly #data: DataDirectory | undefined
-  readonly #checkpoints: CheckpointStore | undefined
-  readonly #checkpointer: Checkpointer | undefined
+  #disk: Disk | undefined
   readonly #stopping = new AbortController()
   #node: ReplicaNode | undefined
   #running: Promise<unknown> = Promise.resolve()
@@ -129,6 +126,8 @@ export class Replica<Result = unknown>
   /** The anchor this replica is catching up from, as announced; 0 when there is none. */
   #needs = 0
   #divergencesAtMs: number[] = []
+  /** The anchor that is being fetched, once it is sealed. */
+  #sealed: { readonly index: number; readonly root: Uint8Array; readonly chunkBytes: number } | undefined
 
   /** @internal Use `createReplica`. */
   constructor(init: ReplicaInit<Result>, id: string, log: Log, data?: DataDirectory) {
@@ -192,7 +191,7 @@ export class Replica<Result = unknown>
       group,
       capture: () => init.machine.capture(),
       attest: async (anchor, root) => void (await append({ type: 'attestation', anchor, root })),
-      onAgreed: (anchor) => this.#checkpointer?.sealed(anchor),
+      onAgreed: (anchor) => this.#disk?.sealed(anchor),
       onDivergence: (anchor, own, sealed) => this.#diverged(anchor, own, sealed),
       onProblem,
     })
@@ -219,49 +218,24 @@ export class Replica<Result = unknown>
       membership: this.#membership,
       state: group,
       pin: (anchor) => this.#pin(anchor),
+      onSealed: (index, root, chunkBytes) => {
+        this.#sealed = { index, root, chunkBytes }
+      },
       beginInstall: (signal) => {
         const { add, commit } = this.#beginInstall(signal)
         return {
           add,
           commit: (anchor, control) => {
             commit(anchor, control)
-            this.#checkpointer?.installed(anchor)
+            this.#disk?.installed(anchor)
+            if (this.#sealed?.index === anchor.index) {
+              const { index, root, chunkBytes } = this.#sealed
+              this.#anchors.installed(index, control, root, chunkBytes)
+            }
           },
         }
       },
     })
-    this.#checkpoints =
-      data &&
-      new CheckpointStore({
-        directory: data.checkpoints,
-        group: init.group,
-        signature: init.machine.signature,
-        epoch,
-        clock,
-        coder: zstdCoder,
-        keep: init.checkpoint?.keep ?? KEEP_CHECKPOINTS_DEFAULT,
-        onEvent: (event) => this.#emit('checkpoint', event),
-      })
-    this.#checkpointer =
-      this.#checkpoints &&
-      new Checkpointer({
-        store: this.#checkpoints,
-        policy: init.checkpoint ?? {},
-        epoch,
-        clock,
-        coder: zstdCoder,
-        chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
-        applied: () => {
-          const { applied: index, commands, commandBytes } = this.#applier
-          return { index, commands, commandBytes }
-        },
-        inSync: () => this.state === 'in-sync',
-        requestAnchor: (above, signal) => this.#sync.requestAnchor(above, signal),
-        hold: (anchor) => this.#sync.hold(anchor),
-        capture: () => ({ snapshot: init.machine.capture(), control: group().encode() }),
-        onWritten: () => this.#announcer.soon(),
-        onProblem,
-      })
     this.#follower = new Follower({
       log,
       applier: this.#applier,
@@ -281,9 +255,11 @@ export class Replica<Result = unknown>
   /** @internal */
   async start(privateKey: PrivateKey): Promise<void> {
     const { listen, libp2p, machine, ttlMs, requestTimeoutMs, fetchTimeoutMs } = this.#init
+    this.#disk = this.#data && (await this.#openDisk(this.#data))
     const sync: SnapshotSyncInit = {
       host: this.#host,
       clock: this.#clock,
+      ...(this.#disk && { store: this.#disk.fetched }),
       onEvent: (event) => this.#synced(event),
       ...(ttlMs !== undefined && { ttlMs }),
       ...(requestTimeoutMs !== undefined && { requestTimeoutMs }),
@@ -458,17 +434,39 @@ export class Replica<Result = unknown>
     }
   }
 
+  #openDisk(data: DataDirectory): Promise<Disk> {
+    const { group, machine, checkpoint = {}, chunkBytes = CHUNK_BYTES_DEFAULT } = this.#init
+    return Disk.open({
+      data,
+      group,
+      signature: machine.signature,
+      epoch: this.#log.epoch,
+      policy: checkpoint,
+      clock: this.#clock,
+      chunkBytes,
+      sync: () => this.#sync,
+      applied: () => {
+        const { applied: index, commands, commandBytes } = this.#applier
+        return { index, commands, commandBytes }
+      },
+      inSync: () => this.state === 'in-sync',
+      capture: () => ({ snapshot: machine.capture(), control: this.#applier.group.encode() }),
+      onWritten: () => this.#announcer.soon(),
+      onEvent: (event) => this.#emit('checkpoint', event),
+      onProblem: (error) => this.#emit('problem', error),
+    })
+  }
+
   /** Load what the data directory has, and follow the log from there. */
   async #run(signal: AbortSignal): Promise<void> {
     // Whoever made the replica gets to listen before anything happens.
     await this.#clock.turn()
     try {
-      await this.#checkpoints?.load(() => this.#beginInstall(signal), signal)
-    } catch (error) {
-      if (signal.aborted) return
-      this.#emit('problem', error instanceof Error ? error : new Error(String(error)))
+      await this.#disk?.load(() => this.#beginInstall(signal), signal)
+    } catch {
+      // Stopped before it was loaded.
+      return
     }
-    this.#checkpointer?.start()
     await this.#follower.run(signal)
   }
 
@@ -526,7 +524,7 @@ export class Replica<Result = unknown>
       leads: this.state === 'in-sync' && this.leader === this.id ? this.term : 0,
       offers,
       needs: this.state === 'catching-up' || this.state === 'following' ? this.#needs : 0,
-      checkpoint: this.#checkpoints?.newestSealed ?? 0,
+      checkpoint: this.#disk?.checkpoint ?? 0,
     })
     await notices.announce(this.id, announcement, this.#leaseMs, options)
   }
@@ -566,8 +564,7 @@ export class Replica<Result = unknown>
     const readable = this.#follower.readable && (this.state === 'in-sync' || this.state === 'following')
     await this.#running
     await this.#announcer.stop()
-    await this.#checkpointer?.stop({ readable })
-    await this.#checkpoints?.close()
+    await this.#disk?.stop({ readable })
     this.#fail(reason)
     this.#status.enter('stopped')
     if (this.#node !== undefined) {

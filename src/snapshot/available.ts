@@ -1,6 +1,6 @@
 import type { Clock } from '../expiry/clock.ts'
 import { type DropKind, DropQueue } from '../expiry/drop-queue.ts'
-import { LeaseTable } from '../expiry/lease-table.ts'
+import { type LeaseSnapshot, LeaseTable } from '../expiry/lease-table.ts'
 import { Sweeper } from '../expiry/sweeper.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { type Position, positionKey } from '../position.ts'
@@ -14,6 +14,8 @@ export type AvailableEvent =
   | { readonly type: 'captured'; readonly anchor: Position; readonly items: number }
   | { readonly type: 'cut'; readonly anchor: Position; readonly manifest: Manifest; readonly tookMs: number }
   | { readonly type: 'revived'; readonly anchor: Position; readonly remainingMs: number }
+  /** It was offered before this process was started again, and is offered still. */
+  | { readonly type: 'adopted'; readonly anchor: Position; readonly remainingMs: number }
   | {
       readonly type: 'released'
       readonly anchor: Position
@@ -100,11 +102,7 @@ export class AvailableSnapshots {
       return
     }
     const { clock, coder } = this.#init
-    this.#sweeper ??= new Sweeper({
-      table: this.#leases,
-      clock,
-      onExpired: (expired) => this.#release(this.#held.get(expired)!, 'expired'),
-    })
+    this.#begin()
     const stop = new AbortController()
     const beganMs = clock.now()
     const { promise: begin, resolve: hurry } = Promise.withResolvers<void>()
@@ -129,6 +127,28 @@ export class AvailableSnapshots {
         this.#end(held)
       },
     )
+  }
+
+  /** Offer a snapshot again that this replica offered in an earlier life, for what is left of its own. */
+  adopt(anchor: Position, cut: CutSnapshot, remainingMs: number): void {
+    const key = positionKey(anchor)
+    if (this.#held.has(key)) return
+    const whenCut = Promise.resolve(cut.manifest!)
+    this.#begin()
+    this.#held.set(key, { anchor, stop: new AbortController(), hurry: () => {}, cut, whenCut, uses: 0 })
+    this.#leases.register(key, remainingMs)
+    this.#emit({ type: 'adopted', anchor, remainingMs })
+  }
+
+  /** Every anchor and its deadline, for another life of this process: one that is in use lives for a TTL from now. */
+  leases(): LeaseSnapshot<string> {
+    const { clock, ttlMs } = this.#init
+    const table = new LeaseTable<string>({ clock })
+    for (const [key, { uses }] of this.#held) {
+      if (uses > 0) table.register(key, ttlMs)
+      else table.registerUntil(key, this.#leases.deadlineOf(key) ?? 0)
+    }
+    return table.toSnapshot()
   }
 
   /** The snapshot of an anchor; 'released' if it was here once; undefined if it never was. */
@@ -198,6 +218,14 @@ export class AvailableSnapshots {
     this.#sweeper?.stop()
     this.#sweeper = undefined
     await this.#drops.flush()
+  }
+
+  #begin(): void {
+    this.#sweeper ??= new Sweeper({
+      table: this.#leases,
+      clock: this.#init.clock,
+      onExpired: (expired) => this.#release(this.#held.get(expired)!, 'expired'),
+    })
   }
 
   #view({ anchor, cut }: Held): Available {

@@ -22,6 +22,19 @@ export class CutSnapshot {
     this.#coder = coder
   }
 
+  /** A snapshot that was cut and encoded before, by this replica in an earlier life. */
+  static restored(coder: ChunkCoder, manifest: Manifest, chunks: readonly EncodedChunk[]): CutSnapshot {
+    const restored = new CutSnapshot(coder)
+    for (const [index, chunk] of chunks.entries()) {
+      restored.#chunks.push(chunk)
+      restored.#encoded.add(index)
+      restored.#infos.push(manifest.chunks[index]!)
+      restored.#bytes += chunk.bytes.length
+    }
+    restored.#manifest = manifest
+    return restored
+  }
+
   /** The chunks that are there, in order. */
   get infos(): readonly ChunkInfo[] {
     return this.#infos

@@ -73,6 +73,13 @@ export class ChunkBook {
     return true
   }
 
+  /** What is known of a chunk that was listed. */
+  info(index: number): ChunkInfo {
+    const info = this.#infos[index]
+    if (info === undefined) throw new RangeError(`chunk ${index} is not listed`)
+    return info
+  }
+
   get complete(): boolean {
     return this.#manifest !== undefined && this.#verified === this.#infos.length
   }
@@ -131,9 +138,10 @@ export class ChunkBook {
     this.#moved()
   }
 
-  /** InFlight -> Wanted, for all that this provider still owes. */
-  lost(provider: string): void {
+  /** InFlight -> Wanted, for all that this provider still owes, or one of them. */
+  lost(provider: string, only?: number): void {
     for (const [index, state] of this.#states.entries()) {
+      if (only !== undefined && only !== index) continue
       if (state.status === 'in-flight' && state.provider === provider) this.#states[index] = WANTED
     }
   }

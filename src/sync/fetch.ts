@@ -5,6 +5,7 @@ import { sameBytes } from '../snapshot/hash.ts'
 import { type ChunkInfo, type Manifest, makeManifest } from '../snapshot/manifest.ts'
 import type { Channel } from './channel.ts'
 import { ChunkBook } from './chunk-book.ts'
+import type { ChunkStore } from './chunk-store.ts'
 import { Busy, Expired, Incompatible, Malformed, UnknownAnchor } from './errors.ts'
 import type { Installing } from './host.ts'
 import { PROVIDER_FAILURES_MAX, RANGE_CHUNKS_MAX, WINDOW_CHUNKS } from './limits.ts'
@@ -19,6 +20,8 @@ export interface FetchInit {
   readonly ask: (provider: string) => Promise<Channel>
   readonly leader: () => string | undefined
   readonly coder: ChunkCoder
+  /** Chunks that an earlier fetch has verified. */
+  readonly store?: ChunkStore | undefined
   /** Begin to build the new state: it takes the chunks in order while others still arrive. */
   readonly beginInstall: (signal: AbortSignal) => Installing
   readonly signal: AbortSignal
@@ -69,6 +72,8 @@ interface Ready {
 }
 
 const REST_MS = 500
+/** In the book, the store is one more provider. */
+const STORE = 'store'
 
 /**
  * Pulls one anchor's chunks from all its providers at once. Fetching begins with the first chunk that a provider tells
@@ -224,6 +229,7 @@ export class Fetch {
     this.#attempt ??= this.#begin()
     const { book } = this.#attempt
     link.agrees &&= book.list(from, link.list.slice(from))
+    this.#recall(book)
     if (link.manifest !== undefined) link.agrees &&= book.finish(link.manifest)
     if (book.length > 0 || book.manifest !== undefined) this.#begun.resolve()
   }
@@ -293,6 +299,28 @@ export class Fetch {
     })
   }
 
+  /** What an earlier fetch left in the store is taken from there. */
+  #recall(book: ChunkBook): void {
+    const { store } = this.#init
+    if (store === undefined) return
+    for (const index of book.wanted()) {
+      const { hash } = book.info(index)
+      if (!store.has(hash)) continue
+      book.asked(index, 1, STORE)
+      store
+        .read(hash)
+        .then((chunk) => book.received(index, chunk, STORE))
+        .then(() => this.#verifiedOne(book))
+        // It is fetched like the others then.
+        .catch(() => book.lost(STORE, index))
+        .finally(() => this.#pump())
+    }
+  }
+
+  #verifiedOne(book: ChunkBook): void {
+    if (book === this.#attempt?.book) this.#report(book)
+  }
+
   #fetchRange(book: ChunkBook, provider: string, first: number, count: number): void {
     const link = this.#links.get(provider)
     if (link?.status !== 'ready') return
@@ -311,6 +339,7 @@ export class Fetch {
     const checked = book.received(index, chunk, provider)
     this.#pump()
     await checked
+    this.#init.store?.keep(book.info(index).hash, chunk)
     if (book !== this.#attempt?.book) return
     this.#used.add(provider)
     this.#report(book)

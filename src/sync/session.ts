@@ -2,7 +2,8 @@ import { type Clock, sleep } from '../expiry/clock.ts'
 import { formatPosition, type Position, samePosition } from '../position.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { askLeader } from './ask-leader.ts'
-import { AnchorGone, NoProvider } from './errors.ts'
+import type { ChunkStore } from './chunk-store.ts'
+import { AnchorGone, NoProvider, PeerUnavailable } from './errors.ts'
 import { Fetch, type FetchProgress } from './fetch.ts'
 import type { SyncHost } from './host.ts'
 import { FOLLOWERS_ENOUGH, FOLLOWERS_GRACE_MS, LOOK_MS } from './limits.ts'
@@ -61,6 +62,8 @@ export interface SessionInit {
   readonly requestTimeoutMs: number
   readonly fetchTimeoutMs: number
   readonly coder: ChunkCoder
+  /** Where verified chunks are kept for a session that follows this one. */
+  readonly store?: ChunkStore | undefined
   readonly signal: AbortSignal
   readonly onState: (state: SessionState) => void
   /** An anchor this session had chosen is gone; it goes on with another. */
@@ -174,6 +177,7 @@ export class Session {
       ask: (provider) => this.#peers.channel(provider, 'ask'),
       leader: () => host.leader(),
       coder: this.#init.coder,
+      store: this.#init.store,
       beginInstall: (signal) => host.beginInstall(signal),
       signal,
       onProgress: (progress) => onState({ status: 'fetching', anchor, ...progress }),
@@ -193,6 +197,7 @@ export class Session {
         await pinned
         if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
         installing.commit(anchor, manifest.control)
+        this.#init.store?.clear()
       })
       return { providersUsed: fetch.providersUsed, bytesFetched: fetch.bytesFetched }
     } catch (error) {
@@ -261,7 +266,10 @@ export class Session {
         .then((channel) => channel.request({ type: 'offers' }, 'offers'))
         .then(
           ({ offers }) => this.#offers.set(id, { offers, atMs: clock.now() }),
-          () => this.#offers.set(id, { offers: [], atMs: clock.now() }),
+          (error) => {
+            // Who cannot be reached has said nothing: it may be starting again.
+            if (!(error instanceof PeerUnavailable)) this.#offers.set(id, { offers: [], atMs: clock.now() })
+          },
         )
         .finally(() => this.#asking.delete(id))
     }

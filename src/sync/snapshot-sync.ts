@@ -1,4 +1,5 @@
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
+import type { LeaseSnapshot } from '../expiry/lease-table.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
@@ -7,6 +8,7 @@ import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
 import type { Manifest } from '../snapshot/manifest.ts'
 import { AnchorDesk } from './anchor-desk.ts'
 import { askLeader } from './ask-leader.ts'
+import type { ChunkStore } from './chunk-store.ts'
 import type { AnchorGone } from './errors.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
@@ -27,6 +29,8 @@ export interface SnapshotSyncInit {
   readonly fetchTimeoutMs?: number
   /** How chunks are encoded for the way, and decoded. Default: zstd. */
   readonly coder?: ChunkCoder
+  /** Where a session keeps verified chunks, for one that has to begin again. Default: nowhere. */
+  readonly store?: ChunkStore
   /** Default: the machine's monotonic clock. */
   readonly clock?: Clock
   /** Hears of everything that happens here. What it throws is thrown away. */
@@ -79,6 +83,7 @@ export class SnapshotSync {
   readonly #times: { ttlMs: number; requestTimeoutMs: number; fetchTimeoutMs: number }
   readonly #available: AvailableSnapshots
   readonly #desk: AnchorDesk
+  readonly #store: ChunkStore | undefined
   readonly #provider: Provider
   #session: Session | undefined
 
@@ -87,6 +92,7 @@ export class SnapshotSync {
     this.#network = network
     this.#clock = init.clock ?? systemClock
     this.#coder = init.coder ?? zstdCoder
+    this.#store = init.store
     this.#onEvent = (event) => {
       try {
         init.onEvent?.(event)
@@ -155,6 +161,18 @@ export class SnapshotSync {
     }
   }
 
+  /** Offer an anchor again that the group agreed on and that this replica offered in an earlier life. */
+  adopt(anchor: Position, cut: CutSnapshot, remainingMs: number): void {
+    this.#available.adopt(anchor, cut, remainingMs)
+    this.#desk.captured(anchor)
+    this.#desk.sealed(anchor)
+  }
+
+  /** The deadlines of what is offered, for another life of this process. Keys are those of `positionKey`. */
+  leases(): LeaseSnapshot<string> {
+    return this.#available.leases()
+  }
+
   /** Resolves with the manifest of an anchor this replica holds, once it is cut; undefined when it does not hold it. */
   whenCut(anchor: Position): Promise<Manifest> | undefined {
     return this.#available.whenCut(anchor)
@@ -218,6 +236,7 @@ export class SnapshotSync {
       network: this.#network,
       clock: this.#clock,
       coder: this.#coder,
+      store: this.#store,
       onState: (state) => this.#onEvent({ type: 'session', state }),
       onLost: (error) => this.#onEvent({ type: 'anchor-lost', error }),
     })

@@ -14,7 +14,7 @@ export interface ErrorSummary {
 
 /** A `SyncEvent` without its bulk. */
 export type SyncSummary =
-  | Extract<SyncEvent, { type: 'captured' | 'released' | 'freed' }>
+  | Extract<SyncEvent, { type: 'captured' | 'adopted' | 'released' | 'freed' }>
   /** The newest revival; there is at most one of these for an anchor every 100 ms. */
   | Extract<SyncEvent, { type: 'revived' }>
   | {
@@ -132,6 +132,7 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
       case 'anchor-lost':
         return now({ type: 'sync', detail: { type: detail.type, error: summary(detail.error) } })
       case 'captured':
+      case 'adopted':
       case 'released':
       case 'freed':
         return now({ type: 'sync', detail })

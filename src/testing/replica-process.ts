@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Json } from '../machine/codec.ts'
 import type { TtlOption } from '../machine/map-commands.ts'
 import { ReplicatedMap } from '../machine/replicated-map.ts'
@@ -16,6 +17,8 @@ export interface FillOptions {
   readonly prefix?: string
   /** Length of each value, in characters. Default 100. */
   readonly valueBytes?: number
+  /** Values that can hardly be compressed, rather than a number and dots. Default false. */
+  readonly random?: boolean
   /** Entries in one command. Default 1: one `set` for each. */
   readonly batch?: number
   /** Commands in flight. Default 256. */
@@ -69,7 +72,7 @@ serveReplica({
 
 /** Resolves with the position of the last command that was applied. */
 async function fill(map: JsonMap, options: FillOptions): Promise<Position | undefined> {
-  const { count, from = 0, prefix = 'key-', valueBytes = VALUE_BYTES_DEFAULT } = options
+  const { count, from = 0, prefix = 'key-', valueBytes = VALUE_BYTES_DEFAULT, random = false } = options
   const { batch = 1, concurrency = 256 } = options
   const end = from + count
   let next = from
@@ -78,7 +81,9 @@ async function fill(map: JsonMap, options: FillOptions): Promise<Position | unde
     while (next < end) {
       const first = next
       next = Math.min(next + batch, end)
-      const entries = Array.from({ length: next - first }, (_, i) => entry(prefix, first + i, valueBytes))
+      const entries = Array.from({ length: next - first }, (_, i) =>
+        entry(prefix, first + i, valueBytes, random),
+      )
       const written = await (batch === 1 ? map.set(...entries[0]!) : map.setMany(entries))
       if (newest === undefined || written.position.index > newest.index) newest = written.position
     }
@@ -125,7 +130,17 @@ function write(replica: Replica, map: JsonMap, options: WritingOptions): { stop:
   }
 }
 
-function entry(prefix: string, number: number, valueBytes: number): [key: string, value: Json] {
+function entry(
+  prefix: string,
+  number: number,
+  valueBytes: number,
+  random = false,
+): [key: string, value: Json] {
   const text = String(number)
-  return [prefix + text.padStart(KEY_DIGITS, '0'), text.padEnd(valueBytes, '.')]
+  const value = random
+    ? randomBytes(Math.ceil((valueBytes * 3) / 4))
+        .toString('base64')
+        .slice(0, valueBytes)
+    : text.padEnd(valueBytes, '.')
+  return [prefix + text.padStart(KEY_DIGITS, '0'), value]
 }

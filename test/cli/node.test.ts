@@ -53,8 +53,8 @@ test('a line for people for each event, and a second signal that does not wait',
   child.kill('SIGINT')
   child.kill('SIGTERM')
   const [code] = await once(child, 'close')
-  // The first may have sufficed by the time of the second.
-  expect([0, 143]).toContain(code)
+  // The first may have sufficed by the time of the second, and which of two comes first is the system's affair.
+  expect([0, 130, 143]).toContain(code)
 })
 
 test('a port in use', async () => {

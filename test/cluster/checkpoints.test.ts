@@ -6,7 +6,7 @@ import {
   type ReplicaProcess,
   startCluster,
 } from '../../src/testing/index.ts'
-import { expectSameRoots, isCaughtUp } from './support.ts'
+import { expectSameRoots, isCaughtUp, isSync, joinerStoppedMidway, pruneAll } from './support.ts'
 
 const OPTIONS = { leaseMs: 1_500, ttlMs: 4_000, checkpoint: { everyCommands: 500 } }
 
@@ -89,4 +89,79 @@ test('a data directory in use is refused', async () => {
   await using cluster = await startCluster({ replicas: 0, options: OPTIONS })
   await start(cluster, 'one')
   await expect(start(cluster, 'one')).rejects.toMatchObject({ name: 'DirectoryInUse' })
+})
+
+/** Enough chunks that a joiner can be caught in the middle. */
+const LARGE = { count: 60_000, batch: 1_000, valueBytes: 300 }
+
+test('a provider that is killed and started again during a fetch, the only one, serves on', async () => {
+  const options = { ...OPTIONS, volatile: true, chunkBytes: 16_384, ttlMs: 20_000, checkpoint: {} }
+  await using cluster = await startCluster({ replicas: 0, options })
+  const one = await start(cluster, 'one')
+  await one.fill(LARGE)
+  await pruneAll(cluster)
+  const joiner = await joinerStoppedMidway(cluster)
+  const written = await one.waitFor(isCheckpoint('written'))
+  await one.kill()
+
+  const again = await start(cluster, 'one')
+  await again.waitFor(isSync('adopted'))
+  joiner.resume()
+  const { detail } = await joiner.waitFor(isCaughtUp)
+  if (written.type !== 'checkpoint' || written.detail.type !== 'written') throw new Error('not reached')
+  expect(detail.anchor).toEqual(written.detail.position)
+  expect(await joiner.size()).toBe(LARGE.count)
+  await expectSameRoots(cluster)
+})
+
+test('a joiner killed in the middle of a fetch of 100 MiB goes on where it was', async () => {
+  const options = { ...OPTIONS, volatile: true, ttlMs: 20_000, checkpoint: { onStop: false } }
+  await using cluster = await startCluster({ replicas: 2, options })
+  await cluster.replicas[0]!.fill({ count: 33_000, batch: 100, valueBytes: 4_096, random: true })
+  await pruneAll(cluster)
+  const whole = await cluster.start({ name: 'whole' })
+  const { bytesFetched } = (await whole.waitFor(isCaughtUp)).detail
+  expect(bytesFetched).toBeGreaterThan(100 * 1024 * 1024)
+  await whole.stop()
+
+  for (const [percent, most] of [
+    [30, 75],
+    [60, 45],
+    [90, 15],
+  ] as const) {
+    const joiner = await start(cluster, `joiner-${percent}`)
+    await joiner.waitFor(
+      (event) =>
+        event.type === 'sync' &&
+        event.detail.type === 'session' &&
+        event.detail.state.status === 'fetching' &&
+        event.detail.state.bytes >= (event.detail.state.bytesTotal * percent) / 100 &&
+        event.detail.state.bytesTotal >= bytesFetched,
+    )
+    await joiner.kill()
+    const again = await start(cluster, `joiner-${percent}`)
+    const { detail } = await again.waitFor(isCaughtUp)
+    const share = (100 * detail.bytesFetched) / bytesFetched
+    expect(share, `killed at ${percent}%`).toBeLessThan(most)
+    expect(await again.size()).toBe(33_000)
+    await again.stop()
+  }
+  await expectSameRoots(cluster)
+})
+
+test('who has just caught up serves the others that join', async () => {
+  const options = { ...OPTIONS, volatile: true, ttlMs: 20_000 }
+  await using cluster = await startCluster({ replicas: 1, options })
+  const first = cluster.replicas[0]!
+  await first.fill({ count: 2_000 })
+  await pruneAll(cluster)
+  const second = await cluster.start({ name: 'second' })
+  const { detail: caught } = await second.waitFor(isCaughtUp)
+  await second.waitFor(isSync('cut'))
+  await first.kill()
+  const third = await cluster.start({ name: 'third' })
+  const { detail } = await third.waitFor(isCaughtUp)
+  expect(detail.anchor).toEqual(caught.anchor)
+  expect(detail.providersUsed).toEqual([second.id])
+  await expectSameRoots(cluster)
 })

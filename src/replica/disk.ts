@@ -1,0 +1,130 @@
+import { join } from 'node:path'
+import { ChunkFiles } from '../checkpoint/chunk-files.ts'
+import type { DataDirectory } from '../checkpoint/data-directory.ts'
+import { OffersFile } from '../checkpoint/offers-file.ts'
+import { type CheckpointEvent, CheckpointStore } from '../checkpoint/store.ts'
+import type { Clock } from '../expiry/clock.ts'
+import { Ticker } from '../expiry/ticker.ts'
+import { type Position, positionKey } from '../position.ts'
+import { zstdCoder } from '../snapshot/encoding.ts'
+import type { ChunkStore } from '../sync/chunk-store.ts'
+import type { Installing } from '../sync/host.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import { Checkpointer, type CheckpointerInit, KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
+
+export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'coder' | 'requestAnchor' | 'hold'> {
+  readonly data: DataDirectory
+  readonly group: string
+  readonly signature: string
+  readonly clock: Clock
+  readonly sync: () => SnapshotSync
+  readonly onEvent: (event: CheckpointEvent) => void
+}
+
+/** How often the deadlines of offers are written down: after a crash an offer lives at most so much shorter. */
+const OFFERS_EVERY_MS = 1_000
+
+/** What a replica with a data directory keeps in it: its state, what it offers, and what it has fetched of another's. */
+export class Disk {
+  readonly #init: DiskInit
+  readonly #checkpoints: CheckpointStore
+  readonly #checkpointer: Checkpointer
+  readonly #offers: OffersFile
+  readonly #fetched: ChunkFiles
+  #ticker: Ticker | undefined
+
+  private constructor(init: DiskInit, fetched: ChunkFiles) {
+    const { data, group, signature, epoch, clock, policy, sync, onEvent } = init
+    this.#init = init
+    this.#fetched = fetched
+    this.#offers = new OffersFile(join(data.path, 'offers.json'), clock)
+    this.#checkpoints = new CheckpointStore({
+      directory: data.checkpoints,
+      group,
+      signature,
+      epoch,
+      clock,
+      coder: zstdCoder,
+      keep: policy.keep ?? KEEP_CHECKPOINTS_DEFAULT,
+      onEvent,
+    })
+    this.#checkpointer = new Checkpointer({
+      ...init,
+      store: this.#checkpoints,
+      coder: zstdCoder,
+      requestAnchor: (above, signal) => sync().requestAnchor(above, signal),
+      hold: (anchor) => sync().hold(anchor),
+    })
+  }
+
+  static async open(init: DiskInit): Promise<Disk> {
+    return new Disk(init, await ChunkFiles.open(join(init.data.path, 'fetched'), init.onProblem))
+  }
+
+  /** Where a session keeps what it has verified. */
+  get fetched(): ChunkStore {
+    return this.#fetched
+  }
+
+  /** The index of the newest checkpoint that the group agreed on; 0 when there is none. */
+  get checkpoint(): number {
+    return this.#checkpoints.newestSealed
+  }
+
+  /** Install the newest intact checkpoint, and offer what was offered. What cannot be read is reported, and done without. */
+  async load(begin: () => Installing, signal: AbortSignal): Promise<void> {
+    const { clock, onProblem } = this.#init
+    try {
+      await this.#checkpoints.load(begin, signal)
+      await this.#offerAgain()
+    } catch (error) {
+      signal.throwIfAborted()
+      onProblem(error instanceof Error ? error : new Error(String(error)))
+    }
+    this.#checkpointer.start()
+    this.#ticker = new Ticker({
+      clock,
+      label: 'offers',
+      intervalMs: OFFERS_EVERY_MS,
+      run: () => this.#writeOffers(),
+      onError: onProblem,
+    })
+  }
+
+  /** The group agreed on what this replica captured at this anchor. */
+  sealed(anchor: Position): void {
+    this.#checkpointer.sealed(anchor)
+  }
+
+  /** A snapshot from other replicas took the state's place. */
+  installed(anchor: Position): void {
+    this.#checkpointer.installed(anchor)
+  }
+
+  /** Write down what is to be there in the next life. */
+  async stop(options: { readonly readable: boolean }): Promise<void> {
+    await this.#checkpointer.stop(options)
+    if (this.#ticker !== undefined) {
+      await this.#ticker.stop()
+      await this.#writeOffers().catch(this.#init.onProblem)
+    }
+    await this.#checkpoints.close()
+    await this.#fetched.close()
+  }
+
+  async #writeOffers(): Promise<void> {
+    await this.#offers.write(this.#init.sync().leases())
+  }
+
+  async #offerAgain(): Promise<void> {
+    const { clock, sync } = this.#init
+    const offered = await this.#offers.read()
+    for (const position of this.#checkpoints.positions) {
+      const deadlineMs = offered.deadlineOf(positionKey(position))
+      if (deadlineMs === undefined || deadlineMs <= clock.now()) continue
+      const cut = await this.#checkpoints.read(position)
+      const remainingMs = deadlineMs - clock.now()
+      if (cut !== undefined && remainingMs > 0) sync().adopt(position, cut, remainingMs)
+    }
+  }
+}

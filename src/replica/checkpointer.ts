@@ -27,6 +27,8 @@ const EVERY_COMMANDS_DEFAULT = 100_000
 const EVERY_BYTES_DEFAULT = 64 * 1024 * 1024
 const EVERY_MS_DEFAULT = 600_000
 const LOOK_MS = 1_000
+/** Pause after a checkpoint that the disk did not take, in milliseconds: each try costs the group a marker. */
+const RETRY_MS = 30_000
 /** How long a snapshot that others asked for waits to be written, in milliseconds. */
 const OFFER_DELAY_MS = 1_000
 /** Of what makes a checkpoint due, this much is enough to make use of an anchor that is there anyhow. */
@@ -74,6 +76,8 @@ export class Checkpointer {
   #above = 0
   /** The newest anchor that the group agreed on, and that this replica captured. */
   #agreed: Position | undefined
+  /** The disk took no checkpoint: do not try again before this. */
+  #notBeforeMs = Number.NEGATIVE_INFINITY
   /** What had been applied at the last checkpoint, and when that was. */
   #last: Applied & { readonly atMs: number }
 
@@ -126,8 +130,8 @@ export class Checkpointer {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { inSync, applied, requestAnchor, hold, epoch } = this.#init
-    if (!inSync() || this.#due() < 1) return
+    const { inSync, applied, requestAnchor, hold, epoch, clock } = this.#init
+    if (!inSync() || this.#due() < 1 || clock.now() < this.#notBeforeMs) return
     // An anchor of the second half of what is not written yet does as well, and spares a marker.
     const half = this.#last.index + Math.floor((applied().index - this.#last.index) * ENOUGH)
     const anchor = await requestAnchor({ epoch, index: Math.max(this.#above, half) }, signal)
@@ -167,7 +171,9 @@ export class Checkpointer {
       this.#foreign = false
       onWritten()
     } catch (error) {
-      if (!this.#stopping.signal.aborted) onProblem(error instanceof Error ? error : new Error(String(error)))
+      if (this.#stopping.signal.aborted) return
+      this.#notBeforeMs = clock.now() + RETRY_MS
+      onProblem(error instanceof Error ? error : new Error(String(error)))
     } finally {
       held.release()
     }

@@ -287,8 +287,11 @@ export class Session {
   }
 
   async #newestOffer(above: Position): Promise<Position | undefined> {
+    const nowMs = this.#init.clock.now()
     const anchors = [...this.#offers.values()]
-      .flatMap(({ offers }) => offers.map((offer) => offer.anchor))
+      // Who cannot be reached any more still has until its word runs out.
+      .flatMap(({ offers, atMs }) => offers.filter(({ remainingMs }) => atMs + remainingMs > nowMs))
+      .map((offer) => offer.anchor)
       .filter((anchor) => anchor.epoch === above.epoch && anchor.index > above.index)
       .sort((a, b) => b.index - a.index)
     for (const anchor of anchors) if (await this.#init.host.isReadable(anchor)) return anchor

@@ -2,9 +2,9 @@ import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Position } from '../position.ts'
-import type { EncodedChunk } from '../snapshot/encoding.ts'
+import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { HASH_BYTES, hash, sameBytes } from '../snapshot/hash.ts'
-import { type Manifest, makeManifest } from '../snapshot/manifest.ts'
+import { chunkHash, type Manifest, makeManifest } from '../snapshot/manifest.ts'
 import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
 import { ContentsSchema } from './pb/checkpoint_pb.js'
 
@@ -125,7 +125,7 @@ export class CheckpointReader implements CheckpointOf, AsyncDisposable {
   }
 
   /** A chunk as it lies in the file. */
-  async chunk(index: number): Promise<EncodedChunk> {
+  readonly chunk = async (index: number): Promise<EncodedChunk> => {
     const chunk = this.#encoded[index]
     if (chunk === undefined) throw new RangeError(`there is no chunk ${index}`)
     const bytes = await readExactly(this.path, this.#file, chunk.at, chunk.bytes)
@@ -158,6 +158,20 @@ export async function openCheckpoint(path: string): Promise<CheckpointReader> {
   } catch (error) {
     await file.close()
     throw error
+  }
+}
+
+/** The chunks in order, decoded. Throws `CheckpointDamaged` or `MalformedChunk` for one that is not what it should be. */
+export async function* verifiedChunks(
+  { path, manifest, chunk }: Pick<CheckpointReader, 'path' | 'manifest' | 'chunk'>,
+  coder: ChunkCoder,
+): AsyncGenerator<{ readonly bytes: Uint8Array; readonly items: number }> {
+  for (const [index, info] of manifest.chunks.entries()) {
+    const bytes = await coder.decode(await chunk(index), info.bytes)
+    if (!sameBytes(chunkHash(bytes), info.hash)) {
+      throw new CheckpointDamaged(path, `the hash of chunk ${index} is wrong`)
+    }
+    yield { bytes, items: info.items }
   }
 }
 

@@ -6,11 +6,16 @@ import type { Position } from '../position.ts'
 import { MalformedChunk } from '../snapshot/chunk.ts'
 import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
-import { hash, sameBytes } from '../snapshot/hash.ts'
-import { chunkHash } from '../snapshot/manifest.ts'
+import { hash } from '../snapshot/hash.ts'
 import type { Installing } from '../sync/host.ts'
 import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
-import { type CheckpointReader, type CheckpointSource, openCheckpoint, writeCheckpoint } from './file.ts'
+import {
+  type CheckpointReader,
+  type CheckpointSource,
+  openCheckpoint,
+  verifiedChunks,
+  writeCheckpoint,
+} from './file.ts'
 
 /** What happened to a replica's checkpoints. */
 export type CheckpointEvent =
@@ -174,14 +179,11 @@ export class CheckpointStore {
   }
 
   async #install(reader: CheckpointReader, installing: Installing, signal: AbortSignal): Promise<void> {
-    const { path, position, manifest } = reader
-    for (const [i, { items, bytes, hash: promised }] of manifest.chunks.entries()) {
+    for await (const { bytes, items } of verifiedChunks(reader, this.#init.coder)) {
       signal.throwIfAborted()
-      const chunk = await this.#init.coder.decode(await reader.chunk(i), bytes)
-      if (!sameBytes(chunkHash(chunk), promised))
-        throw new CheckpointDamaged(path, `the hash of chunk ${i} is wrong`)
-      await installing.add(chunk, items)
+      await installing.add(bytes, items)
     }
+    const { position, manifest } = reader
     installing.commit(position, manifest.control)
   }
 

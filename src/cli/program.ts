@@ -169,6 +169,46 @@ function describe(choose: (work: Work) => void): Command {
     .action((file: string) => choose((context) => load(context, file)))
 
   program
+    .command('export')
+    .description('write a snapshot that the group agreed on as one file; needs a replica that leads')
+    .argument('<file>')
+    .addHelpText('after', examples('anchorage export backup.checkpoint'))
+    .action((file: string) =>
+      choose(async (context) => {
+        const { exportTo } = await import('./commands/snapshot.ts')
+        return await exportTo(context, file)
+      }),
+    )
+
+  program
+    .command('import')
+    .description('begin a new log with the state that a file holds')
+    .argument('<file>', 'what export wrote, or a checkpoint')
+    .addHelpText('after', examples('anchorage import backup.checkpoint --log new.db'))
+    .action((file: string) =>
+      choose(async (context) => {
+        const { importFrom } = await import('./commands/snapshot.ts')
+        return await importFrom(context, file)
+      }),
+    )
+
+  program
+    .command('verify')
+    .description('compare the roots of up to five replicas at one position, or check checkpoints on disk')
+    .argument('[files...]', 'checkpoints; default: ask the replicas')
+    .addHelpText(
+      'after',
+      examples('anchorage verify', 'anchorage verify ./replica-1/checkpoints/*.checkpoint') +
+        '\nThe exit code is 1 where roots differ, somebody does not answer, or a file is damaged.',
+    )
+    .action((files: string[]) =>
+      choose(async (context) => {
+        const { verify } = await import('./commands/snapshot.ts')
+        return await verify(context, files)
+      }),
+    )
+
+  program
     .command('status')
     .description('show the log, the replicas, who leads, and live offers with their deadlines')
     .option('--watch', 'look again every second, until Ctrl-C')

@@ -2,6 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
+import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
@@ -15,6 +16,7 @@ import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
+import { sameBytes } from '../snapshot/hash.ts'
 import type { Installing } from '../sync/host.ts'
 import { TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
@@ -379,6 +381,32 @@ export class Replica<Result = unknown>
     const root = this.#anchors.root(anchor.index)
     if (root === undefined) throw new RangeError(`nothing was captured at ${anchor.index}`)
     return await root
+  }
+
+  /**
+   * Have the group capture a snapshot, and write it to a file of one's own once the group has agreed on its root. Resolves with
+   * its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, and with what the disk says.
+   */
+  async exportTo(path: string, options: SubmitOptions = {}): Promise<Position> {
+    const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal ? [options.signal] : [])])
+    const position = await this.mark({ signal })
+    const own = await this.rootAt(position, { signal })
+    const held = this.#sync.hold(position)
+    const manifest = held?.cut.manifest
+    if (held === undefined || manifest === undefined) {
+      throw new RangeError(`the snapshot of ${position.index} was released`)
+    }
+    try {
+      const root = await this.#host.sealedRoot(position, signal)
+      if (!sameBytes(root, own)) throw new Diverged(position, own, root)
+      const chunk = (index: number) => held.cut.chunk(index)
+      const { group, machine } = this.#init
+      const of = { group, signature: machine.signature, position, sealed: true }
+      await writeCheckpoint(path, { ...of, manifest, chunk }, signal)
+    } finally {
+      held.release()
+    }
+    return position
   }
 
   /**

@@ -60,6 +60,10 @@ export class ChunkFiles implements ChunkStore {
     this.#writing.add(written)
   }
 
+  forget(hash: Uint8Array): void {
+    this.#names.delete(nameOf(hash))
+  }
+
   clear(): void {
     this.#names.clear()
     this.#clearing = Promise.all(this.#writing)

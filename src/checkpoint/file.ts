@@ -165,13 +165,14 @@ export async function openCheckpoint(path: string): Promise<CheckpointReader> {
 export async function* verifiedChunks(
   { path, manifest, chunk }: Pick<CheckpointReader, 'path' | 'manifest' | 'chunk'>,
   coder: ChunkCoder,
-): AsyncGenerator<{ readonly bytes: Uint8Array; readonly items: number }> {
+): AsyncGenerator<{ readonly bytes: Uint8Array; readonly items: number; readonly encoded: EncodedChunk }> {
   for (const [index, info] of manifest.chunks.entries()) {
-    const bytes = await coder.decode(await chunk(index), info.bytes)
+    const encoded = await chunk(index)
+    const bytes = await coder.decode(encoded, info.bytes)
     if (!sameBytes(chunkHash(bytes), info.hash)) {
       throw new CheckpointDamaged(path, `the hash of chunk ${index} is wrong`)
     }
-    yield { bytes, items: info.items }
+    yield { bytes, items: info.items, encoded }
   }
 }
 

@@ -108,7 +108,7 @@ export class CheckpointStore {
         await this.#install(reader, begin(), signal)
         const { position, sealed } = reader
         this.#newest = position.index
-        if (sealed) this.#newestSealed = position.index
+        this.#newestSealed = sealed ? position.index : await this.#sealedBelow(position.index)
         onEvent({ type: 'loaded', position, tookMs: clock.now() - beganMs })
         return position
       } catch (error) {
@@ -144,7 +144,7 @@ export class CheckpointStore {
       this.#check(reader)
       if (!reader.sealed) return undefined
       const chunks: EncodedChunk[] = []
-      for (const i of reader.manifest.chunks.keys()) chunks.push(await reader.chunk(i))
+      for await (const { encoded } of verifiedChunks(reader, this.#init.coder)) chunks.push(encoded)
       return CutSnapshot.restored(this.#init.coder, reader.manifest, chunks)
     } catch (error) {
       await this.#skip(kept.path, error instanceof Error ? error : new Error(String(error)))
@@ -176,6 +176,21 @@ export class CheckpointStore {
     if (signature !== ours.signature)
       throw new CheckpointMismatch(path, 'state machine', signature, ours.signature)
     if (position.epoch !== ours.epoch) throw new CheckpointMismatch(path, 'epoch', position.epoch, ours.epoch)
+  }
+
+  /** The newest below that says the group agreed on it: what it covers is in the one that was loaded, too. */
+  async #sealedBelow(loaded: number): Promise<number> {
+    for (const { index, path } of this.#kept) {
+      if (index >= loaded) continue
+      try {
+        await using reader = await openCheckpoint(path)
+        this.#check(reader)
+        if (reader.sealed) return index
+      } catch {
+        // It was not loaded, and is not relied on.
+      }
+    }
+    return 0
   }
 
   async #install(reader: CheckpointReader, installing: Installing, signal: AbortSignal): Promise<void> {

@@ -29,6 +29,7 @@ export class GroupState {
   #leader: string | undefined
   #claimIndex = 0
   #timeMs = 0
+  #entryId = ''
   readonly #anchors = new Map<number, Seal>()
 
   /** Counts claims; 0 before the first. */
@@ -52,6 +53,16 @@ export class GroupState {
 
   seal(anchor: number): Seal | undefined {
     return this.#anchors.get(anchor)
+  }
+
+  /** The id of the newest entry; empty before the first. */
+  get entryId(): string {
+    return this.#entryId
+  }
+
+  /** Every entry, of whatever kind, is the newest for a while. */
+  reached(entryId: string): void {
+    this.#entryId = entryId
   }
 
   /** Every entry, users' commands too, moves machine time. Returns whether it did. */
@@ -96,16 +107,22 @@ export class GroupState {
 
   /** The part that a snapshot carries, so that whoever installs it goes on with the same leader and time. */
   encode(): Uint8Array {
-    const message = { term: BigInt(this.#term), leader: this.#leader ?? '', timeMs: BigInt(this.#timeMs) }
+    const message = {
+      term: BigInt(this.#term),
+      leader: this.#leader ?? '',
+      timeMs: BigInt(this.#timeMs),
+      entryId: this.#entryId,
+    }
     return toBinary(GroupStateSchema, create(GroupStateSchema, message))
   }
 
   static decode(bytes: Uint8Array): GroupState {
-    const { term, leader, timeMs } = fromBinary(GroupStateSchema, bytes)
+    const { term, leader, timeMs, entryId } = fromBinary(GroupStateSchema, bytes)
     const state = new GroupState()
     state.#term = Number(term)
     state.#leader = leader === '' ? undefined : leader
     state.#timeMs = Number(timeMs)
+    state.#entryId = entryId
     return state
   }
 

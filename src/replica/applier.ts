@@ -106,7 +106,7 @@ export class Applier<Result> {
         const group = GroupState.decode(control)
         orInstallFailed(() => installation.commit())
         this.#group = group
-        this.#cursor = { index: anchor.index }
+        this.#cursor = { index: anchor.index, ...(group.entryId !== '' && { id: group.entryId }) }
         orInstallFailed(() => this.#init.machine.advance?.(group.timeMs))
         this.writes.covered(this.applied)
         this.waiters.reached(this.applied)
@@ -123,6 +123,7 @@ export class Applier<Result> {
     const { epoch, self, onOutcome } = this.#init
     const { index } = entry
     const own = entry.epoch === epoch
+    this.#group.reached(entry.id)
     if (own && this.#group.advance(entry.timestampMs)) this.#advanceMachine(index)
     const result = own && entry.kind === 'command' ? this.#applyCommand(entry) : undefined
     const outcome = own && entry.kind === 'control' ? this.#group.apply(entry) : undefined

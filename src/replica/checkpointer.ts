@@ -74,6 +74,8 @@ export class Checkpointer {
   #foreign = false
   /** No anchor up to here can be written: this replica has no snapshot of it. */
   #above = 0
+  /** What had been applied at each anchor that this replica holds a snapshot of. */
+  readonly #captured = new Map<number, Applied>()
   /** The newest anchor that the group agreed on, and that this replica captured. */
   #agreed: Position | undefined
   /** The disk took no checkpoint: do not try again before this. */
@@ -97,6 +99,15 @@ export class Checkpointer {
       run: (signal) => this.#look(signal),
       onError: onProblem,
     })
+  }
+
+  /** This replica captured at this anchor, right now. */
+  captured(anchor: Position): void {
+    this.#captured.set(anchor.index, this.#init.applied())
+  }
+
+  released(anchor: Position): void {
+    this.#captured.delete(anchor.index)
   }
 
   /** A snapshot from other replicas took the state's place. */
@@ -159,15 +170,17 @@ export class Checkpointer {
 
   async #write(position: Position): Promise<void> {
     const { store, clock, hold, applied, onWritten, onProblem } = this.#init
-    const held = hold(position)
+    const held = position.index > store.newest ? hold(position) : undefined
     if (held === undefined) return
+    // What is applied meanwhile is not in it.
+    const captured = this.#captured.get(position.index) ?? applied()
     try {
       const { signal } = this.#stopping
       const { manifest } = held.cut
       if (manifest === undefined) return
       const chunk = (index: number) => held.cut.chunk(index)
       await store.write({ position, sealed: true, manifest, chunk }, signal)
-      this.#last = { ...applied(), index: position.index, atMs: clock.now() }
+      this.#last = { ...captured, atMs: clock.now() }
       this.#foreign = false
       onWritten()
     } catch (error) {

@@ -91,6 +91,14 @@ export class Disk {
     })
   }
 
+  captured(anchor: Position): void {
+    this.#checkpointer.captured(anchor)
+  }
+
+  released(anchor: Position): void {
+    this.#checkpointer.released(anchor)
+  }
+
   /** The group agreed on what this replica captured at this anchor. */
   sealed(anchor: Position): void {
     this.#checkpointer.sealed(anchor)

@@ -23,6 +23,7 @@ import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
+import { KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 import { Disk } from './disk.ts'
 import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
 import type { ReplicaEvents } from './events.ts'
@@ -71,8 +72,11 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
     await replica.start(privateKey)
     return replica
   } catch (error) {
-    await (replica?.stop() ?? log?.close())
-    data?.[Symbol.dispose]()
+    if (replica !== undefined) await replica.stop()
+    else {
+      await log?.close()
+      data?.[Symbol.dispose]()
+    }
     throw error
   }
 }
@@ -90,6 +94,15 @@ function check(init: Omit<ReplicaInit<unknown>, 'machine'>): void {
     throw new RangeError(
       `chunkBytes is ${chunkBytes}; give an integer from ${CHUNK_BYTES_MIN} to ${CHUNK_BYTES_MAX}`,
     )
+  }
+  const { keep = KEEP_CHECKPOINTS_DEFAULT, onStop: _, ...every } = init.checkpoint ?? {}
+  if (!(Number.isInteger(keep) && keep >= 1)) {
+    throw new RangeError(`checkpoint.keep is ${keep}; give an integer from 1`)
+  }
+  for (const [name, value] of Object.entries(every)) {
+    if (value !== undefined && !(value > 0)) {
+      throw new RangeError(`checkpoint.${name} is ${value}; give a number above 0`)
+    }
   }
   if (!(snapshotAfter >= 0)) throw new RangeError(`snapshotAfter is ${snapshotAfter}; give a number from 0`)
   for (const [name, ms] of Object.entries({ leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs })) {
@@ -248,6 +261,8 @@ export class Replica<Result = unknown>
       catchUp: (request) => this.#sync.catchUp(request),
       onInSync: () => {
         this.#needs = 0
+        // A download that was cut off, and then was not needed.
+        this.#disk?.fetched.clear()
       },
       onCaughtUp: (report) => this.#emit('caught-up', report),
       onProblem,
@@ -512,6 +527,7 @@ export class Replica<Result = unknown>
 
   #synced(event: SyncEvent): void {
     if (event.type === 'session' && event.state.status === 'choosing') this.#status.enter('catching-up')
+    if (event.type === 'captured' || event.type === 'released') this.#disk?.[event.type](event.anchor)
     if (event.type === 'captured' || event.type === 'cut' || event.type === 'released') this.#announcer.soon()
     this.#emit('sync', event)
   }
@@ -589,8 +605,8 @@ export class Replica<Result = unknown>
     const led = this.leader === this.id
     this.#stopping.abort(reason)
     this.#leadership.stop()
-    const readable = this.#follower.readable && (this.state === 'in-sync' || this.state === 'following')
     await this.#running
+    const readable = this.#follower.readable && (this.state === 'in-sync' || this.state === 'following')
     await this.#announcer.stop()
     await this.#disk?.stop({ readable })
     this.#fail(reason)

@@ -7,6 +7,8 @@ export interface ChunkStore {
   read(hash: Uint8Array): Promise<EncodedChunk>
   /** Take a chunk in, soon. Nothing depends on it: failures are the store's own affair. */
   keep(hash: Uint8Array, chunk: EncodedChunk): void
+  /** What was read was not what its hash says. */
+  forget(hash: Uint8Array): void
   /** The snapshot is installed: what was kept is of no use any more. */
   clear(): void
 }

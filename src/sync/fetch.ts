@@ -74,6 +74,8 @@ interface Ready {
 const REST_MS = 500
 /** In the book, the store is one more provider. */
 const STORE = 'store'
+/** Chunks read from it at once. */
+const RECALL_CHUNKS = 16
 
 /**
  * Pulls one anchor's chunks from all its providers at once. Fetching begins with the first chunk that a provider tells
@@ -301,9 +303,11 @@ export class Fetch {
 
   /** What an earlier fetch left in the store is taken from there. */
   #recall(book: ChunkBook): void {
-    const { store } = this.#init
-    if (store === undefined) return
+    const { store, signal } = this.#init
+    if (store === undefined || signal.aborted) return
     for (const index of book.wanted()) {
+      // The others may come from providers meanwhile.
+      if (book.inFlightWith(STORE) >= RECALL_CHUNKS) return
       const { hash } = book.info(index)
       if (!store.has(hash)) continue
       book.asked(index, 1, STORE)
@@ -311,9 +315,15 @@ export class Fetch {
         .read(hash)
         .then((chunk) => book.received(index, chunk, STORE))
         .then(() => this.#verifiedOne(book))
-        // It is fetched like the others then.
-        .catch(() => book.lost(STORE, index))
-        .finally(() => this.#pump())
+        .catch(() => {
+          // It is fetched like the others then.
+          store.forget(hash)
+          book.lost(STORE, index)
+        })
+        .finally(() => {
+          this.#recall(book)
+          this.#pump()
+        })
     }
   }
 

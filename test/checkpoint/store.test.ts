@@ -95,13 +95,27 @@ test('where nothing was written, nothing is loaded', async () => {
   expect([installed, events]).toEqual([undefined, []])
 })
 
-test('the newest is loaded, and only those that the group agreed on count as sealed', async () => {
+test('the newest is loaded, and the newest that the group agreed on is told apart', async () => {
   await write(open(), 7)
   await write(open(), 9, ITEMS.slice(1), false)
   const store = open()
   await store.load(begin, signal)
   expect(installed?.position).toEqual(at(9))
-  expect([store.newest, store.newestSealed]).toEqual([9, 0])
+  expect([store.newest, store.newestSealed]).toEqual([9, 7])
+})
+
+test('one that is rotten is never served', async () => {
+  await write(open(), 7)
+  const path = await only()
+  await write(open(), 9, ITEMS.slice(1))
+  const bytes = await readFile(path)
+  bytes[300] = bytes[300]! ^ 0x55
+  await writeFile(path, bytes)
+  const store = open()
+  await store.load(begin, signal)
+  expect((await store.read(at(9)))?.manifest).toBeDefined()
+  expect(await store.read(at(7))).toBeUndefined()
+  expect(skipped()).toHaveLength(1)
 })
 
 test('the latest are kept, older ones are removed', async () => {

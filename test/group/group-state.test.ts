@@ -68,6 +68,12 @@ test("the leader's marker says how to cut, for whom, and who attests", () => {
   })
 })
 
+test('a snapshot says which entry was its newest: a log that was written again has another one there', () => {
+  apply('a', claim(1))
+  group.reached('the id of an entry')
+  expect(GroupState.decode(group.encode()).entryId).toBe('the id of an entry')
+})
+
 test('a prune goes as far as its leader says, and stops before itself', () => {
   apply('a', claim(1))
   index = 50

@@ -197,6 +197,13 @@ export declare type GroupState = Message<"anchorage.group.v1.GroupState"> & {
    * @generated from field: uint64 time_ms = 3;
    */
   timeMs: bigint;
+
+  /**
+   * The id of the newest entry in it: a log that was put back and written again has another one there.
+   *
+   * @generated from field: string entry_id = 4;
+   */
+  entryId: string;
 };
 
 /**

@@ -55,6 +55,8 @@ export interface Fetched {
 interface Attempt {
   readonly book: ChunkBook
   readonly abandon: AbortController
+  /** Chunks that the store has, and that were not read yet. */
+  readonly stored: Set<number>
   /** Resolves once every chunk is in it; rejects when an item does not fit the machine. */
   readonly built: Promise<Installing>
 }
@@ -229,9 +231,13 @@ export class Fetch {
   /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
   #listed(link: Ready, from: number): void {
     this.#attempt ??= this.#begin()
-    const { book } = this.#attempt
+    const { book, stored } = this.#attempt
+    const known = book.length
     link.agrees &&= book.list(from, link.list.slice(from))
-    this.#recall(book)
+    for (let index = known; index < book.length; index++) {
+      if (this.#init.store?.has(book.info(index).hash)) stored.add(index)
+    }
+    this.#recall(this.#attempt)
     if (link.manifest !== undefined) link.agrees &&= book.finish(link.manifest)
     if (book.length > 0 || book.manifest !== undefined) this.#begun.resolve()
   }
@@ -265,13 +271,13 @@ export class Fetch {
     const built = build(book, () => beginInstall(AbortSignal.any([signal, abandon.signal])))
     // A failure counts once this root is sealed: before that it may be one provider's nonsense.
     built.catch(() => {})
-    return { book, abandon, built }
+    return { book, abandon, built, stored: new Set() }
   }
 
   /** Ask for what is wanted, wherever there is room. */
   #pump(): void {
     if (this.#attempt === undefined || this.#init.signal.aborted) return
-    const { book, built } = this.#attempt
+    const { book, built, stored } = this.#attempt
     const { manifest } = book
     if (book.complete && manifest !== undefined) {
       if (this.#sealed === undefined || !sameBytes(manifest.root, this.#sealed)) return
@@ -279,7 +285,7 @@ export class Fetch {
       built.then((installing) => this.#complete.resolve({ manifest, installing }), this.#complete.reject)
       return
     }
-    const wanted = book.wanted()
+    const wanted = book.wanted().filter((index) => !stored.has(index))
     // A provider that is still cutting would let the request, and all behind it, wait.
     const has = ({ id }: ProviderLoad) => {
       const link = this.#links.get(id)
@@ -301,15 +307,14 @@ export class Fetch {
     })
   }
 
-  /** What an earlier fetch left in the store is taken from there. */
-  #recall(book: ChunkBook): void {
+  /** What an earlier fetch left in the store is taken from there, a few chunks at a time. */
+  #recall({ book, stored }: Attempt): void {
     const { store, signal } = this.#init
     if (store === undefined || signal.aborted) return
-    for (const index of book.wanted()) {
-      // The others may come from providers meanwhile.
+    for (const index of stored) {
       if (book.inFlightWith(STORE) >= RECALL_CHUNKS) return
+      stored.delete(index)
       const { hash } = book.info(index)
-      if (!store.has(hash)) continue
       book.asked(index, 1, STORE)
       store
         .read(hash)
@@ -321,7 +326,7 @@ export class Fetch {
           book.lost(STORE, index)
         })
         .finally(() => {
-          this.#recall(book)
+          if (this.#attempt?.book === book) this.#recall(this.#attempt)
           this.#pump()
         })
     }

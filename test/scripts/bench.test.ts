@@ -60,5 +60,5 @@ test('an unknown name is an error that lists the known ones', () => {
   const { status, stdout, stderr } = bench('lease-tabel')
   expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
   expect(stderr).toContain("'lease-tabel'")
-  expect(stderr).toContain('lease-table, lease-table/register')
+  expect(stderr).toContain('lease-table/register, lease-table/revive')
 })

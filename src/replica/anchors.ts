@@ -6,7 +6,7 @@ import type { LogTail } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { sameBytes } from '../snapshot/hash.ts'
-import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import type { CapturedInit, SnapshotSync } from '../sync/snapshot-sync.ts'
 
 export interface AnchorsInit {
   readonly self: string
@@ -57,19 +57,14 @@ export class Anchors {
    * waits for it. The log's time decides, so that all replicas that read the same log judge alike.
    */
   marked(index: number, timestampMs: number, marker: Marker, newest: LogTail): void {
-    const { epoch, self, ttlMs, sync, group, capture } = this.#init
+    const { epoch, self, ttlMs, group } = this.#init
     if (newest.timestampMs - timestampMs > ttlMs) return
     const anchor = { epoch, index }
     const { requesters, chunkBytes, electorate } = marker
     const others = electorate.filter((elector) => elector !== self).length
     const canWait = group().leader === self && others * 2 > electorate.length
     const cutDelayMs = canWait ? LEADER_CUT_DELAY_MS : 0
-    sync().captured(anchor, capture(), { control: group().encode(), chunkBytes, requesters, cutDelayMs })
-    const root = sync()
-      .whenCut(anchor)!
-      .then((manifest) => manifest.root)
-    this.#remember(index, root)
-    root.then(
+    this.#capture(anchor, { control: group().encode(), chunkBytes, requesters, cutDelayMs }).then(
       async (own) => {
         if (electorate.includes(self)) await this.#attest(anchor, own).catch(this.#init.onProblem)
         const sealed = group().seal(index)?.root
@@ -101,19 +96,29 @@ export class Anchors {
    * the marker, and serves it too while it lives.
    */
   installed(index: number, control: Uint8Array, sealed: Uint8Array, chunkBytes: number): void {
-    const { epoch, sync, capture } = this.#init
-    const anchor = { epoch, index }
-    const cutDelayMs = JOINER_CUT_DELAY_MS
-    sync().captured(anchor, capture(), { control, chunkBytes, requesters: [], cutDelayMs })
-    sync().sealed(anchor)
-    const root = sync()
-      .whenCut(anchor)!
-      .then((manifest) => manifest.root)
-    this.#remember(index, root)
+    const anchor = { epoch: this.#init.epoch, index }
+    const root = this.#capture(anchor, {
+      control,
+      chunkBytes,
+      requesters: [],
+      cutDelayMs: JOINER_CUT_DELAY_MS,
+    })
+    this.#init.sync().sealed(anchor)
     root.then(
       (own) => this.#compare(anchor, own, sealed),
       () => {},
     )
+  }
+
+  /** Offer the state as it is now. Resolves with its root; rejects when it is released before it is cut. */
+  #capture(anchor: Position, init: CapturedInit): Promise<Uint8Array> {
+    const { sync, capture } = this.#init
+    sync().captured(anchor, capture(), init)
+    const root = sync()
+      .whenCut(anchor)!
+      .then((manifest) => manifest.root)
+    this.#remember(anchor.index, root)
+    return root
   }
 
   /** Without it the group may never agree. One that is in the log twice counts once. */

@@ -122,20 +122,20 @@ async function verifyGroup(context: Context): Promise<number> {
     }
     return found
   })
-  const agree = new Set(roots.values()).size === 1
   const complete = ![...roots.values()].includes(undefined)
+  const agree = complete && new Set(roots.values()).size === 1
   output.result(
     {
       anchor,
-      agree: agree && complete,
+      agree,
       roots: Object.fromEntries([...roots].map(([id, root]) => [id, root ?? null])),
     },
     [
-      `at entry ${count(anchor.index)} ${agree && complete ? 'all agree' : complete ? 'the roots differ' : 'not all have answered'}:`,
+      `at entry ${count(anchor.index)} ${agree ? 'all agree' : complete ? 'the roots differ' : 'not all have answered'}:`,
       ...Array.from(roots, ([id, root]) => `  ${shortId(id)}  ${root ?? 'no answer'}`),
     ].join('\n'),
   )
-  return agree && complete ? EXIT.ok : EXIT.failed
+  return agree ? EXIT.ok : EXIT.failed
 }
 
 /** Somebody who joins the group for a moment, and never leads it. */

@@ -1,0 +1,59 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { memoryLog } from '../../src/log/memory.ts'
+import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import type { ReplicaInit } from '../../src/replica/init.ts'
+import { createReplica } from '../../src/replica/replica.ts'
+
+let dataDir: string
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'anchorage-replica-'))
+})
+afterEach(() => rm(dataDir, { recursive: true, force: true }))
+
+const start = (machine: ReplicatedMap, init: Partial<ReplicaInit<unknown>>) =>
+  createReplica({ group: 'g', log: memoryLog({ epoch: 'e' }), ...init, machine })
+
+/** Write some keys, and stop. */
+async function live(init: Partial<ReplicaInit<unknown>>, prefix: string, count: number): Promise<void> {
+  const map = new ReplicatedMap()
+  await using replica = await start(map, init)
+  await replica.inSync()
+  for (let n = 0; n < count; n++) await map.set(`${prefix}${n}`, n)
+}
+
+test('a replica that was stopped has its state back, where the log still says so', async () => {
+  const log = memoryLog({ epoch: 'e' })
+  await live({ log, dataDir }, 'old', 6)
+  const map = new ReplicatedMap()
+  await using replica = await start(map, { log, dataDir })
+  await replica.inSync()
+  expect(map.size).toBe(6)
+})
+
+test('a log that was put back and written again is not followed from a checkpoint of what it held before', async () => {
+  const log = memoryLog({ epoch: 'e' })
+  await live({ log, dataDir }, 'old', 6)
+  log.rewind(2)
+  await live({ log }, 'new', 20)
+  await using replica = await start(new ReplicatedMap(), { log, dataDir })
+  await expect(replica.inSync()).rejects.toMatchObject({ name: 'LogRewound' })
+})
+
+test('a failed start tells its own error, and lets go of the directory', async () => {
+  const listen = ['/ip4/203.0.113.1/tcp/1']
+  await expect(start(new ReplicatedMap(), { dataDir, listen })).rejects.toMatchObject({
+    name: 'UnsupportedListenAddressesError',
+  })
+  await live({ dataDir }, 'key', 1)
+})
+
+test.each([{ keep: 0 }, { keep: 1.5 }, { everyCommands: 0 }, { everyMs: Number.NaN }])(
+  'an impossible policy is refused: %j',
+  async (checkpoint) => {
+    await expect(start(new ReplicatedMap(), { dataDir, checkpoint })).rejects.toThrow(RangeError)
+  },
+)

@@ -35,9 +35,13 @@ export class Applier<Result> {
   #cursor: Cursor = { index: 0 }
   #commands = 0
   #commandBytes = 0
+  /** Of all batches together: small ones that follow each other at once must not keep the event loop either. */
+  readonly #slices: Slices
+  #sinceLook = 0
 
   constructor(init: ApplierInit<Result>) {
     this.#init = init
+    this.#slices = new Slices(init.clock)
     this.writes = new Writes(init.epoch)
   }
 
@@ -67,16 +71,14 @@ export class Applier<Result> {
 
   /** Apply a batch in slices, so that the event loop stays free. Throws `ApplyFailed`. */
   async apply(batch: LogBatch, signal: AbortSignal): Promise<void> {
-    const slices = new Slices(this.#init.clock)
-    let sinceLook = 0
     try {
       for (const entry of batch.entries) {
         this.#applyEntry(entry, batch.newest)
-        if (++sinceLook < ENTRIES_PER_LOOK) continue
-        sinceLook = 0
-        if (slices.due()) {
+        if (++this.#sinceLook < ENTRIES_PER_LOOK) continue
+        this.#sinceLook = 0
+        if (this.#slices.due()) {
           this.waiters.reached(this.applied)
-          await slices.rest()
+          await this.#slices.rest()
           signal.throwIfAborted()
         }
       }

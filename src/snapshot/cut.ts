@@ -1,5 +1,5 @@
 import type { Clock } from '../expiry/clock.ts'
-import { Slices } from '../expiry/slices.ts'
+import { BACKGROUND_SLICE_MS, Slices } from '../expiry/slices.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { ChunkWriter } from './chunk.ts'
 import type { CutSnapshot } from './cut-snapshot.ts'
@@ -16,10 +16,10 @@ export interface CutOptions {
   readonly signal: AbortSignal
 }
 
-/** Cut and hash a snapshot, in slices that leave the event loop free. Each chunk is in `into` as soon as it is full. */
+/** Cut and hash a snapshot, in slices that leave the event loop to whoever applies and serves. Each chunk is in `into` as soon as it is full. */
 export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOptions): Promise<Manifest> {
   const { control, chunkBytes, clock, signal } = options
-  const slices = new Slices(clock)
+  const slices = new Slices(clock, BACKGROUND_SLICE_MS)
   const writer = new ChunkWriter(chunkBytes)
   const finishChunk = () => {
     const { items, bytes } = writer.take()

@@ -65,13 +65,13 @@ export class Cluster implements AsyncDisposable {
 }
 
 /** Resolves when `replica` leads. */
-export async function leads(replica: Replica<number>): Promise<void> {
+export async function leads<R>(replica: Replica<R>): Promise<void> {
   while (replica.leader !== replica.id) await next(replica, 'leader')
 }
 
 /** The detail of the next event of a kind. */
-export async function next<E extends keyof ReplicaEvents & string>(
-  replica: Replica<number>,
+export async function next<E extends keyof ReplicaEvents & string, R>(
+  replica: Replica<R>,
   type: E,
 ): Promise<ReplicaEvents[E]['detail']> {
   const [event] = (await once(replica, type, { signal: AbortSignal.timeout(20_000) })) as [ReplicaEvents[E]]

@@ -103,6 +103,20 @@ describe('writes and reads', () => {
   })
 })
 
+describe('applying', () => {
+  test('leaves the event loop to others, however small the batches are', async () => {
+    await using cluster = new Cluster()
+    const [{ replica }] = await cluster.startLed(0)
+    let turned = false
+    setImmediate(() => {
+      turned = true
+    })
+    const beganMs = performance.now()
+    while (performance.now() - beganMs < 1_000 && !turned) await replica.submit(line('a'))
+    expect(turned).toBe(true)
+  })
+})
+
 describe('catching up', () => {
   test('a joiner whose log was pruned gets the state from its peers', async () => {
     await using cluster = new Cluster()

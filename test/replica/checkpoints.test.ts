@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { memoryLog } from '../../src/log/memory.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { type MapResult, ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import type { Position } from '../../src/position.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
-import { createReplica } from '../../src/replica/replica.ts'
+import { createReplica, type Replica } from '../../src/replica/replica.ts'
+import { leads, next } from './cluster.ts'
 
 let dataDir: string
 
@@ -16,6 +18,14 @@ afterEach(() => rm(dataDir, { recursive: true, force: true }))
 
 const start = (machine: ReplicatedMap, init: Partial<ReplicaInit<unknown>>) =>
   createReplica({ group: 'g', log: memoryLog({ epoch: 'e' }), ...init, machine })
+
+/** Resolves with the position of the next checkpoint. */
+async function written(replica: Replica<MapResult>): Promise<Position> {
+  for (;;) {
+    const detail = await next(replica, 'checkpoint')
+    if (detail.type === 'written') return detail.position
+  }
+}
 
 /** Write some keys, and stop. */
 async function live(init: Partial<ReplicaInit<unknown>>, prefix: string, count: number): Promise<void> {
@@ -57,3 +67,45 @@ test.each([{ keep: 0 }, { keep: 1.5 }, { everyCommands: 0 }, { everyMs: Number.N
     await expect(start(new ReplicatedMap(), { dataDir, checkpoint })).rejects.toThrow(RangeError)
   },
 )
+
+test('what is applied while a checkpoint is written counts for the next one', async () => {
+  const map = new ReplicatedMap()
+  await using replica = await start(map, { dataDir, checkpoint: { everyCommands: 100 } })
+  await replica.inSync()
+  const write = async (count: number) => {
+    for (let n = 0; n < count; n++) await map.set(`key-${n}`, n)
+  }
+  await write(40)
+  const anchor = await replica.mark()
+  await replica.reached(anchor)
+  const first = written(replica)
+  await write(50)
+  expect(await first).toEqual(anchor)
+  const second = written(replica)
+  await write(50)
+  expect((await second).index).toBeGreaterThan(anchor.index)
+})
+
+test('the log is pruned up to what the group agreed on, also after a clean stop', async () => {
+  const log = memoryLog({ epoch: 'e' })
+  let sealed: Position
+  {
+    const map = new ReplicatedMap()
+    await using replica = await start(map, { log, dataDir })
+    await replica.inSync()
+    await map.set('old', 1)
+    const first = written(replica)
+    sealed = await replica.mark()
+    expect(await first).toEqual(sealed)
+    await map.set('new', 2)
+  }
+  const map = new ReplicatedMap()
+  await using replica = await start(map, { log, dataDir })
+  const loaded = next(replica, 'checkpoint')
+  await replica.inSync()
+  const detail = await loaded
+  expect(detail.type === 'loaded' && detail.position.index).toBeGreaterThan(sealed.index)
+  await leads(replica)
+  // The marker stays while its anchor is offered, as it is again.
+  expect(await replica.prune({ keepEntries: 0 })).toBe(sealed.index - 1)
+})

@@ -553,6 +553,58 @@ describe('an abort', () => {
   )
 })
 
+describe('what a session keeps', () => {
+  /** A session that ends when providers have sent so many chunks. */
+  async function stoppedAfter(chunks: number): Promise<void> {
+    const stop = new AbortController()
+    whenServed([leader, ...followers], chunks, () => stop.abort(new Error('we are closing')))
+    await expect(group.until(joiner.catchUp({ signal: stop.signal }))).rejects.toThrow('we are closing')
+  }
+
+  test('spares the next one to fetch it again', async () => {
+    await stoppedAfter(25)
+    const kept = joiner.store.chunks.size
+    expect(kept).toBeGreaterThan(0)
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.bytesFetched).toBe((40 - kept) * 9)
+  })
+
+  test('serves for another anchor as far as its chunks are the same', async () => {
+    await stoppedAfter(25)
+    const kept = new Set(joiner.store.chunks.keys())
+    for (const replica of [leader, ...followers]) {
+      replica.sync.withdraw()
+      replica.items = [...ITEMS.slice(0, 39), ...numberedItems(41).slice(40)]
+    }
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(leader.items))
+    expect([report.anchor.index, report.bytesFetched]).toEqual([102, (40 - kept.size) * 9])
+  })
+
+  test('is fetched again where it is rotten', async () => {
+    await stoppedAfter(25)
+    const { chunks } = joiner.store
+    const kept = chunks.size
+    for (const [name, chunk] of [...chunks].slice(0, 3))
+      chunks.set(name, { ...chunk, bytes: Buffer.alloc(9) })
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(report.bytesFetched).toBe((40 - kept + 3) * 9)
+  })
+
+  test('is read a few chunks at a time, and cleared when the state is there', async () => {
+    joiner.store.clears = false
+    await group.until(joiner.catchUp())
+    joiner.store.clears = true
+    expect(joiner.store.chunks.size).toBe(40)
+    const report = await group.until(joiner.catchUp())
+    expect(report.bytesFetched).toBe(0)
+    expect(joiner.store.readingMax).toBe(16)
+    expect(joiner.store.chunks.size).toBe(0)
+  })
+})
+
 describe('a request for an anchor', () => {
   test.each<[where: string, prepare: () => void]>([
     ['is being dialled', () => group.network.turn('l', 'silent')],

@@ -11,6 +11,7 @@ import type { CaughtUp } from '../../src/sync/session.ts'
 import { SnapshotSync, type SyncEvent } from '../../src/sync/snapshot-sync.ts'
 import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
 import { rawCoder } from '../snapshot/raw-coder.ts'
+import { MemoryChunks } from './memory-chunks.ts'
 import { MemoryNetwork } from './memory-network.ts'
 
 export const EPOCH = 'e'
@@ -86,6 +87,7 @@ export class SyncReplica {
   readonly id: string
   readonly events: SyncEvent[] = []
   readonly sync: SnapshotSync
+  readonly store = new MemoryChunks()
   readonly host: SyncHost
   /** What this replica holds, or has installed. */
   items: readonly Uint8Array[]
@@ -120,6 +122,7 @@ export class SyncReplica {
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
         fetchTimeoutMs: FETCH_TIMEOUT_MS,
         coder: rawCoder,
+        store: this.store,
         onEvent: (event) => this.events.push(event),
       },
       network,

@@ -31,6 +31,8 @@ export class GroupState {
   #timeMs = 0
   #entryId = ''
   readonly #anchors = new Map<number, Seal>()
+  /** The attestations of older anchors are not counted any more, or never were here. */
+  #countedFrom = 0
 
   /** Counts claims; 0 before the first. */
   get term(): number {
@@ -88,10 +90,12 @@ export class GroupState {
         this.#track(entry.index, control.electorate)
         return { type: 'marker', index: entry.index, timestampMs: entry.timestampMs, marker: control }
       case 'attestation': {
-        const seal = this.#anchors.get(control.anchor)
-        if (seal === undefined) return { type: 'void', why: `no marker at ${control.anchor} is known` }
         const { anchor, root } = control
-        return seal.attest(entry.author, root)
+        const seal = this.#anchors.get(anchor)
+        if (seal === undefined && anchor >= this.#countedFrom) {
+          return { type: 'void', why: `there is no marker at ${anchor}` }
+        }
+        return seal?.attest(entry.author, root)
           ? { type: 'sealed', anchor, root }
           : { type: 'attested', anchor, author: entry.author, root }
       }
@@ -123,6 +127,8 @@ export class GroupState {
     state.#leader = leader === '' ? undefined : leader
     state.#timeMs = Number(timeMs)
     state.#entryId = entryId
+    // The markers before the snapshot are not in it.
+    state.#countedFrom = Number.POSITIVE_INFINITY
     return state
   }
 
@@ -136,6 +142,7 @@ export class GroupState {
       if (this.#anchors.size <= ANCHORS_MAX) break
       this.#anchors.delete(oldest)
     }
+    this.#countedFrom = this.#anchors.keys().next().value!
   }
 }
 

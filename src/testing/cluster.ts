@@ -14,6 +14,11 @@ export interface ClusterInit {
   readonly group?: string
   /** For every process, unless `start` is told otherwise. `leaseMs` is 2,000 by default. */
   readonly options?: ReplicaOptions
+  /**
+   * True gives each process a data directory of its own in the temporary folder: one that is started by the name of an earlier
+   * one finds what that left. Default false, unless `start` is told one.
+   */
+  readonly dataDirs?: boolean
   /** The module that the processes run: one that calls `serveReplica`. Default: a `ReplicatedMap` of JSON values. */
   readonly program?: URL
 }
@@ -95,6 +100,7 @@ export class Cluster implements AsyncDisposable {
       options: {
         leaseMs: LEASE_MS_DEFAULT,
         ...this.#init.options,
+        ...(this.#init.dataDirs && { dataDir: join(this.dir, `data-${name}`) }),
         ...own,
         name,
         group: this.group,

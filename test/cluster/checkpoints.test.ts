@@ -1,4 +1,3 @@
-import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
   type Cluster,
@@ -6,20 +5,23 @@ import {
   type ReplicaProcess,
   startCluster,
 } from '../../src/testing/index.ts'
-import { expectSameRoots, isCaughtUp, isSync, joinerStoppedMidway, pruneAll } from './support.ts'
+import {
+  expectSameRoots,
+  isCaughtUp,
+  isSync,
+  joinerStoppedMidway,
+  pruneAll,
+  startWithDisk,
+} from './support.ts'
 
 const OPTIONS = { leaseMs: 1_500, ttlMs: 4_000, checkpoint: { everyCommands: 500 } }
-
-/** A replica with a data directory that is the same whenever it is started by this name. */
-const start = (cluster: Cluster, name: string): Promise<ReplicaProcess> =>
-  cluster.start({ name, dataDir: join(dirname(cluster.logPath), `data-${name}`) })
 
 const isCheckpoint = (type: 'written' | 'loaded' | 'skipped') => (event: ProcessEvent) =>
   event.type === 'checkpoint' && event.detail.type === type
 
 /** Two replicas with some state of which both have a checkpoint, and a log that was pruned up to there. */
 async function pruned(cluster: Cluster): Promise<ReplicaProcess[]> {
-  const replicas = [await start(cluster, 'one'), await start(cluster, 'two')]
+  const replicas = [await cluster.start({ name: 'one' }), await cluster.start({ name: 'two' })]
   await replicas[0]!.fill({ count: 2_000 })
   await Promise.all(replicas.map((replica) => replica.waitFor(isCheckpoint('written'))))
   await cluster.waitUntil('the log can be pruned', async () => {
@@ -31,12 +33,12 @@ async function pruned(cluster: Cluster): Promise<ReplicaProcess[]> {
 }
 
 test('a group whose replicas were all killed after a prune comes back with everything, from its disks', async () => {
-  await using cluster = await startCluster({ replicas: 0, options: OPTIONS })
+  await using cluster = await startCluster({ dataDirs: true, replicas: 0, options: OPTIONS })
   const replicas = await pruned(cluster)
   const ids = replicas.map(({ id }) => id).sort()
   for (const replica of replicas) await replica.kill()
 
-  const again = [await start(cluster, 'one'), await start(cluster, 'two')]
+  const again = [await cluster.start({ name: 'one' }), await cluster.start({ name: 'two' })]
   await Promise.all(again.map((replica) => replica.inSync()))
   for (const replica of again) {
     expect(replica.events.some(isCheckpoint('loaded'))).toBe(true)
@@ -48,13 +50,13 @@ test('a group whose replicas were all killed after a prune comes back with every
 })
 
 test('a replica that was stopped goes on where it stopped, and needs nobody for it', async () => {
-  await using cluster = await startCluster({ replicas: 0, options: OPTIONS })
+  await using cluster = await startCluster({ dataDirs: true, replicas: 0, options: OPTIONS })
   const [one, two] = await pruned(cluster)
   await one!.barrier()
   await two!.barrier()
   await one!.stop()
   await two!.stop()
-  const again = await start(cluster, 'two')
+  const again = await cluster.start({ name: 'two' })
   await again.inSync()
   expect(await again.size()).toBe(2_300)
   const loaded = await again.waitFor(isCheckpoint('loaded'))
@@ -67,18 +69,18 @@ test('without a checkpoint nobody prunes, and a joiner with a data directory wri
   await cluster.leader()
   await cluster.replicas[0]!.fill({ count: 1_000 })
   await expect(cluster.replicas[0]!.prune({ keepEntries: 0 })).rejects.toMatchObject({ name: 'PruneRefused' })
-  const joiner = await start(cluster, 'joiner')
+  const joiner = await startWithDisk(cluster, 'joiner')
   await joiner.inSync()
   await joiner.waitFor(isCheckpoint('written'))
   await cluster.waitUntil('the log can be pruned', async () => {
     const leader = await cluster.leader()
     return (await leader.prune({ keepEntries: 0 }).catch(() => 0)) > 0
   })
-  const late = await start(cluster, 'late')
+  const late = await startWithDisk(cluster, 'late')
   await late.waitFor(isCaughtUp)
   await late.waitFor(isCheckpoint('written'))
   await late.kill()
-  const again = await start(cluster, 'late')
+  const again = await startWithDisk(cluster, 'late')
   await again.waitFor(isCheckpoint('loaded'))
   await again.inSync()
   expect(again.events.some(isCaughtUp)).toBe(false)
@@ -86,9 +88,9 @@ test('without a checkpoint nobody prunes, and a joiner with a data directory wri
 })
 
 test('a data directory in use is refused', async () => {
-  await using cluster = await startCluster({ replicas: 0, options: OPTIONS })
-  await start(cluster, 'one')
-  await expect(start(cluster, 'one')).rejects.toMatchObject({ name: 'DirectoryInUse' })
+  await using cluster = await startCluster({ dataDirs: true, replicas: 0, options: OPTIONS })
+  await cluster.start({ name: 'one' })
+  await expect(cluster.start({ name: 'one' })).rejects.toMatchObject({ name: 'DirectoryInUse' })
 })
 
 /** Enough chunks that a joiner can be caught in the middle. */
@@ -96,15 +98,15 @@ const LARGE = { count: 60_000, batch: 1_000, valueBytes: 300 }
 
 test('a provider that is killed and started again during a fetch, the only one, serves on', async () => {
   const options = { ...OPTIONS, volatile: true, chunkBytes: 16_384, ttlMs: 20_000, checkpoint: {} }
-  await using cluster = await startCluster({ replicas: 0, options })
-  const one = await start(cluster, 'one')
+  await using cluster = await startCluster({ dataDirs: true, replicas: 0, options })
+  const one = await cluster.start({ name: 'one' })
   await one.fill(LARGE)
   await pruneAll(cluster)
   const joiner = await joinerStoppedMidway(cluster)
   const written = await one.waitFor(isCheckpoint('written'))
   await one.kill()
 
-  const again = await start(cluster, 'one')
+  const again = await cluster.start({ name: 'one' })
   await again.waitFor(isSync('adopted'))
   joiner.resume()
   const { detail } = await joiner.waitFor(isCaughtUp)
@@ -129,7 +131,7 @@ test('a joiner killed in the middle of a fetch of 100 MiB goes on where it was',
     [60, 45],
     [90, 15],
   ] as const) {
-    const joiner = await start(cluster, `joiner-${percent}`)
+    const joiner = await startWithDisk(cluster, `joiner-${percent}`)
     await joiner.waitFor(
       (event) =>
         event.type === 'sync' &&
@@ -139,7 +141,7 @@ test('a joiner killed in the middle of a fetch of 100 MiB goes on where it was',
         event.detail.state.bytesTotal >= bytesFetched,
     )
     await joiner.kill()
-    const again = await start(cluster, `joiner-${percent}`)
+    const again = await startWithDisk(cluster, `joiner-${percent}`)
     const { detail } = await again.waitFor(isCaughtUp)
     const share = (100 * detail.bytesFetched) / bytesFetched
     expect(share, `killed at ${percent}%`).toBeLessThan(most)

@@ -1,16 +1,12 @@
-import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Json } from '../../src/machine/codec.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
-import { type Cluster, type ReplicaProcess, startCluster } from '../../src/testing/index.ts'
-import { expectSameRoots, pruneAll, readLog } from './support.ts'
+import { type Cluster, startCluster } from '../../src/testing/index.ts'
+import { expectSameRoots, pruneAll, readLog, startWithDisk } from './support.ts'
 
 /** How often each test kills a replica at a random instant: `CRASHES=200 npx vitest run test/cluster/crashes.test.ts`. */
 const CRASHES = Number(process.env.CRASHES ?? 12)
-
-const start = (cluster: Cluster, name: string): Promise<ReplicaProcess> =>
-  cluster.start({ name, dataDir: join(dirname(cluster.logPath), `data-${name}`) })
 
 /** What the log says that the map holds. */
 async function replayed(cluster: Cluster): Promise<[string, Json][]> {
@@ -23,10 +19,10 @@ async function replayed(cluster: Cluster): Promise<[string, Json][]> {
 
 test('a replica killed at random instants while it writes checkpoints has what the log says, each time', async () => {
   const options = { leaseMs: 1_000, ttlMs: 500, checkpoint: { everyCommands: 20 } }
-  await using cluster = await startCluster({ replicas: 0, options })
+  await using cluster = await startCluster({ dataDirs: true, replicas: 0, options })
   let loaded = 0
   for (let crash = 0; crash <= CRASHES; crash++) {
-    const replica = await start(cluster, 'one')
+    const replica = await cluster.start({ name: 'one' })
     await replica.inSync()
     await replica.barrier()
     expect(replica.events.filter(({ type }) => type === 'problem')).toEqual([])
@@ -52,11 +48,11 @@ test('a joiner killed at random instants of its catch-up has the state of the ot
   await cluster.replicas[0]!.fill({ count: 30_000, batch: 1_000, valueBytes: 300, random: true })
   await pruneAll(cluster)
   for (let crash = 0; crash < CRASHES; crash++) {
-    const joiner = await start(cluster, 'joiner')
+    const joiner = await startWithDisk(cluster, 'joiner')
     await delay(Math.random() * 1_000)
     await joiner.kill()
   }
-  const joiner = await start(cluster, 'joiner')
+  const joiner = await startWithDisk(cluster, 'joiner')
   await joiner.inSync()
   expect(await joiner.size()).toBe(30_000)
   await expectSameRoots(cluster)

@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect } from 'vitest'
 import type { LogEntry } from '../../src/log/log.ts'
@@ -5,6 +6,11 @@ import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { Cluster, ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
+
+/** Start a replica with a data directory that is the same whenever it is started by this name. */
+export async function startWithDisk(cluster: Cluster, name: string): Promise<ReplicaProcess> {
+  return await cluster.start({ name, dataDir: join(cluster.dir, `data-${name}`) })
+}
 
 /** Every process that runs captures at one position, and all have the same root there. Resolves with the anchor. */
 export async function expectSameRoots(cluster: Cluster): Promise<Position> {

@@ -152,7 +152,7 @@ test('attestations are counted for the newest sixteen anchors', () => {
   apply('a', claim(1))
   for (let n = 0; n < 17; n++) apply('a', marker(1))
   expect([group.seal(2), group.seal(3)]).toEqual([undefined, expect.anything()])
-  expect(apply('a', attestation(2)).type).toBe('void')
+  expect(apply('a', attestation(2)).type).toBe('attested')
 })
 
 test('an entry that is no control entry of this version does nothing', () => {
@@ -182,6 +182,24 @@ test('whoever installs a snapshot goes on with the same leader, term and time', 
   expect(copy.claimIndex).toBe(0)
   const pristine = GroupState.decode(new GroupState().encode())
   expect([pristine.leader, pristine.term, pristine.timeMs]).toEqual([undefined, 0, 0])
+})
+
+test('attestations of anchors before the snapshot it began with are expected, and count for nothing', () => {
+  apply('a', claim(1))
+  const copy = GroupState.decode(group.encode())
+  const attest = (at: number, anchor: number) =>
+    copy.apply(controlEntry(at, 'b', { type: 'attestation', anchor, root: Buffer.alloc(32) })).type
+  expect(attest(60, 50)).toBe('attested')
+  copy.apply(
+    controlEntry(61, 'a', {
+      type: 'marker',
+      term: 1,
+      electorate: ['b'],
+      requesters: [],
+      chunkBytes: 1_048_576,
+    }),
+  )
+  expect([attest(62, 50), attest(63, 61), attest(64, 62)]).toEqual(['attested', 'sealed', 'void'])
 })
 
 test('the carried state is the same bytes on every replica at the position, however it came there', () => {

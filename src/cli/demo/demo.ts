@@ -45,7 +45,7 @@ export async function demo(context: Context, options: DemoOptions): Promise<numb
   await using cluster = await startCluster({
     replicas: options.providers,
     group: 'demo',
-    options: { volatile: true },
+    dataDirs: true,
   })
   const place = { ...context, log: cluster.logPath, group: cluster.group }
   const result = await withLog(place, (log) =>
@@ -99,6 +99,10 @@ async function perform({ cluster, log, rows, options, narrator }: Stage, signal:
   )
 
   const keepEntries = Math.min(KEEP_ENTRIES, Math.floor(entries / 10))
+  await step(checkpointed(cluster, loaded.anchor))
+  narrator.say(
+    'every replica wrote a checkpoint of what they agreed on to its disk: nobody needs what the log held before',
+  )
   await step((await step(cluster.leader())).prune({ keepEntries }))
   const { first: logFirstIndex, newest } = await step(log.bounds())
   await step(swept(cluster.logPath, Math.min(logFirstIndex, newest.index), signal))
@@ -217,6 +221,16 @@ async function ordinaryReplay(cluster: Cluster): Promise<number> {
   const [began, ended] = [await entered('following'), await entered('in-sync')]
   await replica.stop()
   return ended.atMs - began.atMs
+}
+
+/** Resolves when every replica has told that what was agreed on at an anchor is on its disk. */
+async function checkpointed(cluster: Cluster, { index }: Position): Promise<void> {
+  const leader = await cluster.leader()
+  const told = async () => {
+    const { members } = await leader.status()
+    return members.every((member) => member.state !== 'in-sync' || member.checkpoint >= index)
+  }
+  await cluster.waitUntil('checkpoints are on disk', told, { timeoutMs: STEP_TIMEOUT_MS })
 }
 
 /** Pruned rows are deleted in the background: what is timed next should not share disk and processors with that. */

@@ -14,13 +14,13 @@ export interface Marker {
   readonly electorate: readonly string[]
   /** Who asked for the snapshot. */
   readonly requesters: readonly string[]
-  /** How the snapshot is cut. */
+  /** How the snapshot is cut: the size of its chunks on average. */
   readonly chunkBytes: number
 }
 
-/** Chunks smaller than this cost more than they carry; larger ones do not fit into a frame. */
+/** Average sizes of chunks that a marker can ask for: of larger ones, twice that and an item would not fit into a frame. */
 export const CHUNK_BYTES_MIN = 1
-export const CHUNK_BYTES_MAX = 16 * 1024 * 1024
+export const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 
 export function encodeControl(control: Control): Uint8Array {
   return toBinary(pb.ControlSchema, create(pb.ControlSchema, { body: toBody(control) }))

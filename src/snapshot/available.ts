@@ -9,6 +9,8 @@ import { CutSnapshot } from './cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from './encoding.ts'
 import type { Manifest } from './manifest.ts'
 
+type ReleaseCause = 'expired' | 'withdrawn' | 'failed'
+
 /** How a snapshot became, or stopped being, available. */
 export type AvailableEvent =
   | { readonly type: 'captured'; readonly anchor: Position; readonly items: number }
@@ -19,7 +21,9 @@ export type AvailableEvent =
   | {
       readonly type: 'released'
       readonly anchor: Position
-      readonly cause: 'expired' | 'withdrawn' | 'failed'
+      readonly cause: ReleaseCause
+      /** Why it could not be cut, of one that failed. */
+      readonly why?: string
     }
   /** The chunks of so many released snapshots are out of memory. */
   | { readonly type: 'freed'; readonly count: number; readonly bytes: number }
@@ -121,9 +125,9 @@ export class AvailableSnapshots {
         if (this.#held.get(key) !== held) return
         this.#emit({ type: 'cut', anchor, manifest, tookMs: clock.now() - beganMs })
       },
-      () => {
+      (error: Error) => {
         source.release()
-        if (this.#held.get(key) === held) this.#release(held, 'failed')
+        if (this.#held.get(key) === held) this.#release(held, 'failed', error.message)
         this.#end(held)
       },
     )
@@ -242,7 +246,7 @@ export class AvailableSnapshots {
     else this.#free(held)
   }
 
-  #release(held: Held, cause: 'expired' | 'withdrawn' | 'failed'): void {
+  #release(held: Held, cause: ReleaseCause, why?: string): void {
     const key = positionKey(held.anchor)
     this.#held.delete(key)
     this.#leases.unregister(key, cause)
@@ -253,7 +257,7 @@ export class AvailableSnapshots {
     }
     if (held.cut.manifest === undefined)
       held.stop.abort(new Error('the snapshot was released while it was being cut'))
-    this.#emit({ type: 'released', anchor: held.anchor, cause })
+    this.#emit({ type: 'released', anchor: held.anchor, cause, ...(why !== undefined && { why }) })
     this.#free(held)
   }
 

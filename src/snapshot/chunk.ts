@@ -1,4 +1,5 @@
 import { Items } from '../machine/items.ts'
+import { isBoundary, itemHash } from './boundary.ts'
 
 /** A chunk: consecutive items, each preceded by its length as an unsigned LEB128 varint. */
 
@@ -10,25 +11,33 @@ export class MalformedChunk extends Error {
   override readonly name = 'MalformedChunk'
 }
 
-/** Collects items until it is full, in one growing buffer that is reused from chunk to chunk. */
+/**
+ * Collects the items of one chunk after the other, in one growing buffer that is reused from chunk to chunk. A chunk ends
+ * after a boundary item that finds it at half the average size or more, and in any case once it has twice that. So all
+ * chunks but the last one have from S/2 up to 2 S bytes, and the excess of their last item.
+ */
 export class ChunkWriter {
-  readonly #fullBytes: number
+  readonly #chunkBytes: number
   #buffer: Buffer
+  #view: DataView
   #used = 0
   #items = 0
+  #ended = false
 
-  /** @param fullBytes the size from which a chunk is full: it ends with the item that reaches it */
-  constructor(fullBytes: number) {
-    this.#fullBytes = fullBytes
-    this.#buffer = Buffer.allocUnsafe(Math.min(fullBytes, 1024 * 1024) + 4096)
+  /** @param chunkBytes the size S that chunks have on average, up to 8 MiB */
+  constructor(chunkBytes: number) {
+    this.#chunkBytes = chunkBytes
+    this.#buffer = Buffer.allocUnsafe(Math.min(2 * chunkBytes, 1024 * 1024) + 4096)
+    this.#view = viewOf(this.#buffer)
   }
 
   get items(): number {
     return this.#items
   }
 
-  get full(): boolean {
-    return this.#used >= this.#fullBytes
+  /** The chunk ends here: take it. */
+  get ended(): boolean {
+    return this.#ended
   }
 
   add(item: Uint8Array): void {
@@ -36,6 +45,7 @@ export class ChunkWriter {
       throw new RangeError(`an item of ${item.length} bytes is beyond the limit of ${ITEM_BYTES_MAX}`)
     }
     this.#reserve(item.length + 5)
+    const before = this.#used
     let rest = item.length
     while (rest > 0x7f) {
       this.#buffer[this.#used++] = (rest & 0x7f) | 0x80
@@ -45,6 +55,7 @@ export class ChunkWriter {
     this.#buffer.set(item, this.#used)
     this.#used += item.length
     this.#items++
+    this.#ended = this.#endsAfter(this.#used - item.length, this.#used - before)
   }
 
   /** The chunk's bytes, for keeps. The writer begins the next one. */
@@ -54,7 +65,16 @@ export class ChunkWriter {
     const items = this.#items
     this.#used = 0
     this.#items = 0
+    this.#ended = false
     return { items, bytes }
+  }
+
+  /** @param start of the newest item, which takes `itemBytes` with its length */
+  #endsAfter(start: number, itemBytes: number): boolean {
+    const chunkBytes = this.#chunkBytes
+    if (this.#used * 2 < chunkBytes) return false
+    if (this.#used >= chunkBytes * 2) return true
+    return isBoundary(itemHash(this.#view, start, this.#used), itemBytes, chunkBytes)
   }
 
   #reserve(more: number): void {
@@ -62,7 +82,12 @@ export class ChunkWriter {
     const larger = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#used + more))
     this.#buffer.copy(larger, 0, 0, this.#used)
     this.#buffer = larger
+    this.#view = viewOf(larger)
   }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length)
 }
 
 /** The items of a chunk. Throws `MalformedChunk` where it does not hold exactly `count` items. */

@@ -3,37 +3,56 @@ import { BACKGROUND_SLICE_MS, Slices } from '../expiry/slices.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { ChunkWriter } from './chunk.ts'
 import type { CutSnapshot } from './cut-snapshot.ts'
-import { chunkHash, type Manifest } from './manifest.ts'
+import {
+  CONTROL_BYTES_MAX,
+  chunkHash,
+  MANIFEST_CHUNKS_MAX,
+  type Manifest,
+  SnapshotTooLarge,
+} from './manifest.ts'
 
 /** 1 MiB: larger chunks leave less to share between peers, smaller ones cost more frames and hashes. */
 export const CHUNK_BYTES_DEFAULT = 1024 * 1024
 
 export interface CutOptions {
   readonly control: Uint8Array
-  /** A chunk ends with the item that makes it reach this size. Every replica must use the same. */
+  /** The size that chunks have on average, in bytes, up to 8 MiB. Every replica must use the same. */
   readonly chunkBytes: number
   readonly clock: Clock
   readonly signal: AbortSignal
 }
 
-/** Cut and hash a snapshot, in slices that leave the event loop to whoever applies and serves. Each chunk is in `into` as soon as it is full. */
+/**
+ * Cut and hash a snapshot, in slices that leave the event loop to whoever applies and serves. Each chunk is in `into` as
+ * soon as it ends. Rejects with `SnapshotTooLarge` for more than anybody could fetch.
+ */
 export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOptions): Promise<Manifest> {
   const { control, chunkBytes, clock, signal } = options
-  const slices = new Slices(clock, BACKGROUND_SLICE_MS)
+  const slices = new Slices(clock, 'cut', BACKGROUND_SLICE_MS)
   const writer = new ChunkWriter(chunkBytes)
   const finishChunk = () => {
+    if (into.infos.length === MANIFEST_CHUNKS_MAX) {
+      throw new SnapshotTooLarge(
+        `more than ${MANIFEST_CHUNKS_MAX} chunks of ${chunkBytes} bytes on average; make chunkBytes larger`,
+      )
+    }
     const { items, bytes } = writer.take()
     into.add(bytes, { items, bytes: bytes.length, hash: chunkHash(bytes) })
   }
 
   try {
+    if (control.length > CONTROL_BYTES_MAX) {
+      throw new SnapshotTooLarge(
+        `${control.length} control bytes are beyond the limit of ${CONTROL_BYTES_MAX}`,
+      )
+    }
     // Capture is O(1): the work begins in a later turn.
     await slices.rest()
     signal.throwIfAborted()
     let sinceLook = 0
     for (const item of snapshot.items()) {
       writer.add(item)
-      if (writer.full) finishChunk()
+      if (writer.ended) finishChunk()
       // Looking at the clock costs more than many small items: look every 128 of them, or 256 KiB.
       sinceLook += 2048 + item.length
       if (sinceLook >= 262_144) {

@@ -1,5 +1,15 @@
 import { HASH_BYTES, hash } from './hash.ts'
 
+/** Chunks of one snapshot: 256 GiB in chunks of 1 MiB. Bounds what a list of chunks can make a replica hold. */
+export const MANIFEST_CHUNKS_MAX = 262_144
+/** Control bytes of one snapshot. */
+export const CONTROL_BYTES_MAX = 1024 * 1024
+
+/** A snapshot that nobody could fetch: it has more chunks, or more control bytes, than a manifest may list. */
+export class SnapshotTooLarge extends RangeError {
+  override readonly name = 'SnapshotTooLarge'
+}
+
 /** One chunk as the manifest lists it. */
 export interface ChunkInfo {
   /** Number of items, at least 1. */

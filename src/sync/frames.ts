@@ -25,6 +25,9 @@ export interface Frame {
 
 const VARINT_BYTES_MAX = 5
 
+/** The stream ended within a frame: its sender may have died. */
+export class CutShort extends Malformed {}
+
 export function encodeFrame(frame: Frame): Uint8ArrayList {
   const head = lp.encode.single(frame.header)
   const body = frame.payload === undefined ? head : new Uint8ArrayList(head, frame.payload)
@@ -41,6 +44,8 @@ export async function* decodeFrames(
   try {
     for (;;) {
       const next = await iterator.next().catch((cause: Error) => {
+        if (cause.name === 'UnexpectedEOFError')
+          throw new CutShort('a stream ended within a frame', { cause })
         throw isLengthError(cause)
           ? new Malformed(`not a frame of this protocol: ${cause.message}`, { cause })
           : cause
@@ -57,7 +62,6 @@ const LENGTH_ERRORS = new Set([
   'InvalidDataLengthError',
   'InvalidDataLengthLengthError',
   'InvalidMessageLengthError',
-  'UnexpectedEOFError',
 ])
 
 function isLengthError(error: Error): boolean {

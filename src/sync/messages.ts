@@ -15,7 +15,14 @@ import {
   Unauthorized,
   UnknownAnchor,
 } from './errors.ts'
-import { BUSY_RETRY_MS, BUSY_RETRY_MS_MAX, RESPONSE_BYTES_MAX } from './limits.ts'
+import {
+  BUSY_RETRY_MS,
+  BUSY_RETRY_MS_MAX,
+  CONTROL_BYTES_MAX,
+  MANIFEST_PAGE_CHUNKS,
+  RESPONSE_BYTES_MAX,
+  RESPONSE_HEADER_BYTES_MAX,
+} from './limits.ts'
 import * as pb from './pb/sync_pb.js'
 
 /** The messages of `pb/sync.proto`, checked once at the border and trusted from there on. */
@@ -37,7 +44,7 @@ export type RequestBody =
 export type ResponseBody =
   | { readonly type: 'anchored'; readonly anchor: Position }
   | { readonly type: 'offers'; readonly offers: readonly OfferView[] }
-  /** `control` is there when the chunks are the last ones. */
+  /** At most a page of chunks. `control` is there when they are the last ones. */
   | {
       readonly type: 'manifest'
       readonly chunks: readonly ChunkInfo[]
@@ -65,6 +72,8 @@ export interface Response {
 
 /** Longest epoch accepted from a peer, in UTF-16 code units; ours have 36. */
 const EPOCH_LENGTH_MAX = 64
+/** What is kept of an error's message, in UTF-16 code units. */
+const ERROR_LENGTH_MAX = 500
 /** Most offers accepted in one answer. */
 const OFFERS_MAX = 64
 
@@ -169,6 +178,7 @@ function responseBody(body: ResponseBody): pb.Response['body'] {
 }
 
 export function decodeResponse(bytes: Uint8Array): Response {
+  if (bytes.length > RESPONSE_HEADER_BYTES_MAX) throw new Malformed(`a response of ${bytes.length} bytes`)
   const { id, body } = parse('response', () => fromBinary(pb.ResponseSchema, bytes))
   switch (body.case) {
     case 'anchored':
@@ -228,6 +238,10 @@ function toOffer(message: pb.Offer): OfferView {
 }
 
 function toManifest(message: pb.Manifest): ResponseBody {
+  if (message.chunks.length > MANIFEST_PAGE_CHUNKS)
+    throw new Malformed('a manifest with too many chunks at once')
+  if (message.control.length > CONTROL_BYTES_MAX)
+    throw new Malformed('a manifest with too many control bytes')
   const chunks = message.chunks.map(({ items, bytes, hash }): ChunkInfo => {
     if (items === 0 || bytes < items || bytes > RESPONSE_BYTES_MAX || hash.length !== HASH_BYTES)
       throw new Malformed('a manifest with an impossible chunk')
@@ -257,7 +271,8 @@ function fromError(error: SyncError): pb.Error {
 
 const ERRORS = { Expired, UnknownAnchor, OutOfRange, Unauthorized, Incompatible, Malformed, Failed }
 
-function toError({ name, message, retryMs, leader }: pb.Error): SyncError {
+function toError({ name, message: text, retryMs, leader }: pb.Error): SyncError {
+  const message = text.slice(0, ERROR_LENGTH_MAX)
   if (name === 'Busy') return new Busy(message, Math.min(retryMs || BUSY_RETRY_MS, BUSY_RETRY_MS_MAX))
   if (name === 'NotLeader') return new NotLeader(leader === '' ? undefined : leader)
   return Object.hasOwn(ERRORS, name) ? new ERRORS[name as keyof typeof ERRORS](message) : new Failed(message)

@@ -148,7 +148,7 @@ test('one that is withdrawn between two slices of its cut is released after the 
   expect([source.released, source.breaches]).toEqual([1, []])
 })
 
-test('one whose items cannot be read is released as failed', async () => {
+test('one whose items cannot be read is released as failed, and why is told', async () => {
   const source = {
     size: 1,
     releases: 0,
@@ -163,6 +163,7 @@ test('one whose items cannot be read is released as failed', async () => {
   available.add(at(7), source, CUT)
   await expect(available.whenCut(at(7))).rejects.toThrow('the disk is gone')
   expect(released()).toEqual([[7, 'failed']])
+  expect(events.at(-1)).toMatchObject({ why: 'the disk is gone' })
   expect(source.releases).toBe(1)
 })
 

@@ -12,14 +12,14 @@ const read = (chunk: Uint8Array, count: number) => Array.from(itemsOf(chunk, cou
 const someItems = fc.array(fc.uint8Array({ maxLength: 200 }), { minLength: 1, maxLength: 10 })
 
 test('a writer grows with its items and begins anew after each chunk', () => {
-  const writer = new ChunkWriter(100_000)
+  const writer = new ChunkWriter(200_000)
   writer.add(new Uint8Array(99_000))
-  expect(writer.full).toBe(false)
+  expect(writer.ended).toBe(false)
   writer.add(new Uint8Array(3_000_000).fill(7))
-  expect([writer.full, writer.items]).toEqual([true, 2])
+  expect([writer.ended, writer.items]).toEqual([true, 2])
   const { items, bytes } = writer.take()
   expect(read(bytes, items)).toEqual([99_000, 3_000_000])
-  expect([writer.full, writer.items]).toEqual([false, 0])
+  expect([writer.ended, writer.items]).toEqual([false, 0])
   writer.add(new Uint8Array(1))
   expect(read(bytes, items)).toEqual([99_000, 3_000_000])
   expect(read(writer.take().bytes, 1)).toEqual([1])

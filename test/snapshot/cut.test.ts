@@ -7,9 +7,12 @@ import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import {
+  CONTROL_BYTES_MAX,
   chunkHash,
+  MANIFEST_CHUNKS_MAX,
   type Manifest,
   makeManifest,
+  SnapshotTooLarge,
   totalBytes,
   totalItems,
 } from '../../src/snapshot/manifest.ts'
@@ -73,14 +76,19 @@ test('an empty state has no chunks, and a root all the same', async () => {
   expect(chunks.manifest).toBe(manifest)
 })
 
-test('a chunk ends with the item that makes it reach its size', async () => {
-  const { manifest } = await cutItems(numberedItems(10, 9), 25)
-  expect(manifest.chunks.map(({ items, bytes }) => [items, bytes])).toEqual([
-    [3, 30],
-    [3, 30],
-    [3, 30],
-    [1, 10],
-  ])
+test('as many chunks are cut as a manifest may list, and not one more', async () => {
+  const into = new CutSnapshot(zstdCoder)
+  const source = new ItemSnapshot(numberedItems(MANIFEST_CHUNKS_MAX + 1))
+  const { signal } = new AbortController()
+  const cutting = cut(source, into, { control: CONTROL, chunkBytes: 1, clock: systemClock, signal })
+  await expect(cutting).rejects.toThrow(SnapshotTooLarge)
+  expect(into.infos).toHaveLength(MANIFEST_CHUNKS_MAX)
+})
+
+test('as many control bytes are taken as a manifest may carry, and not one more', async () => {
+  const control = new Uint8Array(CONTROL_BYTES_MAX + 1)
+  await cutItems([], 1, control.subarray(1))
+  await expect(cutItems([], 1, control)).rejects.toThrow(SnapshotTooLarge)
 })
 
 test('whatever the items and the size of chunks, they come back, each chunk is as the manifest says, and all replicas get the same root', async () => {

@@ -7,6 +7,9 @@ export const PACED_ITEM_BYTES = 256 * 1024
 
 /** A snapshot that takes a whole slice of the clock to read each item: a cut of large ones rests after each. */
 export class PacedSnapshot extends ItemSnapshot {
+  /** Items that were read, and whether the cut has not rested since. */
+  read = 0
+  fresh = false
   readonly #clock: VirtualClock
 
   constructor(items: readonly Uint8Array[], clock: VirtualClock) {
@@ -17,6 +20,8 @@ export class PacedSnapshot extends ItemSnapshot {
   override *items(): Generator<Uint8Array> {
     for (const item of super.items()) {
       this.#clock.advance(SLICE_MS)
+      this.read++
+      this.fresh = true
       yield item
     }
   }

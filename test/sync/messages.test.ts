@@ -16,7 +16,12 @@ import {
   Unauthorized,
   UnknownAnchor,
 } from '../../src/sync/errors.ts'
-import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
+import {
+  CONTROL_BYTES_MAX,
+  MANIFEST_PAGE_CHUNKS,
+  RESPONSE_BYTES_MAX,
+  RESPONSE_HEADER_BYTES_MAX,
+} from '../../src/sync/limits.ts'
 import {
   decodeRequest,
   decodeResponse,
@@ -73,6 +78,10 @@ const ERRORS: SyncError[] = [
   new Malformed('x'),
   new Failed('x'),
 ]
+
+/** An unsigned varint of four bytes. */
+const varint = (value: number) =>
+  [0, 7, 14, 21].map((shift) => ((value >>> shift) & 0x7f) | (shift < 21 ? 0x80 : 0))
 
 test.each(REQUESTS)('a request is read as it was written: %o', (body) => {
   const request = { id: 5, ...SCOPE, body }
@@ -137,12 +146,41 @@ test.each([
 
 test('the largest chunk that a marker can ask for fits into a frame', () => {
   const lengthBytes = 4
-  const chunkBytes = CHUNK_BYTES_MAX - 1 + lengthBytes + ITEM_BYTES_MAX
+  const chunkBytes = 2 * CHUNK_BYTES_MAX - 1 + lengthBytes + ITEM_BYTES_MAX
   const header = encodeResponse({
     id: 0xffff_ffff,
     body: { type: 'chunk', index: 0xffff_ffff, encoding: 'zstd' },
   })
   expect(1 + header.length + chunkBytes).toBeLessThanOrEqual(RESPONSE_BYTES_MAX)
+})
+
+test('a page of chunks with all control bytes is read, and one chunk or control byte more is malformed', () => {
+  const chunk = { items: RESPONSE_BYTES_MAX, bytes: RESPONSE_BYTES_MAX, hash: HASH }
+  const encoded = (chunks: number, controlBytes: number) => {
+    const control = new Uint8Array(controlBytes)
+    return encodeResponse({
+      id: 0xffff_ffff,
+      body: { type: 'manifest', chunks: new Array(chunks).fill(chunk), control },
+    })
+  }
+  const { body } = decodeResponse(encoded(MANIFEST_PAGE_CHUNKS, CONTROL_BYTES_MAX))
+  expect(body).toMatchObject({
+    chunks: { length: MANIFEST_PAGE_CHUNKS },
+    control: { length: CONTROL_BYTES_MAX },
+  })
+  expect(() => decodeResponse(encoded(MANIFEST_PAGE_CHUNKS + 1, 0))).toThrow(/too many chunks/)
+  expect(() => decodeResponse(encoded(0, CONTROL_BYTES_MAX + 1))).toThrow(/too many control bytes/)
+})
+
+test('a header longer than any answer has is malformed before it is decoded', () => {
+  // Of no chunk, and yet valid: a field that this version does not know.
+  const padding = Buffer.alloc(RESPONSE_HEADER_BYTES_MAX)
+  const noted = encodeResponse({ id: 1, body: { type: 'noted' } })
+  const unknown = Buffer.from([0x7a, ...varint(padding.length)])
+  expect(() => decodeResponse(Buffer.concat([noted, unknown, padding]))).toThrow(/a response of \d+ bytes/)
+  const fits = padding.subarray(noted.length + unknown.length)
+  const shorter = Buffer.from([0x7a, ...varint(fits.length)])
+  expect(decodeResponse(Buffer.concat([noted, shorter, fits]))).toMatchObject({ body: { type: 'noted' } })
 })
 
 test('sixty-four offers are read, one more is malformed', () => {

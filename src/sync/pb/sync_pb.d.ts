@@ -296,7 +296,8 @@ export declare type ManifestRequest = Message<"anchorage.sync.v1.ManifestRequest
 export declare const ManifestRequestSchema: GenMessage<ManifestRequest>;
 
 /**
- * The chunks from the one asked for on, as far as they are cut: fetching begins while cutting goes on.
+ * The chunks from the one asked for on, as far as they are cut and up to 4,096 at once: fetching begins while cutting
+ * goes on.
  *
  * @generated from message anchorage.sync.v1.Manifest
  */

@@ -1,0 +1,256 @@
+import { LeaseTable } from '../../src/expiry/lease-table.ts'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../../src/group/announcement.ts'
+import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
+import { GroupState } from '../../src/group/group-state.ts'
+import type { ByteString } from '../../src/machine/byte-string.ts'
+import { emptyTree } from '../../src/machine/byte-tree.ts'
+import { type Command, decodeCommand, encodeCommand } from '../../src/machine/command.ts'
+import { valueIn } from '../../src/machine/entry.ts'
+import { Items } from '../../src/machine/items.ts'
+import { MapInstallation, MapSnapshot } from '../../src/machine/map-snapshot.ts'
+import { itemHash } from '../../src/snapshot/boundary.ts'
+import { ChunkWriter, itemsOf } from '../../src/snapshot/chunk.ts'
+import { type ChunkInfo, chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
+import {
+  Busy,
+  Expired,
+  Failed,
+  Incompatible,
+  Malformed,
+  NotLeader,
+  OutOfRange,
+  type SyncError,
+  Unauthorized,
+  UnknownAnchor,
+} from '../../src/sync/errors.ts'
+import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import {
+  decodeRequest,
+  decodeResponse,
+  encodeRequest,
+  encodeResponse,
+  type Request,
+  type ResponseBody,
+} from '../../src/sync/messages.ts'
+import { controlEntry } from '../group/entries.ts'
+import { generatedItems } from '../snapshot/generated-items.ts'
+
+/** How the inputs of one file become bytes, and back where that is possible. */
+export interface Format {
+  readonly encode: (input: never) => Uint8Array
+  readonly decode?: (bytes: Uint8Array, input: never) => unknown
+  /** What the inputs of the file must have among them: the kind of each. */
+  readonly kinds?: { readonly of: (input: never) => string; readonly all: Readonly<Record<string, true>> }
+}
+
+/** Everything in it that leaves a process, by the name of its file. */
+export const FORMATS: Readonly<Record<string, Format>> = {
+  'sync-requests': {
+    encode: (request: Request) => encodeRequest(request),
+    decode: decodeRequest,
+    kinds: {
+      of: ({ body }: Request) => body.type,
+      all: {
+        snapshot: true,
+        offers: true,
+        manifest: true,
+        chunks: true,
+        keepAlive: true,
+        offer: true,
+      } satisfies Record<Request['body']['type'], true>,
+    },
+  },
+  'sync-responses': {
+    encode: ({ id, body }: ResponseInput) =>
+      encodeResponse({ id, body: body.type === 'error' ? { ...body, error: errorOf(body.error) } : body }),
+    decode: decodeResponse,
+    kinds: {
+      of: ({ body }: ResponseInput) => (body.type === 'error' ? body.error.name : body.type),
+      all: {
+        anchored: true,
+        offers: true,
+        manifest: true,
+        chunk: true,
+        revived: true,
+        noted: true,
+        Expired: true,
+        UnknownAnchor: true,
+        OutOfRange: true,
+        Busy: true,
+        NotLeader: true,
+        Unauthorized: true,
+        Incompatible: true,
+        Malformed: true,
+        Failed: true,
+      } satisfies Record<Exclude<ResponseBody['type'], 'error'>, true> & Record<string, true>,
+    },
+  },
+  frames: {
+    encode: (frame: Frame) => encodeFrame(frame).slice(),
+    decode: async (bytes) => {
+      for await (const { header, payload } of decodeFrames(streamOf(bytes), bytes.length)) {
+        return { header: header.slice(), payload: payload?.slice() }
+      }
+      return undefined
+    },
+  },
+  chunks: {
+    encode: (items: readonly Uint8Array[]) => chunkOf(items),
+    decode: (bytes, items: readonly Uint8Array[]) => [...itemsOf(bytes, items.length)],
+  },
+  'chunk-hashes': {
+    encode: (chunk: Uint8Array) => chunkHash(chunk),
+  },
+  'item-hashes': {
+    encode: (item: Uint8Array) => {
+      const hash = Buffer.alloc(4)
+      hash.writeUInt32BE(itemHash(new DataView(item.buffer, item.byteOffset, item.length), 0, item.length))
+      return hash
+    },
+  },
+  boundaries: {
+    encode: ({ seed, count, bytesMin, bytesMax, chunkBytes }: BoundariesInput) =>
+      Buffer.from(itemsPerChunk(generatedItems(seed, count, bytesMin, bytesMax), chunkBytes)),
+  },
+  roots: {
+    encode: ({ control, chunks }: { control: Uint8Array; chunks: ChunkInfo[] }) =>
+      makeManifest(control, chunks).root,
+  },
+  control: {
+    encode: (control: Control) => encodeControl(control),
+    decode: decodeControl,
+    kinds: {
+      of: ({ type }: Control) => type,
+      all: { claim: true, marker: true, attestation: true, prune: true, tick: true } satisfies Record<
+        Control['type'],
+        true
+      >,
+    },
+  },
+  'group-state': {
+    encode: (state: GroupStateInput) => groupStateOf(state).encode(),
+    decode: (bytes) => {
+      const { term, leader, timeMs, entryId } = GroupState.decode(bytes)
+      return { term, leader, timeMs, entryId }
+    },
+  },
+  announcements: {
+    encode: (announcement: Announcement) => encodeAnnouncement(announcement),
+    decode: decodeAnnouncement,
+  },
+  'map-commands': {
+    encode: (command: Command) => encodeCommand(command).slice(),
+    decode: decodeCommand,
+    kinds: {
+      of: ({ type }: Command) => type,
+      all: {
+        set: true,
+        delete: true,
+        setMany: true,
+        deleteMany: true,
+        compareAndSet: true,
+        clear: true,
+        persist: true,
+      } satisfies Record<Command['type'], true>,
+    },
+  },
+  'map-items': { encode: mapItemOf, decode: mapEntryIn },
+}
+
+async function* streamOf(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}
+
+interface ErrorInput {
+  readonly name: string
+  readonly message: string
+  readonly retryMs?: number
+  readonly leader?: string
+}
+
+interface ResponseInput {
+  readonly id: number
+  readonly body:
+    | Exclude<ResponseBody, { type: 'error' }>
+    | { readonly type: 'error'; readonly error: ErrorInput }
+}
+
+const PLAIN_ERRORS = { Expired, UnknownAnchor, OutOfRange, Unauthorized, Incompatible, Malformed, Failed }
+
+function errorOf({ name, message, retryMs = 0, leader }: ErrorInput): SyncError {
+  if (name === 'Busy') return new Busy(message, retryMs)
+  if (name === 'NotLeader') return new NotLeader(leader)
+  return new PLAIN_ERRORS[name as keyof typeof PLAIN_ERRORS](message)
+}
+
+function chunkOf(items: readonly Uint8Array[]): Uint8Array {
+  const writer = new ChunkWriter(1024)
+  for (const item of items) writer.add(item)
+  return writer.take().bytes
+}
+
+interface BoundariesInput {
+  /** What `generatedItems` makes the items of. */
+  readonly seed: number
+  readonly count: number
+  readonly bytesMin: number
+  readonly bytesMax: number
+  readonly chunkBytes: number
+}
+
+/** The number of items in each chunk; the vectors have less than 256 in one, and so one byte for each chunk. */
+function itemsPerChunk(items: readonly Uint8Array[], chunkBytes: number): number[] {
+  const writer = new ChunkWriter(chunkBytes)
+  const counts: number[] = []
+  for (const item of items) {
+    writer.add(item)
+    if (writer.ended) counts.push(writer.take().items)
+  }
+  if (writer.items > 0) counts.push(writer.take().items)
+  if (Math.max(...counts) > 255) throw new RangeError('a chunk of more than 255 items')
+  return counts
+}
+
+interface GroupStateInput {
+  readonly term: number
+  readonly leader?: string
+  readonly timeMs: number
+  readonly entryId: string
+}
+
+function groupStateOf({ term, leader, timeMs, entryId }: GroupStateInput): GroupState {
+  const state = new GroupState()
+  for (let next = 1; next <= term; next++) {
+    state.apply(controlEntry(next, leader!, { type: 'claim', term: next }))
+  }
+  state.advance(timeMs)
+  state.reached(entryId)
+  return state
+}
+
+interface MapEntry {
+  readonly key: ByteString
+  readonly value: ByteString
+  readonly deadlineMs?: number
+}
+
+function mapItemOf({ key, value, deadlineMs }: MapEntry): Uint8Array {
+  const tree = emptyTree()
+  tree.set(key, deadlineMs === undefined ? value : { value, deadlineMs })
+  const [item] = Array.from(new MapSnapshot(tree, 0, 1).items(), (bytes) => bytes.slice())
+  return item!
+}
+
+function mapEntryIn(item: Uint8Array): MapEntry | undefined {
+  let read: MapEntry | undefined
+  const installation = new MapInstallation(new LeaseTable({ clock: new VirtualClock() }), (tree) => {
+    for (const [key, entry] of tree.entries()) {
+      const value = valueIn(entry)
+      read = typeof entry === 'string' ? { key, value } : { key, value, deadlineMs: entry.deadlineMs }
+    }
+  })
+  installation.add(Items.of(item))
+  installation.commit()
+  return read
+}

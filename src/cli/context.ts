@@ -5,6 +5,8 @@ export interface GlobalOptions {
   /** The log's file. */
   readonly log: string
   readonly group: string
+  /** The file with the network's pre-shared key. */
+  readonly networkKey?: string
 }
 
 /** What a command gets besides its own arguments. */

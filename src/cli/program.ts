@@ -37,9 +37,16 @@ export async function run(argv: readonly string[]): Promise<number> {
       color,
       log,
       group,
+      networkKey,
     } = program.opts<GlobalOptions & { json?: true; color: boolean }>()
     output = new Output({ json, color })
-    return await work!({ log, group, output, signal: interrupt.signal })
+    return await work!({
+      log,
+      group,
+      ...(networkKey !== undefined && { networkKey }),
+      output,
+      signal: interrupt.signal,
+    })
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
     if (interrupt.exitCode !== undefined) return interrupt.exitCode
@@ -58,6 +65,7 @@ function describe(choose: (work: Work) => void): Command {
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .addOption(new Option('--log <file>', "the log's file").default('./anchorage.db').env('ANCHORAGE_LOG'))
     .option('--group <name>', 'the group whose log it is', 'default')
+    .option('--network-key <file>', 'a key that all replicas share: without it nobody connects to them')
     .option('--json', 'print JSON, one value on a line')
     .option('--no-color', 'no colours; NO_COLOR does the same, and without a terminal there are none')
     .addHelpText(
@@ -189,6 +197,21 @@ function describe(choose: (work: Work) => void): Command {
       choose(async (context) => {
         const { importFrom } = await import('./commands/snapshot.ts')
         return await importFrom(context, file)
+      }),
+    )
+
+  program
+    .command('network-key')
+    .description('make a key for --network-key')
+    .argument('<file>')
+    .addHelpText(
+      'after',
+      examples('anchorage network-key network.key', 'anchorage node --network-key network.key --data data-a'),
+    )
+    .action((file: string) =>
+      choose(async (context) => {
+        const { networkKey } = await import('./commands/network-key.ts')
+        return await networkKey(context, file)
       }),
     )
 

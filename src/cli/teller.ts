@@ -24,17 +24,23 @@ export class Teller {
       case 'state':
         return this.#state(detail)
       case 'leader':
-        return `${detail.leader === this.#self ? 'this replica' : shortId(detail.leader)} leads, term ${detail.term}`
+        return `${this.#name(detail.leader)} leads, term ${detail.term}`
       case 'sync':
         return this.#sync(detail, atMs)
       case 'sealed':
         return `anchor ${count(detail.anchor.index)} is sealed, root ${hex(detail.root)}`
       case 'caught-up':
         return this.#output.style('green', caughtUp(detail))
-      case 'divergence': {
-        const { anchor, own, sealed } = detail
+      case 'disputed': {
+        const attested = [...detail.roots].map(([who, root]) => `${this.#name(who)} has ${hex(root)}`)
         return this.#alarm(
-          `diverged at ${formatPosition(anchor)}: the root is ${hex(own)} here, ${hex(sealed)} in the group`,
+          `disputed at ${formatPosition(detail.anchor)}, nobody installs it: ${attested.join(', ')}`,
+        )
+      }
+      case 'divergence': {
+        const { anchor, replica, root, sealed } = detail
+        return this.#alarm(
+          `${this.#name(replica)} diverged at ${formatPosition(anchor)}: its root is ${hex(root)}, the group's ${hex(sealed)}`,
         )
       }
       case 'pruned':
@@ -68,8 +74,16 @@ export class Teller {
         return `the offer of anchor ${count(event.anchor.index)} ${event.cause === 'expired' ? 'lapsed' : `was ${event.cause}`}`
       case 'freed':
         return `gave back ${size(event.bytes)} of memory`
+      case 'refused': {
+        const { peer, error } = event
+        if (this.#toldLately(`refused ${peer} ${error.name}`, atMs)) return undefined
+        return `told ${shortId(peer)} ${error.name}: ${error.message}`
+      }
       case 'served':
+      case 'ignored':
         return undefined
+      case 'fault':
+        return `${shortId(event.peer)}: ${event.error.message}`
       case 'anchor-lost':
         return `${event.error.message}; asking for another anchor`
       case 'session':
@@ -110,6 +124,10 @@ export class Teller {
       case 'failed':
         return this.#alarm(`got no snapshot: ${state.reason.message}`)
     }
+  }
+
+  #name(replica: string): string {
+    return replica === this.#self ? 'this replica' : shortId(replica)
   }
 
   #alarm(text: string): string {

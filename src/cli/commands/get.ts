@@ -4,13 +4,21 @@ import { createReplica } from '../../replica/replica.ts'
 import { type Context, EXIT } from '../context.ts'
 import { KeyMissing } from '../errors.ts'
 import { assertLogExists } from '../log-file.ts'
+import { networkOf } from './network-key.ts'
 
 /** Joins the group as a reader, reads what is committed by now, and leaves. */
 export async function get(context: Context, key: string): Promise<number> {
   assertLogExists(context)
   const { group, log: path, output, signal } = context
   const machine = new ReplicatedMap()
-  await using replica = await createReplica({ group, machine, log: sqliteLog({ path }), lead: false })
+  const log = sqliteLog({ path })
+  await using replica = await createReplica({
+    group,
+    machine,
+    log,
+    lead: false,
+    ...(await networkOf(context)),
+  })
   await replica.inSync({ signal })
   await replica.barrier({ signal })
   const value = machine.get(key)

@@ -6,6 +6,7 @@ import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
 import { ListenFailed, UsageError } from '../errors.ts'
 import { Teller } from '../teller.ts'
+import { networkOf } from './network-key.ts'
 
 export interface NodeOptions {
   readonly listen?: readonly string[]
@@ -37,6 +38,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     log: sqliteLog({ path: context.log }),
     lead: !reader,
     ...(dataDir !== undefined && { dataDir }),
+    ...(await networkOf(context)),
     ...(keepEntries !== undefined && { prune: { keepEntries } }),
   })
   const { id, addresses } = replica

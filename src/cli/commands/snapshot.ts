@@ -12,6 +12,7 @@ import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { assertLogExists, withLog } from '../log-file.ts'
 import { count, counted, shortId, size } from '../output.ts'
+import { networkOf } from './network-key.ts'
 
 /** Entries of one command, as they are imported. */
 const IMPORT_BATCH = 100
@@ -147,6 +148,7 @@ async function reader(context: Context): Promise<Replica<MapResult>> {
     machine: new ReplicatedMap(),
     log: sqliteLog({ path }),
     lead: false,
+    ...(await networkOf(context)),
   })
   try {
     await replica.inSync({ signal })

@@ -1,0 +1,57 @@
+import { expect, test } from 'vitest'
+import { makeNetworkKey } from '../../src/replica/network-key.ts'
+import { Cluster, when } from './cluster.ts'
+import { line } from './journal.ts'
+
+/** A group of which one replica leads, has some state, and has pruned the log. */
+async function pruned(cluster: Cluster, networkKey: Uint8Array) {
+  const [leader] = await cluster.startLed(0, { networkKey })
+  for (const text of ['a', 'b', 'c']) await leader.replica.submit(line(text))
+  await leader.replica.prune({ keepEntries: 0 })
+  return leader.replica
+}
+
+test('who has the network key catches up from others that have it', async () => {
+  await using cluster = new Cluster()
+  const networkKey = makeNetworkKey()
+  await pruned(cluster, networkKey)
+  const { replica, journal } = await cluster.start({ lead: false, networkKey })
+  await replica.inSync()
+  expect(journal.lines).toEqual(['a', 'b', 'c'])
+})
+
+test.each([
+  ['none', undefined],
+  ['another', makeNetworkKey()],
+])('who has %s gets nothing', async (_which, networkKey) => {
+  await using cluster = new Cluster()
+  const provider = await pruned(cluster, makeNetworkKey())
+  const { replica, journal } = await cluster.start({
+    lead: false,
+    requestTimeoutMs: 1_000,
+    ...(networkKey && { networkKey }),
+  })
+  await when(replica, 'state', () => replica.state === 'lost')
+  expect(journal.lines).toEqual([])
+  expect(provider.counts.get('served')).toBe(undefined)
+})
+
+test('what is no network key is refused', async () => {
+  await using cluster = new Cluster()
+  await expect(cluster.start({ networkKey: Buffer.from('secret') })).rejects.toThrow(RangeError)
+})
+
+test('a member that authorize keeps out is told so, which is counted, and gets the state elsewhere', async () => {
+  await using cluster = new Cluster()
+  const [strict] = await cluster.startLed(0, { authorize: () => false })
+  const { replica: other } = await cluster.start({ lead: false })
+  for (const text of ['a', 'b', 'c']) await strict.replica.submit(line(text))
+  await other.barrier()
+  await strict.replica.prune({ keepEntries: 0 })
+  const { replica, journal } = await cluster.start({ lead: false, requestTimeoutMs: 1_000 })
+  // Who leads names no anchor to it, so that the other's offer is taken once there is one.
+  await strict.replica.mark()
+  await replica.inSync()
+  expect(journal.lines).toEqual(['a', 'b', 'c'])
+  expect(strict.replica.counts.get('refused')).toBeGreaterThan(0)
+})

@@ -9,7 +9,23 @@ export type Outcome =
   | { readonly type: 'leader'; readonly leader: string; readonly term: number }
   | { readonly type: 'marker'; readonly index: number; readonly timestampMs: number; readonly marker: Marker }
   | { readonly type: 'attested'; readonly anchor: number; readonly author: string; readonly root: Uint8Array }
-  | { readonly type: 'sealed'; readonly anchor: number; readonly root: Uint8Array }
+  /** A root has the majority. `minority` is who has attested another one until here, and which. */
+  | {
+      readonly type: 'sealed'
+      readonly anchor: number
+      readonly root: Uint8Array
+      readonly minority: ReadonlyMap<string, Uint8Array>
+    }
+  /** No root can get the majority any more. `roots` is who has attested which until here. */
+  | { readonly type: 'disputed'; readonly anchor: number; readonly roots: ReadonlyMap<string, Uint8Array> }
+  /** An elector attested another root than the sealed one. */
+  | {
+      readonly type: 'diverged'
+      readonly anchor: number
+      readonly author: string
+      readonly root: Uint8Array
+      readonly sealed: Uint8Array
+    }
   | { readonly type: 'prune'; readonly upTo: number }
   /** It moved machine time, as every entry does. */
   | { readonly type: 'tick' }
@@ -95,9 +111,9 @@ export class GroupState {
         if (seal === undefined && anchor >= this.#countedFrom) {
           return { type: 'void', why: `there is no marker at ${anchor}` }
         }
-        return seal?.attest(entry.author, root)
-          ? { type: 'sealed', anchor, root }
-          : { type: 'attested', anchor, author: entry.author, root }
+        return seal === undefined
+          ? { type: 'attested', anchor, author: entry.author, root }
+          : attested(seal, anchor, entry.author, root)
       }
       case 'prune':
         if (!this.#leads(entry.author, control.term)) return stale(control.term, this.#term)
@@ -132,6 +148,14 @@ export class GroupState {
     return state
   }
 
+  /**
+   * The snapshot of this anchor was installed, whose marker is not applied here: its attestations, which all come after it,
+   * are counted as by those who applied it.
+   */
+  installed(anchor: number, electorate: readonly string[]): void {
+    this.#track(anchor, electorate)
+  }
+
   #leads(author: string, term: number): boolean {
     return term === this.#term && author === this.#leader
   }
@@ -143,6 +167,19 @@ export class GroupState {
       this.#anchors.delete(oldest)
     }
     this.#countedFrom = this.#anchors.keys().next().value!
+  }
+}
+
+function attested(seal: Seal, anchor: number, author: string, root: Uint8Array): Outcome {
+  switch (seal.attest(author, root)) {
+    case 'sealed':
+      return { type: 'sealed', anchor, root, minority: seal.minority }
+    case 'disputed':
+      return { type: 'disputed', anchor, roots: new Map(seal.attestations) }
+    case 'diverged':
+      return { type: 'diverged', anchor, author, root, sealed: seal.root! }
+    case undefined:
+      return { type: 'attested', anchor, author, root }
   }
 }
 

@@ -1,14 +1,28 @@
 /** The most members an electorate names: more would add attestations, not certainty. */
 export const ELECTORATE_MAX = 5
 
+/** What an attestation did that others have to know of. */
+export type SealChange =
+  /** Its root has the majority now. */
+  | 'sealed'
+  /** No root can get the majority any more. */
+  | 'disputed'
+  /** It came after the seal, and its root is another one. */
+  | 'diverged'
+
 /**
- * Counts the attestations of one anchor. It is sealed once one root has the majority of the electorate; an elector's
- * first attestation counts, those of others do not.
+ * Counts the attestations of one anchor, as the log orders them, until it comes to one of two ends. It is sealed once
+ * one root has the majority of the electorate, and disputed once no root can get it any more, whatever the electors say
+ * that have not attested yet. An elector's first attestation counts, those of others do not.
+ *
+ * Up to a minority of wrong replicas is outvoted, and named: none in an electorate of 1 or 2 (where a split is
+ * disputed), one of 3 or 4, two of 5. A dispute does not tell who is wrong.
  */
 export class Seal {
   readonly #electorate: ReadonlySet<string>
   readonly #roots = new Map<string, Uint8Array>()
   #sealed: Uint8Array | undefined
+  #disputed = false
 
   constructor(electorate: readonly string[]) {
     this.#electorate = new Set(electorate)
@@ -19,20 +33,48 @@ export class Seal {
     return this.#sealed
   }
 
+  get state(): 'open' | 'sealed' | 'disputed' {
+    if (this.#disputed) return 'disputed'
+    return this.#sealed === undefined ? 'open' : 'sealed'
+  }
+
   /** What each elector attested so far. */
   get attestations(): ReadonlyMap<string, Uint8Array> {
     return this.#roots
   }
 
-  /** True when this attestation is the one that seals. */
-  attest(author: string, root: Uint8Array): boolean {
-    if (!this.#electorate.has(author) || this.#roots.has(author)) return false
-    this.#roots.set(author, root)
-    if (this.#sealed !== undefined) return false
-    let agreeing = 0
-    for (const other of this.#roots.values()) if (Buffer.compare(other, root) === 0) agreeing++
-    if (agreeing * 2 <= this.#electorate.size) return false
-    this.#sealed = root
-    return true
+  /** The electors that attested another root than the sealed one so far, and which. */
+  get minority(): ReadonlyMap<string, Uint8Array> {
+    const sealed = this.#sealed
+    return new Map([...this.#roots].filter(([, root]) => sealed !== undefined && !same(root, sealed)))
   }
+
+  /** Count an attestation. Undefined when it changes nothing that others have to know of. */
+  attest(author: string, root: Uint8Array): SealChange | undefined {
+    if (!this.#electorate.has(author) || this.#roots.has(author)) return undefined
+    this.#roots.set(author, root)
+    if (this.#disputed) return undefined
+    if (this.#sealed !== undefined) return same(root, this.#sealed) ? undefined : 'diverged'
+    if (this.#isMajority(this.#agreeing(root))) {
+      this.#sealed = root
+      return 'sealed'
+    }
+    const silent = this.#electorate.size - this.#roots.size
+    const best = Math.max(...[...this.#roots.values()].map((one) => this.#agreeing(one)))
+    if (this.#isMajority(best + silent)) return undefined
+    this.#disputed = true
+    return 'disputed'
+  }
+
+  #agreeing(root: Uint8Array): number {
+    return [...this.#roots.values()].filter((other) => same(other, root)).length
+  }
+
+  #isMajority(electors: number): boolean {
+    return electors * 2 > this.#electorate.size
+  }
+}
+
+function same(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0
 }

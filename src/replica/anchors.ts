@@ -66,9 +66,9 @@ export class Anchors {
     const cutDelayMs = canWait ? LEADER_CUT_DELAY_MS : 0
     this.#capture(anchor, { control: group().encode(), chunkBytes, requesters, cutDelayMs }).then(
       async (own) => {
-        if (electorate.includes(self)) await this.#attest(anchor, own).catch(this.#init.onProblem)
-        const sealed = group().seal(index)?.root
-        if (sealed !== undefined) this.#compare(anchor, own, sealed)
+        // Of a state that is known to be wrong nothing is attested.
+        if (!electorate.includes(self) || !this.#roots.has(index)) return
+        await this.#attest(anchor, own).catch(this.#init.onProblem)
       },
       () => {
         // Released before it was cut: there is no root to attest.
@@ -76,6 +76,7 @@ export class Anchors {
     )
   }
 
+  /** The group agreed on a root: it is compared with this replica's, as soon as there is one. */
   sealed(index: number, sealed: Uint8Array): void {
     const { epoch, sync } = this.#init
     const anchor = { epoch, index }
@@ -86,6 +87,11 @@ export class Anchors {
     )
   }
 
+  /** The group cannot agree on a root: nobody may install this anchor. It does not tell whose state is wrong. */
+  disputed(index: number): void {
+    this.#init.sync().disputed({ epoch: this.#init.epoch, index })
+  }
+
   /** A snapshot took the state's place: what was captured of the old one says nothing about this one. */
   replaced(): void {
     this.#roots.clear()
@@ -93,21 +99,14 @@ export class Anchors {
 
   /**
    * The snapshot of an anchor was installed, and nothing applied since: this replica captures it as those did that applied
-   * the marker, and serves it too while it lives.
+   * the marker, and serves it too while it lives. That it is sealed follows in the log.
    */
-  installed(index: number, control: Uint8Array, sealed: Uint8Array, chunkBytes: number): void {
+  installed(index: number, control: Uint8Array, chunkBytes: number): void {
     const anchor = { epoch: this.#init.epoch, index }
-    const root = this.#capture(anchor, {
-      control,
-      chunkBytes,
-      requesters: [],
-      cutDelayMs: JOINER_CUT_DELAY_MS,
+    const cutDelayMs = JOINER_CUT_DELAY_MS
+    this.#capture(anchor, { control, chunkBytes, requesters: [], cutDelayMs }).catch(() => {
+      // Released before it was cut: there is nothing to compare.
     })
-    this.#init.sync().sealed(anchor)
-    root.then(
-      (own) => this.#compare(anchor, own, sealed),
-      () => {},
-    )
   }
 
   /** Offer the state as it is now. Resolves with its root; rejects when it is released before it is cut. */
@@ -132,7 +131,7 @@ export class Anchors {
         onProblem(error)
       }
       await sleep(clock, RETRY_MS)
-    } while (sync().whenCut(anchor) !== undefined && group().seal(anchor.index)?.root === undefined)
+    } while (sync().whenCut(anchor) !== undefined && group().seal(anchor.index)?.state === 'open')
   }
 
   #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {

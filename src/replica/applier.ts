@@ -41,7 +41,7 @@ export class Applier<Result> {
 
   constructor(init: ApplierInit<Result>) {
     this.#init = init
-    this.#slices = new Slices(init.clock)
+    this.#slices = new Slices(init.clock, 'apply')
     this.writes = new Writes(init.epoch)
   }
 
@@ -71,6 +71,7 @@ export class Applier<Result> {
 
   /** Apply a batch in slices, so that the event loop stays free. Throws `ApplyFailed`. */
   async apply(batch: LogBatch, signal: AbortSignal): Promise<void> {
+    this.#slices.resume()
     try {
       for (const entry of batch.entries) {
         this.#applyEntry(entry, batch.newest)
@@ -84,16 +85,18 @@ export class Applier<Result> {
       }
     } finally {
       this.waiters.reached(this.applied)
+      this.#slices.pause()
     }
     this.#cursor = { index: this.applied, id: batch.entries.at(-1)!.id }
   }
 
   /** Build a new state beside the current one, in slices. Nothing changes before `commit`, and then everything does. */
   beginInstall(signal: AbortSignal): Installing {
-    const slices = new Slices(this.#init.clock)
+    const slices = new Slices(this.#init.clock, 'install')
     const installation = this.#init.machine.install()
     return {
       add: async (chunk, count) => {
+        slices.resume()
         const items = itemsOf(chunk, count)
         for (let from = 0; from < items.length; from += ITEMS_PER_LOOK) {
           orInstallFailed(() => installation.add(items.run(from, ITEMS_PER_LOOK)))
@@ -102,6 +105,7 @@ export class Applier<Result> {
             signal.throwIfAborted()
           }
         }
+        slices.pause()
       },
       commit: (anchor, control) => {
         signal.throwIfAborted()

@@ -130,14 +130,14 @@ export class Checkpointer {
       })
   }
 
-  /** Write what there is, if there is anything new; then nothing more. */
-  async stop(options: { readonly readable: boolean }): Promise<void> {
+  /** Write what there is, if there is anything new, and it can be trusted by then; then nothing more. */
+  async stop(options: { readonly trusted: () => boolean }): Promise<void> {
     this.#stopping.abort(new Error('the replica is stopping'))
     await this.#ticker?.stop()
     await this.#writing
     const { policy, applied, store, onProblem } = this.#init
     const news = (this.#foreign || applied().commands > this.#last.commands) && applied().index > store.newest
-    if ((policy.onStop ?? true) && options.readable && news) await this.#writeOwn().catch(onProblem)
+    if ((policy.onStop ?? true) && options.trusted() && news) await this.#writeOwn().catch(onProblem)
   }
 
   async #look(signal: AbortSignal): Promise<void> {

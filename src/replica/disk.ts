@@ -110,7 +110,7 @@ export class Disk {
   }
 
   /** Write down what is to be there in the next life. */
-  async stop(options: { readonly readable: boolean }): Promise<void> {
+  async stop(options: { readonly trusted: () => boolean }): Promise<void> {
     await this.#checkpointer.stop(options)
     if (this.#ticker !== undefined) {
       await this.#ticker.stop()

@@ -20,6 +20,15 @@ export interface CatchUpReport extends CaughtUp {
   readonly replayMs: number
 }
 
+/** One replica has another root than the group. */
+export interface Divergence {
+  readonly anchor: Position
+  /** The PeerId of whoever has the other root. */
+  readonly replica: string
+  readonly root: Uint8Array
+  readonly sealed: Uint8Array
+}
+
 export type ReplicaEvents = {
   /** The replica went from one state to another. */
   state: CustomEvent<StateChange>
@@ -31,12 +40,13 @@ export type ReplicaEvents = {
   sealed: CustomEvent<{ readonly anchor: Position; readonly root: Uint8Array }>
   /** A catch-up is over and the replica in sync. */
   'caught-up': CustomEvent<CatchUpReport>
-  /** This replica's root is not the sealed one: it stops offering the anchor and catches up anew. */
-  divergence: CustomEvent<{
-    readonly anchor: Position
-    readonly own: Uint8Array
-    readonly sealed: Uint8Array
-  }>
+  /** No root can get the majority any more: nobody installs that anchor. Who attested which does not tell who is wrong. */
+  disputed: CustomEvent<{ readonly anchor: Position; readonly roots: ReadonlyMap<string, Uint8Array> }>
+  /**
+   * A replica's root is not the sealed one. Every replica tells of electors, and each of itself, elector or not; it then
+   * offers nothing, does not lead, and catches up anew.
+   */
+  divergence: CustomEvent<Divergence>
   /** This replica, leading, pruned the log up to and including an index. */
   pruned: CustomEvent<{ readonly upTo: number }>
   /** What happened to the checkpoints in this replica's data directory. */
@@ -46,3 +56,6 @@ export type ReplicaEvents = {
   /** Something failed that the replica will try again, or can do without. */
   problem: CustomEvent<Error>
 }
+
+/** What is counted: each kind of event, and each kind of sync event by itself. */
+export type Counted = Exclude<keyof ReplicaEvents, 'sync'> | SyncEvent['type']

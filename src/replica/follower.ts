@@ -57,6 +57,11 @@ export class Follower {
     return this.#readable
   }
 
+  /** The state is known to be another one than the group's, and was not replaced yet. */
+  get hasDiverged(): boolean {
+    return this.#diverged !== undefined
+  }
+
   /** Resolves when the signal aborts, or when an error left nothing to go on with; that is in the status then. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, status, onProblem } = this.#init
@@ -107,6 +112,8 @@ export class Follower {
     this.#interrupt = interrupt
     const following = AbortSignal.any([signal, interrupt.signal])
     try {
+      // Found since the last look.
+      if (this.#diverged !== undefined) return this.#divergence()
       for await (const batch of log.follow(applier.cursor, { signal: following })) {
         await applier.apply(batch, following)
         this.#judge(batch.newest.index - applier.applied)

@@ -3,6 +3,7 @@ import type { Libp2pOptions } from 'libp2p'
 import type { Clock } from '../expiry/clock.ts'
 import type { LogBackend } from '../log/log.ts'
 import type { StateMachine } from '../machine/machine.ts'
+import type { ProviderLimits } from '../sync/limits.ts'
 import type { CheckpointPolicy } from './checkpointer.ts'
 import type { PrunePolicy } from './pruner.ts'
 
@@ -38,7 +39,10 @@ export interface ReplicaInit<Result> {
    * serves one. Default 100,000; `Infinity`: only when the log was pruned.
    */
   readonly snapshotAfter?: number
-  /** Size of the chunks that this replica's markers ask for, in bytes, 1 to 16 MiB. Default 1 MiB. */
+  /**
+   * Average size of the chunks that this replica's markers ask for, in bytes, 1 to 8 MiB; each has from half of it to twice
+   * as much, and a last item. Default 1 MiB. A snapshot has at most 262,144 chunks.
+   */
   readonly chunkBytes?: number
   /**
    * How long the leader may be silent before others take office, in milliseconds. Announcements live as long.
@@ -51,6 +55,18 @@ export interface ReplicaInit<Result> {
   readonly requestTimeoutMs?: number
   /** How long a provider may send nothing while an answer is due, in milliseconds. Default 5,000. */
   readonly fetchTimeoutMs?: number
+  /** What this replica does for peers at most: see `ProviderLimits`. */
+  readonly limits?: Partial<ProviderLimits>
+  /**
+   * Asked about members of the group too: false keeps the peer of that PeerId from fetching here. What it throws counts as
+   * false. Default: every member may.
+   */
+  readonly authorize?: (peer: string) => boolean | Promise<boolean>
+  /**
+   * A pre-shared key of the whole network, as `anchorage network-key` makes one: who does not have it cannot even begin to
+   * talk to this replica. Default: none.
+   */
+  readonly networkKey?: Uint8Array
   /** Other transports, encryption, muxers or services for the libp2p node. */
   readonly libp2p?: Libp2pOptions
   /** Default: the machine's monotonic clock. */

@@ -1,10 +1,10 @@
-import { decodeControl, encodeControl } from '../group/control.ts'
+import { decodeControl, encodeControl, type Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
 import type { Member, Membership } from '../group/membership.ts'
 import { ELECTORATE_MAX, Seal } from '../group/seal.ts'
 import type { Log } from '../log/log.ts'
 import type { Position } from '../position.ts'
-import { AnchorGone } from '../sync/errors.ts'
+import { AnchorGone, Disputed } from '../sync/errors.ts'
 import type { Installing, SyncHost, SyncMember } from '../sync/host.ts'
 
 export interface ReplicaHostInit {
@@ -15,10 +15,12 @@ export interface ReplicaHostInit {
   readonly chunkBytes: number
   readonly membership: Membership
   readonly state: () => GroupState
+  /** Only then this replica is at its post, whoever the log says leads. */
+  readonly inSync: () => boolean
   readonly pin: (anchor: number) => Promise<void>
   readonly beginInstall: (signal: AbortSignal) => Installing
   /** The log says that the group agreed on this root, for an anchor that is being fetched. */
-  readonly onSealed: (anchor: number, root: Uint8Array, chunkBytes: number) => void
+  readonly onSealed: (anchor: number, marker: Marker) => void
 }
 
 /** What snapshot sync needs, answered from the group's log and notice board. */
@@ -35,14 +37,17 @@ export class ReplicaHost implements SyncHost {
     this.epoch = init.log.epoch
   }
 
-  /** The log says who leads. A replica that cannot read that far back believes the announcements. */
+  /**
+   * The log says who leads. A replica that cannot read that far back believes the announcements. One that leads, and lags
+   * or diverged, has resigned.
+   */
   leader(): string | undefined {
-    const { state, membership } = this.#init
+    const { state, membership, self, inSync } = this.#init
     let { leader, term } = state()
     for (const { id, leads } of membership.list()) {
       if (leads > term) [leader, term] = [id, leads]
     }
-    return leader
+    return leader === self && !inSync() ? undefined : leader
   }
 
   members(): SyncMember[] {
@@ -79,21 +84,22 @@ export class ReplicaHost implements SyncHost {
 
   /** Read off the log, from the marker on: whoever catches up cannot apply what comes before. */
   async sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array> {
+    let marker: Marker | undefined
     let seal: Seal | undefined
-    let chunkBytes = 0
     for await (const { entries } of this.#init.log.follow({ index: anchor.index - 1 }, { signal })) {
       for (const entry of entries) {
         if (entry.kind !== 'control' && entry.index !== anchor.index) continue
         const control = entry.epoch === this.epoch ? decodeControl(entry.payload) : undefined
         if (entry.index === anchor.index) {
           if (control?.type !== 'marker') throw new AnchorGone(anchor, 'the log has no marker there')
+          marker = control
           seal = new Seal(control.electorate)
-          chunkBytes = control.chunkBytes
         } else if (control?.type === 'attestation' && control.anchor === anchor.index) {
-          if (seal?.attest(entry.author, control.root)) {
-            this.#init.onSealed(anchor.index, control.root, chunkBytes)
-            return control.root
-          }
+          const change = seal?.attest(entry.author, control.root)
+          if (change === 'disputed') throw new Disputed(anchor, seal!.attestations)
+          if (change !== 'sealed') continue
+          this.#init.onSealed(anchor.index, marker!)
+          return control.root
         }
       }
     }

@@ -6,7 +6,13 @@ import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
-import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, type Control, encodeControl } from '../group/control.ts'
+import {
+  CHUNK_BYTES_MAX,
+  CHUNK_BYTES_MIN,
+  type Control,
+  encodeControl,
+  type Marker,
+} from '../group/control.ts'
 import type { Outcome } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { type Member, Membership } from '../group/membership.ts'
@@ -25,10 +31,12 @@ import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
 import { KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 import { Disk } from './disk.ts'
+import { Divergences } from './divergences.ts'
 import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
-import type { ReplicaEvents } from './events.ts'
+import type { Counted, Divergence, ReplicaEvents } from './events.ts'
 import { Follower } from './follower.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
+import { isNetworkKey } from './network-key.ts'
 import { createNode, type ReplicaNode } from './node.ts'
 import { Pruner } from './pruner.ts'
 import { ReplicaHost } from './replica-host.ts'
@@ -42,9 +50,6 @@ const TICK_MS = 1_000
 const RETRY_MS = 500
 /** How long a replica that stops tries to say so. */
 const FAREWELL_MS = 1_000
-/** Divergences within this time after which a replica stops. */
-const DIVERGENCES_MAX = 3
-const DIVERGENCE_WINDOW_MS = 10 * 60_000
 
 /**
  * Start a replica. Resolves when its log is open and its node listens; `inSync()` tells when it has caught up. Rejects
@@ -85,6 +90,7 @@ function check(init: Omit<ReplicaInit<unknown>, 'machine'>): void {
   const {
     chunkBytes = CHUNK_BYTES_DEFAULT,
     snapshotAfter = 0,
+    networkKey,
     leaseMs,
     ttlMs,
     requestTimeoutMs,
@@ -103,6 +109,9 @@ function check(init: Omit<ReplicaInit<unknown>, 'machine'>): void {
     if (value !== undefined && !(value > 0)) {
       throw new RangeError(`checkpoint.${name} is ${value}; give a number above 0`)
     }
+  }
+  if (networkKey !== undefined && !isNetworkKey(networkKey)) {
+    throw new RangeError('networkKey is no key as `anchorage network-key` makes one')
   }
   if (!(snapshotAfter >= 0)) throw new RangeError(`snapshotAfter is ${snapshotAfter}; give a number from 0`)
   for (const [name, ms] of Object.entries({ leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs })) {
@@ -140,9 +149,10 @@ export class Replica<Result = unknown>
   #stopped: Promise<void> | undefined
   /** The anchor this replica is catching up from, as announced; 0 when there is none. */
   #needs = 0
-  #divergencesAtMs: number[] = []
+  readonly #counts = new Map<Counted, number>()
+  readonly #divergences: Divergences
   /** The anchor that is being fetched, once it is sealed. */
-  #sealed: { readonly index: number; readonly root: Uint8Array; readonly chunkBytes: number } | undefined
+  #sealed: { readonly index: number; readonly marker: Marker } | undefined
 
   /** @internal Use `createReplica`. */
   constructor(init: ReplicaInit<Result>, id: string, log: Log, data?: DataDirectory) {
@@ -153,6 +163,7 @@ export class Replica<Result = unknown>
     this.#data = data
     const clock = init.clock ?? systemClock
     this.#clock = clock
+    this.#divergences = new Divergences(clock)
     this.#leaseMs = init.leaseMs ?? LEASE_MS_DEFAULT
     const { epoch } = log
     const onProblem = (error: Error) => this.#emit('problem', error)
@@ -232,9 +243,10 @@ export class Replica<Result = unknown>
       chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
       membership: this.#membership,
       state: group,
+      inSync: () => this.state === 'in-sync',
       pin: (anchor) => this.#pin(anchor),
-      onSealed: (index, root, chunkBytes) => {
-        this.#sealed = { index, root, chunkBytes }
+      onSealed: (index, marker) => {
+        this.#sealed = { index, marker }
       },
       beginInstall: (signal) => {
         const { add, commit } = this.#beginInstall(signal)
@@ -244,8 +256,9 @@ export class Replica<Result = unknown>
             commit(anchor, control)
             this.#disk?.installed(anchor)
             if (this.#sealed?.index === anchor.index) {
-              const { index, root, chunkBytes } = this.#sealed
-              this.#anchors.installed(index, control, root, chunkBytes)
+              const { index, marker } = this.#sealed
+              this.#applier.group.installed(index, marker.electorate)
+              this.#anchors.installed(index, control, marker.chunkBytes)
             }
           },
         }
@@ -271,18 +284,21 @@ export class Replica<Result = unknown>
 
   /** @internal */
   async start(privateKey: PrivateKey): Promise<void> {
-    const { listen, libp2p, machine, ttlMs, requestTimeoutMs, fetchTimeoutMs } = this.#init
+    const { listen, libp2p, networkKey, machine, limits, authorize } = this.#init
+    const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = this.#init
     this.#disk = this.#data && (await this.#openDisk(this.#data))
     const sync: SnapshotSyncInit = {
       host: this.#host,
       clock: this.#clock,
       ...(this.#disk && { store: this.#disk.fetched }),
       onEvent: (event) => this.#synced(event),
+      ...(limits && { limits }),
+      ...(authorize && { authorize }),
       ...(ttlMs !== undefined && { ttlMs }),
       ...(requestTimeoutMs !== undefined && { requestTimeoutMs }),
       ...(fetchTimeoutMs !== undefined && { fetchTimeoutMs }),
     }
-    this.#node = await createNode({ privateKey, listen, libp2p, sync })
+    this.#node = await createNode({ privateKey, listen, libp2p, networkKey, sync })
     await this.#membership.refresh()
     await this.#announcer.now()
     machine.attach?.(this)
@@ -335,6 +351,14 @@ export class Replica<Result = unknown>
   /** What this replica offers now. */
   get offers(): OfferView[] {
     return this.#sync.offers
+  }
+
+  /**
+   * How often each event happened since this replica was created, by its type; events of type `sync` by their own, such as
+   * `refused`.
+   */
+  get counts(): ReadonlyMap<Counted, number> {
+    return this.#counts
   }
 
   /**
@@ -458,12 +482,24 @@ export class Replica<Result = unknown>
         return this.#emit('leader', { leader: outcome.leader, term: outcome.term })
       case 'marker':
         return this.#anchors.marked(outcome.index, outcome.timestampMs, outcome.marker, newest)
-      case 'sealed':
-        this.#anchors.sealed(outcome.anchor, outcome.root)
-        return this.#emit('sealed', {
-          anchor: { epoch: this.#log.epoch, index: outcome.anchor },
-          root: outcome.root,
-        })
+      case 'sealed': {
+        const { root, minority } = outcome
+        const anchor = { epoch: this.#log.epoch, index: outcome.anchor }
+        this.#anchors.sealed(anchor.index, root)
+        this.#emit('sealed', { anchor, root })
+        for (const [replica, other] of minority)
+          this.#divergent({ anchor, replica, root: other, sealed: root })
+        return
+      }
+      case 'disputed': {
+        const { anchor: index, roots } = outcome
+        this.#anchors.disputed(index)
+        return this.#emit('disputed', { anchor: { epoch: this.#log.epoch, index }, roots })
+      }
+      case 'diverged': {
+        const { anchor: index, author: replica, root, sealed } = outcome
+        return this.#divergent({ anchor: { epoch: this.#log.epoch, index }, replica, root, sealed })
+      }
       case 'attested':
       case 'tick':
         return
@@ -532,15 +568,16 @@ export class Replica<Result = unknown>
     this.#emit('sync', event)
   }
 
-  /** The root that the group sealed is not ours: offer nothing of this state, and replace it. */
+  #divergent(divergence: Divergence): void {
+    const { replica, anchor } = divergence
+    if (replica !== this.id || this.#divergences.tell(anchor.index)) this.#emit('divergence', divergence)
+  }
+
+  /** The root that the group sealed is not ours: resign, offer nothing that this machine has made, and replace its state. */
   #diverged(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
-    this.#emit('divergence', { anchor, own, sealed })
+    this.#divergent({ anchor, replica: this.id, root: own, sealed })
+    this.#follower.diverged(this.#divergences.count() ? new Diverged(anchor, own, sealed) : undefined)
     this.#sync.withdraw()
-    const nowMs = this.#clock.now()
-    const recent = this.#divergencesAtMs.filter((atMs) => atMs > nowMs - DIVERGENCE_WINDOW_MS)
-    this.#divergencesAtMs = [...recent, nowMs]
-    const again = this.#divergencesAtMs.length >= DIVERGENCES_MAX
-    this.#follower.diverged(again ? new Diverged(anchor, own, sealed) : undefined)
   }
 
   async #pin(anchor: number): Promise<void> {
@@ -606,9 +643,13 @@ export class Replica<Result = unknown>
     this.#stopping.abort(reason)
     this.#leadership.stop()
     await this.#running
-    const readable = this.#follower.readable && (this.state === 'in-sync' || this.state === 'following')
     await this.#announcer.stop()
-    await this.#disk?.stop({ readable })
+    // What is known to be wrong must not be what the next life begins with.
+    const trusted = () =>
+      this.#follower.readable &&
+      !this.#follower.hasDiverged &&
+      (this.state === 'in-sync' || this.state === 'following')
+    await this.#disk?.stop({ trusted })
     this.#fail(reason)
     this.#status.enter('stopped')
     if (this.#node !== undefined) {
@@ -624,6 +665,8 @@ export class Replica<Result = unknown>
   }
 
   #emit<E extends keyof ReplicaEvents & string>(type: E, detail: ReplicaEvents[E]['detail']): void {
+    const counted = (type === 'sync' ? (detail as SyncEvent).type : type) as Counted
+    this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
     this.safeDispatchEvent(type, { detail } as never)
   }
 }

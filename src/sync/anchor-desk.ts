@@ -12,7 +12,16 @@ export interface AnchorDeskInit {
   readonly clock: Clock
   /** An anchor that is not sealed by then is given up: a new marker names a fresh electorate. */
   readonly sealTimeoutMs: number
+  /** Markers for one requester within a minute. */
+  readonly markersPerMinute: number
 }
+
+interface PendingMarker {
+  readonly promise: Promise<Position>
+  readonly sinceMs: number
+}
+
+const MINUTE_MS = 60_000
 
 /**
  * The leader's answer to a snapshot request: the anchor of a live offer that fits, or of one new marker, which
@@ -20,55 +29,83 @@ export interface AnchorDeskInit {
  */
 export class AnchorDesk {
   readonly #init: AnchorDeskInit
-  /** A marker that was appended, or is being, and that this replica has not applied yet. */
-  #pending: { promise: Promise<Position>; sinceMs: number } | undefined
+  /** Markers that were appended, or are being, and that this replica has not applied yet, oldest first. */
+  #pending: PendingMarker[] = []
   readonly #capturedAtMs = new Map<string, number>()
   readonly #sealed = new Set<string>()
+  /** When a marker was appended for whom, oldest first, within the last minute. */
+  #appended: { readonly requester: string; readonly atMs: number }[] = []
 
   constructor(init: AnchorDeskInit) {
     this.#init = init
   }
 
   async anchorFor(requester: string, above: Position): Promise<Position> {
-    const { host, self, available, clock, sealTimeoutMs } = this.#init
+    const { host, self, available, clock } = this.#init
     const leader = host.leader()
     if (leader !== self) throw new NotLeader(leader)
 
-    let usable = 0
+    const useless = new Set<string>()
     for (const { anchor } of available.list().reverse()) {
-      if (!(await this.#usable(anchor))) continue
+      if (!(await this.#usable(anchor))) {
+        useless.add(positionKey(anchor))
+        continue
+      }
       if (anchor.epoch === above.epoch && anchor.index > above.index) {
-        available.revive(anchor)
+        // It may have been released meanwhile.
+        if (available.revive(anchor) === undefined) continue
         return anchor
       }
-      usable++
     }
-    if (this.#pending !== undefined && clock.now() - this.#pending.sinceMs < sealTimeoutMs) {
-      const anchor = await this.#pending.promise
+    const newest = this.#underway().at(-1)
+    if (newest !== undefined) {
+      const anchor = await newest.promise
       if (anchor.index > above.index) return anchor
     }
-    if (usable >= LIVE_ANCHORS_MAX) {
+    // Counted without a pause before the append: requests that come at once see each other's markers.
+    const live = available.list().filter(({ anchor }) => !useless.has(positionKey(anchor)))
+    if (live.length + this.#underway().length >= LIVE_ANCHORS_MAX) {
       throw new Busy(`${LIVE_ANCHORS_MAX} anchors are live already, and none fits`, BUSY_RETRY_MS)
     }
+    this.#countMarker(requester)
     const promise = host.appendMarker(requester)
     const pending = { promise, sinceMs: clock.now() }
-    this.#pending = pending
-    promise.catch(() => {
-      if (this.#pending === pending) this.#pending = undefined
-    })
+    this.#pending.push(pending)
+    promise.catch(() => this.#settle(pending))
     return await promise
+  }
+
+  /** Those that may yet be applied and sealed in time. */
+  #underway(): readonly PendingMarker[] {
+    const { clock, sealTimeoutMs } = this.#init
+    this.#pending = this.#pending.filter(({ sinceMs }) => clock.now() - sinceMs < sealTimeoutMs)
+    return this.#pending
   }
 
   /** The marker was applied: from here on the anchor is an offer like any other. */
   captured(anchor: Position): void {
     this.#capturedAtMs.set(positionKey(anchor), this.#init.clock.now())
-    const pending = this.#pending
-    pending?.promise.then(
-      (appended) => {
-        if (this.#pending === pending && appended.index <= anchor.index) this.#pending = undefined
-      },
-      () => {},
-    )
+    this.#applied(anchor)
+  }
+
+  /** The group cannot agree on its root, whether this replica captured it or not: the next request gets a new marker. */
+  disputed(anchor: Position): void {
+    this.#applied(anchor)
+  }
+
+  #applied(anchor: Position): void {
+    for (const pending of this.#pending) {
+      pending.promise.then(
+        (appended) => {
+          if (appended.index <= anchor.index) this.#settle(pending)
+        },
+        () => {},
+      )
+    }
+  }
+
+  #settle(pending: PendingMarker): void {
+    this.#pending = this.#pending.filter((one) => one !== pending)
   }
 
   sealed(anchor: Position): void {
@@ -79,6 +116,19 @@ export class AnchorDesk {
   released(anchor: Position): void {
     this.#capturedAtMs.delete(positionKey(anchor))
     this.#sealed.delete(positionKey(anchor))
+  }
+
+  /** Each marker costs every replica a capture. This replica's own requests are not limited. */
+  #countMarker(requester: string): void {
+    const { self, clock, markersPerMinute } = this.#init
+    if (requester === self) return
+    const nowMs = clock.now()
+    this.#appended = this.#appended.filter(({ atMs }) => nowMs - atMs < MINUTE_MS)
+    const own = this.#appended.filter((one) => one.requester === requester)
+    if (own.length >= markersPerMinute) {
+      throw new Busy(`${own.length} markers for you within a minute`, own[0]!.atMs + MINUTE_MS - nowMs)
+    }
+    this.#appended.push({ requester, atMs: nowMs })
   }
 
   /** Sealed or young enough to be, and its place in the log is still there. */

@@ -74,7 +74,7 @@ export class PeerUnavailable extends SyncError {
 
 /** Nobody serves the anchor any more. The session goes on with a newer one. */
 export class AnchorGone extends SyncError {
-  override readonly name = 'AnchorGone'
+  override readonly name: string = 'AnchorGone'
   readonly anchor: Position
   constructor(anchor: Position, why: string) {
     super(`the anchor ${formatPosition(anchor)} is gone: ${why}`)
@@ -82,7 +82,35 @@ export class AnchorGone extends SyncError {
   }
 }
 
+/**
+ * No root of this anchor can get the majority of its electorate: states differ, and nobody can tell whose is wrong. Nobody
+ * installs it; the session goes on with a newer one.
+ */
+export class Disputed extends AnchorGone {
+  override readonly name = 'Disputed'
+  /** Who attested which root. */
+  readonly roots: ReadonlyMap<string, Uint8Array>
+  constructor(anchor: Position, roots: ReadonlyMap<string, Uint8Array>) {
+    const attested = [...roots].map(([who, root]) => `${who} attests ${Buffer.from(root).toString('hex')}`)
+    super(anchor, `its electorate cannot agree on a root: ${attested.join(', ')}`)
+    this.roots = roots
+  }
+}
+
+/** What a peer did wrong. */
+export interface Fault {
+  /** Its PeerId, as text. */
+  readonly peer: string
+  readonly what: string
+}
+
 /** Nobody within reach can serve a snapshot. */
 export class NoProvider extends SyncError {
   override readonly name = 'NoProvider'
+  /** What the peers of this session did wrong, the newest last; at most 16. */
+  readonly faults: readonly Fault[]
+  constructor(why: string, faults: readonly Fault[] = []) {
+    super([why, ...faults.map(({ peer, what }) => `${peer}: ${what}`)].join('; '))
+    this.faults = faults
+  }
 }

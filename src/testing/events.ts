@@ -35,7 +35,11 @@ export type SyncSummary =
       readonly chunks: number
       readonly bytes: number
     }
+  | Extract<SyncEvent, { type: 'ignored' }>
+  /** The newest of this error's name that this peer was told; there is at most one of these every 100 ms. */
+  | { readonly type: 'refused'; readonly peer: string; readonly error: ErrorSummary }
   | { readonly type: 'session'; readonly state: SessionSummary }
+  | { readonly type: 'fault'; readonly peer: string; readonly error: ErrorSummary }
   | { readonly type: 'anchor-lost'; readonly error: ErrorSummary }
 
 export type SessionSummary =
@@ -52,6 +56,7 @@ interface Details {
   sync: SyncSummary
   sealed: ReplicaEvents['sealed']['detail']
   'caught-up': CatchUpReport
+  disputed: ReplicaEvents['disputed']['detail']
   divergence: ReplicaEvents['divergence']['detail']
   pruned: ReplicaEvents['pruned']['detail']
   checkpoint: CheckpointSummary
@@ -129,8 +134,18 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
         const plain = state.status === 'failed' ? { ...state, reason: summary(state.reason) } : state
         return now({ type: 'sync', detail: { type, state: plain } })
       }
+      case 'fault': {
+        const { type, peer, error } = detail
+        return now({ type: 'sync', detail: { type, peer, error: summary(error) } })
+      }
       case 'anchor-lost':
         return now({ type: 'sync', detail: { type: detail.type, error: summary(detail.error) } })
+      case 'refused': {
+        const { type, peer } = detail
+        const error = summary(detail.error)
+        return soon(`${type} ${peer} ${error.name}`, { type: 'sync', detail: { type, peer, error } })
+      }
+      case 'ignored':
       case 'captured':
       case 'adopted':
       case 'released':
@@ -147,6 +162,7 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
   replica.addEventListener('leader', ({ detail }) => now({ type: 'leader', detail }))
   replica.addEventListener('sealed', ({ detail }) => now({ type: 'sealed', detail }))
   replica.addEventListener('caught-up', ({ detail }) => now({ type: 'caught-up', detail }))
+  replica.addEventListener('disputed', ({ detail }) => now({ type: 'disputed', detail }))
   replica.addEventListener('divergence', ({ detail }) => now({ type: 'divergence', detail }))
   replica.addEventListener('checkpoint', ({ detail }) => {
     const plain = detail.type === 'skipped' ? { ...detail, reason: summary(detail.reason) } : detail

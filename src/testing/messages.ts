@@ -5,7 +5,7 @@ import type { ProcessEvent } from './events.ts'
 export interface ReplicaOptions
   extends Omit<
     ReplicaInit<unknown>,
-    'group' | 'machine' | 'log' | 'privateKey' | 'libp2p' | 'clock' | 'random'
+    'group' | 'machine' | 'log' | 'privateKey' | 'libp2p' | 'clock' | 'random' | 'authorize'
   > {
   /** Anything your own program wants to know, as far as it can be cloned. */
   readonly settings?: unknown

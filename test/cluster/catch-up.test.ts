@@ -83,7 +83,7 @@ test.each([
 test.each([
   ['one item', 1, 3_000],
   ['a few items', 1_000, 3_000],
-  ['far more than there is', 16 * 1024 * 1024, 3_000],
+  ['far more than there is', 8 * 1024 * 1024, 3_000],
 ])('chunks of %s', async (_, chunkBytes, count) => {
   await using cluster = await startCluster({ options: { ...VOLATILE, chunkBytes } })
   await cluster.replicas[0]!.fill({ count, batch: 100 })

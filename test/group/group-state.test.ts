@@ -5,6 +5,7 @@ import { controlEntry, entry } from './entries.ts'
 
 const ROOT = new Uint8Array(32).fill(1)
 const OTHER = new Uint8Array(32).fill(2)
+const THIRD = new Uint8Array(32).fill(3)
 const claim = (term: number): Control => ({ type: 'claim', term })
 const prune = (term: number, upTo: number): Control => ({ type: 'prune', term, upTo })
 const marker = (term: number, electorate: string[] = ['a', 'b', 'c']): Control => ({
@@ -111,30 +112,43 @@ test("an elector's first attestation counts, a second one and those of others do
       ['b', ROOT],
     ]),
   )
-  expect(apply('c', attestation(2))).toEqual({ type: 'sealed', anchor: 2, root: ROOT })
+  expect(apply('c', attestation(2))).toEqual({
+    type: 'sealed',
+    anchor: 2,
+    root: ROOT,
+    minority: new Map([['a', OTHER]]),
+  })
 })
 
-test('an electorate that splits evenly never seals', () => {
-  apply('a', claim(1))
-  apply('a', marker(1, ['a', 'b', 'c', 'd']))
-  for (const [author, root] of [
-    ['a', ROOT],
-    ['b', OTHER],
-    ['c', ROOT],
-    ['d', OTHER],
-  ] as const) {
-    expect(apply(author, attestation(2, root)).type).toBe('attested')
-  }
-  expect(group.seal(2)?.root).toBeUndefined()
-})
-
-test('what was sealed stays sealed, whoever disagrees later', () => {
+test('what was sealed stays sealed, whoever disagrees later; who does so is named, once', () => {
   apply('a', claim(1))
   apply('a', marker(1))
   apply('a', attestation(2))
   apply('b', attestation(2))
+  const diverged = { type: 'diverged', anchor: 2, author: 'c', root: OTHER, sealed: ROOT }
+  expect(apply('c', attestation(2, OTHER))).toEqual(diverged)
   expect(apply('c', attestation(2, OTHER)).type).toBe('attested')
+  expect(apply('stranger', attestation(2, OTHER)).type).toBe('attested')
   expect(group.seal(2)?.root).toEqual(ROOT)
+})
+
+test('a dispute is told once, with who attested what, and is the end: nothing seals that anchor any more', () => {
+  apply('a', claim(1))
+  apply('a', marker(1, ['a', 'b', 'c', 'd']))
+  apply('a', attestation(2))
+  apply('b', attestation(2, OTHER))
+  expect(apply('c', attestation(2, THIRD))).toEqual({
+    type: 'disputed',
+    anchor: 2,
+    roots: new Map([
+      ['a', ROOT],
+      ['b', OTHER],
+      ['c', THIRD],
+    ]),
+  })
+  expect(apply('d', attestation(2)).type).toBe('attested')
+  expect(apply('d', attestation(2)).type).toBe('attested')
+  expect([group.seal(2)?.root, group.seal(2)?.state]).toEqual([undefined, 'disputed'])
 })
 
 test('an elector named twice still has one vote of two', () => {
@@ -161,7 +175,7 @@ test('an entry that is no control entry of this version does nothing', () => {
   }
 })
 
-test.each([0, 16 * 1024 * 1024 + 1])('a marker for chunks of %i bytes does nothing', (chunkBytes) => {
+test.each([0, 8 * 1024 * 1024 + 1])('a marker for chunks of %i bytes does nothing', (chunkBytes) => {
   apply('a', claim(1))
   expect(apply('a', { ...marker(1), chunkBytes } as Control)).toMatchObject({ type: 'void' })
 })
@@ -200,6 +214,20 @@ test('attestations of anchors before the snapshot it began with are expected, an
     }),
   )
   expect([attest(62, 50), attest(63, 61), attest(64, 62)]).toEqual(['attested', 'sealed', 'void'])
+})
+
+test('who installed the snapshot of an anchor counts its attestations like those who applied the marker', () => {
+  apply('a', claim(1))
+  const copy = GroupState.decode(group.encode())
+  copy.installed(50, ['a', 'b', 'c'])
+  const attest = (author: string, root = ROOT, anchor = 50) =>
+    copy.apply(controlEntry(60, author, { type: 'attestation', anchor, root })).type
+  expect([attest('a'), attest('a', ROOT, 40), attest('b'), attest('c', OTHER)]).toEqual([
+    'attested',
+    'attested',
+    'sealed',
+    'diverged',
+  ])
 })
 
 test('the carried state is the same bytes on every replica at the position, however it came there', () => {

@@ -22,6 +22,8 @@ let attested: Uint8Array[]
 /** What the log says to each attestation, the first one first. */
 let answers: Error[]
 let problems: Error[]
+/** Anchors whose sealed root was not this replica's. */
+let diverged: number[]
 
 beforeEach(async () => {
   clock = new VirtualClock()
@@ -30,11 +32,11 @@ beforeEach(async () => {
   attested = []
   answers = []
   problems = []
+  diverged = []
 })
 
-/** The marker is applied, and the snapshot cut. */
-async function mark(): Promise<Uint8Array> {
-  const anchors = new Anchors({
+function makeAnchors(): Anchors {
+  return new Anchors({
     self: 'me',
     epoch: 'e',
     clock,
@@ -48,9 +50,13 @@ async function mark(): Promise<Uint8Array> {
       if (answer !== undefined) throw answer
     },
     onAgreed: () => {},
-    onDivergence: () => {},
+    onDivergence: (anchor) => diverged.push(anchor.index),
     onProblem: (error) => problems.push(error),
   })
+}
+
+/** The marker is applied, and the snapshot cut. */
+async function mark(anchors = makeAnchors()): Promise<Uint8Array> {
   group.apply(controlEntry(1, 'other', { type: 'claim', term: 1 }))
   group.apply(controlEntry(2, 'other', { type: 'marker', term: 1, ...MARKER }))
   anchors.marked(2, 1000, MARKER, { index: 2, timestampMs: 1000 })
@@ -105,5 +111,47 @@ describe('an attestation', () => {
     sync.withdraw(ANCHOR)
     await pass(2 * RETRY_MS)
     expect(attested).toHaveLength(1)
+  })
+
+  test('is not appended for a later anchor of a state that is known to be wrong', async () => {
+    const anchors = makeAnchors()
+    const root = await mark(anchors)
+    // One batch of the log holds the seal and the next marker.
+    anchors.sealed(2, new Uint8Array(32))
+    group.apply(controlEntry(3, 'other', { type: 'marker', term: 1, ...MARKER }))
+    anchors.marked(3, 1000, MARKER, { index: 3, timestampMs: 1000 })
+    await sync.whenCut({ epoch: 'e', index: 3 })
+    await clock.turn()
+    expect([attested, diverged]).toEqual([[root], [2]])
+  })
+
+  test('is appended although the group agreed on another root before this replica had its own', async () => {
+    const anchors = makeAnchors()
+    group.apply(controlEntry(1, 'other', { type: 'claim', term: 1 }))
+    group.apply(controlEntry(2, 'other', { type: 'marker', term: 1, ...MARKER }))
+    anchors.marked(2, 1000, MARKER, { index: 2, timestampMs: 1000 })
+    anchors.sealed(2, new Uint8Array(32))
+    const root = await anchors.root(2)!
+    await clock.turn()
+    expect([attested, diverged]).toEqual([[root], [2]])
+  })
+
+  test('is not appended again once the group cannot agree any more', async () => {
+    answers = [new LogBusy(1000)]
+    const anchors = makeAnchors()
+    await mark(anchors)
+    for (const [author, root] of [
+      ['other', 1],
+      ['another', 2],
+      ['me', 3],
+    ] as const) {
+      group.apply(
+        controlEntry(3, author, { type: 'attestation', anchor: 2, root: new Uint8Array(32).fill(root) }),
+      )
+    }
+    expect(sync.offers).toHaveLength(1)
+    anchors.disputed(2)
+    await pass(2 * RETRY_MS)
+    expect([attested.length, sync.offers, diverged]).toEqual([1, [], []])
   })
 })

@@ -168,6 +168,23 @@ describe('a divergence that is found', () => {
     expect(states).toEqual(['catching-up'])
   })
 
+  test('just before it begins to follow: it does not begin', async () => {
+    let found = false
+    Object.defineProperty(applier, 'cursor', {
+      get() {
+        // The end of the log is being read.
+        if (!found) follower.diverged()
+        found = true
+        return { index: 0 }
+      },
+    })
+    running = follower.run(stop.signal)
+    await until(() => asked.length > 0)
+    expect([states, follower.hasDiverged]).toEqual([['catching-up'], true])
+    asked[0]!.resolve(caughtUp(0))
+    await until(() => !follower.hasDiverged)
+  })
+
   test('is not forgotten when the catch-up fails', async () => {
     await follow()
     follower.diverged()

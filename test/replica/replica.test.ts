@@ -402,9 +402,9 @@ describe('what goes wrong', () => {
     const divergence = next(three!.replica, 'divergence')
     const caughtUp = next(three!.replica, 'caught-up')
     const anchor = await one.replica.mark()
-    const { own, sealed, ...where } = await divergence
-    expect(where.anchor).toEqual(anchor)
-    expect(Buffer.compare(own, sealed)).not.toBe(0)
+    const { root, sealed, ...where } = await divergence
+    expect(where).toEqual({ anchor, replica: three!.replica.id })
+    expect(Buffer.compare(root, sealed)).not.toBe(0)
     expect(sealed).toEqual(await two!.replica.rootAt(anchor))
     await caughtUp
     await three!.replica.barrier()
@@ -455,9 +455,9 @@ describe('what goes wrong', () => {
     expect(divergences).toBe(1)
   })
 
-  test('a replica that diverges three times stops with Diverged', async () => {
+  test('a replica that diverges three times stops with Diverged, and the others go on', async () => {
     await using cluster = new Cluster()
-    const [one, , three] = await cluster.startLed(2, { ttlMs: 300 })
+    const [one, two, three] = await cluster.startLed(2, { ttlMs: 300 })
     three!.journal.twist = (text) => `${text}, or so`
     for (let n = 1; n <= 3; n++) {
       await three!.replica.inSync()
@@ -471,6 +471,10 @@ describe('what goes wrong', () => {
     await when(three!.replica, 'state', () => three!.replica.state === 'halted')
     await expect(three!.replica.inSync()).rejects.toEqual(named('Diverged'))
     expect(three!.replica.offers).toEqual([])
+    const { position } = await one.replica.submit(line('line 4'))
+    await two!.replica.reached(position)
+    expect(two!.journal.lines).toEqual(['line 1', 'line 2', 'line 3', 'line 4'])
+    expect([one, two!].map(({ replica }) => replica.state)).toEqual(['in-sync', 'in-sync'])
   })
 
   test('a log that was made anew halts its replicas, which keep their state', async () => {
@@ -618,7 +622,7 @@ describe('ending', () => {
 test.each([
   { chunkBytes: 0 },
   { chunkBytes: 1.5 },
-  { chunkBytes: 17 * 1024 * 1024 },
+  { chunkBytes: 8 * 1024 * 1024 + 1 },
   { leaseMs: 0 },
   { ttlMs: -1 },
   { requestTimeoutMs: Number.NaN },

@@ -24,7 +24,14 @@ beforeEach(() => {
       if (event.type === 'released') desk.released(event.anchor)
     },
   })
-  desk = new AnchorDesk({ self: 'me', host, available, clock, sealTimeoutMs: SEAL_TIMEOUT_MS })
+  desk = new AnchorDesk({
+    self: 'me',
+    host,
+    available,
+    clock,
+    sealTimeoutMs: SEAL_TIMEOUT_MS,
+    markersPerMinute: 3,
+  })
 })
 
 /** This replica applies the marker at `index`. */
@@ -53,6 +60,14 @@ test('requests that arrive before the marker is applied share it, too', async ()
 test('a requester that is past the pending marker gets one of its own', async () => {
   await desk.anchorFor('a', at(5))
   expect(await desk.anchorFor('b', at(101))).toEqual(at(102))
+})
+
+test('markers that are not applied yet count as live, also when they are asked for at once', async () => {
+  const far = at(Number.MAX_SAFE_INTEGER)
+  const asked = await Promise.allSettled(['a', 'b', 'c', 'd'].map((who) => desk.anchorFor(who, far)))
+  expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
+  await expect(desk.anchorFor('e', far)).rejects.toMatchObject({ name: 'Busy' })
+  expect(host.markers).toHaveLength(2)
 })
 
 test('an append that fails is told to all who wait for it, and tried anew by the next', async () => {
@@ -119,6 +134,28 @@ test('an anchor that is offered again after it lapsed has to be sealed again', a
   expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
 })
 
+test('a disputed anchor is never named again, whether its marker was captured or not', async () => {
+  await desk.anchorFor('a', at(5))
+  await capture(101)
+  await capture(102)
+  desk.disputed(at(102))
+  available.withdraw(at(102))
+  expect(await desk.anchorFor('b', at(5))).toEqual(at(101))
+  desk.disputed(at(101))
+  available.withdraw(at(101))
+  expect(await desk.anchorFor('b', at(5))).toEqual(at(102))
+  // Nobody captured that one: it was applied too late.
+  desk.disputed(at(102))
+  await clock.turn()
+  expect(await desk.anchorFor('b', at(5))).toEqual(at(103))
+})
+
+test('an anchor that is released while it is being looked at is not named', async () => {
+  await capture(90)
+  host.onLook = () => available.withdraw(at(90))
+  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+})
+
 test('a seal is not remembered for an anchor that is not held', async () => {
   desk.sealed(at(90))
   await capture(90)
@@ -129,4 +166,19 @@ test('a seal is not remembered for an anchor that is not held', async () => {
 test('who does not lead names who does', async () => {
   host.leads = 'other'
   await expect(desk.anchorFor('a', at(5))).rejects.toMatchObject({ name: 'NotLeader', leader: 'other' })
+})
+
+test('markers for one requester are limited within a minute; for others, and for this replica itself, they are not', async () => {
+  const ask = async (who: string) => {
+    desk.captured(await desk.anchorFor(who, at(host.newest)))
+    await clock.turn()
+  }
+  for (let n = 0; n < 3; n++) await ask('a')
+  clock.advance(20_000)
+  await expect(ask('a')).rejects.toMatchObject({ name: 'Busy', retryMs: 40_000 })
+  await ask('b')
+  for (let n = 0; n < 5; n++) await ask('me')
+  clock.advance(40_000)
+  await ask('a')
+  expect(host.markers).toEqual(['a', 'a', 'a', 'b', 'me', 'me', 'me', 'me', 'me', 'a'])
 })

@@ -16,6 +16,7 @@ export class StubHost implements SyncHost {
   refreshed = 0
   onRefresh: () => void = () => {}
   onAppend: () => Promise<void> = async () => {}
+  onLook: () => void = () => {}
   readonly #members: SyncMember[]
 
   constructor(self: string) {
@@ -47,6 +48,7 @@ export class StubHost implements SyncHost {
   }
 
   async isReadable(position: Position): Promise<boolean> {
+    this.onLook()
     return position.index >= this.first
   }
 

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel'
 import type { Clock } from './clock.ts'
 
 /** Long enough to get work done, short enough that nobody who shares the event loop notices. */
@@ -5,20 +6,69 @@ export const SLICE_MS = 5
 /** For what can wait: beside work in longer slices it takes a sixth of the time, and alone all of it. */
 export const BACKGROUND_SLICE_MS = 1
 
+/** What is published for each stretch of work that held the event loop. */
+export interface Stretch {
+  readonly what: string
+  readonly tookMs: number
+  /** Processor time of this thread: what the work itself took, whoever else had the processor meanwhile. */
+  readonly cpuMs: number
+}
+
+/** Who wants to know how long our own work holds the event loop subscribes to this channel; without subscribers it costs nothing. */
+export const STRETCHES = 'anchorage:stretch'
+const stretches = channel(STRETCHES)
+
+/** Do synchronous work, and say how long it held the event loop. */
+export function stretch<T>(what: string, work: () => T): T {
+  if (!stretches.hasSubscribers) return work()
+  const began = begin()
+  try {
+    return work()
+  } finally {
+    publish(what, began)
+  }
+}
+
+interface Beginning {
+  readonly atMs: number
+  readonly cpu: NodeJS.CpuUsage
+}
+
+function begin(): Beginning {
+  return { atMs: performance.now(), cpu: process.threadCpuUsage() }
+}
+
+function publish(what: string, { atMs, cpu }: Beginning): void {
+  const { user, system } = process.threadCpuUsage(cpu)
+  stretches.publish({
+    what,
+    tookMs: performance.now() - atMs,
+    cpuMs: (user + system) / 1_000,
+  } satisfies Stretch)
+}
+
 /**
  * Cuts long synchronous work into slices. Ask `due()` often; when it says yes, `await rest()`.
  *
  *     for (const item of many) { work(item); if (slices.due()) await slices.rest() }
+ *
+ * Work that comes in pieces, with other things to wait for in between, calls `resume()` before each piece and `pause()` after it: a
+ * slice then goes on from piece to piece, so that many small ones that follow each other at once do not hold the event loop either.
  */
 export class Slices {
   readonly #clock: Clock
+  readonly #what: string
   readonly #sliceMs: number
   #beganMs: number
+  #stretch: Beginning | undefined
 
-  constructor(clock: Clock, sliceMs: number = SLICE_MS) {
+  /** @param what what is being done, for whoever watches how long it holds the event loop */
+  constructor(clock: Clock, what: string, sliceMs: number = SLICE_MS) {
     this.#clock = clock
+    this.#what = what
     this.#sliceMs = sliceMs
     this.#beganMs = clock.now()
+    this.resume()
   }
 
   due(): boolean {
@@ -26,7 +76,18 @@ export class Slices {
   }
 
   async rest(): Promise<void> {
+    this.pause()
     await this.#clock.turn()
     this.#beganMs = this.#clock.now()
+    this.resume()
+  }
+
+  resume(): void {
+    if (stretches.hasSubscribers) this.#stretch = begin()
+  }
+
+  pause(): void {
+    if (this.#stretch !== undefined) publish(this.#what, this.#stretch)
+    this.#stretch = undefined
   }
 }

@@ -3,26 +3,36 @@ import { Busy, NotLeader, SyncError } from './errors.ts'
 import type { SyncHost } from './host.ts'
 import { LOOK_MS } from './limits.ts'
 import type { Peers } from './peers.ts'
+import { busyMs } from './retry.ts'
 
 export interface AskLeaderInit {
   readonly self: string
   readonly host: SyncHost
   readonly peers: Peers
+  /** A number from 0 up to 1. */
+  readonly random: () => number
   /** This replica's own answer, for when it leads itself. */
   readonly answer?: (above: Position) => Promise<Position>
 }
 
-/** An anchor, or why there is none yet and when to ask again. */
+/** An anchor, or why there is none yet and when to ask again. `peer` is who was asked last. */
 export type LeaderAnswer =
   | { readonly anchor: Position }
-  | { readonly anchor: undefined; readonly error: Error; readonly retryMs: number }
+  | {
+      readonly anchor: undefined
+      readonly peer: string | undefined
+      readonly error: Error
+      readonly retryMs: number
+    }
 
 /** Ask whoever leads by now, or whom that one names instead, for an anchor above a position. */
 export async function askLeader(init: AskLeaderInit, above: Position): Promise<LeaderAnswer> {
-  const { self, host, peers, answer } = init
+  const { self, host, peers, random, answer } = init
   let leader = host.leader()
+  let peer: string | undefined
   let error: Error = new NotLeader(undefined)
   for (let hop = 0; hop < 2 && leader !== undefined; hop++) {
+    peer = leader
     try {
       if (leader === self && answer !== undefined) return { anchor: await answer(above) }
       if (leader === self) break
@@ -35,5 +45,6 @@ export async function askLeader(init: AskLeaderInit, above: Position): Promise<L
       leader = named === leader ? undefined : named
     }
   }
-  return { anchor: undefined, error, retryMs: error instanceof Busy ? error.retryMs : LOOK_MS }
+  const retryMs = error instanceof Busy ? busyMs(error, random) : LOOK_MS
+  return { anchor: undefined, peer, error, retryMs }
 }

@@ -1,7 +1,8 @@
 import type { Clock, Timer } from '../expiry/clock.ts'
 import type { EncodedChunk } from '../snapshot/encoding.ts'
 import { Malformed, PeerUnavailable, SyncError } from './errors.ts'
-import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames.ts'
+import { ProvenFault } from './faults.ts'
+import { type ByteStream, CutShort, decodeFrames, encodeFrame, type Frame } from './frames.ts'
 import { RESPONSE_BYTES_MAX } from './limits.ts'
 import { decodeResponse, encodeRequest, type RequestBody, type ResponseBody, type Scope } from './messages.ts'
 
@@ -11,7 +12,12 @@ export interface ChannelInit {
   readonly clock: Clock
   /** How long the peer may send nothing while an answer is due. */
   readonly timeoutMs: number
+  /** The channel ended because of what the peer sent, or because of what `abort` was told it sent. */
+  readonly onProof?: ((proof: ProvenFault) => void) | undefined
 }
+
+/** The id of a peer's last word: it did not read on, or could not. */
+const NO_REQUEST = 0
 
 interface Due {
   readonly id: number
@@ -25,22 +31,28 @@ type Answer<T extends ResponseBody['type']> = Extract<ResponseBody, { type: T }>
 /**
  * The asking side of one long-lived stream. Requests are pipelined; the peer answers them in order. A peer that sends
  * nothing for `timeoutMs` while an answer is due, or something that is no answer, ends the channel: every request
- * that is due then fails with `PeerUnavailable` or `Malformed`.
+ * that is due then fails with `PeerUnavailable` or `ProvenFault`.
  */
 export class Channel {
   readonly #init: ChannelInit
   readonly #due: Due[] = []
   #lastId = 0
+  #chunksDue = 0
   #silence: Timer | undefined
   #ended: Error | undefined
 
   constructor(init: ChannelInit) {
     this.#init = init
-    this.#receive().catch((error: Error) => this.#end(error))
+    this.#receive().catch((error: Error) => this.#end(asProof(error)))
   }
 
   get open(): boolean {
     return this.#ended === undefined
+  }
+
+  /** Chunks that the peer was asked for on this stream and has not sent. */
+  get chunksDue(): number {
+    return this.#chunksDue
   }
 
   /** One request, one answer of the given type. Rejects with the error the peer answered. */
@@ -62,12 +74,19 @@ export class Channel {
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       let next = range.first
-      this.#ask(range, reject, (answer, payload) => {
+      const end = range.first + range.count
+      this.#chunksDue += range.count
+      const fail = (error: Error) => {
+        this.#chunksDue -= end - next
+        reject(error)
+      }
+      this.#ask(range, fail, (answer, payload) => {
         if (answer.type !== 'chunk' || answer.index !== next || payload === undefined) {
           throw new Malformed(`the peer sent something else where chunk ${next} was due`)
         }
+        this.#chunksDue--
         onChunk(next++, { encoding: answer.encoding, bytes: payload })
-        if (next < range.first + range.count) return false
+        if (next < end) return false
         resolve()
         return true
       })
@@ -100,10 +119,9 @@ export class Channel {
 
   #take(frame: Frame): void {
     const { id, body } = decodeResponse(frame.header)
+    if (id === NO_REQUEST && body.type === 'error') return this.#end(body.error)
     const due = this.#due[0]
-    if (due === undefined || due.id !== id) {
-      throw body.type === 'error' ? body.error : new Malformed('the peer sent an answer nobody asked for')
-    }
+    if (due === undefined || due.id !== id) throw new Malformed('the peer sent an answer nobody asked for')
     this.#listen()
     if (body.type === 'error') {
       this.#due.shift()
@@ -133,5 +151,12 @@ export class Channel {
     this.#silence?.cancel()
     if (options.abort) this.#init.stream.abort(error)
     for (const due of this.#due.splice(0)) due.fail(error)
+    if (error instanceof ProvenFault) this.#init.onProof?.(error)
   }
+}
+
+/** What cannot be understood is proof against who sent it, unless the end of it is missing. */
+function asProof(error: Error): Error {
+  if (error instanceof CutShort) return new PeerUnavailable(error.message, { cause: error })
+  return error instanceof Malformed ? new ProvenFault(error.message, { cause: error }) : error
 }

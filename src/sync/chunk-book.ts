@@ -2,33 +2,72 @@ import { MalformedChunk } from '../snapshot/chunk.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import { type ChunkInfo, chunkHash, type Manifest } from '../snapshot/manifest.ts'
-import { Malformed } from './errors.ts'
+import { Failed } from './errors.ts'
+import { ProvenFault } from './faults.ts'
+import { READ_AHEAD_BYTES, READ_AHEAD_CHUNKS } from './limits.ts'
+import type { LateChunk } from './scheduler.ts'
 
 type ChunkState =
+  /** Nobody owes it. */
   | { readonly status: 'wanted' }
-  | { readonly status: 'in-flight'; readonly provider: string }
+  /** One provider owes it, or two. */
+  | { readonly status: 'in-flight' }
   /** Here, being decoded and checked. */
-  | { readonly status: 'received'; readonly provider: string }
+  | { readonly status: 'received' }
   | { readonly status: 'verified'; readonly bytes: Uint8Array }
   /** Given to whoever builds the state; its bytes are not kept. */
   | { readonly status: 'taken' }
 
 const WANTED: ChunkState = { status: 'wanted' }
+const IN_FLIGHT: ChunkState = { status: 'in-flight' }
+const RECEIVED: ChunkState = { status: 'received' }
 const TAKEN: ChunkState = { status: 'taken' }
 
-/** Every chunk of one manifest, as far as it is known, and where each stands. */
+/** How far the chunks that are asked for may run ahead of the first that was not taken. */
+export interface ReadAhead {
+  readonly chunks: number
+  /** Decoded. A single chunk may be larger. */
+  readonly bytes: number
+}
+
+const READ_AHEAD: ReadAhead = { chunks: READ_AHEAD_CHUNKS, bytes: READ_AHEAD_BYTES }
+
+/**
+ * Every chunk of one manifest, as far as it is known, and where each stands:
+ *
+ *     wanted -> in-flight -> received -> verified -> taken
+ *        ^        |   ^         |
+ *        +--------+   +---------+   its bytes are wrong, and another provider owes it too
+ *        +----------------------+   they are wrong, and nobody else does
+ *
+ * A chunk is in flight while at least one provider owes it; one that is late may be asked of a second (`askedAgain`), and
+ * is wanted again when neither owes it any more. What a provider owes is counted apart from where the chunk stands:
+ * the first valid answer makes it verified, and the other is still due, and is ignored when it comes.
+ *
+ * Only chunks within the read-ahead are given out, so whoever withholds one chunk cannot make the session hold all that
+ * follow it. Finding them costs as much as the read-ahead is long, however many chunks there are.
+ */
 export class ChunkBook {
   readonly #coder: ChunkCoder
+  readonly #readAhead: ReadAhead
   readonly #infos: ChunkInfo[] = []
   readonly #states: ChunkState[] = []
+  /** What each provider was asked for and has not answered, and since when. */
+  readonly #owed = new Map<string, Map<number, number>>()
   #manifest: Manifest | undefined
   #bytes = 0
   #verified = 0
   #verifiedBytes = 0
+  /** Chunks that were taken: the first so many. */
+  #taken = 0
+  /** The first chunk beyond the read-ahead, and the bytes within it. */
+  #horizon = 0
+  #aheadBytes = 0
   #progress = Promise.withResolvers<void>()
 
-  constructor(coder: ChunkCoder) {
+  constructor(coder: ChunkCoder, readAhead: ReadAhead = READ_AHEAD) {
     this.#coder = coder
+    this.#readAhead = readAhead
   }
 
   /** Once it is known which chunk is the last. */
@@ -60,6 +99,7 @@ export class ChunkBook {
       this.#states.push(WANTED)
       this.#bytes += info.bytes
     }
+    this.#extend()
     this.#moved()
     return true
   }
@@ -92,71 +132,136 @@ export class ChunkBook {
     return this.#verifiedBytes
   }
 
-  /** Indexes of the chunks that nobody was asked for, ascending. */
+  /** The chunk may be asked for: it is not too far ahead of the first that was not taken. */
+  reaches(index: number): boolean {
+    return index < this.#horizon
+  }
+
+  /** Indexes of the chunks that are to be asked for next, ascending. */
   wanted(): number[] {
     const indexes: number[] = []
-    for (const [index, state] of this.#states.entries()) if (state.status === 'wanted') indexes.push(index)
+    for (let index = this.#taken; index < this.#horizon; index++) {
+      if (this.#states[index] === WANTED) indexes.push(index)
+    }
     return indexes
   }
 
+  /** Chunks that one provider alone owes, and since `sinceMs` or longer; ascending. */
+  late(sinceMs: number): LateChunk[] {
+    const late: LateChunk[] = []
+    for (let index = this.#taken; index < this.#horizon; index++) {
+      if (this.#states[index] !== IN_FLIGHT) continue
+      const [provider, second] = this.#owing(index)
+      if (provider === undefined || second !== undefined) continue
+      if (this.#owed.get(provider)!.get(index)! <= sinceMs) late.push({ index, provider })
+    }
+    return late
+  }
+
+  /** Chunks that a provider was asked for and has not answered, whoever else has. */
   inFlightWith(provider: string): number {
-    let count = 0
-    for (const state of this.#states) if (state.status === 'in-flight' && state.provider === provider) count++
-    return count
+    return this.#owed.get(provider)?.size ?? 0
   }
 
   /** Wanted -> InFlight */
-  asked(first: number, count: number, provider: string): void {
+  asked(first: number, count: number, provider: string, nowMs: number): void {
     for (let index = first; index < first + count; index++) {
-      if (this.#states[index]?.status !== 'wanted') throw new Error(`chunk ${index} is not wanted`)
-      this.#states[index] = { status: 'in-flight', provider }
+      if (this.#states[index] !== WANTED) throw new Error(`chunk ${index} is not wanted`)
+      this.#states[index] = IN_FLIGHT
+      this.#owe(index, provider, nowMs)
     }
   }
 
-  /**
-   * InFlight -> Received -> Verified. Rejects with `Malformed` for bytes that were not asked for, or are not what the
-   * manifest promises: the chunk is wanted again then.
-   */
-  async received(index: number, chunk: EncodedChunk, provider: string): Promise<void> {
-    const info = this.#infos[index]
-    const before = this.#states[index]
-    if (info === undefined || before?.status !== 'in-flight' || before.provider !== provider) {
-      throw new Malformed(`chunk ${index} was not asked for`)
+  /** InFlight -> InFlight, with a second provider beside the first. */
+  askedAgain(index: number, provider: string, nowMs: number): void {
+    const [first, second] = this.#owing(index)
+    if (this.#states[index] !== IN_FLIGHT || second !== undefined || first === provider) {
+      throw new Error(`chunk ${index} cannot be asked of ${provider} as well`)
     }
-    const received: ChunkState = { status: 'received', provider }
-    this.#states[index] = received
+    this.#owe(index, provider, nowMs)
+  }
+
+  /**
+   * InFlight -> Received -> Verified. Resolves with false, and nothing is decoded, when another provider's answer was
+   * faster. Rejects with `ProvenFault` for bytes that were not asked for, or are not what the manifest promises.
+   */
+  async received(index: number, chunk: EncodedChunk, provider: string): Promise<boolean> {
+    if (this.#owed.get(provider)?.delete(index) !== true) {
+      throw new ProvenFault(`chunk ${index} was not asked for`)
+    }
+    if (this.#states[index] !== IN_FLIGHT) return false
+    this.#states[index] = RECEIVED
+    const info = this.info(index)
     try {
-      const bytes = await this.#coder.decode(chunk, info.bytes)
-      if (!sameBytes(chunkHash(bytes), info.hash)) throw new MalformedChunk('its hash is another')
-      this.#states[index] = { status: 'verified', bytes }
+      this.#states[index] = { status: 'verified', bytes: await this.#decode(chunk, info) }
     } catch (cause) {
-      this.#states[index] = WANTED
-      throw new Malformed(`chunk ${index} is not what the manifest promises`, { cause })
+      this.#states[index] = this.#owing(index).length > 0 ? IN_FLIGHT : WANTED
+      if (!(cause instanceof MalformedChunk)) throw new Failed(`chunk ${index} was not decoded`, { cause })
+      throw new ProvenFault(`chunk ${index} is not what the manifest promises: ${cause.message}`, { cause })
     }
     this.#verified++
     this.#verifiedBytes += info.bytes
     this.#moved()
+    return true
   }
 
-  /** InFlight -> Wanted, for all that this provider still owes, or one of them. */
-  lost(provider: string, only?: number): void {
-    for (const [index, state] of this.#states.entries()) {
-      if (only !== undefined && only !== index) continue
-      if (state.status === 'in-flight' && state.provider === provider) this.#states[index] = WANTED
+  async #decode(chunk: EncodedChunk, info: ChunkInfo): Promise<Uint8Array> {
+    // A chunk that would not get smaller travels as it is.
+    if (chunk.bytes.length > info.bytes) throw new MalformedChunk('it is longer than what it holds')
+    const bytes = await this.#coder.decode(chunk, info.bytes)
+    if (!sameBytes(chunkHash(bytes), info.hash)) throw new MalformedChunk('its hash is another')
+    return bytes
+  }
+
+  /** A provider will not send what it owes, or this part of it. InFlight -> Wanted, unless another one owes it too. */
+  lost(provider: string, first = 0, count = Number.POSITIVE_INFINITY): void {
+    const owed = this.#owed.get(provider)
+    if (owed === undefined) return
+    for (const index of [...owed.keys()]) {
+      if (index < first || index >= first + count) continue
+      owed.delete(index)
+      if (this.#states[index] === IN_FLIGHT && this.#owing(index).length === 0) this.#states[index] = WANTED
     }
   }
 
   /** Verified -> Taken: the chunks in order, each as soon as it and all before it are there. */
   async *inOrder(): AsyncGenerator<{ bytes: Uint8Array; items: number }> {
-    for (let index = 0; this.#manifest === undefined || index < this.#infos.length; ) {
-      const state = this.#states[index]
+    while (this.#manifest === undefined || this.#taken < this.#infos.length) {
+      const state = this.#states[this.#taken]
       if (state?.status !== 'verified') {
         await this.#progress.promise
         continue
       }
-      this.#states[index] = TAKEN
-      yield { bytes: state.bytes, items: this.#infos[index]!.items }
-      index++
+      const { bytes, items } = this.info(this.#taken)
+      this.#states[this.#taken] = TAKEN
+      this.#taken++
+      this.#aheadBytes -= bytes
+      this.#extend()
+      yield { bytes: state.bytes, items }
+    }
+  }
+
+  #owe(index: number, provider: string, nowMs: number): void {
+    const owed = this.#owed.get(provider)
+    if (owed === undefined) this.#owed.set(provider, new Map([[index, nowMs]]))
+    else owed.set(index, nowMs)
+  }
+
+  /** Who owes a chunk. */
+  #owing(index: number): string[] {
+    const providers: string[] = []
+    for (const [provider, owed] of this.#owed) if (owed.has(index)) providers.push(provider)
+    return providers
+  }
+
+  /** Move the horizon on, as far as the read-ahead allows. */
+  #extend(): void {
+    const { chunks, bytes } = this.#readAhead
+    while (this.#horizon < this.#infos.length && this.#horizon - this.#taken < chunks) {
+      const next = this.info(this.#horizon).bytes
+      if (this.#horizon > this.#taken && this.#aheadBytes + next > bytes) return
+      this.#aheadBytes += next
+      this.#horizon++
     }
   }
 

@@ -40,10 +40,14 @@ export interface SyncHost {
   appendMarker(requester: string): Promise<Position>
   /** True when the log's entry at `position` can still be read, and all that follow. */
   isReadable(position: Position): Promise<boolean>
-  /** Resolves with the root that the group agreed on for this anchor, once it has. */
+  /**
+   * Resolves with the root that the group agreed on for this anchor, once it has. Rejects with `Disputed` once it is clear
+   * that it never will; any rejection makes the session leave the anchor.
+   */
   sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array>
   /**
-   * Tell the group that this replica needs the log from this anchor on; undefined: no longer. After an install the
+   * Tell the group that this replica needs the log from this anchor on; undefined: no longer. Each call announces this replica
+   * anew, also with the same anchor: it is made again when a peer does not know this replica. After an install the
    * session leaves that to the host, which still has to read the log from there.
    */
   pin(anchor: Position | undefined): Promise<void>

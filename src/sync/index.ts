@@ -29,6 +29,7 @@ import { Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, type SnapshotSyncCompo
 export * from './errors.ts'
 export type { Installing, SyncHost, SyncMember } from './host.ts'
 export type { Libp2pSnapshotSync, Libp2pSnapshotSyncInit, SnapshotSyncComponents } from './libp2p.ts'
+export { PROVIDER_LIMITS_DEFAULT, type ProviderLimits } from './limits.ts'
 export type { OfferView } from './messages.ts'
 export type { CaughtUp, SessionPhases, SessionState } from './session.ts'
 export type { CapturedInit, CatchUpInit, SyncEvent } from './snapshot-sync.ts'

@@ -4,7 +4,13 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { ByteStream } from './frames.ts'
-import { INBOUND_STREAMS_MAX, PROTOCOL_NAME, PROTOCOL_PREFIX_DEFAULT, PROTOCOL_VERSION } from './limits.ts'
+import {
+  PROTOCOL_NAME,
+  PROTOCOL_PREFIX_DEFAULT,
+  PROTOCOL_VERSION,
+  providerLimits,
+  REQUEST_BYTES_MAX,
+} from './limits.ts'
 import type { SyncNetwork } from './peers.ts'
 import { SnapshotSync, type SnapshotSyncInit } from './snapshot-sync.ts'
 
@@ -18,8 +24,6 @@ export interface SnapshotSyncComponents {
 export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
   /** The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. Default `anchorage`. */
   readonly protocolPrefix?: string
-  /** Streams a peer may have open to this provider. Default 32. */
-  readonly maxInboundStreams?: number
 }
 
 /** Snapshot sync as a libp2p service. */
@@ -34,7 +38,8 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
     super(init, network(components, protocol))
     this.#registrar = components.registrar
     this.#protocol = protocol
-    this.#maxInboundStreams = init.maxInboundStreams ?? INBOUND_STREAMS_MAX
+    // Of one connection; beyond it libp2p resets streams. Busy, which can be understood, comes first.
+    this.#maxInboundStreams = 2 * providerLimits(init.limits).streamsPerPeer
   }
 
   isStarted(): boolean {
@@ -44,7 +49,10 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
   async start(): Promise<void> {
     await this.#registrar.handle(
       this.#protocol,
-      (stream, connection) => this.serve(connection.remotePeer.toString(), byteStream(stream)),
+      (stream, connection) => {
+        stream.maxReadBufferLength = REQUESTS_UNREAD_BYTES_MAX
+        return this.serve(connection.remotePeer.toString(), byteStream(stream, REQUESTS_AHEAD_BYTES))
+      },
       { maxInboundStreams: this.#maxInboundStreams },
     )
     this.#started = true
@@ -70,18 +78,24 @@ function network(components: SnapshotSyncComponents, protocol: string): SyncNetw
           : parsed.encapsulate(`/p2p/${peer}`)
       })
       const connection = await connectionManager.openConnection(known.length > 0 ? known : id, { signal })
-      return byteStream(await connection.newStream(protocol, { signal }))
+      return byteStream(await connection.newStream(protocol, { signal }), ANSWERS_AHEAD_BYTES)
     },
   }
 }
 
-/** Unread bytes at which a stream tells the other side to wait. */
-const READ_AHEAD_BYTES = 4 * 1024 * 1024
+/** Unread bytes at which a stream tells the other side to wait: of answers that were asked for, and of requests. */
+const ANSWERS_AHEAD_BYTES = 4 * 1024 * 1024
+const REQUESTS_AHEAD_BYTES = 2 * REQUEST_BYTES_MAX
+/**
+ * Unread bytes of requests at which a stream is reset: what a window of yamux lets through before its sender hears that it is to
+ * wait, twice over. Only who floods fills it; libp2p's own limit is 4 MiB.
+ */
+const REQUESTS_UNREAD_BYTES_MAX = 512 * 1024
 
 /** A libp2p stream as the sync core sees it, with back-pressure both ways. */
-function byteStream(stream: Stream): ByteStream {
+export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
   return {
-    source: receive(stream),
+    source: receive(stream, readAheadBytes),
     async send(bytes) {
       if (!stream.send(bytes)) await written(stream)
     },
@@ -123,20 +137,21 @@ function written(stream: Stream): Promise<void> {
 
 /**
  * What arrives on a stream. libp2p's own iterator takes in whatever is sent; this one pauses the stream while
- * more than `READ_AHEAD_BYTES` are waiting to be read.
+ * more than `readAheadBytes` are waiting to be read.
  */
-async function* receive(stream: Stream): AsyncGenerator<Uint8Array | Uint8ArrayList> {
+async function* receive(stream: Stream, readAheadBytes: number): AsyncGenerator<Uint8Array | Uint8ArrayList> {
   const waiting: (Uint8Array | Uint8ArrayList)[] = []
   let waitingBytes = 0
   let paused = false
-  let ended = stream.status !== 'open' && stream.readBufferLength === 0
+  // It may have ended before anybody listened, with bytes left to read.
+  let ended = stream.readableEnded
   let failure: Error | undefined
   let wake = Promise.withResolvers<void>()
 
   const onMessage = ({ data }: { data: Uint8Array | Uint8ArrayList }) => {
     waiting.push(data)
     waitingBytes += data.byteLength
-    if (waitingBytes > READ_AHEAD_BYTES && !paused) {
+    if (waitingBytes > readAheadBytes && !paused) {
       paused = true
       stream.pause()
     }
@@ -159,7 +174,7 @@ async function* receive(stream: Stream): AsyncGenerator<Uint8Array | Uint8ArrayL
       const next = waiting.shift()
       if (next !== undefined) {
         waitingBytes -= next.byteLength
-        if (paused && waitingBytes <= READ_AHEAD_BYTES / 2) {
+        if (paused && waitingBytes <= readAheadBytes / 2) {
           paused = false
           stream.resume()
         }

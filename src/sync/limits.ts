@@ -1,3 +1,7 @@
+import { CONTROL_BYTES_MAX } from '../snapshot/manifest.ts'
+
+export { CONTROL_BYTES_MAX, MANIFEST_CHUNKS_MAX } from '../snapshot/manifest.ts'
+
 /** The protocol's version is part of its id: `/<prefix>/sync/1.0.0`. */
 export const PROTOCOL_NAME = 'sync'
 export const PROTOCOL_VERSION = '1.0.0'
@@ -17,22 +21,96 @@ export const LIVE_ANCHORS_MAX = 2
 /** A request is a few identifiers: nothing longer is read. */
 export const REQUEST_BYTES_MAX = 64 * 1024
 /**
- * An answer is a chunk, or a manifest; the largest chunk is one of 16 MiB, full but for a byte, and an item of 32 MiB.
+ * The largest answer is a chunk: one byte less than twice the largest average of 8 MiB, and then an item of 32 MiB.
  * Bounds what a provider can make a session hold for one frame.
  */
 export const RESPONSE_BYTES_MAX = 49 * 1024 * 1024
-/** Streams one peer may have open to a provider. */
-export const INBOUND_STREAMS_MAX = 32
+/** Chunks that one answer lists; the next answer goes on with those after them. */
+export const MANIFEST_PAGE_CHUNKS = 4_096
+/**
+ * The header of an answer: the longest is a full page of a manifest, less than 200 KiB, with all of the control bytes.
+ * Nothing longer is decoded.
+ */
+export const RESPONSE_HEADER_BYTES_MAX = CONTROL_BYTES_MAX + 256 * 1024
+/** How long a chunk waits for room among those that are being sent before its requester is told Busy. */
+export const QUEUE_WAIT_MS = 2_000
+/** A peer that has not fetched for so long has left its place to others. */
+export const SESSION_IDLE_MS = 5_000
+/** Chunks that one request may ask for. */
+export const REQUEST_CHUNKS_MAX = 256
+
+/** What a provider does for others at most. What is beyond is answered with `Busy`, and changes nothing. */
+export interface ProviderLimits {
+  /** Streams that one peer may have open, over all its connections. Default 32. */
+  readonly streamsPerPeer: number
+  /** Requests of one peer that are being answered at once: each of its streams has one at most. Default 16. */
+  readonly requestsPerPeer: number
+  /** Peers that fetch chunks at the same time. Default 128. */
+  readonly sessions: number
+  /** Chunk bytes that are being sent at the same time, to all peers together. Default 16 MiB. */
+  readonly sendingBytes: number
+  /** Markers that the leader appends for one peer within a minute. Default 30. */
+  readonly markersPerMinute: number
+}
+
+export const PROVIDER_LIMITS_DEFAULT: ProviderLimits = {
+  streamsPerPeer: 32,
+  requestsPerPeer: 16,
+  sessions: 128,
+  sendingBytes: 8 * 1024 * 1024,
+  markersPerMinute: 30,
+}
+
+/** The limits with defaults where nothing else is said. Throws `RangeError` for what is no limit. */
+export function providerLimits(limits: Partial<ProviderLimits> = {}): ProviderLimits {
+  const known = { ...PROVIDER_LIMITS_DEFAULT }
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Object.hasOwn(known, name)) throw new RangeError(`limits.${name} is not known`)
+    if (value === undefined) continue
+    if (!(Number.isInteger(value) && value >= 1)) {
+      throw new RangeError(`limits.${name} is ${value}; give an integer from 1`)
+    }
+    known[name as keyof ProviderLimits] = value
+  }
+  return known
+}
+
 /** Chunks asked of one provider and not yet received. */
 export const WINDOW_CHUNKS = 4
 /** Chunks in one ranged fetch. */
 export const RANGE_CHUNKS_MAX = 4
-/** Failures of one provider after which a session leaves it. */
+/** Failures of one provider after which it is asked only while nobody else serves. */
 export const PROVIDER_FAILURES_MAX = 3
+/** Failures of one provider after which it is not asked for this anchor again. */
+export const PROVIDER_FAILURES_LAST = 8
+/** How long a provider is left alone for each time it failed. */
+export const PROVIDER_REST_MS = 500
+/** A chunk is late when it takes so many times what the others took (the median), */
+export const HEDGE_FACTOR = 3
+/** and at least so long; */
+export const HEDGE_MIN_MS = 250
+/** or so long, as long as none has arrived. */
+export const HEDGE_UNMEASURED_MS = 1_000
+/** How far a fetch runs ahead of the oldest chunk that is not in the new state yet: in chunks, */
+export const READ_AHEAD_CHUNKS = 64
+/** and in decoded bytes. It bounds what a session holds while one chunk is withheld. */
+export const READ_AHEAD_BYTES = 256 * 1024 * 1024
+/** How long a session keeps an anchor while nothing of it arrives. */
+export const STALL_MS = 60_000
+/** Anchors that one session loses before it gives up. */
+export const ANCHORS_LOST_MAX = 8
+/** Faults that a session remembers, the newest ones, */
+export const FAULTS_MAX = 16
+/** and how much of each message, in UTF-16 code units. */
+export const FAULT_LENGTH_MAX = 200
 /** How often a session looks for offers and providers. */
 export const LOOK_MS = 200
 /** What a Busy answer without a time of its own suggests. */
 export const BUSY_RETRY_MS = 500
+/** The shortest pause after a Busy answer, whatever it asks for. */
+export const BUSY_RETRY_MS_MIN = 100
+/** Up to this part of the pause is added to it, at random. */
+export const BUSY_JITTER = 0.5
 /** The longest pause that a Busy answer can ask for. */
 export const BUSY_RETRY_MS_MAX = 5_000
 /** With so many followers to fetch from, the leader is held in reserve. */

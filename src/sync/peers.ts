@@ -1,6 +1,7 @@
 import type { Clock } from '../expiry/clock.ts'
 import { Channel } from './channel.ts'
 import { PeerUnavailable } from './errors.ts'
+import type { ProvenFault } from './faults.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
 
@@ -14,6 +15,7 @@ export interface SyncNetwork {
 
 /** What a stream is for. Questions do not queue behind chunks: each has a stream of its own. */
 export type Purpose = 'ask' | 'fetch'
+const PURPOSES: readonly Purpose[] = ['ask', 'fetch']
 
 export interface PeersInit {
   readonly host: SyncHost
@@ -21,6 +23,8 @@ export interface PeersInit {
   readonly clock: Clock
   /** How long a dial may take, and how long a peer may then be silent while an answer is due. */
   readonly timeoutMs: number
+  /** A peer sent what no honest replica sends. Its stream is ended. */
+  readonly onProof?: (peer: string, proof: ProvenFault) => void
 }
 
 /** The long-lived streams of one session: opened when first needed, and again after they broke. */
@@ -51,6 +55,17 @@ export class Peers {
     return await this.channel(peer, purpose)
   }
 
+  /** End the streams to one peer: what is due on them fails with the reason. */
+  abort(peer: string, reason: Error): void {
+    for (const purpose of PURPOSES) {
+      const channel = this.#channels.get(`${purpose}/${peer}`)
+      channel?.then(
+        (open) => open.abort(reason),
+        () => {},
+      )
+    }
+  }
+
   /** End every dial and every stream: what is due then fails. */
   close(): Promise<void> {
     this.#closing.abort(new PeerUnavailable('the session is over'))
@@ -61,7 +76,7 @@ export class Peers {
   }
 
   async #open(peer: string): Promise<Channel> {
-    const { host, network, clock, timeoutMs } = this.#init
+    const { host, network, clock, timeoutMs, onProof } = this.#init
     const addresses = host.members().find((member) => member.id === peer)?.addresses ?? []
     const dialling = new AbortController()
     const timer = clock.schedule(timeoutMs, () =>
@@ -75,6 +90,7 @@ export class Peers {
         scope: { group: host.group, signature: host.signature },
         clock,
         timeoutMs,
+        onProof: (proof) => onProof?.(peer, proof),
       })
     } catch (cause) {
       throw new PeerUnavailable(

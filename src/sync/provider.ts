@@ -1,40 +1,50 @@
 import { pipe } from 'it-pipe'
-import { type Clock, sleep } from '../expiry/clock.ts'
+import { sleep } from '../expiry/clock.ts'
+import { SLICE_MS, stretch } from '../expiry/slices.ts'
 import { formatPosition, type Position } from '../position.ts'
 import type { AvailableSnapshots } from '../snapshot/available.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
+import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorDesk } from './anchor-desk.ts'
 import {
   Busy,
   Expired,
   Failed,
   Incompatible,
-  Malformed,
   OutOfRange,
   PeerUnavailable,
   SyncError,
-  Unauthorized,
   UnknownAnchor,
 } from './errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames.ts'
-import type { SyncHost } from './host.ts'
-import { BUSY_RETRY_MS, FETCH_TIMEOUT_MS_DEFAULT, MANIFEST_WAIT_MS, REQUEST_BYTES_MAX } from './limits.ts'
+import {
+  BUSY_RETRY_MS,
+  FETCH_TIMEOUT_MS_DEFAULT,
+  MANIFEST_PAGE_CHUNKS,
+  MANIFEST_WAIT_MS,
+  type ProviderLimits,
+  providerLimits,
+  REQUEST_BYTES_MAX,
+  REQUEST_CHUNKS_MAX,
+} from './limits.ts'
 import { decodeRequest, encodeResponse, type OfferView, type Request, type ResponseBody } from './messages.ts'
+import { Quota } from './quota.ts'
 
-export interface ProviderInit {
-  readonly host: SyncHost
+export interface ProviderInit extends AdmissionInit {
   readonly available: AvailableSnapshots
   readonly desk: AnchorDesk
-  readonly clock: Clock
+  readonly limits?: Partial<ProviderLimits> | undefined
   /** How long a peer may take to accept one frame before its stream is cut off, in milliseconds. Default 5,000. */
   readonly sendTimeoutMs?: number
   /** A peer pushed an offer. */
   readonly onOffer: (peer: string, offer: OfferView) => void
   /** A chunk was handed to the stream. */
   readonly onServed: (peer: string, anchor: Position, bytes: number) => void
+  /** A peer was told an error. */
+  readonly onRefused?: (peer: string, error: SyncError) => void
 }
 
-/** The id of an answer to bytes that are no request. */
+/** The id of an answer to bytes that are no request, or were not read. */
 const NO_REQUEST = 0
 
 /**
@@ -43,9 +53,15 @@ const NO_REQUEST = 0
  */
 export class Provider {
   readonly #init: ProviderInit
+  readonly #admission: Admission
+  readonly #quota: Quota
+  /** This turn of the event loop, from the first request that was answered in it. */
+  #turn: { readonly beganMs: number; readonly over: Promise<void> } | undefined
 
   constructor(init: ProviderInit) {
     this.#init = init
+    this.#admission = new Admission(init)
+    this.#quota = new Quota(providerLimits(init.limits), init.clock)
   }
 
   /** Serve one stream until the peer ends it. Never rejects: a broken stream is the peer's affair. */
@@ -59,9 +75,16 @@ export class Provider {
         },
       )
       await stream.close()
+      this.#forget(stream)
     } catch (cause) {
       stream.abort(cause instanceof Error ? cause : new Error(String(cause)))
     }
+  }
+
+  /** A peer that was refused may leave its side open, and go on sending what nobody reads. */
+  #forget(stream: ByteStream): void {
+    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
+    clock.schedule(sendTimeoutMs, () => stream.abort(new Error('the stream is over')))
   }
 
   /** A peer that takes nothing must not hold an offer: its stream is cut off. */
@@ -71,42 +94,71 @@ export class Provider {
       stream.abort(new PeerUnavailable(`the peer did not take a frame within ${sendTimeoutMs} ms`))
     })
     try {
-      await stream.send(encodeFrame(frame))
+      await stream.send(stretch('frame', () => encodeFrame(frame)))
     } finally {
       timer.cancel()
     }
   }
 
+  /** Nothing is read of the stream before its peer is let in. */
   async *#answerAll(peer: string, frames: AsyncIterable<Frame>): AsyncGenerator<Frame> {
+    let leave: (() => void) | undefined
     try {
-      for await (const { header } of frames) yield* this.#answer(peer, decodeRequest(header))
+      leave = this.#quota.stream(peer)
+      await this.#admission.admit(peer)
+      for await (const { header } of frames) {
+        await this.#leaveOthersATurn()
+        yield* this.#answer(
+          peer,
+          stretch('request', () => decodeRequest(header)),
+        )
+      }
     } catch (error) {
       // After bytes that are no message nothing that follows can be trusted to be one: answer, and end.
-      if (!(error instanceof Malformed)) throw error
-      yield answer(NO_REQUEST, { type: 'error', error })
+      if (!(error instanceof SyncError) || error instanceof PeerUnavailable) throw error
+      yield this.#refusal(peer, NO_REQUEST, error)
+    } finally {
+      leave?.()
     }
+  }
+
+  /** Requests that are pipelined and quickly answered follow each other at once: they must not hold the event loop. */
+  async #leaveOthersATurn(): Promise<void> {
+    const { clock } = this.#init
+    this.#turn ??= {
+      beganMs: clock.now(),
+      over: clock.turn().then(() => {
+        this.#turn = undefined
+      }),
+    }
+    if (clock.now() - this.#turn.beganMs >= SLICE_MS) await this.#turn.over
   }
 
   async *#answer(peer: string, request: Request): AsyncGenerator<Frame> {
     const { id, body } = request
+    let leave: (() => void) | undefined
     try {
-      await this.#admit(peer, request)
+      await this.#admission.admit(peer)
+      this.#checkScope(request)
+      leave = this.#quota.request(peer)
       if (body.type === 'chunks') yield* this.#chunks(peer, id, body)
       else yield answer(id, await this.#single(peer, body))
     } catch (error) {
-      const typed =
-        error instanceof SyncError
-          ? error
-          : new Failed(error instanceof Error ? error.message : String(error))
-      yield answer(id, { type: 'error', error: typed })
+      yield this.#refusal(peer, id, error)
+    } finally {
+      leave?.()
     }
   }
 
-  async #admit(peer: string, request: Request): Promise<void> {
+  #refusal(peer: string, id: number, cause: unknown): Frame {
+    const error =
+      cause instanceof SyncError ? cause : new Failed(cause instanceof Error ? cause.message : String(cause))
+    this.#init.onRefused?.(peer, error)
+    return answer(id, { type: 'error', error })
+  }
+
+  #checkScope(request: Request): void {
     const { host } = this.#init
-    const isMember = () => host.members().some((member) => member.id === peer)
-    if (!isMember()) await host.refreshMembers()
-    if (!isMember()) throw new Unauthorized('announce yourself to the group first')
     if (request.group !== host.group) throw new Incompatible('this replica is of another group')
     if (request.signature !== host.signature) {
       throw new Incompatible(`this replica's state machine is ${host.signature}, not ${request.signature}`)
@@ -140,12 +192,14 @@ export class Provider {
     const { anchor, first, count } = range
     const chunks = this.#held(anchor)
     const checkRange = () => {
-      if (count > 0 && (chunks.manifest === undefined || first + count <= chunks.infos.length)) return
+      const counts = count > 0 && count <= REQUEST_CHUNKS_MAX
+      if (counts && (chunks.manifest === undefined || first + count <= chunks.infos.length)) return
       throw new OutOfRange(
         `chunks ${first} to ${first + count - 1} are not within 0 to ${chunks.infos.length - 1}`,
       )
     }
     checkRange()
+    this.#quota.session(peer)
     available.revive(anchor)
     const release = available.use(anchor)
     try {
@@ -156,7 +210,12 @@ export class Provider {
         const next = index + 1
         if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
         const { encoding, bytes: payload } = await chunks.chunk(index)
-        yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
+        const taken = await this.#quota.send(payload.length)
+        try {
+          yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
+        } finally {
+          taken()
+        }
         onServed(peer, anchor, payload.length)
       }
     } finally {
@@ -181,7 +240,9 @@ export class Provider {
   async #manifest(anchor: Position, from: number): Promise<ResponseBody> {
     const chunks = this.#held(anchor)
     await this.#beyond(anchor, chunks, from)
-    return { type: 'manifest', chunks: chunks.infos.slice(from), control: chunks.manifest?.control }
+    const end = from + MANIFEST_PAGE_CHUNKS
+    const control = end >= chunks.infos.length ? chunks.manifest?.control : undefined
+    return { type: 'manifest', chunks: chunks.infos.slice(from, end), control }
   }
 
   #held(anchor: Position): CutSnapshot {
@@ -214,5 +275,5 @@ export function offersOf(available: AvailableSnapshots): OfferView[] {
 }
 
 function answer(id: number, body: ResponseBody): Frame {
-  return { header: encodeResponse({ id, body }) }
+  return { header: stretch('answer', () => encodeResponse({ id, body })) }
 }

@@ -3,9 +3,11 @@ export interface ProviderLoad {
   readonly id: string
   /** The leader has the group's writes to order: followers are asked first. */
   readonly leads: boolean
+  /** Chunks it has told of: it is asked for no other. What another one lists there may be a lie that it knows nothing of. */
+  readonly listed: number
   /** Chunks asked of it and not received. */
   readonly inFlight: number
-  /** Times it failed this session. */
+  /** Times it failed at this anchor, less what it made up for. */
   readonly failures: number
 }
 
@@ -38,14 +40,16 @@ export function schedule(
   const assignments: Assignment[] = []
   const loads = providers.map((provider) => ({ ...provider }))
   // Few chunks are still spread over all who can send.
-  const fairShare = Math.max(1, Math.ceil(wanted.length / Math.max(1, loads.length)))
+  const able = loads.filter(({ listed }) => listed > (wanted[0] ?? 0))
+  const fairShare = Math.max(1, Math.ceil(wanted.length / Math.max(1, able.length)))
   let at = 0
   while (at < wanted.length) {
-    const free = loads.filter((load) => load.inFlight < limits.windowChunks).sort(byPreference)
-    const chosen = free[0]
-    if (chosen === undefined) break
-    const most = Math.min(limits.rangeChunks, limits.windowChunks - chosen.inFlight, fairShare)
     const first = wanted[at]!
+    const chosen = mostPreferred(loads, first, limits)
+    // Who has told of no chunk so far has told of none further on either.
+    if (chosen === undefined) break
+    const room = Math.min(limits.windowChunks - chosen.inFlight, chosen.listed - first)
+    const most = Math.min(limits.rangeChunks, room, fairShare)
     let count = 1
     while (count < most && wanted[at + count] === first + count) count++
     assignments.push({ provider: chosen.id, first, count })
@@ -53,6 +57,43 @@ export function schedule(
     at += count
   }
   return assignments
+}
+
+/** A chunk that is late, and who owes it. */
+export interface LateChunk {
+  readonly index: number
+  readonly provider: string
+}
+
+/**
+ * Whom to ask for late chunks as well, the lowest first: somebody else with room in its window. The end game of BitTorrent
+ * (BEP 3), for any chunk that holds others back; hedged requests in "The Tail at Scale" (Dean and Barroso, 2013).
+ */
+export function hedge(
+  late: readonly LateChunk[],
+  providers: readonly ProviderLoad[],
+  limits: ScheduleLimits,
+): Assignment[] {
+  const assignments: Assignment[] = []
+  const loads = providers.map((provider) => ({ ...provider }))
+  for (const { index, provider } of late) {
+    const others = loads.filter(({ id }) => id !== provider)
+    const chosen = mostPreferred(others, index, limits)
+    if (chosen === undefined) continue
+    assignments.push({ provider: chosen.id, first: index, count: 1 })
+    chosen.inFlight++
+  }
+  return assignments
+}
+
+function mostPreferred<Load extends ProviderLoad>(
+  loads: readonly Load[],
+  index: number,
+  { windowChunks }: ScheduleLimits,
+): Load | undefined {
+  return loads
+    .filter(({ inFlight, listed }) => inFlight < windowChunks && listed > index)
+    .sort(byPreference)[0]
 }
 
 function byPreference(a: ProviderLoad, b: ProviderLoad): number {

@@ -3,12 +3,14 @@ import { formatPosition, type Position, samePosition } from '../position.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
-import { AnchorGone, NoProvider, PeerUnavailable } from './errors.ts'
+import { AnchorGone, Busy, Disputed, NoProvider, NotLeader, PeerUnavailable, Unauthorized } from './errors.ts'
+import { Faults, ProvenFault } from './faults.ts'
 import { Fetch, type FetchProgress } from './fetch.ts'
-import type { SyncHost } from './host.ts'
-import { FOLLOWERS_ENOUGH, FOLLOWERS_GRACE_MS, LOOK_MS } from './limits.ts'
+import type { SyncHost, SyncMember } from './host.ts'
+import { ANCHORS_LOST_MAX, FOLLOWERS_ENOUGH, FOLLOWERS_GRACE_MS, LOOK_MS, STALL_MS } from './limits.ts'
 import type { OfferView } from './messages.ts'
 import { Peers, type SyncNetwork } from './peers.ts'
+import { busyMs } from './retry.ts'
 
 /**
  * Where a session stands:
@@ -65,9 +67,13 @@ export interface SessionInit {
   /** Where verified chunks are kept for a session that follows this one. */
   readonly store?: ChunkStore | undefined
   readonly signal: AbortSignal
+  /** A number from 0 up to 1. */
+  readonly random: () => number
   readonly onState: (state: SessionState) => void
   /** An anchor this session had chosen is gone; it goes on with another. */
   readonly onLost: (error: AnchorGone) => void
+  /** A peer failed, or there is proof against it. */
+  readonly onFault: (peer: string, error: Error) => void
 }
 
 /** The catching-up side: lives from the moment a replica finds that it lags until a snapshot is installed. */
@@ -79,33 +85,44 @@ export class Session {
   /** The latest offers each member told of, and when. */
   readonly #offers = new Map<string, { readonly offers: readonly OfferView[]; readonly atMs: number }>()
   readonly #asking = new Set<string>()
+  readonly #faults = new Faults()
+  /** Who said Unauthorized, and was announced to again. */
+  readonly #introducedTo = new Set<string>()
+  #introducing: Promise<void> | undefined
   #fetch: { readonly anchor: Position; readonly fetch: Fetch; readonly sinceMs: number } | undefined
   readonly #phasesMs: SessionPhases = { request: 0, cut: 0, fetch: 0, install: 0 }
+  /** The newest dispute that this session met. */
+  #dispute: Disputed | undefined
 
   constructor(init: SessionInit) {
     this.#init = init
     this.#signal = AbortSignal.any([init.signal, this.#stop.signal])
     const { host, network, clock, fetchTimeoutMs } = init
-    this.#peers = new Peers({ host, network, clock, timeoutMs: fetchTimeoutMs })
+    const onProof = (peer: string, proof: ProvenFault) => this.#fault(peer, proof)
+    this.#peers = new Peers({ host, network, clock, timeoutMs: fetchTimeoutMs, onProof })
     // What is due on a stream must not hold a session that is not wanted any more.
     this.#signal.addEventListener('abort', () => void this.#peers.close(), { once: true })
   }
 
-  /** A provider pushed an offer: a hint that saves us asking. */
-  offered(provider: string, offer: OfferView): void {
-    if (this.#fetch === undefined || !samePosition(offer.anchor, this.#fetch.anchor)) return
+  /** A provider pushed an offer: a hint that saves us asking. False when it is not of the anchor this session wants. */
+  offered(provider: string, offer: OfferView): boolean {
+    // It may be of the anchor that the leader is about to name.
+    if (this.#fetch === undefined) return true
+    if (!samePosition(offer.anchor, this.#fetch.anchor)) return false
+    if (this.#faults.isDropped(provider)) return false
     const { fetch, sinceMs } = this.#fetch
     if (provider === this.#init.host.leader() && this.#followersSuffice(fetch, sinceMs))
       fetch.reserve(provider)
     else fetch.offeredBy(provider)
+    return true
   }
 
   /**
-   * Catch up. Resolves when a snapshot is installed; rejects with `NoProvider` when nobody can serve one, or with the
-   * signal's reason.
+   * Catch up. Resolves when a snapshot is installed; rejects with `NoProvider` when nobody can serve one, which names who
+   * did what, or with the signal's reason.
    */
   async run(): Promise<CaughtUp> {
-    const { onState, onLost } = this.#init
+    const { clock, requestTimeoutMs, onState, onLost } = this.#init
     let above = this.#init.position
     let anchorsLost = 0
     this.#greet()
@@ -121,10 +138,19 @@ export class Session {
         } catch (error) {
           if (!(error instanceof AnchorGone)) throw error
           anchorsLost++
-          // An anchor that was never sealed would be named again: ask for a newer one.
-          if (error instanceof NeverSealed) above = anchor
+          // An anchor that the group never agreed on would be named again: ask for a newer one.
+          if (error instanceof NeverSealed || error instanceof Disputed) above = anchor
+          if (error instanceof Disputed) this.#dispute = error
           onLost(error)
-          await sleep(this.#init.clock, LOOK_MS, this.#signal)
+          if (anchorsLost >= ANCHORS_LOST_MAX) {
+            throw new NoProvider(
+              `${anchorsLost} anchors are gone; ${(this.#dispute ?? error).message}`,
+              this.#faults.list,
+            )
+          }
+          // States that differ still will in a moment, and each anchor costs the group a capture.
+          const pauseMs = error instanceof Disputed ? requestTimeoutMs / ANCHORS_LOST_MAX : 0
+          await sleep(clock, Math.max(pauseMs, LOOK_MS), this.#signal)
         }
       }
     } catch (error) {
@@ -139,28 +165,63 @@ export class Session {
 
   /** Ask the leader, whoever that is by now, until it names an anchor; without one, take a live offer that fits. */
   async #request(above: Position): Promise<Position> {
-    const { host, network, clock, requestTimeoutMs } = this.#init
+    const { host, clock, requestTimeoutMs } = this.#init
     const giveUpMs = clock.now() + requestTimeoutMs
     for (;;) {
-      const answer = await askLeader({ self: network.self, host, peers: this.#peers }, above)
-      const named = answer.anchor
-      // An anchor at or below what this replica has would set its state back.
-      if (named !== undefined && named.epoch === above.epoch && named.index > above.index) return named
+      const asked = await this.#askForAnchor(above)
+      if (asked.anchor !== undefined) return asked.anchor
       this.#signal.throwIfAborted()
       await host.refreshMembers()
       this.#look()
-      await sleep(clock, named === undefined ? answer.retryMs : LOOK_MS, this.#signal)
+      await sleep(clock, asked.retryMs, this.#signal)
       const late = clock.now() >= giveUpMs
       if (late || host.leader() === undefined) {
-        const offered = await this.#newestOffer(above)
+        const offered = await this.#commonestOffer(above)
         if (offered !== undefined) return offered
       }
       if (late) {
+        const dispute = this.#dispute === undefined ? '' : `; ${this.#dispute.message}`
         throw new NoProvider(
-          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms: ${named === undefined ? answer.error.message : `the leader named ${formatPosition(named)}`}`,
+          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms: ${asked.why}${dispute}`,
+          this.#faults.list,
         )
       }
     }
+  }
+
+  /** One question to the leader, and what to make of its answer. */
+  async #askForAnchor(
+    above: Position,
+  ): Promise<{ anchor: Position } | { anchor: undefined; why: string; retryMs: number }> {
+    const { host, network, clock, random } = this.#init
+    const leader = host.leader()
+    if (leader !== undefined && this.#faults.isDropped(leader)) {
+      if (this.#servers().length === 0) {
+        return { anchor: undefined, why: 'whoever serves was proven wrong', retryMs: LOOK_MS }
+      }
+      // Nobody else can name a new anchor; but an offer of others is worth more than its word, if there is one.
+      this.#look()
+      await sleep(clock, LOOK_MS, this.#signal)
+      const offered = await this.#commonestOffer(above)
+      if (offered !== undefined) return { anchor: offered }
+    }
+    const answer = await askLeader({ self: network.self, host, peers: this.#peers, random }, above)
+    if (answer.anchor !== undefined) {
+      const { anchor } = answer
+      // An anchor at or below what this replica has would set its state back.
+      if (anchor.epoch === above.epoch && anchor.index > above.index) return { anchor }
+      return { anchor: undefined, why: `the leader named ${formatPosition(anchor)}`, retryMs: LOOK_MS }
+    }
+    const { peer, error, retryMs } = answer
+    const refused = { anchor: undefined, why: error.message, retryMs }
+    if (peer === undefined) return refused
+    const introduced = error instanceof Unauthorized ? this.#introduce(peer) : undefined
+    if (introduced !== undefined) {
+      await introduced
+      return { ...refused, retryMs: 0 }
+    }
+    if (!(error instanceof Busy || error instanceof NotLeader)) this.#fault(peer, error)
+    return refused
   }
 
   /** From a chosen anchor to the installed snapshot. */
@@ -180,12 +241,16 @@ export class Session {
       store: this.#init.store,
       beginInstall: (signal) => host.beginInstall(signal),
       signal,
+      random: this.#init.random,
+      introduce: (provider) => this.#introduce(provider),
+      onFault: (provider, error) => this.#fault(provider, error),
       onProgress: (progress) => onState({ status: 'fetching', anchor, ...progress }),
     })
     this.#fetch = { anchor, fetch, sinceMs: this.#init.clock.now() }
     host.sealedRoot(anchor, signal).then(
       (root) => fetch.sealed(root),
-      (error: Error) => leaving.abort(new AnchorGone(anchor, error.message)),
+      (error: Error) =>
+        leaving.abort(error instanceof AnchorGone ? error : new AnchorGone(anchor, error.message)),
     )
     const tending = this.#tend(anchor, fetch, signal, pinned)
     try {
@@ -217,6 +282,7 @@ export class Session {
     let idleSinceMs = clock.now()
     let everLinked = false
     let sealDueSinceMs: number | undefined
+    let moved = { steps: fetch.steps, atMs: clock.now() }
     for (;;) {
       for (const [provider, { offers }] of this.#offers) {
         for (const offer of offers) this.offered(provider, offer)
@@ -236,6 +302,11 @@ export class Session {
         keepAliveMs = clock.now() + ttlMs / 3
         fetch.keepAlive()
       }
+      fetch.tend()
+      if (fetch.steps !== moved.steps || fetch.awaitsSeal) moved = { steps: fetch.steps, atMs: clock.now() }
+      if (clock.now() - moved.atMs >= STALL_MS) {
+        throw new AnchorGone(anchor, `nothing of it came for ${STALL_MS} ms`)
+      }
       if (!fetch.awaitsSeal) {
         sealDueSinceMs = undefined
       } else if (sealDueSinceMs === undefined) {
@@ -249,52 +320,97 @@ export class Session {
 
   /** Connect to those who may serve while the leader still thinks: they then push their offers over the same connection. */
   #greet(): void {
-    const { host, network } = this.#init
-    for (const { id, serves } of host.members()) {
-      if (serves && id !== network.self) this.#peers.channel(id, 'fetch').catch(() => {})
-    }
+    for (const { id } of this.#servers()) this.#peers.channel(id, 'fetch').catch(() => {})
   }
 
   /** Ask every member that serves, and is not being asked or fetched from, for its offers. */
   #look(): void {
-    const { host, network, clock } = this.#init
-    for (const { id, serves } of host.members()) {
-      if (!serves || id === network.self || this.#asking.has(id) || this.#fetch?.fetch.isLinked(id)) continue
+    const { clock } = this.#init
+    for (const { id } of this.#servers()) {
+      if (this.#asking.has(id) || this.#fetch?.fetch.isLinked(id)) continue
       this.#asking.add(id)
       this.#peers
         .channel(id, 'ask')
         .then((channel) => channel.request({ type: 'offers' }, 'offers'))
-        .then(
-          ({ offers }) => this.#offers.set(id, { offers, atMs: clock.now() }),
-          (error) => {
-            // Who cannot be reached has said nothing: it may be starting again.
-            if (!(error instanceof PeerUnavailable)) this.#offers.set(id, { offers: [], atMs: clock.now() })
-          },
-        )
+        .then(({ offers }) => void this.#offers.set(id, { offers, atMs: clock.now() }))
+        .catch((error: Error) => this.#notTold(id, error))
         .finally(() => this.#asking.delete(id))
     }
   }
 
+  /** A member did not tell its offers. Resolves when it may be asked again. */
+  async #notTold(id: string, error: Error): Promise<void> {
+    const { clock, random } = this.#init
+    if (this.#signal.aborted) return
+    if (error instanceof Busy) return await sleep(clock, busyMs(error, random), this.#signal).catch(() => {})
+    const introduced = error instanceof Unauthorized ? this.#introduce(id) : undefined
+    if (introduced !== undefined) return await introduced
+    this.#fault(id, error)
+    // Who cannot be reached has said nothing: it may be starting again.
+    if (!(error instanceof PeerUnavailable)) this.#offers.set(id, { offers: [], atMs: clock.now() })
+  }
+
+  /** The other members that serve, but for those that were dropped. */
+  #servers(): SyncMember[] {
+    const { host, network } = this.#init
+    return host
+      .members()
+      .filter(({ id, serves }) => serves && id !== network.self && !this.#faults.isDropped(id))
+  }
+
+  /**
+   * A peer does not know this replica: announce it anew, which takes another call of `pin`. Undefined when that was done for
+   * this peer before.
+   */
+  #introduce(peer: string): Promise<void> | undefined {
+    if (this.#introducedTo.has(peer)) return undefined
+    this.#introducedTo.add(peer)
+    this.#introducing ??= this.#init.host
+      .pin(this.#fetch?.anchor)
+      .catch(() => {})
+      .finally(() => {
+        this.#introducing = undefined
+      })
+    return this.#introducing
+  }
+
+  /** Tell of what a peer did; after proof nothing more is asked of it, nor taken. */
+  #fault(peer: string, error: Error): void {
+    if (this.#signal.aborted || !this.#faults.add(peer, error)) return
+    this.#init.onFault(peer, error)
+    if (!(error instanceof ProvenFault)) return
+    this.#peers.abort(peer, error)
+    this.#fetch?.fetch.drop(peer, error)
+  }
+
   /** The leader has the group's writes to order: it is asked for chunks when too few others serve. */
   #followersSuffice(fetch: Fetch, sinceMs: number): boolean {
-    const { host, network, clock } = this.#init
-    if (fetch.linked >= FOLLOWERS_ENOUGH) return true
+    const { host, clock } = this.#init
+    if (fetch.serving >= FOLLOWERS_ENOUGH) return true
     const leader = host.leader()
-    const followers = host
-      .members()
-      .filter(({ id, serves }) => serves && id !== leader && id !== network.self)
+    const followers = this.#servers().filter(({ id }) => id !== leader)
     return followers.length >= FOLLOWERS_ENOUGH && clock.now() - sinceMs < FOLLOWERS_GRACE_MS
   }
 
-  async #newestOffer(above: Position): Promise<Position | undefined> {
+  /** The live offer that most members make, and of those the newest: one member alone cannot lead this session astray. */
+  async #commonestOffer(above: Position): Promise<Position | undefined> {
     const nowMs = this.#init.clock.now()
-    const anchors = [...this.#offers.values()]
-      // Who cannot be reached any more still has until its word runs out.
-      .flatMap(({ offers, atMs }) => offers.filter(({ remainingMs }) => atMs + remainingMs > nowMs))
-      .map((offer) => offer.anchor)
-      .filter((anchor) => anchor.epoch === above.epoch && anchor.index > above.index)
-      .sort((a, b) => b.index - a.index)
-    for (const anchor of anchors) if (await this.#init.host.isReadable(anchor)) return anchor
+    const offered = new Map<number, { readonly anchor: Position; members: number }>()
+    for (const [id, { offers, atMs }] of this.#offers) {
+      if (this.#faults.isDropped(id)) continue
+      for (const { anchor, remainingMs } of offers) {
+        // Who cannot be reached any more still has until its word runs out.
+        if (atMs + remainingMs <= nowMs || anchor.epoch !== above.epoch || anchor.index <= above.index)
+          continue
+        const known = offered.get(anchor.index)
+        if (known === undefined) offered.set(anchor.index, { anchor, members: 1 })
+        else known.members++
+      }
+    }
+    const sorted = [...offered.values()].sort(
+      (a, b) => b.members - a.members || b.anchor.index - a.anchor.index,
+    )
+    for (const { anchor } of sorted) if (await this.#init.host.isReadable(anchor)) return anchor
     return undefined
   }
 
@@ -304,12 +420,11 @@ export class Session {
    * get longer.
    */
   #nobodyOffers(anchor: Position, sinceMs: number, everLinked: boolean): boolean {
-    const { host, network, clock, requestTimeoutMs, fetchTimeoutMs } = this.#init
+    const { clock, requestTimeoutMs, fetchTimeoutMs } = this.#init
     const waitedMs = clock.now() - sinceMs
     if (!everLinked) return waitedMs >= requestTimeoutMs
     if (waitedMs >= fetchTimeoutMs) return true
-    return host.members().every(({ id, serves, applied }) => {
-      if (!serves || id === network.self) return true
+    return this.#servers().every(({ id, applied }) => {
       if (applied < anchor.index) return false
       const told = this.#offers.get(id)
       return (

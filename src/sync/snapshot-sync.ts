@@ -9,10 +9,16 @@ import type { Manifest } from '../snapshot/manifest.ts'
 import { AnchorDesk } from './anchor-desk.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
-import type { AnchorGone } from './errors.ts'
+import type { AnchorGone, SyncError } from './errors.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
-import { FETCH_TIMEOUT_MS_DEFAULT, REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from './limits.ts'
+import {
+  FETCH_TIMEOUT_MS_DEFAULT,
+  type ProviderLimits,
+  providerLimits,
+  REQUEST_TIMEOUT_MS_DEFAULT,
+  TTL_MS_DEFAULT,
+} from './limits.ts'
 import type { OfferView } from './messages.ts'
 import { Peers, type SyncNetwork } from './peers.ts'
 import { offersOf, Provider } from './provider.ts'
@@ -31,8 +37,14 @@ export interface SnapshotSyncInit {
   readonly coder?: ChunkCoder
   /** Where a session keeps verified chunks, for one that has to begin again. Default: nowhere. */
   readonly store?: ChunkStore
+  /** What this provider does for others at most. */
+  readonly limits?: Partial<ProviderLimits>
+  /** Asked about members too: false keeps a peer out. What it throws counts as false. Default: every member may fetch. */
+  readonly authorize?: (peer: string) => boolean | Promise<boolean>
   /** Default: the machine's monotonic clock. */
   readonly clock?: Clock
+  /** A number from 0 up to 1: spreads out those who were told Busy together. Default `Math.random`. */
+  readonly random?: () => number
   /** Hears of everything that happens here. What it throws is thrown away. */
   readonly onEvent?: (event: SyncEvent) => void
 }
@@ -42,8 +54,14 @@ export type SyncEvent =
   | AvailableEvent
   /** A peer was sent one chunk. */
   | { readonly type: 'served'; readonly peer: string; readonly anchor: Position; readonly bytes: number }
+  /** A peer was told an error. */
+  | { readonly type: 'refused'; readonly peer: string; readonly error: SyncError }
+  /** A peer pushed an offer that nobody waits for. */
+  | { readonly type: 'ignored'; readonly peer: string; readonly offer: OfferView }
   /** The session moved on. */
   | { readonly type: 'session'; readonly state: SessionState }
+  /** A peer failed the session, or sent what no honest replica sends; the session asks others. */
+  | { readonly type: 'fault'; readonly peer: string; readonly error: Error }
   /** The session's anchor is gone; it goes on with another. */
   | { readonly type: 'anchor-lost'; readonly error: AnchorGone }
 
@@ -78,6 +96,7 @@ export class SnapshotSync {
   readonly #host: SyncHost
   readonly #network: SyncNetwork
   readonly #clock: Clock
+  readonly #random: () => number
   readonly #coder: ChunkCoder
   readonly #onEvent: (event: SyncEvent) => void
   readonly #times: { ttlMs: number; requestTimeoutMs: number; fetchTimeoutMs: number }
@@ -91,6 +110,7 @@ export class SnapshotSync {
     this.#host = init.host
     this.#network = network
     this.#clock = init.clock ?? systemClock
+    this.#random = init.random ?? Math.random
     this.#coder = init.coder ?? zstdCoder
     this.#store = init.store
     this.#onEvent = (event) => {
@@ -105,7 +125,8 @@ export class SnapshotSync {
       requestTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
       fetchTimeoutMs: init.fetchTimeoutMs ?? FETCH_TIMEOUT_MS_DEFAULT,
     }
-    const { host } = init
+    const { host, authorize } = init
+    const limits = providerLimits(init.limits)
     const clock = this.#clock
     this.#available = new AvailableSnapshots({
       clock,
@@ -122,14 +143,20 @@ export class SnapshotSync {
       available: this.#available,
       clock,
       sealTimeoutMs: this.#times.requestTimeoutMs,
+      markersPerMinute: limits.markersPerMinute,
     })
     this.#provider = new Provider({
       host,
       available: this.#available,
       desk: this.#desk,
       clock,
+      limits,
+      authorize,
       sendTimeoutMs: this.#times.fetchTimeoutMs,
-      onOffer: (peer, offer) => this.#session?.offered(peer, offer),
+      onOffer: (peer, offer) => {
+        if (this.#session?.offered(peer, offer) !== true) this.#onEvent({ type: 'ignored', peer, offer })
+      },
+      onRefused: (peer, error) => this.#onEvent({ type: 'refused', peer, error }),
       onServed: (peer, anchor, bytes) => this.#onEvent({ type: 'served', peer, anchor, bytes }),
     })
   }
@@ -189,6 +216,12 @@ export class SnapshotSync {
     this.#desk.sealed(anchor)
   }
 
+  /** The group cannot agree on this anchor's root: it is offered, and named to whoever asks, no more. */
+  disputed(anchor: Position): void {
+    this.#desk.disputed(anchor)
+    this.#available.withdraw(anchor)
+  }
+
   /** Stop offering one anchor, or all of them. */
   withdraw(anchor?: Position): void {
     this.#available.withdraw(anchor)
@@ -212,9 +245,10 @@ export class SnapshotSync {
     signal.addEventListener('abort', onAbort, { once: true })
     const giveUpMs = this.#clock.now() + this.#times.requestTimeoutMs
     const answer = (position: Position) => this.#desk.anchorFor(this.self, position)
+    const asking = { self: this.self, host: this.#host, peers, random: this.#random, answer }
     try {
       for (;;) {
-        const asked = await askLeader({ self: this.self, host: this.#host, peers, answer }, above)
+        const asked = await askLeader(asking, above)
         if (asked.anchor !== undefined) return asked.anchor
         signal.throwIfAborted()
         if (this.#clock.now() >= giveUpMs) throw asked.error
@@ -237,8 +271,10 @@ export class SnapshotSync {
       clock: this.#clock,
       coder: this.#coder,
       store: this.#store,
+      random: this.#random,
       onState: (state) => this.#onEvent({ type: 'session', state }),
       onLost: (error) => this.#onEvent({ type: 'anchor-lost', error }),
+      onFault: (peer, error) => this.#onEvent({ type: 'fault', peer, error }),
     })
     this.#session = session
     try {

@@ -2,6 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { Channel } from '../../src/sync/channel.ts'
 import { Busy, Failed, Malformed, PeerUnavailable } from '../../src/sync/errors.ts'
+import { ProvenFault } from '../../src/sync/faults.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import { decodeRequest, encodeResponse, type Request, type ResponseBody } from '../../src/sync/messages.ts'
 import { duplexPair } from './memory-network.ts'
@@ -14,6 +15,7 @@ let clock: VirtualClock
 let channel: Channel
 let peer: ByteStream
 let requests: AsyncIterator<Request>
+let proofs: ProvenFault[]
 
 beforeEach(() => {
   clock = new VirtualClock()
@@ -23,7 +25,9 @@ beforeEach(() => {
     for await (const { header } of decodeFrames(theirs.source, 1000)) yield decodeRequest(header)
   })()
   const scope = { group: 'g', signature: 's' }
-  channel = new Channel({ stream: ours, scope, clock, timeoutMs: TIMEOUT_MS })
+  proofs = []
+  const onProof = (proof: ProvenFault) => proofs.push(proof)
+  channel = new Channel({ stream: ours, scope, clock, timeoutMs: TIMEOUT_MS, onProof })
 })
 
 const nextRequest = async (): Promise<Request> => (await requests.next()).value
@@ -129,8 +133,8 @@ test.each<[what: string, send: () => Promise<void>]>([
 ])('%s ends the channel as malformed', async (_what, send) => {
   const asked = channel.request({ type: 'offers' }, 'offers')
   await send()
-  await expect(asked).rejects.toThrow(Malformed)
-  expect(channel.open).toBe(false)
+  await expect(asked).rejects.toThrow(ProvenFault)
+  expect([channel.open, proofs.length]).toEqual([false, 1])
 })
 
 test.each<[what: string, send: () => Promise<void>]>([
@@ -140,20 +144,53 @@ test.each<[what: string, send: () => Promise<void>]>([
 ])('a fetch that is answered with %s ends the channel as malformed', async (_what, send) => {
   const fetched = channel.fetch(RANGE, () => {})
   await send()
-  await expect(fetched).rejects.toThrow(Malformed)
-  expect(channel.open).toBe(false)
+  await expect(fetched).rejects.toThrow(ProvenFault)
+  expect([channel.open, channel.chunksDue, proofs.length]).toEqual([false, 0, 1])
 })
 
 test('an answer that nobody asked for ends the channel', async () => {
   await answer(1, { type: 'noted' })
   await clock.turn()
-  expect(channel.open).toBe(false)
+  expect([channel.open, proofs.length]).toEqual([false, 1])
+})
+
+test('an error that nobody asked for ends the channel with it: the peer did not read on', async () => {
+  const asked = channel.request({ type: 'offers' }, 'offers')
+  await answer(0, { type: 'error', error: new Busy('too many streams', 50) })
+  await expect(asked).rejects.toThrow(Busy)
+  expect([channel.open, proofs]).toEqual([false, []])
+})
+
+test('a stream that ends within a frame proves nothing against its sender', async () => {
+  const asked = channel.request({ type: 'offers' }, 'offers')
+  await peer.send(encodeFrame({ header: Buffer.alloc(20) }).sublist(0, 10))
+  await peer.close()
+  await expect(asked).rejects.toThrow(PeerUnavailable)
+  expect(proofs).toEqual([])
+})
+
+test('what is due are the chunks that were asked for and have not come', async () => {
+  const got = Promise.withResolvers<void>()
+  const fetched = channel.fetch(RANGE, () => got.resolve())
+  const second = channel.fetch(RANGE, () => {})
+  expect(channel.chunksDue).toBe(4)
+  await chunk(1, 3)
+  await got.promise
+  expect(channel.chunksDue).toBe(3)
+  await answer(1, { type: 'error', error: new Busy('later', 50) })
+  await expect(fetched).rejects.toThrow(Busy)
+  expect(channel.chunksDue).toBe(2)
+  channel.abort(new Failed('enough'))
+  await expect(second).rejects.toThrow('enough')
+  expect(channel.chunksDue).toBe(0)
 })
 
 test('a peer that complains of malformed bytes says so to whoever waits', async () => {
   const asked = channel.request({ type: 'offers' }, 'offers')
   await answer(0, { type: 'error', error: new Malformed('what was that?') })
   await expect(asked).rejects.toThrow('what was that?')
+  // What a peer says of us proves nothing against it.
+  expect(proofs).toEqual([])
 })
 
 test('what the taker of a chunk throws ends the channel', async () => {

@@ -1,8 +1,10 @@
+import { zstdCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type EncodedChunk, zstdCoder } from '../../src/snapshot/encoding.ts'
 import { type ChunkInfo, chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
 import { ChunkBook } from '../../src/sync/chunk-book.ts'
-import { Malformed } from '../../src/sync/errors.ts'
+import { Failed, Malformed } from '../../src/sync/errors.ts'
+import { ProvenFault } from '../../src/sync/faults.ts'
 
 const CHUNKS = ['first', 'second', 'third!'].map((text) => Buffer.from(text))
 const NO_CONTROL = new Uint8Array(0)
@@ -25,8 +27,8 @@ function bookOf(infos: readonly ChunkInfo[]): ChunkBook {
 
 test('every chunk is wanted, then in flight, then verified', async () => {
   expect([book.wanted(), book.complete]).toEqual([[0, 1, 2], false])
-  book.asked(0, 2, 'a')
-  book.asked(2, 1, 'b')
+  book.asked(0, 2, 'a', 0)
+  book.asked(2, 1, 'b', 0)
   expect([book.wanted(), book.inFlightWith('a'), book.inFlightWith('b')]).toEqual([[], 2, 1])
   await book.received(1, raw(CHUNKS[1]!), 'a')
   expect([book.inFlightWith('a'), book.verified, book.verifiedBytes]).toEqual([1, 1, 6])
@@ -41,7 +43,7 @@ test('a chunk that came compressed is verified like any other', async () => {
   const single = bookOf([infoOf(bytes)])
   const encoded = await zstdCoder.encode(bytes)
   expect(encoded.encoding).toBe('zstd')
-  single.asked(0, 1, 'a')
+  single.asked(0, 1, 'a', 0)
   await single.received(0, encoded, 'a')
   expect(single.complete).toBe(true)
 })
@@ -59,7 +61,7 @@ test.each([
   ['another chunk', raw('third!')],
   ['bytes that are not compressed, but said to be', { encoding: 'zstd', bytes: CHUNKS[1]! } as const],
 ])('%s: not what the manifest promises, so the chunk is wanted again', async (_what, chunk) => {
-  book.asked(1, 1, 'a')
+  book.asked(1, 1, 'a', 0)
   await expect(book.received(1, chunk, 'a')).rejects.toThrow(Malformed)
   expect([book.wanted(), book.verified]).toEqual([[0, 1, 2], 0])
 })
@@ -71,16 +73,16 @@ test.each([
   ['beyond the last', 3, 'a'],
   ['before the first', -1, 'a'],
 ])('a chunk %s is malformed', async (_what, index, provider) => {
-  book.asked(1, 1, 'a')
-  book.asked(2, 1, 'b')
+  book.asked(1, 1, 'a', 0)
+  book.asked(2, 1, 'b', 0)
   await book.received(1, raw(CHUNKS[1]!), 'a')
   await expect(book.received(index, raw(CHUNKS[index] ?? CHUNKS[0]!), provider)).rejects.toThrow(Malformed)
   expect([book.verified, book.inFlightWith('b')]).toEqual([1, 1])
 })
 
 test('what a lost provider still owes is wanted again, what it sent is kept', async () => {
-  book.asked(0, 2, 'a')
-  book.asked(2, 1, 'b')
+  book.asked(0, 2, 'a', 0)
+  book.asked(2, 1, 'b', 0)
   const receiving = book.received(0, raw(CHUNKS[0]!), 'a')
   book.lost('a')
   await receiving
@@ -88,9 +90,9 @@ test('what a lost provider still owes is wanted again, what it sent is kept', as
 })
 
 test('nothing is asked for twice', () => {
-  book.asked(0, 1, 'a')
-  expect(() => book.asked(0, 1, 'b')).toThrow('chunk 0 is not wanted')
-  expect(() => book.asked(2, 2, 'b')).toThrow('chunk 3 is not wanted')
+  book.asked(0, 1, 'a', 0)
+  expect(() => book.asked(0, 1, 'b', 0)).toThrow('chunk 0 is not wanted')
+  expect(() => book.asked(2, 2, 'b', 0)).toThrow('chunk 3 is not wanted')
 })
 
 test('whoever builds the state gets each chunk as soon as it and all before it are there', async () => {
@@ -98,7 +100,7 @@ test('whoever builds the state gets each chunk as soon as it and all before it a
   const taking = (async () => {
     for await (const { bytes, items } of book.inOrder()) taken.push(`${Buffer.from(bytes)} of ${items}`)
   })()
-  book.asked(0, 3, 'a')
+  book.asked(0, 3, 'a', 0)
   await book.received(1, raw(CHUNKS[1]!), 'a')
   await new Promise(setImmediate)
   expect(taken).toEqual([])
@@ -108,6 +110,148 @@ test('whoever builds the state gets each chunk as soon as it and all before it a
   await book.received(2, raw(CHUNKS[2]!), 'a')
   await taking
   expect(taken).toEqual(['first of 1', 'second of 1', 'third! of 1'])
+})
+
+test('a decompression bomb is malformed, and is not unpacked beyond what the manifest promises', async () => {
+  const bomb = zstdCompressSync(Buffer.alloc(64 * 1024 * 1024))
+  const promised = infoOf(Buffer.alloc(bomb.length + 1))
+  const single = bookOf([promised])
+  single.asked(0, 1, 'a', 0)
+  await expect(single.received(0, { encoding: 'zstd', bytes: bomb }, 'a')).rejects.toThrow(ProvenFault)
+})
+
+test('a chunk that is longer than what it holds is not even decoded', async () => {
+  let decoded = 0
+  const decode = async () => Buffer.alloc(decoded++)
+  const single = new ChunkBook({ ...zstdCoder, decode })
+  single.list(0, [INFOS[0]!])
+  single.asked(0, 1, 'a', 0)
+  await expect(single.received(0, raw('longer than first'), 'a')).rejects.toThrow('longer than what it holds')
+  expect(decoded).toBe(0)
+})
+
+test('a decoder that fails for a reason of its own proves nothing', async () => {
+  const decode = async () => {
+    throw new Error('out of memory')
+  }
+  const single = new ChunkBook({ ...zstdCoder, decode })
+  single.list(0, [INFOS[0]!])
+  single.asked(0, 1, 'a', 0)
+  await expect(single.received(0, raw('first'), 'a')).rejects.toThrow(Failed)
+  expect(single.wanted()).toEqual([0])
+})
+
+describe('a chunk that is asked of two providers', () => {
+  let decoded: number
+
+  beforeEach(() => {
+    decoded = 0
+    const { decode } = zstdCoder
+    book = new ChunkBook({
+      ...zstdCoder,
+      decode: (chunk, bytes) => {
+        decoded++
+        return decode(chunk, bytes)
+      },
+    })
+    book.list(0, INFOS)
+    book.asked(0, 1, 'a', 100)
+    book.askedAgain(0, 'b', 400)
+  })
+
+  test('is owed by both', () => {
+    expect([book.inFlightWith('a'), book.inFlightWith('b'), book.wanted()]).toEqual([1, 1, [1, 2]])
+  })
+
+  test('is verified by the first valid answer; the other is ignored without being decoded', async () => {
+    expect(await book.received(0, raw('first'), 'b')).toBe(true)
+    expect([book.inFlightWith('a'), book.inFlightWith('b')]).toEqual([1, 0])
+    expect(await book.received(0, raw('whatever'), 'a')).toBe(false)
+    expect([decoded, book.verified, book.inFlightWith('a')]).toEqual([1, 1, 0])
+  })
+
+  test('is ignored also while the first answer is being decoded', async () => {
+    const answers = [book.received(0, raw('first'), 'a'), book.received(0, raw('first'), 'b')]
+    expect(await Promise.all(answers)).toEqual([true, false])
+    expect(decoded).toBe(1)
+  })
+
+  test('stays in flight while one of them still owes it', async () => {
+    await expect(book.received(0, raw('wrong'), 'a')).rejects.toThrow(ProvenFault)
+    expect(book.wanted()).toEqual([1, 2])
+    expect(await book.received(0, raw('first'), 'b')).toBe(true)
+  })
+
+  test.each([['a'], ['b']])('is wanted again when neither owes it any more, %s last', (last) => {
+    book.lost(last === 'a' ? 'b' : 'a')
+    expect(book.wanted()).toEqual([1, 2])
+    book.lost(last)
+    expect([book.wanted(), book.inFlightWith('a'), book.inFlightWith('b')]).toEqual([[0, 1, 2], 0, 0])
+  })
+
+  test('is asked of no third, and of nobody twice', () => {
+    expect(() => book.askedAgain(0, 'c', 500)).toThrow('chunk 0 cannot be asked of c as well')
+    book.lost('b')
+    expect(() => book.askedAgain(0, 'a', 500)).toThrow('chunk 0 cannot be asked of a as well')
+    expect(() => book.askedAgain(1, 'b', 500)).toThrow('chunk 1 cannot be asked of b as well')
+  })
+
+  test('is not late any more; one that a single provider owes since long is', async () => {
+    book.asked(1, 1, 'a', 200)
+    book.asked(2, 1, 'b', 300)
+    expect(book.late(250)).toEqual([{ index: 1, provider: 'a' }])
+    expect(book.late(199)).toEqual([])
+    book.lost('b')
+    expect(book.late(250)).toEqual([
+      { index: 0, provider: 'a' },
+      { index: 1, provider: 'a' },
+    ])
+    await book.received(0, raw('first'), 'a')
+    expect(book.late(250)).toEqual([{ index: 1, provider: 'a' }])
+  })
+})
+
+test('a part of what a provider owes can be lost', () => {
+  book.asked(0, 3, 'a', 0)
+  book.lost('a', 1, 1)
+  expect([book.wanted(), book.inFlightWith('a')]).toEqual([[1], 2])
+})
+
+describe('what is given out', () => {
+  const bookWith = (chunks: number, bytes: number) => {
+    const limited = new ChunkBook(zstdCoder, { chunks, bytes })
+    limited.list(0, INFOS)
+    return limited
+  }
+
+  test.each<[what: string, chunks: number, bytes: number, wanted: number[]]>([
+    ['so many chunks', 2, 1000, [0, 1]],
+    ['so many bytes', 3, 11, [0, 1]],
+    ['a byte less than that', 3, 10, [0]],
+    ['the oldest, however large', 3, 1, [0]],
+  ])('does not run ahead of what was taken by more than %s', (_what, chunks, bytes, wanted) => {
+    expect(bookWith(chunks, bytes).wanted()).toEqual(wanted)
+  })
+
+  test('moves on with what is taken, not with what is verified', async () => {
+    const limited = bookWith(2, 1000)
+    const taking = limited.inOrder()
+    limited.asked(0, 2, 'a', 0)
+    await limited.received(1, raw(CHUNKS[1]!), 'a')
+    expect([limited.wanted(), limited.reaches(2)]).toEqual([[], false])
+    await limited.received(0, raw(CHUNKS[0]!), 'a')
+    expect(limited.wanted()).toEqual([])
+    await taking.next()
+    expect([limited.wanted(), limited.reaches(2)]).toEqual([[2], true])
+  })
+
+  test('moves on with a list that grows', () => {
+    const limited = new ChunkBook(zstdCoder, { chunks: 2, bytes: 1000 })
+    limited.list(0, INFOS.slice(0, 1))
+    expect(limited.wanted()).toEqual([0])
+    limited.list(1, INFOS.slice(1))
+    expect(limited.wanted()).toEqual([0, 1])
+  })
 })
 
 describe('a book that grows', () => {
@@ -178,7 +322,7 @@ describe('a book that grows', () => {
   })
 
   test('is not complete before its end is known, though every chunk is there', async () => {
-    book.asked(0, 2, 'a')
+    book.asked(0, 2, 'a', 0)
     for (const n of [0, 1]) await book.received(n, raw(CHUNKS[n]!), 'a')
     expect(book.complete).toBe(false)
     book.finish(makeManifest(NO_CONTROL, [A, B]))
@@ -186,7 +330,7 @@ describe('a book that grows', () => {
   })
 
   test('keeps what is in flight and verified when it is told of more', async () => {
-    book.asked(0, 2, 'a')
+    book.asked(0, 2, 'a', 0)
     await book.received(0, raw(CHUNKS[0]!), 'a')
     book.list(1, [B, C])
     expect([book.wanted(), book.inFlightWith('a'), book.verified]).toEqual([[2], 1, 1])
@@ -199,7 +343,7 @@ describe('a book that grows', () => {
       for await (const { bytes } of book.inOrder()) taken.push(`${Buffer.from(bytes)}`)
       ended = true
     })()
-    book.asked(0, 2, 'a')
+    book.asked(0, 2, 'a', 0)
     for (const n of [0, 1]) await book.received(n, raw(CHUNKS[n]!), 'a')
     await new Promise(setImmediate)
     expect([taken, ended]).toEqual([['first', 'second'], false])

@@ -136,7 +136,8 @@ export class MemoryNetwork {
     const ends = duplexPair()
     const stream = { peers: [from, to], ends } as const
     this.#streams.add(stream)
-    void node.serve(from, ends[1]).finally(() => this.#streams.delete(stream))
+    const serving = node.serve(from, ends[1]).catch(() => {})
+    void serving.finally(() => this.#streams.delete(stream))
     return ends[0]
   }
 }

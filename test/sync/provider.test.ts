@@ -1,13 +1,20 @@
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { systemClock } from '../../src/expiry/clock.ts'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { makeManifest } from '../../src/snapshot/manifest.ts'
 import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
 import { Channel } from '../../src/sync/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
-import { FETCH_TIMEOUT_MS_DEFAULT, MANIFEST_WAIT_MS } from '../../src/sync/limits.ts'
+import {
+  FETCH_TIMEOUT_MS_DEFAULT,
+  MANIFEST_WAIT_MS,
+  QUEUE_WAIT_MS,
+  REQUEST_CHUNKS_MAX,
+  SESSION_IDLE_MS,
+} from '../../src/sync/limits.ts'
 import {
   decodeResponse,
   encodeRequest,
@@ -15,7 +22,7 @@ import {
   type RequestBody,
   type ResponseBody,
 } from '../../src/sync/messages.ts'
-import { Provider } from '../../src/sync/provider.ts'
+import { Provider, type ProviderInit } from '../../src/sync/provider.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import { rawCoder } from '../snapshot/raw-coder.ts'
@@ -55,16 +62,22 @@ let desk: AnchorDesk
 let provider: Provider
 let served: number
 let pushed: [peer: string, offer: OfferView][]
+let refused: string[]
 
 beforeEach(() => {
   clock = new HeldClock()
   host = new StubHost('me')
   host.admit('peer')
   available = new AvailableSnapshots({ clock, ttlMs: TTL_MS, coder: rawCoder })
-  desk = new AnchorDesk({ self: 'me', host, available, clock, sealTimeoutMs: 15_000 })
+  desk = new AnchorDesk({ self: 'me', host, available, clock, sealTimeoutMs: 15_000, markersPerMinute: 30 })
   served = 0
   pushed = []
-  provider = new Provider({
+  refused = []
+  provider = makeProvider()
+})
+
+const makeProvider = (init: Partial<ProviderInit> = {}) =>
+  new Provider({
     host,
     available,
     clock,
@@ -73,8 +86,9 @@ beforeEach(() => {
     onServed: () => {
       served++
     },
+    onRefused: (peer, error) => refused.push(`${peer} ${error.name}`),
+    ...init,
   })
-})
 
 /** An offer of `count` chunks that is being cut: each call cuts one more, and the last one says that those were all. */
 function cutting(index: number, count: number): () => Promise<void> {
@@ -98,10 +112,10 @@ function connect(peer = 'peer', scope = SCOPE): Channel {
   return new Channel({ stream: open(peer), scope, clock, timeoutMs: 60_000 })
 }
 
-/** Ten chunks of ten items each, or one of `bytes`. */
+/** Ten chunks of one item of 99 bytes each, or one of `bytes`. */
 async function offer(index: number, bytes?: number): Promise<void> {
-  const items = bytes === undefined ? numberedItems(100, 9) : [new Uint8Array(bytes)]
-  available.add(at(index), new ItemSnapshot(items), { control: CONTROL, chunkBytes: 100 })
+  const items = bytes === undefined ? numberedItems(10, 99) : [new Uint8Array(bytes)]
+  available.add(at(index), new ItemSnapshot(items), { control: CONTROL, chunkBytes: 1 })
   await available.whenCut(at(index))
 }
 
@@ -424,14 +438,150 @@ describe('refusals', () => {
     await expect(ask(connect(), body)).rejects.toEqual(error('Incompatible', 'epoch e, not older'))
   })
 
-  test('a host that fails: Failed, and the stream goes on', async () => {
+  test('a membership that cannot be read: Failed, and later ones are let in', async () => {
     host.onRefresh = () => {
       throw new Error('the notice board is locked')
     }
-    const channel = connect('stranger')
-    await expect(channel.request({ type: 'offers' }, 'offers')).rejects.toEqual(error('Failed', 'is locked'))
+    const asked = connect('stranger').request({ type: 'offers' }, 'offers')
+    await expect(asked).rejects.toEqual(error('Failed', 'the membership cannot be read'))
     host.admit('stranger')
-    await channel.request({ type: 'offers' }, 'offers')
+    await connect('stranger').request({ type: 'offers' }, 'offers')
+  })
+
+  test('a stranger learns nothing else, whatever it sends, and nothing of it is read', async () => {
+    await offer(7)
+    const { source, send, served } = open('stranger')
+    const noise = new Uint8ArrayList(Buffer.alloc(1024 * 1024, 0xff))
+    send(noise).catch(() => {})
+    const answers = []
+    for await (const { header } of decodeFrames(source, 1_000)) answers.push(decodeResponse(header))
+    expect(answers).toEqual([{ id: 0, body: { type: 'error', error: error('Unauthorized') } }])
+    await served
+    expect(refused).toEqual(['stranger Unauthorized'])
+  })
+
+  test('strangers that come at once cost one reading of the membership, and later ones one a second', async () => {
+    const ask = (peer: string) => {
+      const asked = connect(peer).request({ type: 'offers' }, 'offers')
+      asked.catch(() => {})
+      return asked
+    }
+    const first = ['a', 'b', 'c'].map(ask)
+    for (const asked of first) await expect(asked).rejects.toEqual(error('Unauthorized'))
+    expect(host.refreshed).toBe(1)
+    const second = ['d', 'e'].map(ask)
+    await new Promise(setImmediate)
+    clock.advance(999)
+    await new Promise(setImmediate)
+    expect(host.refreshed).toBe(1)
+    host.admit('e')
+    clock.advance(1)
+    await expect(second[0]).rejects.toEqual(error('Unauthorized'))
+    await second[1]
+    expect(host.refreshed).toBe(2)
+  })
+
+  test.each<[string, ProviderInit['authorize']]>([
+    ['says no', async () => false],
+    [
+      'throws',
+      () => {
+        throw new Error('the directory is down')
+      },
+    ],
+  ])('a member for whom authorize %s: Unauthorized', async (_what, authorize) => {
+    provider = makeProvider({ authorize })
+    await expect(connect().request({ type: 'offers' }, 'offers')).rejects.toEqual(error('Unauthorized'))
+  })
+})
+
+describe('limits', () => {
+  const stuck = () => {
+    clock.hold = true
+    available.add(at(7), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 100 })
+  }
+
+  test('a stream too many of one peer: Busy, until another ends; others are not concerned', async () => {
+    provider = makeProvider({ limits: { streamsPerPeer: 2 } })
+    host.admit('other')
+    const [first] = [connect(), connect()]
+    await new Promise(setImmediate)
+    await expect(connect().request({ type: 'offers' }, 'offers')).rejects.toEqual(error('Busy', '2 streams'))
+    await connect('other').request({ type: 'offers' }, 'offers')
+    await first!.close()
+    await new Promise(setImmediate)
+    await connect().request({ type: 'offers' }, 'offers')
+  })
+
+  test('a request too many of one peer at once: Busy', async () => {
+    provider = makeProvider({ limits: { requestsPerPeer: 2 } })
+    stuck()
+    for (let n = 0; n < 2; n++)
+      connect()
+        .request(list(7), 'manifest')
+        .catch(() => {})
+    await new Promise(setImmediate)
+    await expect(connect().request({ type: 'offers' }, 'offers')).rejects.toEqual(error('Busy', '2 requests'))
+  })
+
+  test('a peer too many that fetches: Busy, and its fetch revives nothing, until another has left', async () => {
+    provider = makeProvider({ limits: { sessions: 1 } })
+    host.admit('other')
+    await offer(7)
+    await fetch(connect(), chunks(7))
+    clock.advance(400)
+    await expect(fetch(connect('other'), chunks(7))).rejects.toEqual(error('Busy', '1 peers'))
+    expect(remainingMs(7)).toBe(600)
+    expect(await fetch(connect(), chunks(7, 1))).toEqual([1])
+    const release = available.use(at(7))
+    clock.advance(SESSION_IDLE_MS)
+    expect(await fetch(connect('other'), chunks(7))).toEqual([0])
+    release()
+  })
+
+  /** A peer that asks for a chunk and does not read it. */
+  async function deaf(): Promise<ByteStream> {
+    const stream = open()
+    const header = encodeRequest({ id: 1, ...SCOPE, body: chunks(7) })
+    await stream.send(encodeFrame({ header }))
+    for (let n = 0; n < 3; n++) await new Promise(setImmediate)
+    return stream
+  }
+
+  test('a chunk for which there is no room among those on their way: Busy, after a while', async () => {
+    provider = makeProvider({ limits: { sendingBytes: 250_000 }, sendTimeoutMs: 60_000 })
+    await offer(7, 200_000)
+    await deaf()
+    const asked = fetch(connect(), chunks(7))
+    asked.catch(() => {})
+    for (let n = 0; n < 3; n++) await new Promise(setImmediate)
+    clock.advance(QUEUE_WAIT_MS)
+    await expect(asked).rejects.toEqual(error('Busy', '200003 bytes are on their way'))
+  })
+
+  test('a chunk that waits for room is sent when there is some', async () => {
+    provider = makeProvider({ limits: { sendingBytes: 250_000 }, sendTimeoutMs: 60_000 })
+    await offer(7, 200_000)
+    const stream = await deaf()
+    const asked = fetch(connect(), chunks(7))
+    for (let n = 0; n < 3; n++) await new Promise(setImmediate)
+    expect(served).toBe(0)
+    for await (const _ of decodeFrames(stream.source, 300_000)) break
+    expect(await asked).toEqual([0])
+  })
+
+  test.each([{ sessions: 0 }, { streamsPerPeer: 1.5 }, { sendingBytes: Number.NaN }, { unknown: 1 }])(
+    'what is no limit is refused: %j',
+    (limits) => {
+      expect(() => makeProvider({ limits })).toThrow(RangeError)
+    },
+  )
+
+  test('more chunks than one request may ask for: OutOfRange, also while they are being cut', async () => {
+    const cut = cutting(7, 2)
+    await cut()
+    const asked = connect().fetch(chunks(7, 0, REQUEST_CHUNKS_MAX + 1), () => {})
+    await expect(asked).rejects.toEqual(error('OutOfRange'))
   })
 })
 
@@ -590,6 +740,29 @@ describe('streams', () => {
     await stream.send(encodeFrame({ header: Buffer.alloc(100) }).sublist(0, 20))
     stream.abort(new Error('the cable was pulled'))
     await stream.served
+  })
+
+  test('requests that come all at once leave the event loop to others', async () => {
+    provider = makeProvider({ clock: systemClock })
+    const request = encodeFrame({
+      header: encodeRequest({ id: 1, ...SCOPE, body: { type: 'offers' } }),
+    }).subarray()
+    const count = 10_000
+    let answered = 0
+    let answeredBefore = 0
+    setImmediate(() => {
+      answeredBefore = answered
+    })
+    await provider.serve('peer', {
+      source: (async function* () {
+        yield Buffer.concat(Array.from({ length: count }, () => request))
+      })(),
+      send: async () => void answered++,
+      close: async () => {},
+      abort: () => {},
+    })
+    expect(answered).toBe(count)
+    expect(answeredBefore).toBeLessThan(count)
   })
 
   test('a reader that does not read is sent no more than its window holds', async () => {

@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Assignment, type ProviderLoad, schedule } from '../../src/sync/scheduler.ts'
+import { type Assignment, hedge, type ProviderLoad, schedule } from '../../src/sync/scheduler.ts'
 
 const LIMITS = { windowChunks: 4, rangeChunks: 3 }
 const follower = (id: string, fields: Partial<ProviderLoad> = {}): ProviderLoad => ({
   id,
   leads: false,
+  listed: 100,
   inFlight: 0,
   failures: 0,
   ...fields,
@@ -40,6 +41,18 @@ test.each<[what: string, wanted: number[], providers: ProviderLoad[], assignment
     ['l:0,1', 'l:2,3', 'a:4'],
   ],
   ['the least loaded first', [0, 1], [follower('a', { inFlight: 1 }), follower('b')], ['b:0', 'a:1']],
+  [
+    'nobody for what it has not told of',
+    numbers(0, 5),
+    [follower('a', { listed: 2 }), leader('l', { listed: 4 })],
+    ['a:0,1', 'l:2,3'],
+  ],
+  [
+    'who has told of more where the others have not',
+    [7],
+    [follower('a', { listed: 7 }), leader('l')],
+    ['l:7'],
+  ],
 ])('%s', (_what, wanted, providers, assignments) => {
   expect(schedule(wanted, providers, LIMITS).map(text)).toEqual(assignments)
 })
@@ -50,6 +63,7 @@ test('every wanted chunk is asked of one provider at most, the lowest first, and
     fc.record({
       id: fc.constantFrom('a', 'b', 'c', 'd'),
       leads: fc.boolean(),
+      listed: fc.nat(40),
       inFlight: fc.nat(6),
       failures: fc.nat(2),
     }),
@@ -60,14 +74,46 @@ test('every wanted chunk is asked of one provider at most, the lowest first, and
       const assignments = schedule(wanted, loads, LIMITS)
       const asked = assignments.flatMap(({ first, count }) => numbers(first, first + count - 1))
       expect(asked).toEqual(wanted.slice(0, asked.length))
-      for (const { id, inFlight } of loads) {
+      for (const { id, inFlight, listed } of loads) {
         const mine = assignments.filter(({ provider }) => provider === id)
         const more = mine.reduce((sum, { count }) => sum + count, 0)
         if (more > 0) expect(inFlight + more).toBeLessThanOrEqual(LIMITS.windowChunks)
-        for (const { count } of mine) expect(count).toBeLessThanOrEqual(LIMITS.rangeChunks)
+        for (const { first, count } of mine) {
+          expect(count).toBeLessThanOrEqual(LIMITS.rangeChunks)
+          expect(first + count).toBeLessThanOrEqual(listed)
+        }
       }
-      const room = loads.reduce((sum, { inFlight }) => sum + Math.max(0, LIMITS.windowChunks - inFlight), 0)
-      expect(asked.length).toBe(Math.min(wanted.length, room))
+      const next = wanted[asked.length]
+      if (next === undefined) return
+      for (const { id, inFlight, listed } of loads) {
+        const mine = assignments.filter(({ provider }) => provider === id)
+        const load = mine.reduce((sum, { count }) => sum + count, inFlight)
+        if (listed > next) expect(load).toBeGreaterThanOrEqual(LIMITS.windowChunks)
+      }
     }),
   )
+})
+
+const late = (provider: string, ...indexes: number[]) => indexes.map((index) => ({ index, provider }))
+
+test.each<[what: string, chunks: ReturnType<typeof late>, providers: ProviderLoad[], assignments: string[]]>([
+  ['nothing late', [], [follower('a')], []],
+  ['somebody else than who owes it', late('a', 3), [follower('a'), leader('l')], ['l:3']],
+  ['nobody where only that one is there', late('a', 3), [follower('a')], []],
+  ['nobody whose window is full', late('a', 3), [follower('b', { inFlight: 4 })], []],
+  ['nobody who has not told of it', late('a', 3), [follower('b', { listed: 3 })], []],
+  [
+    'the lowest first, as far as there is room',
+    late('a', 1, 2, 5),
+    [follower('b', { inFlight: 3 }), leader('l', { inFlight: 3 })],
+    ['b:1', 'l:2'],
+  ],
+  [
+    'each of a different one than owes it',
+    [...late('a', 1), ...late('b', 2)],
+    [follower('a'), follower('b')],
+    ['b:1', 'a:2'],
+  ],
+])('late chunks are asked of %s', (_what, chunks, providers, assignments) => {
+  expect(hedge(chunks, providers, LIMITS).map(text)).toEqual(assignments)
 })

@@ -1,7 +1,15 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { Busy } from '../../src/sync/errors.ts'
-import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
-import { decodeRequest, encodeResponse, type ResponseBody } from '../../src/sync/messages.ts'
+import { Busy, Malformed, NoProvider } from '../../src/sync/errors.ts'
+import { ProvenFault } from '../../src/sync/faults.ts'
+import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import { PROVIDER_FAILURES_MAX } from '../../src/sync/limits.ts'
+import {
+  decodeRequest,
+  decodeResponse,
+  encodeResponse,
+  type Response,
+  type ResponseBody,
+} from '../../src/sync/messages.ts'
 import type { CaughtUp } from '../../src/sync/session.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
 import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
@@ -59,6 +67,50 @@ function damaging(after: number): (peer: string, stream: ByteStream) => ByteStre
       await stream.send(bytes)
     },
   })
+}
+
+type Chunk = Frame & { readonly id: number; readonly index: number; readonly payload: Uint8Array }
+
+/** Send something else for each chunk of a stream; frames that are no chunks pass. */
+function sending(instead: (chunk: Chunk, send: (frame: Frame) => Promise<void>) => Promise<void>) {
+  return (_peer: string, stream: ByteStream): ByteStream => ({
+    ...stream,
+    source: stream.source,
+    send: async (bytes) => {
+      const [frame] = await Array.fromAsync(decodeFrames(once(bytes), 1_000_000))
+      const { id, body } = decodeResponse(frame!.header)
+      if (body.type !== 'chunk') return await stream.send(bytes)
+      const chunk = { ...frame!, id, index: body.index, payload: frame!.payload!.slice() }
+      await instead(chunk, (other) => stream.send(encodeFrame(other)))
+    },
+  })
+}
+
+async function* once<T>(value: T): AsyncGenerator<T> {
+  yield value
+}
+
+const header = (response: Response) => encodeResponse(response)
+
+/** Answer so many requests for chunks with an error, and tell when each came. */
+function refusing(times: number, error: Busy): { serve: SyncReplica['onServe']; askedMs: number[] } {
+  const askedMs: number[] = []
+  const seen = new Set<string>()
+  let streams = 0
+  const serve = (peer: string, stream: ByteStream) => {
+    const own = ++streams
+    const refused = new Set<number>()
+    return sending(async (chunk, send) => {
+      if (refused.has(chunk.id)) return
+      const request = `${own}/${chunk.id}`
+      if (!seen.has(request)) askedMs.push(group.clock.now())
+      seen.add(request)
+      if (askedMs.length > times) return await send(chunk)
+      refused.add(chunk.id)
+      await send({ header: header({ id: chunk.id, body: { type: 'error', error } }) })
+    })(peer, stream)
+  }
+  return { serve, askedMs }
 }
 
 /** A catch-up from an anchor that nobody has attested yet, where only one provider is in reach at first. */
@@ -210,6 +262,7 @@ describe('a session', () => {
   })
 
   test('comes back to providers that did not know it yet', async () => {
+    leader.serves = false
     for (const { host } of followers) {
       const { members } = host
       host.members = () => members().filter(({ id }) => id !== 'j' || group.clock.now() >= 300)
@@ -254,12 +307,17 @@ describe('providers that are still cutting', () => {
   function holding(providers: readonly SyncReplica[], at: number): { letGo: () => void } {
     const gate = Promise.withResolvers<void>()
     for (const provider of providers) {
-      let rests = 0
+      let snapshot: PacedSnapshot | undefined
       provider.items = LARGE
-      provider.makeSnapshot = (items) => new PacedSnapshot(items, group.clock)
-      // The first rest comes before the first chunk.
+      provider.makeSnapshot = (items) => {
+        snapshot = new PacedSnapshot(items, group.clock)
+        return snapshot
+      }
       provider.onRest = async () => {
-        if (++rests > at) await gate.promise
+        // Others rest too: only the cut does right after it has read an item.
+        if (!snapshot?.fresh) return
+        snapshot.fresh = false
+        if (snapshot.read >= at) await gate.promise
       }
     }
     return { letGo: () => gate.resolve() }
@@ -490,17 +548,365 @@ describe('what others do', () => {
   })
 
   test('a provider whose items the machine refuses does not end a session before the seal speaks', async () => {
-    const [liar] = group.add(['a-liar'], [Buffer.from('nonsense')])
+    // More chunks than a fetch reads ahead of what is built.
+    const [liar] = group.add(['a-liar'], [Buffer.from('nonsense'), ...numberedItems(100, 5)])
     joiner.takeItem = (item) => {
       if (Buffer.from(item).toString() === 'nonsense') throw new Error('that is no item')
       return Uint8Array.from(item)
     }
     const { catching } = await beginWith(liar!)
-    expect(liar!.served).toBe(1)
+    expect(liar!.served).toBe(101)
     await attestLate()
     const report = await group.until(catching)
     expect(hex(joiner.items)).toEqual(hex(ITEMS))
     expect(report.providersUsed).not.toContain('a-liar')
+  })
+})
+
+describe('a provider that lies', () => {
+  const lies: [what: string, instead: Parameters<typeof sending>[0]][] = [
+    ['sends other bytes', (chunk, send) => send({ ...chunk, payload: Buffer.alloc(9) })],
+    ['sends too few bytes', (chunk, send) => send({ ...chunk, payload: chunk.payload.subarray(1) })],
+    ['sends too many bytes', (chunk, send) => send({ ...chunk, payload: Buffer.alloc(10_000) })],
+    ['sends no bytes', ({ header }, send) => send({ header })],
+    [
+      'sends each chunk twice',
+      async (chunk, send) => {
+        await send(chunk)
+        await send(chunk)
+      },
+    ],
+    [
+      'sends another chunk than the next',
+      ({ id, index, payload }, send) =>
+        send({ header: header({ id, body: { type: 'chunk', index: index + 1, encoding: 'raw' } }), payload }),
+    ],
+    [
+      'sends what nobody asked for',
+      async (chunk, send) => {
+        const body = { type: 'chunk', index: chunk.index, encoding: 'raw' } as const
+        await send({ header: header({ id: chunk.id + 1000, body }), payload: chunk.payload })
+      },
+    ],
+    ['answers something else', ({ id }, send) => send({ header: header({ id, body: { type: 'noted' } }) })],
+    ['sends bytes that are no message', (_chunk, send) => send({ header: Buffer.from('hello?') })],
+  ]
+
+  test.each(lies)('and %s is found out, dropped and named; the others serve', async (_what, instead) => {
+    followers[0]!.onServe = sending(instead)
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect([report.anchorsLost, followers[0]!.served]).toEqual([0, expect.toSatisfy((n) => n <= 8)])
+    expect(joiner.faults).toEqual([{ peer: 'f1', error: expect.any(ProvenFault) }])
+  })
+
+  test('is dropped for later anchors of the session too, though it pushes its offer and lied once', async () => {
+    const [liar, honest] = [followers[0]!, followers[1]!]
+    let lied = false
+    liar.onServe = sending(async (chunk, send) => {
+      await send(lied ? chunk : { ...chunk, payload: Buffer.alloc(9) })
+      lied = true
+    })
+    // Its offer of the next anchor comes when the session has chosen that.
+    const capture = liar.capture.bind(liar)
+    liar.capture = (index, requester) => {
+      if (index === 101) capture(index, requester)
+      else group.clock.schedule(300, () => capture(index, requester))
+    }
+    for (const replica of [leader, honest]) {
+      replica.onServe = sending(async (chunk, send) => {
+        await new Promise<void>((resolve) => void group.clock.schedule(100, resolve))
+        await send(chunk)
+      })
+    }
+    let withdrawn = false
+    whenServed([leader, honest], 8, () => {
+      withdrawn = true
+      for (const replica of [leader, ...followers]) replica.sync.withdraw()
+    })
+    const report = await group.until(joiner.catchUp())
+    expect([withdrawn, report.anchor, liar.offered]).toEqual([true, at(102), [102]])
+    const served = liar.events.filter((event) => event.type === 'served')
+    expect(served.filter(({ anchor }) => anchor.index === 102)).toEqual([])
+    expect(joiner.faults.map(({ peer }) => peer)).toEqual(['f1'])
+  })
+
+  test('and holds another snapshot than the group sealed is dropped for later anchors, too', async () => {
+    const [liar] = group.add(['a-liar'], numberedItems(30, 5))
+    const { catching } = await beginWith(liar!)
+    await attestLate()
+    await group.until(catching)
+    expect(joiner.faults.filter(({ peer }) => peer === 'a-liar')).toEqual([
+      { peer: 'a-liar', error: expect.objectContaining({ message: expect.stringContaining('sealed') }) },
+    ])
+    expect(joiner.faults.at(-1)!.error).toBeInstanceOf(ProvenFault)
+  })
+
+  test('while nothing is asked of it is found out by that', async () => {
+    followers[0]!.onServe = (_peer, stream) => {
+      const body: ResponseBody = { type: 'noted' }
+      group.clock.schedule(100, () => {
+        stream.send(encodeFrame({ header: header({ id: 77, body }) })).catch(() => {})
+      })
+      return stream
+    }
+    for (const replica of [leader, followers[1]!]) {
+      replica.onServe = sending(async (chunk, send) => {
+        await new Promise<void>((resolve) => void group.clock.schedule(200, resolve))
+        await send(chunk)
+      })
+    }
+    await group.until(joiner.catchUp())
+    expect(joiner.faults).toContainEqual({ peer: 'f1', error: expect.any(ProvenFault) })
+  })
+
+  test('and is the only one that is linked is left at once', async () => {
+    const [liar] = group.add(['a-liar'], numberedItems(30, 5))
+    liar!.onServe = (_peer, stream) => {
+      const body: ResponseBody = { type: 'noted' }
+      group.clock.schedule(1500, () => {
+        stream.send(encodeFrame({ header: header({ id: 77, body }) })).catch(() => {})
+      })
+      return stream
+    }
+    const { catching } = await beginWith(liar!)
+    for (const { id } of [leader, ...followers]) group.network.turn(id, 'down')
+    await group.pass(500 + FETCH_TIMEOUT_MS + 500)
+    expect(joiner.lost).toEqual([expect.stringContaining('nobody offers it any more')])
+    for (const { id } of [leader, ...followers]) group.network.turn(id, 'up')
+    group.attests = true
+    group.leader = 'l'
+    await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+  })
+
+  test('and leads: what others offer is worth more than the anchor it names', async () => {
+    leader.onServe = damaging(2)
+    for (const replica of followers) {
+      replica.onServe = sending(async (chunk, send) => {
+        await new Promise<void>((resolve) => void group.clock.schedule(100, resolve))
+        await send(chunk)
+      })
+    }
+    group.network.turn('f2', 'down')
+    const catching = joiner.catchUp()
+    await group.pass(1200)
+    group.network.turn('f2', 'up')
+    expect(joiner.faults).toContainEqual({ peer: 'l', error: expect.any(ProvenFault) })
+    group.mark('somebody')
+    leader.sync.withdraw()
+    leader.host.appendMarker = async () => at(5000)
+    for (const { sync } of followers) sync.withdraw(at(101))
+    const report = await group.until(catching)
+    expect([report.anchor, joiner.lost.length]).toEqual([at(102), 1])
+  })
+
+  test('and leads is not asked for chunks, but for an anchor where nobody else offers one', async () => {
+    leader.onServe = damaging(2)
+    for (const { id } of followers) group.network.turn(id, 'down')
+    const catching = joiner.catchUp()
+    await group.pass(1000)
+    for (const { id } of followers) group.network.turn(id, 'up')
+    await group.until(catching)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(joiner.faults.filter(({ error }) => error instanceof ProvenFault).map(({ peer }) => peer)).toEqual(
+      ['l'],
+    )
+  })
+
+  test('like everybody else: the session fails, and says who did what', async () => {
+    for (const replica of [leader, ...followers]) replica.onServe = damaging(2)
+    const error = await group.until(joiner.catchUp()).catch((reason) => reason)
+    expect(error).toBeInstanceOf(NoProvider)
+    const { faults, message } = error as NoProvider
+    expect(faults.map(({ peer }) => peer).sort()).toEqual(['f1', 'f2', 'l'])
+    for (const { peer, what } of faults) expect(message).toContain(`${peer}: ${what}`)
+    expect(message).toContain('whoever serves was proven wrong')
+    expect(joiner.installs).toBe(0)
+  })
+})
+
+describe('a provider that fails', () => {
+  /** Break the stream at the first chunk, so many times. */
+  const breaking = (times: number): SyncReplica['onServe'] => {
+    let broken = 0
+    return (peer, stream) =>
+      sending(async (chunk, send) => {
+        if (broken >= times) return await send(chunk)
+        broken++
+        stream.abort(new Error('the cable is loose'))
+        throw new Error('the cable is loose')
+      })(peer, stream)
+  }
+
+  test('is no liar: where nobody else serves it gets more chances than where others do', async () => {
+    for (const { id } of followers) group.network.turn(id, 'down')
+    leader.onServe = breaking(PROVIDER_FAILURES_MAX + 2)
+    const report = await group.until(joiner.catchUp())
+    expect([report.providersUsed, report.anchorsLost]).toEqual([['l'], 0])
+    expect(joiner.faults.some(({ error }) => error instanceof Malformed)).toBe(false)
+  })
+
+  test('and ended its stream within a frame is no liar', async () => {
+    let cut = false
+    followers[0]!.onServe = (_peer, stream) => ({
+      ...stream,
+      source: stream.source,
+      send: async (bytes) => {
+        if (cut || bytes.byteLength < 40) return await stream.send(bytes)
+        cut = true
+        await stream.send(bytes.sublist(0, 30))
+        await stream.close()
+      },
+    })
+    await group.until(joiner.catchUp())
+    const named = joiner.faults.filter(({ peer }) => peer === 'f1')
+    expect([cut, named.length]).toEqual([true, 1])
+    expect(named[0]!.error).not.toBeInstanceOf(Malformed)
+  })
+
+  test('like everybody else, again and again: the session gives up, and says who did what', async () => {
+    for (const replica of [leader, ...followers]) replica.onServe = breaking(Number.POSITIVE_INFINITY)
+    const error = await group.until(joiner.catchUp()).catch((reason) => reason)
+    expect(error).toBeInstanceOf(NoProvider)
+    const peers = new Set((error as NoProvider).faults.map(({ peer }) => peer))
+    expect([...peers].sort()).toEqual(['f1', 'f2', 'l'])
+  })
+
+  test('by being slow does not hold back the end', async () => {
+    followers[0]!.onServe = sending(async (chunk, send) => {
+      await new Promise<void>((resolve) => void group.clock.schedule(FETCH_TIMEOUT_MS - 500, resolve))
+      await send(chunk)
+    })
+    const beganMs = group.clock.now()
+    await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    expect(group.clock.now() - beganMs).toBeLessThan(2000)
+    expect(joiner.faults).toEqual([])
+  })
+
+  test('by withholding a chunk does not make the session hold all that follow it', async () => {
+    const many = numberedItems(300)
+    for (const replica of [leader, ...followers]) {
+      replica.items = many
+      replica.onServe = sending(async (chunk, send) => {
+        if (chunk.index === 0) await new Promise<void>((resolve) => void group.clock.schedule(3000, resolve))
+        await send(chunk)
+      })
+    }
+    const ahead: number[] = []
+    const push = joiner.events.push.bind(joiner.events)
+    joiner.events.push = (event) => {
+      if (event?.type === 'session' && event.state.status === 'fetching' && group.clock.now() < 3000)
+        ahead.push(event.state.chunks)
+      return push(event!)
+    }
+    await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(many))
+    expect(Math.max(...ahead)).toBeLessThan(64)
+  })
+
+  test('and whose late answers come after all is not blamed for them', async () => {
+    // One follower is slow, and all but the last chunks come at a crawl: there is time for it to answer.
+    followers[0]!.onServe = sending(async (chunk, send) => {
+      if (chunk.index < 8) await new Promise<void>((resolve) => void group.clock.schedule(1200, resolve))
+      await send(chunk)
+    })
+    for (const replica of [leader, followers[1]!]) {
+      replica.onServe = sending(async (chunk, send) => {
+        await new Promise<void>((resolve) => void group.clock.schedule(100, resolve))
+        await send(chunk)
+      })
+    }
+    const report = await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    // Some chunks came twice.
+    expect([joiner.faults, report.bytesFetched > 40 * 9]).toEqual([[], true])
+  })
+})
+
+describe('a provider that is busy', () => {
+  test.each([
+    [0, 1000, 1200],
+    [0.9, 1450, 1650],
+  ])('with chance at %d is asked again after %d ms, and not blamed', async (chance, fromMs, toMs) => {
+    group.random = () => chance
+    for (const { id } of followers) group.network.turn(id, 'down')
+    const { serve, askedMs } = refusing(1, new Busy('not now', 1000))
+    leader.onServe = serve
+    const report = await group.until(joiner.catchUp())
+    expect([report.providersUsed, report.anchorsLost]).toEqual([['l'], 0])
+    const waitedMs = askedMs[1]! - askedMs[0]!
+    expect(waitedMs).toBeGreaterThanOrEqual(fromMs)
+    // It is looked for every 200 ms.
+    expect(waitedMs).toBeLessThanOrEqual(toMs + 50)
+    expect(joiner.faults.filter(({ peer }) => peer === 'l')).toEqual([])
+  })
+
+  test('keeps its offer alive meanwhile', async () => {
+    group.random = () => 1
+    for (const { id } of followers) group.network.turn(id, 'down')
+    const { serve, askedMs } = refusing(1, new Busy('not now', 5000))
+    leader.onServe = serve
+    const revivedMs: number[] = []
+    const push = leader.events.push.bind(leader.events)
+    leader.events.push = (event) => {
+      if (event?.type === 'revived') revivedMs.push(group.clock.now())
+      return push(event!)
+    }
+    await group.until(joiner.catchUp())
+    const [firstMs, secondMs] = askedMs as [number, number]
+    expect(secondMs - firstMs).toBeGreaterThanOrEqual(7500)
+    expect(revivedMs.filter((atMs) => atMs > firstMs + 1000 && atMs < secondMs - 500)).not.toEqual([])
+  })
+
+  test('like everybody else, for ever: the session gives up', async () => {
+    for (const replica of [leader, ...followers]) {
+      replica.onServe = refusing(Number.POSITIVE_INFINITY, new Busy('not now', 5000)).serve
+    }
+    await expect(group.until(joiner.catchUp())).rejects.toMatchObject({ name: 'NoProvider' })
+    expect(joiner.lost[0]).toContain('nothing of it came')
+  })
+
+  test('because it leads and has no anchor to give is asked again after its time and a bit', async () => {
+    group.random = () => 0.9
+    const askedMs: number[] = []
+    const { appendMarker } = leader.host
+    leader.host.appendMarker = async (requester) => {
+      askedMs.push(group.clock.now())
+      if (askedMs.length === 1) throw new Busy('one moment', 1000)
+      return await appendMarker(requester)
+    }
+    await group.until(joiner.catchUp())
+    expect(askedMs[1]! - askedMs[0]!).toBe(1450)
+  })
+})
+
+describe('a session that its peers do not know', () => {
+  test('announces itself again, and is served', async () => {
+    for (const { host } of [leader, ...followers]) {
+      const { members } = host
+      host.members = () => members().filter(({ id }) => id !== 'j' || joiner.announced > 0)
+    }
+    const report = await group.until(joiner.catchUp())
+    expect(report.anchor).toEqual(at(101))
+    expect(joiner.faults).toEqual([])
+  })
+
+  test('names who refuses it once more, and is served by the others', async () => {
+    const [stubborn] = [followers[0]!]
+    const { members } = stubborn.host
+    stubborn.host.members = () => members().filter(({ id }) => id !== 'j')
+    for (const replica of [leader, followers[1]!]) {
+      replica.onServe = sending(async (chunk, send) => {
+        await new Promise<void>((resolve) => void group.clock.schedule(300, resolve))
+        await send(chunk)
+      })
+    }
+    await group.until(joiner.catchUp())
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    const names = new Set(joiner.faults.map(({ peer, error }) => `${peer} ${error.name}`))
+    expect([...names]).toEqual(['f1 Unauthorized'])
   })
 })
 

@@ -5,6 +5,7 @@ import { Seal } from '../../src/group/seal.ts'
 import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
+import { Disputed } from '../../src/sync/errors.ts'
 import type { ByteStream } from '../../src/sync/frames.ts'
 import type { Installing, SyncHost, SyncMember } from '../../src/sync/host.ts'
 import type { CaughtUp } from '../../src/sync/session.ts'
@@ -27,12 +28,14 @@ export class SyncGroup {
   readonly network = new MemoryNetwork()
   readonly replicas = new Map<string, SyncReplica>()
   readonly seals = new Map<number, Seal>()
-  /** Everyone who hears of a new seal. */
+  /** Everyone who hears of a new seal, or of a dispute. */
   readonly onSealed = new Set<() => void>()
   leader: string | undefined
   /** The newest entry, and the first that can still be read. */
   newest = 100
   first = 50
+  /** What replicas take for chance. */
+  random: () => number = () => 0
   /** False: markers are appended, and nobody attests. */
   attests = true
 
@@ -54,8 +57,10 @@ export class SyncGroup {
   }
 
   attest(index: number, author: string, root: Uint8Array): void {
-    if (!this.attests || this.seals.get(index)?.attest(author, root) !== true) return
-    for (const replica of this.replicas.values()) replica.sync.sealed(at(index))
+    if (!this.attests) return
+    const change = this.seals.get(index)?.attest(author, root)
+    if (change !== 'sealed' && change !== 'disputed') return
+    for (const replica of this.replicas.values()) replica.sync[change](at(index))
     for (const listener of this.onSealed) listener()
   }
 
@@ -93,8 +98,9 @@ export class SyncReplica {
   items: readonly Uint8Array[]
   /** It follows the log, and is asked for offers. */
   serves = true
-  /** The anchor that its announcement pins. */
+  /** The anchor that its announcement pins, and how often it announced itself. */
   pinned: Position | undefined
+  announced = 0
   installs = 0
   /** Something to do before a stream is served. */
   onServe: (peer: string, stream: ByteStream) => ByteStream = (_peer, stream) => stream
@@ -123,6 +129,7 @@ export class SyncReplica {
         fetchTimeoutMs: FETCH_TIMEOUT_MS,
         coder: rawCoder,
         store: this.store,
+        random: () => this.#group.random(),
         onEvent: (event) => this.events.push(event),
       },
       network,
@@ -166,6 +173,13 @@ export class SyncReplica {
     return this.events.flatMap((event) => (event.type === 'anchor-lost' ? [event.error.message] : []))
   }
 
+  /** What peers did wrong, as its session saw it. */
+  get faults(): { peer: string; error: Error }[] {
+    return this.events.flatMap((event) =>
+      event.type === 'fault' ? [{ peer: event.peer, error: event.error }] : [],
+    )
+  }
+
   /** How many chunks it sent. */
   get served(): number {
     return this.events.filter(({ type }) => type === 'served').length
@@ -204,10 +218,11 @@ export class SyncReplica {
       sealedRoot: (anchor, signal) =>
         new Promise((resolve, reject) => {
           const look = () => {
-            const root = group.seals.get(anchor.index)?.root
-            if (root === undefined) return
+            const seal = group.seals.get(anchor.index)
+            if (seal === undefined || seal.state === 'open') return
             group.onSealed.delete(look)
-            resolve(root)
+            if (seal.root !== undefined) resolve(seal.root)
+            else reject(new Disputed(anchor, seal.attestations))
           }
           group.onSealed.add(look)
           signal.addEventListener('abort', () => {
@@ -218,6 +233,7 @@ export class SyncReplica {
         }),
       pin: async (anchor) => {
         this.pinned = anchor
+        this.announced++
       },
       beginInstall: () => this.#beginInstall(),
     }

@@ -1,0 +1,58 @@
+import { createCipheriv } from 'node:crypto'
+import type { Installation, Snapshot, StateMachine } from '../../../src/index.ts'
+
+const ITEM_BYTES = 1_024
+const ITEMS_PER_BATCH = 64
+
+/**
+ * A state that takes no memory, however large it is: so many items of bytes that cannot be compressed, made when they are wanted.
+ * A command is their number.
+ */
+export class Noise implements StateMachine<void> {
+  readonly signature = 'noise/1'
+  #items = 0
+
+  get items(): number {
+    return this.#items
+  }
+
+  apply(command: Uint8Array): void {
+    this.#items = Buffer.from(command).readUInt32BE()
+  }
+
+  capture(): Snapshot {
+    const size = this.#items
+    return { size, items: () => noise(size), release() {} }
+  }
+
+  install(): Installation {
+    let items = 0
+    return {
+      add(added) {
+        items += added.length
+      },
+      commit: () => {
+        this.#items = items
+      },
+    }
+  }
+}
+
+/** The command that makes a state of about so many bytes. */
+export function ofBytes(bytes: number): Uint8Array {
+  const command = Buffer.alloc(4)
+  command.writeUInt32BE(Math.ceil(bytes / ITEM_BYTES))
+  return command
+}
+
+/** The key stream of AES-CTR: the same on every replica. */
+function* noise(items: number): Generator<Uint8Array> {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16))
+  const zeros = Buffer.alloc(ITEM_BYTES * ITEMS_PER_BATCH)
+  let batch = Buffer.alloc(0)
+  for (let n = 0; n < items; n++) {
+    const at = (n % ITEMS_PER_BATCH) * ITEM_BYTES
+    if (at === 0) batch = cipher.update(zeros)
+    yield batch.subarray(at, at + ITEM_BYTES)
+  }
+}

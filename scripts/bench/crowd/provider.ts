@@ -1,0 +1,58 @@
+import { subscribe } from 'node:diagnostics_channel'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { STRETCHES, type Stretch } from '../../../src/index.ts'
+import { serveReplica } from '../../../src/testing/index.ts'
+import { Noise, ofBytes } from './noise.ts'
+
+/** The process that serves the crowd: it looks at its own memory and event loop. */
+
+const SAMPLE_MS = 20
+
+let watch:
+  | { readonly timer: NodeJS.Timeout; readonly delay: ReturnType<typeof monitorEventLoopDelay> }
+  | undefined
+let peakBytes = 0
+let longest: Stretch = { what: 'nothing', tookMs: 0, cpuMs: 0 }
+
+subscribe(STRETCHES, (message) => {
+  const stretch = message as Stretch
+  if (stretch.cpuMs > longest.cpuMs) longest = stretch
+})
+
+export interface Watched {
+  readonly peakBytes: number
+  /** The longest that our own work held the event loop. */
+  readonly longest: Stretch
+  /** How late the event loop was, in milliseconds: libp2p, encryption, garbage collection and other processes included. */
+  readonly delayMs: { readonly p50: number; readonly p99: number; readonly max: number }
+}
+
+serveReplica({
+  machine: () => new Noise(),
+  methods: {
+    grow: async (replica, _noise, bytes: number) => {
+      await replica.submit(ofBytes(bytes))
+    },
+    /** Begin to watch. Returns the resident memory now, in bytes. */
+    watch(): number {
+      global.gc?.()
+      peakBytes = process.memoryUsage.rss()
+      longest = { what: 'nothing', tookMs: 0, cpuMs: 0 }
+      const timer = setInterval(() => {
+        peakBytes = Math.max(peakBytes, process.memoryUsage.rss())
+      }, SAMPLE_MS).unref()
+      const delay = monitorEventLoopDelay({ resolution: 1 })
+      delay.enable()
+      watch = { timer, delay }
+      return peakBytes
+    },
+    watched(): Watched {
+      const { timer, delay } = watch!
+      clearInterval(timer)
+      delay.disable()
+      const ms = (nanoseconds: number) => nanoseconds / 1e6
+      const delayMs = { p50: ms(delay.percentile(50)), p99: ms(delay.percentile(99)), max: ms(delay.max) }
+      return { peakBytes, longest, delayMs }
+    },
+  },
+})

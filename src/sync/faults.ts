@@ -1,0 +1,39 @@
+import { type Fault, Malformed } from './errors.ts'
+import { FAULT_LENGTH_MAX, FAULTS_MAX } from './limits.ts'
+
+/**
+ * Something that a peer itself sent, over its authenticated stream, and that no honest replica sends. Made on this side
+ * alone: the `Malformed` that a peer answers is what it says of us.
+ */
+export class ProvenFault extends Malformed {}
+
+/** What the peers of one session did wrong, and whom it asks no more. */
+export class Faults {
+  readonly #list: Fault[] = []
+  readonly #dropped = new Set<string>()
+
+  /** The newest, oldest first. */
+  get list(): readonly Fault[] {
+    return [...this.#list]
+  }
+
+  /** There is proof against this peer: it is believed nothing for the rest of the session. */
+  isDropped(peer: string): boolean {
+    return this.#dropped.has(peer)
+  }
+
+  /** False when that is known: the peer was dropped, or its latest fault is the same. */
+  add(peer: string, error: Error): boolean {
+    if (this.isDropped(peer)) return false
+    if (error instanceof ProvenFault) this.#dropped.add(peer)
+    else if (this.#list.findLast((fault) => fault.peer === peer)?.what === clip(error.message)) return false
+    this.#list.push({ peer, what: clip(error.message) })
+    if (this.#list.length > FAULTS_MAX) this.#list.shift()
+    return true
+  }
+}
+
+/** What a peer says may be long. */
+export function clip(message: string): string {
+  return message.length <= FAULT_LENGTH_MAX ? message : `${message.slice(0, FAULT_LENGTH_MAX - 1)}…`
+}

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { startCluster } from '../../src/testing/index.ts'
 import type { Join, Joined } from './crowd/joiners.ts'
+import { ITEM_BYTES } from './crowd/noise.ts'
 import type { Watched } from './crowd/provider.ts'
 import { type Benchmark, shared } from './runner.ts'
 
@@ -9,7 +10,7 @@ const STATE_BYTES = 100 * 1024 * 1024
 const SESSIONS = 64
 const PROCESSES = 2
 /** Announcements of so many replicas are many. */
-const LEASE_MS = 10_000
+const LEASE_MS = 60_000
 const MIB = 1024 * 1024
 
 export interface Crowd extends Watched {
@@ -31,7 +32,7 @@ export async function crowd(stateBytes: number, sessions: number, processes: num
   })
   const provider = cluster.replicas[0]!
   const call = <T>(method: string, ...args: unknown[]) => provider.call<T>(method, ...args)
-  await call('grow', stateBytes)
+  await call('grow', Math.ceil(stateBytes / ITEM_BYTES))
   await cluster.leader()
   await provider.prune({ keepEntries: 0 })
   const baselineBytes = await call<number>('watch')

@@ -28,6 +28,10 @@ export class Membership {
   readonly #init: MembershipInit
   readonly #members = new Map<string, Member>()
   readonly #leases: LeaseTable<string>
+  readonly #said = new Map<
+    string,
+    { readonly data: Uint8Array; readonly announcement: Announcement | undefined }
+  >()
 
   constructor(init: MembershipInit) {
     this.#init = init
@@ -70,17 +74,27 @@ export class Membership {
     const nowMs = this.#init.clock.now()
     const members: Member[] = []
     for (const { member: id, data, ageMs, ttlMs } of notices) {
-      const announcement = decodeAnnouncement(data)
+      const announcement = this.#decode(id, data)
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
     }
     members.sort((a, b) => (a.id < b.id ? -1 : 1))
     this.#members.clear()
     this.#leases.clear()
+    if (this.#said.size > notices.length) this.#said.clear()
     for (const member of members) {
       this.#members.set(member.id, member)
       this.#leases.registerUntil(member.id, member.untilMs, nowMs)
     }
     this.#init.onChange()
+  }
+
+  /** Whenever one member speaks, all notices come: most say what they said before. */
+  #decode(id: string, data: Uint8Array): Announcement | undefined {
+    const said = this.#said.get(id)
+    if (said !== undefined && Buffer.compare(said.data, data) === 0) return said.announcement
+    const announcement = decodeAnnouncement(data)
+    this.#said.set(id, { data, announcement })
+    return announcement
   }
 }

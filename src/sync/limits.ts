@@ -57,7 +57,7 @@ export const PROVIDER_LIMITS_DEFAULT: ProviderLimits = {
   streamsPerPeer: 32,
   requestsPerPeer: 16,
   sessions: 128,
-  sendingBytes: 8 * 1024 * 1024,
+  sendingBytes: 16 * 1024 * 1024,
   markersPerMinute: 30,
 }
 

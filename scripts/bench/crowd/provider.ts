@@ -2,11 +2,12 @@ import { subscribe } from 'node:diagnostics_channel'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { STRETCHES, type Stretch } from '../../../src/index.ts'
 import { serveReplica } from '../../../src/testing/index.ts'
-import { Noise, ofBytes } from './noise.ts'
+import { ITEM_BYTES, Noise } from './noise.ts'
 
 /** The process that serves the crowd: it looks at its own memory and event loop. */
 
 const SAMPLE_MS = 20
+const WRITES_AT_ONCE = 256
 
 let watch:
   | { readonly timer: NodeJS.Timeout; readonly delay: ReturnType<typeof monitorEventLoopDelay> }
@@ -30,8 +31,13 @@ export interface Watched {
 serveReplica({
   machine: () => new Noise(),
   methods: {
-    grow: async (replica, _noise, bytes: number) => {
-      await replica.submit(ofBytes(bytes))
+    /** Write so many items. */
+    async grow(replica, _noise, items: number) {
+      const command = new Uint8Array(ITEM_BYTES)
+      for (let left = items; left > 0; left -= WRITES_AT_ONCE) {
+        const writes = Math.min(left, WRITES_AT_ONCE)
+        await Promise.all(Array.from({ length: writes }, () => replica.submit(command)))
+      }
     },
     /** Begin to watch. Returns the resident memory now, in bytes. */
     watch(): number {

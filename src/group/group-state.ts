@@ -73,6 +73,20 @@ export class GroupState {
     return this.#anchors.get(anchor)
   }
 
+  /**
+   * Electors that have attested nothing at an anchor that is still open, of those that are overdue, nor at any since: they
+   * are there, and yet hold up every seal they are needed for.
+   */
+  silent(overdue: (anchor: number) => boolean): ReadonlySet<string> {
+    const silent = new Set<string>()
+    for (const [anchor, seal] of this.#anchors) {
+      for (const elector of seal.attestations.keys()) silent.delete(elector)
+      if (seal.state !== 'open' || !overdue(anchor)) continue
+      for (const elector of seal.silent) silent.add(elector)
+    }
+    return silent
+  }
+
   /** The id of the newest entry; empty before the first. */
   get entryId(): string {
     return this.#entryId

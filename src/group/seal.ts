@@ -43,6 +43,11 @@ export class Seal {
     return this.#roots
   }
 
+  /** The electors that have attested nothing so far. */
+  get silent(): readonly string[] {
+    return [...this.#electorate].filter((elector) => !this.#roots.has(elector))
+  }
+
   /** The electors that attested another root than the sealed one so far, and which. */
   get minority(): ReadonlyMap<string, Uint8Array> {
     const sealed = this.#sealed

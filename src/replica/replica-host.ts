@@ -1,3 +1,4 @@
+import type { Clock } from '../expiry/clock.ts'
 import { decodeControl, encodeControl, type Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
 import type { Member, Membership } from '../group/membership.ts'
@@ -12,7 +13,10 @@ export interface ReplicaHostInit {
   readonly signature: string
   readonly self: string
   readonly log: Log
+  readonly clock: Clock
   readonly chunkBytes: number
+  /** How long an electorate has to agree, in milliseconds. */
+  readonly sealTimeoutMs: number
   readonly membership: Membership
   readonly state: () => GroupState
   /** Only then this replica is at its post, whoever the log says leads. */
@@ -23,12 +27,17 @@ export interface ReplicaHostInit {
   readonly onSealed: (anchor: number, marker: Marker) => void
 }
 
+/** For so many times as long as it had to attest, a silent elector is left out. */
+const LEFT_OUT_TIMES = 5
+
 /** What snapshot sync needs, answered from the group's log and notice board. */
 export class ReplicaHost implements SyncHost {
   readonly group: string
   readonly signature: string
   readonly epoch: string
   readonly #init: ReplicaHostInit
+  /** When this replica appended which marker, for as long as that matters. */
+  readonly #markedAtMs = new Map<number, number>()
 
   constructor(init: ReplicaHostInit) {
     this.#init = init
@@ -38,16 +47,17 @@ export class ReplicaHost implements SyncHost {
   }
 
   /**
-   * The log says who leads. A replica that cannot read that far back believes the announcements. One that leads, and lags
-   * or diverged, has resigned.
+   * The log says who leads; only a replica that does not follow it to its end believes the announcements. One that leads, and
+   * lags or diverged, has resigned.
    */
   leader(): string | undefined {
     const { state, membership, self, inSync } = this.#init
     let { leader, term } = state()
+    if (inSync()) return leader
     for (const { id, leads } of membership.list()) {
       if (leads > term) [leader, term] = [id, leads]
     }
-    return leader === self && !inSync() ? undefined : leader
+    return leader === self ? undefined : leader
   }
 
   members(): SyncMember[] {
@@ -64,7 +74,7 @@ export class ReplicaHost implements SyncHost {
   }
 
   async appendMarker(requester: string): Promise<Position> {
-    const { log, state, membership, chunkBytes } = this.#init
+    const { log, state, membership, clock, chunkBytes } = this.#init
     await membership.refresh()
     const electorate = this.#electorate(membership.list())
     const marker = {
@@ -75,6 +85,7 @@ export class ReplicaHost implements SyncHost {
       chunkBytes,
     } as const
     const { first } = await log.append([{ kind: 'control', payload: encodeControl(marker) }])
+    this.#markedAtMs.set(first, clock.now())
     return { epoch: this.epoch, index: first }
   }
 
@@ -114,10 +125,21 @@ export class ReplicaHost implements SyncHost {
     return this.#init.beginInstall(signal)
   }
 
-  /** Up to five members in sync, this one among them. */
+  /**
+   * Up to five members in sync, this one among them. Left out for a while is who was asked, and said nothing within the time
+   * in which an anchor must be sealed: otherwise one silent member could hold up every seal for ever.
+   */
   #electorate(members: readonly Member[]): string[] {
-    const { self } = this.#init
-    const others = members.filter(({ id, state }) => id !== self && state === 'in-sync').map(({ id }) => id)
-    return [self, ...others].slice(0, ELECTORATE_MAX)
+    const { self, state, clock, sealTimeoutMs } = this.#init
+    for (const [anchor, atMs] of this.#markedAtMs) {
+      if (clock.now() - atMs >= LEFT_OUT_TIMES * sealTimeoutMs) this.#markedAtMs.delete(anchor)
+    }
+    const overdue = (anchor: number) => {
+      const atMs = this.#markedAtMs.get(anchor)
+      return atMs !== undefined && clock.now() - atMs >= sealTimeoutMs
+    }
+    const silent = state().silent(overdue)
+    const others = members.filter(({ id, state }) => id !== self && state === 'in-sync' && !silent.has(id))
+    return [self, ...others.map(({ id }) => id)].slice(0, ELECTORATE_MAX)
   }
 }

@@ -24,7 +24,7 @@ import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import type { Installing } from '../sync/host.ts'
-import { TTL_MS_DEFAULT } from '../sync/limits.ts'
+import { REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { Anchors } from './anchors.ts'
@@ -240,7 +240,9 @@ export class Replica<Result = unknown>
       signature: init.machine.signature,
       self: id,
       log,
+      clock,
       chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
+      sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
       membership: this.#membership,
       state: group,
       inSync: () => this.state === 'in-sync',

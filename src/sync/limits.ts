@@ -47,7 +47,7 @@ export interface ProviderLimits {
   readonly requestsPerPeer: number
   /** Peers that fetch chunks at the same time. Default 128. */
   readonly sessions: number
-  /** Chunk bytes that are being sent at the same time, to all peers together. Default 16 MiB. */
+  /** Chunk bytes that are being sent at the same time, to all peers together; to one of them, a quarter. Default 16 MiB. */
   readonly sendingBytes: number
   /** Markers that the leader appends for one peer within a minute. Default 30. */
   readonly markersPerMinute: number

@@ -210,7 +210,7 @@ export class Provider {
         const next = index + 1
         if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
         const { encoding, bytes: payload } = await chunks.chunk(index)
-        const taken = await this.#quota.send(payload.length)
+        const taken = await this.#quota.send(peer, payload.length)
         try {
           yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
         } finally {

@@ -41,8 +41,8 @@ export class Quota {
    * Resolves when so many bytes may be handed to a stream, in order of asking, with what to call when they are taken. Rejects
    * with `Busy` when there is no room for too long.
    */
-  async send(bytes: number): Promise<() => void> {
-    return await this.#sending.enter(bytes)
+  async send(peer: string, bytes: number): Promise<() => void> {
+    return await this.#sending.enter(peer, bytes)
   }
 }
 
@@ -62,11 +62,21 @@ class Counts {
   }
 }
 
-/** Room for so many bytes, given out first come, first served. What is larger than all of it goes alone. */
+interface Waiting {
+  readonly peer: string
+  readonly bytes: number
+  readonly admit: () => void
+}
+
+/**
+ * Room for so many bytes, given out first come, first served; a quarter of it to one peer at most, so that a few who stop reading
+ * do not keep the others waiting. What is larger than that goes alone.
+ */
 class Room {
   readonly #max: number
   readonly #clock: Clock
-  readonly #waiting = new Set<{ readonly bytes: number; readonly admit: () => void }>()
+  readonly #waiting = new Set<Waiting>()
+  readonly #usedBy = new Map<string, number>()
   #used = 0
 
   constructor(max: number, clock: Clock) {
@@ -74,18 +84,19 @@ class Room {
     this.#clock = clock
   }
 
-  async enter(bytes: number): Promise<() => void> {
-    if (this.#waiting.size === 0 && this.#fits(bytes)) this.#used += bytes
-    else await this.#wait(bytes)
+  async enter(peer: string, bytes: number): Promise<() => void> {
+    if (this.#fits(peer, bytes) && !this.#isCrowded()) this.#use(peer, bytes)
+    else await this.#wait(peer, bytes)
     return () => {
-      this.#used -= bytes
+      this.#use(peer, -bytes)
       this.#admitNext()
     }
   }
 
-  #wait(bytes: number): Promise<void> {
+  #wait(peer: string, bytes: number): Promise<void> {
     return new Promise((resolve, reject) => {
       const one = {
+        peer,
         bytes,
         admit: () => {
           timer.cancel()
@@ -101,15 +112,33 @@ class Room {
     })
   }
 
-  #fits(bytes: number): boolean {
-    return this.#used === 0 || this.#used + bytes <= this.#max
+  /** Somebody waits for room, not just for the end of what it has itself. */
+  #isCrowded(): boolean {
+    return this.#waiting.values().some(({ peer, bytes }) => this.#isFair(peer, bytes))
+  }
+
+  #fits(peer: string, bytes: number): boolean {
+    return this.#isFair(peer, bytes) && (this.#used === 0 || this.#used + bytes <= this.#max)
+  }
+
+  #isFair(peer: string, bytes: number): boolean {
+    const used = this.#usedBy.get(peer) ?? 0
+    return used === 0 || used + bytes <= this.#max / 4
+  }
+
+  #use(peer: string, bytes: number): void {
+    this.#used += bytes
+    const used = (this.#usedBy.get(peer) ?? 0) + bytes
+    if (used === 0) this.#usedBy.delete(peer)
+    else this.#usedBy.set(peer, used)
   }
 
   #admitNext(): void {
     for (const one of this.#waiting) {
-      if (!this.#fits(one.bytes)) return
+      if (!this.#isFair(one.peer, one.bytes)) continue
+      if (!this.#fits(one.peer, one.bytes)) return
       this.#waiting.delete(one)
-      this.#used += one.bytes
+      this.#use(one.peer, one.bytes)
       one.admit()
     }
   }

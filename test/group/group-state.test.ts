@@ -69,6 +69,26 @@ test("the leader's marker says how to cut, for whom, and who attests", () => {
   })
 })
 
+test('an elector that says nothing about an overdue anchor is silent, until it says something about a later one', () => {
+  apply('a', claim(1))
+  const mark = (electorate: string[]) => {
+    apply('a', marker(1, electorate))
+    return index
+  }
+  const attest = (who: string, anchor: number) =>
+    apply(who, { type: 'attestation', anchor, root: Buffer.alloc(32) })
+  const silent = (...overdue: number[]) => [...group.silent((anchor) => overdue.includes(anchor))]
+  const first = mark(['a', 'b', 'c', 'd'])
+  attest('a', first)
+  attest('b', first)
+  expect([silent(), silent(first)]).toEqual([[], ['c', 'd']])
+  const second = mark(['a', 'c', 'd'])
+  attest('c', second)
+  expect([silent(first), silent(second)]).toEqual([['d'], ['a', 'd']])
+  attest('a', second)
+  expect(silent(first, second)).toEqual(['d'])
+})
+
 test('a snapshot says which entry was its newest: a log that was written again has another one there', () => {
   apply('a', claim(1))
   group.reached('the id of an entry')

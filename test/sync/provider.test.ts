@@ -550,9 +550,10 @@ describe('limits', () => {
 
   test('a chunk for which there is no room among those on their way: Busy, after a while', async () => {
     provider = makeProvider({ limits: { sendingBytes: 250_000 }, sendTimeoutMs: 60_000 })
+    host.admit('other')
     await offer(7, 200_000)
     await deaf()
-    const asked = fetch(connect(), chunks(7))
+    const asked = fetch(connect('other'), chunks(7))
     asked.catch(() => {})
     for (let n = 0; n < 3; n++) await new Promise(setImmediate)
     clock.advance(QUEUE_WAIT_MS)
@@ -561,13 +562,27 @@ describe('limits', () => {
 
   test('a chunk that waits for room is sent when there is some', async () => {
     provider = makeProvider({ limits: { sendingBytes: 250_000 }, sendTimeoutMs: 60_000 })
+    host.admit('other')
     await offer(7, 200_000)
     const stream = await deaf()
-    const asked = fetch(connect(), chunks(7))
+    const asked = fetch(connect('other'), chunks(7))
     for (let n = 0; n < 3; n++) await new Promise(setImmediate)
     expect(served).toBe(0)
     for await (const _ of decodeFrames(stream.source, 300_000)) break
     expect(await asked).toEqual([0])
+  })
+
+  test('one peer gets a quarter of the room at most, and what it waits for holds up nobody else', async () => {
+    provider = makeProvider({ limits: { sendingBytes: 1_000_000 }, sendTimeoutMs: 60_000 })
+    host.admit('other')
+    await offer(7, 200_000)
+    await deaf()
+    const second = fetch(connect(), chunks(7))
+    second.catch(() => {})
+    for (let n = 0; n < 3; n++) await new Promise(setImmediate)
+    expect(await fetch(connect('other'), chunks(7))).toEqual([0])
+    clock.advance(QUEUE_WAIT_MS)
+    await expect(second).rejects.toEqual(error('Busy', '200003 bytes are on their way'))
   })
 
   test.each([{ sessions: 0 }, { streamsPerPeer: 1.5 }, { sendingBytes: Number.NaN }, { unknown: 1 }])(

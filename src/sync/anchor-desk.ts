@@ -31,6 +31,7 @@ export class AnchorDesk {
   readonly #init: AnchorDeskInit
   /** Markers that were appended, or are being, and that this replica has not applied yet, oldest first. */
   #pending: PendingMarker[] = []
+  #appliedIndex = 0
   readonly #capturedAtMs = new Map<string, number>()
   readonly #sealed = new Set<string>()
   /** When a marker was appended for whom, oldest first, within the last minute. */
@@ -71,7 +72,11 @@ export class AnchorDesk {
     const promise = host.appendMarker(requester)
     const pending = { promise, sinceMs: clock.now() }
     this.#pending.push(pending)
-    promise.catch(() => this.#settle(pending))
+    promise.then(
+      // It may have been applied by the time it is known where it is.
+      (anchor) => anchor.index <= this.#appliedIndex && this.#settle(pending),
+      () => this.#settle(pending),
+    )
     return await promise
   }
 
@@ -94,6 +99,7 @@ export class AnchorDesk {
   }
 
   #applied(anchor: Position): void {
+    this.#appliedIndex = Math.max(this.#appliedIndex, anchor.index)
     for (const pending of this.#pending) {
       pending.promise.then(
         (appended) => {

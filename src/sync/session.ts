@@ -93,6 +93,8 @@ export class Session {
   readonly #phasesMs: SessionPhases = { request: 0, cut: 0, fetch: 0, install: 0 }
   /** The newest dispute that this session met. */
   #dispute: Disputed | undefined
+  /** Anchors that were chosen and are gone. */
+  readonly #lost = new Set<number>()
 
   constructor(init: SessionInit) {
     this.#init = init
@@ -138,6 +140,7 @@ export class Session {
         } catch (error) {
           if (!(error instanceof AnchorGone)) throw error
           anchorsLost++
+          this.#lost.add(anchor.index)
           // An anchor that the group never agreed on would be named again: ask for a newer one.
           if (error instanceof NeverSealed || error instanceof Disputed) above = anchor
           if (error instanceof Disputed) this.#dispute = error
@@ -208,9 +211,11 @@ export class Session {
     const answer = await askLeader({ self: network.self, host, peers: this.#peers, random }, above)
     if (answer.anchor !== undefined) {
       const { anchor } = answer
-      // An anchor at or below what this replica has would set its state back.
-      if (anchor.epoch === above.epoch && anchor.index > above.index) return { anchor }
-      return { anchor: undefined, why: `the leader named ${formatPosition(anchor)}`, retryMs: LOOK_MS }
+      // An anchor at or below what this replica has would set its state back, and from a pruned one nobody goes on.
+      const isAbove = anchor.epoch === above.epoch && anchor.index > above.index
+      if (isAbove && (await host.isReadable(anchor))) return { anchor }
+      const why = `the leader named ${formatPosition(anchor)}${isAbove ? ', which was pruned' : ''}`
+      return { anchor: undefined, why, retryMs: LOOK_MS }
     }
     const { peer, error, retryMs } = answer
     const refused = { anchor: undefined, why: error.message, retryMs }
@@ -402,6 +407,8 @@ export class Session {
         // Who cannot be reached any more still has until its word runs out.
         if (atMs + remainingMs <= nowMs || anchor.epoch !== above.epoch || anchor.index <= above.index)
           continue
+        // What was lost once is taken again on the leader's word alone: one liar would offer it for ever.
+        if (this.#lost.has(anchor.index)) continue
         const known = offered.get(anchor.index)
         if (known === undefined) offered.set(anchor.index, { anchor, members: 1 })
         else known.members++

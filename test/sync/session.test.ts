@@ -959,6 +959,37 @@ describe('an abort', () => {
   )
 })
 
+describe('an anchor that nobody has', () => {
+  /** A replica that gives other answers than it would. */
+  const answering =
+    (change: (body: ResponseBody) => ResponseBody) =>
+    (_peer: string, stream: ByteStream): ByteStream => ({
+      ...stream,
+      source: stream.source,
+      send: async (bytes) => {
+        for await (const { header, payload } of decodeFrames(
+          (async function* () {
+            yield bytes
+          })(),
+          1_000_000,
+        )) {
+          const { id, body } = decodeResponse(header)
+          const frame = { header: encodeResponse({ id, body: change(body) }), ...(payload && { payload }) }
+          await stream.send(encodeFrame(frame))
+        }
+      },
+    })
+
+  test('named by the leader, since it was pruned: it is asked again, and no anchor is lost', async () => {
+    let pruned = 20
+    leader.onServe = answering((body) =>
+      body.type === 'anchored' && pruned-- > 0 ? { type: 'anchored', anchor: at(10) } : body,
+    )
+    const report = await group.until(joiner.catchUp())
+    expect([report.anchor, report.anchorsLost]).toEqual([at(101), 0])
+  })
+})
+
 describe('what a session keeps', () => {
   /** A session that ends when providers have sent so many chunks. */
   async function stoppedAfter(chunks: number): Promise<void> {

@@ -1,6 +1,7 @@
 /** How fast is it, beside what one would use instead? `npm run bench -- --help` */
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { checkpoint } from './bench/checkpoint.ts'
+import { crowds } from './bench/crowd.ts'
 import { leaseTable } from './bench/lease-table.ts'
 import { restart } from './bench/restart.ts'
 import { type Measured, measure } from './bench/runner.ts'
@@ -9,7 +10,7 @@ import { formatTable } from './bench/table.ts'
 /** Below, there is too little of anything to share out. */
 const SCALE_MIN = 0.001
 
-const benchmarks = [...leaseTable, ...restart, ...checkpoint]
+const benchmarks = [...leaseTable, ...restart, ...checkpoint, ...crowds]
 const names = benchmarks.map(({ name }) => name)
 const groups = new Set(names.map((name) => name.split('/')[0]!))
 

@@ -25,6 +25,8 @@ export interface PrunerInit {
   readonly durable: boolean
   readonly policy: PrunePolicy | undefined
   readonly office: () => { readonly leader: string | undefined; readonly term: number }
+  /** A leader that lags or diverged has resigned. */
+  readonly inSync: () => boolean
   readonly applied: () => number
   readonly append: (control: Control) => Promise<number>
   readonly onPruned: (upTo: number) => void
@@ -53,13 +55,13 @@ export class Pruner {
   }
 
   start(): void {
-    const { policy, clock, office, self, onProblem } = this.#init
+    const { policy, clock, office, self, inSync, onProblem } = this.#init
     this.#ticker = startTicker({
       clock,
       label: 'pruning the log',
       intervalMs: policy && (policy.intervalMs ?? INTERVAL_MS_DEFAULT),
       run: async () => {
-        if (office().leader === self) await this.#prune(policy?.keepEntries, SLACK)
+        if (office().leader === self && inSync()) await this.#prune(policy?.keepEntries, SLACK)
       },
       onError: onProblem,
     })
@@ -71,12 +73,12 @@ export class Pruner {
   }
 
   async #prune(keepEntries: number = KEEP_ENTRIES_DEFAULT, slack: number): Promise<number> {
-    const { self, log, membership, office, applied, append, volatile } = this.#init
+    const { self, log, membership, office, inSync, applied, append, volatile } = this.#init
     if (!Number.isInteger(keepEntries) || keepEntries < 0) {
       throw new RangeError(`keepEntries is ${keepEntries}; give an integer from 0`)
     }
     const { leader, term } = office()
-    if (leader !== self) throw new NotLeader(leader)
+    if (leader !== self || !inSync()) throw new NotLeader(leader === self ? undefined : leader)
     await membership.refresh()
     const members = membership.list()
     // A policy waits for the first checkpoint in silence.

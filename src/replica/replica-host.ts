@@ -5,7 +5,7 @@ import type { Member, Membership } from '../group/membership.ts'
 import { ELECTORATE_MAX, Seal } from '../group/seal.ts'
 import type { Log } from '../log/log.ts'
 import type { Position } from '../position.ts'
-import { AnchorGone, Disputed } from '../sync/errors.ts'
+import { Disputed, NoMarker } from '../sync/errors.ts'
 import type { Installing, SyncHost, SyncMember } from '../sync/host.ts'
 
 export interface ReplicaHostInit {
@@ -27,6 +27,8 @@ export interface ReplicaHostInit {
   readonly onSealed: (anchor: number, marker: Marker) => void
 }
 
+/** So many electors outvote one that is wrong. */
+const ELECTORATE_MIN = 3
 /** For so many times as long as it had to attest, a silent elector is left out. */
 const LEFT_OUT_TIMES = 5
 
@@ -102,7 +104,7 @@ export class ReplicaHost implements SyncHost {
         if (entry.kind !== 'control' && entry.index !== anchor.index) continue
         const control = entry.epoch === this.epoch ? decodeControl(entry.payload) : undefined
         if (entry.index === anchor.index) {
-          if (control?.type !== 'marker') throw new AnchorGone(anchor, 'the log has no marker there')
+          if (control?.type !== 'marker') throw new NoMarker(anchor)
           marker = control
           seal = new Seal(control.electorate)
         } else if (control?.type === 'attestation' && control.anchor === anchor.index) {
@@ -127,7 +129,8 @@ export class ReplicaHost implements SyncHost {
 
   /**
    * Up to five members in sync, this one among them. Left out for a while is who was asked, and said nothing within the time
-   * in which an anchor must be sealed: otherwise one silent member could hold up every seal for ever.
+   * in which an anchor must be sealed, though this replica did: otherwise silent members could hold up every seal for ever. Three
+   * are named all the same where there are three: who is only slow must not leave the word to one.
    */
   #electorate(members: readonly Member[]): string[] {
     const { self, state, clock, sealTimeoutMs } = this.#init
@@ -136,10 +139,15 @@ export class ReplicaHost implements SyncHost {
     }
     const overdue = (anchor: number) => {
       const atMs = this.#markedAtMs.get(anchor)
-      return atMs !== undefined && clock.now() - atMs >= sealTimeoutMs
+      const isOverdue = atMs !== undefined && clock.now() - atMs >= sealTimeoutMs
+      return isOverdue && state().seal(anchor)?.attestations.has(self) === true
     }
     const silent = state().silent(overdue)
-    const others = members.filter(({ id, state }) => id !== self && state === 'in-sync' && !silent.has(id))
-    return [self, ...others.map(({ id }) => id)].slice(0, ELECTORATE_MAX)
+    const inSync = members.filter(({ id, state }) => id !== self && state === 'in-sync').map(({ id }) => id)
+    const telling = inSync.filter((id) => !silent.has(id))
+    const missing = Math.max(0, ELECTORATE_MIN - 1 - telling.length)
+    const needed = inSync.length < ELECTORATE_MIN - 1 ? 0 : missing
+    const filling = inSync.filter((id) => silent.has(id)).slice(0, needed)
+    return [self, ...telling, ...filling].slice(0, ELECTORATE_MAX)
   }
 }

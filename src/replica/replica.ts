@@ -230,6 +230,7 @@ export class Replica<Result = unknown>
       durable: data !== undefined,
       policy: init.prune,
       office: group,
+      inSync: () => this.state === 'in-sync',
       applied: () => this.#applier.applied,
       append,
       onPruned: (upTo) => this.#emit('pruned', { upTo }),

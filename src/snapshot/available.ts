@@ -62,7 +62,12 @@ interface Held {
   readonly whenCut: Promise<Manifest>
   /** The cut, and fetches being answered: a snapshot does not lapse under one, nor lose its chunks. */
   uses: number
+  /** When it was captured, or somebody has last fetched from it. */
+  fetchedAtMs: number
 }
+
+/** Keep-alives without a fetch hold an offer for so many TTLs at most. */
+const KEEP_ALIVE_TTLS = 60
 
 /** Released anchors that are remembered, so that a late request is told Expired and not UnknownAnchor. */
 const RELEASED_MAX = 64
@@ -114,7 +119,7 @@ export class AvailableSnapshots {
     else hurry()
     const into = new CutSnapshot(coder ?? zstdCoder)
     const whenCut = begin.then(() => cut(source, into, { ...options, clock, signal: stop.signal }))
-    const held: Held = { anchor, stop, hurry, cut: into, whenCut, uses: 1 }
+    const held: Held = { anchor, stop, hurry, cut: into, whenCut, uses: 1, fetchedAtMs: beganMs }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
     // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
@@ -139,7 +144,15 @@ export class AvailableSnapshots {
     if (this.#held.has(key)) return
     const whenCut = Promise.resolve(cut.manifest!)
     this.#begin()
-    this.#held.set(key, { anchor, stop: new AbortController(), hurry: () => {}, cut, whenCut, uses: 0 })
+    this.#held.set(key, {
+      anchor,
+      stop: new AbortController(),
+      hurry: () => {},
+      cut,
+      whenCut,
+      uses: 0,
+      fetchedAtMs: this.#init.clock.now(),
+    })
     this.#leases.register(key, remainingMs)
     this.#emit({ type: 'adopted', anchor, remainingMs })
   }
@@ -193,12 +206,25 @@ export class AvailableSnapshots {
     return this.#init.ttlMs
   }
 
+  /**
+   * Give an anchor a full TTL again for somebody who fetches from others, and may come back to it. Undefined when nobody has
+   * fetched from it for 60 TTLs: it then lapses.
+   */
+  keepAlive(anchor: Position): number | undefined {
+    const { clock, ttlMs } = this.#init
+    const held = this.#held.get(positionKey(anchor))
+    if (held === undefined || clock.now() - held.fetchedAtMs >= KEEP_ALIVE_TTLS * ttlMs) return undefined
+    // One that is in use does not lapse anyhow.
+    return held.uses > 0 ? ttlMs : this.revive(anchor)
+  }
+
   /** Keep an anchor from lapsing until the returned function is called; then it has a full TTL. */
   use(anchor: Position): () => void {
     const key = positionKey(anchor)
     const held = this.#held.get(key)
     if (held === undefined) return () => {}
     held.uses++
+    held.fetchedAtMs = this.#init.clock.now()
     this.#leases.unregister(key, 'used')
     let ended = false
     return () => {

@@ -17,7 +17,7 @@ export interface AskLeaderInit {
 
 /** An anchor, or why there is none yet and when to ask again. `peer` is who was asked last. */
 export type LeaderAnswer =
-  | { readonly anchor: Position }
+  | { readonly anchor: Position; readonly peer: string }
   | {
       readonly anchor: undefined
       readonly peer: string | undefined
@@ -25,19 +25,24 @@ export type LeaderAnswer =
       readonly retryMs: number
     }
 
-/** Ask whoever leads by now, or whom that one names instead, for an anchor above a position. */
-export async function askLeader(init: AskLeaderInit, above: Position): Promise<LeaderAnswer> {
+/**
+ * Ask whoever leads by now, or whom that one names instead, for an anchor above a position.
+ *
+ * @param first who is asked in the leader's place, to name it
+ */
+export async function askLeader(init: AskLeaderInit, above: Position, first?: string): Promise<LeaderAnswer> {
   const { self, host, peers, random, answer } = init
-  let leader = host.leader()
+  let leader = first ?? host.leader()
   let peer: string | undefined
   let error: Error = new NotLeader(undefined)
   for (let hop = 0; hop < 2 && leader !== undefined; hop++) {
     peer = leader
     try {
-      if (leader === self && answer !== undefined) return { anchor: await answer(above) }
+      if (leader === self && answer !== undefined) return { anchor: await answer(above), peer }
       if (leader === self) break
       const channel = await peers.channel(leader, 'ask')
-      return { anchor: (await channel.request({ type: 'snapshot', position: above }, 'anchored')).anchor }
+      const { anchor } = await channel.request({ type: 'snapshot', position: above }, 'anchored')
+      return { anchor, peer }
     } catch (cause) {
       if (!(cause instanceof SyncError)) throw cause
       error = cause

@@ -63,6 +63,8 @@ export class ChunkBook {
   /** The first chunk beyond the read-ahead, and the bytes within it. */
   #horizon = 0
   #aheadBytes = 0
+  #takenBytes = 0
+  #trusted = false
   #progress = Promise.withResolvers<void>()
 
   constructor(coder: ChunkCoder, readAhead: ReadAhead = READ_AHEAD) {
@@ -224,15 +226,27 @@ export class ChunkBook {
     }
   }
 
-  /** Verified -> Taken: the chunks in order, each as soon as it and all before it are there. */
+  /** The list is the one that the group sealed. */
+  trust(): void {
+    if (this.#trusted) return
+    this.#trusted = true
+    this.#moved()
+  }
+
+  /**
+   * Verified -> Taken: the chunks in order, each as soon as it and all before it are there; no more bytes than the read-ahead
+   * before the list is trusted, for it may be one provider's nonsense without an end.
+   */
   async *inOrder(): AsyncGenerator<{ bytes: Uint8Array; items: number }> {
     while (this.#manifest === undefined || this.#taken < this.#infos.length) {
       const state = this.#states[this.#taken]
-      if (state?.status !== 'verified') {
+      const isTooMuch = !this.#trusted && this.#takenBytes >= this.#readAhead.bytes
+      if (state?.status !== 'verified' || isTooMuch) {
         await this.#progress.promise
         continue
       }
       const { bytes, items } = this.info(this.#taken)
+      this.#takenBytes += bytes
       this.#states[this.#taken] = TAKEN
       this.#taken++
       this.#aheadBytes -= bytes

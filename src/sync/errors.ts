@@ -82,6 +82,14 @@ export class AnchorGone extends SyncError {
   }
 }
 
+/** There never was one: the log has something else at its place. Whoever named it has lied. */
+export class NoMarker extends AnchorGone {
+  override readonly name = 'NoMarker'
+  constructor(anchor: Position) {
+    super(anchor, 'the log has no marker there')
+  }
+}
+
 /**
  * No root of this anchor can get the majority of its electorate: states differ, and nobody can tell whose is wrong. Nobody
  * installs it; the session goes on with a newer one.

@@ -69,6 +69,7 @@ export class Fetch {
   readonly #used = new Set<string>()
   #attempt: Attempt | undefined
   #sealed: Uint8Array | undefined
+  #isVerified = false
   #bytes = 0
   #steps = 0
   readonly #begun = Promise.withResolvers<void>()
@@ -121,6 +122,17 @@ export class Fetch {
     return this.#attempt.book.complete || !this.#links.ready().some(([, link]) => link.agrees)
   }
 
+  /** The seal is due: only it can help, or a provider has told of all its chunks, so that the others will have soon. */
+  get sealDue(): boolean {
+    if (this.#sealed !== undefined) return false
+    return this.awaitsSeal || this.#links.ready().some(([, link]) => link.manifest !== undefined)
+  }
+
+  /** Every chunk is verified, and the root is the sealed one. */
+  get isVerified(): boolean {
+    return this.#isVerified
+  }
+
   /** Nobody is serving, and nobody is about to. */
   get idle(): boolean {
     return this.#links.linked === 0
@@ -138,6 +150,14 @@ export class Fetch {
   /** How many providers are asked, or about to be, and have not said Busy. */
   get serving(): number {
     return this.#links.serving
+  }
+
+  /** How many providers have told of chunks, of all of them once the root is sealed, and have not said Busy. */
+  get delivering(): number {
+    return this.#links.ready().filter(([, link]) => {
+      const tells = this.#sealed === undefined ? link.list.length > 0 : link.manifest !== undefined
+      return tells && link.agrees && !this.#links.isBusy(link)
+    }).length
   }
 
   /** A provider offers this anchor, and is to be left in peace while others suffice. Its offer is kept alive. */
@@ -222,6 +242,8 @@ export class Fetch {
       } catch (error) {
         if (!(error instanceof Busy)) throw error
         await sleep(clock, busyMs(error, random), signal)
+        // It may have been dropped meanwhile.
+        if (!this.#links.isLinked(provider)) throw error
       }
     }
   }
@@ -273,8 +295,11 @@ export class Fetch {
     const attempt = this.#attempt
     const { book, built } = attempt
     const { manifest } = book
+    if (manifest !== undefined && this.#sealed !== undefined && sameBytes(manifest.root, this.#sealed))
+      book.trust()
     if (book.complete && manifest !== undefined) {
       if (this.#sealed === undefined || !sameBytes(manifest.root, this.#sealed)) return
+      this.#isVerified = true
       this.#verified.resolve()
       built.then((installing) => this.#complete.resolve({ manifest, installing }), this.#complete.reject)
       return

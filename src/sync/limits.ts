@@ -36,6 +36,8 @@ export const RESPONSE_HEADER_BYTES_MAX = CONTROL_BYTES_MAX + 256 * 1024
 export const QUEUE_WAIT_MS = 2_000
 /** A peer that has not fetched for so long has left its place to others. */
 export const SESSION_IDLE_MS = 5_000
+/** Offers in one answer, the newest. */
+export const OFFERS_MAX = 64
 /** Chunks that one request may ask for. */
 export const REQUEST_CHUNKS_MAX = 256
 

@@ -20,6 +20,7 @@ import {
   BUSY_RETRY_MS_MAX,
   CONTROL_BYTES_MAX,
   MANIFEST_PAGE_CHUNKS,
+  OFFERS_MAX,
   RESPONSE_BYTES_MAX,
   RESPONSE_HEADER_BYTES_MAX,
 } from './limits.ts'
@@ -74,8 +75,6 @@ export interface Response {
 const EPOCH_LENGTH_MAX = 64
 /** What is kept of an error's message, in UTF-16 code units. */
 const ERROR_LENGTH_MAX = 500
-/** Most offers accepted in one answer. */
-const OFFERS_MAX = 64
 
 export function encodeRequest(request: Request): Uint8Array {
   const { id, group, signature } = request

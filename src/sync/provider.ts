@@ -22,6 +22,7 @@ import {
   FETCH_TIMEOUT_MS_DEFAULT,
   MANIFEST_PAGE_CHUNKS,
   MANIFEST_WAIT_MS,
+  OFFERS_MAX,
   type ProviderLimits,
   providerLimits,
   REQUEST_BYTES_MAX,
@@ -177,7 +178,9 @@ export class Provider {
         return await this.#manifest(body.anchor, body.from)
       case 'keepAlive': {
         this.#find(body.anchor)
-        return { type: 'revived', remainingMs: available.revive(body.anchor) ?? 0 }
+        const remainingMs = available.keepAlive(body.anchor)
+        if (remainingMs === undefined) throw new Expired('nobody has fetched from it for too long')
+        return { type: 'revived', remainingMs }
       }
       case 'offer':
         onOffer(peer, body.offer)
@@ -200,8 +203,7 @@ export class Provider {
     }
     checkRange()
     this.#quota.session(peer)
-    available.revive(anchor)
-    const release = available.use(anchor)
+    let release: (() => void) | undefined
     try {
       for (let index = first; index < first + count; index++) {
         await this.#beyond(anchor, chunks, index)
@@ -211,6 +213,11 @@ export class Provider {
         if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
         const { encoding, bytes: payload } = await chunks.chunk(index)
         const taken = await this.#quota.send(peer, payload.length)
+        // What is refused revives nothing.
+        if (release === undefined) {
+          available.revive(anchor)
+          release = available.use(anchor)
+        }
         try {
           yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
         } finally {
@@ -219,7 +226,7 @@ export class Provider {
         onServed(peer, anchor, payload.length)
       }
     } finally {
-      release()
+      release?.()
     }
   }
 
@@ -271,7 +278,10 @@ export class Provider {
 }
 
 export function offersOf(available: AvailableSnapshots): OfferView[] {
-  return available.list().map(({ anchor, remainingMs, ready }) => ({ anchor, remainingMs, ready }))
+  return available
+    .list()
+    .slice(-OFFERS_MAX)
+    .map(({ anchor, remainingMs, ready }) => ({ anchor, remainingMs, ready }))
 }
 
 function answer(id: number, body: ResponseBody): Frame {

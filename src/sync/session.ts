@@ -3,7 +3,16 @@ import { formatPosition, type Position, samePosition } from '../position.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
-import { AnchorGone, Busy, Disputed, NoProvider, NotLeader, PeerUnavailable, Unauthorized } from './errors.ts'
+import {
+  AnchorGone,
+  Busy,
+  Disputed,
+  NoMarker,
+  NoProvider,
+  NotLeader,
+  PeerUnavailable,
+  Unauthorized,
+} from './errors.ts'
 import { Faults, ProvenFault } from './faults.ts'
 import { Fetch, type FetchProgress } from './fetch.ts'
 import type { SyncHost, SyncMember } from './host.ts'
@@ -93,6 +102,10 @@ export class Session {
   readonly #phasesMs: SessionPhases = { request: 0, cut: 0, fetch: 0, install: 0 }
   /** The newest dispute that this session met. */
   #dispute: Disputed | undefined
+  /** Who named the anchor that is being fetched; undefined for one that was only offered. */
+  #namedBy: string | undefined
+  /** Questions for an anchor so far. */
+  #rounds = 0
   /** Anchors that were chosen and are gone. */
   readonly #lost = new Set<number>()
 
@@ -144,6 +157,9 @@ export class Session {
           // An anchor that the group never agreed on would be named again: ask for a newer one.
           if (error instanceof NeverSealed || error instanceof Disputed) above = anchor
           if (error instanceof Disputed) this.#dispute = error
+          if (error instanceof NoMarker && this.#namedBy !== undefined) {
+            this.#fault(this.#namedBy, new ProvenFault('it named an anchor where the log has no marker'))
+          }
           onLost(error)
           if (anchorsLost >= ANCHORS_LOST_MAX) {
             throw new NoProvider(
@@ -171,6 +187,7 @@ export class Session {
     const { host, clock, requestTimeoutMs } = this.#init
     const giveUpMs = clock.now() + requestTimeoutMs
     for (;;) {
+      this.#namedBy = undefined
       const asked = await this.#askForAnchor(above)
       if (asked.anchor !== undefined) return asked.anchor
       this.#signal.throwIfAborted()
@@ -192,6 +209,16 @@ export class Session {
     }
   }
 
+  /**
+   * Whom to ask who leads: at first nobody, since the host should know; then every other time another member in turn. Whoever
+   * follows the log knows, and a replica that does not may have been told a lie.
+   */
+  #guide(): string | undefined {
+    const round = this.#rounds++
+    const servers = this.#servers()
+    return round % 2 === 1 && servers.length > 0 ? servers[(round >> 1) % servers.length]!.id : undefined
+  }
+
   /** One question to the leader, and what to make of its answer. */
   async #askForAnchor(
     above: Position,
@@ -208,12 +235,19 @@ export class Session {
       const offered = await this.#commonestOffer(above)
       if (offered !== undefined) return { anchor: offered }
     }
-    const answer = await askLeader({ self: network.self, host, peers: this.#peers, random }, above)
+    const answer = await askLeader(
+      { self: network.self, host, peers: this.#peers, random },
+      above,
+      this.#guide(),
+    )
     if (answer.anchor !== undefined) {
       const { anchor } = answer
       // An anchor at or below what this replica has would set its state back, and from a pruned one nobody goes on.
       const isAbove = anchor.epoch === above.epoch && anchor.index > above.index
-      if (isAbove && (await host.isReadable(anchor))) return { anchor }
+      if (isAbove && (await host.isReadable(anchor))) {
+        this.#namedBy = answer.peer
+        return { anchor }
+      }
       const why = `the leader named ${formatPosition(anchor)}${isAbove ? ', which was pruned' : ''}`
       return { anchor: undefined, why, retryMs: LOOK_MS }
     }
@@ -287,6 +321,7 @@ export class Session {
     let idleSinceMs = clock.now()
     let everLinked = false
     let sealDueSinceMs: number | undefined
+    let verifying = false
     let moved = { steps: fetch.steps, atMs: clock.now() }
     for (;;) {
       for (const [provider, { offers }] of this.#offers) {
@@ -297,6 +332,8 @@ export class Session {
       await pinned
       if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
       await sleep(clock, LOOK_MS, signal)
+      // Nobody is needed any more.
+      if (fetch.isVerified) continue
       if (!fetch.idle) {
         everLinked = true
         idleSinceMs = clock.now()
@@ -312,11 +349,12 @@ export class Session {
       if (clock.now() - moved.atMs >= STALL_MS) {
         throw new AnchorGone(anchor, `nothing of it came for ${STALL_MS} ms`)
       }
-      if (!fetch.awaitsSeal) {
+      if (fetch.awaitsSeal && !verifying) onState({ status: 'verifying', anchor })
+      verifying = fetch.awaitsSeal
+      if (!fetch.sealDue) {
         sealDueSinceMs = undefined
       } else if (sealDueSinceMs === undefined) {
         sealDueSinceMs = clock.now()
-        onState({ status: 'verifying', anchor })
       } else if (clock.now() - sealDueSinceMs >= requestTimeoutMs) {
         throw new NeverSealed(anchor, 'it was never sealed')
       }
@@ -391,10 +429,11 @@ export class Session {
   /** The leader has the group's writes to order: it is asked for chunks when too few others serve. */
   #followersSuffice(fetch: Fetch, sinceMs: number): boolean {
     const { host, clock } = this.#init
-    if (fetch.serving >= FOLLOWERS_ENOUGH) return true
+    // Offering is not enough for long.
+    if (clock.now() - sinceMs >= FOLLOWERS_GRACE_MS) return fetch.delivering >= FOLLOWERS_ENOUGH
     const leader = host.leader()
     const followers = this.#servers().filter(({ id }) => id !== leader)
-    return followers.length >= FOLLOWERS_ENOUGH && clock.now() - sinceMs < FOLLOWERS_GRACE_MS
+    return fetch.serving >= FOLLOWERS_ENOUGH || followers.length >= FOLLOWERS_ENOUGH
   }
 
   /** The live offer that most members make, and of those the newest: one member alone cannot lead this session astray. */

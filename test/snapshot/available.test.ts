@@ -237,3 +237,18 @@ test('closing gives everything back and leaves no timer', async () => {
   expect(scheduled.mock.calls.length).toBeLessThanOrEqual(1)
   expect(available.list()).toEqual([])
 })
+
+test('keep-alives without a fetch hold an offer for sixty TTLs, and a fetch for as many more', async () => {
+  await held(7)
+  const keptAlive = () => {
+    let count = 0
+    for (; available.keepAlive(at(7)) === TTL_MS; count++) clock.advance(TTL_MS / 2)
+    return count
+  }
+  available.use(at(7))()
+  expect(keptAlive()).toBe(120)
+  available.use(at(7))()
+  expect(keptAlive()).toBe(120)
+  clock.advance(TTL_MS)
+  expect(released()).toEqual([[7, 'expired']])
+})

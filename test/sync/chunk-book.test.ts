@@ -352,3 +352,30 @@ describe('a book that grows', () => {
     expect(taken).toEqual(['first', 'second'])
   })
 })
+
+test('no more than the read-ahead is given out before the list is trusted', async () => {
+  const infos = CHUNKS.map(infoOf)
+  const limited = new ChunkBook(zstdCoder, { chunks: 64, bytes: infos[0]!.bytes })
+  limited.list(0, infos)
+  limited.finish(makeManifest(NO_CONTROL, infos))
+  let taken = 0
+  const taking = (async () => {
+    for await (const _ of limited.inOrder()) taken++
+  })()
+  const fill = async () => {
+    for (const index of limited.wanted()) {
+      limited.asked(index, 1, 'a', 0)
+      await limited.received(index, raw(CHUNKS[index]!), 'a')
+      await new Promise(setImmediate)
+    }
+  }
+  await fill()
+  await fill()
+  expect(taken).toBe(1)
+  limited.trust()
+  await new Promise(setImmediate)
+  await fill()
+  await fill()
+  await taking
+  expect(taken).toBe(CHUNKS.length)
+})

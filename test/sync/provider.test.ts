@@ -548,16 +548,19 @@ describe('limits', () => {
     return stream
   }
 
-  test('a chunk for which there is no room among those on their way: Busy, after a while', async () => {
+  test('a chunk for which there is no room among those on their way: Busy, after a while, and nothing is revived', async () => {
     provider = makeProvider({ limits: { sendingBytes: 250_000 }, sendTimeoutMs: 60_000 })
     host.admit('other')
     await offer(7, 200_000)
+    await offer(8, 200_000)
     await deaf()
-    const asked = fetch(connect('other'), chunks(7))
+    const asked = fetch(connect('other'), chunks(8))
     asked.catch(() => {})
     for (let n = 0; n < 3; n++) await new Promise(setImmediate)
     clock.advance(QUEUE_WAIT_MS)
     await expect(asked).rejects.toEqual(error('Busy', '200003 bytes are on their way'))
+    // It was not revived.
+    expect(remainingMs(8)).toBe('released')
   })
 
   test('a chunk that waits for room is sent when there is some', async () => {

@@ -1,0 +1,110 @@
+import { beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { encodeAnnouncement } from '../../src/group/announcement.ts'
+import { decodeControl, encodeControl } from '../../src/group/control.ts'
+import { GroupState } from '../../src/group/group-state.ts'
+import { Membership } from '../../src/group/membership.ts'
+import type { Log } from '../../src/log/log.ts'
+import { memoryLog } from '../../src/log/memory.ts'
+import { ReplicaHost } from '../../src/replica/replica-host.ts'
+
+const SEAL_TIMEOUT_MS = 15_000
+
+let clock: VirtualClock
+let log: Log
+let state: GroupState
+let host: ReplicaHost
+
+beforeEach(async () => {
+  clock = new VirtualClock()
+  log = await memoryLog({ epoch: 'e', now: () => 0 }).open({ group: 'g', signature: 's', author: 'a' })
+  state = new GroupState()
+  const membership = new Membership({ notices: log.notices, clock, epoch: 'e', onChange: () => {} })
+  host = new ReplicaHost({
+    group: 'g',
+    signature: 's',
+    self: 'a',
+    log,
+    clock,
+    chunkBytes: 1024,
+    sealTimeoutMs: SEAL_TIMEOUT_MS,
+    membership,
+    state: () => state,
+    inSync: () => true,
+    pin: async () => {},
+    beginInstall: () => ({ add: async () => {}, commit: () => {} }),
+    onSealed: () => {},
+  })
+  await log.append([{ kind: 'control', payload: encodeControl({ type: 'claim', term: 1 }) }])
+})
+
+async function announce(...members: string[]): Promise<void> {
+  for (const id of members) {
+    const announcement = { addresses: [], applied: 0, leads: 0, offers: [], needs: 0, checkpoint: 0 }
+    const data = encodeAnnouncement({ epoch: 'e', state: 'in-sync', ...announcement })
+    await log.notices.announce(id, data, 1_000_000)
+  }
+}
+
+/** Apply what the log has. Returns its newest electorate. */
+async function apply(): Promise<readonly string[]> {
+  state = new GroupState()
+  let electorate: readonly string[] = []
+  for await (const { entries } of log.read({ index: 0 })) {
+    for (const entry of entries) {
+      state.apply(entry)
+      const control = decodeControl(entry.payload)
+      if (control?.type === 'marker') electorate = control.electorate
+    }
+  }
+  return electorate
+}
+
+async function mark(): Promise<readonly string[]> {
+  await apply()
+  await host.appendMarker('j')
+  return await apply()
+}
+
+/** This replica has attested the newest anchor, and so have these. */
+async function attest(...others: string[]): Promise<void> {
+  const { newest } = await log.bounds()
+  const payload = encodeControl({ type: 'attestation', anchor: newest.index, root: Buffer.alloc(32) })
+  for (const author of ['a', ...others]) {
+    const seal = state.seal(newest.index)!
+    seal.attest(author, Buffer.alloc(32))
+    if (author === 'a') await log.append([{ kind: 'control', payload }])
+  }
+}
+
+test('every member in sync is an elector, up to five, and this replica among them', async () => {
+  await announce('a', 'b', 'c', 'd', 'e', 'f')
+  expect(await mark()).toEqual(['a', 'b', 'c', 'd', 'e'])
+})
+
+test('of two, the one that says nothing is left out for a while, and asked again then', async () => {
+  await announce('a', 'b')
+  expect(await mark()).toEqual(['a', 'b'])
+  await attest()
+  clock.advance(SEAL_TIMEOUT_MS - 1)
+  expect(await mark()).toEqual(['a', 'b'])
+  clock.advance(1)
+  expect(await mark()).toEqual(['a'])
+  clock.advance(5 * SEAL_TIMEOUT_MS)
+  expect(await mark()).toEqual(['a', 'b'])
+})
+
+test('where this replica has not attested in time either, nobody is blamed', async () => {
+  await announce('a', 'b')
+  await mark()
+  clock.advance(SEAL_TIMEOUT_MS)
+  expect(await mark()).toEqual(['a', 'b'])
+})
+
+test('where there are three, three are named, silent or not', async () => {
+  await announce('a', 'b', 'c', 'd')
+  await mark()
+  await attest()
+  clock.advance(SEAL_TIMEOUT_MS)
+  expect(await mark()).toHaveLength(3)
+})

@@ -295,10 +295,11 @@ export class Fetch {
     const attempt = this.#attempt
     const { book, built } = attempt
     const { manifest } = book
-    if (manifest !== undefined && this.#sealed !== undefined && sameBytes(manifest.root, this.#sealed))
-      book.trust()
-    if (book.complete && manifest !== undefined) {
-      if (this.#sealed === undefined || !sameBytes(manifest.root, this.#sealed)) return
+    const isSealed =
+      manifest !== undefined && this.#sealed !== undefined && sameBytes(manifest.root, this.#sealed)
+    if (isSealed) book.trust()
+    if (book.complete) {
+      if (!isSealed) return
       this.#isVerified = true
       this.#verified.resolve()
       built.then((installing) => this.#complete.resolve({ manifest, installing }), this.#complete.reject)

@@ -124,7 +124,7 @@ test('a leader in the minority says at once that it does not lead, and another t
   await newLeader(right)
 }, 20_000)
 
-test('a leader in the minority appends no marker, though the log names nobody else', async () => {
+test('a leader in the minority appends no marker and prunes nothing, though the log names nobody else', async () => {
   await using cluster = new Cluster()
   const wrong = await cluster.start(new Island().init)
   await leads(wrong.replica)
@@ -142,6 +142,7 @@ test('a leader in the minority appends no marker, though the log names nobody el
   await replica.barrier()
   const { position } = replica
   await expect(replica.mark()).rejects.toEqual(named('NotLeader'))
+  await expect(wrong.replica.prune({ keepEntries: 0 })).rejects.toEqual(named('NotLeader'))
   await replica.barrier()
   expect(replica.position).toEqual(position)
   expect([wrong.replica.state, replica.leader]).toEqual(['catching-up', wrong.replica.id])

@@ -20,7 +20,6 @@ const RANDOM = randomBytes(3 * 1024 * 1024).toString('base64')
 const GROUP = 'bench'
 /** Commands from one checkpoint to the next: that takes about as long as a checkpoint does. */
 const EVERY_COMMANDS = 1_000_000
-const CHECKPOINTS = 5
 const BATCH_ENTRIES = 1_000
 const TIME_MAX_MS = 300_000
 
@@ -40,10 +39,10 @@ export const checkpoint: readonly Benchmark[] = [
     unit: 'µs',
     baseline: 'applying an entry while no checkpoint is written',
     target: { ratioMax: 1.25 },
-    async measure(scale) {
+    async measure(scale, wanted) {
       const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
       try {
-        return await measureIn(dataDir, scale)
+        return await measureIn(dataDir, scale, wanted)
       } finally {
         await rm(dataDir, { recursive: true })
       }
@@ -51,7 +50,7 @@ export const checkpoint: readonly Benchmark[] = [
   },
 ]
 
-async function measureIn(dataDir: string, scale: number): Promise<Pair[]> {
+async function measureIn(dataDir: string, scale: number, wanted: number): Promise<Pair[]> {
   const items = Math.ceil(ITEMS * scale)
   const policy: CheckpointPolicy = {
     everyCommands: Math.ceil(EVERY_COMMANDS * scale),
@@ -85,11 +84,15 @@ async function measureIn(dataDir: string, scale: number): Promise<Pair[]> {
     await apply(Array.from({ length: Math.min(BATCH_ENTRIES, items - from) }, (_, n) => from + n))
   }
   const random = () => Array.from({ length: BATCH_ENTRIES }, () => Math.floor(Math.random() * items))
-  return await inPairs(replica, () => apply(random()))
+  return await inPairs(replica, wanted, () => apply(random()))
 }
 
 /** Sort what is applied by whether a checkpoint is under way. The first one warms up. */
-async function inPairs(replica: Replica<MapResult>, apply: () => Promise<Applied>): Promise<Pair[]> {
+async function inPairs(
+  replica: Replica<MapResult>,
+  wanted: number,
+  apply: () => Promise<Applied>,
+): Promise<Pair[]> {
   const pairs: Pair[] = []
   const during = { quiet: nothing(), busy: nothing() }
   let now: keyof typeof during = 'quiet'
@@ -104,7 +107,7 @@ async function inPairs(replica: Replica<MapResult>, apply: () => Promise<Applied
     now = 'quiet'
   })
   const giveUpMs = performance.now() + TIME_MAX_MS
-  while (written <= CHECKPOINTS) {
+  while (written <= wanted) {
     if (performance.now() > giveUpMs) throw new Error(`only ${written} checkpoints in ${TIME_MAX_MS} ms`)
     const applied = during[now]
     const { entries, tookMs } = await apply()

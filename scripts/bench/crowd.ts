@@ -94,8 +94,8 @@ export const crowds: readonly Benchmark[] = [
     unit: 'MiB',
     baseline: "the provider's resident memory, its snapshot cut, before 64 replicas join",
     target: { valueBelow: 128 },
-    async measure(scale) {
-      const { peakBytes, cutBytes } = await measured(scale)
+    async measure(scale, pairs) {
+      const { peakBytes, cutBytes } = await measured(scale, pairs)
       return [{ ours: (peakBytes - cutBytes) / MIB, baseline: cutBytes / MIB }]
     },
   },
@@ -104,8 +104,8 @@ export const crowds: readonly Benchmark[] = [
     unit: 'ms',
     baseline: "the event loop's longest delay meanwhile, whatever caused it",
     target: { valueBelow: 50 },
-    async measure(scale) {
-      const { longest, delayMs } = await measured(scale)
+    async measure(scale, pairs) {
+      const { longest, delayMs } = await measured(scale, pairs)
       return [{ ours: longest.cpuMs, baseline: delayMs.max }]
     },
   },

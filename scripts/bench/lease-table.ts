@@ -78,8 +78,8 @@ export const leaseTable: readonly Benchmark[] = [
     unit: 'ns/key',
     baseline: 'Map.delete of as many keys',
     target: { ratioMax: 1.3 },
-    measure: async (scale) =>
-      (await sweeps(scale)).map(({ ours, baseline }) => ({
+    measure: async (scale, wanted) =>
+      (await sweeps(scale, wanted)).map(({ ours, baseline }) => ({
         ours: ours.perKeyNs,
         baseline: baseline.perKeyNs,
       })),
@@ -89,21 +89,24 @@ export const leaseTable: readonly Benchmark[] = [
     unit: 'ms',
     baseline: `Map.delete of ${SWEEP_CHUNK_KEYS} keys`,
     target: { valueBelow: 2 },
-    measure: async (scale) =>
-      (await sweeps(scale)).map(({ ours, baseline }) => ({ ours: ours.chunkMs, baseline: baseline.chunkMs })),
+    measure: async (scale, wanted) =>
+      (await sweeps(scale, wanted)).map(({ ours, baseline }) => ({
+        ours: ours.chunkMs,
+        baseline: baseline.chunkMs,
+      })),
   },
   {
     name: 'lease-table/sweep-growth',
     unit: 'ns/key',
     baseline: 'a sweep with as many due and 1/40 stored',
     target: { ratioMax: 1.2 },
-    measure: async (scale) => (await growth(scale)).map(({ table }) => table),
+    measure: async (scale, wanted) => (await growth(scale, wanted)).map(({ table }) => table),
   },
   {
     name: 'lease-table/map-delete-growth',
     unit: 'ns/key',
     baseline: 'Map.delete of as many keys with 1/40 stored',
-    measure: async (scale) => (await growth(scale)).map(({ map }) => map),
+    measure: async (scale, wanted) => (await growth(scale, wanted)).map(({ map }) => map),
   },
   {
     name: 'lease-table/bytes-per-key',

@@ -3,7 +3,6 @@ import { type Cluster, type ReplicaProcess, startCluster } from '../../src/testi
 import type { Benchmark, Pair } from './runner.ts'
 
 const ITEMS = 1_000_000
-const RUNS = 3
 const WAIT_MS = 120_000
 
 /** Each in a process of its own, all on this machine: two replicas serve, a third one joins, is killed, and comes back. */
@@ -13,7 +12,7 @@ export const restart: readonly Benchmark[] = [
     unit: 'ms',
     baseline: 'catching up from two peers, the same state',
     target: { ratioMax: 0.33 },
-    async measure(scale) {
+    async measure(scale, wanted) {
       const options = { volatile: true, ttlMs: 60_000, checkpoint: { onStop: false } }
       await using cluster = await startCluster({ replicas: 2, options })
       const items = Math.ceil(ITEMS * scale)
@@ -21,7 +20,7 @@ export const restart: readonly Benchmark[] = [
       await Promise.all(cluster.replicas.map((replica) => replica.barrier()))
       await (await cluster.leader()).prune({ keepEntries: 0 })
       const pairs: Pair[] = []
-      for (let run = 0; run < RUNS; run++) {
+      for (let run = 0; run < wanted; run++) {
         const dataDir = join(cluster.dir, `joiner-${run}`)
         const joiner = await start(cluster, dataDir)
         await joiner.replica.waitFor(isWritten, { timeoutMs: WAIT_MS })

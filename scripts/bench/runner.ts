@@ -7,8 +7,11 @@ export interface Pair<T = number> {
   readonly baseline: T
 }
 
-/** The most that the ratio may be, or what our value must stay below. */
-export type Target = { readonly ratioMax: number } | { readonly valueBelow: number }
+/** What the ratio may be at most, or at least, or what our value must stay below. */
+export type Target =
+  | { readonly ratioMax: number }
+  | { readonly ratioMin: number }
+  | { readonly valueBelow: number }
 
 export interface Benchmark {
   /** `group/what`, or just `what`. */
@@ -18,8 +21,13 @@ export interface Benchmark {
   readonly baseline: string
   /** Default: none, it is measured for the record. */
   readonly target?: Target
-  /** Warm up, then measure some pairs. `scale` multiplies all sizes: 1, or less to try it out. */
-  measure(scale: number): Promise<readonly Pair[]>
+  /**
+   * Warm up, then measure some pairs.
+   *
+   * @param scale multiplies all sizes: 1, or less to try it out
+   * @param pairs how many are wanted; what is quick may measure more, and what cannot be repeated fewer
+   */
+  measure(scale: number, pairs: number): Promise<readonly Pair[]>
 }
 
 /** A benchmark's outcome, as printed for programs. */
@@ -32,7 +40,7 @@ export interface Result {
   readonly baselineValue: number
   /** The median of the pairs' ratios. */
   readonly ratio: number
-  /** "≤ 2" is about the ratio, "< 100 bytes" about the value; null: for the record. */
+  /** "≤ 2" and "≥ 0.9" are about the ratio, "< 100 bytes" about the value; null: for the record. */
   readonly target: string | null
 }
 
@@ -82,9 +90,9 @@ export async function pairs<T>(
   return measured
 }
 
-export async function measure(benchmark: Benchmark, scale: number): Promise<Measured> {
+export async function measure(benchmark: Benchmark, scale: number, pairCount: number): Promise<Measured> {
   const { name, unit, baseline, target } = benchmark
-  const measured = await benchmark.measure(scale)
+  const measured = await benchmark.measure(scale, pairCount)
   const ratios = measured.map((pair) => pair.ours / pair.baseline)
   const value = median(measured.map((pair) => pair.ours))
   const baselineValue = median(measured.map((pair) => pair.baseline))
@@ -93,8 +101,14 @@ export async function measure(benchmark: Benchmark, scale: number): Promise<Meas
     result: { name, value, unit, baseline, baselineValue, ratio, target: formatTarget(target, unit) },
     ratioMin: Math.min(...ratios),
     ratioMax: Math.max(...ratios),
-    met: target && ('ratioMax' in target ? ratio <= target.ratioMax : value < target.valueBelow),
+    met: target && isMet(target, value, ratio),
   }
+}
+
+function isMet(target: Target, value: number, ratio: number): boolean {
+  if ('ratioMax' in target) return ratio <= target.ratioMax
+  if ('ratioMin' in target) return ratio >= target.ratioMin
+  return value < target.valueBelow
 }
 
 /** Milliseconds that some work takes. */
@@ -111,15 +125,16 @@ export function median(values: readonly number[]): number {
 }
 
 /** Benchmarks of which one measurement yields several share it: it is made for the first that asks. */
-export function shared<T>(make: (scale: number) => T): (scale: number) => T {
+export function shared<T>(make: (scale: number, pairs: number) => T): (scale: number, pairs: number) => T {
   let made: { readonly value: T } | undefined
-  return (scale) => {
-    made ??= { value: make(scale) }
+  return (scale, pairs) => {
+    made ??= { value: make(scale, pairs) }
     return made.value
   }
 }
 
 function formatTarget(target: Target | undefined, unit: string): string | null {
   if (target === undefined) return null
-  return 'ratioMax' in target ? `≤ ${target.ratioMax}` : `< ${target.valueBelow} ${unit}`
+  if ('ratioMax' in target) return `≤ ${target.ratioMax}`
+  return 'ratioMin' in target ? `≥ ${target.ratioMin}` : `< ${target.valueBelow} ${unit}`
 }

@@ -4,9 +4,10 @@ import type { GroupState } from '../group/group-state.ts'
 import type { Member, Membership } from '../group/membership.ts'
 import { ELECTORATE_MAX, Seal } from '../group/seal.ts'
 import type { Log } from '../log/log.ts'
+import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { Disputed, NoMarker } from '../sync/errors.ts'
-import type { Installing, SyncHost, SyncMember } from '../sync/host.ts'
+import type { Installing, OwnState, SyncHost, SyncMember } from '../sync/host.ts'
 
 export interface ReplicaHostInit {
   readonly group: string
@@ -22,6 +23,7 @@ export interface ReplicaHostInit {
   /** Only then this replica is at its post, whoever the log says leads. */
   readonly inSync: () => boolean
   readonly pin: (anchor: number) => Promise<void>
+  readonly capture: () => Snapshot
   readonly beginInstall: (signal: AbortSignal) => Installing
   /** The log says that the group agreed on this root, for an anchor that is being fetched. */
   readonly onSealed: (anchor: number, marker: Marker) => void
@@ -121,6 +123,14 @@ export class ReplicaHost implements SyncHost {
 
   async pin(anchor: Position | undefined): Promise<void> {
     await this.#init.pin(anchor?.index ?? 0)
+  }
+
+  ownState(): OwnState | undefined {
+    const { capture, chunkBytes } = this.#init
+    const snapshot = capture()
+    if (snapshot.size > 0) return { snapshot, chunkBytes }
+    snapshot.release()
+    return undefined
   }
 
   beginInstall(signal: AbortSignal): Installing {

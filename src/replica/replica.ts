@@ -248,6 +248,7 @@ export class Replica<Result = unknown>
       state: group,
       inSync: () => this.state === 'in-sync',
       pin: (anchor) => this.#pin(anchor),
+      capture: () => init.machine.capture(),
       onSealed: (index, marker) => {
         this.#sealed = { index, marker }
       },

@@ -1,3 +1,5 @@
+import { fmix32 } from './murmur3.ts'
+
 /**
  * Where chunks end: content-defined chunking with a least and a greatest size, after LBFS (Muthitacharoen et al., SOSP
  * 2001) and FastCDC (Xia et al., USENIX ATC 2016), here between whole items. A boundary depends on one item alone, so two
@@ -34,17 +36,10 @@ export function itemHash(bytes: DataView, start: number, end: number): number {
     hash = mixed(hash, bytes.getUint32(at, true))
   }
   for (; at < end; at++) hash = mixed(hash, bytes.getUint8(at))
-  return spread(hash)
+  return fmix32(hash)
 }
 
 function mixed(hash: number, word: number): number {
   const product = Math.imul(hash ^ word, 0xcc9e2d51)
   return (product << 15) | (product >>> 17)
-}
-
-/** MurmurHash3's `fmix32`: every bit of the hash then depends on each (Appleby, 2011). */
-function spread(hash: number): number {
-  let bits = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
-  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
-  return (bits ^ (bits >>> 16)) >>> 0
 }

@@ -1,4 +1,7 @@
+import type { Items } from '../machine/items.ts'
+import { itemsOf } from './chunk.ts'
 import type { ChunkCoder, EncodedChunk } from './encoding.ts'
+import { encodeHints, hintsOf, picked, type Runs } from './hints.ts'
 import { type ChunkInfo, type Manifest, makeManifest } from './manifest.ts'
 
 /**
@@ -11,6 +14,7 @@ export class CutSnapshot {
   readonly #infos: ChunkInfo[] = []
   readonly #chunks: (EncodedChunk | Promise<EncodedChunk>)[] = []
   readonly #encoded = new Set<number>()
+  readonly #hints = new Map<number, Uint8Array>()
   /** A chunk did not get smaller: the others will not either, and are sent as they are. */
   #compressible = true
   #manifest: Manifest | undefined
@@ -93,12 +97,42 @@ export class CutSnapshot {
     return encoded
   }
 
+  /** The chunk as it was cut. Throws `RangeError` for one that is not there. */
+  async raw(index: number): Promise<Uint8Array> {
+    const chunk = await this.#chunks[index]
+    if (chunk === undefined) throw new RangeError(`there is no chunk ${index}`)
+    return await this.#coder.decode(chunk, this.#infos[index]!.bytes)
+  }
+
+  /** The hints of a chunk's items, as they are sent: made once, like the chunk. */
+  async hints(index: number): Promise<Uint8Array> {
+    const known = this.#hints.get(index)
+    if (known !== undefined) return known
+    const hints = encodeHints(hintsOf(await this.#items(index)))
+    if (this.#chunks.length > index && !this.#hints.has(index)) {
+      this.#hints.set(index, hints)
+      this.#bytes += hints.length
+    }
+    return hints
+  }
+
+  /** Some items of a chunk, each with its length before it, as they are sent. Throws `RangeError` for items that are not there. */
+  async pick(index: number, runs: Runs): Promise<EncodedChunk> {
+    const bytes = picked(await this.#items(index), runs)
+    return this.#compressible ? await this.#coder.encode(bytes) : { encoding: 'raw', bytes }
+  }
+
   /** Let go of every chunk. Returns how many bytes they took. */
   release(): number {
     const freed = this.#bytes
     this.#chunks.length = 0
+    this.#hints.clear()
     this.#bytes = 0
     return freed
+  }
+
+  async #items(index: number): Promise<Items> {
+    return itemsOf(await this.raw(index), this.#infos[index]!.items)
   }
 
   #moved(): void {

@@ -67,6 +67,24 @@ export class Channel {
     })
   }
 
+  /** One request whose answer is raw bytes. */
+  payload<T extends 'hints' | 'items'>(
+    request: Extract<RequestBody, { type: T }>,
+  ): Promise<{ readonly answer: Answer<T>; readonly payload: Uint8Array }> {
+    const body: Extract<RequestBody, { type: 'hints' | 'items' }> = request
+    return new Promise((resolve, reject) => {
+      this.#ask(body, reject, (answer, payload = new Uint8Array()) => {
+        if (answer.type !== body.type || answer.index !== body.index) {
+          throw new Malformed(
+            `the peer sent something else where ${body.type} of chunk ${body.index} were due`,
+          )
+        }
+        resolve({ answer: answer as Answer<T>, payload })
+        return true
+      })
+    })
+  }
+
   /** A ranged fetch. `onChunk` gets each chunk in order; what it throws ends the channel. */
   fetch(
     range: Extract<RequestBody, { type: 'chunks' }>,

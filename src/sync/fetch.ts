@@ -1,16 +1,19 @@
 import { sleep } from '../expiry/clock.ts'
 import type { Position } from '../position.ts'
+import type { Basis } from '../snapshot/basis.ts'
 import type { EncodedChunk } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import { type Manifest, makeManifest } from '../snapshot/manifest.ts'
 import { Attempt, type AttemptInit } from './attempt.ts'
 import type { Channel } from './channel.ts'
+import type { ChunkStore } from './chunk-store.ts'
 import { Busy, Expired, Unauthorized, UnknownAnchor } from './errors.ts'
 import { ProvenFault } from './faults.ts'
 import type { Installing } from './host.ts'
 import { MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX, WINDOW_CHUNKS } from './limits.ts'
 import { type Link, Links, type Ready, type Waiting } from './links.ts'
 import { Pace } from './pace.ts'
+import { Rebuilder } from './rebuild.ts'
 import { busyMs } from './retry.ts'
 import { type Assignment, hedge, type ProviderLoad, schedule } from './scheduler.ts'
 
@@ -18,6 +21,8 @@ export interface FetchInit extends AttemptInit {
   readonly anchor: Position
   /** A stream to a provider for chunks; rejects when it cannot be reached. */
   readonly connect: (provider: string) => Promise<Channel>
+  /** What this replica has already, as soon as it is known. */
+  readonly basis?: Promise<Basis | undefined> | undefined
   /** Another, for questions: they do not queue behind chunks. */
   readonly ask: (provider: string) => Promise<Channel>
   readonly leader: () => string | undefined
@@ -44,14 +49,13 @@ export interface Fetched {
   readonly installing: Installing
 }
 
-/** A chunk as it came from a provider. */
-interface Arrival {
-  readonly index: number
-  readonly chunk: EncodedChunk
+/** Where a chunk comes from. */
+interface Source {
+  readonly attempt: Attempt
   readonly provider: string
   readonly link: Ready
-  /** From the request until it was here. */
-  readonly tookMs: number
+  /** When it was asked for. */
+  readonly askedMs: number
 }
 
 const SCHEDULE_LIMITS = { windowChunks: WINDOW_CHUNKS, rangeChunks: RANGE_CHUNKS_MAX }
@@ -67,6 +71,8 @@ export class Fetch {
   readonly #links: Links
   readonly #pace = new Pace()
   readonly #used = new Set<string>()
+  #basis: Basis | undefined
+  #rebuilder: Rebuilder | undefined
   #attempt: Attempt | undefined
   #sealed: Uint8Array | undefined
   #isVerified = false
@@ -208,9 +214,9 @@ export class Fetch {
     const { connect, ask, signal } = this.#init
     let link: Link = opening
     try {
-      const [channel] = await Promise.all([connect(provider), ask(provider)])
+      const [channel] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
       const { failures } = opening
-      const own = { list: [], manifest: undefined, agrees: true, busyUntilMs: 0 }
+      const own = { list: [], manifest: undefined, agrees: true, busyUntilMs: 0, rebuilding: 0 }
       const ready: Ready = { status: 'ready', failures, channel, ...own }
       while (ready.manifest === undefined) {
         const from = ready.list.length
@@ -232,6 +238,13 @@ export class Fetch {
     }
   }
 
+  /** Nothing is asked for before it is known what this replica has itself. */
+  async #prepare(): Promise<void> {
+    const { basis, coder } = this.#init
+    this.#basis ??= await basis
+    if (this.#basis !== undefined) this.#rebuilder ??= new Rebuilder(this.#basis, coder)
+  }
+
   /** The provider may have no more chunks yet: it then says Busy, and for how long. */
   async #manifest(provider: string, from: number) {
     const { anchor, ask, clock, random, signal } = this.#init
@@ -250,14 +263,18 @@ export class Fetch {
 
   /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
   #listed(link: Ready, from: number): void {
-    this.#attempt ??= new Attempt(this.#init, {
-      onRecalled: (attempt) => this.#report(attempt),
-      onMoved: (attempt) => {
-        if (attempt !== this.#attempt) return
-        this.#steps++
-        this.#pump()
+    const store = withBasis(this.#basis, this.#init.store)
+    this.#attempt ??= new Attempt(
+      { ...this.#init, store },
+      {
+        onRecalled: (attempt) => this.#report(attempt),
+        onMoved: (attempt) => {
+          if (attempt !== this.#attempt) return
+          this.#steps++
+          this.#pump()
+        },
       },
-    })
+    )
     const { book } = this.#attempt
     const known = book.length
     link.agrees &&= this.#attempt.list(from, link.list.slice(from))
@@ -321,33 +338,74 @@ export class Fetch {
     const leader = this.#init.leader()
     return this.#links.ready().flatMap(([id, link]) => {
       if (!link.agrees || this.#links.isBusy(link)) return []
-      const { failures, channel, list } = link
-      return { id, leads: id === leader, failures, inFlight: channel.chunksDue, listed: list.length }
+      const { failures, channel, list, rebuilding } = link
+      const inFlight = channel.chunksDue + rebuilding
+      return { id, leads: id === leader, failures, inFlight, listed: list.length }
     })
   }
 
   #fetchRange(attempt: Attempt, { provider, first, count }: Assignment): void {
-    const { anchor, clock, random } = this.#init
     const link = this.#links.get(provider)
     if (link?.status !== 'ready') return
-    const askedMs = clock.now()
-    link.channel
-      .fetch({ type: 'chunks', anchor, first, count }, (index, chunk) => {
-        this.#bytes += chunk.bytes.length
-        const arrival = { index, chunk, provider, link, tookMs: clock.now() - askedMs }
-        this.#received(attempt, arrival).catch((error) => this.#failed(provider, link, error))
-      })
-      .catch((error: Error) => {
-        if (!(error instanceof Busy && link.channel.open)) return this.#failed(provider, link, error)
-        // It is there, and goes on with what else it was asked for.
-        attempt.book.lost(provider, first, count)
-        link.busyUntilMs = clock.now() + busyMs(error, random)
-        this.#pump()
-      })
+    const from: Source = { attempt, provider, link, askedMs: this.#init.clock.now() }
+    let whole = first
+    for (let index = first; index < first + count; index++) {
+      if (this.#rebuilder?.isWorthwhile(attempt.book.info(index)) !== true) continue
+      if (whole < index) this.#fetchWhole(from, whole, index - whole)
+      whole = index + 1
+      void this.#rebuild(from, index, this.#rebuilder)
+    }
+    if (whole < first + count) this.#fetchWhole(from, whole, first + count - whole)
   }
 
-  async #received(attempt: Attempt, { index, chunk, provider, link, tookMs }: Arrival): Promise<void> {
-    const { store, signal } = this.#init
+  #fetchWhole(from: Source, first: number, count: number): void {
+    const { link } = from
+    link.channel
+      .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, chunk) => {
+        this.#bytes += chunk.bytes.length
+        this.#received(from, index, chunk)
+      })
+      .catch((error: Error) => this.#notSent(from, first, count, error))
+  }
+
+  /** Get a chunk by what of it is not here already, or as a whole. */
+  async #rebuild(from: Source, index: number, rebuilder: Rebuilder): Promise<void> {
+    const { attempt, link } = from
+    const { anchor } = this.#init
+    link.rebuilding++
+    try {
+      const info = attempt.book.info(index)
+      const { chunk, bytesFetched } = await rebuilder.rebuild({ anchor, index, info, channel: link.channel })
+      this.#bytes += bytesFetched
+      if (chunk === undefined) this.#fetchWhole(from, index, 1)
+      else this.#received(from, index, { encoding: 'raw', bytes: chunk })
+    } catch (error) {
+      this.#notSent(from, index, 1, error as Error)
+    } finally {
+      link.rebuilding--
+    }
+  }
+
+  #notSent({ attempt, provider, link }: Source, first: number, count: number, error: Error): void {
+    const { clock, random } = this.#init
+    if (!(error instanceof Busy && link.channel.open)) return this.#failed(provider, link, error)
+    // It is there, and goes on with what else it was asked for.
+    attempt.book.lost(provider, first, count)
+    link.busyUntilMs = clock.now() + busyMs(error, random)
+    this.#pump()
+  }
+
+  #received(from: Source, index: number, chunk: EncodedChunk): void {
+    this.#check(from, index, chunk).catch((error) => this.#failed(from.provider, from.link, error))
+  }
+
+  async #check(
+    { attempt, provider, link, askedMs }: Source,
+    index: number,
+    chunk: EncodedChunk,
+  ): Promise<void> {
+    const { store, clock, signal } = this.#init
+    const tookMs = clock.now() - askedMs
     // What was asked for another manifest, or by a fetch that is over, is of no use.
     if (attempt !== this.#attempt || signal.aborted) return
     // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
@@ -403,4 +461,19 @@ export class Fetch {
 /** An offer may lapse, and an honest replica may not have made it. */
 function isNoFault(error: Error): boolean {
   return error instanceof Expired || error instanceof UnknownAnchor
+}
+
+/** What this replica has already, besides what it kept of earlier fetches. */
+function withBasis(basis: Basis | undefined, store: ChunkStore | undefined): ChunkStore | undefined {
+  if (basis === undefined) return store
+  return {
+    has: (hash) => basis.has(hash) || store?.has(hash) === true,
+    async read(hash) {
+      const bytes = basis.chunk(hash)
+      return bytes === undefined ? await store!.read(hash) : { encoding: 'raw', bytes }
+    },
+    keep: (hash, chunk) => store?.keep(hash, chunk),
+    forget: (hash) => store?.forget(hash),
+    clear: () => store?.clear(),
+  }
 }

@@ -1,3 +1,4 @@
+import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 
 /** A member of the group, as its announcement tells. */
@@ -18,6 +19,14 @@ export interface Installing {
   add(chunk: Uint8Array, items: number): Promise<void>
   /** The manifest was checked against the sealed root: replace the state, at once. */
   commit(anchor: Position, control: Uint8Array): void
+}
+
+/** The state that a replica has while it catches up. */
+export interface OwnState {
+  /** Released when it was read. */
+  readonly snapshot: Snapshot
+  /** The size that chunks have on average here, in bytes. */
+  readonly chunkBytes: number
 }
 
 /**
@@ -51,6 +60,11 @@ export interface SyncHost {
    * session leaves that to the host, which still has to read the log from there.
    */
   pin(anchor: Position | undefined): Promise<void>
+  /**
+   * The state that this replica has: what of it is in the new one too is not fetched. Undefined for none, or where it is not
+   * worth looking at. Default: none.
+   */
+  ownState?(): OwnState | undefined
   /** Begin to build a new state from chunks as they arrive. `signal` aborts when this one is not wanted any more. */
   beginInstall(signal: AbortSignal): Installing
 }

@@ -77,6 +77,17 @@ export function providerLimits(limits: Partial<ProviderLimits> = {}): ProviderLi
   return known
 }
 
+/** Runs that one request for single items may have: half of them passed over, half of them meant. */
+export const RUNS_MAX = 16_384
+/** Items are looked for by hints only where they have so many bytes on average. */
+export const HINTED_ITEM_BYTES_MIN = 32
+/** Of a chunk of which less than this part is there already, the whole is fetched. */
+export const REBUILD_SHARE_MIN = 0.5
+/** Bytes of hints that a session takes before they must have spared as many. */
+export const HINTS_UNPROVEN_BYTES = 256 * 1024
+/** How long a session may take to cut the state that this replica has; then it fetches all of the new one. */
+export const BASIS_TIMEOUT_MS = 20_000
+
 /** Chunks asked of one provider and not yet received. */
 export const WINDOW_CHUNKS = 4
 /** Chunks in one ranged fetch. */

@@ -35,6 +35,8 @@ export interface Ready {
   agrees: boolean
   /** It said Busy: nothing is asked of it until then. */
   busyUntilMs: number
+  /** Chunks that are being put together with its help. */
+  rebuilding: number
 }
 
 interface Resting {

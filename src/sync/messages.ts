@@ -2,6 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Position } from '../position.ts'
 import type { Encoding } from '../snapshot/encoding.ts'
 import { HASH_BYTES } from '../snapshot/hash.ts'
+import type { Runs } from '../snapshot/hints.ts'
 import type { ChunkInfo } from '../snapshot/manifest.ts'
 import {
   Busy,
@@ -39,6 +40,8 @@ export type RequestBody =
   | { readonly type: 'offers' }
   | { readonly type: 'manifest'; readonly anchor: Position; readonly from: number }
   | { readonly type: 'chunks'; readonly anchor: Position; readonly first: number; readonly count: number }
+  | { readonly type: 'hints'; readonly anchor: Position; readonly index: number }
+  | { readonly type: 'items'; readonly anchor: Position; readonly index: number; readonly runs: Runs }
   | { readonly type: 'keepAlive'; readonly anchor: Position }
   | { readonly type: 'offer'; readonly offer: OfferView }
 
@@ -52,6 +55,8 @@ export type ResponseBody =
       readonly control: Uint8Array | undefined
     }
   | { readonly type: 'chunk'; readonly index: number; readonly encoding: Encoding }
+  | { readonly type: 'hints'; readonly index: number }
+  | { readonly type: 'items'; readonly index: number; readonly encoding: Encoding }
   | { readonly type: 'revived'; readonly remainingMs: number }
   | { readonly type: 'noted' }
   | { readonly type: 'error'; readonly error: SyncError }
@@ -105,6 +110,18 @@ function requestBody(body: RequestBody): pb.Request['body'] {
         value: create(pb.ChunksRequestSchema, { anchor: fromPosition(body.anchor), first, count }),
       }
     }
+    case 'hints':
+      return {
+        case: 'hints',
+        value: create(pb.HintsRequestSchema, { anchor: fromPosition(body.anchor), index: body.index }),
+      }
+    case 'items': {
+      const { index, runs } = body
+      return {
+        case: 'items',
+        value: create(pb.ItemsRequestSchema, { anchor: fromPosition(body.anchor), index, runs: [...runs] }),
+      }
+    }
     case 'keepAlive':
       return {
         case: 'keepAlive',
@@ -131,6 +148,14 @@ export function decodeRequest(bytes: Uint8Array): Request {
     case 'chunks': {
       const { anchor, first, count } = body.value
       return { id, group, signature, body: { type: 'chunks', anchor: toPosition(anchor), first, count } }
+    }
+    case 'hints': {
+      const { anchor, index } = body.value
+      return { id, group, signature, body: { type: 'hints', anchor: toPosition(anchor), index } }
+    }
+    case 'items': {
+      const { anchor, index, runs } = body.value
+      return { id, group, signature, body: { type: 'items', anchor: toPosition(anchor), index, runs } }
     }
     case 'keepAlive':
       return { id, group, signature, body: { type: 'keepAlive', anchor: toPosition(body.value.anchor) } }
@@ -165,6 +190,13 @@ function responseBody(body: ResponseBody): pb.Response['body'] {
         case: 'chunk',
         value: create(pb.ChunkSchema, { index: body.index, encoding: ENCODINGS.indexOf(body.encoding) }),
       }
+    case 'hints':
+      return { case: 'hints', value: create(pb.HintsSchema, { index: body.index }) }
+    case 'items':
+      return {
+        case: 'items',
+        value: create(pb.ItemsSchema, { index: body.index, encoding: ENCODINGS.indexOf(body.encoding) }),
+      }
     case 'revived':
       return { case: 'revived', value: create(pb.RevivedSchema, { remainingMs: wholeMs(body.remainingMs) }) }
     case 'noted':
@@ -191,6 +223,13 @@ export function decodeResponse(bytes: Uint8Array): Response {
       return {
         id,
         body: { type: 'chunk', index: body.value.index, encoding: toEncoding(body.value.encoding) },
+      }
+    case 'hints':
+      return { id, body: { type: 'hints', index: body.value.index } }
+    case 'items':
+      return {
+        id,
+        body: { type: 'items', index: body.value.index, encoding: toEncoding(body.value.encoding) },
       }
     case 'revived':
       return { id, body: { type: 'revived', remainingMs: body.value.remainingMs } }
@@ -255,7 +294,7 @@ const ENCODINGS: readonly Encoding[] = ['raw', 'zstd']
 function toEncoding(number: number): Encoding {
   const encoding = ENCODINGS[number]
   if (encoding === undefined)
-    throw new Malformed(`a chunk of encoding ${number}, which this version does not know`)
+    throw new Malformed(`bytes of encoding ${number}, which this version does not know`)
   return encoding
 }
 

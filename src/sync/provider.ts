@@ -4,6 +4,7 @@ import { SLICE_MS, stretch } from '../expiry/slices.ts'
 import { formatPosition, type Position } from '../position.ts'
 import type { AvailableSnapshots } from '../snapshot/available.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
+import type { Runs } from '../snapshot/hints.ts'
 import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorDesk } from './anchor-desk.ts'
 import {
@@ -27,6 +28,7 @@ import {
   providerLimits,
   REQUEST_BYTES_MAX,
   REQUEST_CHUNKS_MAX,
+  RUNS_MAX,
 } from './limits.ts'
 import { decodeRequest, encodeResponse, type OfferView, type Request, type ResponseBody } from './messages.ts'
 import { Quota } from './quota.ts'
@@ -44,6 +46,16 @@ export interface ProviderInit extends AdmissionInit {
   /** A peer was told an error. */
   readonly onRefused?: (peer: string, error: SyncError) => void
 }
+
+/** Chunks of one anchor. */
+interface Range {
+  readonly anchor: Position
+  readonly first: number
+  readonly count: number
+}
+
+/** Makes what is sent of a chunk. */
+type Sender = (chunks: CutSnapshot, index: number) => Promise<{ body: ResponseBody; payload: Uint8Array }>
 
 /** The id of an answer to bytes that are no request, or were not read. */
 const NO_REQUEST = 0
@@ -142,8 +154,19 @@ export class Provider {
       await this.#admission.admit(peer)
       this.#checkScope(request)
       leave = this.#quota.request(peer)
-      if (body.type === 'chunks') yield* this.#chunks(peer, id, body)
-      else yield answer(id, await this.#single(peer, body))
+      switch (body.type) {
+        case 'chunks':
+          yield* this.#payloads(peer, id, body, (chunks, index) => chunk(chunks, index, body))
+          break
+        case 'hints':
+          yield* this.#payloads(peer, id, only(body), hints)
+          break
+        case 'items':
+          yield* this.#payloads(peer, id, only(body), (chunks, index) => items(chunks, index, body.runs))
+          break
+        default:
+          yield answer(id, await this.#single(peer, body))
+      }
     } catch (error) {
       yield this.#refusal(peer, id, error)
     } finally {
@@ -166,7 +189,10 @@ export class Provider {
     }
   }
 
-  async #single(peer: string, body: Exclude<Request['body'], { type: 'chunks' }>): Promise<ResponseBody> {
+  async #single(
+    peer: string,
+    body: Exclude<Request['body'], { type: 'chunks' | 'hints' | 'items' }>,
+  ): Promise<ResponseBody> {
     const { available, desk, onOffer } = this.#init
     switch (body.type) {
       case 'snapshot':
@@ -190,28 +216,19 @@ export class Provider {
     }
   }
 
-  async *#chunks(peer: string, id: number, range: { anchor: Position; first: number; count: number }) {
+  /** What is asked of each chunk of a range, one after the other. */
+  async *#payloads(peer: string, id: number, range: Range, of: Sender): AsyncGenerator<Frame> {
     const { available, onServed } = this.#init
     const { anchor, first, count } = range
     const chunks = this.#held(anchor)
-    const checkRange = () => {
-      const counts = count > 0 && count <= REQUEST_CHUNKS_MAX
-      if (counts && (chunks.manifest === undefined || first + count <= chunks.infos.length)) return
-      throw new OutOfRange(
-        `chunks ${first} to ${first + count - 1} are not within 0 to ${chunks.infos.length - 1}`,
-      )
-    }
-    checkRange()
+    checkRange(range, chunks)
     this.#quota.session(peer)
     let release: (() => void) | undefined
     try {
       for (let index = first; index < first + count; index++) {
         await this.#beyond(anchor, chunks, index)
-        checkRange()
-        // Encoding goes on in other threads while this chunk is sent.
-        const next = index + 1
-        if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
-        const { encoding, bytes: payload } = await chunks.chunk(index)
+        checkRange(range, chunks)
+        const { body, payload } = await of(chunks, index)
         const taken = await this.#quota.send(peer, payload.length)
         // What is refused revives nothing.
         if (release === undefined) {
@@ -219,7 +236,7 @@ export class Provider {
           release = available.use(anchor)
         }
         try {
-          yield { ...answer(id, { type: 'chunk', index, encoding }), payload }
+          yield { ...answer(id, body), payload }
         } finally {
           taken()
         }
@@ -286,4 +303,36 @@ export function offersOf(available: AvailableSnapshots): OfferView[] {
 
 function answer(id: number, body: ResponseBody): Frame {
   return { header: stretch('answer', () => encodeResponse({ id, body })) }
+}
+
+async function chunk(chunks: CutSnapshot, index: number, { first, count }: Range): ReturnType<Sender> {
+  // Encoding goes on in other threads while this chunk is sent.
+  const next = index + 1
+  if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
+  const { encoding, bytes } = await chunks.chunk(index)
+  return { body: { type: 'chunk', index, encoding }, payload: bytes }
+}
+
+async function hints(chunks: CutSnapshot, index: number): ReturnType<Sender> {
+  return { body: { type: 'hints', index }, payload: await chunks.hints(index) }
+}
+
+async function items(chunks: CutSnapshot, index: number, runs: Runs): ReturnType<Sender> {
+  if (runs.length > RUNS_MAX) throw new OutOfRange(`${runs.length} runs of items at once`)
+  try {
+    const { encoding, bytes } = await chunks.pick(index, runs)
+    return { body: { type: 'items', index, encoding }, payload: bytes }
+  } catch (cause) {
+    throw cause instanceof RangeError ? new OutOfRange(cause.message) : cause
+  }
+}
+
+function only({ anchor, index }: { readonly anchor: Position; readonly index: number }): Range {
+  return { anchor, first: index, count: 1 }
+}
+
+function checkRange({ first, count }: Range, { manifest, infos }: CutSnapshot): void {
+  const counts = count > 0 && count <= REQUEST_CHUNKS_MAX
+  if (counts && (manifest === undefined || first + count <= infos.length)) return
+  throw new OutOfRange(`chunks ${first} to ${first + count - 1} are not within 0 to ${infos.length - 1}`)
 }

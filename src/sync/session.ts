@@ -1,5 +1,6 @@
 import { type Clock, sleep } from '../expiry/clock.ts'
 import { formatPosition, type Position, samePosition } from '../position.ts'
+import { Basis } from '../snapshot/basis.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
@@ -16,7 +17,14 @@ import {
 import { Faults, ProvenFault } from './faults.ts'
 import { Fetch, type FetchProgress } from './fetch.ts'
 import type { SyncHost, SyncMember } from './host.ts'
-import { ANCHORS_LOST_MAX, FOLLOWERS_ENOUGH, FOLLOWERS_GRACE_MS, LOOK_MS, STALL_MS } from './limits.ts'
+import {
+  ANCHORS_LOST_MAX,
+  BASIS_TIMEOUT_MS,
+  FOLLOWERS_ENOUGH,
+  FOLLOWERS_GRACE_MS,
+  LOOK_MS,
+  STALL_MS,
+} from './limits.ts'
 import type { OfferView } from './messages.ts'
 import { Peers, type SyncNetwork } from './peers.ts'
 import { busyMs } from './retry.ts'
@@ -94,6 +102,8 @@ export class Session {
   /** The latest offers each member told of, and when. */
   readonly #offers = new Map<string, { readonly offers: readonly OfferView[]; readonly atMs: number }>()
   readonly #asking = new Set<string>()
+  /** What this replica has already. */
+  #basis: Promise<Basis | undefined> | undefined
   readonly #faults = new Faults()
   /** Who said Unauthorized, and was announced to again. */
   readonly #introducedTo = new Set<string>()
@@ -141,6 +151,7 @@ export class Session {
     let above = this.#init.position
     let anchorsLost = 0
     this.#greet()
+    this.#basis = this.#readOwnState()
     try {
       for (;;) {
         this.#signal.throwIfAborted()
@@ -273,6 +284,7 @@ export class Session {
     const fetch = new Fetch({
       anchor,
       clock: this.#init.clock,
+      basis: this.#basis,
       connect: (provider) => this.#peers.channel(provider, 'fetch'),
       ask: (provider) => this.#peers.channel(provider, 'ask'),
       leader: () => host.leader(),
@@ -358,6 +370,25 @@ export class Session {
       } else if (clock.now() - sealDueSinceMs >= requestTimeoutMs) {
         throw new NeverSealed(anchor, 'it was never sealed')
       }
+    }
+  }
+
+  /** Cut the state that this replica has, so that what it shares with the new one is not fetched. Never rejects. */
+  async #readOwnState(): Promise<Basis | undefined> {
+    const { host, clock } = this.#init
+    const own = host.ownState?.()
+    if (own === undefined) return undefined
+    const { snapshot, chunkBytes } = own
+    const late = new AbortController()
+    const timer = clock.schedule(BASIS_TIMEOUT_MS, () => late.abort())
+    try {
+      const signal = AbortSignal.any([this.#signal, late.signal])
+      return await Basis.of(snapshot, { chunkBytes, clock, signal })
+    } catch {
+      // It takes too long, or it is one that nobody could fetch: all of the new one is fetched.
+      return undefined
+    } finally {
+      timer.cancel()
     }
   }
 

@@ -7,6 +7,7 @@ import { Membership } from '../../src/group/membership.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { ReplicaHost } from '../../src/replica/replica-host.ts'
+import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
 
 const SEAL_TIMEOUT_MS = 15_000
 
@@ -32,6 +33,7 @@ beforeEach(async () => {
     state: () => state,
     inSync: () => true,
     pin: async () => {},
+    capture: () => new ItemSnapshot([]),
     beginInstall: () => ({ add: async () => {}, commit: () => {} }),
     onSealed: () => {},
   })

@@ -224,12 +224,18 @@ function allowed(group: SyncGroup, provider: SyncReplica, request: Request): str
   if (epoch !== EPOCH) return ['Incompatible']
   if (body.type === 'snapshot') return provider.id === group.leader ? ['anchored', 'Busy'] : ['NotLeader']
   if (index < HELD || index > group.newest) return ['UnknownAnchor']
-  const data = { manifest: 'manifest', keepAlive: 'revived', chunks: 'OutOfRange' }[body.type]
-  if (index > HELD) return [data, 'Busy', 'Expired', 'UnknownAnchor']
-  if (body.type !== 'chunks') return [data]
+  const data = {
+    manifest: ['manifest'],
+    keepAlive: ['revived'],
+    hints: ['hints', 'OutOfRange'],
+    items: ['items', 'OutOfRange'],
+    chunks: ['OutOfRange'],
+  }[body.type]
+  if (index > HELD) return [...data, 'Busy', 'Expired', 'UnknownAnchor']
+  if (body.type !== 'chunks') return data
   const { first, count } = body
   const within = count > 0 && count <= REQUEST_CHUNKS_MAX && first + count <= provider.items.length
-  return within ? [] : [data]
+  return within ? [] : data
 }
 
 /** Whoever serves captures `HELD`, and offers it until the returned function is called. */

@@ -3,7 +3,10 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/expiry/clock.ts'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { Items } from '../../src/machine/items.ts'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
+import { itemsOf } from '../../src/snapshot/chunk.ts'
+import { decodeHints, hintsOf } from '../../src/snapshot/hints.ts'
 import { makeManifest } from '../../src/snapshot/manifest.ts'
 import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
 import { Channel } from '../../src/sync/channel.ts'
@@ -13,6 +16,7 @@ import {
   MANIFEST_WAIT_MS,
   QUEUE_WAIT_MS,
   REQUEST_CHUNKS_MAX,
+  RUNS_MAX,
   SESSION_IDLE_MS,
 } from '../../src/sync/limits.ts'
 import {
@@ -174,6 +178,25 @@ describe('data', () => {
     expect(await fetch(channel, chunks(7, 0, 4))).toEqual([0, 1, 2, 3])
     expect(await fetch(channel, chunks(7, 9, 1))).toEqual([9])
     expect(served).toBe(5)
+  })
+
+  test('the hints of a chunk, and single items of it; both revive the offer', async () => {
+    const items = numberedItems(10, 99)
+    available.add(at(7), new ItemSnapshot(items), { control: CONTROL, chunkBytes: 8_192 })
+    await available.whenCut(at(7))
+    clock.advance(400)
+    const channel = connect()
+    const { payload: hints } = await channel.payload({ type: 'hints', anchor: at(7), index: 0 })
+    expect(decodeHints(hints)).toEqual(hintsOf(Items.of(...items)))
+    expect(remainingMs(7)).toBe(TTL_MS)
+    clock.advance(400)
+    const asked = { type: 'items', anchor: at(7), index: 0, runs: [3, 1, 2, 1] } as const
+    const { answer, payload } = await channel.payload(asked)
+    const sent = itemsOf(payload, 2)
+    expect([...sent]).toEqual([items[3], items[6]].map((item) => new Uint8Array(item!)))
+    expect(answer).toEqual({ type: 'items', index: 0, encoding: 'raw' })
+    expect(remainingMs(7)).toBe(TTL_MS)
+    expect(served).toBe(2)
   })
 
   test('a pushed offer is noted', async () => {
@@ -345,6 +368,18 @@ describe('refusals', () => {
     )
     expect(remainingMs(7)).toBe(600)
     expect(await fetch(channel, chunks(7, 0, 1))).toEqual([0])
+  })
+
+  test.each<[what: string, body: Parameters<Channel['payload']>[0]]>([
+    ['hints of a chunk behind the last', { type: 'hints', anchor: at(7), index: 10 }],
+    ['items of a chunk behind the last', { type: 'items', anchor: at(7), index: 10, runs: [0, 1] }],
+    ['an item behind the last', { type: 'items', anchor: at(7), index: 9, runs: [1, 1] }],
+    ['too many runs', { type: 'items', anchor: at(7), index: 9, runs: Array(RUNS_MAX + 1).fill(0) }],
+  ])('%s: OutOfRange, and the offer is not revived', async (_what, body) => {
+    await offer(7)
+    clock.advance(400)
+    await expect(connect().payload(body)).rejects.toEqual(error('OutOfRange'))
+    expect(remainingMs(7)).toBe(600)
   })
 
   test('any range of an empty snapshot: OutOfRange', async () => {

@@ -1035,6 +1035,7 @@ describe('what a session keeps', () => {
     await group.until(joiner.catchUp())
     joiner.store.clears = true
     expect(joiner.store.chunks.size).toBe(40)
+    joiner.items = []
     const report = await group.until(joiner.catchUp())
     expect(report.bytesFetched).toBe(0)
     expect(joiner.store.readingMax).toBe(16)

@@ -235,6 +235,10 @@ export class SyncReplica {
         this.pinned = anchor
         this.announced++
       },
+      ownState: () =>
+        this.items.length === 0
+          ? undefined
+          : { snapshot: this.makeSnapshot(this.items), chunkBytes: this.#chunkBytes },
       beginInstall: () => this.#beginInstall(),
     }
   }

@@ -11,6 +11,7 @@ import { Items } from '../../src/machine/items.ts'
 import { MapInstallation, MapSnapshot } from '../../src/machine/map-snapshot.ts'
 import { itemHash } from '../../src/snapshot/boundary.ts'
 import { ChunkWriter, itemsOf } from '../../src/snapshot/chunk.ts'
+import { encodeHints, hintsOf } from '../../src/snapshot/hints.ts'
 import { type ChunkInfo, chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
 import {
   Busy,
@@ -56,6 +57,8 @@ export const FORMATS: Readonly<Record<string, Format>> = {
         offers: true,
         manifest: true,
         chunks: true,
+        hints: true,
+        items: true,
         keepAlive: true,
         offer: true,
       } satisfies Record<Request['body']['type'], true>,
@@ -72,6 +75,8 @@ export const FORMATS: Readonly<Record<string, Format>> = {
         offers: true,
         manifest: true,
         chunk: true,
+        hints: true,
+        items: true,
         revived: true,
         noted: true,
         Expired: true,
@@ -101,6 +106,9 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   },
   'chunk-hashes': {
     encode: (chunk: Uint8Array) => chunkHash(chunk),
+  },
+  hints: {
+    encode: (items: readonly Uint8Array[]) => encodeHints(hintsOf(Items.of(...items))),
   },
   'item-hashes': {
     encode: (item: Uint8Array) => {

@@ -70,6 +70,18 @@ export declare type Request = Message<"anchorage.sync.v1.Request"> & {
      */
     value: Offer;
     case: "offer";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.HintsRequest hints = 10;
+     */
+    value: HintsRequest;
+    case: "hints";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.ItemsRequest items = 11;
+     */
+    value: ItemsRequest;
+    case: "items";
   } | { case: undefined; value?: undefined };
 };
 
@@ -133,6 +145,18 @@ export declare type Response = Message<"anchorage.sync.v1.Response"> & {
      */
     value: Error;
     case: "error";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.Hints hints = 9;
+     */
+    value: Hints;
+    case: "hints";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.Items items = 10;
+     */
+    value: Items;
+    case: "items";
   } | { case: undefined; value?: undefined };
 };
 
@@ -405,6 +429,101 @@ export declare type Chunk = Message<"anchorage.sync.v1.Chunk"> & {
  * Use `create(ChunkSchema)` to create a new message.
  */
 export declare const ChunkSchema: GenMessage<Chunk>;
+
+/**
+ * For a joiner that has an older state: what of a chunk does it lack? Answered with Hints. Revives the offer.
+ *
+ * @generated from message anchorage.sync.v1.HintsRequest
+ */
+export declare type HintsRequest = Message<"anchorage.sync.v1.HintsRequest"> & {
+  /**
+   * @generated from field: anchorage.sync.v1.Position anchor = 1;
+   */
+  anchor?: Position | undefined;
+
+  /**
+   * @generated from field: uint32 index = 2;
+   */
+  index: number;
+};
+
+/**
+ * Describes the message anchorage.sync.v1.HintsRequest.
+ * Use `create(HintsRequestSchema)` to create a new message.
+ */
+export declare const HintsRequestSchema: GenMessage<HintsRequest>;
+
+/**
+ * The raw bytes after the header: for each item of the chunk, in order, MurmurHash3_x86_32 (seed 0) of its bytes, 4 bytes, the
+ * low one first.
+ *
+ * @generated from message anchorage.sync.v1.Hints
+ */
+export declare type Hints = Message<"anchorage.sync.v1.Hints"> & {
+  /**
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+};
+
+/**
+ * Describes the message anchorage.sync.v1.Hints.
+ * Use `create(HintsSchema)` to create a new message.
+ */
+export declare const HintsSchema: GenMessage<Hints>;
+
+/**
+ * Single items of a chunk. Answered with Items. Revives the offer.
+ *
+ * @generated from message anchorage.sync.v1.ItemsRequest
+ */
+export declare type ItemsRequest = Message<"anchorage.sync.v1.ItemsRequest"> & {
+  /**
+   * @generated from field: anchorage.sync.v1.Position anchor = 1;
+   */
+  anchor?: Position | undefined;
+
+  /**
+   * @generated from field: uint32 index = 2;
+   */
+  index: number;
+
+  /**
+   * Alternately how many items to pass over and how many to send.
+   *
+   * @generated from field: repeated uint32 runs = 3;
+   */
+  runs: number[];
+};
+
+/**
+ * Describes the message anchorage.sync.v1.ItemsRequest.
+ * Use `create(ItemsRequestSchema)` to create a new message.
+ */
+export declare const ItemsRequestSchema: GenMessage<ItemsRequest>;
+
+/**
+ * The raw bytes after the header: the items as they lie in the chunk, each with its length before it, encoded as a whole.
+ *
+ * @generated from message anchorage.sync.v1.Items
+ */
+export declare type Items = Message<"anchorage.sync.v1.Items"> & {
+  /**
+   * @generated from field: uint32 index = 1;
+   */
+  index: number;
+
+  /**
+   * @generated from field: uint32 encoding = 2;
+   */
+  encoding: number;
+};
+
+/**
+ * Describes the message anchorage.sync.v1.Items.
+ * Use `create(ItemsSchema)` to create a new message.
+ */
+export declare const ItemsSchema: GenMessage<Items>;
 
 /**
  * Revives the offer without fetching. Answered with Revived.

@@ -1,0 +1,221 @@
+import type { Clock } from '../expiry/clock.ts'
+import { Slices } from '../expiry/slices.ts'
+import type { Items } from '../machine/items.ts'
+import type { Snapshot } from '../machine/machine.ts'
+import { itemsOf, MalformedChunk } from './chunk.ts'
+import { cut } from './cut.ts'
+import { CutSnapshot } from './cut-snapshot.ts'
+import { zstdCoder } from './encoding.ts'
+import { hintsOf, type Runs, recordStart } from './hints.ts'
+
+export interface BasisOptions {
+  /** The size that chunks have on average, in bytes: only chunks of one size are shared whole. */
+  readonly chunkBytes: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** What hints say of one chunk. */
+export interface Match {
+  /** The number of each item in the basis, or -1 for one that it lacks. */
+  readonly origins: Int32Array
+  /** Alternately how many items the basis has and how many it lacks. */
+  readonly runs: Runs
+  /** How many it lacks. */
+  readonly missing: number
+  /** Bytes of the items it has, each with its length before it. */
+  readonly bytes: number
+}
+
+interface Part {
+  readonly items: Items
+  /** The number of its first item. */
+  readonly first: number
+}
+
+/** A lone hint is believed so many items beyond the one before it; further off, only together with the next. */
+const NEAR_ITEMS = 64
+/** So many items that share their slots are told apart; of more, as of one item many times over, the rest is found only in sequence. */
+const PROBES_MAX = 64
+const NONE = -1
+
+/**
+ * The state that a joiner has already, of which the new one is made as far as it goes: in whole chunks, and in single items
+ * of chunks that differ. "Basis" is rsync's word for it (Tridgell, 1999); unlike there, boundaries are between items, so
+ * that a few bytes an item are enough to find them again.
+ */
+export class Basis {
+  readonly #parts: readonly Part[]
+  readonly #byHash: ReadonlyMap<string, Part>
+  readonly #clock: Clock
+  #index: Promise<HintIndex> | undefined
+
+  private constructor(parts: readonly Part[], byHash: ReadonlyMap<string, Part>, clock: Clock) {
+    this.#parts = parts
+    this.#byHash = byHash
+    this.#clock = clock
+  }
+
+  /** Cut a snapshot like one that is served. The snapshot is released. */
+  static async of(snapshot: Snapshot, { chunkBytes, clock, signal }: BasisOptions): Promise<Basis> {
+    const chunks = new CutSnapshot(zstdCoder)
+    try {
+      await cut(snapshot, chunks, { control: new Uint8Array(), chunkBytes, clock, signal })
+    } finally {
+      snapshot.release()
+    }
+    const parts: Part[] = []
+    const byHash = new Map<string, Part>()
+    let first = 0
+    for (const [index, { items: count, hash }] of chunks.infos.entries()) {
+      const part = { items: itemsOf(await chunks.raw(index), count), first }
+      parts.push(part)
+      byHash.set(nameOf(hash), part)
+      first += count
+    }
+    return new Basis(parts, byHash, clock)
+  }
+
+  has(hash: Uint8Array): boolean {
+    return this.#byHash.has(nameOf(hash))
+  }
+
+  /** The chunk of this hash, decoded. Undefined for one that this state does not have as a whole. */
+  chunk(hash: Uint8Array): Uint8Array | undefined {
+    return this.#byHash.get(nameOf(hash))?.items.bytes
+  }
+
+  /** Find the items of a chunk among those that are here: both are in one order, so most are where the last one ended. */
+  async match(hints: Uint32Array): Promise<Match> {
+    this.#index ??= this.#makeIndex()
+    const index = await this.#index
+    const origins = new Int32Array(hints.length)
+    const runs: number[] = [0]
+    let isOwn = true
+    let missing = 0
+    let bytes = 0
+    let last = NONE
+    for (let i = 0; i < hints.length; i++) {
+      const origin = index.find(hints, i, last)
+      origins[i] = origin
+      if ((origin !== NONE) !== isOwn) {
+        isOwn = !isOwn
+        runs.push(0)
+      }
+      runs[runs.length - 1]!++
+      if (origin === NONE) {
+        missing++
+      } else {
+        bytes += this.#recordBytes(origin)
+        last = origin
+      }
+    }
+    return { origins, runs, missing, bytes }
+  }
+
+  /**
+   * Put a chunk together.
+   *
+   * @param missing the items that the basis lacks, each with its length before it
+   * @param bytes the chunk's size
+   * @throws {MalformedChunk} where that does not fit: a hint was wrong, or the missing items are not those that were asked for
+   */
+  assemble({ origins, missing: count }: Match, missing: Uint8Array, bytes: number): Uint8Array {
+    const others = itemsOf(missing, count)
+    const chunk = Buffer.allocUnsafeSlow(bytes)
+    let at = 0
+    let other = 0
+    for (let i = 0; i < origins.length; ) {
+      const origin = origins[i]!
+      const part = origin === NONE ? undefined : this.#partOf(origin)
+      const [items, from] = part === undefined ? [others, other] : [part.items, origin - part.first]
+      let run = 1
+      while (
+        i + run < origins.length &&
+        from + run < items.length &&
+        origins[i + run] === (part === undefined ? NONE : origin + run)
+      )
+        run++
+      const [start, end] = [recordStart(items, from), recordStart(items, from + run)]
+      if (at + end - start > bytes) throw new MalformedChunk('a rebuilt chunk is too long')
+      chunk.set(items.bytes.subarray(start, end), at)
+      at += end - start
+      if (part === undefined) other += run
+      i += run
+    }
+    if (at !== bytes) throw new MalformedChunk(`a rebuilt chunk has ${at} bytes, not ${bytes}`)
+    return chunk
+  }
+
+  async #makeIndex(): Promise<HintIndex> {
+    const slices = new Slices(this.#clock, 'basis')
+    const last = this.#parts.at(-1)
+    const index = new HintIndex(last === undefined ? 0 : last.first + last.items.length)
+    for (const { items, first } of this.#parts) {
+      index.add(first, hintsOf(items))
+      if (slices.due()) await slices.rest()
+    }
+    slices.pause()
+    return index
+  }
+
+  #recordBytes(item: number): number {
+    const { items, first } = this.#partOf(item)
+    return items.end(item - first) - recordStart(items, item - first)
+  }
+
+  /** The chunk that an item lies in. */
+  #partOf(item: number): Part {
+    let [low, high] = [0, this.#parts.length - 1]
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (this.#parts[middle]!.first <= item) low = middle
+      else high = middle - 1
+    }
+    return this.#parts[low]!
+  }
+}
+
+/** The hints of all items of a basis, and where each is found: a table with open addressing, half full at most. */
+class HintIndex {
+  readonly #hints: Uint32Array
+  /** Numbers of items, plus one; 0 is free. */
+  readonly #slots: Uint32Array
+
+  constructor(items: number) {
+    this.#hints = new Uint32Array(items)
+    this.#slots = new Uint32Array(2 ** Math.ceil(Math.log2(items * 2 + 2)))
+  }
+
+  add(first: number, hints: Uint32Array): void {
+    this.#hints.set(hints, first)
+    const mask = this.#slots.length - 1
+    for (let i = 0; i < hints.length; i++) {
+      for (let probe = 0; probe < PROBES_MAX; probe++) {
+        const slot = (hints[i]! + probe) & mask
+        if (this.#slots[slot] !== 0) continue
+        this.#slots[slot] = first + i + 1
+        break
+      }
+    }
+  }
+
+  /** The item that `hints[i]` means, beyond the one that the hint before it meant. */
+  find(hints: Uint32Array, i: number, last: number): number {
+    const hint = hints[i]!
+    if (last !== NONE && this.#hints[last + 1] === hint) return last + 1
+    const mask = this.#slots.length - 1
+    for (let probe = 0; probe < PROBES_MAX; probe++) {
+      const item = this.#slots[(hint + probe) & mask]! - 1
+      if (item === NONE) return NONE
+      if (item <= last || this.#hints[item] !== hint) continue
+      const isNear = last !== NONE && item - last <= NEAR_ITEMS
+      if (isNear || (i + 1 < hints.length && this.#hints[item + 1] === hints[i + 1])) return item
+    }
+    return NONE
+  }
+}
+
+function nameOf(hash: Uint8Array): string {
+  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('latin1')
+}

@@ -1,0 +1,184 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { HINT_BYTES } from '../../src/snapshot/hints.ts'
+import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import { BASIS_TIMEOUT_MS, HINTED_ITEM_BYTES_MIN, HINTS_UNPROVEN_BYTES } from '../../src/sync/limits.ts'
+import { decodeResponse, type ResponseBody } from '../../src/sync/messages.ts'
+import { numberedItems } from '../snapshot/item-snapshot.ts'
+import { at, SyncGroup, type SyncReplica } from './sync-group.ts'
+
+const CHUNK_BYTES = 8_192
+const ITEM_BYTES = 100
+const NEW = numberedItems(5_000, ITEM_BYTES)
+/** Of an item in a chunk: its length is before it. */
+const RECORD_BYTES = ITEM_BYTES + 1
+
+let group: SyncGroup
+let providers: SyncReplica[]
+let joiner: SyncReplica
+
+beforeEach(() => begin(NEW))
+
+function begin(items: readonly Uint8Array[], chunkBytes = CHUNK_BYTES): void {
+  group = new SyncGroup()
+  providers = group.add(['l', 'f1', 'f2'], items, chunkBytes)
+  group.leader = 'l'
+  joiner = group.add(['j'], [], chunkBytes)[0]!
+}
+
+const changed = (item: Uint8Array) => Buffer.from(Buffer.from(item).toString().replace(/^0/, 'x'))
+const text = (items: readonly Uint8Array[]) => items.map((item) => Buffer.from(item).toString())
+
+/** Catch up from an older state. */
+async function from(old: readonly Uint8Array[]) {
+  joiner.items = old
+  const report = await group.until(joiner.catchUp())
+  expect(text(joiner.items)).toEqual(text(providers[0]!.items))
+  return report
+}
+
+/** Everything that providers answer passes through here. */
+function answering(change: (body: ResponseBody, payload: Uint8Array | undefined) => Uint8Array | undefined) {
+  const serve = (_peer: string, stream: ByteStream): ByteStream => ({
+    ...stream,
+    async send(bytes) {
+      const [frame] = await Array.fromAsync(decodeFrames(once(bytes.slice()), 10_000_000))
+      const { header, payload } = frame!
+      const other = change(decodeResponse(header.slice()).body, payload?.slice())
+      const sent: Frame = other === undefined ? { header } : { header, payload: other }
+      await stream.send(encodeFrame(sent))
+    },
+  })
+  for (const provider of providers) provider.onServe = serve
+}
+
+async function* once<T>(value: T): AsyncGenerator<T> {
+  yield value
+}
+
+describe('a session of a replica that has an older state', () => {
+  test('fetches nothing where the states are the same', async () => {
+    expect((await from(NEW)).bytesFetched).toBe(0)
+  })
+
+  test('fetches the hints of chunks that changed, and the items that it lacks', async () => {
+    const old = NEW.map((item, n) => (n % 20 === 10 ? changed(item) : item))
+    const { bytesFetched } = await from(old)
+    expect(bytesFetched).toBeGreaterThanOrEqual(5_000 * HINT_BYTES + 250 * RECORD_BYTES)
+    // One that is between a chunk's end and a changed item is not told from others.
+    expect(bytesFetched).toBeLessThan(5_000 * HINT_BYTES + 260 * RECORD_BYTES)
+  })
+
+  test('fetches neither hints nor items of chunks that it has as a whole', async () => {
+    const { bytesFetched } = await from(
+      NEW.map((item, n) => (n >= 2_000 && n < 2_050 ? changed(item) : item)),
+    )
+    // 50 items and what their chunks, of up to 162 items each, have besides.
+    expect(bytesFetched).toBeLessThan(50 * RECORD_BYTES + 6 * 162 * HINT_BYTES)
+    expect(bytesFetched).toBeGreaterThan(50 * RECORD_BYTES)
+  })
+
+  test('needs no item for what is only gone', async () => {
+    const old = [...NEW.slice(0, 1_000), ...numberedItems(500, 90), ...NEW.slice(1_000)]
+    expect((await from(old)).bytesFetched % HINT_BYTES).toBe(0)
+  })
+
+  test('fetches chunks as a whole where too little of them is there', async () => {
+    const { bytesFetched } = await from(NEW.map((item, n) => (n % 3 === 0 ? item : changed(item))))
+    expect(bytesFetched).toBe(5_000 * (HINT_BYTES + RECORD_BYTES))
+  })
+
+  test('asks for no more hints once they have cost more than they spared', async () => {
+    const many = numberedItems(HINTS_UNPROVEN_BYTES / HINT_BYTES + 5_000, 40)
+    begin(many, 65_536)
+    const { bytesFetched } = await from(many.map(changed))
+    const hintBytes = bytesFetched - many.length * 41
+    expect(hintBytes).toBeGreaterThanOrEqual(HINTS_UNPROVEN_BYTES)
+    expect(hintBytes).toBeLessThan(many.length * HINT_BYTES)
+  })
+
+  test('asks for no hints of small items', async () => {
+    const small = numberedItems(1_000, HINTED_ITEM_BYTES_MIN - 2)
+    begin(small)
+    const old = small.map((item, n) => (n % 10 === 5 ? changed(item) : item))
+    expect((await from(old)).bytesFetched).toBe(1_000 * (HINTED_ITEM_BYTES_MIN - 1))
+  })
+
+  test('does without, where cutting it takes too long', async () => {
+    const asked: string[] = []
+    answering((body, payload) => {
+      asked.push(body.type)
+      return payload
+    })
+    joiner.items = NEW
+    joiner.onRest = () => {
+      joiner.onRest = async () => {}
+      return new Promise((resolve) => group.clock.schedule(BASIS_TIMEOUT_MS + 1, resolve))
+    }
+    const report = await group.until(joiner.catchUp())
+    expect(report.bytesFetched).toBe(5_000 * RECORD_BYTES)
+    expect(asked).not.toContain('hints')
+  })
+})
+
+describe('a provider that lies', () => {
+  const old = NEW.map((item, n) => (n % 20 === 10 ? changed(item) : item))
+
+  test('in its hints makes the session fetch whole chunks', async () => {
+    answering((body, payload) => {
+      if (body.type === 'hints') payload!.copyWithin(0, HINT_BYTES)
+      return payload
+    })
+    const { bytesFetched } = await from(old)
+    expect(bytesFetched).toBeGreaterThan(5_000 * RECORD_BYTES)
+    expect(joiner.faults).toEqual([])
+  })
+
+  test('in what it sends of an item makes the session fetch the whole chunk', async () => {
+    answering((body, payload) => {
+      if (body.type === 'items') payload![50]! ^= 1
+      return payload
+    })
+    await from(old)
+    expect(joiner.faults).toEqual([])
+  })
+
+  test.each<
+    [what: string, type: ResponseBody['type'], payload: (sent: Uint8Array) => Uint8Array | undefined]
+  >([
+    ['too few hints', 'hints', (sent) => sent.subarray(4)],
+    ['too many hints', 'hints', (sent) => Buffer.concat([sent, sent])],
+    ['half a hint', 'hints', (sent) => sent.subarray(1)],
+    ['no hints', 'hints', () => undefined],
+  ])('with %s is proven wrong', async (_what, type, change) => {
+    for (const provider of providers.slice(1)) group.network.turn(provider.id, 'down')
+    answering((body, payload) => (body.type === type ? change(payload!) : payload))
+    joiner.items = old
+    await expect(group.until(joiner.catchUp())).rejects.toThrow('gone')
+    expect(joiner.faults.find(({ peer }) => peer === 'l')!.error).toEqual(
+      expect.objectContaining({ message: expect.stringContaining('bytes of hints') }),
+    )
+    expect(joiner.installs).toBe(0)
+  })
+
+  test.each<[what: string, payload: (sent: Uint8Array) => Uint8Array | undefined]>([
+    ['no items', () => undefined],
+    ['fewer items', (sent) => sent.subarray(RECORD_BYTES)],
+    ['more items', (sent) => Buffer.concat([sent, sent])],
+    ['bytes that are no items', (sent) => sent.fill(0xff)],
+  ])('with %s makes the session fetch the whole chunk', async (_what, change) => {
+    answering((body, payload) => (body.type === 'items' ? change(payload!) : payload))
+    await from(old)
+    expect(joiner.faults).toEqual([])
+  })
+})
+
+test('another anchor, another delta: what was installed is the basis of the next', async () => {
+  await from(NEW.map((item, n) => (n % 100 === 50 ? changed(item) : item)))
+  for (const provider of providers) {
+    provider.sync.withdraw()
+    provider.items = NEW.with(7, changed(NEW[7]!))
+  }
+  const report = await from(joiner.items)
+  expect(report.anchor).toEqual(at(102))
+  expect(report.bytesFetched).toBeLessThan(RECORD_BYTES + 162 * HINT_BYTES)
+})

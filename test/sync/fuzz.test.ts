@@ -72,14 +72,16 @@ test(
 test(
   'a session ends well whatever most of its providers send it, and blames nobody who is honest',
   async () => {
-    const items = numberedItems(24, 64)
+    const items = numberedItems(200, 64)
+    const older = items.map((item, n) => (n % 20 === 10 ? Buffer.from('it was something else') : item))
     const group = new SyncGroup()
-    const [honest] = group.add(['h'], items)
+    const [honest] = group.add(['h'], items, 512)
     const liars = group.add(
       Array.from({ length: LIARS }, (_, n) => `m${n}`),
       items,
+      512,
     )
-    const [joiner] = group.add(['j'], [])
+    const [joiner] = group.add(['j'], [], 512)
     // It is there to the end, and slow enough that others are asked.
     honest!.onServe = (_peer, stream) => ({
       ...stream,
@@ -90,8 +92,9 @@ test(
     })
 
     let frames = 0
+    let sessions = 0
     const catchUp = async () => {
-      joiner!.items = []
+      joiner!.items = sessions++ % 2 === 0 ? older : []
       group.leader = 'm0'
       const deposing = group.clock.schedule(LIAR_LEADS_MS, () => {
         group.leader = 'h'

@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { expect } from 'vitest'
 import { sleep } from '../../src/expiry/clock.ts'
+import { Items } from '../../src/machine/items.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
+import { encodeHints, hintsOf, picked } from '../../src/snapshot/hints.ts'
 import { type ByteStream, CutShort, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import { REQUEST_BYTES_MAX, REQUEST_CHUNKS_MAX, RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
 import {
@@ -49,6 +51,13 @@ const body: fc.Arbitrary<RequestBody> = fc.oneof(
   fc.record({ type: fc.constant('offers') }),
   fc.record({ type: fc.constant('manifest'), anchor: position, from: chunkNumber }),
   fc.record({ type: fc.constant('chunks'), anchor: position, first: chunkNumber, count: chunkNumber }),
+  fc.record({ type: fc.constant('hints'), anchor: position, index: chunkNumber }),
+  fc.record({
+    type: fc.constant('items'),
+    anchor: position,
+    index: chunkNumber,
+    runs: fc.array(fc.oneof({ weight: 4, arbitrary: fc.nat({ max: 1 }) }, uint32), { maxLength: 4 }),
+  }),
   fc.record({ type: fc.constant('keepAlive'), anchor: position }),
   fc.record({
     type: fc.constant('offer'),
@@ -194,7 +203,7 @@ function check(
     }
     expect(answer.id).toBe(id)
     expect(allowed(group, provider, request), JSON.stringify(request)).toContain(nameOf(answer))
-    expect(answer.payload).toBeUndefined()
+    checkPayload(provider, request, answer)
   }
   if (sense.end !== 'whole' && !(broken && next === answers.length)) {
     const last = answers[next]
@@ -202,6 +211,19 @@ function check(
     next++
   }
   expect(answers.length).toBe(next)
+}
+
+/** Hints and items come with raw bytes, even if these are none; nothing else does. */
+function checkPayload(provider: SyncReplica, { body }: Request, { body: answer, payload }: Answer): void {
+  const isAsked = (body.type === 'hints' || body.type === 'items') && answer.type === body.type
+  if (!isAsked) return expect(payload).toBeUndefined()
+  const item = Items.of(provider.items[body.index]!)
+  const record = Buffer.concat([
+    Uint8Array.of((item.bytes.length & 0x7f) | 0x80, item.bytes.length >> 7),
+    item.bytes,
+  ])
+  const due = body.type === 'hints' ? encodeHints(hintsOf(item)) : picked(itemsOf(record, 1), body.runs)
+  expect(Buffer.compare(payload ?? new Uint8Array(), due)).toBe(0)
 }
 
 function checkChunk(provider: SyncReplica, { id, body }: Request, n: number, answer: Answer): void {

@@ -82,6 +82,15 @@ const body: fc.Arbitrary<ResponseBody> = fc.oneof(
       encoding: fc.constantFrom('raw', 'zstd'),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('hints'), index: uint32 }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      type: fc.constant('items'),
+      index: uint32,
+      encoding: fc.constantFrom('raw', 'zstd'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('revived'), remainingMs: uint32 }) },
   { weight: 1, arbitrary: fc.constant({ type: 'noted' as const }) },
 )

@@ -54,8 +54,12 @@ interface Range {
   readonly count: number
 }
 
-/** Makes what is sent of a chunk. */
-type Sender = (chunks: CutSnapshot, index: number) => Promise<{ body: ResponseBody; payload: Uint8Array }>
+/** What is sent of a chunk. */
+interface Part {
+  /** The chunk must be decoded for it. */
+  readonly decodes: boolean
+  make(chunks: CutSnapshot, index: number): Promise<{ body: ResponseBody; payload: Uint8Array }>
+}
 
 /** The id of an answer to bytes that are no request, or were not read. */
 const NO_REQUEST = 0
@@ -156,13 +160,13 @@ export class Provider {
       leave = this.#quota.request(peer)
       switch (body.type) {
         case 'chunks':
-          yield* this.#payloads(peer, id, body, (chunks, index) => chunk(chunks, index, body))
+          yield* this.#payloads(peer, id, body, wholly(body))
           break
         case 'hints':
-          yield* this.#payloads(peer, id, only(body), hints)
+          yield* this.#payloads(peer, id, only(body), HINTS)
           break
         case 'items':
-          yield* this.#payloads(peer, id, only(body), (chunks, index) => items(chunks, index, body.runs))
+          yield* this.#payloads(peer, id, only(body), itemsIn(body.runs))
           break
         default:
           yield answer(id, await this.#single(peer, body))
@@ -217,30 +221,34 @@ export class Provider {
   }
 
   /** What is asked of each chunk of a range, one after the other. */
-  async *#payloads(peer: string, id: number, range: Range, of: Sender): AsyncGenerator<Frame> {
+  async *#payloads(peer: string, id: number, range: Range, part: Part): AsyncGenerator<Frame> {
     const { available, onServed } = this.#init
     const { anchor, first, count } = range
     const chunks = this.#held(anchor)
     checkRange(range, chunks)
     this.#quota.session(peer)
     let release: (() => void) | undefined
+    let sent = 0
     try {
       for (let index = first; index < first + count; index++) {
         await this.#beyond(anchor, chunks, index)
         checkRange(range, chunks)
-        const { body, payload } = await of(chunks, index)
-        const taken = await this.#quota.send(peer, payload.length)
-        // What is refused revives nothing.
-        if (release === undefined) {
-          available.revive(anchor)
-          release = available.use(anchor)
-        }
+        // What is decoded takes room before that, what is there already only while it is sent.
+        let taken = part.decodes ? await this.#quota.send(peer, chunks.infos[index]!.bytes) : undefined
         try {
+          const { body, payload } = await part.make(chunks, index)
+          taken ??= await this.#quota.send(peer, payload.length)
+          // What is refused revives nothing.
+          if (release === undefined) {
+            available.revive(anchor)
+            release = available.use(anchor)
+          }
           yield { ...answer(id, body), payload }
+          sent = payload.length
         } finally {
-          taken()
+          taken?.()
         }
-        onServed(peer, anchor, payload.length)
+        onServed(peer, anchor, sent)
       }
     } finally {
       release?.()
@@ -305,25 +313,36 @@ function answer(id: number, body: ResponseBody): Frame {
   return { header: stretch('answer', () => encodeResponse({ id, body })) }
 }
 
-async function chunk(chunks: CutSnapshot, index: number, { first, count }: Range): ReturnType<Sender> {
-  // Encoding goes on in other threads while this chunk is sent.
-  const next = index + 1
-  if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
-  const { encoding, bytes } = await chunks.chunk(index)
-  return { body: { type: 'chunk', index, encoding }, payload: bytes }
+function wholly({ first, count }: Range): Part {
+  return {
+    decodes: false,
+    async make(chunks, index) {
+      // Encoding goes on in other threads while this chunk is sent.
+      const next = index + 1
+      if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
+      const { encoding, bytes } = await chunks.chunk(index)
+      return { body: { type: 'chunk', index, encoding }, payload: bytes }
+    },
+  }
 }
 
-async function hints(chunks: CutSnapshot, index: number): ReturnType<Sender> {
-  return { body: { type: 'hints', index }, payload: await chunks.hints(index) }
+const HINTS: Part = {
+  decodes: true,
+  make: async (chunks, index) => ({ body: { type: 'hints', index }, payload: await chunks.hints(index) }),
 }
 
-async function items(chunks: CutSnapshot, index: number, runs: Runs): ReturnType<Sender> {
-  if (runs.length > RUNS_MAX) throw new OutOfRange(`${runs.length} runs of items at once`)
-  try {
-    const { encoding, bytes } = await chunks.pick(index, runs)
-    return { body: { type: 'items', index, encoding }, payload: bytes }
-  } catch (cause) {
-    throw cause instanceof RangeError ? new OutOfRange(cause.message) : cause
+function itemsIn(runs: Runs): Part {
+  return {
+    decodes: true,
+    async make(chunks, index) {
+      if (runs.length > RUNS_MAX) throw new OutOfRange(`${runs.length} runs of items at once`)
+      try {
+        const { encoding, bytes } = await chunks.pick(index, runs)
+        return { body: { type: 'items', index, encoding }, payload: bytes }
+      } catch (cause) {
+        throw cause instanceof RangeError ? new OutOfRange(cause.message) : cause
+      }
+    },
   }
 }
 

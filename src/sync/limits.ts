@@ -118,6 +118,8 @@ export const FAULTS_MAX = 16
 export const FAULT_LENGTH_MAX = 200
 /** How often a session looks for offers and providers. */
 export const LOOK_MS = 200
+/** How often as long as nobody is fetched from yet: members answer within milliseconds. */
+export const FIRST_LOOK_MS = 20
 /** What a Busy answer without a time of its own suggests. */
 export const BUSY_RETRY_MS = 500
 /** The shortest pause after a Busy answer, whatever it asks for. */

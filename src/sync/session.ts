@@ -20,6 +20,7 @@ import type { SyncHost, SyncMember } from './host.ts'
 import {
   ANCHORS_LOST_MAX,
   BASIS_TIMEOUT_MS,
+  FIRST_LOOK_MS,
   FOLLOWERS_ENOUGH,
   FOLLOWERS_GRACE_MS,
   LOOK_MS,
@@ -343,7 +344,7 @@ export class Session {
       this.#look()
       await pinned
       if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
-      await sleep(clock, LOOK_MS, signal)
+      await sleep(clock, everLinked || !fetch.idle ? LOOK_MS : FIRST_LOOK_MS, signal)
       // Nobody is needed any more.
       if (fetch.isVerified) continue
       if (!fetch.idle) {

@@ -1,47 +1,111 @@
 /** How fast is it, beside what one would use instead? `npm run bench -- --help` */
-import { Argument, Command, InvalidArgumentError } from 'commander'
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { capture } from './bench/capture.ts'
+import { catchUp } from './bench/catch-up.ts'
 import { checkpoint } from './bench/checkpoint.ts'
 import { crowds } from './bench/crowd.ts'
+import { delta } from './bench/delta.ts'
+import { growth } from './bench/growth.ts'
 import { leaseTable } from './bench/lease-table.ts'
+import { manyJoiners } from './bench/many-joiners.ts'
+import { memory } from './bench/memory.ts'
+import { multiSource } from './bench/multi-source.ts'
+import { Progress } from './bench/progress.ts'
+import { groupOf, type Kept, keep, merge, openReport, type Report, writeReport } from './bench/report.ts'
 import { restart } from './bench/restart.ts'
 import { type Measured, measure } from './bench/runner.ts'
-import { formatTable } from './bench/table.ts'
+import { formatList, formatTable } from './bench/table.ts'
+import { transfer } from './bench/transfer.ts'
 
 /** Below, there is too little of anything to share out. */
 const SCALE_MIN = 0.001
 /** Pairs of each benchmark that tell more than one. */
 const PAIRS_FULL = 5
 
-const benchmarks = [...leaseTable, ...restart, ...checkpoint, ...crowds]
+const benchmarks = [
+  ...transfer,
+  ...multiSource,
+  ...manyJoiners,
+  ...catchUp,
+  ...growth,
+  ...capture,
+  ...delta,
+  ...memory,
+  ...leaseTable,
+  ...restart,
+  ...checkpoint,
+  ...crowds,
+]
 const names = benchmarks.map(({ name }) => name)
-const groups = new Set(names.map((name) => name.split('/')[0]!))
+const groups = [...new Set(names.map(groupOf))]
+
+interface Options {
+  readonly full?: boolean
+  readonly json?: boolean
+  readonly list?: boolean
+  readonly report?: string
+  readonly scale: number
+}
 
 const program = new Command('npm run bench --')
   .description('Measure the benchmarks that are named, or all. A target that is missed is no error.')
   .addArgument(
-    new Argument('[names...]', 'of groups or benchmarks').choices([...groups.union(new Set(names))]),
+    new Argument('[names...]', `of groups (${groups.join(', ')}), or single benchmarks`).argParser(known),
   )
   .option('--full', `measure ${PAIRS_FULL} pairs of each, not one`)
   .option('--json', 'print one JSON array on one line')
+  .addOption(
+    new Option('--list', 'print them all, measure nothing').conflicts(['full', 'json', 'report', 'scale']),
+  )
+  .option('--report <directory>', 'add the results to those there, and draw charts', directory)
   .option('--scale <factor>', 'multiply all sizes, to try benchmarks out', factor, 1)
   .parse()
-const {
-  json = false,
-  full = false,
-  scale,
-} = program.opts<{ json?: boolean; full?: boolean; scale: number }>()
+const { full = false, json = false, list = false, report: reportDirectory, scale } = program.opts<Options>()
 
-const wanted = ({ name }: { readonly name: string }) =>
-  program.args.length === 0 || program.args.some((arg) => arg === name || name.startsWith(`${arg}/`))
-const measured: Measured[] = []
-for (const benchmark of benchmarks.filter(wanted)) {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[Kmeasuring ${benchmark.name}`)
-  measured.push(await measure(benchmark, scale, full ? PAIRS_FULL : 1))
-}
-if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
-process.stdout.write(
-  json ? `${JSON.stringify(measured.map(({ result }) => result))}\n` : formatTable(measured),
+const wanted = benchmarks.filter(
+  ({ name }) =>
+    program.args.length === 0 || program.args.some((arg) => arg === name || name.startsWith(`${arg}/`)),
 )
+if (list) process.stdout.write(formatList(wanted))
+else await run()
+
+async function run(): Promise<void> {
+  const report = reportDirectory === undefined ? undefined : await open(reportDirectory)
+  const progress = new Progress(process.stderr, wanted.length)
+  const measured: Measured[] = []
+  const kept: Kept[] = []
+  try {
+    for (const benchmark of wanted) {
+      progress.begin(benchmark.name)
+      const outcome = await measure(benchmark, scale, full ? PAIRS_FULL : 1)
+      measured.push(outcome)
+      kept.push(keep(outcome, { date: new Date().toISOString(), full, scale }))
+    }
+  } finally {
+    // If one fails, what was measured before it is kept all the same.
+    if (report !== undefined && kept.length > 0)
+      await writeReport(reportDirectory!, merge(report, kept, names))
+  }
+  progress.end()
+  process.stdout.write(
+    json ? `${JSON.stringify(measured.map(({ result }) => result))}\n` : formatTable(measured),
+  )
+}
+
+function open(path: string): Promise<Report> {
+  return openReport(path).catch((error: Error) => program.error(`error: ${error.message}`))
+}
+
+/** Of groups or benchmarks. */
+function known(name: string, before: readonly string[] = []): string[] {
+  if (groups.includes(name) || names.includes(name)) return [...before, name]
+  throw new InvalidArgumentError(`Allowed choices are ${[...new Set([...groups, ...names])].join(', ')}.`)
+}
+
+function directory(text: string): string {
+  if (text === '' || text.startsWith('-')) throw new InvalidArgumentError('Give the path of a directory.')
+  return text
+}
 
 function factor(text: string): number {
   const value = Number(text)

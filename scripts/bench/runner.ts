@@ -47,6 +47,7 @@ export interface Result {
 /** What people are told beside the result. */
 export interface Measured {
   readonly result: Result
+  readonly pairs: readonly Pair[]
   readonly ratioMin: number
   readonly ratioMax: number
   /** Undefined for what has no target. */
@@ -99,6 +100,7 @@ export async function measure(benchmark: Benchmark, scale: number, pairCount: nu
   const ratio = median(ratios)
   return {
     result: { name, value, unit, baseline, baselineValue, ratio, target: formatTarget(target, unit) },
+    pairs: measured,
     ratioMin: Math.min(...ratios),
     ratioMax: Math.max(...ratios),
     met: target && isMet(target, value, ratio),
@@ -133,7 +135,7 @@ export function shared<T>(make: (scale: number, pairs: number) => T): (scale: nu
   }
 }
 
-function formatTarget(target: Target | undefined, unit: string): string | null {
+export function formatTarget(target: Target | undefined, unit: string): string | null {
   if (target === undefined) return null
   if ('ratioMax' in target) return `≤ ${target.ratioMax}`
   return 'ratioMin' in target ? `≥ ${target.ratioMin}` : `< ${target.valueBelow} ${unit}`

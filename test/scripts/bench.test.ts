@@ -62,3 +62,17 @@ test('an unknown name is an error that lists the known ones', () => {
   expect(stderr).toContain("'lease-tabel'")
   expect(stderr).toContain('lease-table/register, lease-table/revive')
 })
+
+test('--help names the groups, --list every benchmark with its target and what it is compared with', () => {
+  const { stdout: help } = bench('--help')
+  expect(help).toContain('lease-table')
+  expect(help).not.toContain('lease-table/')
+  const { status, stdout: list } = spawnSync(process.execPath, [BENCH, '--list', 'lease-table', 'restart'], {
+    encoding: 'utf8',
+  })
+  expect(status).toBe(0)
+  expect(list).toMatch(/\nlease-table\/revive +ns\/key +≤ 2 +Map\.set of known keys\n/)
+  expect(list).toMatch(/\nlease-table\/scan +ns\/key +a scan of all keys/)
+  expect(list).toMatch(/\nrestart +ms +≤ 0\.33 +catching up/)
+  expect(list).not.toContain('checkpoint')
+})

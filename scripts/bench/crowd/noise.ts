@@ -10,19 +10,24 @@ const ITEMS_PER_BATCH = 64
  */
 export class Noise implements StateMachine<void> {
   readonly signature = 'noise/1'
+  readonly #itemBytes: number
   #items = 0
+
+  constructor(itemBytes = ITEM_BYTES) {
+    this.#itemBytes = itemBytes
+  }
 
   get items(): number {
     return this.#items
   }
 
-  apply(): void {
-    this.#items++
+  apply(_command: Uint8Array): void {
+    this.add(1)
   }
 
   capture(): Snapshot {
     const size = this.#items
-    return { size, items: () => noise(size), release() {} }
+    return { size, items: () => noise(size, this.#itemBytes), release() {} }
   }
 
   install(): Installation {
@@ -36,16 +41,20 @@ export class Noise implements StateMachine<void> {
       },
     }
   }
+
+  protected add(items: number): void {
+    this.#items += items
+  }
 }
 
 /** The key stream of AES-CTR: the same on every replica. */
-function* noise(items: number): Generator<Uint8Array> {
+function* noise(items: number, itemBytes: number): Generator<Uint8Array> {
   const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16))
-  const zeros = Buffer.alloc(ITEM_BYTES * ITEMS_PER_BATCH)
+  const zeros = Buffer.alloc(itemBytes * ITEMS_PER_BATCH)
   let batch = Buffer.alloc(0)
   for (let n = 0; n < items; n++) {
-    const at = (n % ITEMS_PER_BATCH) * ITEM_BYTES
+    const at = (n % ITEMS_PER_BATCH) * itemBytes
     if (at === 0) batch = cipher.update(zeros)
-    yield batch.subarray(at, at + ITEM_BYTES)
+    yield batch.subarray(at, at + itemBytes)
   }
 }

@@ -2,6 +2,7 @@ import { subscribe } from 'node:diagnostics_channel'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { STRETCHES, type Stretch } from '../../../src/index.ts'
 import { serveReplica } from '../../../src/testing/index.ts'
+import { collectGarbage } from '../runner.ts'
 import { ITEM_BYTES, Noise } from './noise.ts'
 
 /** The process that serves the crowd: it looks at its own memory and event loop. */
@@ -41,7 +42,7 @@ serveReplica({
     },
     /** Begin to watch. Returns the resident memory now, in bytes. */
     watch(): number {
-      global.gc?.()
+      collectGarbage({ type: 'major' })
       peakBytes = process.memoryUsage.rss()
       longest = { what: 'nothing', tookMs: 0, cpuMs: 0 }
       const timer = setInterval(() => {

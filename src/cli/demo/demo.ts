@@ -1,5 +1,3 @@
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../../log/log.ts'
@@ -10,8 +8,8 @@ import { appendAll } from '../append-all.ts'
 import { type Context, EXIT } from '../context.ts'
 import { withLog } from '../log-file.ts'
 import { count, counted, duration, size } from '../output.ts'
+import { caughtUp, ordinaryReplay, plainReplay } from './measured.ts'
 import { Narrator } from './narrator.ts'
-import type { PlainReplay } from './plain-process.ts'
 import { type Row, readRows } from './rows.ts'
 import { BackgroundWriter } from './writer.ts'
 
@@ -92,7 +90,7 @@ async function perform({ cluster, log, rows, options, narrator }: Stage, signal:
     `a bare loop reads and sets them all in ${duration(plain.tookMs)}, ${count(plainEntriesPerSecond)}/s`,
   )
 
-  const replayMs = await step(ordinaryReplay(cluster))
+  const replayMs = await step(wholeLog(cluster))
   const replayEntriesPerSecond = Math.round((entries / replayMs) * 1_000)
   narrator.say(
     `a new replica follows the whole log in ${duration(replayMs)}, ${count(replayEntriesPerSecond)}/s`,
@@ -115,7 +113,7 @@ async function perform({ cluster, log, rows, options, narrator }: Stage, signal:
   const { report, joiner, writesDuringCatchUp } = await step(
     narrator.during(cluster, async () => {
       const joiner = await cluster.start({ name: 'newcomer', lead: false })
-      const report = await caughtUp(joiner)
+      const report = await caughtUp(joiner, { timeoutMs: STEP_TIMEOUT_MS })
       return { joiner, report, writesDuringCatchUp: writer.acknowledged }
     }),
   ).finally(() => writer.stop())
@@ -193,34 +191,13 @@ function write({ key, value }: Row, revision: number): Uint8Array {
   return commands.set(key, { ...value, revision })
 }
 
-/** In a process of its own, like the replica it is compared with. */
-async function plainReplay(path: string, signal: AbortSignal): Promise<PlainReplay> {
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const child = fork(new URL(`./plain-process.${extension}`, import.meta.url), [path], {
-    execArgv: [],
-    signal,
-  })
-  const ended = once(child, 'disconnect').then(() => {
-    throw new Error('the process with the bare loop ended before its time')
-  })
-  const [result] = (await Promise.race([once(child, 'message'), ended])) as [PlainReplay]
-  return result
-}
-
-/** From the moment a new replica may begin to follow the log to the moment it is in sync. */
-async function ordinaryReplay(cluster: Cluster): Promise<number> {
-  const replica = await cluster.start({
-    name: 'follower',
-    lead: false,
-    snapshotAfter: Number.POSITIVE_INFINITY,
-  })
-  const entered = (state: string) =>
-    replica.waitFor(({ type, detail }) => type === 'state' && detail.state === state, {
-      timeoutMs: STEP_TIMEOUT_MS,
-    })
-  const [began, ended] = [await entered('following'), await entered('in-sync')]
+/** Have a new replica follow the whole log. Resolves with how long that took, in milliseconds. */
+async function wholeLog(cluster: Cluster): Promise<number> {
+  const snapshotAfter = Number.POSITIVE_INFINITY
+  const replica = await cluster.start({ name: 'follower', lead: false, snapshotAfter })
+  const tookMs = await ordinaryReplay(replica, { timeoutMs: STEP_TIMEOUT_MS })
   await replica.stop()
-  return ended.atMs - began.atMs
+  return tookMs
 }
 
 /** Resolves when every replica has told that what was agreed on at an anchor is on its disk. */
@@ -238,11 +215,6 @@ async function swept(path: string, oldestKept: number, signal: AbortSignal): Pro
   using db = new DatabaseSync(path, { readOnly: true })
   const oldest = db.prepare('SELECT min(idx) AS idx FROM entries')
   while ((oldest.get()!.idx as number) < oldestKept) await delay(SWEPT_LOOK_MS, undefined, { signal })
-}
-
-async function caughtUp(replica: ReplicaProcess) {
-  await replica.waitFor(({ type }) => type === 'caught-up', { timeoutMs: STEP_TIMEOUT_MS })
-  return replica.lastEvent('caught-up')!.detail
 }
 
 /** Does not wait for work that a Ctrl-C has made pointless. */

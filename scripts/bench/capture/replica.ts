@@ -1,0 +1,74 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { serveReplica } from '../../../src/testing/index.ts'
+import { peakBytes, resetPeak, settledBytes } from '../memory/resident.ts'
+import { median, timeMs } from '../runner.ts'
+import { type BytesMap, bytesMap, randomKey, randomValue } from './map.ts'
+
+/** A replica that looks at its own event loop, pace and memory. */
+
+const CAPTURES = 9
+const WRITES_PER_CAPTURE = 1_000
+const COPIES = 3
+
+export interface Span {
+  /** How late the event loop was, in milliseconds: whatever caused it. */
+  readonly p99Ms: number
+  readonly maxMs: number
+  readonly entriesPerSecond: number
+  /** How long what was committed at the end took to be applied. */
+  readonly lagMs: number
+}
+
+let span:
+  | {
+      readonly delay: ReturnType<typeof monitorEventLoopDelay>
+      readonly beganMs: number
+      readonly index: number
+    }
+  | undefined
+
+serveReplica({
+  machine: bytesMap,
+  methods: {
+    beginSpan({ position }) {
+      const delay = monitorEventLoopDelay({ resolution: 1 })
+      delay.enable()
+      span = { delay, beganMs: performance.now(), index: position.index }
+    },
+    async endSpan(replica): Promise<Span> {
+      const { delay, beganMs, index } = span!
+      delay.disable()
+      const endedMs = performance.now()
+      const entries = replica.position.index - index
+      await replica.barrier()
+      return {
+        p99Ms: delay.percentile(99) / 1e6,
+        maxMs: delay.max / 1e6,
+        entriesPerSecond: (entries * 1_000) / (endedMs - beganMs),
+        lagMs: performance.now() - endedMs,
+      }
+    },
+    /** How long a capture takes, each after some writes: what is shared with the one before is not all. */
+    async captureMs(_replica, map: BytesMap): Promise<number> {
+      const items = map.size
+      const tookMs: number[] = []
+      for (let n = 0; n < CAPTURES; n++) {
+        await map.setMany(Array.from({ length: WRITES_PER_CAPTURE }, () => [randomKey(items), randomValue()]))
+        const beganMs = performance.now()
+        const snapshot = map.capture()
+        tookMs.push(performance.now() - beganMs)
+        snapshot.release()
+      }
+      return median(tookMs)
+    },
+    /** How long the shallow copy of a `Map` with the same keys takes. */
+    copyMs(_replica, map: BytesMap): number {
+      const value = randomValue()
+      const plain = new Map(map.keys().map((key) => [key, value]))
+      return median(Array.from({ length: COPIES }, () => timeMs(() => new Map(plain))))
+    },
+    settledBytes,
+    resetPeak,
+    peakBytes,
+  },
+})

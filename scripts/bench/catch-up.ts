@@ -1,0 +1,118 @@
+import { appendAll } from '../../src/cli/append-all.ts'
+import { caughtUp, ordinaryReplay, plainReplay } from '../../src/cli/demo/measured.ts'
+import { type CatchUpReport, ReplicatedMap, samePosition, sqliteLog } from '../../src/index.ts'
+import { type Cluster, startCluster } from '../../src/testing/index.ts'
+import { history } from './catch-up/history.ts'
+import { type Benchmark, type Pair, shared } from './runner.ts'
+
+const ITEMS = 1_000_000
+/** Entries for each item. */
+const ROUNDS = 10
+const PROVIDERS = 3
+/** Offers lapse sooner than by default, and yet not before the next replica joins. */
+const TTL_MS = 5_000
+/** No wait is as long as this. */
+const WAIT_MS = 10 * 60_000
+
+interface Measured {
+  /** Our replay, and the bare loop. */
+  readonly replay: Pair
+  /** Catch-ups, and our replay. */
+  readonly cold: readonly Pair[]
+  readonly warm: readonly Pair[]
+}
+
+/**
+ * Processes on one machine, on one SQLite file of 10,000,000 entries that set 1,000,000 keys to JSON strings of 100
+ * characters, too random to be sent compressed. The first replica replays them all, alone on the machine, which is the best
+ * case for what the catch-ups are compared with; then it serves, and two more do that catch up from it. The log stays as it
+ * is: joiners prefer a snapshot because they are far behind.
+ */
+const measured = shared(async (scale, wanted): Promise<Measured> => {
+  await using cluster = await startCluster({ replicas: 0, options: { ttlMs: TTL_MS } })
+  const items = Math.ceil(ITEMS * scale)
+  await load(cluster, items)
+  const plain = await plainReplay(cluster.logPath, AbortSignal.timeout(WAIT_MS))
+  if (plain.items !== items) throw new Error('the log does not hold every item')
+  const first = await cluster.start({ snapshotAfter: Number.POSITIVE_INFINITY })
+  const replayMs = await ordinaryReplay(first, { timeoutMs: WAIT_MS })
+  await cluster.leader()
+  const others = Array.from({ length: PROVIDERS - 1 }, async () => {
+    const provider = await cluster.start({ snapshotAfter: 0 })
+    await provider.inSync()
+  })
+  await Promise.all(others)
+
+  // Not counted: all of them have served by then.
+  await join(cluster, items)
+  const cold: Pair[] = []
+  const warm: Pair[] = []
+  for (let run = 0; run < wanted; run++) {
+    await lapsed(cluster)
+    const colder = await join(cluster, items)
+    const warmer = await join(cluster, items)
+    if (!samePosition(colder.anchor, warmer.anchor)) throw new Error('the snapshot was cut anew')
+    cold.push({ ours: colder.totalMs, baseline: replayMs })
+    warm.push({ ours: warmer.totalMs, baseline: replayMs })
+  }
+  return { replay: { ours: replayMs, baseline: plain.tookMs }, cold, warm }
+})
+
+const REPLAY = 'a new replica replays the log instead, 10 entries for each item; measured once'
+
+/** How long a replica with nothing takes until it is in sync, as it says itself: from noticing that it lags. */
+export const catchUp: readonly Benchmark[] = [
+  {
+    name: 'catch-up/replay',
+    unit: 'ms',
+    baseline: 'a bare loop reads the same log and sets the items in a tree of the same make',
+    target: { ratioMax: 1.67 },
+    measure: async (scale, pairs) => [(await measured(scale, pairs)).replay],
+  },
+  {
+    // Nobody offers a snapshot: the three providers capture, cut and attest one while it is fetched.
+    name: 'catch-up/cold',
+    unit: 'ms',
+    baseline: REPLAY,
+    target: { ratioMax: 0.1 },
+    measure: async (scale, pairs) => (await measured(scale, pairs)).cold,
+  },
+  {
+    // The next joiner is named the same anchor.
+    name: 'catch-up/warm',
+    unit: 'ms',
+    baseline: REPLAY,
+    target: { ratioMax: 0.05 },
+    measure: async (scale, pairs) => (await measured(scale, pairs)).warm,
+  },
+]
+
+/** Straight into the log's file, while nobody follows it. */
+async function load({ logPath, group }: Cluster, items: number): Promise<void> {
+  const { signature } = new ReplicatedMap()
+  const log = await sqliteLog({ path: logPath }).open({ group, signature, author: 'benchmark' })
+  try {
+    await appendAll(log, history(items, ROUNDS), () => {})
+  } finally {
+    await log.close()
+  }
+}
+
+async function join(cluster: Cluster, items: number): Promise<CatchUpReport> {
+  const joiner = await cluster.start({ lead: false, snapshotAfter: 0 })
+  const report = await caughtUp(joiner, { timeoutMs: WAIT_MS })
+  if ((await joiner.size()) !== items) throw new Error('the state is not whole')
+  await joiner.stop()
+  return report
+}
+
+/** Resolves when nobody offers a snapshot any more. */
+async function lapsed(cluster: Cluster): Promise<void> {
+  const nobodyOffers = async () => {
+    const statuses = await Promise.all(
+      cluster.replicas.flatMap((replica) => (replica.running ? [replica.status()] : [])),
+    )
+    return statuses.every(({ offers }) => offers.length === 0)
+  }
+  await cluster.waitUntil('offers lapse', nobodyOffers, { timeoutMs: WAIT_MS })
+}

@@ -1,0 +1,91 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** What a child answers. Arguments and results travel by structured clone. */
+export type Methods = Readonly<Record<string, (...args: never[]) => unknown>>
+
+interface Call {
+  readonly call: number
+  readonly method: string
+  readonly args: unknown[]
+}
+
+type Answer =
+  | { readonly call: number; readonly value: unknown }
+  | { readonly call: number; readonly error: string }
+
+/** No single call takes longer, however busy the machine is. */
+const CALL_MS_MAX = 180_000
+/** Then a child that was let go of is killed. */
+const END_MS_MAX = 10_000
+
+/** A process of a benchmark's own: its program calls `serveCalls`. It ends when it is disposed of, or its parent ends. */
+export class Child<M extends Methods> implements AsyncDisposable {
+  readonly #process: ChildProcess
+  readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
+  #count = 0
+
+  constructor(program: URL) {
+    // A process starts in half the time when Node keeps what it compiled from one to the next.
+    const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env }
+    this.#process = fork(program, { env, serialization: 'advanced' })
+    this.#process.on('message', (answer: Answer) => {
+      const call = this.#calls.get(answer.call)
+      if ('error' in answer) call?.reject(new Error(answer.error))
+      else call?.resolve(answer.value)
+    })
+    this.#process.once('exit', (code, signal) => {
+      const error = new Error(`${program.pathname} ended: ${signal ?? `code ${code}`}`)
+      for (const call of this.#calls.values()) call.reject(error)
+    })
+  }
+
+  async call<K extends keyof M & string>(
+    method: K,
+    ...args: Parameters<M[K]>
+  ): Promise<Awaited<ReturnType<M[K]>>> {
+    if (!this.#process.connected) throw new Error('the process has ended')
+    const call = ++this.#count
+    const answer = Promise.withResolvers<unknown>()
+    this.#calls.set(call, answer)
+    const late = () => answer.reject(new Error(`${method} took longer than ${CALL_MS_MAX} ms`))
+    const timer = setTimeout(late, CALL_MS_MAX)
+    try {
+      this.#process.send({ call, method, args } satisfies Call)
+      return (await answer.promise) as Awaited<ReturnType<M[K]>>
+    } finally {
+      clearTimeout(timer)
+      this.#calls.delete(call)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return
+    const exited = once(this.#process, 'exit')
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), END_MS_MAX)
+    if (this.#process.connected) this.#process.disconnect()
+    await exited
+    clearTimeout(timer)
+  }
+}
+
+/** Answer the parent's calls; without a parent, `end` what is running, and the process. */
+export function serveCalls(methods: Methods, end: () => unknown): void {
+  process.on('message', async ({ call, method, args }: Call) => {
+    const answer = await Promise.try(() => methods[method]!(...(args as never[]))).then(
+      (value): Answer => ({ call, value }),
+      (error): Answer => ({
+        call,
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      }),
+    )
+    if (process.connected) process.send!(answer, () => {})
+  })
+  process.on('disconnect', async () => {
+    setTimeout(() => process.exit(1), END_MS_MAX).unref()
+    await end()
+    process.exit()
+  })
+}

@@ -1,0 +1,95 @@
+import { type Cluster, type ReplicaProcess, startCluster } from '../../src/testing/index.ts'
+import type { Run } from './delta/replica.ts'
+import type { Benchmark, Pair } from './runner.ts'
+
+const ITEMS = 1_000_000
+const CHANGED_SHARE = 0.01
+const DELETED_SHARE = 0.001
+/** What changes among neighbours does so in so many places. */
+const PLACES = 10
+const MB = 1_000_000
+const LEASE_MS = 60_000
+const WAIT_MS = 120_000
+
+/**
+ * A follower is paused, items of 100 incompressible bytes are set anew and deleted, and the log is pruned. Counted is every byte on the
+ * follower's sockets, both ways, from the moment it is resumed until it is in sync: what it lacks, what it takes to find that
+ * out, and encryption. It is compared with what a replica receives and sends that comes with nothing.
+ */
+export const delta: readonly Benchmark[] = [
+  {
+    name: 'delta/neighbours',
+    unit: 'MB',
+    baseline: 'all bytes of a replica that joins with nothing',
+    target: { ratioMax: 0.03 },
+    measure: (scale, pairs) => measureIn(scale, pairs, PLACES),
+  },
+  {
+    name: 'delta/uniform',
+    unit: 'MB',
+    baseline: 'all bytes of a replica that joins with nothing',
+    target: { ratioMax: 0.12 },
+    measure: (scale, pairs) => measureIn(scale, pairs, Number.POSITIVE_INFINITY),
+  },
+]
+
+/** @param places in how many runs items change at most */
+async function measureIn(scale: number, pairs: number, places: number): Promise<Pair[]> {
+  await using cluster = await startCluster({
+    replicas: 1,
+    program: new URL('./delta/replica.ts', import.meta.url),
+    options: { volatile: true, leaseMs: LEASE_MS, ttlMs: WAIT_MS },
+  })
+  const provider = cluster.replicas[0]!
+  const items = Math.ceil(ITEMS * scale)
+  await provider.call('set', [{ first: 0, count: items }])
+  const follower = await cluster.start({ lead: false })
+  await follower.inSync()
+
+  const measured: Pair[] = []
+  for (let pair = 0; pair < pairs; pair++) {
+    await follower.barrier()
+    const before = await trafficOf(follower)
+    follower.pause()
+    await provider.call('set', runs(items, Math.ceil(items * CHANGED_SHARE), places))
+    await provider.call('delete', runs(items, Math.ceil(items * DELETED_SHARE), places))
+    await provider.prune({ keepEntries: 0 })
+    const early = pair % 2 === 0 ? await resumed(follower, before) : undefined
+    const baseline = await joined(cluster)
+    measured.push({ ours: (early ?? (await resumed(follower, before))) / MB, baseline: baseline / MB })
+    if ((await follower.call('size')) !== (await provider.call('size'))) throw new Error('items are missing')
+  }
+  return measured
+}
+
+/** So many items in runs of one length, at random places. */
+function runs(items: number, chosen: number, places: number): Run[] {
+  const number = Math.min(places, chosen)
+  const stride = items / number
+  const count = Math.ceil(chosen / number)
+  return Array.from({ length: number }, (_, n) => ({
+    first: Math.floor(n * stride + Math.random() * Math.max(0, stride - count)),
+    count,
+  }))
+}
+
+/** Bytes from the moment a paused follower goes on until it is in sync. */
+async function resumed(follower: ReplicaProcess, before: number): Promise<number> {
+  const since = follower.events.length
+  follower.resume()
+  await follower.waitFor(({ type }) => type === 'caught-up', { since, timeoutMs: WAIT_MS })
+  return (await trafficOf(follower)) - before
+}
+
+/** Bytes until a new replica is in sync. */
+async function joined(cluster: Cluster): Promise<number> {
+  const joiner = await cluster.start({ lead: false })
+  await joiner.inSync()
+  const bytes = await trafficOf(joiner)
+  await joiner.stop()
+  return bytes
+}
+
+async function trafficOf(replica: ReplicaProcess): Promise<number> {
+  return await replica.call<number>('traffic')
+}

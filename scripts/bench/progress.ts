@@ -1,0 +1,42 @@
+/** What of a stream is needed to tell somebody something. */
+export interface Terminal {
+  readonly isTTY?: boolean
+  write(text: string): unknown
+}
+
+const ERASE_LINE = '\r\x1b[K'
+
+/** Tells whoever sits at the terminal how far the measuring is. A file or a pipe is told nothing. */
+export class Progress {
+  readonly #terminal: Terminal
+  readonly #total: number
+  readonly #beganMs = performance.now()
+  #begun = 0
+
+  constructor(terminal: Terminal, total: number) {
+    this.#terminal = terminal
+    this.#total = total
+  }
+
+  begin(name: string): void {
+    this.#begun++
+    this.#write(`measuring ${name} (${this.#begun} of ${this.#total}, ${this.#passed()} so far)`)
+  }
+
+  end(): void {
+    this.#write(`measured ${this.#begun} of ${this.#total} in ${this.#passed()}\n`)
+  }
+
+  #write(text: string): void {
+    if (this.#terminal.isTTY) this.#terminal.write(`${ERASE_LINE}${text}`)
+  }
+
+  #passed(): string {
+    return formatDuration(performance.now() - this.#beganMs)
+  }
+}
+
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1_000)
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}

@@ -1,0 +1,100 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Child } from './child.ts'
+import { RawStreams } from './raw-stream.ts'
+import { type Benchmark, type Pair, shared } from './runner.ts'
+import type { Joiner } from './transfer/joiner.ts'
+import type { Provider } from './transfer/provider.ts'
+import { fetchRate, MB } from './transfer/rate.ts'
+import type { StateKind } from './transfer/states.ts'
+
+const RANDOM: StateKind = { type: 'random', valueBytes: 1_000 }
+const RANDOM_BYTES = 256e6
+const CITIES_BYTES = 128e6
+
+/** Megabytes per second. */
+interface Rates {
+  readonly ours: number
+  /** The raw stream, by whether its receiver hashes what arrives. */
+  readonly hashing: number
+  readonly plain: number
+}
+
+/**
+ * One provider whose snapshot is cut and encoded, one joiner without anything, each a process of its own: bytes of the snapshot
+ * over the time from the first request for a chunk to the last chunk verified. The joiner builds its new state meanwhile.
+ * Compared with one libp2p stream that carries as many bytes between two other processes, from the request to the last byte.
+ */
+export const transfer: readonly Benchmark[] = [
+  {
+    name: 'transfer-random',
+    unit: 'MB/s',
+    baseline: 'one raw stream, the receiver hashing every byte',
+    target: { ratioMin: 0.9 },
+    measure: async (scale, wanted) => pairsWith('hashing', await random(scale, wanted)),
+  },
+  {
+    name: 'transfer-random/plain',
+    unit: 'MB/s',
+    baseline: 'one raw stream, the receiver only counting',
+    measure: async (scale, wanted) => pairsWith('plain', await random(scale, wanted)),
+  },
+  {
+    name: 'transfer-cities',
+    unit: 'MB/s',
+    baseline: 'one raw stream with the uncompressed bytes, the receiver only counting',
+    target: { ratioMin: 1.5 },
+    measure: async (scale, wanted) =>
+      pairsWith('plain', await rates({ type: 'cities' }, CITIES_BYTES * scale, wanted, ['plain'])),
+  },
+]
+
+const random = shared((scale, wanted) => rates(RANDOM, RANDOM_BYTES * scale, wanted, ['hashing', 'plain']))
+
+function pairsWith(baseline: 'hashing' | 'plain', measured: readonly Rates[]): Pair[] {
+  return measured.map((rates) => ({ ours: rates.ours, baseline: rates[baseline] }))
+}
+
+async function rates(
+  state: StateKind,
+  bytes: number,
+  wanted: number,
+  baselines: readonly ('hashing' | 'plain')[],
+): Promise<Rates[]> {
+  await using stack = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
+  stack.defer(() => rm(dir, { recursive: true }))
+  const provider = stack.use(new Child<Provider>(new URL('./transfer/provider.ts', import.meta.url)))
+  const joiner = stack.use(new Child<Joiner>(new URL('./transfer/joiner.ts', import.meta.url)))
+  const raw = stack.use(await RawStreams.start())
+  const logPath = join(dir, 'log.db')
+  await provider.call('start', { logPath, state })
+  await provider.call('grow', bytes)
+  const whole = {
+    items: await provider.call('size'),
+    bytes: await provider.call('cut', await provider.call('mark')),
+  }
+
+  const ours = async () => {
+    const [joined] = await joiner.call('join', { logPath, state, replicas: 1 })
+    return fetchRate(joined!, whole)
+  }
+  const theirs = async () => {
+    const measured = { hashing: Number.NaN, plain: Number.NaN }
+    for (const baseline of baselines) {
+      measured[baseline] = (await raw.bytesPerSecond(whole.bytes, baseline === 'hashing')) / MB
+    }
+    return measured
+  }
+  // The first joiner has the chunks encoded, and all processes compile what they run.
+  await ours()
+  await theirs()
+  const measured: Rates[] = []
+  for (let run = 0; run < wanted; run++) {
+    const early = run % 2 === 0 ? await ours() : undefined
+    const baseline = await theirs()
+    measured.push({ ...baseline, ours: early ?? (await ours()) })
+  }
+  return measured
+}

@@ -1,0 +1,37 @@
+/** Three ways from nothing to the state, and how long each takes: a bare loop, an ordinary replay, a catch-up from peers. */
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { CatchUpReport } from '../../replica/events.ts'
+import type { ProcessEvent, ReplicaProcess, WaitOptions } from '../../testing/index.ts'
+import type { PlainReplay } from './plain-process.ts'
+
+/** In a process of its own, like the replica it is compared with. Rejects when the signal aborts. */
+export async function plainReplay(path: string, signal: AbortSignal): Promise<PlainReplay> {
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+  const child = fork(new URL(`./plain-process.${extension}`, import.meta.url), [path], {
+    execArgv: [],
+    signal,
+  })
+  const ended = once(child, 'disconnect').then(() => {
+    throw new Error('the process with the bare loop ended before its time')
+  })
+  const [result] = (await Promise.race([once(child, 'message'), ended])) as [PlainReplay]
+  return result
+}
+
+/**
+ * Milliseconds from the moment a new replica may begin to follow the log to the moment it is in sync. It was started with
+ * `snapshotAfter: Infinity`.
+ */
+export async function ordinaryReplay(replica: ReplicaProcess, options: WaitOptions): Promise<number> {
+  const entered = (state: string) =>
+    replica.waitFor(({ type, detail }) => type === 'state' && detail.state === state, options)
+  const [began, ended] = [await entered('following'), await entered('in-sync')]
+  return ended.atMs - began.atMs
+}
+
+/** Resolves when a new replica has caught up from its peers, with its own report. */
+export async function caughtUp(replica: ReplicaProcess, options: WaitOptions): Promise<CatchUpReport> {
+  const isReport = (event: ProcessEvent): event is ProcessEvent<'caught-up'> => event.type === 'caught-up'
+  return (await replica.waitFor(isReport, options)).detail
+}

@@ -7,6 +7,7 @@ import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p'
 import type { SyncHost } from '../sync/host.ts'
 import { type Libp2pSnapshotSync, snapshotSync } from '../sync/index.ts'
 import type { SnapshotSyncInit } from '../sync/snapshot-sync.ts'
+import { noiseCrypto } from './noise-crypto.ts'
 
 /** Loopback only: who wants to be reached from elsewhere says so. */
 const LISTEN_DEFAULT = ['/ip4/127.0.0.1/tcp/0']
@@ -27,7 +28,7 @@ export type ReplicaNode = Libp2p<{ sync: Libp2pSnapshotSync }>
 export async function createNode(init: NodeInit): Promise<ReplicaNode> {
   return await createLibp2p({
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise({ crypto: noiseCrypto })],
     streamMuxers: [yamux()],
     ...(init.networkKey && { connectionProtector: preSharedKey({ psk: init.networkKey }) }),
     ...init.libp2p,

@@ -2,6 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { tuneGarbageCollection } from '../../src/index.ts'
 
 /** What a child answers. Arguments and results travel by structured clone. */
 export type Methods = Readonly<Record<string, (...args: never[]) => unknown>>
@@ -73,6 +74,8 @@ export class Child<M extends Methods> implements AsyncDisposable {
 
 /** Answer the parent's calls; without a parent, `end` what is running, and the process. */
 export function serveCalls(methods: Methods, end: () => unknown): void {
+  // Replicas and what they are compared with alike.
+  tuneGarbageCollection()
   process.on('message', async ({ call, method, args }: Call) => {
     const answer = await Promise.try(() => methods[method]!(...(args as never[]))).then(
       (value): Answer => ({ call, value }),

@@ -11,6 +11,8 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
   // Starting takes half the time when Node keeps what it compiled from one start to the next.
   const { enableCompileCache } = await import('node:module')
   enableCompileCache()
+  const { tuneGarbageCollection } = await import('../garbage-collection.ts')
+  tuneGarbageCollection()
   const { run } = await import('./program.ts')
   process.exitCode = await run(process.argv.slice(2))
 }

@@ -1,3 +1,4 @@
+import { tuneGarbageCollection } from '../garbage-collection.ts'
 import type { LogBackend } from '../log/log.ts'
 import { sqliteLog } from '../log/sqlite.ts'
 import type { StateMachine } from '../machine/machine.ts'
@@ -42,6 +43,7 @@ const LINGERING_MS = 2_000
  */
 export function serveReplica<Machine extends StateMachine>(program: ReplicaProgram<Machine>): void {
   if (process.send === undefined) throw new NotStartedByCluster()
+  tuneGarbageCollection()
   const methods: ProgramMethods<Machine> = { ...program.methods, ...replicaMethods }
   let running:
     | { readonly replica: Replica; readonly machine: Machine; readonly flush: () => void }

@@ -92,6 +92,9 @@ const REQUESTS_AHEAD_BYTES = 2 * REQUEST_BYTES_MAX
  */
 const REQUESTS_UNREAD_BYTES_MAX = 512 * 1024
 
+/** Bytes that may be left waiting in a stream when more is sent: enough to keep the wire busy until that is there. */
+const SENDING_AHEAD_BYTES = 256 * 1024
+
 /** A libp2p stream as the sync core sees it, with back-pressure both ways. */
 export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
   return {
@@ -109,20 +112,22 @@ export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
 }
 
 /**
- * Resolves when nothing that was sent is left waiting in the stream. Not by its own `onDrain()`: in @libp2p/utils 7.4 that
- * keeps its first promise, and so resolves at once ever after. Nor by `drain`, which comes with each window that
- * opens, however much still waits.
+ * Resolves when little of what was sent is left waiting in the stream. Not by its own `onDrain()`: in @libp2p/utils 7.4 that
+ * keeps its first promise, and so resolves at once ever after. `drain` comes with each window that opens, however much
+ * still waits.
  */
 function written(stream: Stream): Promise<void> {
   return new Promise((resolve, reject) => {
-    if (stream.writeBufferLength === 0) return resolve()
+    const isLittle = () => stream.writeBufferLength <= SENDING_AHEAD_BYTES
+    if (isLittle()) return resolve()
     const leave = () => {
-      stream.removeEventListener('idle', onIdle)
+      stream.removeEventListener('drain', look)
+      stream.removeEventListener('idle', look)
       stream.removeEventListener('close', onClose)
     }
-    const onIdle = () => {
+    const look = () => {
       // A stream that breaks throws away what waits, and says that before it says why.
-      if (stream.status !== 'open') return
+      if (stream.status !== 'open' || !isLittle()) return
       leave()
       resolve()
     }
@@ -130,7 +135,8 @@ function written(stream: Stream): Promise<void> {
       leave()
       reject(error ?? new Error('the stream was closed'))
     }
-    stream.addEventListener('idle', onIdle)
+    stream.addEventListener('drain', look)
+    stream.addEventListener('idle', look)
     stream.addEventListener('close', onClose)
   })
 }

@@ -12,6 +12,7 @@ import type { StateKind } from './transfer/states.ts'
 const RANDOM: StateKind = { type: 'random', valueBytes: 1_000 }
 const RANDOM_BYTES = 256e6
 const CITIES_BYTES = 128e6
+const WARM_UPS = 3
 
 /** Megabytes per second. */
 interface Rates {
@@ -87,9 +88,11 @@ async function rates(
     }
     return measured
   }
-  // The first joiner has the chunks encoded, and all processes compile what they run.
-  await ours()
-  await theirs()
+  // The first joiner has the chunks encoded; then all processes compile what they run, and settle on their memory.
+  for (let run = 0; run < WARM_UPS; run++) {
+    await ours()
+    await theirs()
+  }
   const measured: Rates[] = []
   for (let run = 0; run < wanted; run++) {
     const early = run % 2 === 0 ? await ours() : undefined

@@ -13,6 +13,8 @@ export interface BasisOptions {
   readonly chunkBytes: number
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** Aborts when it has taken long enough: the basis is what was cut by then. */
+  readonly enough: AbortSignal
 }
 
 /** What hints say of one chunk. */
@@ -38,6 +40,8 @@ const NEAR_ITEMS = 64
 /** So many items that share their slots are told apart; of more, as of one item many times over, the rest is found only in sequence. */
 const PROBES_MAX = 64
 const NONE = -1
+/** Looking at the clock costs more than a hint. */
+const HINTS_PER_LOOK = 4_096
 
 /**
  * The state that a joiner has already, of which the new one is made as far as it goes: in whole chunks, and in single items
@@ -57,13 +61,18 @@ export class Basis {
   }
 
   /** Cut a snapshot like one that is served. The snapshot is released. */
-  static async of(snapshot: Snapshot, { chunkBytes, clock, signal }: BasisOptions): Promise<Basis> {
+  static async of(snapshot: Snapshot, options: BasisOptions): Promise<Basis> {
+    const { chunkBytes, clock, signal, enough } = options
     const chunks = new CutSnapshot(zstdCoder)
     try {
-      await cut(snapshot, chunks, { control: new Uint8Array(), chunkBytes, clock, signal })
+      const either = AbortSignal.any([signal, enough])
+      await cut(snapshot, chunks, { control: new Uint8Array(), chunkBytes, clock, signal: either })
+    } catch (error) {
+      if (!enough.aborted || signal.aborted) throw error
     } finally {
       snapshot.release()
     }
+    const slices = new Slices(clock, 'basis')
     const parts: Part[] = []
     const byHash = new Map<string, Part>()
     let first = 0
@@ -72,8 +81,15 @@ export class Basis {
       parts.push(part)
       byHash.set(nameOf(hash), part)
       first += count
+      if (slices.due()) await slices.rest()
+      signal.throwIfAborted()
     }
+    slices.pause()
     return new Basis(parts, byHash, clock)
+  }
+
+  get isEmpty(): boolean {
+    return this.#parts.length === 0
   }
 
   has(hash: Uint8Array): boolean {
@@ -89,6 +105,7 @@ export class Basis {
   async match(hints: Uint32Array): Promise<Match> {
     this.#index ??= this.#makeIndex()
     const index = await this.#index
+    const slices = new Slices(this.#clock, 'basis')
     const origins = new Int32Array(hints.length)
     const runs: number[] = [0]
     let isOwn = true
@@ -109,7 +126,9 @@ export class Basis {
         bytes += this.#recordBytes(origin)
         last = origin
       }
+      if (i % HINTS_PER_LOOK === 0 && slices.due()) await slices.rest()
     }
+    slices.pause()
     return { origins, runs, missing, bytes }
   }
 

@@ -14,7 +14,7 @@ export class CutSnapshot {
   readonly #infos: ChunkInfo[] = []
   readonly #chunks: (EncodedChunk | Promise<EncodedChunk>)[] = []
   readonly #encoded = new Set<number>()
-  readonly #hints = new Map<number, Uint8Array>()
+  readonly #hints = new Map<number, Promise<Uint8Array>>()
   /** A chunk did not get smaller: the others will not either, and are sent as they are. */
   #compressible = true
   #manifest: Manifest | undefined
@@ -107,13 +107,17 @@ export class CutSnapshot {
   /** The hints of a chunk's items, as they are sent: made once, like the chunk. */
   async hints(index: number): Promise<Uint8Array> {
     const known = this.#hints.get(index)
-    if (known !== undefined) return known
-    const hints = encodeHints(hintsOf(await this.#items(index)))
-    if (this.#chunks.length > index && !this.#hints.has(index)) {
-      this.#hints.set(index, hints)
-      this.#bytes += hints.length
+    if (known !== undefined) return await known
+    const making = this.#items(index).then((items) => encodeHints(hintsOf(items)))
+    this.#hints.set(index, making)
+    try {
+      const hints = await making
+      if (this.#hints.get(index) === making) this.#bytes += hints.length
+      return hints
+    } catch (error) {
+      this.#hints.delete(index)
+      throw error
     }
-    return hints
   }
 
   /** Some items of a chunk, each with its length before it, as they are sent. Throws `RangeError` for items that are not there. */

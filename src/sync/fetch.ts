@@ -10,12 +10,13 @@ import type { ChunkStore } from './chunk-store.ts'
 import { Busy, Expired, Unauthorized, UnknownAnchor } from './errors.ts'
 import { ProvenFault } from './faults.ts'
 import type { Installing } from './host.ts'
-import { MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX, WINDOW_CHUNKS } from './limits.ts'
+import { MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX } from './limits.ts'
 import { type Link, Links, type Ready, type Waiting } from './links.ts'
 import { Pace } from './pace.ts'
 import { Rebuilder } from './rebuild.ts'
 import { busyMs } from './retry.ts'
 import { type Assignment, hedge, type ProviderLoad, schedule } from './scheduler.ts'
+import { Window } from './window.ts'
 
 export interface FetchInit extends AttemptInit {
   readonly anchor: Position
@@ -58,7 +59,7 @@ interface Source {
   readonly askedMs: number
 }
 
-const SCHEDULE_LIMITS = { windowChunks: WINDOW_CHUNKS, rangeChunks: RANGE_CHUNKS_MAX }
+const SCHEDULE_LIMITS = { rangeChunks: RANGE_CHUNKS_MAX }
 
 /**
  * Pulls one anchor's chunks from all its providers at once. Fetching begins with the first chunk that a provider tells
@@ -216,7 +217,14 @@ export class Fetch {
     try {
       const [channel] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
       const { failures } = opening
-      const own = { list: [], manifest: undefined, agrees: true, busyUntilMs: 0, rebuilding: 0 }
+      const own = {
+        list: [],
+        manifest: undefined,
+        agrees: true,
+        busyUntilMs: 0,
+        rebuilding: 0,
+        window: new Window(),
+      }
       const ready: Ready = { status: 'ready', failures, channel, ...own }
       while (ready.manifest === undefined) {
         const from = ready.list.length
@@ -263,7 +271,7 @@ export class Fetch {
 
   /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
   #listed(link: Ready, from: number): void {
-    const store = withBasis(this.#basis, this.#init.store)
+    const store = withBasis(this.#basis, this.#init)
     this.#attempt ??= new Attempt(
       { ...this.#init, store },
       {
@@ -327,7 +335,7 @@ export class Fetch {
       this.#fetchRange(attempt, assignment)
     }
     const late = attempt.late(clock.now() - this.#pace.lateMs)
-    for (const assignment of hedge(late, this.#loads(), SCHEDULE_LIMITS)) {
+    for (const assignment of hedge(late, this.#loads())) {
       book.askedAgain(assignment.first, assignment.provider, clock.now())
       this.#fetchRange(attempt, assignment)
     }
@@ -338,9 +346,9 @@ export class Fetch {
     const leader = this.#init.leader()
     return this.#links.ready().flatMap(([id, link]) => {
       if (!link.agrees || this.#links.isBusy(link)) return []
-      const { failures, channel, list, rebuilding } = link
+      const { failures, channel, list, rebuilding, window } = link
       const inFlight = channel.chunksDue + rebuilding
-      return { id, leads: id === leader, failures, inFlight, listed: list.length }
+      return { id, leads: id === leader, failures, inFlight, window: window.chunks, listed: list.length }
     })
   }
 
@@ -350,7 +358,7 @@ export class Fetch {
     const from: Source = { attempt, provider, link, askedMs: this.#init.clock.now() }
     let whole = first
     for (let index = first; index < first + count; index++) {
-      if (this.#rebuilder?.isWorthwhile(attempt.book.info(index)) !== true) continue
+      if (this.#rebuilder?.isWorthwhile(provider, attempt.book.info(index)) !== true) continue
       if (whole < index) this.#fetchWhole(from, whole, index - whole)
       whole = index + 1
       void this.#rebuild(from, index, this.#rebuilder)
@@ -363,6 +371,7 @@ export class Fetch {
     link.channel
       .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, chunk) => {
         this.#bytes += chunk.bytes.length
+        link.window.arrived(from.askedMs, this.#init.clock.now())
         this.#received(from, index, chunk)
       })
       .catch((error: Error) => this.#notSent(from, first, count, error))
@@ -370,13 +379,18 @@ export class Fetch {
 
   /** Get a chunk by what of it is not here already, or as a whole. */
   async #rebuild(from: Source, index: number, rebuilder: Rebuilder): Promise<void> {
-    const { attempt, link } = from
+    const { attempt, provider, link } = from
+    const { channel } = link
     const { anchor } = this.#init
     link.rebuilding++
     try {
+      const onFetched = (bytes: number) => {
+        this.#bytes += bytes
+      }
       const info = attempt.book.info(index)
-      const { chunk, bytesFetched } = await rebuilder.rebuild({ anchor, index, info, channel: link.channel })
-      this.#bytes += bytesFetched
+      const chunk = await rebuilder.rebuild({ anchor, index, info, provider, channel, onFetched })
+      // Whoever failed meanwhile owes nothing any more, and of an attempt that was given up nothing is wanted.
+      if (attempt !== this.#attempt || this.#links.get(provider) !== link) return
       if (chunk === undefined) this.#fetchWhole(from, index, 1)
       else this.#received(from, index, { encoding: 'raw', bytes: chunk })
     } catch (error) {
@@ -464,12 +478,17 @@ function isNoFault(error: Error): boolean {
 }
 
 /** What this replica has already, besides what it kept of earlier fetches. */
-function withBasis(basis: Basis | undefined, store: ChunkStore | undefined): ChunkStore | undefined {
+function withBasis(
+  basis: Basis | undefined,
+  { store, clock }: Pick<FetchInit, 'store' | 'clock'>,
+): ChunkStore | undefined {
   if (basis === undefined) return store
   return {
     has: (hash) => basis.has(hash) || store?.has(hash) === true,
     async read(hash) {
       const bytes = basis.chunk(hash)
+      // There is nothing to wait for otherwise, and checking many in a row would hold the event loop.
+      await clock.turn()
       return bytes === undefined ? await store!.read(hash) : { encoding: 'raw', bytes }
     },
     keep: (hash, chunk) => store?.keep(hash, chunk),

@@ -100,7 +100,10 @@ export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
   return {
     source: receive(stream, readAheadBytes),
     async send(bytes) {
-      if (!stream.send(bytes)) await written(stream)
+      if (!stream.send(bytes)) await waitingLess(stream, SENDING_AHEAD_BYTES)
+    },
+    async flushed() {
+      await waitingLess(stream, 0)
     },
     async close() {
       await stream.close()
@@ -112,14 +115,13 @@ export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
 }
 
 /**
- * Resolves when little of what was sent is left waiting in the stream. Not by its own `onDrain()`: in @libp2p/utils 7.4 that
+ * Resolves when no more than so many of the bytes that were sent are left waiting in the stream. Not by its own `onDrain()`: in @libp2p/utils 7.4 that
  * keeps its first promise, and so resolves at once ever after. `drain` comes with each window that opens, however much
  * still waits.
  */
-function written(stream: Stream): Promise<void> {
+function waitingLess(stream: Stream, bytes: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const isLittle = () => stream.writeBufferLength <= SENDING_AHEAD_BYTES
-    if (isLittle()) return resolve()
+    if (stream.writeBufferLength <= bytes) return resolve()
     const leave = () => {
       stream.removeEventListener('drain', look)
       stream.removeEventListener('idle', look)
@@ -127,7 +129,7 @@ function written(stream: Stream): Promise<void> {
     }
     const look = () => {
       // A stream that breaks throws away what waits, and says that before it says why.
-      if (stream.status !== 'open' || !isLittle()) return
+      if (stream.status !== 'open' || stream.writeBufferLength > bytes) return
       leave()
       resolve()
     }

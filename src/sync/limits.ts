@@ -83,13 +83,18 @@ export const RUNS_MAX = 16_384
 export const HINTED_ITEM_BYTES_MIN = 32
 /** Of a chunk of which less than this part is there already, the whole is fetched. */
 export const REBUILD_SHARE_MIN = 0.5
-/** Bytes of hints that a session takes before they must have spared as many. */
+/** Bytes of hints that a session takes from one provider before they must have spared as many. */
 export const HINTS_UNPROVEN_BYTES = 256 * 1024
-/** How long a session may take to cut the state that this replica has; then it fetches all of the new one. */
-export const BASIS_TIMEOUT_MS = 20_000
+/** How long a session may take to cut the state that this replica has; what it has not come to by then is fetched. */
+export const BASIS_TIMEOUT_MS = 10_000
 
-/** Chunks asked of one provider and not yet received. */
+/** Chunks asked of one provider and not yet received: to begin with, */
 export const WINDOW_CHUNKS = 4
+/** and at least and at most, by what it has shown since; */
+export const WINDOW_CHUNKS_MIN = 2
+export const WINDOW_CHUNKS_MAX = 16
+/** twice what it sends while a request is on its way, or once that and what it sends in so long. */
+export const WINDOW_QUEUE_MS = 50
 /** Chunks in one ranged fetch. */
 export const RANGE_CHUNKS_MAX = 4
 /** Failures of one provider after which it is asked only while nobody else serves. */

@@ -4,6 +4,7 @@ import type { Channel } from './channel.ts'
 import { Expired, Incompatible, Malformed, UnknownAnchor } from './errors.ts'
 import { clip } from './faults.ts'
 import { PROVIDER_FAILURES_LAST, PROVIDER_FAILURES_MAX, PROVIDER_REST_MS } from './limits.ts'
+import type { Window } from './window.ts'
 
 /**
  * One provider of an anchor, as a fetch sees it:
@@ -37,6 +38,7 @@ export interface Ready {
   busyUntilMs: number
   /** Chunks that are being put together with its help. */
   rebuilding: number
+  readonly window: Window
 }
 
 interface Resting {

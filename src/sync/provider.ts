@@ -1,10 +1,11 @@
 import { pipe } from 'it-pipe'
-import { sleep } from '../expiry/clock.ts'
+import { sleep, type Timer } from '../expiry/clock.ts'
 import { SLICE_MS, stretch } from '../expiry/slices.ts'
 import { formatPosition, type Position } from '../position.ts'
 import type { AvailableSnapshots } from '../snapshot/available.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { Runs } from '../snapshot/hints.ts'
+import type { ChunkInfo } from '../snapshot/manifest.ts'
 import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorDesk } from './anchor-desk.ts'
 import {
@@ -21,6 +22,7 @@ import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames
 import {
   BUSY_RETRY_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
+  HINTED_ITEM_BYTES_MIN,
   MANIFEST_PAGE_CHUNKS,
   MANIFEST_WAIT_MS,
   OFFERS_MAX,
@@ -58,6 +60,8 @@ interface Range {
 interface Part {
   /** The chunk must be decoded for it. */
   readonly decodes: boolean
+  /** Throws `OutOfRange` where there is no such thing. */
+  check(chunk: ChunkInfo): void
   make(chunks: CutSnapshot, index: number): Promise<{ body: ResponseBody; payload: Uint8Array }>
 }
 
@@ -88,11 +92,12 @@ export class Provider {
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
         (requests) => this.#answerAll(peer, requests),
         async (answers) => {
-          for await (const answer of answers) await this.#send(stream, answer)
+          let watch: Timer | undefined
+          for await (const answer of answers) watch = await this.#send(stream, answer, watch)
         },
       )
-      await stream.close()
       this.#forget(stream)
+      await stream.close()
     } catch (cause) {
       stream.abort(cause instanceof Error ? cause : new Error(String(cause)))
     }
@@ -104,16 +109,24 @@ export class Provider {
     clock.schedule(sendTimeoutMs, () => stream.abort(new Error('the stream is over')))
   }
 
-  /** A peer that takes nothing must not hold an offer: its stream is cut off. */
-  async #send(stream: ByteStream, frame: Frame): Promise<void> {
+  /**
+   * A peer that takes nothing must not hold an offer, nor what waits in its stream: that is cut off, unless the next frame takes
+   * over the watch. Resolves with the watch when there is room for that.
+   */
+  async #send(stream: ByteStream, frame: Frame, before: Timer | undefined): Promise<Timer> {
     const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
-    const timer = clock.schedule(sendTimeoutMs, () => {
+    const watch = clock.schedule(sendTimeoutMs, () => {
       stream.abort(new PeerUnavailable(`the peer did not take a frame within ${sendTimeoutMs} ms`))
     })
+    before?.cancel()
+    const end = () => watch.cancel()
     try {
       await stream.send(stretch('frame', () => encodeFrame(frame)))
-    } finally {
-      timer.cancel()
+      stream.flushed().then(end, end)
+      return watch
+    } catch (error) {
+      end()
+      throw error
     }
   }
 
@@ -228,21 +241,27 @@ export class Provider {
     checkRange(range, chunks)
     this.#quota.session(peer)
     let release: (() => void) | undefined
+    // What is refused revives nothing; and while it waited for room the offer may have lapsed.
+    const hold = () => {
+      if (release !== undefined) return
+      this.#find(anchor)
+      available.revive(anchor)
+      release = available.use(anchor)
+    }
     let sent = 0
     try {
       for (let index = first; index < first + count; index++) {
         await this.#beyond(anchor, chunks, index)
         checkRange(range, chunks)
+        const info = chunks.infos[index]!
+        part.check(info)
         // What is decoded takes room before that, what is there already only while it is sent.
-        let taken = part.decodes ? await this.#quota.send(peer, chunks.infos[index]!.bytes) : undefined
+        let taken = part.decodes ? await this.#quota.send(peer, info.bytes) : undefined
         try {
+          if (part.decodes) hold()
           const { body, payload } = await part.make(chunks, index)
           taken ??= await this.#quota.send(peer, payload.length)
-          // What is refused revives nothing.
-          if (release === undefined) {
-            available.revive(anchor)
-            release = available.use(anchor)
-          }
+          hold()
           yield { ...answer(id, body), payload }
           sent = payload.length
         } finally {
@@ -316,6 +335,7 @@ function answer(id: number, body: ResponseBody): Frame {
 function wholly({ first, count }: Range): Part {
   return {
     decodes: false,
+    check() {},
     async make(chunks, index) {
       // Encoding goes on in other threads while this chunk is sent.
       const next = index + 1
@@ -328,22 +348,30 @@ function wholly({ first, count }: Range): Part {
 
 const HINTS: Part = {
   decodes: true,
+  check: checkHinted,
   make: async (chunks, index) => ({ body: { type: 'hints', index }, payload: await chunks.hints(index) }),
 }
 
 function itemsIn(runs: Runs): Part {
   return {
     decodes: true,
-    async make(chunks, index) {
+    check(chunk) {
+      checkHinted(chunk)
       if (runs.length > RUNS_MAX) throw new OutOfRange(`${runs.length} runs of items at once`)
-      try {
-        const { encoding, bytes } = await chunks.pick(index, runs)
-        return { body: { type: 'items', index, encoding }, payload: bytes }
-      } catch (cause) {
-        throw cause instanceof RangeError ? new OutOfRange(cause.message) : cause
-      }
+      const end = runs.reduce((sum, run) => sum + run, 0)
+      if (end > chunk.items) throw new OutOfRange(`there is no item ${end - 1} among ${chunk.items}`)
+    },
+    async make(chunks, index) {
+      const { encoding, bytes } = await chunks.pick(index, runs)
+      return { body: { type: 'items', index, encoding }, payload: bytes }
     },
   }
+}
+
+/** Of many small items, hints would take more than what they are for. */
+function checkHinted({ items, bytes }: ChunkInfo): void {
+  if (bytes >= items * HINTED_ITEM_BYTES_MIN) return
+  throw new OutOfRange(`there are no hints of items of less than ${HINTED_ITEM_BYTES_MIN} bytes on average`)
 }
 
 function only({ anchor, index }: { readonly anchor: Position; readonly index: number }): Range {

@@ -14,14 +14,16 @@ export interface Wanted {
   readonly anchor: Position
   readonly index: number
   readonly info: ChunkInfo
+  readonly provider: string
   readonly channel: Channel
+  /** So many bytes came over the wire for it. */
+  readonly onFetched: (bytes: number) => void
 }
 
-export interface Rebuilt {
-  /** Undefined: it must be fetched as a whole. */
-  readonly chunk: Uint8Array | undefined
-  /** What came over the wire for it. */
-  readonly bytesFetched: number
+/** What the hints of one provider were good for. */
+interface Balance {
+  hintBytes: number
+  sparedBytes: number
 }
 
 /**
@@ -32,48 +34,57 @@ export interface Rebuilt {
 export class Rebuilder {
   readonly #basis: Basis
   readonly #coder: ChunkCoder
-  #hintBytes = 0
-  #savedBytes = 0
+  readonly #balances = new Map<string, Balance>()
 
   constructor(basis: Basis, coder: ChunkCoder) {
     this.#basis = basis
     this.#coder = coder
   }
 
-  /** Whether hints of a chunk are worth their bytes, going by its items and by what hints were good for so far. */
-  isWorthwhile({ items, bytes }: ChunkInfo): boolean {
-    const paysOff = this.#hintBytes < HINTS_UNPROVEN_BYTES || this.#savedBytes >= this.#hintBytes
+  /** Whether hints of a chunk are worth their bytes, going by its items and by what this provider's were good for so far. */
+  isWorthwhile(provider: string, { items, bytes }: ChunkInfo): boolean {
+    const { hintBytes, sparedBytes } = this.#balanceOf(provider)
+    const paysOff = hintBytes < HINTS_UNPROVEN_BYTES || sparedBytes >= hintBytes
     return paysOff && bytes >= items * HINTED_ITEM_BYTES_MIN
   }
 
-  /** Rejects where the provider fails, or is proven wrong. */
-  async rebuild({ anchor, index, info, channel }: Wanted): Promise<Rebuilt> {
-    this.#hintBytes += info.items * HINT_BYTES
+  /** Resolves with undefined when the chunk must be fetched as a whole. Rejects where the provider fails, or is proven wrong. */
+  async rebuild(wanted: Wanted): Promise<Uint8Array | undefined> {
+    const { anchor, index, info, provider, channel, onFetched } = wanted
     const { payload: hints } = await channel.payload({ type: 'hints', anchor, index })
+    onFetched(hints.length)
     if (hints.length !== info.items * HINT_BYTES) {
       throw new ProvenFault(`${hints.length} bytes of hints for the ${info.items} items of chunk ${index}`)
     }
+    const balance = this.#balanceOf(provider)
+    balance.hintBytes += hints.length
     const match = await this.#basis.match(decodeHints(hints))
-    const wholly = { chunk: undefined, bytesFetched: hints.length }
     const missingBytes = info.bytes - match.bytes
-    if (missingBytes < 0 || match.bytes < info.bytes * REBUILD_SHARE_MIN) return wholly
-    if (match.runs.length > RUNS_MAX) return wholly
-    let bytesFetched = hints.length
+    if (missingBytes < 0 || match.bytes < info.bytes * REBUILD_SHARE_MIN) return undefined
+    if (match.runs.length > RUNS_MAX) return undefined
     try {
       let missing: Uint8Array = new Uint8Array()
       if (match.missing > 0) {
         const { answer, payload } = await channel.payload({ type: 'items', anchor, index, runs: match.runs })
-        bytesFetched += payload.length
-        const encoded = { encoding: answer.encoding, bytes: payload }
-        missing = await this.#coder.decode(encoded, missingBytes)
+        onFetched(payload.length)
+        missing = await this.#coder.decode({ encoding: answer.encoding, bytes: payload }, missingBytes)
       }
       const chunk = this.#basis.assemble(match, missing, info.bytes)
       if (!sameBytes(chunkHash(chunk), info.hash)) throw new MalformedChunk('its hash is another')
-      this.#savedBytes += match.bytes
-      return { chunk, bytesFetched }
+      balance.sparedBytes += match.bytes
+      return chunk
     } catch (error) {
-      if (error instanceof MalformedChunk) return { chunk: undefined, bytesFetched }
+      if (error instanceof MalformedChunk) return undefined
       throw error
     }
+  }
+
+  #balanceOf(provider: string): Balance {
+    let balance = this.#balances.get(provider)
+    if (balance === undefined) {
+      balance = { hintBytes: 0, sparedBytes: 0 }
+      this.#balances.set(provider, balance)
+    }
+    return balance
   }
 }

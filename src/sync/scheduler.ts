@@ -5,8 +5,9 @@ export interface ProviderLoad {
   readonly leads: boolean
   /** Chunks it has told of: it is asked for no other. What another one lists there may be a lie that it knows nothing of. */
   readonly listed: number
-  /** Chunks asked of it and not received. */
+  /** Chunks asked of it and not received, and how many these may be. */
   readonly inFlight: number
+  readonly window: number
   /** Times it failed at this anchor, less what it made up for. */
   readonly failures: number
 }
@@ -19,8 +20,6 @@ export interface Assignment {
 }
 
 export interface ScheduleLimits {
-  /** Most chunks in flight with one provider. */
-  readonly windowChunks: number
   /** Most chunks in one request. */
   readonly rangeChunks: number
 }
@@ -45,10 +44,10 @@ export function schedule(
   let at = 0
   while (at < wanted.length) {
     const first = wanted[at]!
-    const chosen = mostPreferred(loads, first, limits)
+    const chosen = mostPreferred(loads, first)
     // Who has told of no chunk so far has told of none further on either.
     if (chosen === undefined) break
-    const room = Math.min(limits.windowChunks - chosen.inFlight, chosen.listed - first)
+    const room = Math.min(chosen.window - chosen.inFlight, chosen.listed - first)
     const most = Math.min(limits.rangeChunks, room, fairShare)
     let count = 1
     while (count < most && wanted[at + count] === first + count) count++
@@ -69,16 +68,12 @@ export interface LateChunk {
  * Whom to ask for late chunks as well, the lowest first: somebody else with room in its window. The end game of BitTorrent
  * (BEP 3), for any chunk that holds others back; hedged requests in "The Tail at Scale" (Dean and Barroso, 2013).
  */
-export function hedge(
-  late: readonly LateChunk[],
-  providers: readonly ProviderLoad[],
-  limits: ScheduleLimits,
-): Assignment[] {
+export function hedge(late: readonly LateChunk[], providers: readonly ProviderLoad[]): Assignment[] {
   const assignments: Assignment[] = []
   const loads = providers.map((provider) => ({ ...provider }))
   for (const { index, provider } of late) {
     const others = loads.filter(({ id }) => id !== provider)
-    const chosen = mostPreferred(others, index, limits)
+    const chosen = mostPreferred(others, index)
     if (chosen === undefined) continue
     assignments.push({ provider: chosen.id, first: index, count: 1 })
     chosen.inFlight++
@@ -86,13 +81,9 @@ export function hedge(
   return assignments
 }
 
-function mostPreferred<Load extends ProviderLoad>(
-  loads: readonly Load[],
-  index: number,
-  { windowChunks }: ScheduleLimits,
-): Load | undefined {
+function mostPreferred<Load extends ProviderLoad>(loads: readonly Load[], index: number): Load | undefined {
   return loads
-    .filter(({ inFlight, listed }) => inFlight < windowChunks && listed > index)
+    .filter(({ inFlight, window, listed }) => inFlight < window && listed > index)
     .sort(byPreference)[0]
 }
 

@@ -377,16 +377,17 @@ export class Session {
   /** Cut the state that this replica has, so that what it shares with the new one is not fetched. Never rejects. */
   async #readOwnState(): Promise<Basis | undefined> {
     const { host, clock } = this.#init
-    const own = host.ownState?.()
-    if (own === undefined) return undefined
-    const { snapshot, chunkBytes } = own
-    const late = new AbortController()
-    const timer = clock.schedule(BASIS_TIMEOUT_MS, () => late.abort())
+    const enough = new AbortController()
+    const timer = clock.schedule(BASIS_TIMEOUT_MS, () => enough.abort())
     try {
-      const signal = AbortSignal.any([this.#signal, late.signal])
-      return await Basis.of(snapshot, { chunkBytes, clock, signal })
+      const own = host.ownState?.()
+      if (own === undefined) return undefined
+      const { snapshot, chunkBytes } = own
+      const options = { chunkBytes, clock, signal: this.#signal, enough: enough.signal }
+      const basis = await Basis.of(snapshot, options)
+      return basis.isEmpty ? undefined : basis
     } catch {
-      // It takes too long, or it is one that nobody could fetch: all of the new one is fetched.
+      // A machine that cannot tell what it has is given all of the new state.
       return undefined
     } finally {
       timer.cancel()

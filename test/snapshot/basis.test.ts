@@ -11,7 +11,8 @@ const CHUNK_BYTES = 1024
 
 async function basisOf(items: readonly Uint8Array[], snapshot = new ItemSnapshot(items)): Promise<Basis> {
   const { signal } = new AbortController()
-  return await Basis.of(snapshot, { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal })
+  const enough = signal
+  return await Basis.of(snapshot, { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal, enough })
 }
 
 /** All of them in one chunk. */
@@ -102,7 +103,32 @@ test('the snapshot is released, also when cutting it is given up', async () => {
   await basisOf([], read)
   const late = new ItemSnapshot(OLD)
   const signal = AbortSignal.abort(new Error('too late'))
-  const options = { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal }
+  const { signal: enough } = new AbortController()
+  const options = { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal, enough }
   await expect(Basis.of(late, options)).rejects.toThrow('too late')
   expect([read.released, late.released, read.breaches, late.breaches]).toEqual([1, 1, [], []])
+})
+
+test('when it has taken long enough, the basis is what was cut by then', async () => {
+  const enough = new AbortController()
+  const { signal } = new AbortController()
+  const clock = new VirtualClock()
+  const snapshot = new ItemSnapshot(OLD)
+  const halfway = {
+    size: OLD.length,
+    *items() {
+      for (const [n, item] of OLD.entries()) {
+        if (n === 1_000) enough.abort()
+        // Whoever cuts looks at the clock after so much, and then rests.
+        if (n > 1_000) clock.advance(1)
+        yield item
+      }
+    },
+    release: () => snapshot.release(),
+  }
+  const basis = await Basis.of(halfway, { chunkBytes: CHUNK_BYTES, clock, signal, enough: enough.signal })
+  const { same, missing } = await rebuilt(basis, OLD)
+  expect([same, snapshot.released]).toEqual([true, 1])
+  expect(missing).toBeGreaterThan(0)
+  expect(missing).toBeLessThan(1_100)
 })

@@ -1,9 +1,13 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HINT_BYTES } from '../../src/snapshot/hints.ts'
+import { Busy } from '../../src/sync/errors.ts'
+import { ProvenFault } from '../../src/sync/faults.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
 import { BASIS_TIMEOUT_MS, HINTED_ITEM_BYTES_MIN, HINTS_UNPROVEN_BYTES } from '../../src/sync/limits.ts'
-import { decodeResponse, type ResponseBody } from '../../src/sync/messages.ts'
+import { decodeResponse, encodeResponse, type ResponseBody } from '../../src/sync/messages.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
+import { rawCoder } from '../snapshot/raw-coder.ts'
 import { at, SyncGroup, type SyncReplica } from './sync-group.ts'
 
 const CHUNK_BYTES = 8_192
@@ -18,9 +22,13 @@ let joiner: SyncReplica
 
 beforeEach(() => begin(NEW))
 
-function begin(items: readonly Uint8Array[], chunkBytes = CHUNK_BYTES): void {
+function begin(
+  items: readonly Uint8Array[],
+  chunkBytes = CHUNK_BYTES,
+  ids: readonly string[] = ['l', 'f1', 'f2'],
+): void {
   group = new SyncGroup()
-  providers = group.add(['l', 'f1', 'f2'], items, chunkBytes)
+  providers = group.add(ids, items, chunkBytes)
   group.leader = 'l'
   joiner = group.add(['j'], [], chunkBytes)[0]!
 }
@@ -87,13 +95,34 @@ describe('a session of a replica that has an older state', () => {
     expect(bytesFetched).toBe(5_000 * (HINT_BYTES + RECORD_BYTES))
   })
 
-  test('asks for no more hints once they have cost more than they spared', async () => {
-    const many = numberedItems(HINTS_UNPROVEN_BYTES / HINT_BYTES + 5_000, 40)
-    begin(many, 65_536)
+  test('asks a provider for no more hints once they have cost more than they spared', async () => {
+    const many = numberedItems((2 * HINTS_UNPROVEN_BYTES) / HINT_BYTES, 40)
+    begin(many, 65_536, ['l'])
     const { bytesFetched } = await from(many.map(changed))
     const hintBytes = bytesFetched - many.length * 41
     expect(hintBytes).toBeGreaterThanOrEqual(HINTS_UNPROVEN_BYTES)
-    expect(hintBytes).toBeLessThan(many.length * HINT_BYTES)
+    expect(hintBytes).toBeLessThan(1.5 * HINTS_UNPROVEN_BYTES)
+  })
+
+  test('loses no delta to providers that are busy for a while', async () => {
+    const many = numberedItems(120_000, ITEM_BYTES)
+    begin(many, 1_048_576)
+    let busy = 8
+    for (const provider of providers) {
+      provider.onServe = (_peer, stream) => ({
+        ...stream,
+        async send(bytes) {
+          const [frame] = await Array.fromAsync(decodeFrames(once(bytes.slice()), 10_000_000))
+          const { id, body } = decodeResponse(frame!.header.slice())
+          if (body.type !== 'hints' || busy-- <= 0) return await stream.send(bytes)
+          const refusal = { type: 'error', error: new Busy('no room', 500) } as const
+          await stream.send(encodeFrame({ header: encodeResponse({ id, body: refusal }) }))
+        },
+      })
+    }
+    const { bytesFetched } = await from(many.map((item, n) => (n % 100 === 50 ? changed(item) : item)))
+    expect(busy).toBeLessThanOrEqual(0)
+    expect(bytesFetched).toBeLessThan(many.length * HINT_BYTES + many.length * 0.011 * RECORD_BYTES)
   })
 
   test('asks for no hints of small items', async () => {
@@ -101,6 +130,17 @@ describe('a session of a replica that has an older state', () => {
     begin(small)
     const old = small.map((item, n) => (n % 10 === 5 ? changed(item) : item))
     expect((await from(old)).bytesFetched).toBe(1_000 * (HINTED_ITEM_BYTES_MIN - 1))
+  })
+
+  test('fetches all of it where the machine cannot tell what it has, and blames nobody', async () => {
+    joiner.items = NEW
+    const { makeSnapshot } = joiner
+    joiner.makeSnapshot = () => {
+      joiner.makeSnapshot = makeSnapshot
+      throw new Error('capture: no room')
+    }
+    expect((await group.until(joiner.catchUp())).bytesFetched).toBe(5_000 * RECORD_BYTES)
+    expect(joiner.faults).toEqual([])
   })
 
   test('does without, where cutting it takes too long', async () => {
@@ -118,6 +158,29 @@ describe('a session of a replica that has an older state', () => {
     expect(report.bytesFetched).toBe(5_000 * RECORD_BYTES)
     expect(asked).not.toContain('hints')
   })
+})
+
+test('a provider whose stream breaks while a chunk is put together is not blamed for what it owed', async () => {
+  begin(NEW, CHUNK_BYTES, ['l'])
+  const streams: ByteStream[] = []
+  for (const provider of providers) {
+    provider.onServe = (_peer, stream) => {
+      streams.push(stream)
+      return stream
+    }
+  }
+  let broken = 0
+  joiner.decode = async (chunk, rawBytes) => {
+    // Those are the items that a chunk lacks.
+    if (rawBytes < CHUNK_BYTES / 2 && broken++ === 0) {
+      for (const stream of streams) stream.abort(new Error('the connection broke'))
+      for (let n = 0; n < 5; n++) await nextTurn()
+    }
+    return await rawCoder.decode(chunk, rawBytes)
+  }
+  await from(NEW.map((item, n) => (n % 20 === 10 ? changed(item) : item)))
+  expect(broken).toBeGreaterThan(0)
+  expect(joiner.faults.filter(({ error }) => error instanceof ProvenFault)).toEqual([])
 })
 
 describe('a provider that lies', () => {

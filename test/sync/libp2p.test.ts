@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { noise } from '@chainsafe/libp2p-noise'
+import type { Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { sleep, systemClock } from '../../src/expiry/clock.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { encodeFrame } from '../../src/sync/frames.ts'
@@ -152,7 +153,7 @@ test('garbage from a peer ends its stream, and others are served', async () => {
   expect(joiner.installed?.items).toHaveLength(ITEMS.length)
 })
 
-test('however long an answer, no more than one chunk waits in the provider’s stream', async () => {
+test('however long an answer, no more than one chunk and 256 KiB wait in the provider’s stream', async () => {
   const [one, two] = await startBoth()
   const anchor = { epoch: 'e', index: 101 }
   const [chunkBytes, count] = [1 << 20, 8]
@@ -177,5 +178,35 @@ test('however long an answer, no more than one chunk waits in the provider’s s
   }
   stream.abort(new Error('enough'))
   expect(waitingBytesMost).toBeGreaterThan(0)
-  expect(waitingBytesMost).toBeLessThan(chunkBytes + 1024)
+  expect(waitingBytesMost).toBeLessThan(chunkBytes + 256 * 1024 + 1024)
+})
+
+test.each([
+  ['ends its side', (stream: Stream) => stream.close()],
+  ['leaves its side open', async () => {}],
+])('a peer that takes nothing more, and %s, leaves nothing waiting in the provider', async (_what, leave) => {
+  const [one, two] = await startBoth({ fetchTimeoutMs: 500, ttlMs: 60_000 })
+  const anchor = { epoch: 'e', index: 101 }
+  // More than the first window of 256 KiB takes, and less than what may wait beside it.
+  const items = Array.from({ length: 8 }, () => randomBytes(50_000))
+  one.services.sync.captured(anchor, new ItemSnapshot(items), {
+    control: CONTROL,
+    chunkBytes: 50_000,
+    requesters: [],
+  })
+  await one.services.sync.whenCut(anchor)
+  const body = { type: 'chunks', anchor, first: 0, count: 8 } as const
+  const request = encodeFrame({ header: encodeRequest({ id: 1, group: 'g', signature: 's', body }) })
+  for (let n = 0; n < 4; n++) {
+    const stream = await two.dialProtocol(one.getMultiaddrs(), PROTOCOL)
+    stream.pause()
+    stream.send(request.slice())
+    await leave(stream)
+  }
+  const waiting = () => {
+    const streams = one.getConnections().flatMap((connection) => connection.streams)
+    return streams.reduce((sum, { writeBufferLength }) => sum + writeBufferLength, 0)
+  }
+  await vi.waitFor(() => expect(waiting()).toBeGreaterThan(0), { timeout: 5_000 })
+  await vi.waitFor(() => expect(waiting()).toBe(0), { timeout: 10_000 })
 })

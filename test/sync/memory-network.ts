@@ -27,6 +27,12 @@ class Pipe {
     if (this.#failure !== undefined) throw this.#failure
   }
 
+  /** Resolves when everything was read. */
+  async flushed(): Promise<void> {
+    while (this.#bytes > 0 && this.#failure === undefined) await this.#changed.promise
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
   end(): void {
     this.#ended = true
     this.#notify()
@@ -65,6 +71,7 @@ export function duplexPair(): [ByteStream, ByteStream] {
   const end = (out: Pipe, into: Pipe): ByteStream => ({
     source: into.read(),
     send: (bytes) => out.send(bytes),
+    flushed: () => out.flushed(),
     async close() {
       out.end()
     },

@@ -13,6 +13,7 @@ import { Channel } from '../../src/sync/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import {
   FETCH_TIMEOUT_MS_DEFAULT,
+  HINTED_ITEM_BYTES_MIN,
   MANIFEST_WAIT_MS,
   QUEUE_WAIT_MS,
   REQUEST_CHUNKS_MAX,
@@ -374,12 +375,47 @@ describe('refusals', () => {
     ['hints of a chunk behind the last', { type: 'hints', anchor: at(7), index: 10 }],
     ['items of a chunk behind the last', { type: 'items', anchor: at(7), index: 10, runs: [0, 1] }],
     ['an item behind the last', { type: 'items', anchor: at(7), index: 9, runs: [1, 1] }],
+    ['items beyond all numbers', { type: 'items', anchor: at(7), index: 9, runs: [0, 0xffff_ffff, 1] }],
     ['too many runs', { type: 'items', anchor: at(7), index: 9, runs: Array(RUNS_MAX + 1).fill(0) }],
   ])('%s: OutOfRange, and the offer is not revived', async (_what, body) => {
     await offer(7)
     clock.advance(400)
     await expect(connect().payload(body)).rejects.toEqual(error('OutOfRange'))
     expect(remainingMs(7)).toBe(600)
+  })
+
+  test.each(['hints', 'items'] as const)('%s of small items: OutOfRange', async (type) => {
+    const small = numberedItems(100, HINTED_ITEM_BYTES_MIN - 2)
+    available.add(at(7), new ItemSnapshot(small), { control: CONTROL, chunkBytes: 8_192 })
+    await available.whenCut(at(7))
+    const asked = { type, anchor: at(7), index: 0, runs: [0, 1] } as Parameters<Channel['payload']>[0]
+    await expect(connect().payload(asked)).rejects.toEqual(error('OutOfRange', 'less than 32 bytes'))
+  })
+
+  test.each<[what: string, body: Parameters<Channel['payload']>[0]]>([
+    ['hints', { type: 'hints', anchor: at(7), index: 0 }],
+    ['items', { type: 'items', anchor: at(7), index: 0, runs: [0, 1] }],
+  ])('%s of an offer that lapses while they wait for room: Expired', async (_what, body) => {
+    await offer(7)
+    await offer(8)
+    host.admit('slow')
+    provider = makeProvider({ limits: { sendingBytes: 100 } })
+    const taken = Promise.withResolvers<void>()
+    const [ours, theirs] = duplexPair()
+    void provider.serve('slow', { ...theirs, send: () => taken.promise })
+    const turns = async () => {
+      for (let n = 0; n < 10; n++) await new Promise(setImmediate)
+    }
+    await ours.send(encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: chunks(8) }) }))
+    await turns()
+    const asked = expect(connect().payload(body)).rejects.toEqual(error('Expired', 'e:7'))
+    await turns()
+    for (let passedMs = 0; passedMs <= TTL_MS; passedMs += 100) {
+      clock.advance(100)
+      await turns()
+    }
+    taken.resolve()
+    await asked
   })
 
   test('any range of an empty snapshot: OutOfRange', async () => {
@@ -811,6 +847,7 @@ describe('streams', () => {
         yield Buffer.concat(Array.from({ length: count }, () => request))
       })(),
       send: async () => void answered++,
+      flushed: async () => {},
       close: async () => {},
       abort: () => {},
     })

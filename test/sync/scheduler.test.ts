@@ -2,12 +2,14 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Assignment, hedge, type ProviderLoad, schedule } from '../../src/sync/scheduler.ts'
 
-const LIMITS = { windowChunks: 4, rangeChunks: 3 }
+const WINDOW = 4
+const LIMITS = { rangeChunks: 3 }
 const follower = (id: string, fields: Partial<ProviderLoad> = {}): ProviderLoad => ({
   id,
   leads: false,
   listed: 100,
   inFlight: 0,
+  window: WINDOW,
   failures: 0,
   ...fields,
 })
@@ -65,6 +67,7 @@ test('every wanted chunk is asked of one provider at most, the lowest first, and
       leads: fc.boolean(),
       listed: fc.nat(40),
       inFlight: fc.nat(6),
+      window: fc.integer({ min: 1, max: 6 }),
       failures: fc.nat(2),
     }),
     { selector: ({ id }) => id },
@@ -74,10 +77,10 @@ test('every wanted chunk is asked of one provider at most, the lowest first, and
       const assignments = schedule(wanted, loads, LIMITS)
       const asked = assignments.flatMap(({ first, count }) => numbers(first, first + count - 1))
       expect(asked).toEqual(wanted.slice(0, asked.length))
-      for (const { id, inFlight, listed } of loads) {
+      for (const { id, inFlight, window, listed } of loads) {
         const mine = assignments.filter(({ provider }) => provider === id)
         const more = mine.reduce((sum, { count }) => sum + count, 0)
-        if (more > 0) expect(inFlight + more).toBeLessThanOrEqual(LIMITS.windowChunks)
+        if (more > 0) expect(inFlight + more).toBeLessThanOrEqual(window)
         for (const { first, count } of mine) {
           expect(count).toBeLessThanOrEqual(LIMITS.rangeChunks)
           expect(first + count).toBeLessThanOrEqual(listed)
@@ -85,10 +88,10 @@ test('every wanted chunk is asked of one provider at most, the lowest first, and
       }
       const next = wanted[asked.length]
       if (next === undefined) return
-      for (const { id, inFlight, listed } of loads) {
+      for (const { id, inFlight, window, listed } of loads) {
         const mine = assignments.filter(({ provider }) => provider === id)
         const load = mine.reduce((sum, { count }) => sum + count, inFlight)
-        if (listed > next) expect(load).toBeGreaterThanOrEqual(LIMITS.windowChunks)
+        if (listed > next) expect(load).toBeGreaterThanOrEqual(window)
       }
     }),
   )
@@ -115,5 +118,5 @@ test.each<[what: string, chunks: ReturnType<typeof late>, providers: ProviderLoa
     ['b:1', 'a:2'],
   ],
 ])('late chunks are asked of %s', (_what, chunks, providers, assignments) => {
-  expect(hedge(chunks, providers, LIMITS).map(text)).toEqual(assignments)
+  expect(hedge(chunks, providers).map(text)).toEqual(assignments)
 })

@@ -5,6 +5,7 @@ import { Seal } from '../../src/group/seal.ts'
 import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
+import type { ChunkCoder } from '../../src/snapshot/encoding.ts'
 import { Disputed } from '../../src/sync/errors.ts'
 import type { ByteStream } from '../../src/sync/frames.ts'
 import type { Installing, SyncHost, SyncMember } from '../../src/sync/host.ts'
@@ -108,6 +109,8 @@ export class SyncReplica {
   takeItem: (item: Uint8Array) => Uint8Array = (item) => Uint8Array.from(item)
   /** What stands for its state when it is captured. */
   makeSnapshot: (items: readonly Uint8Array[]) => Snapshot = (items) => new ItemSnapshot(items)
+  /** How it decodes what it fetches. */
+  decode: ChunkCoder['decode'] = rawCoder.decode
   /** What its work in slices waits for at each rest. */
   onRest: () => Promise<void> = async () => {}
   readonly #group: SyncGroup
@@ -127,7 +130,7 @@ export class SyncReplica {
         ttlMs: TTL_MS,
         requestTimeoutMs: REQUEST_TIMEOUT_MS,
         fetchTimeoutMs: FETCH_TIMEOUT_MS,
-        coder: rawCoder,
+        coder: { encode: rawCoder.encode, decode: (chunk, rawBytes) => this.decode(chunk, rawBytes) },
         store: this.store,
         random: () => this.#group.random(),
         onEvent: (event) => this.events.push(event),

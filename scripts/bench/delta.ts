@@ -12,7 +12,7 @@ const LEASE_MS = 60_000
 const WAIT_MS = 120_000
 
 /**
- * A follower is paused, items of 100 incompressible bytes are set anew and deleted, and the log is pruned. Counted is every byte on the
+ * Two replicas serve. A follower is paused, items of 100 incompressible bytes are set anew and deleted, and the log is pruned. Counted is every byte on the
  * follower's sockets, both ways, from the moment it is resumed until it is in sync: what it lacks, what it takes to find that
  * out, and encryption. It is compared with what a replica receives and sends that comes with nothing.
  */
@@ -36,11 +36,11 @@ export const delta: readonly Benchmark[] = [
 /** @param places in how many runs items change at most */
 async function measureIn(scale: number, pairs: number, places: number): Promise<Pair[]> {
   await using cluster = await startCluster({
-    replicas: 1,
+    replicas: 2,
     program: new URL('./delta/replica.ts', import.meta.url),
     options: { volatile: true, leaseMs: LEASE_MS, ttlMs: WAIT_MS },
   })
-  const provider = cluster.replicas[0]!
+  const provider = await cluster.leader()
   const items = Math.ceil(ITEMS * scale)
   await provider.call('set', [{ first: 0, count: items }])
   const follower = await cluster.start({ lead: false })

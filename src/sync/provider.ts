@@ -1,5 +1,5 @@
 import { pipe } from 'it-pipe'
-import { sleep, type Timer } from '../expiry/clock.ts'
+import { sleep } from '../expiry/clock.ts'
 import { SLICE_MS, stretch } from '../expiry/slices.ts'
 import { formatPosition, type Position } from '../position.ts'
 import type { AvailableSnapshots } from '../snapshot/available.ts'
@@ -18,7 +18,7 @@ import {
   SyncError,
   UnknownAnchor,
 } from './errors.ts'
-import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames.ts'
+import { type ByteStream, decodeFrames, type Frame } from './frames.ts'
 import {
   BUSY_RETRY_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
@@ -33,6 +33,7 @@ import {
   RUNS_MAX,
 } from './limits.ts'
 import { decodeRequest, encodeResponse, type OfferView, type Request, type ResponseBody } from './messages.ts'
+import { Outlet } from './outlet.ts'
 import { Quota } from './quota.ts'
 
 export interface ProviderInit extends AdmissionInit {
@@ -87,13 +88,14 @@ export class Provider {
 
   /** Serve one stream until the peer ends it. Never rejects: a broken stream is the peer's affair. */
   async serve(peer: string, stream: ByteStream): Promise<void> {
+    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
     try {
       await pipe(
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
         (requests) => this.#answerAll(peer, requests),
         async (answers) => {
-          let watch: Timer | undefined
-          for await (const answer of answers) watch = await this.#send(stream, answer, watch)
+          const outlet = new Outlet(stream, clock, sendTimeoutMs)
+          for await (const answer of answers) await outlet.send(answer)
         },
       )
       this.#forget(stream)
@@ -107,27 +109,6 @@ export class Provider {
   #forget(stream: ByteStream): void {
     const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
     clock.schedule(sendTimeoutMs, () => stream.abort(new Error('the stream is over')))
-  }
-
-  /**
-   * A peer that takes nothing must not hold an offer, nor what waits in its stream: that is cut off, unless the next frame takes
-   * over the watch. Resolves with the watch when there is room for that.
-   */
-  async #send(stream: ByteStream, frame: Frame, before: Timer | undefined): Promise<Timer> {
-    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
-    const watch = clock.schedule(sendTimeoutMs, () => {
-      stream.abort(new PeerUnavailable(`the peer did not take a frame within ${sendTimeoutMs} ms`))
-    })
-    before?.cancel()
-    const end = () => watch.cancel()
-    try {
-      await stream.send(stretch('frame', () => encodeFrame(frame)))
-      stream.flushed().then(end, end)
-      return watch
-    } catch (error) {
-      end()
-      throw error
-    }
   }
 
   /** Nothing is read of the stream before its peer is let in. */

@@ -49,6 +49,10 @@ async function measureIn(scale: number, pairs: number, places: number): Promise<
   const measured: Pair[] = []
   for (let pair = 0; pair < pairs; pair++) {
     await follower.barrier()
+    await cluster.waitUntil('nobody needs the log any more', async () => {
+      const { members } = await provider.status()
+      return members.every(({ needs }) => needs === 0)
+    })
     const before = await trafficOf(follower)
     follower.pause()
     await provider.call('set', runs(items, Math.ceil(items * CHANGED_SHARE), places))

@@ -13,6 +13,8 @@ const ITEM_BYTES = 100
 const STATE: StateKind = { type: 'noise', itemBytes: ITEM_BYTES }
 const JOINERS = [1, 4, 16] as const
 const JOINER_PROCESSES = 2
+const WARM_UPS = 3
+const WARM_UP_JOINERS = 4
 /** Less processor time than this says nothing. */
 const CPU_MIN_MS = 1
 
@@ -87,9 +89,12 @@ const cpu = shared(async (scale, wanted): Promise<Pair<CpuMs>[]> => {
     return { cpuMs, bytesEach: joined[0]!.report.bytesFetched }
   }
 
-  // Once uncounted, so that all processes have compiled what they run.
-  const { bytesEach } = await ours(JOINER_PROCESSES)
-  await raw.senderCpuMs(bytesEach, JOINER_PROCESSES)
+  // Uncounted, so that all processes have compiled what they run.
+  let bytesEach = 0
+  for (let run = 0; run < WARM_UPS; run++) {
+    bytesEach = (await ours(WARM_UP_JOINERS)).bytesEach
+    await raw.senderCpuMs(bytesEach, WARM_UP_JOINERS)
+  }
   const measured: Pair<CpuMs>[] = []
   for (let run = 0; run < wanted; run++) {
     const cpuMs = { ours: { 1: 0, 4: 0, 16: 0 }, baseline: { 1: 0, 4: 0, 16: 0 } }

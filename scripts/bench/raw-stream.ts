@@ -35,6 +35,7 @@ export class RawStreams implements AsyncDisposable {
   async bytesPerSecond(bytes: number, hashing: boolean): Promise<number> {
     let bestMs = Number.POSITIVE_INFINITY
     for (const writeBytes of WRITE_BYTES) {
+      await this.#sender.call('collectGarbage')
       const of = { address: this.#address, bytes, writeBytes, streams: 1, hashing }
       bestMs = Math.min(bestMs, await this.#receivers[0]!.call('receive', of))
     }

@@ -12,7 +12,7 @@ import type { StateKind } from './transfer/states.ts'
 const RANDOM: StateKind = { type: 'random', valueBytes: 1_000 }
 const RANDOM_BYTES = 256e6
 const CITIES_BYTES = 128e6
-const WARM_UPS = 3
+const WARM_UPS = 5
 
 /** Megabytes per second. */
 interface Rates {
@@ -78,6 +78,8 @@ async function rates(
   }
 
   const ours = async () => {
+    // The joiner collects its garbage before it joins, and so do those of the raw stream.
+    await provider.call('watch')
     const [joined] = await joiner.call('join', { logPath, state, replicas: 1 })
     return fetchRate(joined!, whole)
   }

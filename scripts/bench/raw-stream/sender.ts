@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Stream } from '@libp2p/interface'
 import type { Libp2p } from 'libp2p'
 import { serveCalls } from '../child.ts'
+import { collectGarbage } from '../runner.ts'
 import { createNode, decodeWish, PROTOCOL } from './node.ts'
 
 /** A process that writes as many bytes as it is asked for to each stream, as fast as back-pressure lets it. */
@@ -19,6 +20,7 @@ const methods = {
     await node.handle(PROTOCOL, (stream) => serve(stream), { maxInboundStreams: 64 })
     return node.getMultiaddrs()[0]!.toString()
   },
+  collectGarbage: () => collectGarbage({ type: 'major' }),
   /** Processor time since the process began, in milliseconds. */
   cpuMs(): number {
     const { user, system } = process.cpuUsage()

@@ -10,6 +10,8 @@ const PLACES = 10
 const MB = 1_000_000
 const LEASE_MS = 60_000
 const WAIT_MS = 120_000
+/** The next round begins when nothing is offered any more. */
+const TTL_MS = 5_000
 
 /**
  * Two replicas serve. A follower is paused, items of 100 incompressible bytes are set anew and deleted, and the log is pruned. Counted is every byte on the
@@ -38,7 +40,7 @@ async function measureIn(scale: number, pairs: number, places: number): Promise<
   await using cluster = await startCluster({
     replicas: 2,
     program: new URL('./delta/replica.ts', import.meta.url),
-    options: { volatile: true, leaseMs: LEASE_MS, ttlMs: WAIT_MS },
+    options: { volatile: true, leaseMs: LEASE_MS, ttlMs: TTL_MS },
   })
   const provider = await cluster.leader()
   const items = Math.ceil(ITEMS * scale)
@@ -49,10 +51,13 @@ async function measureIn(scale: number, pairs: number, places: number): Promise<
   const measured: Pair[] = []
   for (let pair = 0; pair < pairs; pair++) {
     await follower.barrier()
-    await cluster.waitUntil('nobody needs the log any more', async () => {
-      const { members } = await provider.status()
-      return members.every(({ needs }) => needs === 0)
-    })
+    await cluster.waitUntil(
+      'nothing is offered any more, which keeps the log from being pruned',
+      async () => {
+        const { members } = await provider.status()
+        return members.every(({ offers }) => offers.length === 0)
+      },
+    )
     const before = await trafficOf(follower)
     follower.pause()
     await provider.call('set', runs(items, Math.ceil(items * CHANGED_SHARE), places))

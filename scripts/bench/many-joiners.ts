@@ -13,7 +13,7 @@ const ITEM_BYTES = 100
 const STATE: StateKind = { type: 'noise', itemBytes: ITEM_BYTES }
 const JOINERS = [1, 4, 16] as const
 const JOINER_PROCESSES = 2
-const WARM_UPS = 3
+const WARM_UPS = 2
 const WARM_UP_JOINERS = 4
 /** Less processor time than this says nothing. */
 const CPU_MIN_MS = 1

@@ -13,7 +13,8 @@ const ITEM_BYTES = 100
 const STATE: StateKind = { type: 'noise', itemBytes: ITEM_BYTES }
 const JOINERS = [1, 4, 16] as const
 const JOINER_PROCESSES = 2
-const WARM_UPS = 2
+/** For several pairs, and for one, which is a quick look. */
+const WARM_UPS = { several: 3, one: 1 }
 const WARM_UP_JOINERS = 4
 /** Less processor time than this says nothing. */
 const CPU_MIN_MS = 1
@@ -91,7 +92,7 @@ const cpu = shared(async (scale, wanted): Promise<Pair<CpuMs>[]> => {
 
   // Uncounted, so that all processes have compiled what they run.
   let bytesEach = 0
-  for (let run = 0; run < WARM_UPS; run++) {
+  for (let run = 0; run < (wanted > 1 ? WARM_UPS.several : WARM_UPS.one); run++) {
     bytesEach = (await ours(WARM_UP_JOINERS)).bytesEach
     await raw.senderCpuMs(bytesEach, WARM_UP_JOINERS)
   }

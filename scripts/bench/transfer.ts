@@ -12,7 +12,8 @@ import type { StateKind } from './transfer/states.ts'
 const RANDOM: StateKind = { type: 'random', valueBytes: 1_000 }
 const RANDOM_BYTES = 256e6
 const CITIES_BYTES = 128e6
-const WARM_UPS = 5
+/** For several pairs, and for one, which is a quick look. */
+const WARM_UPS = { several: 5, one: 3 }
 
 /** Megabytes per second. */
 interface Rates {
@@ -91,7 +92,7 @@ async function rates(
     return measured
   }
   // The first joiner has the chunks encoded; then all processes compile what they run, and settle on their memory.
-  for (let run = 0; run < WARM_UPS; run++) {
+  for (let run = 0; run < (wanted > 1 ? WARM_UPS.several : WARM_UPS.one); run++) {
     await ours()
     await theirs()
   }

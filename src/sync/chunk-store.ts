@@ -1,3 +1,5 @@
+import type { Clock } from '../expiry/clock.ts'
+import type { Basis } from '../snapshot/basis.ts'
 import type { EncodedChunk } from '../snapshot/encoding.ts'
 
 /** Where a session keeps verified chunks, so that another one need not fetch them again. Chunks are named by their hash. */
@@ -11,4 +13,25 @@ export interface ChunkStore {
   forget(hash: Uint8Array): void
   /** The snapshot is installed: what was kept is of no use any more. */
   clear(): void
+}
+
+/** What this replica has already, besides what it kept of earlier fetches. */
+export function withBasis(
+  basis: Basis | undefined,
+  store: ChunkStore | undefined,
+  clock: Clock,
+): ChunkStore | undefined {
+  if (basis === undefined) return store
+  return {
+    has: (hash) => basis.has(hash) || store?.has(hash) === true,
+    async read(hash) {
+      const bytes = basis.chunk(hash)
+      // There is nothing to wait for otherwise, and checking many in a row would hold the event loop.
+      await clock.turn()
+      return bytes === undefined ? await store!.read(hash) : { encoding: 'raw', bytes }
+    },
+    keep: (hash, chunk) => store?.keep(hash, chunk),
+    forget: (hash) => store?.forget(hash),
+    clear: () => store?.clear(),
+  }
 }

@@ -6,7 +6,7 @@ import { sameBytes } from '../snapshot/hash.ts'
 import { type Manifest, makeManifest } from '../snapshot/manifest.ts'
 import { Attempt, type AttemptInit } from './attempt.ts'
 import type { Channel } from './channel.ts'
-import type { ChunkStore } from './chunk-store.ts'
+import { withBasis } from './chunk-store.ts'
 import { Busy, Expired, Unauthorized, UnknownAnchor } from './errors.ts'
 import { ProvenFault } from './faults.ts'
 import type { Installing } from './host.ts'
@@ -271,7 +271,7 @@ export class Fetch {
 
   /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
   #listed(link: Ready, from: number): void {
-    const store = withBasis(this.#basis, this.#init)
+    const store = withBasis(this.#basis, this.#init.store, this.#init.clock)
     this.#attempt ??= new Attempt(
       { ...this.#init, store },
       {
@@ -475,24 +475,4 @@ export class Fetch {
 /** An offer may lapse, and an honest replica may not have made it. */
 function isNoFault(error: Error): boolean {
   return error instanceof Expired || error instanceof UnknownAnchor
-}
-
-/** What this replica has already, besides what it kept of earlier fetches. */
-function withBasis(
-  basis: Basis | undefined,
-  { store, clock }: Pick<FetchInit, 'store' | 'clock'>,
-): ChunkStore | undefined {
-  if (basis === undefined) return store
-  return {
-    has: (hash) => basis.has(hash) || store?.has(hash) === true,
-    async read(hash) {
-      const bytes = basis.chunk(hash)
-      // There is nothing to wait for otherwise, and checking many in a row would hold the event loop.
-      await clock.turn()
-      return bytes === undefined ? await store!.read(hash) : { encoding: 'raw', bytes }
-    },
-    keep: (hash, chunk) => store?.keep(hash, chunk),
-    forget: (hash) => store?.forget(hash),
-    clear: () => store?.clear(),
-  }
 }

@@ -115,9 +115,9 @@ export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
 }
 
 /**
- * Resolves when no more than so many of the bytes that were sent are left waiting in the stream. Not by its own `onDrain()`: in @libp2p/utils 7.4 that
- * keeps its first promise, and so resolves at once ever after. `drain` comes with each window that opens, however much
- * still waits.
+ * Resolves when no more than so many of the bytes that were sent are left waiting in the stream. Not by its own `onDrain()`:
+ * in @libp2p/utils 7.4 that keeps its first promise, and so resolves at once ever after. `drain` comes with each window
+ * that opens, however much still waits.
  */
 function waitingLess(stream: Stream, bytes: number): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -15,9 +15,11 @@ let clock: VirtualClock
 let log: Log
 let state: GroupState
 let host: ReplicaHost
+let captured: ItemSnapshot
 
 beforeEach(async () => {
   clock = new VirtualClock()
+  captured = new ItemSnapshot([])
   log = await memoryLog({ epoch: 'e', now: () => 0 }).open({ group: 'g', signature: 's', author: 'a' })
   state = new GroupState()
   const membership = new Membership({ notices: log.notices, clock, epoch: 'e', onChange: () => {} })
@@ -33,7 +35,7 @@ beforeEach(async () => {
     state: () => state,
     inSync: () => true,
     pin: async () => {},
-    capture: () => new ItemSnapshot([]),
+    capture: () => captured,
     beginInstall: () => ({ add: async () => {}, commit: () => {} }),
     onSealed: () => {},
   })
@@ -109,4 +111,12 @@ test('where there are three, three are named, silent or not', async () => {
   await attest()
   clock.advance(SEAL_TIMEOUT_MS)
   expect(await mark()).toHaveLength(3)
+})
+
+test('what this replica has is told with the size of its chunks; nothing is no state, and released at once', () => {
+  expect(host.ownState()).toBeUndefined()
+  expect(captured.released).toBe(1)
+  captured = new ItemSnapshot([Buffer.from('an item')])
+  expect(host.ownState()).toEqual({ snapshot: captured, chunkBytes: 1024 })
+  expect(captured.released).toBe(0)
 })

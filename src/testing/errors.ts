@@ -72,6 +72,29 @@ export class NotStartedByCluster extends Error {
   }
 }
 
+/** The program `nats-server` is not on this machine. */
+export class NatsServerMissing extends Error {
+  override readonly name = 'NatsServerMissing'
+  constructor() {
+    super(
+      'nats-server is not installed: `apt-get install nats-server`, or get it from https://github.com/nats-io/nats-server/releases and put it into the PATH',
+    )
+  }
+}
+
+/** A NATS server did not come up. The message holds the last lines of its log. */
+export class NatsServersFailed extends Error {
+  override readonly name = 'NatsServersFailed'
+  readonly server: string
+  /** Another program has the port. */
+  readonly portTaken: boolean
+  constructor(server: string, why: string, lines: readonly string[]) {
+    super(`${server}: ${why}${describe([{ name: server, state: 'its log', lines }])}`)
+    this.server = server
+    this.portTaken = lines.some((line) => line.includes('address already in use'))
+  }
+}
+
 function describe(processes: readonly ProcessTrace[]): string {
   return processes
     .map(({ name, state, lines }) => `\n${[`${name} (${state})`, ...lines].join('\n  | ')}`)

@@ -1,0 +1,257 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { accessSync, constants, rmSync, writeFileSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { atExit } from './at-exit.ts'
+import { NatsServerMissing, NatsServersFailed } from './errors.ts'
+
+export interface NatsServersInit {
+  /** How many; three and five make a cluster, which replicates streams. Default 1. */
+  readonly servers?: number
+  /** Where they keep their streams. Default: a folder in the temporary one, removed by `stop()`. */
+  readonly dir?: string
+  /** Where they listen. Default `127.0.0.1`. */
+  readonly host?: string
+  /** More of the server's configuration, such as `authorization` or `tls`; see the manual of `nats-server`. */
+  readonly config?: string
+}
+
+/** Until JetStream answers, and until a server has ended. */
+const WAIT_MS = 60_000
+const LOOK_MS = 50
+/** Another program may take a port between our look and the server's start. */
+const TRIES = 5
+const CLUSTER = 'anchorage'
+/** Debian's package puts it where not everybody's PATH leads. */
+const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
+
+/** Where `nats-server` is, or undefined: the variable `NATS_SERVER`, then the PATH, then where packages put it. */
+export function findNatsServer(): string | undefined {
+  const { NATS_SERVER, PATH = '' } = process.env
+  if (NATS_SERVER !== undefined) return NATS_SERVER
+  return [...PATH.split(delimiter), ...FOLDERS]
+    .map((folder) => join(folder, 'nats-server'))
+    .find(isExecutable)
+}
+
+/**
+ * Start NATS servers with JetStream on free ports of this machine. Resolves when JetStream answers on each of them. Rejects with
+ * `NatsServerMissing` where the program `nats-server` is not installed.
+ */
+export async function startNatsServers(init: NatsServersInit = {}): Promise<NatsServers> {
+  const program = findNatsServer()
+  if (program === undefined) throw new NatsServerMissing()
+  for (let tries = 1; ; tries++) {
+    const dir = init.dir ?? (await mkdtemp(join(tmpdir(), 'anchorage-nats-')))
+    const servers = new NatsServers(dir, init.dir === undefined, await layOut(program, dir, init))
+    try {
+      await servers.start()
+      return servers
+    } catch (error) {
+      await servers.stop()
+      if (tries === TRIES || !(error instanceof NatsServersFailed && error.portTaken)) throw error
+    }
+  }
+}
+
+/** Servers that make one JetStream. Use `startNatsServers`, with `await using`: nothing outlives it. */
+export class NatsServers implements AsyncDisposable {
+  readonly dir: string
+  readonly servers: readonly NatsServer[]
+  readonly #temporary: boolean
+  readonly #removalCalledOff: () => void
+
+  /** Use `startNatsServers`. */
+  constructor(dir: string, temporary: boolean, servers: readonly NatsServer[]) {
+    this.dir = dir
+    this.servers = servers
+    this.#temporary = temporary
+    this.#removalCalledOff = atExit(() => {
+      for (const server of servers) server.killNow()
+      if (temporary) rmSync(dir, { recursive: true, force: true })
+    })
+  }
+
+  /** For `jetstreamLog({ servers })`. */
+  get urls(): string[] {
+    return this.servers.map(({ url }) => url)
+  }
+
+  /** Start those that do not run. Resolves when JetStream answers on every one. */
+  async start(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.start()))
+    await Promise.all(this.servers.map((server) => server.ready()))
+  }
+
+  /** End all of them with SIGKILL, or as told. Resolves when they have ended; what they stored stays. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.kill(signal)))
+  }
+
+  /** End every server, and remove the folder if it was a temporary one. */
+  async stop(): Promise<void> {
+    await this.kill()
+    if (this.#temporary) await rm(this.dir, { recursive: true, force: true })
+    this.#removalCalledOff()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop()
+  }
+}
+
+interface ServerInit {
+  readonly program: string
+  readonly name: string
+  readonly dir: string
+  readonly url: string
+  readonly monitorUrl: string
+}
+
+/** One `nats-server`. It keeps its ports and its streams when it is started again. */
+export class NatsServer {
+  readonly name: string
+  readonly url: string
+  /** Its streams are here. */
+  readonly storeDir: string
+  readonly #init: ServerInit
+  #child: ChildProcess | undefined
+
+  /** Use `startNatsServers`. */
+  constructor(init: ServerInit) {
+    this.name = init.name
+    this.url = init.url
+    this.storeDir = storeDir(init.dir)
+    this.#init = init
+  }
+
+  get running(): boolean {
+    return this.#child !== undefined
+  }
+
+  /** Start it, if it does not run. `ready()` tells when JetStream answers. */
+  async start(): Promise<void> {
+    if (this.#child !== undefined) return
+    const { program, dir } = this.#init
+    const child = spawn(program, ['-c', configFile(dir)], { stdio: 'ignore' })
+    this.#child = child
+    child.once('exit', () => {
+      if (this.#child === child) this.#child = undefined
+    })
+    await once(child, 'spawn')
+  }
+
+  /** Resolves when JetStream answers, in a cluster with a leader. Rejects with `NatsServersFailed` when the server ends. */
+  async ready(): Promise<void> {
+    const deadline = performance.now() + WAIT_MS
+    while (performance.now() < deadline) {
+      if (this.#child === undefined) throw await this.#failure('it ended')
+      try {
+        const { status } = await fetch(`${this.#init.monitorUrl}/healthz`)
+        if (status === 200) return
+      } catch {
+        // It does not listen yet.
+      }
+      await delay(LOOK_MS)
+    }
+    throw await this.#failure(`JetStream did not answer within ${WAIT_MS} ms`)
+  }
+
+  /** End it with SIGKILL, or as told. Resolves when it has ended; what it stored stays. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#child
+    if (child === undefined) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+
+  /** Stop its clock, as a machine that is too busy would. */
+  pause(): void {
+    this.#child?.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child?.kill('SIGCONT')
+  }
+
+  /** @internal For a process that exits. */
+  killNow(): void {
+    this.#child?.kill('SIGKILL')
+  }
+
+  async #failure(why: string): Promise<NatsServersFailed> {
+    const log = await readFile(logFile(this.#init.dir), 'utf8').catch(() => '')
+    return new NatsServersFailed(this.name, why, log.trim().split('\n').slice(-10))
+  }
+}
+
+/** Write each server's configuration, on ports that are free now. */
+async function layOut(program: string, dir: string, init: NatsServersInit): Promise<NatsServer[]> {
+  const { servers: count = 1, host = '127.0.0.1', config = '' } = init
+  const ports = await freePorts(host, count * 3)
+  const routes = ports.slice(count, 2 * count).map((port) => `nats-route://${host}:${port}`)
+  return await Promise.all(
+    Array.from({ length: count }, async (_, n) => {
+      const name = `nats-${n + 1}`
+      const own = join(dir, name)
+      await mkdir(own, { recursive: true })
+      const [client, route, monitor] = [ports[n], ports[count + n], ports[2 * count + n]]
+      const lines = [
+        `server_name: ${name}`,
+        `listen: "${host}:${client}"`,
+        `http: "${host}:${monitor}"`,
+        `log_file: ${JSON.stringify(logFile(own))}`,
+        `jetstream { store_dir: ${JSON.stringify(storeDir(own))} }`,
+        ...(count > 1
+          ? [`cluster { name: ${CLUSTER}, listen: "${host}:${route}", routes: ${JSON.stringify(routes)} }`]
+          : []),
+        config,
+      ]
+      writeFileSync(configFile(own), `${lines.join('\n')}\n`)
+      const url = `nats://${host}:${client}`
+      return new NatsServer({ program, name, dir: own, url, monitorUrl: `http://${host}:${monitor}` })
+    }),
+  )
+}
+
+function configFile(dir: string): string {
+  return join(dir, 'nats.conf')
+}
+
+function logFile(dir: string): string {
+  return join(dir, 'nats.log')
+}
+
+function storeDir(dir: string): string {
+  return join(dir, 'jetstream')
+}
+
+/** Ports that nobody listens on, all different. */
+async function freePorts(host: string, count: number): Promise<number[]> {
+  const listeners = Array.from({ length: count }, () => createServer())
+  try {
+    return await Promise.all(
+      listeners.map(async (listener) => {
+        listener.listen(0, host)
+        await once(listener, 'listening')
+        return (listener.address() as { port: number }).port
+      }),
+    )
+  } finally {
+    for (const listener of listeners) listener.close()
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

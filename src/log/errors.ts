@@ -101,3 +101,19 @@ export class LogMismatch extends Error {
 export class LogUnusable extends Error {
   override readonly name = 'LogUnusable'
 }
+
+/** The log's servers did not answer in time. What was asked for was not done, or may be asked for again. */
+export class LogUnavailable extends Error {
+  override readonly name = 'LogUnavailable'
+  constructor(why?: string, options?: ErrorOptions) {
+    super(`the log's servers do not answer${why ? ` (${why})` : ''}; try again when they do`, options)
+  }
+}
+
+/** The log's servers do not let this program in, or do not allow what it asked for. Nothing was written. */
+export class LogRefused extends Error {
+  override readonly name = 'LogRefused'
+  constructor(why: string, options?: ErrorOptions) {
+    super(`the log's servers refuse: ${why}`, options)
+  }
+}

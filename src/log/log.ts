@@ -2,7 +2,7 @@ import type { NoticeBoard } from './notices.ts'
 
 /**
  * What orders a group's entries: the one thing that Anchorage leaves to others. A backend is small: an ordered
- * log and a notice board. See `memoryLog()` and `sqliteLog()`.
+ * log and a notice board. See `memoryLog()`, `sqliteLog()` and `jetstreamLog()`.
  */
 export interface LogBackend {
   /** Open the group's log, making it if there is none. Fails with `LogMismatch` if it is another group's. */
@@ -63,7 +63,10 @@ export interface LogBounds {
   readonly newest: LogTail
 }
 
-/** The indexes one append was given: consecutive, in the order of its entries. */
+/**
+ * Where the first and the last entry of one append are, in between the others in their order. Where several append at once, entries
+ * of other appends may stand among them.
+ */
 export interface Appended {
   readonly first: number
   readonly last: number
@@ -81,17 +84,29 @@ export interface SignalOptions {
   readonly signal?: AbortSignal
 }
 
+/** Whether the servers that order a log can be reached. */
+export interface LogConnection {
+  readonly connected: boolean
+  /** `listener` is called at each change, until the returned function is. */
+  onChange(listener: (connected: boolean) => void): () => void
+}
+
 export interface Log {
   /** The incarnation that was opened. Every call fails with `EpochChanged` once the log is another one. */
   readonly epoch: string
   /** The largest payload an entry may have, in bytes. */
   readonly maxEntryBytes: number
 
+  /** Absent where there is nothing to lose: a file, or this process's memory. */
+  readonly connection?: LogConnection
+
   /**
-   * Append entries, all or none, as neighbours. Resolves when they are durable. Rejects with `AppendUncertain`
-   * when they may or may not have been committed, `LogBusy` when the log's lock was not to be had,
-   * `EntryTooLarge` when one exceeds `maxEntryBytes`. Concurrent appends of one handle are ordered as called.
-   * The payloads must stay as they are until it has settled.
+   * Append entries in their order. Resolves when all are durable. Rejects with `AppendUncertain` when some may have been committed
+   * and some not. Otherwise none was: `LogBusy` when the log's lock was not to be had, `LogUnavailable` when its servers were not,
+   * `LogRefused` when they do not allow it, `EntryTooLarge` when one exceeds `maxEntryBytes`.
+   *
+   * Concurrent appends of one handle are ordered as called, as long as none fails; who needs an order whatever happens awaits
+   * one before the next. The payloads must stay as they are until it has settled.
    */
   append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended>
 
@@ -99,10 +114,14 @@ export interface Log {
    * Everything after `cursor`, then what is appended from then on, until the signal aborts (the iteration then
    * ends without an error) or the consumer leaves. Fails with `LogTruncated` when the next entry has been
    * pruned, at the start or later; with `LogRewound` when the log ends before the cursor; with `EpochChanged`.
+   * While the log's servers cannot be reached it waits.
    */
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
-  /** Like `follow`, but ends with the entry that was the newest when the iteration began. */
+  /**
+   * Like `follow`, but ends with the entry that was the newest when the iteration began, and fails with `LogUnavailable`
+   * rather than wait for servers.
+   */
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
   bounds(options?: SignalOptions): Promise<LogBounds>

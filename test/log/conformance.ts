@@ -21,8 +21,8 @@ export interface Place {
   reopen(): LogBackend
   /** Delete the log and make it again, for `init()`. */
   recreate(): Promise<void>
-  /** Put the log back to the state in which `index` was its newest entry. */
-  rewind(index: number): Promise<void>
+  /** Keep a copy of the log as it is now. The returned function puts the log back to it. */
+  save(): Promise<() => Promise<void>>
   dispose(): Promise<void>
 }
 
@@ -97,7 +97,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await readAll(log)).map(text)).toEqual(numbers(1, 300))
       })
 
-      test('the entries of one append are neighbours, whoever else appends', async () => {
+      test('the entries of one append are in their order, whoever else appends', async () => {
         const handles = [log, await open({ author: 'bob' }), await open({ author: 'carol' })]
         const appends = handles.flatMap((handle, h) =>
           numbers(1, 20).map(async (n) => ({
@@ -109,9 +109,9 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         const entries = await readAll(log)
         expect(entries.length).toBe(180)
         for (const { at, expected } of results) {
-          expect(at.last - at.first).toBe(2)
-          const texts = entries.slice(at.first - 1, at.last).map(text)
-          expect(texts).toEqual([`${expected}:1`, `${expected}:2`, `${expected}:3`])
+          const own = entries.filter((entry) => text(entry).startsWith(`${expected}:`))
+          expect(own.map(text)).toEqual([`${expected}:1`, `${expected}:2`, `${expected}:3`])
+          expect(at).toEqual({ first: own[0]!.index, last: own[2]!.index })
         }
       })
 
@@ -329,10 +329,14 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
       })
 
       test('is LogTruncated to a follower whose next entry it took, in the middle', async () => {
-        await log.append(commands(...numbers(21, 20_000)))
+        // More than any backend reads ahead.
+        const payload = new Uint8Array(log.maxEntryBytes)
+        for (let n = 0; n < 20; n++) {
+          await log.append(Array.from({ length: 20 }, () => ({ kind: 'command', payload })))
+        }
         const follower = new Follower(log)
         expect((await follower.next())!.index).toBe(1)
-        await log.prune(20_000)
+        await log.prune(420)
         expect(await follower.failure()).toBeInstanceOf(LogTruncated)
       })
 
@@ -356,7 +360,14 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
     })
 
     describe('accidents', () => {
-      beforeEach(() => log.append(commands(...numbers(1, 10))))
+      /** Put the log back to the state in which entry 6 was its newest. */
+      let rewind: () => Promise<void>
+
+      beforeEach(async () => {
+        await log.append(commands(...numbers(1, 6)))
+        rewind = await place.save()
+        await log.append(commands(...numbers(7, 10)))
+      })
 
       test('a log made again is EpochChanged to every call', async () => {
         const { epoch } = log
@@ -389,7 +400,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
 
       test('a log put back is LogRewound to a reader who read further', async () => {
         const { index, id } = (await readAll(log)).at(-1)!
-        await place.rewind(6)
+        await rewind()
         const calls = [
           readAll(log, { index, id }),
           readAll(log, { index }),
@@ -405,13 +416,13 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         const follower = new Follower(log)
         await follower.take(10)
         const failure = follower.failure()
-        await place.rewind(6)
+        await rewind()
         expect(await failure).toBeInstanceOf(LogRewound)
       })
 
       test('a log put back and written again is LogRewound to who has the other entry', async () => {
         const before = await readAll(log)
-        await place.rewind(6)
+        await rewind()
         const other = await open({ author: 'bob' })
         expect(await other.append(commands(...numbers(7, 20)))).toEqual({ first: 7, last: 20 })
         const { index, id } = before.at(-1)!
@@ -423,7 +434,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
 
       test('a log put back goes unnoticed by one who had not read so far, and takes appends', async () => {
         const follower = new Follower(log, { index: 3 })
-        await place.rewind(6)
+        await rewind()
         expect(await log.append(commands('seventh'))).toEqual({ first: 7, last: 7 })
         expect((await follower.take(4)).map(text)).toEqual(['4', '5', '6', 'seventh'])
       })

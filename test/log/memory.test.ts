@@ -11,8 +11,9 @@ conformance('memoryLog', async () => {
     async recreate() {
       backend.recreate()
     },
-    async rewind(index) {
-      backend.rewind(index)
+    async save() {
+      const { newest } = await (await backend.open(init())).bounds()
+      return async () => backend.rewind(newest.index)
     },
     async dispose() {},
   }

@@ -44,8 +44,9 @@ conformance('sqliteLog', async () => {
       const log = await backend().open(init())
       await log.close()
     },
-    async rewind(index) {
-      restore(path, backUp(path, index))
+    async save() {
+      const copy = backUp(path)
+      return async () => restore(path, copy)
     },
     async dispose() {
       rmSync(folder, { recursive: true })
@@ -57,13 +58,13 @@ function remove(path: string): void {
   for (const part of ['', '-wal', '-shm']) rmSync(path + part, { force: true })
 }
 
-/** A copy of the log as it was when `index` was its newest entry. */
-function backUp(path: string, index: number): string {
+/** A copy of the log as it is now. */
+function backUp(path: string): string {
   const copy = `${path}.backup`
   using source = new DatabaseSync(path)
   source.prepare('VACUUM INTO ?').run(copy)
   using target = new DatabaseSync(copy)
-  target.exec(`DELETE FROM entries WHERE idx > ${index}; PRAGMA journal_mode = WAL`)
+  target.exec('PRAGMA journal_mode = WAL')
   return copy
 }
 
@@ -327,7 +328,7 @@ describe('the file of a sqliteLog', () => {
     test('one that comes back is used again', async () => {
       const log = await open()
       await log.append(commands('1'))
-      const copy = backUp(path, 1)
+      const copy = backUp(path)
       remove(path)
       expect(await failureOf(log.bounds())).toBeInstanceOf(EpochChanged)
       restore(path, copy)

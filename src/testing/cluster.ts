@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { LogPlace } from '../log/log-at.ts'
 import { atExit } from './at-exit.ts'
 import { ConditionTimeout } from './errors.ts'
 import type { ReplicaOptions } from './messages.ts'
@@ -19,6 +20,8 @@ export interface ClusterInit {
    * one finds what that left. Default false, unless `start` is told one.
    */
   readonly dataDirs?: boolean
+  /** Where the log is: a SQLite file, or NATS servers. Default: a file in the temporary folder. */
+  readonly log?: LogPlace
   /** The module that the processes run: one that calls `serveReplica`. Default: a `ReplicatedMap` of JSON values. */
   readonly program?: URL
 }
@@ -43,8 +46,8 @@ const BUILT_IN_PROGRAM = new URL(
 )
 
 /**
- * Start replicas as processes of this machine, on one SQLite file in a temporary folder. Resolves when all are in
- * sync.
+ * Start replicas as processes of this machine, on one log: a SQLite file in a temporary folder unless told otherwise. Resolves
+ * when all are in sync.
  */
 export async function startCluster(init: ClusterInit = {}): Promise<Cluster> {
   const { replicas = 3, ...rest } = init
@@ -63,7 +66,9 @@ export async function startCluster(init: ClusterInit = {}): Promise<Cluster> {
 export class Cluster implements AsyncDisposable {
   /** The temporary folder, removed by `stop()`. */
   readonly dir: string
-  /** The SQLite file with the log. */
+  /** Where the log is: `logPath`, unless the cluster was told otherwise. */
+  readonly log: LogPlace
+  /** A SQLite file in the folder. */
   readonly logPath: string
   readonly group: string
   readonly #init: Omit<ClusterInit, 'replicas'>
@@ -79,6 +84,7 @@ export class Cluster implements AsyncDisposable {
   constructor(dir: string, init: Omit<ClusterInit, 'replicas'>) {
     this.dir = dir
     this.logPath = join(dir, 'log.db')
+    this.log = init.log ?? this.logPath
     this.group = init.group ?? 'test'
     this.#init = init
     this.#removalCalledOff = atExit(() => rmSync(dir, { recursive: true, force: true }))
@@ -104,7 +110,7 @@ export class Cluster implements AsyncDisposable {
         ...own,
         name,
         group: this.group,
-        logPath: this.logPath,
+        log: this.log,
       },
       onChange: () => this.#changed(),
     })

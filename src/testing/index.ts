@@ -24,6 +24,13 @@ export { Cluster, type ClusterInit, type StartOptions, startCluster } from './cl
 export * from './errors.ts'
 export type { ErrorSummary, ProcessEvent, ProcessEventType, SessionSummary, SyncSummary } from './events.ts'
 export type { ProgramOptions, ReplicaOptions } from './messages.ts'
+export {
+  findNatsServer,
+  type NatsServer,
+  type NatsServers,
+  type NatsServersInit,
+  startNatsServers,
+} from './nats-servers.ts'
 export type { ReplicaProcess, WaitForOptions, WaitOptions } from './process.ts'
 export { type ProgramMethods, type ReplicaProgram, type ReplicaStatus, serveReplica } from './program.ts'
 export type { FillOptions, WritingOptions } from './replica-process.ts'

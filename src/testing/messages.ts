@@ -1,3 +1,4 @@
+import type { LogPlace } from '../log/log-at.ts'
 import type { ReplicaInit } from '../replica/init.ts'
 import type { ProcessEvent } from './events.ts'
 
@@ -15,8 +16,8 @@ export interface ReplicaOptions
 export interface ProgramOptions extends ReplicaOptions {
   readonly name: string
   readonly group: string
-  /** The SQLite file that holds the cluster's log. */
-  readonly logPath: string
+  /** Where the cluster's log is. */
+  readonly log: LogPlace
 }
 
 /** From the test to the process. */

@@ -1,6 +1,6 @@
 import { tuneGarbageCollection } from '../garbage-collection.ts'
 import type { LogBackend } from '../log/log.ts'
-import { sqliteLog } from '../log/sqlite.ts'
+import { logAt } from '../log/log-at.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { createReplica, type Replica } from '../replica/replica.ts'
@@ -16,7 +16,7 @@ export type ProgramMethods<Machine> = Readonly<
 export interface ReplicaProgram<Machine extends StateMachine> {
   /** Makes what is replicated. */
   readonly machine: (options: ProgramOptions) => Machine
-  /** Default: `sqliteLog({ path: options.logPath })`. */
+  /** Default: `logAt(options.log)`. */
   readonly log?: (options: ProgramOptions) => LogBackend
   readonly methods?: ProgramMethods<Machine>
 }
@@ -51,9 +51,9 @@ export function serveReplica<Machine extends StateMachine>(program: ReplicaProgr
   let leaving = false
 
   const start = async (options: ProgramOptions) => {
-    const { name: _, group, logPath, settings: __, ...init } = options
+    const { name: _, group, log: place, settings: __, ...init } = options
     const machine = program.machine(options)
-    const log = program.log?.(options) ?? sqliteLog({ path: logPath })
+    const log = program.log?.(options) ?? logAt(place)
     const replica = await createReplica({ ...init, group, machine, log })
     running = {
       replica,

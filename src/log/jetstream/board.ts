@@ -1,0 +1,191 @@
+import { DeliverPolicy } from '@nats-io/jetstream'
+import { type KV, Kvm } from '@nats-io/kv'
+import type { Msg } from '@nats-io/transport-node'
+import { LogUnavailable } from '../errors.ts'
+import { checkNotice } from '../limits.ts'
+import type { SignalOptions } from '../log.ts'
+import type { Notice, NoticeBoard } from '../notices.ts'
+import { any, type Link, Pause } from './link.ts'
+import { pull } from './pull.ts'
+import { ServerClock } from './server-clock.ts'
+import { encodeName, type Stream } from './stream.ts'
+
+/** The bucket forgets what is older than the longest TTL of a notice. */
+export const NOTICE_TTL_MS_MAX = 60 * 60 * 1000
+const TTL_BYTES = 8
+
+export interface BoardInit {
+  readonly link: Link
+  readonly stream: Stream
+  readonly maxBytes: number
+  /** Aborts when the log closes. */
+  readonly closing: AbortSignal
+  /** Has the log's stream looked at while somebody waits; the reason why waiting is in vain. */
+  readonly lookout: (signal: AbortSignal) => AbortSignal
+}
+
+interface Written {
+  readonly data: Uint8Array
+  readonly ttlMs: number
+  readonly writtenMs: number
+}
+
+/**
+ * Announcements in a key-value bucket, a key for each member. A watch tells of what is written and deleted, and nothing when a TTL
+ * ends: whether a notice is alive is judged by its age on the servers' clock. Keys begin with the log's epoch.
+ */
+export class Board implements NoticeBoard {
+  readonly #init: BoardInit
+  readonly #bucket: string
+  readonly #prefix: string
+  readonly #replicas: number
+  #kv: Promise<KV> | undefined
+
+  constructor(init: BoardInit) {
+    this.#init = init
+    this.#bucket = encodeName(init.stream.name)
+    this.#prefix = `${encodeName(init.stream.epoch)}.`
+    this.#replicas = init.stream.replicas
+  }
+
+  async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
+    checkNotice(data, ttlMs, this.#init.maxBytes)
+    if (ttlMs > NOTICE_TTL_MS_MAX) {
+      throw new RangeError(`a notice lives at most ${NOTICE_TTL_MS_MAX} ms here, not ${ttlMs}`)
+    }
+    const value = new Uint8Array(TTL_BYTES + data.byteLength)
+    new DataView(value.buffer).setFloat64(0, ttlMs)
+    value.set(data, TTL_BYTES)
+    await this.#change((kv) => kv.put(this.#key(member), value), options)
+  }
+
+  async withdraw(member: string, options?: SignalOptions): Promise<void> {
+    await this.#change((kv) => kv.purge(this.#key(member)), options)
+  }
+
+  async read(options?: SignalOptions): Promise<Notice[]> {
+    for await (const notices of this.#watch(false, options)) return notices
+    options?.signal?.throwIfAborted()
+    throw this.#init.closing.reason
+  }
+
+  watch(options?: SignalOptions): AsyncIterable<Notice[]> {
+    return this.#watch(true, options)
+  }
+
+  /** Both may be done twice: the bucket keeps the newest value of a key. */
+  async #change(change: (kv: KV) => Promise<unknown>, options?: SignalOptions): Promise<void> {
+    const { link, stream } = this.#init
+    await stream.look(options)
+    const kv = await this.#open()
+    await link.ask(() => change(kv), options)
+  }
+
+  /** What is on the board, and each time it changes, until the signal aborts. Begins again whenever the connection was lost. */
+  async *#watch(patient: boolean, options: SignalOptions = {}): AsyncGenerator<Notice[]> {
+    const { link, stream, closing, lookout } = this.#init
+    const ends = any(options.signal, closing)
+    if (options.signal?.aborted) return
+    const stop = new AbortController()
+    const trouble = lookout(any(ends, stop.signal))
+    const signal = AbortSignal.any([ends, trouble])
+    const pause = new Pause()
+    try {
+      while (!signal.aborted) {
+        try {
+          await stream.look({ signal })
+          await this.#open()
+          for await (const notices of this.#notices(signal)) {
+            yield notices
+            pause.reset()
+          }
+        } catch (error) {
+          if (signal.aborted) break
+          if (!patient || !(error instanceof LogUnavailable)) throw error
+        }
+        await pause.wait(signal)
+        if (patient) await link.whenConnected(signal).catch(() => {})
+      }
+      if (trouble.aborted && !ends.aborted) throw trouble.reason
+    } finally {
+      stop.abort()
+    }
+  }
+
+  /** One consumer's life. */
+  async *#notices(signal: AbortSignal): AsyncGenerator<Notice[]> {
+    const { link } = this.#init
+    const stream = `KV_${this.#bucket}`
+    const subjects = `$KV.${this.#bucket}.${this.#prefix}`
+    const clock = new ServerClock(() => performance.now())
+    const board = new Map<string, Written>()
+    let complete = false
+    const consumer = { deliver_policy: DeliverPolicy.LastPerSubject, filter_subject: `${subjects}>` }
+    const init = {
+      link,
+      stream,
+      signal,
+      consumer,
+      onMade: (madeMs: number, pending: number) => {
+        clock.heard(madeMs)
+        complete = pending === 0
+      },
+    }
+    for await (const delivered of pull(init)) {
+      for (const { msg, timestampMs, pending } of delivered) {
+        clock.heard(timestampMs)
+        if (pending === 0) complete = true
+        const key = msg.subject.slice(subjects.length)
+        const written = isDeleted(msg) ? undefined : decode(msg.data, timestampMs)
+        if (written === undefined) board.delete(key)
+        else board.set(key, written)
+      }
+      if (complete) yield live(board, clock)
+    }
+  }
+
+  #key(member: string): string {
+    return this.#prefix + encodeName(member)
+  }
+
+  /** The bucket, made if there is none. Tried again by the next call when it fails. */
+  async #open(): Promise<KV> {
+    const { link } = this.#init
+    const kvm = new Kvm(link.jsm.jetstream())
+    this.#kv ??= link.ask(() =>
+      kvm.create(this.#bucket, { replicas: this.#replicas, ttl: NOTICE_TTL_MS_MAX, history: 1 }),
+    )
+    try {
+      return await this.#kv
+    } catch (error) {
+      this.#kv = undefined
+      throw error
+    }
+  }
+}
+
+function live(board: Map<string, Written>, clock: ServerClock): Notice[] {
+  const notices: Notice[] = []
+  for (const [key, { data, ttlMs, writtenMs }] of board) {
+    const ageMs = clock.ageMs(writtenMs)
+    if (ageMs < ttlMs) notices.push({ member: decodeName(key), data, ttlMs, ageMs })
+    else board.delete(key)
+  }
+  return notices
+}
+
+function isDeleted({ headers }: Msg): boolean {
+  return headers !== undefined && headers.get('KV-Operation') !== ''
+}
+
+function decode(value: Uint8Array, writtenMs: number): Written | undefined {
+  if (value.byteLength < TTL_BYTES) return undefined
+  const ttlMs = new DataView(value.buffer, value.byteOffset).getFloat64(0)
+  return { data: value.subarray(TTL_BYTES), ttlMs, writtenMs }
+}
+
+/** What `encodeName` wrote. */
+function decodeName(name: string): string {
+  const bytes = name.replace(/_([0-9a-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
+  return Buffer.from(bytes, 'latin1').toString()
+}

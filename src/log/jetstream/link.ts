@@ -1,0 +1,231 @@
+import {
+  JetStreamApiError,
+  JetStreamError,
+  type JetStreamManager,
+  jetstreamManager,
+} from '@nats-io/jetstream'
+import {
+  AuthorizationError,
+  connect,
+  createInbox,
+  type NatsConnection,
+  type NodeConnectionOptions,
+  PermissionViolationError,
+  UserAuthenticationExpiredError,
+} from '@nats-io/transport-node'
+import { LogClosed, LogRefused, LogUnavailable } from '../errors.ts'
+import type { LogConnection, SignalOptions } from '../log.ts'
+import { parseServers } from './servers.ts'
+
+export interface LinkOptions {
+  readonly servers: string | readonly string[]
+  readonly connection?: Omit<NodeConnectionOptions, 'servers'>
+  readonly domain?: string
+}
+
+/** How long an operation looks for servers that answer. */
+const PATIENCE_MS = 10_000
+/** How long one request waits for its answer. */
+const REQUEST_MS = 2_000
+/** Pauses between two tries, doubled each time. */
+const PAUSE_MS_MIN = 50
+const PAUSE_MS_MAX = 2_000
+/** A server that does not answer so many pings is left: a cut cable is not told to anybody. */
+const PING_MS = 3_000
+const PINGS_MAX = 2
+
+/** Requests that failed for a reason that may pass, by the server's error code. */
+const PASSING_CODES = new Set([
+  10_008 /* JetStream is temporarily unavailable */, 10_009 /* a peer is not current */, 10_010,
+  10_023 /* insufficient resources, while a leader is elected */, 10_118 /* the stream is offline */,
+])
+
+/** The connection to the servers, whichever of them it is at the moment, and whether there is one. */
+export class Link implements LogConnection {
+  readonly nc: NatsConnection
+  readonly jsm: JetStreamManager
+  /** What the subjects of JetStream's API begin with. */
+  readonly api: string
+  /** A new subject to receive answers on. */
+  readonly inbox: () => string
+  readonly #listeners = new Set<(connected: boolean) => void>()
+  readonly #closing = new AbortController()
+  #connected = true
+  #lost = Promise.withResolvers<never>()
+
+  static async open(options: LinkOptions, { signal }: SignalOptions = {}): Promise<Link> {
+    const { servers, connection, domain } = options
+    const pause = new Pause()
+    const nats: NodeConnectionOptions = {
+      pingInterval: PING_MS,
+      maxPingOut: PINGS_MAX,
+      timeout: REQUEST_MS,
+      ...parseServers(servers),
+      ...connection,
+      // It is the operator who ends a replica, not an outage, however long, nor a password that is being changed.
+      reconnect: true,
+      maxReconnectAttempts: -1,
+      ignoreAuthErrorAbort: true,
+      reconnectDelayHandler: () => pause.nextMs(),
+    }
+    const nc = await patiently(signal, () => connect(nats))
+    try {
+      const jsm = await patiently(signal, () =>
+        jetstreamManager(nc, { timeout: REQUEST_MS, ...(domain !== undefined && { domain }) }),
+      )
+      const api = domain === undefined ? '$JS.API' : `$JS.${domain}.API`
+      return new Link(nc, jsm, api, () => createInbox(connection?.inboxPrefix), pause)
+    } catch (error) {
+      await nc.close()
+      throw error
+    }
+  }
+
+  private constructor(
+    nc: NatsConnection,
+    jsm: JetStreamManager,
+    api: string,
+    inbox: () => string,
+    pause: Pause,
+  ) {
+    this.nc = nc
+    this.jsm = jsm
+    this.api = api
+    this.inbox = inbox
+    this.#lost.promise.catch(() => {})
+    void this.#listen(pause)
+  }
+
+  get connected(): boolean {
+    return this.#connected
+  }
+
+  onChange(listener: (connected: boolean) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** Resolves when there is a connection, at once if there is. Rejects when the signal aborts or the link closes. */
+  async whenConnected(signal?: AbortSignal): Promise<void> {
+    const ends = any(signal, this.#closing.signal)
+    ends.throwIfAborted()
+    if (this.#connected) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const off = this.onChange((connected) => connected && resolve())
+    const onAbort = () => reject(ends.reason)
+    ends.addEventListener('abort', onAbort)
+    try {
+      await promise
+    } finally {
+      off()
+      ends.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /**
+   * What `request` answers; it is made again, for ten seconds, while no server answers it. Then `LogUnavailable`. For requests
+   * that may be made twice.
+   */
+  async ask<T>(request: (jsm: JetStreamManager) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
+    const ends = any(signal, this.#closing.signal)
+    return await patiently(ends, () => {
+      if (!this.#connected) throw new LogUnavailable()
+      return Promise.race([request(this.jsm), this.#lost.promise])
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new LogClosed())
+    await this.nc.close()
+  }
+
+  async #listen(pause: Pause): Promise<void> {
+    for await (const { type } of this.nc.status()) {
+      if (type === 'disconnect') this.#change(false)
+      else if (type === 'reconnect') {
+        pause.reset()
+        this.#change(true)
+      }
+    }
+    this.#change(false)
+  }
+
+  #change(connected: boolean): void {
+    if (this.#connected === connected) return
+    this.#connected = connected
+    if (connected) {
+      this.#lost = Promise.withResolvers()
+      this.#lost.promise.catch(() => {})
+    } else this.#lost.reject(new LogUnavailable())
+    for (const listener of [...this.#listeners]) listener(connected)
+  }
+}
+
+/** A pause that doubles, and is a little different for everybody, so that not all come back at once. */
+export class Pause {
+  #ms = PAUSE_MS_MIN
+
+  nextMs(): number {
+    const ms = this.#ms
+    this.#ms = Math.min(2 * ms, PAUSE_MS_MAX)
+    return ms * (0.5 + Math.random() / 2)
+  }
+
+  reset(): void {
+    this.#ms = PAUSE_MS_MIN
+  }
+
+  /** Resolves after the next pause, or when the signal aborts. */
+  async wait(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, this.nextMs())
+    signal.addEventListener('abort', () => resolve(), { once: true })
+    if (signal.aborted) resolve()
+    await promise
+    clearTimeout(timer)
+  }
+}
+
+/** One signal for both. */
+export function any(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {
+  return signal === undefined ? other : AbortSignal.any([signal, other])
+}
+
+/** The server's own error code, of an error that JetStream answered. */
+export function codeOf(error: unknown): number | undefined {
+  return error instanceof JetStreamApiError ? error.code : undefined
+}
+
+async function patiently<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS
+  const ends = any(signal, AbortSignal.timeout(PATIENCE_MS))
+  const pause = new Pause()
+  for (;;) {
+    signal?.throwIfAborted()
+    try {
+      return await attempt()
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (isRefusal(error)) throw new LogRefused((error as Error).message, { cause: error })
+      if (!mayPass(error)) throw error
+      if (performance.now() >= deadline) {
+        throw error instanceof LogUnavailable
+          ? error
+          : new LogUnavailable((error as Error).message, { cause: error })
+      }
+    }
+    await pause.wait(ends)
+  }
+}
+
+function isRefusal(error: unknown): boolean {
+  return [AuthorizationError, UserAuthenticationExpiredError, PermissionViolationError].some(
+    (kind) => error instanceof kind || (error instanceof Error && error.cause instanceof kind),
+  )
+}
+
+/** Everything but what a JetStream that works has answered. */
+function mayPass(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) return error.status === 503 || PASSING_CODES.has(error.code)
+  return error instanceof Error && !(error instanceof JetStreamError) && !(error instanceof TypeError)
+}

@@ -1,0 +1,66 @@
+import { LogUnavailable } from '../errors.ts'
+import type { Link } from './link.ts'
+import type { Stream, StreamTail } from './stream.ts'
+
+/** Throws what makes waiting vain. */
+type Check = (tail: StreamTail, signal: AbortSignal) => Promise<void>
+
+interface Waiting {
+  readonly check: Check | undefined
+  readonly trouble: AbortController
+}
+
+/**
+ * Looks at the stream now and then while somebody waits for it to go on: the servers tell nobody that it was deleted, made anew or put
+ * back.
+ */
+export class Lookout {
+  readonly #link: Link
+  readonly #stream: Stream
+  readonly #pollMs: number
+  readonly #waiting = new Set<Waiting>()
+  #timer: NodeJS.Timeout | undefined
+  #looking = false
+
+  constructor(link: Link, stream: Stream, pollMs: number) {
+    this.#link = link
+    this.#stream = stream
+    this.#pollMs = pollMs
+  }
+
+  /** Look until `signal` aborts. The returned signal aborts with the reason why waiting is vain, by then. */
+  until(signal: AbortSignal, check?: Check): AbortSignal {
+    const waiting = { check, trouble: new AbortController() }
+    if (signal.aborted) return waiting.trouble.signal
+    this.#waiting.add(waiting)
+    this.#timer ??= setInterval(() => this.#look(), this.#pollMs)
+    signal.addEventListener('abort', () => {
+      this.#waiting.delete(waiting)
+      if (this.#waiting.size > 0) return
+      clearInterval(this.#timer)
+      this.#timer = undefined
+    })
+    return waiting.trouble.signal
+  }
+
+  async #look(): Promise<void> {
+    if (this.#looking || !this.#link.connected) return
+    this.#looking = true
+    try {
+      const tail = await this.#stream.look()
+      const checks = [...this.#waiting].map(async ({ check, trouble }) => {
+        try {
+          await check?.(tail, trouble.signal)
+        } catch (error) {
+          if (!(error instanceof LogUnavailable)) trouble.abort(error)
+        }
+      })
+      await Promise.all(checks)
+    } catch (error) {
+      if (error instanceof LogUnavailable) return
+      for (const { trouble } of this.#waiting) trouble.abort(error)
+    } finally {
+      this.#looking = false
+    }
+  }
+}

@@ -1,0 +1,288 @@
+import { headers, type Msg } from '@nats-io/transport-node'
+import { AppendUncertain, LogClosed, LogRefused, LogUnavailable } from '../errors.ts'
+import type { Appended, NewEntry, SignalOptions } from '../log.ts'
+import type { Encoded, EntryEncoder } from './entry.ts'
+import { type Link, Pause } from './link.ts'
+import type { Stream } from './stream.ts'
+
+/** Published and not acknowledged at a time. */
+const FLIGHT_MESSAGES_MAX = 1_024
+const FLIGHT_BYTES_MAX = 8 * 1024 * 1024
+/** An acknowledgement that takes longer is taken for lost. */
+const ACK_MS = 5_000
+const LOOK_MS = 250
+/**
+ * Entries are published again, under the same id, in the first part of the servers' deduplication window: what is on its way then has
+ * the rest of it to arrive.
+ */
+const RETRY_PART = 1 / 2
+/** How long an entry that was never published waits for servers, at most. */
+const WAIT_MS_MAX = 60_000
+/** How long `close()` waits for acknowledgements. */
+const CLOSE_MS = 5_000
+
+const UNAVAILABLE = 503
+
+/** One append: it settles when each of its messages has. */
+interface Append {
+  readonly resolve: (appended: Appended) => void
+  readonly reject: (error: unknown) => void
+  readonly messages: Message[]
+  left: number
+  settled: boolean
+}
+
+interface Message extends Encoded {
+  readonly append: Append
+  /** What its acknowledgements are sent to. */
+  readonly token: string
+  readonly calledMs: number
+  /** When it was first published, undefined while it cannot be in the log. */
+  sentMs: number | undefined
+  publishedMs: number
+  publishedTimes: number
+  sequence: number
+}
+
+interface Ack {
+  readonly seq?: number
+  readonly error?: { readonly code: number; readonly description: string }
+}
+
+/**
+ * Publishes entries in the order of the calls, many at a time, and again under the same id when no acknowledgement came. After an
+ * error those without acknowledgement are published again, in order; others that were under way with them may be in the log before them.
+ */
+export class Publisher {
+  readonly #link: Link
+  readonly #stream: Stream
+  readonly #encoder: EntryEncoder
+  readonly #inbox: string
+  readonly #offConnection: () => void
+  readonly #stopped = new AbortController()
+  /** To be published, from `#next` on, in the order of the calls. */
+  #queue: Message[] = []
+  #next = 0
+  /** Published and not settled, by token, the oldest first. */
+  readonly #flight = new Map<string, Message>()
+  #flightBytes = 0
+  #count = 0
+  /** Why nothing is published now. */
+  #trouble: string | undefined
+  #stalled = false
+  #watch: NodeJS.Timeout | undefined
+  #drained: (() => void) | undefined
+
+  constructor(link: Link, stream: Stream, encoder: EntryEncoder) {
+    this.#link = link
+    this.#stream = stream
+    this.#encoder = encoder
+    this.#inbox = link.inbox()
+    link.nc.subscribe(`${this.#inbox}.*`, {
+      callback: (error, msg) => {
+        if (error === null) this.#answered(msg)
+      },
+    })
+    this.#offConnection = link.onChange((connected) => {
+      if (!connected) this.#stall()
+    })
+  }
+
+  async append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
+    const { promise, resolve, reject } = Promise.withResolvers<Appended>()
+    const append: Append = { resolve, reject, messages: [], left: entries.length, settled: false }
+    const calledMs = performance.now()
+    for (const entry of entries) {
+      const message = {
+        ...this.#encoder.encode(entry),
+        append,
+        token: (++this.#count).toString(36),
+        calledMs,
+        sentMs: undefined,
+        publishedMs: 0,
+        publishedTimes: 0,
+        sequence: 0,
+      }
+      append.messages.push(message)
+      this.#queue.push(message)
+    }
+    const onAbort = () => this.#fail(append, signal?.reason)
+    signal?.addEventListener('abort', onAbort)
+    this.#watch ??= setInterval(() => this.#look(), LOOK_MS)
+    this.#pump()
+    try {
+      return await promise
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Resolves when every append has settled; those that the servers do not answer for five seconds are given up. */
+  async close(): Promise<void> {
+    if (this.#pending && this.#link.connected) {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const timer = setTimeout(resolve, CLOSE_MS)
+      this.#drained = resolve
+      await promise
+      clearTimeout(timer)
+    }
+    this.#stopped.abort()
+    this.#offConnection()
+    this.#failAll(new LogClosed())
+    this.#settled()
+  }
+
+  get #pending(): boolean {
+    return this.#flight.size > 0 || this.#next < this.#queue.length
+  }
+
+  #pump(): void {
+    if (this.#stalled) return
+    if (!this.#link.connected) return this.#stall()
+    while (
+      this.#next < this.#queue.length &&
+      this.#flight.size < FLIGHT_MESSAGES_MAX &&
+      (this.#flightBytes < FLIGHT_BYTES_MAX || this.#flight.size === 0)
+    ) {
+      const message = this.#queue[this.#next++]!
+      if (!message.append.settled && message.sequence === 0) this.#publish(message)
+    }
+    if (this.#next > FLIGHT_MESSAGES_MAX && this.#next * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#next)
+      this.#next = 0
+    }
+  }
+
+  #publish(message: Message): void {
+    message.publishedMs = performance.now()
+    message.publishedTimes = message.sentMs === undefined ? 1 : message.publishedTimes + 1
+    message.sentMs ??= message.publishedMs
+    this.#flight.set(message.token, message)
+    this.#flightBytes += message.data.byteLength
+    const header = headers()
+    header.set('Nats-Msg-Id', message.id)
+    this.#link.nc.publish(this.#stream.subject, message.data, {
+      reply: `${this.#inbox}.${message.token}`,
+      headers: header,
+    })
+  }
+
+  #answered(msg: Msg): void {
+    const message = this.#flight.get(msg.subject.slice(this.#inbox.length + 1))
+    // Acknowledged twice, or given up.
+    if (message === undefined) return
+    const { seq, error } = parseAck(msg)
+    // Whoever answers so has not stored it.
+    if (error !== undefined && message.publishedTimes === 1) message.sentMs = undefined
+    if (seq) {
+      this.#leave(message)
+      message.sequence = seq
+      this.#acknowledged(message.append)
+    } else if (error === undefined || error.code === UNAVAILABLE) {
+      // No stream there now, no leader, or one that does not know yet whether it has this id.
+      return this.#stall(error?.description)
+    } else {
+      this.#leave(message)
+      this.#fail(message.append, new LogRefused(error.description))
+    }
+    this.#pump()
+    this.#settled()
+  }
+
+  #acknowledged(append: Append): void {
+    if (--append.left > 0 || append.settled) return
+    append.settled = true
+    append.resolve({ first: append.messages[0]!.sequence, last: append.messages.at(-1)!.sequence })
+  }
+
+  /** Something was lost, or the servers are not ready: publish all that is not acknowledged again, after a pause. */
+  #stall(trouble?: string): void {
+    this.#trouble = trouble
+    if (this.#stalled) return
+    this.#stalled = true
+    void this.#resume()
+  }
+
+  async #resume(): Promise<void> {
+    const { signal } = this.#stopped
+    const pause = new Pause()
+    for (;;) {
+      await pause.wait(signal)
+      if (signal.aborted) return
+      if (!this.#pending) break
+      try {
+        await this.#link.whenConnected(signal)
+        // Has it been made anew meanwhile, or got another subject?
+        await this.#stream.look({ signal })
+        break
+      } catch (error) {
+        if (signal.aborted) return
+        if (!(error instanceof LogUnavailable)) {
+          this.#failAll(error)
+          break
+        }
+      }
+    }
+    const again = [...this.#flight.values()].filter(({ append }) => !append.settled)
+    this.#queue = [...again, ...this.#queue.slice(this.#next)]
+    this.#next = 0
+    this.#flight.clear()
+    this.#flightBytes = 0
+    this.#stalled = false
+    this.#pump()
+    this.#settled()
+  }
+
+  /** Give up what waited too long. */
+  #look(): void {
+    const nowMs = performance.now()
+    const [oldest] = this.#flight.values()
+    if (oldest !== undefined && nowMs - oldest.publishedMs > ACK_MS) this.#stall()
+    const retryMs = this.#stream.duplicateWindowMs * RETRY_PART
+    if (this.#stalled) {
+      const waitMs = Math.min(WAIT_MS_MAX, Math.max(retryMs, ACK_MS))
+      for (const { append, sentMs, calledMs } of [
+        ...this.#flight.values(),
+        ...this.#queue.slice(this.#next),
+      ]) {
+        const isLate = sentMs === undefined ? nowMs - calledMs > waitMs : nowMs - sentMs > retryMs
+        if (isLate) this.#fail(append, new LogUnavailable(this.#trouble))
+      }
+    }
+    this.#settled()
+  }
+
+  /** What was never published is certainly not in the log, whatever became of the rest. */
+  #fail(append: Append, error: unknown): void {
+    if (append.settled) return
+    append.settled = true
+    const isUncertain = append.messages.some(({ sentMs }) => sentMs !== undefined)
+    const why = error instanceof Error ? error.message : String(error)
+    append.reject(
+      isUncertain ? new AppendUncertain(`an append failed on its way: ${why}`, { cause: error }) : error,
+    )
+    for (const message of append.messages) this.#leave(message)
+  }
+
+  #failAll(error: unknown): void {
+    for (const { append } of [...this.#flight.values(), ...this.#queue.slice(this.#next)])
+      this.#fail(append, error)
+  }
+
+  #leave(message: Message): void {
+    if (this.#flight.delete(message.token)) this.#flightBytes -= message.data.byteLength
+  }
+
+  /** Nothing to watch any more. */
+  #settled(): void {
+    if (this.#pending && !this.#stopped.signal.aborted) return
+    clearInterval(this.#watch)
+    this.#watch = undefined
+    this.#drained?.()
+  }
+}
+
+function parseAck(msg: Msg): Ack {
+  const isStatus = msg.data.length === 0 && msg.headers?.code === UNAVAILABLE
+  return isStatus ? { error: { code: UNAVAILABLE, description: 'no stream answers' } } : msg.json<Ack>()
+}

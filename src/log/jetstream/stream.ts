@@ -1,0 +1,186 @@
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream'
+import { nanos, nuid } from '@nats-io/transport-node'
+import { EpochChanged, LogMismatch, LogUnusable } from '../errors.ts'
+import type { LogInit, LogTail, SignalOptions } from '../log.ts'
+import { codeOf, type Link } from './link.ts'
+
+export interface StreamOptions {
+  readonly name: string
+  readonly replicas: 1 | 3 | 5 | undefined
+  readonly duplicateWindowMs: number
+}
+
+/** How far the stream reached at one look. */
+export interface StreamTail {
+  /** The oldest entry that can be read; `newest.index + 1` when none can. */
+  readonly first: number
+  readonly newest: LogTail
+}
+
+const NAME_IN_USE = 10_058
+
+/** What an entry's place in the log depends on. Everything else is the operator's to choose. */
+const REQUIRED: Partial<StreamConfig> = {
+  retention: RetentionPolicy.Limits,
+  storage: StorageType.File,
+  deny_delete: true,
+  deny_purge: false,
+  allow_rollup_hdrs: false,
+  max_msgs_per_subject: -1,
+  sealed: false,
+}
+/** Features that would bring messages in, or take some out, behind our back. */
+const FORBIDDEN = ['mirror', 'sources', 'subject_transform', 'no_ack', 'allow_msg_ttl'] as const
+
+/** The stream that holds a group's entries: an entry's index is its sequence number. */
+export class Stream {
+  readonly name: string
+  /** The stream's identity: when the servers made it, to the nanosecond. One made again has another. */
+  readonly epoch: string
+  /** Two messages of one id within so long of each other are one entry. */
+  readonly duplicateWindowMs: number
+  readonly replicas: number
+  readonly #link: Link
+  #subject: string
+  #tail: StreamTail
+
+  /** Open the group's stream, making it if there is none. */
+  static async open(link: Link, init: LogInit, options: StreamOptions): Promise<Stream> {
+    const { group, signature, signal } = init
+    const { name } = options
+    if (!/^[\w-]{1,200}$/.test(name)) {
+      throw new RangeError(`${JSON.stringify(name)} is no name for a stream: give letters, digits, - and _`)
+    }
+    const made: Partial<StreamConfig> & { name: string } = {
+      ...REQUIRED,
+      name,
+      // A stream that is made again has another subject: nothing that was meant for this one gets into that one.
+      subjects: [`anchorage.${name}.${nuid.next()}`],
+      description: JSON.stringify({ anchorage: 1, group, signature }),
+      discard: DiscardPolicy.Old,
+      num_replicas: options.replicas ?? 1,
+      duplicate_window: nanos(options.duplicateWindowMs),
+    }
+    const info = await link.ask(
+      async (jsm) => {
+        try {
+          return await jsm.streams.info(name)
+        } catch (error) {
+          if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
+        }
+        try {
+          return await jsm.streams.add(made)
+        } catch (error) {
+          // Somebody else made it meanwhile.
+          if (codeOf(error) === NAME_IN_USE) return await jsm.streams.info(name)
+          throw error
+        }
+      },
+      { ...(signal && { signal }) },
+    )
+    check(info.config, init, options)
+    return new Stream(link, info)
+  }
+
+  private constructor(link: Link, info: StreamInfo) {
+    const { name, num_replicas, duplicate_window } = info.config
+    this.#link = link
+    this.name = name
+    this.epoch = String(info.created)
+    this.replicas = num_replicas
+    this.duplicateWindowMs = duplicate_window / 1e6
+    this.#subject = info.config.subjects[0]!
+    this.#tail = tailOf(info)
+  }
+
+  /** Where entries are published. */
+  get subject(): string {
+    return this.#subject
+  }
+
+  /** What the last look saw. */
+  get tail(): StreamTail {
+    return this.#tail
+  }
+
+  /** Ask how far the stream reaches now. Fails with `EpochChanged` when it is another one or gone, with `LogUnavailable`. */
+  async look(options?: SignalOptions): Promise<StreamTail> {
+    let info: StreamInfo
+    try {
+      info = await this.#link.ask((jsm) => jsm.streams.info(this.name), options)
+    } catch (error) {
+      if (codeOf(error) === JetStreamApiCodes.StreamNotFound) throw new EpochChanged(this.epoch, undefined)
+      throw error
+    }
+    if (String(info.created) !== this.epoch) throw new EpochChanged(this.epoch, String(info.created))
+    this.#subject = info.config.subjects[0]!
+    this.#tail = tailOf(info)
+    return this.#tail
+  }
+
+  async purge(upTo: number, options?: SignalOptions): Promise<void> {
+    await this.#link.ask((jsm) => jsm.streams.purge(this.name, { seq: upTo + 1 }), options)
+  }
+}
+
+/** A name that streams, buckets and keys may have: each byte that they may not hold is `_` and two digits. */
+export function encodeName(text: string): string {
+  return Array.from(Buffer.from(text), (byte) => {
+    const character = String.fromCharCode(byte)
+    return /[A-Za-z0-9-]/.test(character) ? character : `_${byte.toString(16).padStart(2, '0')}`
+  }).join('')
+}
+
+/** The stream of a group, unless it is given another. */
+export function streamName(group: string): string {
+  return `anchorage-${encodeName(group)}`
+}
+
+function check(config: StreamConfig, { group, signature }: LogInit, { replicas }: StreamOptions): void {
+  const { name, num_replicas, subjects } = config
+  const of = parseDescription(config.description)
+  if (of === undefined)
+    throw new LogUnusable(`the stream ${name} is no log of Anchorage; remove or rename it`)
+  if (of.group !== group) throw new LogMismatch('group', group, of.group)
+  if (of.signature !== signature) throw new LogMismatch('signature', signature, of.signature)
+  const wrong = Object.entries(REQUIRED).flatMap(([key, wanted]) => {
+    const found = config[key as keyof StreamConfig] ?? wanted
+    return found === wanted ? [] : [`${key} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`]
+  })
+  for (const feature of FORBIDDEN) if (config[feature]) wrong.push(`${feature} is set`)
+  if (subjects?.length !== 1) wrong.push(`it has ${subjects?.length ?? 0} subjects, not one`)
+  if (replicas !== undefined && num_replicas < replicas) {
+    wrong.push(`it is kept by ${num_replicas} of the servers, not by ${replicas}`)
+  }
+  if (wrong.length > 0) {
+    throw new LogUnusable(
+      `the stream ${name} is configured otherwise than a log must be: ${wrong.join('; ')}; change it, or use another group`,
+    )
+  }
+}
+
+function parseDescription(text = ''): { group: string; signature: string } | undefined {
+  try {
+    const { anchorage, group, signature } = JSON.parse(text)
+    return anchorage === 1 && typeof group === 'string' && typeof signature === 'string'
+      ? { group, signature }
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function tailOf({ state }: StreamInfo): StreamTail {
+  const { messages, first_seq, last_seq, last_ts } = state
+  return {
+    first: messages === 0 ? last_seq + 1 : first_seq,
+    newest: { index: last_seq, timestampMs: last_seq === 0 ? 0 : Date.parse(String(last_ts)) },
+  }
+}

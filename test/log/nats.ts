@@ -1,0 +1,66 @@
+import { cpSync, rmSync } from 'node:fs'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import { describe } from 'vitest'
+import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
+import { findNatsServer, type NatsServers } from '../../src/testing/nats-servers.ts'
+import type { Place } from './conformance.ts'
+import { init } from './entries.ts'
+
+/** CI sets it: there a missing server is no excuse. */
+const REQUIRED = process.env.REQUIRE_NATS === '1'
+
+/** Tests that need `nats-server`. Where it is missing they are skipped, and say so, or fail where it is required. */
+export function describeNats(name: string, tests: () => void): void {
+  if (findNatsServer() !== undefined || REQUIRED) return void describe(name, tests)
+  console.warn(`SKIPPED, because nats-server is not installed (apt-get install nats-server): ${name}`)
+  describe.skip(name, tests)
+}
+
+/** A place for the conformance suite on servers that run, empty of what an earlier test left. */
+export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Place> {
+  await clear(nats)
+  const options: JetstreamLogOptions = {
+    servers: nats.urls,
+    stream: 'a-log',
+    replicas,
+    maxEntryBytes: 100_000,
+    pollMs: 100,
+  }
+  const backend = () => jetstreamLog(options)
+  return {
+    backend: backend(),
+    reopen: backend,
+    async recreate() {
+      await clear(nats)
+      await (await backend().open(init())).close()
+    },
+    async save() {
+      await nats.kill('SIGTERM')
+      for (const { storeDir } of nats.servers) cpSync(storeDir, `${storeDir}.copy`, { recursive: true })
+      await nats.start()
+      return async () => {
+        await nats.kill()
+        for (const { storeDir } of nats.servers) {
+          rmSync(storeDir, { recursive: true })
+          cpSync(`${storeDir}.copy`, storeDir, { recursive: true })
+        }
+        await nats.start()
+      }
+    },
+    async dispose() {
+      for (const { storeDir } of nats.servers) rmSync(`${storeDir}.copy`, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Delete every stream. */
+export async function clear(nats: NatsServers): Promise<void> {
+  const nc = await connect({ servers: nats.urls })
+  try {
+    const jsm = await jetstreamManager(nc)
+    for await (const { config } of jsm.streams.list()) await jsm.streams.delete(config.name)
+  } finally {
+    await nc.close()
+  }
+}

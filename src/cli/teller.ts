@@ -47,6 +47,10 @@ export class Teller {
         return detail.upTo > 0 ? `pruned the log up to entry ${count(detail.upTo)}` : undefined
       case 'checkpoint':
         return this.#checkpoint(detail)
+      case 'log':
+        return detail.connected
+          ? "the log's servers are there again"
+          : this.#alarm("lost the log's servers; still reads and serves what it has, and looks for them")
       case 'skipped':
         return `skipped entry ${count(detail.index)}: ${detail.why}`
       case 'problem':

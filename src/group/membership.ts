@@ -19,11 +19,18 @@ export interface MembershipInit {
   readonly clock: Clock
   /** The incarnation of the log: members of another one are not counted. */
   readonly epoch: string
+  /** False while the log's servers, and so the notice board, cannot be reached. Default: always true. */
+  readonly connected?: () => boolean
+  /** How long a member has to speak again once they can be. */
+  readonly graceMs?: number
   /** Somebody came, went, or said something new. */
   readonly onChange: () => void
 }
 
-/** Who is in the group, as their announcements tell. An announcement's age is judged by the notice board's clock. */
+/**
+ * Who is in the group, as their announcements tell. An announcement's age is judged by the notice board's clock. While nobody can
+ * announce anything, silence says nothing: whoever was there stays, and for a while after, until all have had time to speak.
+ */
 export class Membership {
   readonly #init: MembershipInit
   readonly #members = new Map<string, Member>()
@@ -33,6 +40,8 @@ export class Membership {
     { readonly data: Uint8Array; readonly announcement: Announcement | undefined }
   >()
 
+  #graceUntilMs = Number.NEGATIVE_INFINITY
+
   constructor(init: MembershipInit) {
     this.#init = init
     this.#leases = new LeaseTable({ clock: init.clock })
@@ -41,11 +50,16 @@ export class Membership {
   /** Everyone whose announcement is fresh, this replica included, sorted by id. */
   list(): Member[] {
     const nowMs = this.#init.clock.now()
-    return [...this.#members.values()].filter(({ id }) => this.#leases.isExpired(id, nowMs) === false)
+    return [...this.#members.values()].filter(({ id }) => this.#isFresh(id, nowMs))
   }
 
   get(id: string): Member | undefined {
-    return this.#leases.isExpired(id) === false ? this.#members.get(id) : undefined
+    return this.#isFresh(id, this.#init.clock.now()) ? this.#members.get(id) : undefined
+  }
+
+  /** The notice board can be reached again. */
+  reconnected(): void {
+    this.#graceUntilMs = this.#init.clock.now() + (this.#init.graceMs ?? 0)
   }
 
   async refresh(): Promise<void> {
@@ -59,7 +73,7 @@ export class Membership {
       table: this.#leases,
       clock,
       onExpired: (id) => {
-        this.#members.delete(id)
+        if (!this.#isFresh(id, clock.now())) this.#members.delete(id)
         onChange()
       },
     })
@@ -78,6 +92,12 @@ export class Membership {
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
     }
+    if (nowMs < this.#graceUntilMs) {
+      const speaking = new Set(members.map(({ id }) => id))
+      for (const member of this.#members.values()) {
+        if (!speaking.has(member.id)) members.push({ ...member, untilMs: this.#graceUntilMs })
+      }
+    }
     members.sort((a, b) => (a.id < b.id ? -1 : 1))
     this.#members.clear()
     this.#leases.clear()
@@ -87,6 +107,11 @@ export class Membership {
       this.#leases.registerUntil(member.id, member.untilMs, nowMs)
     }
     this.#init.onChange()
+  }
+
+  #isFresh(id: string, nowMs: number): boolean {
+    const isWaitedFor = this.#init.connected?.() === false || nowMs < this.#graceUntilMs
+    return isWaitedFor || this.#leases.isExpired(id, nowMs) === false
   }
 
   /** Whenever one member speaks, all notices come: most say what they said before. */

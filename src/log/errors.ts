@@ -102,6 +102,17 @@ export class LogUnusable extends Error {
   override readonly name = 'LogUnusable'
 }
 
+/** There is no such log, and this program was not to make one. */
+export class LogMissing extends Error {
+  override readonly name = 'LogMissing'
+  /** The file, or the stream. */
+  readonly place: string
+  constructor(place: string, advice = 'look at its name, or open it without `create: false`') {
+    super(`there is no log at ${place}: ${advice}`)
+    this.place = place
+  }
+}
+
 /** The log's servers did not answer in time. What was asked for was not done, or may be asked for again. */
 export class LogUnavailable extends Error {
   override readonly name = 'LogUnavailable'

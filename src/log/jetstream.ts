@@ -43,6 +43,8 @@ export interface JetstreamLogOptions {
   readonly connection?: Omit<NodeConnectionOptions, 'servers'>
   /** The stream's name. Default: `anchorage-` and the group's, where `_5f` stands for `_`, and so on. */
   readonly stream?: string
+  /** False: opening fails with `LogMissing` where the stream is not there, rather than make it. Default: true. */
+  readonly create?: boolean
   /** The JetStream domain, where servers are leaf nodes of several. Default: none. */
   readonly domain?: string
   /**
@@ -90,13 +92,14 @@ class JetstreamLog implements Log {
   static async open(options: JetstreamLogOptions, init: LogInit): Promise<Log> {
     init.signal?.throwIfAborted()
     const {
+      create = true,
       duplicateWindowMs = DUPLICATE_WINDOW_MS,
       replicas,
       stream: name = streamName(init.group),
     } = options
     const link = await Link.open(options, init)
     try {
-      const stream = await Stream.open(link, init, { name, replicas, duplicateWindowMs })
+      const stream = await Stream.open(link, init, { name, create, replicas, duplicateWindowMs })
       return new JetstreamLog(options, init, link, stream)
     } catch (error) {
       await link.close()

@@ -47,6 +47,11 @@ export type ReplicaEvents = {
    * offers nothing, does not lead, and catches up anew.
    */
   divergence: CustomEvent<Divergence>
+  /**
+   * The log's servers cannot be reached, or can again. Without them a replica reads and serves what it has, does not lead, and
+   * applies nothing; it goes on by itself.
+   */
+  log: CustomEvent<{ readonly connected: boolean }>
   /** This replica, leading, pruned the log up to and including an index. */
   pruned: CustomEvent<{ readonly upTo: number }>
   /** What happened to the checkpoints in this replica's data directory. */

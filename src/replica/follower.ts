@@ -90,6 +90,12 @@ export class Follower {
     this.#interrupt?.abort(new Error('this replica diverged'))
   }
 
+  /** Nobody knows how far the log is: this replica is not in sync until it has seen it again. */
+  disconnected(): void {
+    if (this.#init.status.state === 'in-sync') this.#init.status.enter('following')
+    this.#interrupt?.abort(new Error('the log cannot be reached'))
+  }
+
   /** Apply the log from where this replica is. Returns why a snapshot is needed, or nothing when it is stopped. */
   async #follow(signal: AbortSignal): Promise<Lag | undefined> {
     const { log, applier, status, snapshotAfter, someoneServes } = this.#init

@@ -3,6 +3,7 @@ import { decodeControl, encodeControl, type Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
 import type { Member, Membership } from '../group/membership.ts'
 import { ELECTORATE_MAX, Seal } from '../group/seal.ts'
+import { LogUnavailable } from '../log/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
@@ -33,6 +34,8 @@ export interface ReplicaHostInit {
 const ELECTORATE_MIN = 3
 /** For so many times as long as it had to attest, a silent elector is left out. */
 const LEFT_OUT_TIMES = 5
+/** The log's servers are not waited for any longer while an anchor is being fetched. */
+const BOUNDS_TIMEOUT_MS = 1_000
 
 /** What snapshot sync needs, answered from the group's log and notice board. */
 export class ReplicaHost implements SyncHost {
@@ -93,8 +96,19 @@ export class ReplicaHost implements SyncHost {
     return { epoch: this.epoch, index: first }
   }
 
+  /** Where nobody can tell it is taken to be: what is fetched then is not lost, and whoever follows the log next finds out. */
   async isReadable(position: Position): Promise<boolean> {
-    return position.epoch === this.epoch && (await this.#init.log.bounds()).first <= position.index
+    const { log } = this.#init
+    if (position.epoch !== this.epoch) return false
+    if (log.connection === undefined) return (await log.bounds()).first <= position.index
+    if (!log.connection.connected) return true
+    const signal = AbortSignal.timeout(BOUNDS_TIMEOUT_MS)
+    try {
+      return (await log.bounds({ signal })).first <= position.index
+    } catch (error) {
+      if (signal.aborted || error instanceof LogUnavailable) return true
+      throw error
+    }
   }
 
   /** Read off the log, from the marker on: whoever catches up cannot apply what comes before. */

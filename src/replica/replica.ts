@@ -188,6 +188,8 @@ export class Replica<Result = unknown>
       notices: log.notices,
       clock,
       epoch,
+      connected: () => this.logConnected,
+      graceMs: this.#leaseMs,
       onChange: () => this.#leadership.check(),
     })
     this.#leadership = new Leadership({
@@ -307,6 +309,8 @@ export class Replica<Result = unknown>
     await this.#announcer.now()
     machine.attach?.(this)
     const { signal } = this.#stopping
+    const offConnection = this.#log.connection?.onChange((connected) => this.#connection(connected))
+    signal.addEventListener('abort', () => offConnection?.())
     this.#running = Promise.all([this.#run(signal), this.#watchMembers(signal)])
     this.#pruner.start()
     startTicker({
@@ -326,6 +330,11 @@ export class Replica<Result = unknown>
   /** The newest position whose entry is in the state. */
   get position(): Position {
     return { epoch: this.#log.epoch, index: this.#applier.applied }
+  }
+
+  /** False while the log's servers cannot be reached. Always true of a log that has none. */
+  get logConnected(): boolean {
+    return this.#log.connection?.connected ?? true
   }
 
   /** Who leads, as the log says up to `position`. */
@@ -563,6 +572,14 @@ export class Replica<Result = unknown>
         this.#anchors.replaced()
       },
     }
+  }
+
+  #connection(connected: boolean): void {
+    if (connected) {
+      this.#membership.reconnected()
+      this.#announcer.soon()
+    } else this.#follower.disconnected()
+    this.#emit('log', { connected })
   }
 
   #synced(event: SyncEvent): void {

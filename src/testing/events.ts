@@ -56,6 +56,7 @@ interface Details {
   sync: SyncSummary
   sealed: ReplicaEvents['sealed']['detail']
   'caught-up': CatchUpReport
+  log: ReplicaEvents['log']['detail']
   disputed: ReplicaEvents['disputed']['detail']
   divergence: ReplicaEvents['divergence']['detail']
   pruned: ReplicaEvents['pruned']['detail']
@@ -162,6 +163,7 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
   replica.addEventListener('leader', ({ detail }) => now({ type: 'leader', detail }))
   replica.addEventListener('sealed', ({ detail }) => now({ type: 'sealed', detail }))
   replica.addEventListener('caught-up', ({ detail }) => now({ type: 'caught-up', detail }))
+  replica.addEventListener('log', ({ detail }) => now({ type: 'log', detail }))
   replica.addEventListener('disputed', ({ detail }) => now({ type: 'disputed', detail }))
   replica.addEventListener('divergence', ({ detail }) => now({ type: 'divergence', detail }))
   replica.addEventListener('checkpoint', ({ detail }) => {

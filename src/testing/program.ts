@@ -133,15 +133,8 @@ const replicaMethods = {
     replica.prune(options),
   'replica.rootAt': async (replica: Replica, _: unknown, anchor: Position) =>
     Buffer.from(await replica.rootAt(anchor)).toString('hex'),
-  'replica.status': ({ id, state, position, timeMs, leader, term, offers, members, addresses }: Replica) => ({
-    id,
-    state,
-    position,
-    timeMs,
-    leader,
-    term,
-    offers,
-    members,
-    addresses,
-  }),
+  'replica.status': (replica: Replica) => {
+    const { id, state, logConnected, position, timeMs, leader, term, offers, members, addresses } = replica
+    return { id, state, logConnected, position, timeMs, leader, term, offers, members, addresses }
+  },
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { expect } from 'vitest'
 import type { LogEntry } from '../../src/log/log.ts'
-import { sqliteLog } from '../../src/log/sqlite.ts'
+import { logAt } from '../../src/log/log-at.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { Cluster, ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
@@ -35,13 +35,13 @@ export async function pruneAll(cluster: Cluster): Promise<void> {
 }
 
 /**
- * Stop a process where it is, but not inside a transaction: there it would hold the log's lock, and that is
+ * Stop a process where it is, but not inside a transaction of SQLite's: there it would hold the log's lock, and that is
  * another test.
  */
 export async function pause(cluster: Cluster, replica: ReplicaProcess): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
     replica.pause()
-    if (isWritable(cluster.logPath)) return
+    if (cluster.log !== cluster.logPath || isWritable(cluster.logPath)) return
     replica.resume()
   }
   throw new Error(`${replica.name} was inside a transaction 100 times`)
@@ -103,7 +103,7 @@ export function captures(replica: ReplicaProcess): number[] {
 /** Open the cluster's log as somebody: what a replica of that name could do to it. */
 export async function openLog(cluster: Cluster, author: string) {
   const { signature } = new ReplicatedMap()
-  const log = await sqliteLog({ path: cluster.logPath }).open({ group: cluster.group, signature, author })
+  const log = await logAt(cluster.log).open({ group: cluster.group, signature, author })
   return Object.assign(log, { [Symbol.asyncDispose]: () => log.close() })
 }
 

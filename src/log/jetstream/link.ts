@@ -23,8 +23,10 @@ export interface LinkOptions {
   readonly domain?: string
 }
 
-/** How long an operation looks for servers that answer. */
-const PATIENCE_MS = 10_000
+/** How long a first connection is looked for. */
+const CONNECT_MS = 10_000
+/** How long an operation waits for servers that answer: those that are left need ten seconds to elect a leader. */
+const PATIENCE_MS = 30_000
 /** How long one request waits for its answer. */
 const REQUEST_MS = 2_000
 /** Pauses between two tries, doubled each time. */
@@ -68,9 +70,9 @@ export class Link implements LogConnection {
       ignoreAuthErrorAbort: true,
       reconnectDelayHandler: () => pause.nextMs(),
     }
-    const nc = await patiently(signal, () => connect(nats))
+    const nc = await patiently(CONNECT_MS, signal, () => connect(nats))
     try {
-      const jsm = await patiently(signal, () =>
+      const jsm = await patiently(PATIENCE_MS, signal, () =>
         jetstreamManager(nc, { timeout: REQUEST_MS, ...(domain !== undefined && { domain }) }),
       )
       const api = domain === undefined ? '$JS.API' : `$JS.${domain}.API`
@@ -123,12 +125,12 @@ export class Link implements LogConnection {
   }
 
   /**
-   * What `request` answers; it is made again, for ten seconds, while no server answers it. Then `LogUnavailable`. For requests
+   * What `request` answers; it is made again, for half a minute, while no server answers it. Then `LogUnavailable`. For requests
    * that may be made twice.
    */
   async ask<T>(request: (jsm: JetStreamManager) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     const ends = any(signal, this.#closing.signal)
-    return await patiently(ends, () => {
+    return await patiently(PATIENCE_MS, ends, () => {
       if (!this.#connected) throw new LogUnavailable()
       return Promise.race([request(this.jsm), this.#lost.promise])
     })
@@ -196,9 +198,13 @@ export function codeOf(error: unknown): number | undefined {
   return error instanceof JetStreamApiError ? error.code : undefined
 }
 
-async function patiently<T>(signal: AbortSignal | undefined, attempt: () => Promise<T>): Promise<T> {
-  const deadline = performance.now() + PATIENCE_MS
-  const ends = any(signal, AbortSignal.timeout(PATIENCE_MS))
+async function patiently<T>(
+  patienceMs: number,
+  signal: AbortSignal | undefined,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  const deadline = performance.now() + patienceMs
+  const ends = any(signal, AbortSignal.timeout(patienceMs))
   const pause = new Pause()
   for (;;) {
     signal?.throwIfAborted()

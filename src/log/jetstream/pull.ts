@@ -55,7 +55,7 @@ export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]
   signal.addEventListener('abort', bell.ring)
   const offConnection = link.onChange(end)
 
-  const name = nuid.next()
+  let name = ''
   const inbox = link.inbox()
   const request = JSON.stringify({
     batch: PULL_MESSAGES,
@@ -100,15 +100,18 @@ export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]
 
   try {
     const { created, num_pending } = await link.ask(
-      (jsm) =>
-        jsm.consumers.add(stream, {
+      (jsm) => {
+        // Another name for each try: the servers may have given the one before to one of them that is dead.
+        name = nuid.next()
+        return jsm.consumers.add(stream, {
           ...consumer,
           name,
           ack_policy: AckPolicy.None,
           mem_storage: true,
           num_replicas: 1,
           inactive_threshold: nanos(FORGOTTEN_AFTER_MS),
-        }),
+        })
+      },
       { signal },
     )
     init.onMade?.(Date.parse(String(created)), num_pending)

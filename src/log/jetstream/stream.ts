@@ -7,12 +7,13 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream'
 import { nanos, nuid } from '@nats-io/transport-node'
-import { EpochChanged, LogMismatch, LogUnusable } from '../errors.ts'
+import { EpochChanged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
 import type { LogInit, LogTail, SignalOptions } from '../log.ts'
 import { codeOf, type Link } from './link.ts'
 
 export interface StreamOptions {
   readonly name: string
+  readonly create: boolean
   readonly replicas: 1 | 3 | 5 | undefined
   readonly duplicateWindowMs: number
 }
@@ -75,6 +76,7 @@ export class Stream {
         } catch (error) {
           if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
         }
+        if (!options.create) return undefined
         try {
           return await jsm.streams.add(made)
         } catch (error) {
@@ -85,6 +87,7 @@ export class Stream {
       },
       { ...(signal && { signal }) },
     )
+    if (info === undefined) throw new LogMissing(`the stream ${name}`)
     check(info.config, init, options)
     return new Stream(link, info)
   }

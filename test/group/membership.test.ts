@@ -113,3 +113,31 @@ test('it follows the board until it is told to stop', async () => {
   stop.abort()
   await running
 })
+
+test('while the board cannot be reached nobody is forgotten, and then everyone has a while to speak', async () => {
+  let connected = true
+  membership = new Membership({
+    notices: log.notices,
+    clock,
+    epoch: 'e',
+    connected: () => connected,
+    graceMs: 50,
+    onChange: () => {},
+  })
+  await announce('a')
+  await announce('b')
+  await membership.refresh()
+  connected = false
+  clock.advance(10 * TTL_MS)
+  expect(ids()).toEqual(['a', 'b'])
+
+  backendMs += 10 * TTL_MS
+  connected = true
+  membership.reconnected()
+  await announce('b', { applied: 9 })
+  await membership.refresh()
+  expect(ids()).toEqual(['a', 'b'])
+  expect(membership.get('b')).toMatchObject({ applied: 9 })
+  clock.advance(60)
+  expect(ids()).toEqual(['b'])
+})

@@ -31,8 +31,8 @@ interface Written {
 }
 
 /**
- * Announcements in a key-value bucket, a key for each member. A watch tells of what is written and deleted, and nothing when a TTL
- * ends: whether a notice is alive is judged by its age on the servers' clock. Keys begin with the log's epoch.
+ * Announcements in a key-value bucket, a key for each member: the log's epoch, and `=` with the member's name. A watch tells of what is written and deleted, and nothing when a TTL
+ * ends: whether a notice is alive is judged by its age on the servers' clock.
  */
 export class Board implements NoticeBoard {
   readonly #init: BoardInit
@@ -135,7 +135,7 @@ export class Board implements NoticeBoard {
       for (const { msg, timestampMs, pending } of delivered) {
         clock.heard(timestampMs)
         if (pending === 0) complete = true
-        const key = msg.subject.slice(subjects.length)
+        const key = msg.subject.slice(subjects.length + 1)
         const written = isDeleted(msg) ? undefined : decode(msg.data, timestampMs)
         if (written === undefined) board.delete(key)
         else board.set(key, written)
@@ -145,7 +145,7 @@ export class Board implements NoticeBoard {
   }
 
   #key(member: string): string {
-    return this.#prefix + encodeName(member)
+    return `${this.#prefix}=${encodeName(member)}`
   }
 
   /** The bucket, made if there is none. Tried again by the next call when it fails. */

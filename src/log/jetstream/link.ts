@@ -1,16 +1,15 @@
-import {
-  JetStreamApiError,
-  JetStreamError,
-  type JetStreamManager,
-  jetstreamManager,
-} from '@nats-io/jetstream'
+import { JetStreamApiError, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import {
   AuthorizationError,
+  ConnectionError,
   connect,
   createInbox,
   type NatsConnection,
   type NodeConnectionOptions,
+  NoRespondersError,
   PermissionViolationError,
+  RequestError,
+  TimeoutError,
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node'
 import { LogClosed, LogRefused, LogUnavailable } from '../errors.ts'
@@ -36,7 +35,8 @@ const PAUSE_MS_MAX = 2_000
 const PING_MS = 3_000
 const PINGS_MAX = 2
 
-/** Requests that failed for a reason that may pass, by the server's error code. */
+const PASSING = [ConnectionError, TimeoutError, RequestError, NoRespondersError]
+/** What JetStream answers for a reason that may pass, besides status 503. */
 const PASSING_CODES = new Set([
   10_008 /* JetStream is temporarily unavailable */, 10_009 /* a peer is not current */, 10_010,
   10_023 /* insufficient resources, while a leader is elected */, 10_118 /* the stream is offline */,
@@ -230,8 +230,12 @@ function isRefusal(error: unknown): boolean {
   )
 }
 
-/** Everything but what a JetStream that works has answered. */
+/** No answer, or the answer of a JetStream that has no leader at the moment. */
 function mayPass(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return error.status === 503 || PASSING_CODES.has(error.code)
-  return error instanceof Error && !(error instanceof JetStreamError) && !(error instanceof TypeError)
+  if (!(error instanceof Error)) return false
+  const isSystemError = 'code' in error && typeof error.code === 'string'
+  // Also a server that does not run JetStream says so, and one of its neighbours may.
+  const isPassing = [...PASSING, LogUnavailable].some((kind) => error instanceof kind)
+  return isSystemError || isPassing || error.name === 'JetStreamNotEnabled'
 }

@@ -22,6 +22,8 @@ const WAIT_MS_MAX = 60_000
 const CLOSE_MS = 5_000
 
 const UNAVAILABLE = 503
+/** Has that status too, where the stream is as large as it may be. */
+const STORE_FAILED = 10_077
 
 /** One append: it settles when each of its messages has. */
 interface Append {
@@ -46,7 +48,7 @@ interface Message extends Encoded {
 
 interface Ack {
   readonly seq?: number
-  readonly error?: { readonly code: number; readonly description: string }
+  readonly error?: { readonly code: number; readonly err_code?: number; readonly description: string }
 }
 
 /**
@@ -178,7 +180,7 @@ export class Publisher {
       this.#leave(message)
       message.sequence = seq
       this.#acknowledged(message.append)
-    } else if (error === undefined || error.code === UNAVAILABLE) {
+    } else if (error === undefined || (error.code === UNAVAILABLE && error.err_code !== STORE_FAILED)) {
       // No stream there now, no leader, or one that does not know yet whether it has this id.
       return this.#stall(error?.description)
     } else {

@@ -121,10 +121,7 @@ export class LogUnavailable extends Error {
   }
 }
 
-/** The log's servers do not let this program in, or do not allow what it asked for. Nothing was written. */
+/** The log's servers do not let this program in or do not allow what it asked for, or it does not trust them. Nothing was written. */
 export class LogRefused extends Error {
   override readonly name = 'LogRefused'
-  constructor(why: string, options?: ErrorOptions) {
-    super(`the log's servers refuse: ${why}`, options)
-  }
 }

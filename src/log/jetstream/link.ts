@@ -212,7 +212,11 @@ async function patiently<T>(
       return await attempt()
     } catch (error) {
       signal?.throwIfAborted()
-      if (isRefusal(error)) throw new LogRefused((error as Error).message, { cause: error })
+      const { message, code = '' } = error as NodeJS.ErrnoException
+      if (isRefusal(error)) throw new LogRefused(`the log's servers refuse: ${message}`, { cause: error })
+      if (/CERT|TLS|SSL|VERIFY/.test(code)) {
+        throw new LogRefused(`the log's servers are not trusted: ${message}`, { cause: error })
+      }
       if (!mayPass(error)) throw error
       if (performance.now() >= deadline) {
         throw error instanceof LogUnavailable

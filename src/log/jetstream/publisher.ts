@@ -185,7 +185,7 @@ export class Publisher {
       return this.#stall(error?.description)
     } else {
       this.#leave(message)
-      this.#fail(message.append, new LogRefused(error.description))
+      this.#fail(message.append, new LogRefused(`the log's servers refuse an entry: ${error.description}`))
     }
     this.#pump()
     this.#settled()

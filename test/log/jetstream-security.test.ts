@@ -1,0 +1,137 @@
+import { execFileSync } from 'node:child_process'
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { credsAuthenticator, nkeyAuthenticator, nkeys } from '@nats-io/transport-node'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { LogRefused } from '../../src/log/errors.ts'
+import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
+import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
+import { commands, init, readAll, text } from './entries.ts'
+import { describeNats } from './nats.ts'
+
+describeNats('who may use a log', () => {
+  let nats: NatsServers
+  let dir: string
+
+  beforeEach(() => {
+    dir = mkdtempSync(join(tmpdir(), 'anchorage-nats-'))
+  })
+  afterEach(async () => {
+    await nats?.stop()
+    rmSync(dir, { recursive: true })
+  })
+
+  async function use(options: Partial<JetstreamLogOptions>): Promise<string[]> {
+    const backend = jetstreamLog({ servers: nats.urls, ...options })
+    const log = await backend.open(init({ group: randomUUID() }))
+    try {
+      await log.append(commands('let in'))
+      await log.notices.announce('alice', new Uint8Array(1), 1_000)
+      expect((await log.notices.read()).length).toBe(1)
+      return (await readAll(log)).map(text)
+    } finally {
+      await log.close()
+    }
+  }
+
+  const url = (credentials: string) => nats.urls[0]!.replace('//', `//${credentials}@`)
+
+  test('a user with a password, beside the servers or in their URL', async () => {
+    nats = await startNatsServers({ config: 'authorization { user: ann, password: "p@ss" }' })
+    expect(await use({ connection: { user: 'ann', pass: 'p@ss' } })).toEqual(['let in'])
+    expect(await use({ servers: url('ann:p%40ss') })).toEqual(['let in'])
+    const failure = await use({ servers: url('ann:hunter2') }).catch((error: Error) => error)
+    expect(failure).toBeInstanceOf(LogRefused)
+    expect(String(failure)).not.toContain('hunter2')
+    await expect(use({})).rejects.toThrow(LogRefused)
+  })
+
+  test('whoever has the token', async () => {
+    nats = await startNatsServers({ config: 'authorization { token: sesame }' })
+    expect(await use({ servers: url('sesame') })).toEqual(['let in'])
+    await expect(use({ connection: { token: 'simsim' } })).rejects.toThrow(LogRefused)
+  })
+
+  test('whoever has the seed of an NKey', async () => {
+    const [user, other] = [nkeys.createUser(), nkeys.createUser()]
+    nats = await startNatsServers({ config: `authorization { users: [{ nkey: ${user.getPublicKey()} }] }` })
+    expect(await use({ connection: { authenticator: nkeyAuthenticator(user.getSeed()) } })).toEqual([
+      'let in',
+    ])
+    const stranger = { authenticator: nkeyAuthenticator(other.getSeed()) }
+    await expect(use({ connection: stranger })).rejects.toThrow(LogRefused)
+  })
+
+  test('whoever has a credentials file', async () => {
+    const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()]
+    const limits = { subs: -1, conn: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true }
+    const storage = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 }
+    const operatorJwt = jwt(operator, operator, { type: 'operator' })
+    const accountJwt = jwt(operator, account, {
+      type: 'account',
+      limits: { ...limits, ...storage, leaf: -1 },
+    })
+    const system = nkeys.createAccount()
+    const systemJwt = jwt(operator, system, { type: 'account', limits: { ...limits, leaf: -1 } })
+    const userJwt = jwt(account, user, { type: 'user', subs: -1, data: -1, payload: -1 })
+    nats = await startNatsServers({
+      config: [
+        `operator: ${operatorJwt}`,
+        'resolver: MEMORY',
+        `system_account: ${system.getPublicKey()}`,
+        `resolver_preload { ${account.getPublicKey()}: ${accountJwt}, ${system.getPublicKey()}: ${systemJwt} }`,
+      ].join('\n'),
+    })
+    const creds = [
+      `-----BEGIN NATS USER JWT-----\n${userJwt}\n------END NATS USER JWT------\n`,
+      `-----BEGIN USER NKEY SEED-----\n${new TextDecoder().decode(user.getSeed())}\n------END USER NKEY SEED------\n`,
+    ].join('\n')
+    const authenticator = credsAuthenticator(new TextEncoder().encode(creds))
+    expect(await use({ connection: { authenticator } })).toEqual(['let in'])
+    await expect(use({})).rejects.toThrow(LogRefused)
+  })
+
+  test('servers show a certificate, and may ask for one', async () => {
+    const ca = certificate('ca')
+    const [server, client] = [certificate('server', ca), certificate('client', ca)]
+    nats = await startNatsServers({
+      config: `tls { cert_file: "${server.cert}", key_file: "${server.key}", ca_file: "${ca.cert}", verify: true }`,
+    })
+    const tls = { caFile: ca.cert, certFile: client.cert, keyFile: client.key }
+    expect(await use({ connection: { tls } })).toEqual(['let in'])
+    const stranger = certificate('stranger')
+    const untrusting = { tls: { caFile: stranger.cert, certFile: client.cert, keyFile: client.key } }
+    await expect(use({ connection: untrusting })).rejects.toThrow(LogRefused)
+  })
+
+  /** Made by openssl: its own, or signed by another's key. */
+  function certificate(name: string, by?: { cert: string; key: string }): { cert: string; key: string } {
+    const [cert, key] = [join(dir, `${name}.pem`), join(dir, `${name}.key`)]
+    const make = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=${name}`
+    const signed = by
+      ? ['-CA', by.cert, '-CAkey', by.key, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
+      : []
+    execFileSync('openssl', [...make.split(' '), '-keyout', key, '-out', cert, ...signed], { stdio: 'pipe' })
+    expect(readFileSync(cert, 'utf8')).toContain('CERTIFICATE')
+    return { cert, key }
+  }
+})
+
+type KeyPair = ReturnType<typeof nkeys.createUser>
+
+/** A JSON web token as NATS wants it. */
+function jwt(issuer: KeyPair, subject: KeyPair, claims: object): string {
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const body = {
+    jti: createHash('sha256').update(randomUUID()).digest('hex'),
+    iat: Math.floor(Date.now() / 1000),
+    iss: issuer.getPublicKey(),
+    name: 'test',
+    sub: subject.getPublicKey(),
+    nats: { version: 2, ...claims },
+  }
+  const unsigned = `${encode({ typ: 'JWT', alg: 'ed25519-nkey' })}.${encode(body)}`
+  return `${unsigned}.${Buffer.from(issuer.sign(Buffer.from(unsigned))).toString('base64url')}`
+}

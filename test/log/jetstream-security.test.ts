@@ -23,14 +23,16 @@ describeNats('who may use a log', () => {
     rmSync(dir, { recursive: true })
   })
 
-  async function use(options: Partial<JetstreamLogOptions>): Promise<string[]> {
+  async function use(options: Partial<JetstreamLogOptions>, group: string = randomUUID()): Promise<string[]> {
     const backend = jetstreamLog({ servers: nats.urls, ...options })
-    const log = await backend.open(init({ group: randomUUID() }))
+    const log = await backend.open(init({ group }))
     try {
-      await log.append(commands('let in'))
+      await log.append(commands('pruned', 'let in'))
+      await log.prune(1)
       await log.notices.announce('alice', new Uint8Array(1), 1_000)
       expect((await log.notices.read()).length).toBe(1)
-      return (await readAll(log)).map(text)
+      await log.notices.withdraw('alice')
+      return (await readAll(log, { index: 1 })).map(text)
     } finally {
       await log.close()
     }
@@ -91,6 +93,23 @@ describeNats('who may use a log', () => {
     const authenticator = credsAuthenticator(new TextEncoder().encode(creds))
     expect(await use({ connection: { authenticator } })).toEqual(['let in'])
     await expect(use({})).rejects.toThrow(LogRefused)
+  })
+
+  test('a user needs no more than the permissions that docs/backends.md lists', async () => {
+    const listed = readFileSync(new URL('../../docs/backends.md', import.meta.url), 'utf8')
+    const [, permissions] = /```\n(permissions = [^`]*)```/.exec(listed)!
+    const user = `{ user: ann, password: p, ${permissions!.replace(' =', ':')} }`
+    nats = await startNatsServers({ config: `authorization { users: [${user}] }` })
+    const options = { servers: url('ann:p') }
+    expect(await use(options, 'app')).toEqual(['let in'])
+
+    const mayNotWrite = permissions!.replace('"anchorage.anchorage-app.*", ', '').replace(' =', ':')
+    await nats.stop()
+    nats = await startNatsServers({
+      config: `authorization { users: [{ user: ann, password: p, ${mayNotWrite} }] }`,
+    })
+    await expect(use({ servers: url('ann:p') }, 'app')).rejects.toThrow(LogRefused)
+    await expect(use({ servers: url('ann:p') }, 'another group')).rejects.toThrow(LogRefused)
   })
 
   test('servers show a certificate, and may ask for one', async () => {

@@ -51,6 +51,7 @@ export class Link implements LogConnection {
   /** A new subject to receive answers on. */
   readonly inbox: () => string
   readonly #listeners = new Set<(connected: boolean) => void>()
+  readonly #onRefused = new Set<(error: PermissionViolationError) => void>()
   readonly #closing = new AbortController()
   #connected = true
   #lost = Promise.withResolvers<never>()
@@ -107,6 +108,12 @@ export class Link implements LogConnection {
     return () => this.#listeners.delete(listener)
   }
 
+  /** `listener` is called when the servers do not allow something that nobody waits for the answer of. */
+  onRefused(listener: (error: PermissionViolationError) => void): () => void {
+    this.#onRefused.add(listener)
+    return () => this.#onRefused.delete(listener)
+  }
+
   /** Resolves when there is a connection, at once if there is. Rejects when the signal aborts or the link closes. */
   async whenConnected(signal?: AbortSignal): Promise<void> {
     const ends = any(signal, this.#closing.signal)
@@ -142,11 +149,13 @@ export class Link implements LogConnection {
   }
 
   async #listen(pause: Pause): Promise<void> {
-    for await (const { type } of this.nc.status()) {
-      if (type === 'disconnect') this.#change(false)
-      else if (type === 'reconnect') {
+    for await (const status of this.nc.status()) {
+      if (status.type === 'disconnect') this.#change(false)
+      else if (status.type === 'reconnect') {
         pause.reset()
         this.#change(true)
+      } else if (status.type === 'error' && status.error instanceof PermissionViolationError) {
+        for (const listener of this.#onRefused) listener(status.error)
       }
     }
     this.#change(false)

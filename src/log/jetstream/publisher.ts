@@ -60,7 +60,7 @@ export class Publisher {
   readonly #stream: Stream
   readonly #encoder: EntryEncoder
   readonly #inbox: string
-  readonly #offConnection: () => void
+  readonly #off: readonly (() => void)[]
   readonly #stopped = new AbortController()
   /** To be published, from `#next` on, in the order of the calls. */
   #queue: Message[] = []
@@ -85,9 +85,14 @@ export class Publisher {
         if (error === null) this.#answered(msg)
       },
     })
-    this.#offConnection = link.onChange((connected) => {
-      if (!connected) this.#stall()
-    })
+    this.#off = [
+      link.onChange((connected) => {
+        if (!connected) this.#stall()
+      }),
+      link.onRefused(({ operation, subject, message }) => {
+        if (operation === 'publish' && subject === stream.subject) this.#refused(message)
+      }),
+    ]
   }
 
   async append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
@@ -129,7 +134,7 @@ export class Publisher {
       clearTimeout(timer)
     }
     this.#stopped.abort()
-    this.#offConnection()
+    for (const off of this.#off) off()
     this.#failAll(new LogClosed())
     this.#settled()
   }
@@ -189,6 +194,14 @@ export class Publisher {
     }
     this.#pump()
     this.#settled()
+  }
+
+  /** The servers say so of one entry, and mean all. */
+  #refused(why: string): void {
+    for (const message of this.#flight.values()) {
+      if (message.publishedTimes === 1) message.sentMs = undefined
+    }
+    this.#failAll(new LogRefused(`the log's servers refuse an entry: ${why}`))
   }
 
   #acknowledged(append: Append): void {

@@ -189,10 +189,12 @@ export class Pause {
   /** Resolves after the next pause, or when the signal aborts. */
   async wait(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
+    const onAbort = () => resolve()
     const timer = setTimeout(resolve, this.nextMs())
-    signal.addEventListener('abort', () => resolve(), { once: true })
+    signal.addEventListener('abort', onAbort)
     if (signal.aborted) resolve()
     await promise
+    signal.removeEventListener('abort', onAbort)
     clearTimeout(timer)
   }
 }

@@ -22,8 +22,8 @@ const WAIT_MS_MAX = 60_000
 const CLOSE_MS = 5_000
 
 const UNAVAILABLE = 503
-/** Has that status too, where the stream is as large as it may be. */
-const STORE_FAILED = 10_077
+/** What a server that will not store an entry says then too: `maximum messages exceeded`. */
+const LIMIT = /exceeded/
 
 /** One append: it settles when each of its messages has. */
 interface Append {
@@ -48,7 +48,7 @@ interface Message extends Encoded {
 
 interface Ack {
   readonly seq?: number
-  readonly error?: { readonly code: number; readonly err_code?: number; readonly description: string }
+  readonly error?: { readonly code: number; readonly description: string }
 }
 
 /**
@@ -185,7 +185,7 @@ export class Publisher {
       this.#leave(message)
       message.sequence = seq
       this.#acknowledged(message.append)
-    } else if (error === undefined || (error.code === UNAVAILABLE && error.err_code !== STORE_FAILED)) {
+    } else if (error === undefined || (error.code === UNAVAILABLE && !LIMIT.test(error.description))) {
       // No stream there now, no leader, or one that does not know yet whether it has this id.
       return this.#stall(error?.description)
     } else {

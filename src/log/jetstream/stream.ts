@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   DiscardPolicy,
   JetStreamApiCodes,
@@ -7,7 +8,7 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream'
 import { nanos, nuid } from '@nats-io/transport-node'
-import { EpochChanged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
+import { EpochChanged, LogMismatch, LogMissing, LogUnavailable, LogUnusable } from '../errors.ts'
 import type { LogInit, LogTail, SignalOptions } from '../log.ts'
 import { codeOf, type Link } from './link.ts'
 
@@ -26,6 +27,8 @@ export interface StreamTail {
 }
 
 const NAME_IN_USE = 10_058
+const SETTLED_LOOKS = 2
+const SETTLING_MS = 200
 
 /** What an entry's place in the log depends on. Everything else is the operator's to choose. */
 const REQUIRED: Partial<StreamConfig> = {
@@ -80,16 +83,15 @@ export class Stream {
         try {
           return await jsm.streams.add(made)
         } catch (error) {
-          // Somebody else made it meanwhile.
-          if (codeOf(error) === NAME_IN_USE) return await jsm.streams.info(name)
-          throw error
+          // Somebody else makes it: it is there at the next try.
+          throw codeOf(error) === NAME_IN_USE ? new LogUnavailable('the stream is being made') : error
         }
       },
       { ...(signal && { signal }) },
     )
     if (info === undefined) throw new LogMissing(`the stream ${name}`)
     check(info.config, init, options)
-    return new Stream(link, info)
+    return new Stream(link, await settled(link, info, signal))
   }
 
   private constructor(link: Link, info: StreamInfo) {
@@ -131,6 +133,22 @@ export class Stream {
   async purge(upTo: number, options?: SignalOptions): Promise<void> {
     await this.#link.ask((jsm) => jsm.streams.purge(this.name, { seq: upTo + 1 }), options)
   }
+}
+
+/** Several make the same stream at once, and for some milliseconds a cluster may tell each of another one: wait until it tells of one. */
+async function settled(link: Link, found: StreamInfo, signal: AbortSignal | undefined): Promise<StreamInfo> {
+  let info = found
+  if (info.cluster === undefined) return info
+  for (let same = 0; same < SETTLED_LOOKS && info.state.last_seq === 0; ) {
+    await delay(SETTLING_MS, undefined, { ...(signal && { signal }) })
+    const again = await link.ask((jsm) => jsm.streams.info(info.config.name), { ...(signal && { signal }) })
+    same =
+      String(again.created) === String(info.created) && again.config.subjects[0] === info.config.subjects[0]
+        ? same + 1
+        : 0
+    info = again
+  }
+  return info
 }
 
 /** A name that streams, buckets and keys may have: each byte that they may not hold is `_` and two digits. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppendUncertain } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 
@@ -50,7 +51,11 @@ export class AppendQueue {
   async #run(): Promise<void> {
     if (this.#isCommitting) return
     this.#isCommitting = true
-    while (this.#waiting.length > 0) await this.#handOver()
+    while (this.#waiting.length > 0) {
+      await this.#handOver()
+      // Those whose appends have settled append anew first, so that all of them go together.
+      await nextTurn()
+    }
     this.#isCommitting = false
   }
 

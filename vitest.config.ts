@@ -28,7 +28,7 @@ export default defineConfig({
           name: 'processes',
           include: PROCESSES,
           fileParallelism: false,
-          testTimeout: 120_000,
+          testTimeout: 240_000,
           hookTimeout: 120_000,
           sequence: { groupOrder: 1 },
         },

@@ -30,6 +30,8 @@ const OPTIONS = {
 /** Enough chunks that a joiner can be caught in the middle. */
 const STATE = { count: 60_000, batch: 1_000, valueBytes: 300 }
 const OUTAGE_MS = 10_000
+/** Servers elect leaders meanwhile, more than once where the machine is busy. */
+const PATIENT = { timeoutMs: 90_000 }
 
 describeNats('replicas on three NATS servers', () => {
   let nats: NatsServers
@@ -79,7 +81,7 @@ describeNats('replicas on three NATS servers', () => {
     const joiner = await joinerStoppedMidway(cluster)
     await victim.kill()
     joiner.resume()
-    await joiner.waitFor(isCaughtUp)
+    await joiner.waitFor(isCaughtUp, PATIENT)
     expect(await joiner.size()).toBe(STATE.count)
     await expectSameRoots(cluster)
   })
@@ -95,7 +97,7 @@ describeNats('replicas on three NATS servers', () => {
         replica.fill({ count: counts[n]!, prefix: `writer-${n}-`, concurrency: 1_000 }),
       )
       const firstWritten = async () => (await cluster.replicas[0]!.size()) > 3_000
-      await cluster.waitUntil('a part is written', firstWritten)
+      await cluster.waitUntil('a part is written', firstWritten, PATIENT)
       await victim.kill()
       await Promise.all(filled)
 
@@ -131,13 +133,13 @@ describeNats('replicas on three NATS servers', () => {
     expect(await first!.get('before')).toBe(1)
     // The offers are still there, and so are those who may fetch them.
     joiner.resume()
-    await joiner.waitFor(hasEveryChunk)
+    await joiner.waitFor(hasEveryChunk, PATIENT)
     const writing = first!.set('meanwhile', 2)
     await new Promise((resolve) => setTimeout(resolve, outage - Date.now()))
 
     await nats.start()
     await writing
-    await joiner.waitFor(isCaughtUp)
+    await joiner.waitFor(isCaughtUp, PATIENT)
     for (const replica of cluster.replicas) {
       await replica.inSync()
       expect(await replica.size()).toBe(STATE.count + 2)
@@ -163,11 +165,11 @@ describeNats('replicas on three NATS servers', () => {
     await using log = await openLog(cluster, 'a test')
     await reconfigure({ max_age: nanos(1_000), duplicate_window: nanos(1_000) })
     const aged = async () => (await log.bounds()).first > position.index + 1
-    await cluster.waitUntil('the limit has taken what it needs', aged)
+    await cluster.waitUntil('the limit has taken what it needs', aged, PATIENT)
     await reconfigure({ max_age: 0 })
 
     follower.resume()
-    await follower.waitFor(isCaughtUp)
+    await follower.waitFor(isCaughtUp, PATIENT)
     expect(await follower.size()).toBe(2_000)
     await expectSameRoots(cluster)
   })

@@ -33,6 +33,11 @@ export interface StartOptions extends ReplicaOptions {
   readonly program?: URL
   /** Flags for the process's Node, such as `--max-old-space-size=256` or `--cpu-prof`. Default: none. */
   readonly execArgv?: readonly string[]
+  /**
+   * A program, with its arguments, that the process's Node is run by, such as `['ip', 'netns', 'exec', 'blue']`. It must become
+   * that Node (as `exec` does) rather than start a child: signals and messages go to it. Default: none.
+   */
+  readonly runUnder?: readonly string[]
 }
 
 /** Elections are quick, and yet a busy machine does not cause them. */
@@ -99,10 +104,11 @@ export class Cluster implements AsyncDisposable {
   async start(options: StartOptions = {}): Promise<ReplicaProcess> {
     if (this.#stopped !== undefined) throw new Error('the cluster was stopped: start another one')
     const number = ++this.#count
-    const { name = `replica-${number}`, program, execArgv = [], ...own } = options
+    const { name = `replica-${number}`, program, execArgv = [], runUnder = [], ...own } = options
     const starting = ReplicaProcess.start({
       program: program ?? this.#init.program ?? BUILT_IN_PROGRAM,
       execArgv,
+      runUnder,
       options: {
         leaseMs: LEASE_MS_DEFAULT,
         ...this.#init.options,

@@ -8,6 +8,7 @@ import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { atExit } from './at-exit.ts'
 import { NatsServerMissing, NatsServersFailed } from './errors.ts'
+import { guard } from './guard.ts'
 
 export interface NatsServersInit {
   /** How many; three and five make a cluster, which replicates streams. Default 1. */
@@ -16,6 +17,8 @@ export interface NatsServersInit {
   readonly dir?: string
   /** Where they listen. Default `127.0.0.1`. */
   readonly host?: string
+  /** The first server's port, the others have those after it. Default: any that are free. */
+  readonly port?: number
   /** More of the server's configuration, such as `authorization` or `tls`; see the manual of `nats-server`. */
   readonly config?: string
 }
@@ -32,7 +35,7 @@ const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
 /** Where `nats-server` is, or undefined: the variable `NATS_SERVER`, then the PATH, then where packages put it. */
 export function findNatsServer(): string | undefined {
   const { NATS_SERVER, PATH = '' } = process.env
-  if (NATS_SERVER !== undefined) return NATS_SERVER
+  if (NATS_SERVER !== undefined) return isExecutable(NATS_SERVER) ? NATS_SERVER : undefined
   return [...PATH.split(delimiter), ...FOLDERS]
     .map((folder) => join(folder, 'nats-server'))
     .find(isExecutable)
@@ -53,7 +56,8 @@ export async function startNatsServers(init: NatsServersInit = {}): Promise<Nats
       return servers
     } catch (error) {
       await servers.stop()
-      if (tries === TRIES || !(error instanceof NatsServersFailed && error.portTaken)) throw error
+      const isUnlucky = error instanceof NatsServersFailed && error.portTaken && init.port === undefined
+      if (tries === TRIES || !isUnlucky) throw error
     }
   }
 }
@@ -120,6 +124,8 @@ export class NatsServer {
   readonly storeDir: string
   readonly #init: ServerInit
   #child: ChildProcess | undefined
+  /** There while the server runs. */
+  #guard: ChildProcess | undefined
 
   /** Use `startNatsServers`. */
   constructor(init: ServerInit) {
@@ -137,12 +143,16 @@ export class NatsServer {
   async start(): Promise<void> {
     if (this.#child !== undefined) return
     const { program, dir } = this.#init
-    const child = spawn(program, ['-c', configFile(dir)], { stdio: 'ignore' })
+    // Ctrl-C in a terminal reaches the whole process group: whoever started the servers decides what it means.
+    const child = spawn(program, ['-c', configFile(dir)], { stdio: 'ignore', detached: true })
     this.#child = child
     child.once('exit', () => {
-      if (this.#child === child) this.#child = undefined
+      this.#guard?.kill('SIGKILL')
+      this.#guard = undefined
+      this.#child = undefined
     })
     await once(child, 'spawn')
+    this.#guard = guard(child.pid!)
   }
 
   /** Resolves when JetStream answers, in a cluster with a leader. Rejects with `NatsServersFailed` when the server ends. */
@@ -192,7 +202,7 @@ export class NatsServer {
 
 /** Write each server's configuration, on ports that are free now. */
 async function layOut(program: string, dir: string, init: NatsServersInit): Promise<NatsServer[]> {
-  const { servers: count = 1, host = '127.0.0.1', config = '' } = init
+  const { servers: count = 1, host = '127.0.0.1', port, config = '' } = init
   const ports = await freePorts(host, count * 3)
   const routes = ports.slice(count, 2 * count).map((port) => `nats-route://${host}:${port}`)
   return await Promise.all(
@@ -200,7 +210,8 @@ async function layOut(program: string, dir: string, init: NatsServersInit): Prom
       const name = `nats-${n + 1}`
       const own = join(dir, name)
       await mkdir(own, { recursive: true })
-      const [client, route, monitor] = [ports[n], ports[count + n], ports[2 * count + n]]
+      const client = port === undefined ? ports[n] : port + n
+      const [route, monitor] = [ports[count + n], ports[2 * count + n]]
       const lines = [
         `server_name: ${name}`,
         `listen: "${host}:${client}"`,

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -11,6 +11,7 @@ import type { Position } from '../position.ts'
 import { atExit } from './at-exit.ts'
 import { ConditionTimeout, type Exit, ProcessEnded, ProcessLingered, type ProcessTrace } from './errors.ts'
 import type { ProcessEvent, ProcessEventType } from './events.ts'
+import { guard } from './guard.ts'
 import { type Command, type ProgramOptions, type Report, uncarry } from './messages.ts'
 import type { ReplicaStatus } from './program.ts'
 import type { FillOptions, WritingOptions } from './replica-process.ts'
@@ -19,6 +20,7 @@ export interface ProcessInit {
   readonly program: URL
   readonly options: ProgramOptions
   readonly execArgv: readonly string[]
+  readonly runUnder: readonly string[]
   /** Called after each event, and when the process has ended. */
   readonly onChange: () => void
 }
@@ -56,7 +58,7 @@ export class ReplicaProcess {
   #exit: Exit | undefined
   #failure: Error | undefined
   #endWanted = false
-  /** There while the process is paused. */
+  /** There while the process is paused: one that is cannot notice that its parent is gone. */
   #guard: ChildProcess | undefined
   #replicaStopped = false
   #stopped: Promise<Exit> | undefined
@@ -73,11 +75,13 @@ export class ReplicaProcess {
     }
   }
 
-  private constructor({ program, options, execArgv, onChange }: ProcessInit) {
+  private constructor({ program, options, execArgv, runUnder, onChange }: ProcessInit) {
     this.options = options
     this.#onChange = onChange
+    const [execPath, ...before] = [...runUnder, process.execPath]
     const child = fork(program, {
-      execArgv: [...execArgv],
+      execPath,
+      execArgv: [...before, ...execArgv],
       // A process starts in half the time when Node keeps what it compiled from one to the next.
       env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env },
       serialization: 'advanced',
@@ -405,10 +409,4 @@ export class ReplicaProcess {
       clearTimeout(timer)
     }
   }
-}
-
-/** A paused process cannot notice that its parent is gone: its guard does, by the end of its input, and kills it. */
-function guard(pid: number): ChildProcess {
-  const script = 'trap "" INT TERM HUP; read -r _; kill -KILL "$0"'
-  return spawn('/bin/sh', ['-c', script, String(pid)], { stdio: ['pipe', 'ignore', 'ignore'] })
 }

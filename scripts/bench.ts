@@ -1,5 +1,6 @@
 /** How fast is it, beside what one would use instead? `npm run bench -- --help` */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { NatsServerMissing } from '../src/testing/errors.ts'
 import { capture } from './bench/capture.ts'
 import { catchUp } from './bench/catch-up.ts'
 import { checkpoint } from './bench/checkpoint.ts'
@@ -7,13 +8,14 @@ import { crowds } from './bench/crowd.ts'
 import { delta } from './bench/delta.ts'
 import { growth } from './bench/growth.ts'
 import { leaseTable } from './bench/lease-table.ts'
+import { logs } from './bench/log.ts'
 import { manyJoiners } from './bench/many-joiners.ts'
 import { memory } from './bench/memory.ts'
 import { multiSource } from './bench/multi-source.ts'
 import { Progress } from './bench/progress.ts'
 import { groupOf, type Kept, keep, merge, openReport, type Report, writeReport } from './bench/report.ts'
 import { restart } from './bench/restart.ts'
-import { type Measured, measure } from './bench/runner.ts'
+import { type Benchmark, type Measured, measure } from './bench/runner.ts'
 import { formatList, formatTable } from './bench/table.ts'
 import { transfer } from './bench/transfer.ts'
 
@@ -35,6 +37,7 @@ const benchmarks = [
   ...restart,
   ...checkpoint,
   ...crowds,
+  ...logs,
 ]
 const names = benchmarks.map(({ name }) => name)
 const groups = [...new Set(names.map(groupOf))]
@@ -77,7 +80,8 @@ async function run(): Promise<void> {
   try {
     for (const benchmark of wanted) {
       progress.begin(benchmark.name)
-      const outcome = await measure(benchmark, scale, full ? PAIRS_FULL : 1)
+      const outcome = await measureIfPossible(benchmark)
+      if (outcome === undefined) continue
       measured.push(outcome)
       kept.push(keep(outcome, { date: new Date().toISOString(), full, scale }))
     }
@@ -90,6 +94,17 @@ async function run(): Promise<void> {
   process.stdout.write(
     json ? `${JSON.stringify(measured.map(({ result }) => result))}\n` : formatTable(measured),
   )
+}
+
+/** Undefined, and said aloud, where a program is not installed that the benchmark needs. */
+async function measureIfPossible(benchmark: Benchmark): Promise<Measured | undefined> {
+  try {
+    return await measure(benchmark, scale, full ? PAIRS_FULL : 1)
+  } catch (error) {
+    if (!(error instanceof NatsServerMissing)) throw error
+    process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}SKIPPED ${benchmark.name}: ${error.message}\n`)
+    return undefined
+  }
 }
 
 function open(path: string): Promise<Report> {

@@ -81,7 +81,7 @@ class SqliteLog implements Log {
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
     this.#assertOpen(options)
     checkAppend(entries, this.maxEntryBytes)
-    return this.#appends.append(entries, options)
+    return await this.#appends.append(entries, options)
   }
 
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {

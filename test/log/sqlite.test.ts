@@ -25,7 +25,9 @@ import {
   LogTruncated,
   LogUnusable,
 } from '../../src/log/errors.ts'
-import type { Log } from '../../src/log/log.ts'
+import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../../src/log/limits.ts'
+import type { Log, LogEntry, NewEntry } from '../../src/log/log.ts'
+import { AppendQueue } from '../../src/log/sqlite/append-queue.ts'
 import { Connection } from '../../src/log/sqlite/file.ts'
 import { type SqliteLogOptions, sqliteLog } from '../../src/log/sqlite.ts'
 import { Child } from './child.ts'
@@ -284,6 +286,40 @@ describe('the file of a sqliteLog', () => {
     expect((await appended).at(-1)).toMatchObject({ last: 120_000 })
   })
 
+  test('payloads of any bytes and any sizes come back whole, few at a time where they are large', async () => {
+    const log = await open()
+    const sizes = [0, 0, ...numbers(1, 2000).map((n) => Number(n) % 7), 300_000, 300_000, 1, 2_000_000, 0]
+    const entries = [...sizes, ...sizes].map((bytes, n) => {
+      const payload = Uint8Array.from({ length: bytes }, (_, at) => 31 * n + at)
+      return { kind: n % 3 === 0 ? 'control' : 'command', payload } as const
+    })
+    await Promise.all([log.append(entries.slice(0, 1)), log.append(entries.slice(1))])
+    const read: LogEntry[] = []
+    for await (const batch of log.read({ index: 0 })) {
+      const bytes = batch.entries.reduce((sum, { payload }) => sum + payload.byteLength, 0)
+      if (batch.entries.length > 1) expect(bytes).toBeLessThanOrEqual(BATCH_BYTES_MAX)
+      expect(batch.entries.length).toBeLessThanOrEqual(BATCH_ENTRIES_MAX)
+      read.push(...batch.entries)
+    }
+    expect(read.map(({ kind }) => kind)).toEqual(entries.map(({ kind }) => kind))
+    const hex = ({ payload }: NewEntry) => Buffer.from(payload).toString('hex')
+    expect(read.map(hex)).toEqual(entries.map(hex))
+    expect(new Set(read.map(({ id }) => id)).size).toBe(entries.length)
+  })
+
+  test('those who append again once their appends have settled share one transaction', async () => {
+    const transactions: number[] = []
+    const queue = new AppendQueue(async (entries) => {
+      transactions.push(entries.length)
+      return { first: 1, last: entries.length }
+    })
+    const appendThrice = async () => {
+      for (let n = 0; n < 3; n++) await queue.append(commands('x'))
+    }
+    await Promise.all(numbers(1, 10).map(appendThrice))
+    expect(transactions).toEqual([1, 10, 10, 9])
+  })
+
   describe('deleted or replaced', () => {
     test('a deleted log is EpochChanged to every call, also to one who waits', async () => {
       const log = await open()
@@ -368,6 +404,15 @@ describe('the file of a sqliteLog', () => {
       expect(await failureOf(readAll(log))).toMatchObject({ name: 'LogTruncated', wanted: 40, first: 50 })
       expect(await failureOf(readAll(log, { index: 44 }))).toBeInstanceOf(LogTruncated)
       expect((await readAll(log, { index: 49 })).length).toBe(51)
+    })
+
+    test('what follows a missing row is read, however large it is', async () => {
+      const log = await open()
+      const payload = new Uint8Array(BATCH_BYTES_MAX + 1)
+      await log.append(Array.from({ length: 3 }, () => ({ kind: 'command', payload }) as const))
+      alter('DELETE FROM entries WHERE idx = 1')
+      expect(await failureOf(readAll(log))).toMatchObject({ name: 'LogTruncated', wanted: 1, first: 2 })
+      expect((await readAll(log, { index: 1 })).length).toBe(2)
     })
   })
 

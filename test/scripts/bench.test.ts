@@ -6,7 +6,11 @@ const BENCH = fileURLToPath(new URL('../../scripts/bench.ts', import.meta.url))
 
 /** Small enough to say nothing about speed. */
 function bench(...args: string[]) {
-  return spawnSync(process.execPath, [BENCH, '--scale', '0.002', ...args], { encoding: 'utf8' })
+  return benchIn(process.env, ...args)
+}
+
+function benchIn(env: NodeJS.ProcessEnv, ...args: string[]) {
+  return spawnSync(process.execPath, [BENCH, '--scale', '0.002', ...args], { encoding: 'utf8', env })
 }
 
 test('--json prints one line, an array with each benchmark of the group', () => {
@@ -54,6 +58,23 @@ test('without --json there is a table with the spread, and a missed target is no
   expect(stdout).toMatch(/\nlease-table\/sweep-chunk .* ms .* to .* < 2 ms +(met|missed) /)
   // The arrays of a table of few keys are shared by few.
   expect(stdout).toMatch(/\nlease-table\/bytes-per-key .* < 100 bytes +missed /)
+})
+
+test('a log is measured beside what one would use instead', () => {
+  const { status, stdout, stderr } = bench('--json', 'log-append/sqlite-batches', 'log-follow/memory')
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  expect(JSON.parse(stdout)).toMatchObject([
+    { name: 'log-append/sqlite-batches', unit: 'entries/s', target: '≥ 0.8' },
+    { name: 'log-follow/memory', unit: 'entries/s', target: null },
+  ])
+})
+
+test('where nats-server is missing, what needs it is skipped aloud, and the others are measured', () => {
+  const env = { ...process.env, NATS_SERVER: '/nowhere/nats-server' }
+  const { status, stdout, stderr } = benchIn(env, '--json', 'log-append/jetstream', 'lease-table/sweep')
+  expect(status).toBe(0)
+  expect(JSON.parse(stdout).map(({ name }: { name: string }) => name)).toEqual(['lease-table/sweep'])
+  expect(stderr).toMatch(/^SKIPPED log-append\/jetstream: nats-server is not installed/)
 })
 
 test('an unknown name is an error that lists the known ones', () => {

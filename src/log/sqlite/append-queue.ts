@@ -25,21 +25,28 @@ export class AppendQueue {
     this.#commit = commit
   }
 
-  async append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
+  append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
     const { promise, resolve, reject } = Promise.withResolvers<Appended>()
-    const bytes = entries.reduce((sum, entry) => sum + entry.payload.byteLength, 0)
+    let bytes = 0
+    for (const { payload } of entries) bytes += payload.byteLength
     const append: Append = { entries, bytes, resolve, reject, isHandedOver: false }
+    this.#waiting.push(append)
+    if (!this.#isCommitting) void this.#run()
+    return signal ? this.#untilAborted(append, promise, signal) : promise
+  }
+
+  async #untilAborted(append: Append, promise: Promise<Appended>, signal: AbortSignal): Promise<Appended> {
     const abort = () => {
       this.#waiting = this.#waiting.filter((other) => other !== append)
-      reject(append.isHandedOver ? new AppendUncertain('the append was aborted on its way') : signal?.reason)
+      append.reject(
+        append.isHandedOver ? new AppendUncertain('the append was aborted on its way') : signal.reason,
+      )
     }
-    signal?.addEventListener('abort', abort)
-    this.#waiting.push(append)
-    void this.#run()
+    signal.addEventListener('abort', abort)
     try {
       return await promise
     } finally {
-      signal?.removeEventListener('abort', abort)
+      signal.removeEventListener('abort', abort)
     }
   }
 
@@ -49,7 +56,6 @@ export class AppendQueue {
   }
 
   async #run(): Promise<void> {
-    if (this.#isCommitting) return
     this.#isCommitting = true
     while (this.#waiting.length > 0) {
       await this.#handOver()

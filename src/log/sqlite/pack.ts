@@ -1,3 +1,4 @@
+import { LogUnusable } from '../errors.ts'
 import type { EntryKind, LogBatch, LogEntry, LogTail, NewEntry } from '../log.ts'
 
 /**
@@ -29,17 +30,17 @@ export function packAppend(entries: readonly NewEntry[]): PackedAppend {
   return { columns, payload }
 }
 
-/** Calls `each` with every entry's kind, as a number, and its payload, as a view. */
-export function unpackAppend(
-  { columns, payload }: PackedAppend,
-  each: (kind: number, payload: Uint8Array) => void,
-): void {
+/** The kind of every entry, as a number, followed by its payload, as a view. */
+export function unpackAppend({ columns, payload }: PackedAppend): (number | Uint8Array)[] {
+  const values = new Array<number | Uint8Array>(columns.length)
   let begin = 0
   for (let at = 0; at < columns.length; at += APPEND_STRIDE) {
     const end = columns[at]!
-    each(columns[at + 1]!, payload.subarray(begin, end))
+    values[at] = columns[at + 1]!
+    values[at + 1] = payload.subarray(begin, end)
     begin = end
   }
+  return values
 }
 
 /** One handle that has appended. Entries name it by its `ref` in the file; their id is its nonce and their `seq`. */
@@ -49,8 +50,8 @@ export interface Writer {
   readonly author: string
 }
 
-/** A row of `entries`: idx, ts, writer, seq, kind, payload. */
-export type EntryRow = readonly [number, number, number, number, number, Uint8Array]
+/** A row of `entries`: idx, ts, writer, seq, kind, and the bytes of its payload. */
+export type EntryRow = readonly [number, number, number, number, number, number]
 
 /** Consecutive entries: `[end of the payload, timestamp, writer, seq, kind]` of each, and the payloads. */
 export interface PackedBatch {
@@ -66,23 +67,25 @@ const BATCH_STRIDE = 5
 
 export function packBatch(
   rows: readonly EntryRow[],
+  payload: Uint8Array<ArrayBuffer>,
   newest: LogTail,
   writerOf: (ref: number) => Writer,
 ): PackedBatch {
   const columns = new Float64Array(rows.length * BATCH_STRIDE)
-  const payload = new Uint8Array(rows.reduce((sum, row) => sum + row[5].byteLength, 0))
   const writers = new Map<number, Writer>()
   let end = 0
   let at = 0
   for (const [, timestampMs, writer, seq, kind, bytes] of rows) {
     if (!writers.has(writer)) writers.set(writer, writerOf(writer))
-    payload.set(bytes, end)
-    end += bytes.byteLength
+    end += bytes
     columns[at++] = end
     columns[at++] = timestampMs
     columns[at++] = writer
     columns[at++] = seq
     columns[at++] = kind
+  }
+  if (end !== payload.byteLength) {
+    throw new LogUnusable(`SQLite joined payloads of ${end} bytes to ${payload.byteLength}`)
   }
   return { first: rows[0]![0], newest, columns, payload, writers }
 }

@@ -10,6 +10,8 @@ export class Queries {
   readonly #connection: Connection
   readonly #prepared = new Map<string, StatementSync>()
   readonly #writers = new Map<number, Writer>()
+  /** So many entries, at the most, may fit into the next batch, to judge by the last one. */
+  #fitting = BATCH_ENTRIES_MAX
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -39,18 +41,33 @@ export class Queries {
 
   /** The entries after one and up to another, as many as make a batch; none if the next one's row is missing. */
   entries(after: number, upTo: number): EntryRow[] {
-    const statement = this.#statement(
-      `SELECT idx, ts, writer, seq, kind, payload FROM entries WHERE idx > ? AND idx <= ? ORDER BY idx LIMIT ${BATCH_ENTRIES_MAX}`,
-    )
-    const rows: EntryRow[] = []
+    const rows = this.#statement(
+      'SELECT idx, ts, writer, seq, kind, length(payload) FROM entries WHERE idx > ? AND idx <= ? ORDER BY idx LIMIT ?',
+    ).all(after, upTo, this.#fitting) as unknown as EntryRow[]
+    let count = 0
     let bytes = 0
-    for (const row of statement.iterate(after, upTo) as Iterable<unknown> as Iterable<EntryRow>) {
-      bytes += row[5].byteLength
-      const isFull = bytes > BATCH_BYTES_MAX && rows.length > 0
-      if (isFull || row[0] !== after + rows.length + 1) break
-      rows.push(row)
+    for (const [index, , , , , length] of rows) {
+      bytes += length
+      const isFull = bytes > BATCH_BYTES_MAX && count > 0
+      if (isFull || index !== after + count + 1) break
+      count++
     }
-    return rows
+    const fitting = bytes > BATCH_BYTES_MAX ? Math.max(count, 1) : this.#fitting
+    this.#fitting = Math.min(2 * fitting, BATCH_ENTRIES_MAX)
+    return rows.slice(0, count)
+  }
+
+  /**
+   * The payloads of consecutive entries, end to end. As a value of each row they would take several times as long. SQLite keeps the
+   * order of a subquery for this function, and joins blobs byte by byte; `packBatch` checks the sum.
+   */
+  payloads(first: number, last: number): Uint8Array<ArrayBuffer> {
+    return this.#row(
+      `SELECT CAST(group_concat(payload, '') AS BLOB)
+       FROM (SELECT payload FROM entries WHERE idx BETWEEN ? AND ? ORDER BY idx)`,
+      first,
+      last,
+    )![0] as Uint8Array<ArrayBuffer>
   }
 
   /** The index of the first row after one. */

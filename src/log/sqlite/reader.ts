@@ -301,7 +301,8 @@ function entriesFor(
   const rows = queries.entries(cursor.index, until)
   const last = rows.at(-1)
   if (!last) throw new LogTruncated(cursor.index + 1, queries.next(cursor.index) ?? newest.index + 1)
-  const batch = packBatch(rows, newest, (ref) => queries.writer(ref))
+  const payload = queries.payloads(rows[0]![0], last[0])
+  const batch = packBatch(rows, payload, newest, (ref) => queries.writer(ref))
   const id = entryId(queries.writer(last[2]).nonce, last[3])
   return { batch, cursor: { index: last[0], id }, until, newest: newest.index, source }
 }

@@ -18,6 +18,17 @@ const SWEEP_SLICE_MS = 5
 /** Between two such transactions others get the lock, and the disk. */
 const SWEEP_PAUSE_MS = 5
 
+/** A statement costs as much as several rows. */
+const INSERT_ROWS_MAX = 8
+/** By the number of their rows. Parameters: the first one's idx and seq, ts, writer, then the kind and the payload of each. */
+const INSERTS = Array.from({ length: INSERT_ROWS_MAX + 1 }, (_, count) => {
+  const rows = Array.from(
+    { length: count },
+    (_, n) => `(?1 + ${n}, ?3, ?4, ?2 + ${n}, ?${2 * n + 5}, ?${2 * n + 6})`,
+  )
+  return `INSERT INTO entries VALUES ${rows.join(', ')}`
+})
+
 interface OpenLog {
   readonly connection: Connection
   readonly queries: Queries
@@ -107,18 +118,15 @@ class Writer {
     const { index: last, timestampMs } = queries.bounds().newest
     const now = Math.max(Date.now(), timestampMs)
     const writer = queries.writerRef(this.#nonce, this.#init.author)
+    const values = unpackAppend(entries)
     let index = last
-    unpackAppend(entries, (kind, payload) => {
-      queries.run(
-        'INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?)',
-        ++index,
-        now,
-        writer,
-        ++this.#sequence,
-        kind,
-        payload,
-      )
-    })
+    for (let at = 0; at < values.length; at += 2 * INSERT_ROWS_MAX) {
+      const some = values.slice(at, at + 2 * INSERT_ROWS_MAX)
+      const count = some.length / 2
+      queries.run(INSERTS[count]!, index + 1, this.#sequence + 1, now, writer, ...some)
+      index += count
+      this.#sequence += count
+    }
     return { first: last + 1, last: index }
   }
 

@@ -1,0 +1,201 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startNatsServers } from '../../src/testing/index.ts'
+import { Child } from './child.ts'
+import type { Latency, Shape, SideMethods } from './log/side.ts'
+import type { Place } from './log/subject.ts'
+import { type Benchmark, type Pair, pairs, type Runs, shared } from './runner.ts'
+
+type Backend = 'memory' | 'sqlite' | 'jetstream' | 'jetstream-3'
+type Side = 'ours' | 'plain'
+
+const SERVERS = { memory: 0, sqlite: 0, jetstream: 1, 'jetstream-3': 3 } as const
+/** Entries of one run. */
+const APPENDED = { memory: 200_000, sqlite: 100_000, jetstream: 20_000, 'jetstream-3': 20_000 } as const
+const FOLLOWED = { memory: 500_000, sqlite: 200_000, jetstream: 100_000, 'jetstream-3': 100_000 } as const
+const LATENCIES = { append: 1_000, seen: 300 } as const
+const WARM_UPS = 2
+/** Runs are short: at least so many are counted. */
+const COUNTED_MIN = 3
+/** A process's memory has no client of its own, and an array no ids, authors or epochs. */
+const TARGETS = { memory: undefined, sqlite: 0.8, jetstream: 0.8, 'jetstream-3': 0.8 } as const
+
+/** Appends that are not awaited. */
+const AT_ONCE = 1_000
+const SINGLE = { each: 1, inFlight: AT_ONCE } as const
+const BATCHES = { each: AT_ONCE, inFlight: 1 } as const
+
+/**
+ * Entries of 100 bytes, appended and read by our log and by what one would use instead, each in a process of its own, on servers or
+ * files of the same settings. Ours keep what makes them entries as well: id, author, epoch, time.
+ */
+export const logs: readonly Benchmark[] = [
+  ...(
+    [
+      ['memory', 'memory', SINGLE, SINGLE, 'an array of copies, by async calls'],
+      ['sqlite', 'sqlite', SINGLE, BATCHES, 'node:sqlite, INSERTs in transactions of 1,000'],
+      ['sqlite-batches', 'sqlite', BATCHES, BATCHES, 'node:sqlite, INSERTs in transactions of 1,000'],
+      ['jetstream', 'jetstream', SINGLE, SINGLE, 'js.publish, 1,000 at once'],
+      ['jetstream-3', 'jetstream-3', SINGLE, SINGLE, 'js.publish, 1,000 at once'],
+    ] as const
+  ).map(
+    ([name, backend, ours, plain, baseline]): Benchmark => ({
+      name: `log-append/${name}`,
+      unit: 'entries/s',
+      baseline,
+      ...target(backend),
+      measure: (scale, wanted) => appends(backend, { ours, plain }, scale, wanted),
+    }),
+  ),
+  ...latencies('append', {
+    sqlite: 'node:sqlite, a transaction of one INSERT',
+    jetstream: 'js.publish, awaited',
+  }),
+  ...(
+    [
+      ['memory', 'the items of an array'],
+      ['sqlite', 'node:sqlite, all() of 1,000 rows'],
+      ['jetstream', "the client's ordered consumer"],
+      ['jetstream-3', "the client's ordered consumer"],
+    ] as const
+  ).map(
+    ([backend, baseline]): Benchmark => ({
+      name: `log-follow/${backend}`,
+      unit: 'entries/s',
+      baseline,
+      ...target(backend),
+      measure: (scale, wanted) => follows(backend, scale, wanted),
+    }),
+  ),
+  ...latencies('seen', {
+    sqlite: 'node:sqlite, a query each millisecond',
+    jetstream: "js.publish, and the client's ordered consumer",
+  }),
+]
+
+/** What is appended goes to a new log each time. */
+async function appends(
+  backend: Backend,
+  shapes: Readonly<Record<Side, Omit<Shape, 'entries'>>>,
+  scale: number,
+  wanted: number,
+): Promise<Pair[]> {
+  await using sides = await startSides(backend)
+  const entries = Math.ceil(APPENDED[backend] * scale)
+  const run = async (side: Side) => {
+    const child = sides[side]
+    await child.call('open', side, sides.newPlace(side))
+    const perSecond = await child.call('append', { ...shapes[side], entries })
+    await child.call('close')
+    return perSecond
+  }
+  return await pairs(runs(wanted), { ours: () => run('ours'), baseline: () => run('plain') })
+}
+
+/** The same log is read each time, from the first entry to the last. */
+async function follows(backend: Backend, scale: number, wanted: number): Promise<Pair[]> {
+  await using sides = await startSides(backend)
+  const entries = Math.ceil(FOLLOWED[backend] * scale)
+  const fill = async (side: Side) => {
+    await sides[side].call('open', side, sides.newPlace(side))
+    const shape = backend === 'jetstream' || backend === 'jetstream-3' ? SINGLE : BATCHES
+    await sides[side].call('append', { ...shape, entries })
+  }
+  await Promise.all([fill('ours'), fill('plain')])
+  const run = (side: Side) => sides[side].call('follow', entries)
+  return await pairs(runs(wanted), { ours: () => run('ours'), baseline: () => run('plain') })
+}
+
+type Kind = keyof typeof LATENCIES
+
+const measured = {
+  sqlite: shared((scale, wanted) => latenciesOf('sqlite', scale, wanted)),
+  jetstream: shared((scale, wanted) => latenciesOf('jetstream', scale, wanted)),
+  'jetstream-3': shared((scale, wanted) => latenciesOf('jetstream-3', scale, wanted)),
+}
+
+/** Of one entry after the other: until its append is settled, or until a follower in another handle has it. */
+function latencies(kind: Kind, says: Readonly<Record<'sqlite' | 'jetstream', string>>): Benchmark[] {
+  const group = kind === 'append' ? 'log-append' : 'log-follow'
+  return (['sqlite', 'jetstream', 'jetstream-3'] as const).flatMap((backend) =>
+    (
+      [
+        ['latency', 'medianMs'],
+        ['latency-p99', 'p99Ms'],
+      ] as const
+    ).map(
+      ([name, value]): Benchmark => ({
+        name: `${group}/${backend}/${name}`,
+        unit: 'ms',
+        baseline: says[backend === 'sqlite' ? 'sqlite' : 'jetstream'],
+        measure: async (scale, wanted) =>
+          (await measured[backend](scale, wanted)).map(({ ours, baseline }) => ({
+            ours: ours[kind][value],
+            baseline: baseline[kind][value],
+          })),
+      }),
+    ),
+  )
+}
+
+async function latenciesOf(
+  backend: Backend,
+  scale: number,
+  wanted: number,
+): Promise<Pair<Readonly<Record<Kind, Latency>>>[]> {
+  await using sides = await startSides(backend)
+  const run = async (side: Side) => {
+    const child = sides[side]
+    await child.call('open', side, sides.newPlace(side))
+    const append = await child.call('appendLatency', Math.ceil(LATENCIES.append * scale))
+    const seen = await child.call('seenLatency', Math.ceil(LATENCIES.seen * scale))
+    await child.call('close')
+    return { append, seen }
+  }
+  const few: Runs = { warmUps: 1, counted: wanted, garbage: 'minor' }
+  return await pairs(few, { ours: () => run('ours'), baseline: () => run('plain') })
+}
+
+interface Sides extends AsyncDisposable, Readonly<Record<Side, Child<SideMethods>>> {
+  /** Where nothing was kept before. */
+  newPlace(side: Side): Place
+}
+
+async function startSides(backend: Backend): Promise<Sides> {
+  await using starting = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
+  starting.defer(() => rm(dir, { recursive: true }))
+  const count = SERVERS[backend]
+  const nats = count === 0 ? undefined : starting.use(await startNatsServers({ servers: count }))
+  const servers = nats?.servers.map(({ name, url }) => ({ name, url })) ?? []
+  const program = new URL('./log/side.ts', import.meta.url)
+  const ours = starting.use(new Child<SideMethods>(program))
+  const plain = starting.use(new Child<SideMethods>(program))
+  const running = starting.move()
+  let places = 0
+  const newPlace = (side: Side): Place => {
+    const name = `${side}-${++places}`
+    switch (backend) {
+      case 'memory':
+        return { backend }
+      case 'sqlite':
+        return { backend, path: join(dir, name) }
+      case 'jetstream':
+      case 'jetstream-3':
+        return { backend: 'jetstream', servers, stream: name }
+      default:
+        return backend satisfies never
+    }
+  }
+  return { ours, plain, newPlace, [Symbol.asyncDispose]: () => running.disposeAsync() }
+}
+
+function target(backend: Backend): Pick<Benchmark, 'target'> {
+  const ratioMin = TARGETS[backend]
+  return ratioMin === undefined ? {} : { target: { ratioMin } }
+}
+
+function runs(wanted: number): Runs {
+  return { warmUps: WARM_UPS, counted: Math.max(COUNTED_MIN, wanted), garbage: 'minor' }
+}

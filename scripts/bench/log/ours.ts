@@ -1,0 +1,45 @@
+import { type Log, type LogBackend, memoryLog, sqliteLog } from '../../../src/index.ts'
+import { make } from './stream.ts'
+import { GROUP, type Place, type Subject } from './subject.ts'
+
+/** As long as a PeerId is. */
+const AUTHOR = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo'
+
+export async function openOurs(place: Place): Promise<Subject> {
+  return await open(await backendAt(place))
+}
+
+async function backendAt(place: Place): Promise<LogBackend> {
+  switch (place.backend) {
+    case 'memory':
+      return memoryLog()
+    case 'sqlite':
+      return sqliteLog({ path: place.path })
+    case 'jetstream':
+      return (await make(place)).backend
+    default:
+      return place satisfies never
+  }
+}
+
+async function open(backend: LogBackend): Promise<Subject> {
+  const log = await backend.open({ group: GROUP, signature: GROUP, author: AUTHOR })
+  return {
+    append: (payloads) => log.append(payloads.map((payload) => ({ kind: 'command', payload }))),
+    follow: (count, each) => follow(log, count, each),
+    again: () => open(backend),
+    [Symbol.asyncDispose]: () => log.close(),
+  }
+}
+
+async function follow(log: Log, count: number, each: (payload: Uint8Array) => void): Promise<void> {
+  let seen = 0
+  for await (const { entries } of log.follow({ index: 0 })) {
+    for (const { epoch, kind, payload } of entries) {
+      if (epoch !== log.epoch || kind !== 'command')
+        throw new Error('another entry was read than was written')
+      each(payload)
+      if (++seen === count) return
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import { DeliverPolicy, jetstream } from '@nats-io/jetstream'
+import { connect, nuid } from '@nats-io/transport-node'
+import { type Made, make } from './stream.ts'
+import type { Place, Subject } from './subject.ts'
+
+/** Rows that a reader takes at a time. */
+const ROWS_MAX = 1_000
+/** Whoever has read everything looks again so soon. */
+const POLL_MS = 1
+/** Asked for by the client at a time: less is slower, up to 5,000; more is not faster. */
+const MESSAGES_MAX = 20_000
+
+/** What one would do without us. */
+export async function openPlain(place: Place): Promise<Subject> {
+  switch (place.backend) {
+    case 'memory':
+      return openArray([])
+    case 'sqlite':
+      return openTable(place.path)
+    case 'jetstream':
+      return await openStream(await make(place))
+    default:
+      return place satisfies never
+  }
+}
+
+function openArray(entries: Uint8Array[]): Subject {
+  return {
+    async append(payloads) {
+      for (const payload of payloads) entries.push(payload.slice())
+      return entries.length
+    },
+    async follow(count, each) {
+      for (let at = 0; at < count; ) {
+        if (at < entries.length) each(entries[at++]!)
+        else await delay(POLL_MS)
+      }
+    },
+    again: async () => openArray(entries),
+    [Symbol.asyncDispose]: async () => {},
+  }
+}
+
+function openTable(path: string): Subject {
+  const db = new DatabaseSync(path)
+  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
+  db.exec('CREATE TABLE IF NOT EXISTS entries (idx INTEGER PRIMARY KEY, payload BLOB NOT NULL)')
+  const insert = db.prepare('INSERT INTO entries (payload) VALUES (?)')
+  const select = db.prepare(`SELECT idx, payload FROM entries WHERE idx > ? ORDER BY idx LIMIT ${ROWS_MAX}`)
+  select.setReturnArrays(true)
+  return {
+    async append(payloads) {
+      db.exec('BEGIN IMMEDIATE')
+      for (const payload of payloads) insert.run(payload)
+      db.exec('COMMIT')
+    },
+    async follow(count, each) {
+      for (let last = 0; last < count; ) {
+        const rows = select.all(last) as unknown as [number, Uint8Array][]
+        for (const [index, payload] of rows) {
+          each(payload)
+          last = index
+        }
+        if (rows.length === 0) await delay(POLL_MS)
+      }
+    },
+    again: async () => openTable(path),
+    [Symbol.asyncDispose]: async () => db.close(),
+  }
+}
+
+async function openStream(made: Made): Promise<Subject> {
+  // With stack traces of its requests it publishes half as much.
+  const nc = await connect({ servers: made.url, noAsyncTraces: true })
+  const js = jetstream(nc)
+  const prefix = nuid.next()
+  let ids = 0
+  return {
+    async append(payloads) {
+      const acks = payloads.map((payload) =>
+        js.publish(made.subject, payload, { msgID: `${prefix}.${++ids}` }),
+      )
+      return await (acks.length === 1 ? acks[0] : Promise.all(acks))
+    },
+    async follow(count, each) {
+      const consumer = await js.consumers.get(made.stream, { deliver_policy: DeliverPolicy.All })
+      const messages = await consumer.consume({ max_messages: MESSAGES_MAX })
+      let seen = 0
+      for await (const { data } of messages) {
+        each(data)
+        if (++seen === count) break
+      }
+      await messages.close()
+    },
+    again: () => openStream(made),
+    [Symbol.asyncDispose]: () => nc.close(),
+  }
+}

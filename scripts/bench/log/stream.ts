@@ -1,0 +1,51 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import { jetstreamLog, type LogBackend } from '../../../src/index.ts'
+import { GROUP, type Place } from './subject.ts'
+
+export interface Made {
+  readonly stream: string
+  /** Of the server that leads the stream. */
+  readonly url: string
+  readonly subject: string
+  readonly backend: LogBackend
+}
+
+const LOOK_MS = 20
+const WAIT_MS = 30_000
+
+/**
+ * The log's stream, made as our log makes it, for either side, so that both have the same. Each side connects to the server that
+ * leads it: by another one it would be slower, and which one it is would be left to chance.
+ */
+export async function make({ servers, stream }: Place & { backend: 'jetstream' }): Promise<Made> {
+  const replicas = servers.length as 1 | 3 | 5
+  const urls = servers.map(({ url }) => url)
+  const log = await jetstreamLog({ servers: urls, replicas, stream }).open({
+    group: GROUP,
+    signature: GROUP,
+    author: GROUP,
+  })
+  await log.close()
+  const nc = await connect({ servers: urls })
+  try {
+    const jsm = await jetstreamManager(nc)
+    for (const endMs = performance.now() + WAIT_MS; performance.now() < endMs; await delay(LOOK_MS)) {
+      const { config, cluster } = await jsm.streams.info(stream)
+      const leader = servers.length === 1 ? servers[0] : servers.find(({ name }) => name === cluster?.leader)
+      const areCurrent = (cluster?.replicas ?? []).every(({ current }) => current)
+      if (leader === undefined || !areCurrent) continue
+      const { url } = leader
+      return {
+        url,
+        stream,
+        subject: config.subjects[0]!,
+        backend: jetstreamLog({ servers: url, replicas, stream }),
+      }
+    }
+  } finally {
+    await nc.close()
+  }
+  throw new Error(`the stream ${stream} has had no leader for ${WAIT_MS} ms`)
+}

@@ -1,0 +1,22 @@
+/** Where entries are kept. */
+export type Place =
+  | { readonly backend: 'memory' }
+  | { readonly backend: 'sqlite'; readonly path: string }
+  | { readonly backend: 'jetstream'; readonly servers: readonly Server[]; readonly stream: string }
+
+export interface Server {
+  readonly name: string
+  readonly url: string
+}
+
+/** What is measured: a handle on ours, or on what it is compared with. */
+export interface Subject extends AsyncDisposable {
+  /** Resolves when all of them are kept. */
+  append(payloads: readonly Uint8Array[]): Promise<unknown>
+  /** Call `each` with every payload from the first on, and with new ones as they come, `count` in all. */
+  follow(count: number, each: (payload: Uint8Array) => void): Promise<void>
+  /** Another handle on the same. */
+  again(): Promise<Subject>
+}
+
+export const GROUP = 'bench'

@@ -1,16 +1,20 @@
+import type { LogPlace } from '../log/log-at.ts'
+import type { LogFlags } from './log-place.ts'
 import type { Output } from './output.ts'
 
 /** Options that every command takes. */
-export interface GlobalOptions {
-  /** The log's file. */
-  readonly log: string
+export interface GlobalOptions extends LogFlags {
   readonly group: string
   /** The file with the network's pre-shared key. */
   readonly networkKey?: string
 }
 
 /** What a command gets besides its own arguments. */
-export interface Context extends GlobalOptions {
+export interface Context {
+  /** A file's path, or servers with all that it takes to connect to them. */
+  readonly log: LogPlace
+  readonly group: string
+  readonly networkKey?: string
   readonly output: Output
   /** Aborts on Ctrl-C and SIGTERM. */
   readonly signal: AbortSignal

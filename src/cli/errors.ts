@@ -3,18 +3,6 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** The command reads, and there is no log to read. */
-export class LogMissing extends Error {
-  override readonly name = 'LogMissing'
-  readonly path: string
-  constructor(path: string) {
-    super(
-      `there is no log at ${path}: name another with --log, or make one with "anchorage node", "set" or "load"`,
-    )
-    this.path = path
-  }
-}
-
 /** A line of the input is no entry. The others are loaded. */
 export class MalformedLine extends Error {
   override readonly name = 'MalformedLine'

@@ -46,13 +46,13 @@ export class Output {
   error(error: unknown): void {
     this.#endProgress()
     const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
-    const sentence = message.replaceAll(/\s*\n\s*/g, ' ')
+    const sentence = withoutPasswords(message.replaceAll(/\s*\n\s*/g, ' '))
     if (this.json)
       process.stderr.write(
         `${JSON.stringify({ error: { ...(error as object), name, message: sentence } }, plain)}\n`,
       )
     else process.stderr.write(`${this.#style('red', 'anchorage:', process.stderr)} ${sentence}\n`)
-    if (process.env.ANCHORAGE_DEBUG) process.stderr.write(`${stack}\n`)
+    if (process.env.ANCHORAGE_DEBUG) process.stderr.write(`${withoutPasswords(stack ?? '')}\n`)
   }
 
   /** The state of long work, on a line that the next one overwrites. Nothing where there is no terminal. */
@@ -81,6 +81,11 @@ export class Output {
     process.stderr.write(`\r${' '.repeat(this.#progress.length)}\r`)
     this.#progress = ''
   }
+}
+
+/** An error may repeat an argument, and so a URL with who may connect. */
+function withoutPasswords(text: string): string {
+  return text.replaceAll(/\b(nats|tls):\/\/\S*@/g, '$1://…@')
 }
 
 /** For JSON: bytes as hex, errors as their name and message. */

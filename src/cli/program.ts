@@ -10,17 +10,23 @@ import { type Context, EXIT, type GlobalOptions } from './context.ts'
 import type { DemoOptions } from './demo/demo.ts'
 import { UsageError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
+import { type LogFlags, placeOf } from './log-place.ts'
 import { Output } from './output.ts'
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0).
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 
+const NATS_HELP = `
+On NATS, --log takes user:password@ or token@ before a host, and tls:// instead of nats:// to insist on TLS. Other
+users of this machine see a command line: put what is secret into ANCHORAGE_LOG, or into the file of --creds or --nkey.
+`
+
 const DEMO_ITEMS_MAX = 1_000_000
 const DEMO_PROVIDERS_MAX = 16
 const DEMO_HISTORY_MAX = 1_000
 
-type Work = (context: Context) => Promise<number>
+type Work = (context: Context, flags: LogFlags) => Promise<number>
 
 /** Run the command that the arguments name. Resolves with the process's exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -35,18 +41,19 @@ export async function run(argv: readonly string[]): Promise<number> {
     const {
       json = false,
       color,
-      log,
       group,
       networkKey,
+      ...flags
     } = program.opts<GlobalOptions & { json?: true; color: boolean }>()
     output = new Output({ json, color })
-    return await work!({
-      log,
+    const context = {
+      log: await placeOf(flags),
       group,
       ...(networkKey !== undefined && { networkKey }),
       output,
       signal: interrupt.signal,
-    })
+    }
+    return await work!(context, flags)
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
     if (interrupt.exitCode !== undefined) return interrupt.exitCode
@@ -63,7 +70,21 @@ function describe(choose: (work: Work) => void): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
-    .addOption(new Option('--log <file>', "the log's file").default('./anchorage.db').env('ANCHORAGE_LOG'))
+    .addOption(
+      new Option('--log <place>', 'the log: a file, or NATS servers as nats://host:4222,nats://host2:4222')
+        .default('./anchorage.db')
+        .env('ANCHORAGE_LOG'),
+    )
+    .addOption(
+      new Option('--log-replicas <servers>', 'how many of the servers keep the log: 1, 3 or 5').argParser(
+        oneOf([1, 3, 5]),
+      ),
+    )
+    .addOption(new Option('--creds <file>', 'credentials for NATS').conflicts('nkey'))
+    .option('--nkey <file>', 'the seed of an NKey for NATS')
+    .option('--tls-ca <file>', 'the authority that signed the certificates of the NATS servers')
+    .option('--tls-cert <file>', 'a certificate to show to the NATS servers; needs --tls-key')
+    .option('--tls-key <file>', 'its key')
     .option('--group <name>', 'the group whose log it is', 'default')
     .option('--network-key <file>', 'a key that all replicas share: without it nobody connects to them')
     .option('--json', 'print JSON, one value on a line')
@@ -77,7 +98,10 @@ function describe(choose: (work: Work) => void): Command {
         'anchorage load cities.jsonl           write many',
         'anchorage status                      who is there, and how far',
         'anchorage demo                        see a replica catch up from its peers',
-      ) + EXIT_CODES,
+        'anchorage status --log nats://n1:4222,nats://n2:4222',
+      ) +
+        NATS_HELP +
+        EXIT_CODES,
     )
 
   program
@@ -108,6 +132,7 @@ function describe(choose: (work: Work) => void): Command {
       'after',
       examples(
         'anchorage node --log /var/lib/app/anchorage.db --group app',
+        'anchorage node --log nats://n1:4222 --log-replicas 3 --creds app.creds --listen /ip4/10.0.0.7/tcp/4001',
         'anchorage node --listen /ip4/127.0.0.1/tcp/4001',
         'anchorage node --data ./replica-1 --keep 10000',
         'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
@@ -255,13 +280,20 @@ function describe(choose: (work: Work) => void): Command {
     .option('--history <entries>', 'entries of each key', integer(1, DEMO_HISTORY_MAX), 10)
     .addHelpText(
       'after',
-      examples('anchorage demo', 'anchorage demo --items 20000 --providers 2', 'anchorage demo --json') +
-        '\nIt works in a temporary folder, with a log of its own: --log and --group do not matter here.',
+      examples(
+        'anchorage demo',
+        'anchorage demo --items 20000 --providers 2',
+        'anchorage demo --json',
+        'anchorage demo --log nats                    on three NATS servers that it starts',
+        'anchorage demo --log nats://127.0.0.1:4222   on servers that run',
+      ) +
+        '\nIt works in a temporary folder, with a log of its own: ANCHORAGE_LOG and --group do not matter here.',
     )
-    .action((options: DemoOptions) =>
-      choose(async (context) => {
+    .action((options: Omit<DemoOptions, 'log'>) =>
+      choose(async (context, flags) => {
         const { demo } = await import('./demo/demo.ts')
-        return await demo(context, options)
+        const isGiven = program.getOptionValueSource('log') === 'cli'
+        return await demo(context, { ...options, ...(isGiven && { log: flags }) })
       }),
     )
 
@@ -284,6 +316,14 @@ function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => 
     if (/^\d+$/.test(text) && value >= min && value <= max) return value
     const range = max === Number.MAX_SAFE_INTEGER ? `${min} on` : `${min} to ${max}`
     throw new InvalidArgumentError(`Give an integer from ${range}`)
+  }
+}
+
+function oneOf<T extends number>(values: readonly T[]): (text: string) => T {
+  return (text) => {
+    const value = values.find((value) => String(value) === text)
+    if (value === undefined) throw new InvalidArgumentError(`Give one of ${values.join(', ')}`)
+    return value
   }
 }
 

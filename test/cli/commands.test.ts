@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
-import { Place } from './anchorage.ts'
+import { MAIN, Place } from './anchorage.ts'
 
 let place: Place
 beforeEach(async () => {
@@ -37,12 +37,36 @@ describe('usage', () => {
     [['demo', '--items', '1000001'], 'Give an integer from 1 to 1000000'],
     [['demo', '--history', '1.5'], 'Give an integer from 1'],
     [['set', 'key', 'Bern'], 'add --string'],
+    [['get', 'a', '--log', 'http://host'], '--log names neither a file nor NATS servers'],
+    [['get', 'a', '--log', 'nats://'], '"nats://" is no NATS server'],
+    [['get', 'a', '--nkey', 'seed'], '--nkey is for a log on NATS servers, and ./anchorage.db is a file'],
+    [['get', 'a', '--log-replicas', '3'], '--log-replicas is for a log on NATS servers'],
+    [['get', 'a', '--log-replicas', '2'], 'Give one of 1, 3, 5'],
+    [['get', 'a', '--log', 'nats://host', '--creds', 'missing'], 'missing cannot be read'],
+    [['get', 'a', '--log', 'nats://host', '--creds', MAIN], 'does not hold credentials for NATS'],
+    [['get', 'a', '--log', 'nats://host', '--nkey', MAIN], 'does not hold the seed of an NKey'],
+    [['get', 'a', '--log', 'nats://host', '--nkey', MAIN, '--creds', MAIN], 'cannot be used with option'],
+    [['get', 'a', '--log', 'tls://host', '--tls-ca', MAIN], 'does not hold a certificate'],
+    [['get', 'a', '--log', 'tls://host', '--tls-cert', MAIN], 'belong together'],
+    [['demo', '--log', 'other.db'], 'the demo makes a log of its own'],
   ])('%j is wrong usage', async (args, why) => {
     const { code, stdout, stderr } = await place.run(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
     expect(stderr).toContain(why)
     expect(existsSync(place.path('anchorage.db'))).toBe(false)
+  })
+
+  test.each([
+    [['get', 'a', '--log', 'nats://ann:hunter2,3@host']],
+    [['get', 'a', '--log', 'nats://one:4222,ann:hunter2@two:port']],
+    [['get', 'a', 'nats://ann:hunter2@host']],
+    [['nats://ann:hunter2@host']],
+  ])('%j is wrong usage, and its password is not repeated', async (args) => {
+    const env = { ANCHORAGE_DEBUG: '1' }
+    const [{ code, stderr }, json] = [await place.run(args, { env }), await place.run([...args, '--json'])]
+    expect(code).toBe(2)
+    expect(stderr + json.stderr).not.toContain('hunter2')
   })
 
   test('with --json an error is JSON too', async () => {

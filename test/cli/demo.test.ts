@@ -1,6 +1,8 @@
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
+import { createConnection } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { describeNats } from '../log/nats.ts'
 import { Place } from './anchorage.ts'
 
 let place: Place
@@ -16,8 +18,8 @@ async function leftBehind(): Promise<string[]> {
   return (await readdir(place.dir)).filter((name) => name !== 'node-compile-cache')
 }
 
-test('prints one JSON object, whose numbers hold together, and leaves nothing behind', async () => {
-  const args = ['demo', '--json', '--items', '3000', '--history', '3', '--providers', '2']
+async function performs(...more: readonly string[]): Promise<void> {
+  const args = ['demo', '--json', '--items', '3000', '--history', '3', '--providers', '2', ...more]
   const { code, stdout, stderr } = await place.run(args)
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(stdout.trimEnd()).not.toContain('\n')
@@ -35,7 +37,34 @@ test('prints one JSON object, whose numbers hold together, and leaves nothing be
   expect(result.replayEntriesPerSecond).toBeCloseTo((9_000 / result.replayMs) * 1_000, -3)
   expect([1, 2]).toContain(result.providersUsed)
   expect(await leftBehind()).toEqual([])
+}
+
+test('prints one JSON object, whose numbers hold together, and leaves nothing behind', async () => {
+  await performs()
 }, 60_000)
+
+describeNats('on NATS servers of its own', () => {
+  test('it prints the same, and leaves nothing behind', async () => {
+    await performs('--log', 'nats')
+  })
+
+  test('Ctrl-C stops them too', async () => {
+    const text = await interrupted('--log', 'nats')
+    const ports = Array.from(text.matchAll(/nats:\/\/127\.0\.0\.1:(\d+)/g), ([, port]) => Number(port))
+    expect(ports).toHaveLength(3)
+    for (const port of ports) {
+      await expect(once(createConnection(port, '127.0.0.1'), 'connect')).rejects.toThrow('ECONNREFUSED')
+    }
+  })
+})
+
+test('without nats-server it says what to install', async () => {
+  const env = { NATS_SERVER: place.path('nowhere') }
+  const { code, stderr } = await place.run(['demo', '--json', '--log', 'nats'], { env })
+  expect(code).toBe(1)
+  expect(JSON.parse(stderr).error.name).toBe('NatsServerMissing')
+  expect(await leftBehind()).toEqual([])
+})
 
 test('works with a single row and a single replica', async () => {
   const { code, stdout } = await place.run(['demo', '--items', '1', '--history', '1', '--providers', '1'])
@@ -45,7 +74,12 @@ test('works with a single row and a single replica', async () => {
 }, 60_000)
 
 test('Ctrl-C stops every process and removes the log', async () => {
-  const child = place.spawn(['demo', '--items', '100000'])
+  await interrupted()
+}, 60_000)
+
+/** Resolves with what it said by then. */
+async function interrupted(...more: readonly string[]): Promise<string> {
+  const child = place.spawn(['demo', '--items', '100000', ...more])
   let text = ''
   child.stdout!.on('data', (chunk) => (text += chunk))
   while (!text.includes('loading')) await once(child.stdout!, 'data')
@@ -54,4 +88,5 @@ test('Ctrl-C stops every process and removes the log', async () => {
   expect(code).toBe(130)
   expect(() => process.kill(-child.pid!, 0)).toThrow('ESRCH')
   expect(await leftBehind()).toEqual([])
-}, 60_000)
+  return text
+}

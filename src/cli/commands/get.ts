@@ -1,21 +1,18 @@
-import { sqliteLog } from '../../log/sqlite.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { createReplica } from '../../replica/replica.ts'
 import { type Context, EXIT } from '../context.ts'
 import { KeyMissing } from '../errors.ts'
-import { assertLogExists } from '../log-file.ts'
+import { existingLog } from '../open-log.ts'
 import { networkOf } from './network-key.ts'
 
 /** Joins the group as a reader, reads what is committed by now, and leaves. */
 export async function get(context: Context, key: string): Promise<number> {
-  assertLogExists(context)
-  const { group, log: path, output, signal } = context
+  const { group, output, signal } = context
   const machine = new ReplicatedMap()
-  const log = sqliteLog({ path })
   await using replica = await createReplica({
     group,
     machine,
-    log,
+    log: existingLog(context),
     lead: false,
     ...(await networkOf(context)),
   })

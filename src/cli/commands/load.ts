@@ -6,14 +6,14 @@ import { appendAll } from '../append-all.ts'
 import { type Context, EXIT } from '../context.ts'
 import { MalformedLine } from '../errors.ts'
 import { Input } from '../input.ts'
-import { withLog } from '../log-file.ts'
+import { logOf, withLog } from '../open-log.ts'
 import { count, counted, duration, size } from '../output.ts'
 
 /** Appends the entries of a JSON Lines file. What is malformed is reported and left out. */
 export async function load(context: Context, file: string): Promise<number> {
   const { output, signal } = context
   await using input = await Input.open(file)
-  return await withLog(context, async (log) => {
+  return await withLog(context, logOf(context), async (log) => {
     const beganMs = performance.now()
     let loaded = 0
     let lineNumber = 0

@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { sqliteLog } from '../../log/sqlite.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { createReplica, type Replica } from '../../replica/replica.ts'
 import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
 import { ListenFailed, UsageError } from '../errors.ts'
+import { logOf } from '../open-log.ts'
 import { Teller } from '../teller.ts'
 import { networkOf } from './network-key.ts'
 
@@ -35,7 +35,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     ...init,
     group: context.group,
     machine: new ReplicatedMap(),
-    log: sqliteLog({ path: context.log }),
+    log: logOf(context),
     lead: !reader,
     ...(dataDir !== undefined && { dataDir }),
     ...(await networkOf(context)),

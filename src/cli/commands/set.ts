@@ -1,8 +1,9 @@
+import type { LogBackend } from '../../log/log.ts'
 import type { Json } from '../../machine/codec.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
-import { assertLogExists, withLog } from '../log-file.ts'
+import { existingLog, logOf, withLog } from '../open-log.ts'
 import { count } from '../output.ts'
 
 export interface SetOptions {
@@ -14,22 +15,24 @@ export interface SetOptions {
 
 export async function set(context: Context, key: string, text: string, options: SetOptions): Promise<number> {
   const value = options.string ? text : parseValue(text)
-  return await write(
-    context,
-    `set ${key}`,
-    new ReplicatedMap().commands.set(key, value, { ttlMs: options.ttlMs }),
-  )
+  const command = new ReplicatedMap().commands.set(key, value, { ttlMs: options.ttlMs })
+  return await write(context, logOf(context), `set ${key}`, command)
 }
 
 /** Named so because `delete` is a word of the language. */
 export async function deleteKey(context: Context, key: string): Promise<number> {
-  assertLogExists(context)
-  return await write(context, `deleted ${key}`, new ReplicatedMap().commands.delete(key))
+  const command = new ReplicatedMap().commands.delete(key)
+  return await write(context, existingLog(context), `deleted ${key}`, command)
 }
 
-async function write(context: Context, what: string, payload: Uint8Array): Promise<number> {
+async function write(
+  context: Context,
+  backend: LogBackend,
+  what: string,
+  payload: Uint8Array,
+): Promise<number> {
   const { output, signal } = context
-  return await withLog(context, async (log) => {
+  return await withLog(context, backend, async (log) => {
     const { first: index } = await log.append([{ kind: 'command', payload }], { signal })
     output.result({ position: { epoch: log.epoch, index } }, `${what} (entry ${count(index)})`)
     return EXIT.ok

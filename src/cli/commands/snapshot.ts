@@ -1,7 +1,8 @@
 import { openCheckpoint, verifiedChunks } from '../../checkpoint/file.ts'
 import { decodeControl } from '../../group/control.ts'
 import { GroupState } from '../../group/group-state.ts'
-import { sqliteLog } from '../../log/sqlite.ts'
+import { EntryTooLarge } from '../../log/errors.ts'
+import type { Json } from '../../machine/codec.ts'
 import { type MapResult, ReplicatedMap } from '../../machine/replicated-map.ts'
 import { createReplica, type Replica } from '../../replica/replica.ts'
 import { itemsOf } from '../../snapshot/chunk.ts'
@@ -10,7 +11,8 @@ import { totalBytes, totalItems } from '../../snapshot/manifest.ts'
 import { appendAll } from '../append-all.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
-import { assertLogExists, withLog } from '../log-file.ts'
+import { placeName } from '../log-place.ts'
+import { existingLog, logOf, withLog } from '../open-log.ts'
 import { count, counted, shortId, size } from '../output.ts'
 import { networkOf } from './network-key.ts'
 
@@ -40,14 +42,17 @@ export async function importFrom(context: Context, file: string): Promise<number
     installation.add(itemsOf(bytes, items))
   installation.commit()
   map.advance(Math.max(GroupState.decode(checkpoint.manifest.control).timeMs, Date.now()))
-  return await withLog(context, async (log) => {
+  return await withLog(context, logOf(context), async (log) => {
     const { newest } = await log.bounds()
     if (newest.index > 0) {
       throw new UsageError(
-        `the log ${context.log} has ${counted(newest.index, 'entry', 'entries')}: import into a new one`,
+        `the log ${placeName(context.log)} has ${counted(newest.index, 'entry', 'entries')}: import into a new one`,
       )
     }
-    await appendAll(log, commandsFor(map), () => {})
+    for (const [command] of commandsFor(map, log.maxEntryBytes)) {
+      if (command!.length > log.maxEntryBytes) throw new EntryTooLarge(command!.length, log.maxEntryBytes)
+    }
+    await appendAll(log, commandsFor(map, log.maxEntryBytes), () => {})
     output.result(
       { file, items: map.size, epoch: log.epoch },
       `imported ${counted(map.size, 'item')} from ${file}`,
@@ -56,19 +61,30 @@ export async function importFrom(context: Context, file: string): Promise<number
   })
 }
 
+type Item = readonly [key: string, value: Json]
+
 /** What lives for ever in batches, what dies one by one. */
-function* commandsFor(map: ReplicatedMap): Generator<Uint8Array[]> {
-  let batch: [string, Parameters<typeof map.commands.set>[1]][] = []
+function* commandsFor(map: ReplicatedMap, bytesMax: number): Generator<Uint8Array[]> {
+  let batch: Item[] = []
   for (const [key, value] of map) {
     const ttlMs = map.ttl(key)
     if (ttlMs !== undefined && ttlMs !== Number.POSITIVE_INFINITY) {
       yield [map.commands.set(key, value, { ttlMs })]
     } else if (batch.push([key, value]) === IMPORT_BATCH) {
-      yield [map.commands.setMany(batch)]
+      yield* commandsOf(map, batch, bytesMax)
       batch = []
     }
   }
-  if (batch.length > 0) yield [map.commands.setMany(batch)]
+  if (batch.length > 0) yield* commandsOf(map, batch, bytesMax)
+}
+
+/** One command for all, or for halves of them, as a log takes it. Only one item alone may be beyond the limit. */
+function* commandsOf(map: ReplicatedMap, batch: readonly Item[], bytesMax: number): Generator<Uint8Array[]> {
+  const command = map.commands.setMany(batch)
+  if (command.length <= bytesMax || batch.length === 1) return yield [command]
+  const half = batch.length >> 1
+  yield* commandsOf(map, batch.slice(0, half), bytesMax)
+  yield* commandsOf(map, batch.slice(half), bytesMax)
 }
 
 /** Check files, or, without any, compare the roots of the replicas at one position. */
@@ -102,7 +118,7 @@ async function verifyGroup(context: Context): Promise<number> {
   const signal = AbortSignal.any([context.signal, AbortSignal.timeout(VERIFY_MS)])
   await using replica = await reader(context)
   const anchor = await replica.mark({ signal })
-  const roots = await withLog(context, async (log) => {
+  const roots = await withLog(context, existingLog(context), async (log) => {
     const found = new Map<string, string | undefined>()
     try {
       for await (const { entries } of log.follow({ index: anchor.index - 1 }, { signal })) {
@@ -141,12 +157,11 @@ async function verifyGroup(context: Context): Promise<number> {
 
 /** Somebody who joins the group for a moment, and never leads it. */
 async function reader(context: Context): Promise<Replica<MapResult>> {
-  assertLogExists(context)
-  const { group, log: path, signal } = context
+  const { group, signal } = context
   const replica = await createReplica({
     group,
     machine: new ReplicatedMap(),
-    log: sqliteLog({ path }),
+    log: existingLog(context),
     lead: false,
     ...(await networkOf(context)),
   })

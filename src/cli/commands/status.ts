@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { decodeAnnouncement } from '../../group/announcement.ts'
 import type { Log } from '../../log/log.ts'
 import { type Context, EXIT } from '../context.ts'
-import { assertLogExists, withLog } from '../log-file.ts'
+import { placeName } from '../log-place.ts'
+import { existingLog, withLog } from '../open-log.ts'
 import { count, duration, type Output, shortId } from '../output.ts'
 
 export interface StatusOptions {
@@ -14,9 +15,8 @@ const WATCH_INTERVAL_MS = 1_000
 
 /** What the log and the replicas' announcements say; no replica is asked. */
 export async function status(context: Context, { watch }: StatusOptions): Promise<number> {
-  assertLogExists(context)
   const { output, signal } = context
-  return await withLog(context, async (log) => {
+  return await withLog(context, existingLog(context), async (log) => {
     for (;;) {
       const now = await look(log, context)
       if (watch) output.clear()
@@ -30,7 +30,7 @@ export async function status(context: Context, { watch }: StatusOptions): Promis
 
 type Status = Awaited<ReturnType<typeof look>>
 
-async function look(log: Log, { log: path, group, signal }: Context) {
+async function look(log: Log, { log: place, group, signal }: Context) {
   // The board first: nobody can then have applied more than the log holds.
   const notices = await log.notices.read({ signal })
   const { epoch, first, newest } = await log.bounds({ signal })
@@ -48,12 +48,12 @@ async function look(log: Log, { log: path, group, signal }: Context) {
   })
   const term = Math.max(0, ...members.map(({ leads }) => leads))
   const leader = term > 0 ? members.find(({ leads }) => leads === term)!.id : null
-  return { log: path, group, epoch, first, newest, leader, term, members }
+  return { log: placeName(place), group, epoch, first, newest, leader, term, members }
 }
 
 function print({ log, group, epoch, first, newest, leader, term, members }: Status, output: Output): void {
   const held = newest.index - first + 1
-  output.line(`log       ${log}, group ${group}, epoch ${epoch.slice(0, 8)}`)
+  output.line(`log       ${log}, group ${group}, epoch ${shortEpoch(epoch)}`)
   output.line(
     held > 0
       ? `entries   ${count(first)} to ${count(newest.index)} (${count(held)} readable)`
@@ -83,6 +83,11 @@ function print({ log, group, epoch, first, newest, leader, term, members }: Stat
   output.line()
   if (offers.length === 0) return output.line('no live offers')
   printTable(output, ['offered anchor', 'by', 'lapses in'], offers)
+}
+
+/** A random one is told from others by its beginning, a time by its seconds. */
+function shortEpoch(epoch: string): string {
+  return epoch.slice(0, /^\d{4}-\d\d-/.test(epoch) ? 19 : 8)
 }
 
 function printTable(output: Output, head: readonly string[], rows: readonly (readonly string[])[]): void {

@@ -1,14 +1,14 @@
-import { DatabaseSync } from 'node:sqlite'
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../../log/log.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import type { Position } from '../../position.ts'
 import { type Cluster, type ReplicaProcess, startCluster } from '../../testing/index.ts'
 import { appendAll } from '../append-all.ts'
 import { type Context, EXIT } from '../context.ts'
-import { withLog } from '../log-file.ts'
+import type { LogFlags } from '../log-place.ts'
+import { logOf, withLog } from '../open-log.ts'
 import { count, counted, duration, size } from '../output.ts'
-import { caughtUp, ordinaryReplay, plainReplay } from './measured.ts'
+import { type Ground, groundFor } from './ground.ts'
+import { caughtUp, ordinaryReplay } from './measured.ts'
 import { Narrator } from './narrator.ts'
 import { type Row, readRows } from './rows.ts'
 import { BackgroundWriter } from './writer.ts'
@@ -20,6 +20,8 @@ export interface DemoOptions {
   readonly providers: number
   /** Entries of each key. */
   readonly history: number
+  /** Default: a SQLite file. With `nats` for the log, NATS servers that the demo starts. */
+  readonly log?: LogFlags
 }
 
 /** What `--json` prints. */
@@ -29,7 +31,6 @@ type DemoResult = Awaited<ReturnType<typeof perform>>
 const BATCH_ENTRIES = 1_000
 /** Entries that the prune leaves, or a tenth of the log if that is less. */
 const KEEP_ENTRIES = 1_000
-const SWEPT_LOOK_MS = 50
 /** No step takes as long as this, however large the demo. */
 const STEP_TIMEOUT_MS = 10 * 60_000
 
@@ -39,15 +40,17 @@ const { commands } = new ReplicatedMap()
 export async function demo(context: Context, options: DemoOptions): Promise<number> {
   const rows = await readRows(options.items)
   const narrator = new Narrator(context.output)
-  narrator.say(`starting ${counted(options.providers, 'replica')}, each a process, on one SQLite file`)
+  await using ground = await groundFor(options.log, narrator, context.output)
+  context.signal.throwIfAborted()
+  narrator.say(`starting ${counted(options.providers, 'replica')}, each a process, on ${ground.text}`)
   await using cluster = await startCluster({
+    ...ground.init,
     replicas: options.providers,
-    group: 'demo',
     dataDirs: true,
   })
-  const place = { ...context, log: cluster.logPath, group: cluster.group }
-  const result = await withLog(place, (log) =>
-    perform({ cluster, log, rows, options, narrator }, context.signal),
+  const here = { ...context, log: ground.place(cluster), group: cluster.group }
+  const result = await withLog(here, logOf(here), (log) =>
+    perform({ ground, cluster, log, rows, options, narrator }, context.signal),
   )
   if (context.output.json) context.output.object(result)
   else conclude(result, narrator)
@@ -55,6 +58,7 @@ export async function demo(context: Context, options: DemoOptions): Promise<numb
 }
 
 interface Stage {
+  readonly ground: Ground
   readonly cluster: Cluster
   readonly log: Log
   readonly rows: readonly Row[]
@@ -62,7 +66,8 @@ interface Stage {
   readonly narrator: Narrator
 }
 
-async function perform({ cluster, log, rows, options, narrator }: Stage, signal: AbortSignal) {
+async function perform(stage: Stage, signal: AbortSignal) {
+  const { ground, cluster, log, rows, options, narrator } = stage
   const { history } = options
   const step = <T>(work: Promise<T>) => orAbort(work, signal)
   const entries = rows.length * history
@@ -84,7 +89,7 @@ async function perform({ cluster, log, rows, options, narrator }: Stage, signal:
     `all replicas are in sync, and at entry ${count(loaded.anchor.index)} ${sameOrNot(loaded)}; ${leader.name} leads`,
   )
 
-  const plain = await step(plainReplay(cluster.logPath, signal))
+  const plain = await step(ground.plainReplay(cluster, signal))
   const plainEntriesPerSecond = Math.round((plain.entries / plain.tookMs) * 1_000)
   narrator.say(
     `a bare loop reads and sets them all in ${duration(plain.tookMs)}, ${count(plainEntriesPerSecond)}/s`,
@@ -103,7 +108,7 @@ async function perform({ cluster, log, rows, options, narrator }: Stage, signal:
   )
   await step((await step(cluster.leader())).prune({ keepEntries }))
   const { first: logFirstIndex, newest } = await step(log.bounds())
-  await step(swept(cluster.logPath, Math.min(logFirstIndex, newest.index), signal))
+  await step(ground.swept(cluster, Math.min(logFirstIndex, newest.index), signal))
   narrator.say(
     `the leader pruned the log: it begins with entry ${count(logFirstIndex)} now, and nobody can replay it`,
   )
@@ -208,13 +213,6 @@ async function checkpointed(cluster: Cluster, { index }: Position): Promise<void
     return members.every((member) => member.state !== 'in-sync' || member.checkpoint >= index)
   }
   await cluster.waitUntil('checkpoints are on disk', told, { timeoutMs: STEP_TIMEOUT_MS })
-}
-
-/** Pruned rows are deleted in the background: what is timed next should not share disk and processors with that. */
-async function swept(path: string, oldestKept: number, signal: AbortSignal): Promise<void> {
-  using db = new DatabaseSync(path, { readOnly: true })
-  const oldest = db.prepare('SELECT min(idx) AS idx FROM entries')
-  while ((oldest.get()!.idx as number) < oldestKept) await delay(SWEPT_LOOK_MS, undefined, { signal })
 }
 
 /** Does not wait for work that a Ctrl-C has made pointless. */

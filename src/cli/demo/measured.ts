@@ -3,15 +3,25 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { CatchUpReport } from '../../replica/events.ts'
 import type { ProcessEvent, ReplicaProcess, WaitOptions } from '../../testing/index.ts'
-import type { PlainReplay } from './plain-process.ts'
+import type { PlainReplay } from './plain-map.ts'
+import type { NatsTask } from './plain-nats-process.ts'
+import type { SqliteTask } from './plain-sqlite-process.ts'
 
-/** In a process of its own, like the replica it is compared with. Rejects when the signal aborts. */
+/** From a SQLite file. Rejects when the signal aborts. */
 export async function plainReplay(path: string, signal: AbortSignal): Promise<PlainReplay> {
+  return await inProcess('plain-sqlite-process', { path } satisfies SqliteTask, signal)
+}
+
+/** From a stream of NATS servers. Rejects when the signal aborts. */
+export async function plainNatsReplay(task: NatsTask, signal: AbortSignal): Promise<PlainReplay> {
+  return await inProcess('plain-nats-process', task, signal)
+}
+
+/** In a process of its own, like the replica it is compared with; it is sent `task`. */
+async function inProcess(name: string, task: object, signal: AbortSignal): Promise<PlainReplay> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const child = fork(new URL(`./plain-process.${extension}`, import.meta.url), [path], {
-    execArgv: [],
-    signal,
-  })
+  const child = fork(new URL(`./${name}.${extension}`, import.meta.url), { execArgv: [], signal })
+  child.send(task, () => {})
   const ended = once(child, 'disconnect').then(() => {
     throw new Error('the process with the bare loop ended before its time')
   })

@@ -119,7 +119,11 @@ export class Board implements NoticeBoard {
     const subjects = `$KV.${this.#bucket}.${this.#prefix}`
     const clock = new ServerClock(() => performance.now())
     const board = new Map<string, Written>()
-    let complete = false
+    // What a consumer says is pending counts what was replaced meanwhile, and then never comes down to nothing.
+    const { state } = await link.ask((jsm) => jsm.streams.info(stream, { subjects_filter: `${subjects}>` }), {
+      signal,
+    })
+    const unseen = new Set(Object.keys(state.subjects ?? {}))
     const consumer = { deliver_policy: DeliverPolicy.LastPerSubject, filter_subject: `${subjects}>` }
     const init = {
       link,
@@ -128,19 +132,20 @@ export class Board implements NoticeBoard {
       consumer,
       onMade: (madeMs: number, pending: number) => {
         clock.heard(madeMs)
-        complete = pending === 0
+        if (pending === 0) unseen.clear()
       },
     }
     for await (const delivered of pull(init)) {
       for (const { msg, timestampMs, pending } of delivered) {
         clock.heard(timestampMs)
-        if (pending === 0) complete = true
+        unseen.delete(msg.subject)
+        if (pending === 0) unseen.clear()
         const key = msg.subject.slice(subjects.length + 1)
         const written = isDeleted(msg) ? undefined : decode(msg.data, timestampMs)
         if (written === undefined) board.delete(key)
         else board.set(key, written)
       }
-      if (complete) yield live(board, clock)
+      if (unseen.size === 0) yield live(board, clock)
     }
   }
 

@@ -1,0 +1,50 @@
+import SortedBTree from 'sorted-btree'
+import { byteStringOf } from '../../machine/byte-string.ts'
+
+export interface PlainReplay {
+  readonly entries: number
+  readonly items: number
+  readonly tookMs: number
+}
+
+const SET = 1
+
+/** What a replay costs without us: commands decoded by hand, and set in a tree of the same make as a replica's. */
+export class PlainMap {
+  readonly #tree = new SortedBTree.default<string, string>(
+    undefined,
+    (a, b) => (a < b ? -1 : a === b ? 0 : 1),
+    32,
+  )
+  readonly #beganMs = performance.now()
+  #entries = 0
+
+  /** The command that stands in `bytes` from `at` on. */
+  apply(bytes: Uint8Array, at: number): void {
+    if (bytes[at] !== SET) return
+    const [keyStart, keyLength] = readLength(bytes, at + 1)
+    const [valueStart, valueLength] = readLength(bytes, keyStart + keyLength)
+    this.#tree.set(
+      byteStringOf(bytes, keyStart, keyStart + keyLength),
+      byteStringOf(bytes, valueStart, valueStart + valueLength),
+    )
+    this.#entries++
+  }
+
+  /** To the process that waits for it. */
+  report(): void {
+    const tookMs = performance.now() - this.#beganMs
+    process.send!({ entries: this.#entries, items: this.#tree.size, tookMs } satisfies PlainReplay)
+    process.disconnect()
+  }
+}
+
+/** A length of seven bits a byte, low ones first; where it ends, and what it is. */
+function readLength(bytes: Uint8Array, at: number): [start: number, length: number] {
+  let length = 0
+  for (let scale = 1; ; scale *= 128) {
+    const byte = bytes[at++]!
+    length += (byte & 127) * scale
+    if (byte < 128) return [at, length]
+  }
+}

@@ -1,0 +1,62 @@
+import { namesServers, parseServers } from '../log/jetstream/servers.ts'
+import type { LogPlace } from '../log/log-at.ts'
+import { UsageError } from './errors.ts'
+import { connectionOf, type NatsFiles } from './nats-connection.ts'
+
+/** Where the log is, as the command line says it: plain data, which another process can be told. */
+export interface LogFlags extends NatsFiles {
+  /** A file's path, or the URLs of NATS servers. */
+  readonly log: string
+  /** How many of the servers keep it. */
+  readonly logReplicas?: 1 | 3 | 5
+}
+
+/** A file's path, or servers with all that it takes to connect to them. Throws `UsageError`. */
+export async function placeOf({ log, ...flags }: LogFlags): Promise<LogPlace> {
+  if (!namesServers(log)) {
+    assertFile(log, flags)
+    return log
+  }
+  assertServers(log)
+  const { logReplicas: replicas, ...files } = flags
+  const connection = await connectionOf(files)
+  return { servers: log, connection, ...(replicas !== undefined && { replicas }) }
+}
+
+/** For people, and for programs that tell people: without names and passwords. */
+export function placeName(place: LogPlace): string {
+  if (typeof place === 'string' && !namesServers(place)) return place
+  const { servers, tls } = parseServers(typeof place === 'string' ? place : place.servers)
+  const scheme = tls === undefined ? 'nats' : 'tls'
+  return [servers]
+    .flat()
+    .map((host) => `${scheme}://${host}`)
+    .join(',')
+}
+
+function assertFile(log: string, flags: Omit<LogFlags, 'log'>): void {
+  if (/^\w+:\/\//.test(log))
+    throw new UsageError('--log names neither a file nor NATS servers, which are nats://… or tls://…')
+  const misused = Object.entries(flags).find(([, value]) => value !== undefined)?.[0]
+  if (misused === undefined) return
+  throw new UsageError(
+    `${dashed(misused)} is for a log on NATS servers, and ${log} is a file: name servers with --log nats://…`,
+  )
+}
+
+function assertServers(servers: string): void {
+  try {
+    parseServers(servers)
+  } catch (cause) {
+    // What cannot be taken apart may hold a password anywhere.
+    const why = servers.includes('@')
+      ? 'a name or password there must be written with %2C for a comma, and so on: give nats://host:4222 with user:password@ before the host'
+      : (cause as Error).message
+    throw new UsageError(`--log: ${why}`)
+  }
+}
+
+/** `tlsCa` as `--tls-ca`. */
+function dashed(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}

@@ -1,0 +1,128 @@
+import { writeFile } from 'node:fs/promises'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect, nkeys } from '@nats-io/transport-node'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
+import { describeNats } from '../log/nats.ts'
+import { Place, type Printed } from './anchorage.ts'
+
+const USER = 'ann'
+const PASSWORD = 'correct-horse'
+
+describeNats('a log on NATS servers', () => {
+  const key = nkeys.createUser()
+  let nats: NatsServers
+  let url: string
+  let place: Place
+
+  beforeAll(async () => {
+    const users = `{ user: ${USER}, password: ${PASSWORD} }, { nkey: ${key.getPublicKey()} }`
+    nats = await startNatsServers({ config: `authorization { users: [${users}] }` })
+    url = nats.urls[0]!.replace('//', `//${USER}:${PASSWORD}@`)
+  })
+  afterAll(async () => {
+    await nats?.stop()
+  })
+  beforeEach(async () => {
+    place = await Place.make()
+  })
+  afterEach(async () => {
+    await place[Symbol.asyncDispose]()
+  })
+
+  async function streams(): Promise<string[]> {
+    const nc = await connect({ servers: nats.urls, user: USER, pass: PASSWORD })
+    try {
+      const found = []
+      for await (const { config } of (await jetstreamManager(nc)).streams.list()) found.push(config.name)
+      return found.sort()
+    } finally {
+      await nc.close()
+    }
+  }
+
+  test('every command takes it, and none shows the password', async () => {
+    // Together more than NATS takes in one message.
+    const rows = Array.from({ length: 60 }, (_, n) => `{"key": "${n}", "value": "${'x'.repeat(30_000)}"}\n`)
+    const said: string[] = []
+    const run = async (args: readonly string[], input = '') => {
+      const env = { ANCHORAGE_LOG: url, ANCHORAGE_DEBUG: '1' }
+      const { code, stdout, stderr } = await place.run([...args, '--group', 'all'], { env, input })
+      said.push(stdout, stderr)
+      return { code, stdout, stderr }
+    }
+    expect(await run(['load', '-'], rows.join(''))).toMatchObject({ code: 0, stderr: '' })
+    expect(await run(['set', 'city', '"Bern"', '--json'])).toMatchObject({ code: 0, stderr: '' })
+    expect(await run(['get', 'city'])).toMatchObject({ code: 0, stdout: '"Bern"\n' })
+    expect((await run(['delete', 'city'])).code).toBe(0)
+
+    const node = place.start(['node', '--data', 'one', '--lease-ms', '1000', '--log', url, '--group', 'all'])
+    await node.until(({ event }: Printed) => event === 'leader')
+    expect((await run(['export', 'backup'])).code).toBe(0)
+    expect(JSON.parse((await run(['verify', '--json'])).stdout)).toMatchObject({ agree: true })
+    const { id } = node.printed[0] as Printed & { readonly id: string }
+    const status = JSON.parse((await run(['status', '--json'])).stdout)
+    expect(status).toMatchObject({ log: nats.urls[0], group: 'all', leader: id })
+    expect(status.newest.index).toBeGreaterThan(rows.length)
+    expect((await run(['status'])).stdout).toContain(`log       ${nats.urls[0]}, group all, epoch 20`)
+    expect(await node.interrupt()).toBe(0)
+
+    const copy = ['--log', url, '--group', 'copy']
+    expect(await place.run(['import', 'backup', ...copy])).toMatchObject({ code: 0, stderr: '' })
+    expect((await place.run(['get', '59', ...copy])).stdout).toHaveLength(30_003)
+    const again = await place.run(['import', 'backup', ...copy])
+    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('import into a new one') })
+    said.push(JSON.stringify(node.printed), again.stderr)
+    expect(said.join('')).not.toContain(PASSWORD)
+  })
+
+  test('commands that read make nothing there', async () => {
+    const before = await streams()
+    const commands = [['get', 'key'], ['delete', 'key'], ['status'], ['verify'], ['export', 'file']]
+    for (const args of commands) {
+      const { code, stderr } = await place.run([...args, '--log', url, '--group', 'nobody'])
+      expect({ args, code }).toEqual({ args, code: 1 })
+      expect(stderr).toMatch(/^anchorage: there is no log at nats:\S+ for the group "nobody": .*--log.*\n$/)
+      expect(stderr).not.toContain(PASSWORD)
+    }
+    expect(await streams()).toEqual(before)
+  })
+
+  test('a wrong password is told, and not repeated', async () => {
+    const wrong = url.replace(PASSWORD, 'hunter2')
+    for (const args of [
+      ['set', 'a', '1'],
+      ['get', 'a'],
+      ['node', '--json'],
+    ]) {
+      const { code, stdout, stderr } = await place.run([...args, '--log', wrong], {
+        env: { ANCHORAGE_DEBUG: '1' },
+      })
+      expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: '' })
+      expect(stderr).toContain("the log's servers refuse: ")
+      expect(stderr).not.toContain('hunter2')
+    }
+  })
+
+  test('the seed of an NKey, and how many servers keep the log', async () => {
+    await writeFile(place.path('seed'), `${Buffer.from(key.getSeed())}\n`)
+    const options = ['--log', nats.urls[0]!, '--group', 'keyed', '--nkey', 'seed']
+    expect((await place.run(['set', 'a', '1', ...options])).code).toBe(0)
+    expect((await place.run(['get', 'a', ...options])).stdout).toBe('1\n')
+    const three = await place.run(['get', 'a', ...options, '--log-replicas', '3'])
+    expect(three).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('kept by 1 of the servers, not by 3'),
+    })
+  })
+
+  test('the demo works on servers that run, and leaves nothing on them', async () => {
+    const before = await streams()
+    const sizes = ['--items', '500', '--history', '2', '--providers', '2']
+    const { code, stdout } = await place.run(['demo', ...sizes, '--log', url])
+    expect(code).toBe(0)
+    expect(stdout).toContain(`on one JetStream stream, 1 copy of it, at ${nats.urls[0]}\n`)
+    expect(stdout).toMatch(/at entry [\d,]+ the roots of all 3 replicas are the same/)
+    expect(await streams()).toEqual(before)
+  })
+})

@@ -500,6 +500,22 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(await end).toBe('ended')
       })
 
+      test('can be read while everybody announces again and again', async () => {
+        const members = ['alice', 'bob', 'carol', 'dave']
+        const handles = await Promise.all(members.map((author) => open({ author })))
+        const done = new AbortController()
+        const announcing = handles.map(async (handle, m) => {
+          while (!done.signal.aborted) await handle.notices.announce(members[m]!, bytes('x'), 60_000)
+        })
+        try {
+          for (let n = 0; n < 50; n++) await log.notices.read({ signal: AbortSignal.timeout(10_000) })
+        } finally {
+          done.abort()
+          await Promise.all(announcing)
+        }
+        expect(Object.keys(shown(await log.notices.read())).sort()).toEqual(members)
+      })
+
       test('entries do not wake a watcher', async () => {
         const boards = log.notices.watch()[Symbol.asyncIterator]()
         expect((await boards.next()).value).toEqual([])

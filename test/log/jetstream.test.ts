@@ -38,7 +38,7 @@ describeNats('one server', () => {
     opened = []
   })
   afterEach(async () => {
-    nats?.servers.forEach((server) => server.resume())
+    for (const server of nats?.servers ?? []) server.resume()
     await nats?.start()
     await Promise.all(opened.map((log) => log.close()))
   })

@@ -53,7 +53,7 @@ async function look(log: Log, { log: place, group, signal }: Context) {
 
 function print({ log, group, epoch, first, newest, leader, term, members }: Status, output: Output): void {
   const held = newest.index - first + 1
-  output.line(`log       ${log}, group ${group}, epoch ${shortEpoch(epoch)}`)
+  output.line(`log       ${log}, group ${group}, epoch ${epoch.slice(0, 8)}`)
   output.line(
     held > 0
       ? `entries   ${count(first)} to ${count(newest.index)} (${count(held)} readable)`
@@ -83,11 +83,6 @@ function print({ log, group, epoch, first, newest, leader, term, members }: Stat
   output.line()
   if (offers.length === 0) return output.line('no live offers')
   printTable(output, ['offered anchor', 'by', 'lapses in'], offers)
-}
-
-/** A random one is told from others by its beginning, a time by its seconds. */
-function shortEpoch(epoch: string): string {
-  return epoch.slice(0, /^\d{4}-\d\d-/.test(epoch) ? 19 : 8)
 }
 
 function printTable(output: Output, head: readonly string[], rows: readonly (readonly string[])[]): void {

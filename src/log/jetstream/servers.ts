@@ -16,14 +16,14 @@ export function parseServers(servers: string | readonly string[]): NodeConnectio
   const texts = (typeof servers === 'string' ? [servers] : servers).flatMap((text) => text.split(','))
   const options: NodeConnectionOptions = {}
   const hosts = texts.map((text) => {
-    const { protocol, host, username, password, pathname, search } = parse(text.trim())
-    if (!SCHEMES.has(protocol) || host === '' || !['', '/'].includes(pathname) || search !== '') {
+    const { protocol, host, username, password, pathname, search, hash } = parse(text.trim())
+    if (!SCHEMES.has(protocol) || host === '' || !['', '/'].includes(pathname) || search + hash !== '') {
       throw unusable(text)
     }
     if (password !== '') {
-      options.user = decodeURIComponent(username)
-      options.pass = decodeURIComponent(password)
-    } else if (username !== '') options.token = decodeURIComponent(username)
+      options.user = decode(username, text)
+      options.pass = decode(password, text)
+    } else if (username !== '') options.token = decode(username, text)
     if (protocol === 'tls:') options.tls = {}
     return host
   })
@@ -37,9 +37,17 @@ function parse(text: string): URL {
   return new URL(withScheme)
 }
 
+function decode(part: string, text: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw unusable(text)
+  }
+}
+
 function unusable(text: string): RangeError {
   // Without what may be a password.
-  const shown = text.replace(/\/\/.*@/, '//…@')
+  const shown = text.replace(/^(\w+:\/\/)?.*@/, '$1…@')
   return new RangeError(
     `${JSON.stringify(shown)} is no NATS server; give nats://host:4222, or tls://host:4222`,
   )

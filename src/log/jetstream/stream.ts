@@ -98,7 +98,7 @@ export class Stream {
     const { name, num_replicas, duplicate_window } = info.config
     this.#link = link
     this.name = name
-    this.epoch = String(info.created)
+    this.epoch = epochOf(info)
     this.replicas = num_replicas
     this.duplicateWindowMs = duplicate_window / 1e6
     this.#subject = info.config.subjects[0]!
@@ -124,7 +124,8 @@ export class Stream {
       if (codeOf(error) === JetStreamApiCodes.StreamNotFound) throw new EpochChanged(this.epoch, undefined)
       throw error
     }
-    if (String(info.created) !== this.epoch) throw new EpochChanged(this.epoch, String(info.created))
+    const epoch = epochOf(info)
+    if (epoch !== this.epoch) throw new EpochChanged(this.epoch, epoch)
     this.#subject = info.config.subjects[0]!
     this.#tail = tailOf(info)
     return this.#tail
@@ -143,12 +144,19 @@ async function settled(link: Link, found: StreamInfo, signal: AbortSignal | unde
     await delay(SETTLING_MS, undefined, { ...(signal && { signal }) })
     const again = await link.ask((jsm) => jsm.streams.info(info.config.name), { ...(signal && { signal }) })
     same =
-      String(again.created) === String(info.created) && again.config.subjects[0] === info.config.subjects[0]
-        ? same + 1
-        : 0
+      epochOf(again) === epochOf(info) && again.config.subjects[0] === info.config.subjects[0] ? same + 1 : 0
     info = again
   }
   return info
+}
+
+/** When the stream was made, in nanoseconds since 1970: `2026-11-21T21:06:42.245227578Z`, written shorter. */
+function epochOf({ created }: StreamInfo): string {
+  const [, seconds, fraction = ''] = /^([^.]+?)(?:\.(\d+))?Z$/.exec(String(created)) ?? []
+  const wholeMs = Date.parse(`${seconds}Z`)
+  if (Number.isNaN(wholeMs))
+    throw new LogUnusable(`the servers made the stream at ${created}, which is no time`)
+  return (BigInt(wholeMs) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))).toString(36)
 }
 
 /** A name that streams, buckets and keys may have: each byte that they may not hold is `_` and two digits. */

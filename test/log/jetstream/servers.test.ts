@@ -16,13 +16,27 @@ describe('parseServers', () => {
     expect(parseServers(text.split(','))).toEqual(options)
   })
 
-  test.each(['', 'nats://', 'http://n1', 'nats://n1/path', 'nats://n1?x=1', 'nats://ann:pass@', 'n1,,n2'])(
-    'refuses %j',
-    (text) => expect(() => parseServers(text)).toThrow(RangeError),
-  )
+  test.each([
+    '',
+    'nats://',
+    'http://n1',
+    'nats://n1/path',
+    'nats://n1?x=1',
+    'nats://ann:pass@',
+    'n1,,n2',
+    'nats://n1#x',
+    'nats://ann:100%@n1',
+  ])('refuses %j', (text) => expect(() => parseServers(text)).toThrow(RangeError))
 
   test('does not repeat a password', () => {
-    expect(() => parseServers('http://ann:hunter2@n1')).toThrow(/^(?!.*hunter2)/)
+    for (const text of [
+      'http://ann:hunter2@n1',
+      'ann:hunter2@n1:port',
+      'nats://hunter2@n1/x',
+      'ann:hunter2%@n1',
+    ]) {
+      expect(() => parseServers(text)).toThrow(/^(?!.*hunter2)/)
+    }
   })
 })
 

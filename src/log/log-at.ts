@@ -1,5 +1,5 @@
 import { namesServers } from './jetstream/servers.ts'
-import type { JetstreamLogOptions } from './jetstream.ts'
+import { type JetstreamLogOptions, jetstreamLog } from './jetstream.ts'
 import type { LogBackend } from './log.ts'
 import { sqliteLog } from './sqlite.ts'
 
@@ -8,13 +8,6 @@ export type LogPlace = string | JetstreamLogOptions
 
 /** The backend for a place, as a command line or a configuration names it. */
 export function logAt(place: LogPlace): LogBackend {
-  if (typeof place === 'string' && !namesServers(place)) return sqliteLog({ path: place })
-  const options = typeof place === 'string' ? { servers: place } : place
-  return {
-    async open(init) {
-      // Brings NATS's client with it, which programs with a file need not wait for.
-      const { jetstreamLog } = await import('./jetstream.ts')
-      return await jetstreamLog(options).open(init)
-    },
-  }
+  if (typeof place !== 'string') return jetstreamLog(place)
+  return namesServers(place) ? jetstreamLog({ servers: place }) : sqliteLog({ path: place })
 }

@@ -1,0 +1,291 @@
+import { DeliverPolicy, JetStreamApiCodes, type StoredMsg } from '@nats-io/jetstream'
+import { LogClosed, LogRewound, LogTruncated, LogUnavailable, LogUnusable } from '../errors.ts'
+import type { JetstreamLogOptions } from '../jetstream.ts'
+import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, checkAppend, checkPrune } from '../limits.ts'
+import type {
+  Appended,
+  Cursor,
+  Log,
+  LogBatch,
+  LogBounds,
+  LogConnection,
+  LogEntry,
+  LogInit,
+  LogTail,
+  NewEntry,
+  SignalOptions,
+} from '../log.ts'
+import type { NoticeBoard } from '../notices.ts'
+import { Board } from './board.ts'
+import { EntryDecoder, EntryEncoder, OVERHEAD_BYTES_MAX } from './entry.ts'
+import { any, codeOf, Link, Pause } from './link.ts'
+import { Lookout } from './lookout.ts'
+import { Publisher } from './publisher.ts'
+import { type Delivered, pull } from './pull.ts'
+import { Stream, type StreamTail, streamName } from './stream.ts'
+
+const DUPLICATE_WINDOW_MS = 120_000
+const POLL_MS = 1_000
+/** A new leader of the stream may not know yet what the old one has delivered. */
+const REWIND_CONFIRM_MS = 10_000
+const REWIND_LOOK_MS = 250
+
+/** One handle on a group's stream. */
+export class JetstreamLog implements Log {
+  readonly epoch: string
+  readonly maxEntryBytes: number
+  readonly notices: NoticeBoard
+  readonly #link: Link
+  readonly #stream: Stream
+  readonly #publisher: Publisher
+  readonly #lookout: Lookout
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+
+  static async open(options: JetstreamLogOptions, init: LogInit): Promise<Log> {
+    init.signal?.throwIfAborted()
+    const {
+      create = true,
+      duplicateWindowMs = DUPLICATE_WINDOW_MS,
+      replicas,
+      stream: name = streamName(init.group),
+    } = options
+    const link = await Link.open(options, init)
+    try {
+      const stream = await Stream.open(link, init, { name, create, replicas, duplicateWindowMs })
+      return new JetstreamLog(options, init, link, stream)
+    } catch (error) {
+      await link.close()
+      throw error
+    }
+  }
+
+  private constructor(options: JetstreamLogOptions, init: LogInit, link: Link, stream: Stream) {
+    const { pollMs = POLL_MS } = options
+    const bytesMax = (link.nc.info?.max_payload ?? 0) - OVERHEAD_BYTES_MAX
+    const { maxEntryBytes = bytesMax } = options
+    if (maxEntryBytes > bytesMax) {
+      throw new LogUnusable(
+        `entries of ${maxEntryBytes} bytes are beyond what the NATS servers take, ${bytesMax}; raise their max_payload`,
+      )
+    }
+    this.epoch = stream.epoch
+    this.maxEntryBytes = maxEntryBytes
+    this.#link = link
+    this.#stream = stream
+    this.#publisher = new Publisher(link, stream, new EntryEncoder(stream.epoch, init.author))
+    this.#lookout = new Lookout(link, stream, pollMs)
+    this.notices = new Board({
+      link,
+      stream,
+      maxBytes: maxEntryBytes,
+      closing: this.#closing.signal,
+      lookout: (signal) => this.#lookout.until(signal),
+    })
+  }
+
+  get connection(): LogConnection {
+    return this.#link
+  }
+
+  async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
+    this.#assertOpen(options)
+    checkAppend(entries, this.maxEntryBytes)
+    return await this.#publisher.append(entries, options)
+  }
+
+  follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    return this.#batches(cursor, () => Number.POSITIVE_INFINITY, options)
+  }
+
+  read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    return this.#batches(cursor, ({ newest }) => newest.index, options)
+  }
+
+  async bounds(options?: SignalOptions): Promise<LogBounds> {
+    this.#assertOpen(options)
+    return { epoch: this.epoch, ...(await this.#stream.look(options)) }
+  }
+
+  async prune(upTo: number, options?: SignalOptions): Promise<void> {
+    this.#assertOpen(options)
+    const { first, newest } = await this.#stream.look(options)
+    checkPrune(upTo, newest.index)
+    if (upTo >= first) await this.#stream.purge(upTo, options)
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    this.#closing.abort(new LogClosed())
+    await this.#publisher.close()
+    await this.#link.close()
+  }
+
+  #assertOpen({ signal }: SignalOptions = {}): void {
+    signal?.throwIfAborted()
+    this.#closing.signal.throwIfAborted()
+  }
+
+  /** Everything after the cursor, up to and including what `untilOf` says at the start. */
+  async *#batches(
+    cursor: Cursor,
+    untilOf: (tail: StreamTail) => number,
+    options: SignalOptions = {},
+  ): AsyncGenerator<LogBatch> {
+    if (options.signal?.aborted) return
+    this.#assertOpen()
+    const ends = any(options.signal, this.#closing.signal)
+    const stop = new AbortController()
+    const reading = new Reading(cursor)
+    const trouble = this.#lookout.until(any(ends, stop.signal), async (tail, signal) => {
+      if (tail.newest.index < reading.index) await this.#confirmRewound(reading.index, signal)
+      // The servers send nothing instead of what was purged.
+      if (reading.index + 1 < tail.first) throw new LogTruncated(reading.index + 1, tail.first)
+    })
+    const signal = AbortSignal.any([ends, trouble])
+    const pause = new Pause()
+    let until: number | undefined
+    try {
+      while (!signal.aborted) {
+        try {
+          const tail = await this.#check(reading, signal)
+          until ??= untilOf(tail)
+          if (reading.index >= until) return
+          for await (const batch of this.#life(reading, signal)) {
+            pause.reset()
+            const last = batch.entries.findLastIndex(({ index }) => index <= until!)
+            yield last === batch.entries.length - 1
+              ? batch
+              : { ...batch, entries: batch.entries.slice(0, last + 1) }
+            if (reading.index >= until) return
+          }
+        } catch (error) {
+          if (signal.aborted) break
+          if (until !== Number.POSITIVE_INFINITY || !(error instanceof LogUnavailable)) throw error
+        }
+        await pause.wait(signal)
+        if (until === Number.POSITIVE_INFINITY) await this.#link.whenConnected(signal).catch(() => {})
+      }
+      if (trouble.aborted && !ends.aborted) throw trouble.reason
+    } finally {
+      stop.abort()
+    }
+  }
+
+  /** Before anything is read, and after each loss of connection: this is the log we know, and it holds what was read from it. */
+  async #check(reading: Reading, signal: AbortSignal): Promise<StreamTail> {
+    let tail = await this.#stream.look({ signal })
+    const { index, id } = reading
+    if (tail.newest.index < index) tail = await this.#confirmRewound(index, signal)
+    if (index + 1 < tail.first) throw new LogTruncated(index + 1, tail.first)
+    if (id !== undefined && index >= tail.first) {
+      const found = await this.#entryAt(index, signal)
+      if (found !== undefined && found.id !== id) throw new LogRewound(index, tail.newest.index)
+    }
+    return tail
+  }
+
+  /** What one consumer delivers, gapless. */
+  async *#life(reading: Reading, signal: AbortSignal): AsyncGenerator<LogBatch> {
+    const stream = this.#stream
+    const consumer = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: reading.index + 1 }
+    for await (const delivered of pull({ link: this.#link, stream: stream.name, consumer, signal })) {
+      let at = 0
+      while (at < delivered.length) {
+        const { entries, next, gapAt } = reading.take(delivered, at)
+        if (entries.length > 0) yield { entries, newest: reading.newest(delivered[next - 1]!, stream.tail) }
+        if (gapAt !== undefined) return await this.#explainGap(reading, gapAt, signal)
+        at = next
+      }
+    }
+  }
+
+  /** The servers skip in silence what was purged. Returns when it is worth another try. */
+  async #explainGap({ index }: Reading, found: number, signal: AbortSignal): Promise<void> {
+    const { first } = await this.#stream.look({ signal })
+    if (index + 1 < first) throw new LogTruncated(index + 1, first)
+    if ((await this.#entryAt(index + 1, signal)) === undefined) throw new LogTruncated(index + 1, found)
+  }
+
+  /** Returns when the log reaches `index` after all; throws `LogRewound` otherwise. */
+  async #confirmRewound(index: number, signal: AbortSignal): Promise<StreamTail> {
+    const deadline = performance.now() + (this.#stream.replicas > 1 ? REWIND_CONFIRM_MS : 0)
+    for (;;) {
+      const tail = await this.#stream.look({ signal })
+      if (tail.newest.index >= index) return tail
+      if (performance.now() >= deadline) throw new LogRewound(index, tail.newest.index)
+      await new Promise((resolve) => setTimeout(resolve, REWIND_LOOK_MS))
+      signal.throwIfAborted()
+    }
+  }
+
+  /** Undefined when there is no such entry. */
+  async #entryAt(seq: number, signal: AbortSignal): Promise<LogEntry | undefined> {
+    let found: StoredMsg | null
+    try {
+      found = await this.#link.ask((jsm) => jsm.streams.getMessage(this.#stream.name, { seq }), { signal })
+    } catch (error) {
+      if (codeOf(error) === JetStreamApiCodes.NoMessageFound) return undefined
+      throw error
+    }
+    return found === null ? undefined : new EntryDecoder().decode(seq, found.time.getTime(), found.data)
+  }
+}
+
+/** How far one iteration has come. */
+class Reading {
+  readonly #decoder = new EntryDecoder()
+  #index: number
+  #id: string | undefined
+  #timestampMs = 0
+
+  constructor({ index, id }: Cursor) {
+    this.#index = index
+    this.#id = id
+  }
+
+  /** The last entry that was read. */
+  get index(): number {
+    return this.#index
+  }
+
+  get id(): string | undefined {
+    return this.#id
+  }
+
+  /**
+   * Entries for one batch from what was delivered, from `at` on, and where the next begins. A consumer on a server that lags may begin
+   * with what was read already. `gapAt` is the index before which something is missing.
+   */
+  take(delivered: readonly Delivered[], at: number): { entries: LogEntry[]; next: number; gapAt?: number } {
+    const entries: LogEntry[] = []
+    let bytes = 0
+    let next = at
+    for (; next < delivered.length && entries.length < BATCH_ENTRIES_MAX; next++) {
+      const { sequence, timestampMs, msg } = delivered[next]!
+      if (sequence <= this.#index) continue
+      if (sequence !== this.#index + 1) return { entries, next, gapAt: sequence }
+      bytes += msg.data.byteLength
+      if (bytes > BATCH_BYTES_MAX && entries.length > 0) break
+      // The clocks of servers differ: after the leader of the stream has changed they may seem to go back.
+      this.#timestampMs = Math.max(this.#timestampMs, timestampMs)
+      const entry = this.#decoder.decode(sequence, this.#timestampMs, msg.data)
+      entries.push(entry)
+      this.#index = sequence
+      this.#id = entry.id
+    }
+    return { entries, next }
+  }
+
+  /** How far the log reached when an entry was delivered. */
+  newest({ sequence, pending }: Delivered, seen: StreamTail): LogTail {
+    return {
+      index: Math.max(sequence + pending, seen.newest.index, this.#index),
+      timestampMs: Math.max(seen.newest.timestampMs, this.#timestampMs),
+    }
+  }
+}

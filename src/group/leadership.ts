@@ -44,6 +44,12 @@ export class Leadership {
     this.check()
   }
 
+  /** The log could not be reached, so nobody could show themselves: the leader has a lease from now. */
+  reconnected(): void {
+    this.#seenAtMs = this.#init.clock.now()
+    this.check()
+  }
+
   /** Look again: the membership, the term or this replica's own state changed. */
   check(): void {
     const { self, clock, eligible, group } = this.#init

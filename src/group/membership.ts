@@ -40,6 +40,7 @@ export class Membership {
     { readonly data: Uint8Array; readonly announcement: Announcement | undefined }
   >()
 
+  /** Infinite until the board was read for the first time after it could not be reached. */
   #graceUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(init: MembershipInit) {
@@ -59,7 +60,7 @@ export class Membership {
 
   /** The notice board can be reached again. */
   reconnected(): void {
-    this.#graceUntilMs = this.#init.clock.now() + (this.#init.graceMs ?? 0)
+    this.#graceUntilMs = Number.POSITIVE_INFINITY
   }
 
   async refresh(): Promise<void> {
@@ -92,6 +93,8 @@ export class Membership {
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
     }
+    if (this.#graceUntilMs === Number.POSITIVE_INFINITY)
+      this.#graceUntilMs = nowMs + (this.#init.graceMs ?? 0)
     if (nowMs < this.#graceUntilMs) {
       const speaking = new Set(members.map(({ id }) => id))
       for (const member of this.#members.values()) {

@@ -105,8 +105,8 @@ export interface Log {
    * and some not. Otherwise none was: `LogBusy` when the log's lock was not to be had, `LogUnavailable` when its servers were not,
    * `LogRefused` when they do not allow it, `EntryTooLarge` when one exceeds `maxEntryBytes`.
    *
-   * Concurrent appends of one handle are ordered as called, as long as none fails; who needs an order whatever happens awaits
-   * one before the next. The payloads must stay as they are until it has settled.
+   * Concurrent appends of one handle are ordered as called, as long as none had to be repeated; who needs an order whatever happens
+   * awaits one before the next. The payloads must stay as they are until it has settled.
    */
   append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended>
 

@@ -577,7 +577,7 @@ export class Replica<Result = unknown>
   #connection(connected: boolean): void {
     if (connected) {
       this.#membership.reconnected()
-      this.#announcer.soon()
+      this.#leadership.reconnected()
     } else this.#follower.disconnected()
     this.#emit('log', { connected })
   }
@@ -615,7 +615,8 @@ export class Replica<Result = unknown>
   }
 
   async #announce(options: SubmitOptions = {}): Promise<void> {
-    if (this.#node === undefined) return
+    // What was said before an outage would be heard after it: that a leader does not lead, though it does again.
+    if (this.#node === undefined || !this.logConnected) return
     const { epoch, notices } = this.#log
     const offers = this.#sync.offers.map(({ anchor, ...offer }) => ({ anchor: anchor.index, ...offer }))
     const announcement = encodeAnnouncement({

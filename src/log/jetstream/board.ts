@@ -1,11 +1,11 @@
-import { DeliverPolicy } from '@nats-io/jetstream'
+import { DeliverPolicy, JetStreamApiCodes } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
 import type { Msg } from '@nats-io/transport-node'
 import { LogUnavailable } from '../errors.ts'
 import { checkNotice } from '../limits.ts'
 import type { SignalOptions } from '../log.ts'
 import type { Notice, NoticeBoard } from '../notices.ts'
-import { any, type Link, Pause } from './link.ts'
+import { any, codeOf, type Link, Pause } from './link.ts'
 import { pull } from './pull.ts'
 import { ServerClock } from './server-clock.ts'
 import { encodeName, type Stream } from './stream.ts'
@@ -101,6 +101,11 @@ export class Board implements NoticeBoard {
           }
         } catch (error) {
           if (signal.aborted) break
+          // Somebody removed the bucket: it is made again.
+          if (codeOf(error) === JetStreamApiCodes.StreamNotFound) {
+            this.#kv = undefined
+            continue
+          }
           if (!patient || !(error instanceof LogUnavailable)) throw error
         }
         await pause.wait(signal)

@@ -29,6 +29,8 @@ const POLL_MS = 1_000
 /** A new leader of the stream may not know yet what the old one has delivered. */
 const REWIND_CONFIRM_MS = 10_000
 const REWIND_LOOK_MS = 250
+/** Who reads what is there gives up when so many consumers in a row delivered nothing. */
+const FRUITLESS_MAX = 8
 
 /** One handle on a group's stream. */
 export class JetstreamLog implements Log {
@@ -149,6 +151,7 @@ export class JetstreamLog implements Log {
     const signal = AbortSignal.any([ends, trouble])
     const pause = new Pause()
     let until: number | undefined
+    let fruitless = 0
     try {
       while (!signal.aborted) {
         try {
@@ -157,6 +160,7 @@ export class JetstreamLog implements Log {
           if (reading.index >= until) return
           for await (const batch of this.#life(reading, signal)) {
             pause.reset()
+            fruitless = 0
             const last = batch.entries.findLastIndex(({ index }) => index <= until!)
             yield last === batch.entries.length - 1
               ? batch
@@ -166,6 +170,9 @@ export class JetstreamLog implements Log {
         } catch (error) {
           if (signal.aborted) break
           if (until !== Number.POSITIVE_INFINITY || !(error instanceof LogUnavailable)) throw error
+        }
+        if (Number.isFinite(until) && ++fruitless === FRUITLESS_MAX) {
+          throw new LogUnavailable('they deliver nothing')
         }
         await pause.wait(signal)
         if (until === Number.POSITIVE_INFINITY) await this.#link.whenConnected(signal).catch(() => {})

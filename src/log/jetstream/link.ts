@@ -1,5 +1,6 @@
 import { JetStreamApiError, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
 import {
+  type Authenticator,
   AuthorizationError,
   ConnectionError,
   connect,
@@ -53,7 +54,10 @@ export class Link implements LogConnection {
   readonly #listeners = new Set<(connected: boolean) => void>()
   readonly #onRefused = new Set<(error: PermissionViolationError) => void>()
   readonly #closing = new AbortController()
-  #connected = true
+  /** There is a connection, to one server at least. */
+  #linked = true
+  /** Whether those who can be reached are enough to answer: with the majority gone they are not. */
+  #answers = true
   #lost = Promise.withResolvers<never>()
 
   static async open(options: LinkOptions, { signal }: SignalOptions = {}): Promise<Link> {
@@ -65,6 +69,7 @@ export class Link implements LogConnection {
       timeout: REQUEST_MS,
       ...parseServers(servers),
       ...connection,
+      ...(connection?.authenticator && { authenticator: [connection.authenticator].flat().map(unfailing) }),
       // It is the operator who ends a replica, not an outage, however long, nor a password that is being changed.
       reconnect: true,
       maxReconnectAttempts: -1,
@@ -100,7 +105,17 @@ export class Link implements LogConnection {
   }
 
   get connected(): boolean {
-    return this.#connected
+    return this.#linked && this.#answers
+  }
+
+  /** There is a connection, whether or not anybody answers: then it is worth asking. */
+  get linked(): boolean {
+    return this.#linked
+  }
+
+  /** Somebody has asked, for a while, and was answered or not. */
+  answers(answers: boolean): void {
+    this.#change(this.#linked, answers)
   }
 
   onChange(listener: (connected: boolean) => void): () => void {
@@ -118,7 +133,7 @@ export class Link implements LogConnection {
   async whenConnected(signal?: AbortSignal): Promise<void> {
     const ends = any(signal, this.#closing.signal)
     ends.throwIfAborted()
-    if (this.#connected) return
+    if (this.connected) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const off = this.onChange((connected) => connected && resolve())
     const onAbort = () => reject(ends.reason)
@@ -138,7 +153,7 @@ export class Link implements LogConnection {
   async ask<T>(request: (jsm: JetStreamManager) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     const ends = any(signal, this.#closing.signal)
     return await patiently(PATIENCE_MS, ends, () => {
-      if (!this.#connected) throw new LogUnavailable()
+      if (!this.#linked) throw new LogUnavailable()
       return Promise.race([request(this.jsm), this.#lost.promise])
     })
   }
@@ -150,25 +165,27 @@ export class Link implements LogConnection {
 
   async #listen(pause: Pause): Promise<void> {
     for await (const status of this.nc.status()) {
-      if (status.type === 'disconnect') this.#change(false)
+      if (status.type === 'disconnect') this.#change(false, this.#answers)
       else if (status.type === 'reconnect') {
         pause.reset()
-        this.#change(true)
+        this.#change(true, this.#answers)
       } else if (status.type === 'error' && status.error instanceof PermissionViolationError) {
         for (const listener of this.#onRefused) listener(status.error)
       }
     }
-    this.#change(false)
+    this.#change(false, this.#answers)
   }
 
-  #change(connected: boolean): void {
-    if (this.#connected === connected) return
-    this.#connected = connected
-    if (connected) {
+  #change(linked: boolean, answers: boolean): void {
+    const before = this.connected
+    if (linked && !this.#linked) {
       this.#lost = Promise.withResolvers()
       this.#lost.promise.catch(() => {})
-    } else this.#lost.reject(new LogUnavailable())
-    for (const listener of [...this.#listeners]) listener(connected)
+    } else if (!linked) this.#lost.reject(new LogUnavailable())
+    this.#linked = linked
+    this.#answers = answers
+    if (this.connected === before) return
+    for (const listener of [...this.#listeners]) listener(this.connected)
   }
 }
 
@@ -196,6 +213,17 @@ export class Pause {
     await promise
     signal.removeEventListener('abort', onAbort)
     clearTimeout(timer)
+  }
+}
+
+/** The client closes for good when an authenticator throws. What it then gives is refused, and it is asked again. */
+function unfailing(authenticator: Authenticator): Authenticator {
+  return (nonce) => {
+    try {
+      return authenticator(nonce)
+    } catch {
+      return
+    }
   }
 }
 

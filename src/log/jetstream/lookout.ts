@@ -1,9 +1,12 @@
-import { LogUnavailable } from '../errors.ts'
+import { LogClosed, LogUnavailable } from '../errors.ts'
 import type { Link } from './link.ts'
 import type { Stream, StreamTail } from './stream.ts'
 
 /** Throws what makes waiting vain. */
 type Check = (tail: StreamTail, signal: AbortSignal) => Promise<void>
+
+/** Longer than servers take to elect a leader. */
+const ANSWER_MS = 15_000
 
 interface Waiting {
   readonly check: Check | undefined
@@ -44,10 +47,11 @@ export class Lookout {
   }
 
   async #look(): Promise<void> {
-    if (this.#looking || !this.#link.connected) return
+    if (this.#looking || !this.#link.linked) return
     this.#looking = true
     try {
-      const tail = await this.#stream.look()
+      const tail = await this.#stream.look({ signal: AbortSignal.timeout(ANSWER_MS) })
+      this.#link.answers(true)
       const checks = [...this.#waiting].map(async ({ check, trouble }) => {
         try {
           await check?.(tail, trouble.signal)
@@ -57,7 +61,10 @@ export class Lookout {
       })
       await Promise.all(checks)
     } catch (error) {
-      if (error instanceof LogUnavailable) return
+      if (error instanceof LogUnavailable || (error as Error).name === 'TimeoutError') {
+        return this.#link.answers(false)
+      }
+      if (error instanceof LogClosed) return
       for (const { trouble } of this.#waiting) trouble.abort(error)
     } finally {
       this.#looking = false

@@ -41,6 +41,8 @@ interface Message extends Encoded {
   readonly calledMs: number
   /** When it was first published, undefined while it cannot be in the log. */
   sentMs: number | undefined
+  /** By the wall clock, which goes on while the machine sleeps. */
+  sentWallMs: number
   publishedMs: number
   publishedTimes: number
   sequence: number
@@ -106,6 +108,7 @@ export class Publisher {
         token: (++this.#count).toString(36),
         calledMs,
         sentMs: undefined,
+        sentWallMs: 0,
         publishedMs: 0,
         publishedTimes: 0,
         sequence: 0,
@@ -113,7 +116,10 @@ export class Publisher {
       append.messages.push(message)
       this.#queue.push(message)
     }
-    const onAbort = () => this.#fail(append, signal?.reason)
+    const onAbort = () => {
+      this.#fail(append, signal?.reason)
+      this.#forgetSettled()
+    }
     signal?.addEventListener('abort', onAbort)
     this.#watch ??= setInterval(() => this.#look(), LOOK_MS)
     this.#pump()
@@ -163,7 +169,10 @@ export class Publisher {
   #publish(message: Message): void {
     message.publishedMs = performance.now()
     message.publishedTimes = message.sentMs === undefined ? 1 : message.publishedTimes + 1
-    message.sentMs ??= message.publishedMs
+    if (message.sentMs === undefined) {
+      message.sentMs = message.publishedMs
+      message.sentWallMs = Date.now()
+    }
     this.#flight.set(message.token, message)
     this.#flightBytes += message.data.byteLength
     const header = headers()
@@ -207,7 +216,12 @@ export class Publisher {
   #acknowledged(append: Append): void {
     if (--append.left > 0 || append.settled) return
     append.settled = true
-    append.resolve({ first: append.messages[0]!.sequence, last: append.messages.at(-1)!.sequence })
+    const { messages, resolve, reject } = append
+    if (messages.every(({ sequence }, at) => at === 0 || sequence > messages[at - 1]!.sequence)) {
+      resolve({ first: messages[0]!.sequence, last: messages.at(-1)!.sequence })
+    } else {
+      reject(new AppendUncertain('entries of one append had to be repeated, and are in another order'))
+    }
   }
 
   /** Something was lost, or the servers are not ready: publish all that is not acknowledged again, after a pause. */
@@ -238,6 +252,7 @@ export class Publisher {
         }
       }
     }
+    this.#giveUpLate()
     const again = [...this.#flight.values()].filter(({ append }) => !append.settled)
     this.#queue = [...again, ...this.#queue.slice(this.#next)]
     this.#next = 0
@@ -253,17 +268,30 @@ export class Publisher {
     const nowMs = performance.now()
     const [oldest] = this.#flight.values()
     if (oldest !== undefined && nowMs - oldest.publishedMs > ACK_MS) this.#stall()
+    if (this.#stalled) this.#giveUpLate()
+    this.#forgetSettled()
+  }
+
+  #giveUpLate(): void {
+    const nowMs = performance.now()
+    const wallMs = Date.now()
     const retryMs = this.#stream.duplicateWindowMs * RETRY_PART
-    if (this.#stalled) {
-      const waitMs = Math.min(WAIT_MS_MAX, Math.max(retryMs, ACK_MS))
-      for (const { append, sentMs, calledMs } of [
-        ...this.#flight.values(),
-        ...this.#queue.slice(this.#next),
-      ]) {
-        const isLate = sentMs === undefined ? nowMs - calledMs > waitMs : nowMs - sentMs > retryMs
-        if (isLate) this.#fail(append, new LogUnavailable(this.#trouble))
-      }
+    const waitMs = Math.min(WAIT_MS_MAX, Math.max(retryMs, ACK_MS))
+    for (const message of [...this.#flight.values(), ...this.#queue.slice(this.#next)]) {
+      const { append, sentMs, sentWallMs, calledMs } = message
+      const isLate =
+        sentMs === undefined
+          ? nowMs - calledMs > waitMs
+          : Math.max(nowMs - sentMs, wallMs - sentWallMs) > retryMs
+      if (isLate) this.#fail(append, new LogUnavailable(this.#trouble))
     }
+  }
+
+  /** Keep nothing of what was given up, and go on with what waited behind it. */
+  #forgetSettled(): void {
+    this.#queue = this.#queue.slice(this.#next).filter(({ append }) => !append.settled)
+    this.#next = 0
+    this.#pump()
     this.#settled()
   }
 

@@ -1,6 +1,7 @@
 import { AckPolicy, type ConsumerConfig } from '@nats-io/jetstream'
 import { type Msg, nanos, nuid } from '@nats-io/transport-node'
 import { Doorbell } from '../doorbell.ts'
+import { LogRefused } from '../errors.ts'
 import { any, type Link } from './link.ts'
 
 /** What a delivered message tells of itself, in its reply subject. */
@@ -22,7 +23,7 @@ export interface PullInit {
 }
 
 /** Asked for at a time. A second request is under way while the first is answered, so that the server need not wait. */
-const PULL_MESSAGES = 512
+const PULL_MESSAGES = 1_024
 const PULL_BYTES = 4 * 1024 * 1024
 /** What is left of a request is asked for again after so long. */
 const EXPIRES_MS = 30_000
@@ -31,6 +32,9 @@ const HEARTBEAT_MS = 1_000
 const SILENT_MS = 2.5 * HEARTBEAT_MS
 /** The server forgets a consumer that nobody asks for so long. */
 const FORGOTTEN_AFTER_MS = 60_000
+
+/** In the reply subjects of newer servers; those of 2.9 have nine. */
+const WORDS_MAX = 12
 
 const STATUS = { heartbeat: 100, requestTimeout: 408, conflict: 409 } as const
 
@@ -54,6 +58,12 @@ export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]
   }
   signal.addEventListener('abort', bell.ring)
   const offConnection = link.onChange(end)
+  let refused: LogRefused | undefined
+  const offRefused = link.onRefused(({ subject, message }) => {
+    if (!subject.includes(`.CONSUMER.MSG.NEXT.${stream}.`)) return
+    refused = new LogRefused(`the log's servers refuse: ${message}`)
+    end()
+  })
 
   let name = ''
   const inbox = link.inbox()
@@ -65,6 +75,7 @@ export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]
   })
   let arrived: Delivered[] = []
   let last = 0
+  let wordsAtEnd: number | undefined
   /** Messages that were asked for and did not come yet. */
   let asked = 0
   let heardMs = performance.now()
@@ -87,7 +98,8 @@ export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]
         return left > 0 ? ask() : undefined
       }
       asked--
-      const delivered = parse(msg)
+      wordsAtEnd ??= countWordsAtEnd(msg)
+      const delivered = parse(msg, wordsAtEnd)
       if (delivered.delivery !== last + 1) return end()
       last = delivered.delivery
       arrived.push(delivered)
@@ -126,13 +138,15 @@ export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]
         ask()
       }
     }
+    if (refused !== undefined) throw refused
   } finally {
     clearInterval(listening)
     offConnection()
+    offRefused()
     signal.removeEventListener('abort', bell.ring)
     subscription.unsubscribe()
     // The server would forget it by itself.
-    if (link.connected) link.jsm.consumers.delete(stream, name).catch(() => {})
+    if (link.linked) link.jsm.consumers.delete(stream, name).catch(() => {})
   }
 }
 
@@ -147,17 +161,27 @@ function unanswered({ headers }: Msg): number | undefined {
 
 /**
  * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, where newer servers may
- * have two more words before the stream, and one at the end.
+ * have two more words before the stream, and one at the end. It is read from the end, so that few words are cut out.
  */
-function parse(msg: Msg): Delivered & { readonly delivery: number } {
-  const words = msg.reply!.split('.')
-  const at = words.length === 9 ? 5 : 7
+function parse(msg: Msg, wordsAtEnd: number): Delivered & { readonly delivery: number } {
+  const reply = msg.reply!
+  let end = reply.length
+  for (let n = 0; n < wordsAtEnd; n++) end = reply.lastIndexOf('.', end - 1)
+  const pendingAt = reply.lastIndexOf('.', end - 1)
+  const timeAt = reply.lastIndexOf('.', pendingAt - 1)
+  const deliveryAt = reply.lastIndexOf('.', timeAt - 1)
+  const sequenceAt = reply.lastIndexOf('.', deliveryAt - 1)
   return {
-    sequence: Number(words[at]),
-    delivery: Number(words[at + 1]),
+    sequence: +reply.slice(sequenceAt + 1, deliveryAt),
+    delivery: +reply.slice(deliveryAt + 1, timeAt),
     // Nanoseconds are more than a number holds.
-    timestampMs: Number(words[at + 2]!.slice(0, -6)),
-    pending: Number(words[at + 3]),
+    timestampMs: +reply.slice(timeAt + 1, pendingAt - 6),
+    pending: +reply.slice(pendingAt + 1, end),
     msg,
   }
+}
+
+/** Of one consumer all messages have it alike. */
+function countWordsAtEnd({ reply = '' }: Msg): number {
+  return reply.split('.').length === WORDS_MAX ? 1 : 0
 }

@@ -28,6 +28,7 @@ export interface StreamTail {
 
 const NAME_IN_USE = 10_058
 const SETTLED_LOOKS = 2
+const GONE_CONFIRM_MS = 5_000
 const SETTLING_MS = 200
 
 /** What an entry's place in the log depends on. Everything else is the operator's to choose. */
@@ -48,11 +49,8 @@ export class Stream {
   readonly name: string
   /** The stream's identity: when the servers made it, to the nanosecond. One made again has another. */
   readonly epoch: string
-  /** Two messages of one id within so long of each other are one entry. */
-  readonly duplicateWindowMs: number
-  readonly replicas: number
   readonly #link: Link
-  #subject: string
+  #config: StreamConfig
   #tail: StreamTail
 
   /** Open the group's stream, making it if there is none. */
@@ -95,19 +93,26 @@ export class Stream {
   }
 
   private constructor(link: Link, info: StreamInfo) {
-    const { name, num_replicas, duplicate_window } = info.config
     this.#link = link
-    this.name = name
+    this.name = info.config.name
     this.epoch = epochOf(info)
-    this.replicas = num_replicas
-    this.duplicateWindowMs = duplicate_window / 1e6
-    this.#subject = info.config.subjects[0]!
+    this.#config = info.config
     this.#tail = tailOf(info)
   }
 
   /** Where entries are published. */
   get subject(): string {
-    return this.#subject
+    return this.#config.subjects[0]!
+  }
+
+  /** Two messages of one id within so long of each other are one entry. */
+  get duplicateWindowMs(): number {
+    return this.#config.duplicate_window / 1e6
+  }
+
+  /** How many servers keep it: an operator may change that, and the window, meanwhile. */
+  get replicas(): number {
+    return this.#config.num_replicas
   }
 
   /** What the last look saw. */
@@ -117,16 +122,20 @@ export class Stream {
 
   /** Ask how far the stream reaches now. Fails with `EpochChanged` when it is another one or gone, with `LogUnavailable`. */
   async look(options?: SignalOptions): Promise<StreamTail> {
-    let info: StreamInfo
-    try {
-      info = await this.#link.ask((jsm) => jsm.streams.info(this.name), options)
-    } catch (error) {
-      if (codeOf(error) === JetStreamApiCodes.StreamNotFound) throw new EpochChanged(this.epoch, undefined)
-      throw error
-    }
+    const beganMs = performance.now()
+    const info = await this.#link.ask(async (jsm) => {
+      try {
+        return await jsm.streams.info(this.name)
+      } catch (error) {
+        if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
+        // A cluster that has just started may not know all its streams yet.
+        const isSure = this.replicas === 1 || performance.now() - beganMs > GONE_CONFIRM_MS
+        throw isSure ? new EpochChanged(this.epoch, undefined) : new LogUnavailable('the stream is not there')
+      }
+    }, options)
     const epoch = epochOf(info)
     if (epoch !== this.epoch) throw new EpochChanged(this.epoch, epoch)
-    this.#subject = info.config.subjects[0]!
+    this.#config = info.config
     this.#tail = tailOf(info)
     return this.#tail
   }

@@ -103,6 +103,15 @@ describeNats('who may use a log', () => {
     const options = { servers: url('ann:p') }
     expect(await use(options, 'app')).toEqual(['let in'])
 
+    await nats.stop()
+    const mayNotRead = permissions!
+      .replace('"$JS.API.CONSUMER.MSG.NEXT.anchorage-app.>", ', '')
+      .replace(' =', ':')
+    nats = await startNatsServers({
+      config: `authorization { users: [{ user: ann, password: p, ${mayNotRead} }] }`,
+    })
+    await expect(use({ servers: url('ann:p') }, 'app')).rejects.toThrow(/MSG.NEXT/)
+
     const mayNotWrite = permissions!.replace('"anchorage.anchorage-app.*", ', '').replace(' =', ':')
     await nats.stop()
     nats = await startNatsServers({

@@ -208,6 +208,17 @@ describeNats('one server', () => {
       expect((await readAll(log)).map(text)).toEqual(['2'])
     })
 
+    test('behind hundreds that are given up goes on', async () => {
+      const log = await open()
+      const abort = new AbortController()
+      const many = failureOf(log.append(commands(...numbers(1, 3_000)), { signal: abort.signal }))
+      const behind = log.append(commands('behind'))
+      abort.abort(new Error('changed my mind'))
+      expect(await many).toBeInstanceOf(AppendUncertain)
+      const { last } = await behind
+      expect((await readAll(log, { index: last - 1 })).map(text)).toEqual(['behind'])
+    })
+
     test('that the server refuses is LogRefused, in its words', async () => {
       const log = await open()
       const { name } = await config()
@@ -313,6 +324,15 @@ describeNats('one server', () => {
       // Whoever comes later has heard nothing of the servers' clock yet.
       const late = await open()
       expect((await late.notices.read()).map(({ member }) => member)).toEqual(['bob'])
+    })
+
+    test('is made again where an operator removed its bucket', async () => {
+      const log = await open()
+      await log.notices.announce('alice', new Uint8Array(1), 60_000)
+      await jsm.streams.delete(`KV_${streamName(group)}`)
+      expect(await log.notices.read()).toEqual([])
+      await log.notices.announce('bob', new Uint8Array(1), 60_000)
+      expect((await log.notices.read()).map(({ member }) => member)).toEqual(['bob'])
     })
 
     test('takes members of any name, and refuses a TTL beyond what it keeps', async () => {

@@ -9,6 +9,7 @@ import {
   EntryTooLarge,
   EpochChanged,
   LogRefused,
+  LogRewound,
   LogTruncated,
   LogUnavailable,
   LogUnusable,
@@ -120,18 +121,27 @@ describeNats('one server', () => {
       expect(new Set(entries.map(({ id }) => id)).size).toBe(4)
     })
 
-    test('made anew with the same configuration is another: what was meant for the old one does nothing there', async () => {
+    test('made anew takes nothing that was meant for the old one', async () => {
       const log = await open({ pollMs: 60_000 })
       await log.append(commands('old'))
+      await jsm.streams.delete(streamName(group))
+      const anew = await open()
+      expect(anew.epoch).not.toBe(log.epoch)
+      expect(await failureOf(log.append(commands('late')))).toBeInstanceOf(EpochChanged)
+      expect((await anew.bounds()).newest.index).toBe(0)
+    })
+
+    test('made anew from a saved configuration is LogRewound to who has read the old one', async () => {
+      const log = await open({ pollMs: 60_000 })
+      await log.append(commands('old'))
+      const [{ index, id } = { index: 0, id: '' }] = await readAll(log)
       const saved = await config()
       await jsm.streams.delete(saved.name)
       await jsm.streams.add(saved)
+      await expect(readAll(log, { index, id })).rejects.toThrow(LogRewound)
       // The servers take it in silence.
       await log.append(commands('late'))
-      const anew = await open()
-      expect(anew.epoch).not.toBe(log.epoch)
-      expect((await readAll(anew)).map(({ epoch }) => epoch)).toEqual([log.epoch])
-      await expect(log.bounds()).rejects.toThrow(EpochChanged)
+      await expect(readAll(log, { index, id })).rejects.toThrow(LogRewound)
     })
 
     test("can have an operator's limits: what they take is LogTruncated", async () => {

@@ -29,6 +29,8 @@ export interface StreamTail {
 const NAME_IN_USE = 10_058
 const SETTLED_LOOKS = 2
 const GONE_CONFIRM_MS = 5_000
+/** A stream of the same subject that is so much older or younger is another, made from a saved configuration. */
+const MADE_APART_MS = 60_000
 const SETTLING_MS = 200
 
 /** What an entry's place in the log depends on. Everything else is the operator's to choose. */
@@ -47,10 +49,11 @@ const FORBIDDEN = ['mirror', 'sources', 'subject_transform', 'no_ack', 'allow_ms
 /** The stream that holds a group's entries: an entry's index is its sequence number. */
 export class Stream {
   readonly name: string
-  /** The stream's identity: when the servers made it, to the nanosecond. One made again has another. */
+  /** The stream's identity: one made again has another. */
   readonly epoch: string
   readonly #link: Link
   #config: StreamConfig
+  readonly #madeMs: number
   #tail: StreamTail
 
   /** Open the group's stream, making it if there is none. */
@@ -97,6 +100,7 @@ export class Stream {
     this.name = info.config.name
     this.epoch = epochOf(info)
     this.#config = info.config
+    this.#madeMs = madeMs(info)
     this.#tail = tailOf(info)
   }
 
@@ -135,6 +139,9 @@ export class Stream {
     }, options)
     const epoch = epochOf(info)
     if (epoch !== this.epoch) throw new EpochChanged(this.epoch, epoch)
+    if (Math.abs(madeMs(info) - this.#madeMs) > MADE_APART_MS) {
+      throw new EpochChanged(this.epoch, `${epoch}, made again at ${info.created}`)
+    }
     this.#config = info.config
     this.#tail = tailOf(info)
     return this.#tail
@@ -145,27 +152,29 @@ export class Stream {
   }
 }
 
-/** Several make the same stream at once, and for some milliseconds a cluster may tell each of another one: wait until it tells of one. */
+/** Several make the same stream at once, and for a moment a cluster may tell each of another one: wait until it tells of one. */
 async function settled(link: Link, found: StreamInfo, signal: AbortSignal | undefined): Promise<StreamInfo> {
   let info = found
   if (info.cluster === undefined) return info
   for (let same = 0; same < SETTLED_LOOKS && info.state.last_seq === 0; ) {
     await delay(SETTLING_MS, undefined, { ...(signal && { signal }) })
     const again = await link.ask((jsm) => jsm.streams.info(info.config.name), { ...(signal && { signal }) })
-    same =
-      epochOf(again) === epochOf(info) && again.config.subjects[0] === info.config.subjects[0] ? same + 1 : 0
+    same = epochOf(again) === epochOf(info) ? same + 1 : 0
     info = again
   }
   return info
 }
 
-/** When the stream was made, in nanoseconds since 1970: `2026-11-21T21:06:42.245227578Z`, written shorter. */
-function epochOf({ created }: StreamInfo): string {
-  const [, seconds, fraction = ''] = /^([^.]+?)(?:\.(\d+))?Z$/.exec(String(created)) ?? []
-  const wholeMs = Date.parse(`${seconds}Z`)
-  if (Number.isNaN(wholeMs))
-    throw new LogUnusable(`the servers made the stream at ${created}, which is no time`)
-  return (BigInt(wholeMs) * 1_000_000n + BigInt(fraction.padEnd(9, '0'))).toString(36)
+/**
+ * The last word of the stream's subject, chosen when it was made. When that was is no name for it: where several make a stream at
+ * once, the servers of a cluster may each tell of another moment, and later of yet another.
+ */
+function epochOf({ config }: StreamInfo): string {
+  return config.subjects[0]!.split('.').at(-1)!
+}
+
+function madeMs({ created }: StreamInfo): number {
+  return Date.parse(String(created))
 }
 
 /** A name that streams, buckets and keys may have: each byte that they may not hold is `_` and two digits. */

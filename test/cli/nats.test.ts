@@ -64,7 +64,9 @@ describeNats('a log on NATS servers', () => {
     const status = JSON.parse((await run(['status', '--json'])).stdout)
     expect(status).toMatchObject({ log: nats.urls[0], group: 'all', leader: id })
     expect(status.newest.index).toBeGreaterThan(rows.length)
-    expect((await run(['status'])).stdout).toContain(`log       ${nats.urls[0]}, group all, epoch 20`)
+    expect((await run(['status'])).stdout).toContain(
+      `log       ${nats.urls[0]}, group all, epoch ${status.epoch.slice(0, 8)}`,
+    )
     expect(await node.interrupt()).toBe(0)
 
     const copy = ['--log', url, '--group', 'copy']

@@ -4,8 +4,9 @@ import { setFlagsFromString } from 'node:v8'
 const V8_VERSION = '13.6.'
 
 /**
- * V8 collects young garbage when young buffers take four times as many MiB, by default 128. What else the flag sets, the size of the
- * young generation, is settled by then, except for workers that start later: theirs is a quarter of the default.
+ * V8 collects young garbage when young buffers take four times as many MiB as the flag says, by default 128, unless it is marking
+ * all garbage just then. What else the flag sets, the size of the young generation, is settled by then, except for workers that
+ * start later: theirs is a quarter of the default.
  */
 const YOUNG_BUFFERS_MIB = 32
 

@@ -102,11 +102,8 @@ export class Board implements NoticeBoard {
         } catch (error) {
           if (signal.aborted) break
           // Somebody removed the bucket: it is made again.
-          if (codeOf(error) === JetStreamApiCodes.StreamNotFound) {
-            this.#kv = undefined
-            continue
-          }
-          if (!patient || !(error instanceof LogUnavailable)) throw error
+          if (codeOf(error) === JetStreamApiCodes.StreamNotFound) this.#kv = undefined
+          else if (!patient || !(error instanceof LogUnavailable)) throw error
         }
         await pause.wait(signal)
         if (patient) await link.whenConnected(signal).catch(() => {})

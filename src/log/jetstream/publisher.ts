@@ -118,7 +118,8 @@ export class Publisher {
     }
     const onAbort = () => {
       this.#fail(append, signal?.reason)
-      this.#forgetSettled()
+      // It may have been all that was in flight.
+      this.#pump()
     }
     signal?.addEventListener('abort', onAbort)
     this.#watch ??= setInterval(() => this.#look(), LOOK_MS)

@@ -7,7 +7,7 @@ import { LogUnavailable } from '../log/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
-import { Disputed, NoMarker } from '../sync/errors.ts'
+import { Disputed, NoMarker, NotLeader } from '../sync/errors.ts'
 import type { Installing, OwnState, SyncHost, SyncMember } from '../sync/host.ts'
 
 export interface ReplicaHostInit {
@@ -23,6 +23,8 @@ export interface ReplicaHostInit {
   readonly state: () => GroupState
   /** Only then this replica is at its post, whoever the log says leads. */
   readonly inSync: () => boolean
+  /** Resolves when everything up to there is in the state. */
+  readonly reached: (position: Position) => Promise<void>
   readonly pin: (anchor: number) => Promise<void>
   readonly capture: () => Snapshot
   readonly beginInstall: (signal: AbortSignal) => Installing
@@ -81,19 +83,25 @@ export class ReplicaHost implements SyncHost {
   }
 
   async appendMarker(requester: string): Promise<Position> {
-    const { log, state, membership, clock, chunkBytes } = this.#init
+    const { self, log, state, membership, clock, chunkBytes, reached } = this.#init
     await membership.refresh()
     const electorate = this.#electorate(membership.list())
+    const { leader, term } = state()
+    if (leader !== self) throw new NotLeader(leader)
     const marker = {
       type: 'marker',
-      term: state().term,
+      term,
       electorate,
       requesters: [requester],
       chunkBytes,
     } as const
     const { first } = await log.append([{ kind: 'control', payload: encodeControl(marker) }])
     this.#markedAtMs.set(first, clock.now())
-    return { epoch: this.epoch, index: first }
+    const anchor = { epoch: this.epoch, index: first }
+    await reached(anchor)
+    // A claim that came before it made it a no-op, at which nobody captures.
+    if (state().seal(first) === undefined) throw new NotLeader(state().leader)
+    return anchor
   }
 
   /** Where nobody can tell it is taken to be: what is fetched then is not lost, and whoever follows the log next finds out. */

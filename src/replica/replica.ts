@@ -249,6 +249,7 @@ export class Replica<Result = unknown>
       membership: this.#membership,
       state: group,
       inSync: () => this.state === 'in-sync',
+      reached: (position) => this.reached(position),
       pin: (anchor) => this.#pin(anchor),
       capture: () => init.machine.capture(),
       onSealed: (index, marker) => {

@@ -45,7 +45,10 @@ export interface SyncHost {
   members(): readonly SyncMember[]
   /** Read the membership anew: called before a stranger is refused, and when nobody is known to serve. */
   refreshMembers(): Promise<void>
-  /** Called on the leader only: append a marker on behalf of `requester` and resolve with its position. */
+  /**
+   * Called on the leader only: append a marker on behalf of `requester`. Resolves with its position when this replica has
+   * applied it; rejects with `NotLeader` when another took office before it, which makes it a no-op at which nobody captures.
+   */
   appendMarker(requester: string): Promise<Position>
   /** True when the log's entry at `position` can still be read, and all that follow. */
   isReadable(position: Position): Promise<boolean>

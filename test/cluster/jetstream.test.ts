@@ -41,17 +41,17 @@ describeNats('replicas on three NATS servers', () => {
 
   beforeAll(async () => {
     nats = await startNatsServers({ servers: 3 })
-    nc = await connect({ servers: nats.urls, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
-    jsm = await jetstreamManager(nc)
   })
-  beforeEach(() => {
+  beforeEach(async () => {
     group = randomUUID()
+    nc = await connect({ servers: nats.urls, maxReconnectAttempts: -1, reconnectTimeWait: 100 })
+    jsm = await jetstreamManager(nc, { checkAPI: false })
   })
-  afterEach(() => nats?.start())
-  afterAll(async () => {
+  afterEach(async () => {
+    await nats?.start()
     await nc?.close()
-    await nats?.stop()
   })
+  afterAll(() => nats?.stop())
 
   function start(replicas = 3): Promise<Cluster> {
     const log = { servers: nats.urls, replicas: 3 } as const

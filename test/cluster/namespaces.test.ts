@@ -8,7 +8,7 @@ import {
   startCluster,
 } from '../../src/testing/index.ts'
 import { describeNamespaces, type Host, type Network, startNetwork } from './namespaces.ts'
-import { expectSameRoots, isCaughtUp, isFetching, isSession, pause, pruneAll } from './support.ts'
+import { expectSameRoots, isCaughtUp, isFetching, isSession, pause, progress, pruneAll } from './support.ts'
 
 const OPTIONS = {
   volatile: true,
@@ -158,11 +158,6 @@ class Site implements AsyncDisposable {
 async function membersOf(replica: ReplicaProcess): Promise<Map<string, readonly string[]>> {
   const { members } = await replica.status()
   return new Map(members.map(({ id, addresses }) => [id, addresses]))
-}
-
-function progress({ type, detail }: ProcessEvent) {
-  if (type !== 'sync' || detail.type !== 'session' || detail.state.status !== 'fetching') return undefined
-  return detail.state
 }
 
 /** Chunks that a replica sent to this peer, as far as it has told. */

@@ -7,6 +7,9 @@ import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { Cluster, ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
 
+const STORY_EVENTS = 60
+const STORY_CHARACTERS = 200
+
 /** Start a replica with a data directory that is the same whenever it is started by this name. */
 export async function startWithDisk(cluster: Cluster, name: string): Promise<ReplicaProcess> {
   return await cluster.start({ name, dataDir: join(cluster.dir, `data-${name}`) })
@@ -18,7 +21,15 @@ export async function expectSameRoots(cluster: Cluster): Promise<Position> {
   await Promise.all(replicas.map((replica) => replica.inSync()))
   const leader = await cluster.leader()
   const anchor = await leader.mark()
-  const roots = await Promise.all(replicas.map((replica) => replica.rootAt(anchor)))
+  const roots = await Promise.all(
+    replicas.map((replica) =>
+      replica.rootAt(anchor).catch((error: Error) => {
+        throw new Error(`${replica.name} has no root at ${anchor.index}; it told of ${story(replica)}`, {
+          cause: error,
+        })
+      }),
+    ),
+  )
   expect(new Set(roots).size, `roots at ${anchor.index}: ${roots}`).toBe(1)
   return anchor
 }
@@ -61,13 +72,14 @@ function isWritable(path: string): boolean {
 
 type SyncEvent = ProcessEvent<'sync'>
 
+/** How far a joiner is that tells of its fetch. */
+export function progress({ type, detail }: ProcessEvent) {
+  if (type !== 'sync' || detail.type !== 'session' || detail.state.status !== 'fetching') return undefined
+  return detail.state
+}
+
 export function isFetching(event: ProcessEvent): event is SyncEvent {
-  return (
-    event.type === 'sync' &&
-    event.detail.type === 'session' &&
-    event.detail.state.status === 'fetching' &&
-    event.detail.state.chunks > 0
-  )
+  return (progress(event)?.chunks ?? 0) > 0
 }
 
 export function isSession(status: string) {
@@ -86,9 +98,8 @@ export function isCaughtUp(event: ProcessEvent): event is ProcessEvent<'caught-u
 /** Start a joiner and stop it (SIGSTOP) when it has some of the chunks, but not all. */
 export async function joinerStoppedMidway(cluster: Cluster): Promise<ReplicaProcess> {
   const joiner = await cluster.start({ name: 'joiner' })
-  const { detail } = await joiner.waitFor(isFetching)
+  await joiner.waitFor(isFetching)
   await pause(cluster, joiner)
-  if (detail.type !== 'session' || detail.state.status !== 'fetching') throw new Error('not reached')
   expect(joiner.events.some(isSession('done')), 'the joiner was stopped too late').toBe(false)
   return joiner
 }
@@ -113,4 +124,13 @@ export async function readLog(cluster: Cluster, after = 0): Promise<LogEntry[]> 
   const entries: LogEntry[] = []
   for await (const batch of log.read({ index: Math.max(after, first - 1) })) entries.push(...batch.entries)
   return entries
+}
+
+/** The newest events of a process, in short: for the message of a test that failed. */
+function story(replica: ReplicaProcess): string {
+  const events = replica.events.filter((event) => progress(event) === undefined)
+  return events
+    .slice(-STORY_EVENTS)
+    .map(({ type, detail }) => `${type} ${JSON.stringify(detail)}`.slice(0, STORY_CHARACTERS))
+    .join('\n')
 }

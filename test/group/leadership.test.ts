@@ -209,3 +209,18 @@ test('after stop nobody claims', async () => {
   await pass(LEASE_MS)
   expect(claims).toEqual([])
 })
+
+test('after the log could not be reached the leader has a lease to show itself', async () => {
+  elect('a')
+  announce('a')
+  eligible = false
+  leadership.check()
+  clock.advance(10 * LEASE_MS)
+
+  eligible = true
+  leadership.reconnected()
+  clock.advance(LEASE_MS - 1)
+  expect(claims).toEqual([])
+  clock.advance(1 + SPREAD_MS)
+  expect(claims).toEqual([2])
+})

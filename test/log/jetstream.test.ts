@@ -31,20 +31,21 @@ describeNats('one server', () => {
 
   beforeAll(async () => {
     nats = await startNatsServers()
-    nc = await connect({ servers: nats.urls, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
-    jsm = await jetstreamManager(nc)
   })
-  beforeEach(() => {
+  beforeEach(async () => {
     group = randomUUID()
     opened = []
+    // One that lived through the test before may still be on its way back to a server that was killed there.
+    nc = await connect({ servers: nats.urls, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+    jsm = await jetstreamManager(nc)
   })
   afterEach(async () => {
     for (const server of nats?.servers ?? []) server.resume()
     await nats?.start()
     await Promise.all(opened.map((log) => log.close()))
+    await nc.close()
   })
   afterAll(async () => {
-    await nc?.close()
     await nats?.stop()
   })
 

@@ -13,6 +13,7 @@ const SEAL_TIMEOUT_MS = 15_000
 
 let clock: VirtualClock
 let log: Log
+let rival: Log
 let state: GroupState
 let host: ReplicaHost
 let captured: ItemSnapshot
@@ -20,7 +21,9 @@ let captured: ItemSnapshot
 beforeEach(async () => {
   clock = new VirtualClock()
   captured = new ItemSnapshot([])
-  log = await memoryLog({ epoch: 'e', now: () => 0 }).open({ group: 'g', signature: 's', author: 'a' })
+  const backend = memoryLog({ epoch: 'e', now: () => 0 })
+  log = await backend.open({ group: 'g', signature: 's', author: 'a' })
+  rival = await backend.open({ group: 'g', signature: 's', author: 'b' })
   state = new GroupState()
   const membership = new Membership({ notices: log.notices, clock, epoch: 'e', onChange: () => {} })
   host = new ReplicaHost({
@@ -34,6 +37,7 @@ beforeEach(async () => {
     membership,
     state: () => state,
     inSync: () => true,
+    reached: async () => void (await apply()),
     pin: async () => {},
     capture: () => captured,
     beginInstall: () => ({ add: async () => {}, commit: () => {} }),
@@ -70,6 +74,11 @@ async function mark(): Promise<readonly string[]> {
   return await apply()
 }
 
+/** Another replica takes office. */
+async function depose(): Promise<void> {
+  await rival.append([{ kind: 'control', payload: encodeControl({ type: 'claim', term: 2 }) }])
+}
+
 /** This replica has attested the newest anchor, and so have these. */
 async function attest(...others: string[]): Promise<void> {
   const { newest } = await log.bounds()
@@ -80,6 +89,19 @@ async function attest(...others: string[]): Promise<void> {
     if (author === 'a') await log.append([{ kind: 'control', payload }])
   }
 }
+
+test('a marker that follows the claim of another replica is no anchor', async () => {
+  await apply()
+  await depose()
+  await expect(host.appendMarker('j')).rejects.toMatchObject({ name: 'NotLeader', leader: 'b' })
+})
+
+test('a replica that does not lead appends no marker', async () => {
+  await depose()
+  await apply()
+  await expect(host.appendMarker('j')).rejects.toMatchObject({ name: 'NotLeader', leader: 'b' })
+  expect((await log.bounds()).newest.index).toBe(2)
+})
 
 test('every member in sync is an elector, up to five, and this replica among them', async () => {
   await announce('a', 'b', 'c', 'd', 'e', 'f')

@@ -8,7 +8,7 @@ import type { Notice, NoticeBoard } from '../notices.ts'
 import { any, codeOf, type Link, Pause } from './link.ts'
 import { pull } from './pull.ts'
 import { ServerClock } from './server-clock.ts'
-import { encodeName, type Stream } from './stream.ts'
+import { encodeName, type Stream, streamInfo } from './stream.ts'
 
 /** The bucket forgets what is older than the longest TTL of a notice. */
 export const NOTICE_TTL_MS_MAX = 60 * 60 * 1000
@@ -122,7 +122,7 @@ export class Board implements NoticeBoard {
     const clock = new ServerClock(() => performance.now())
     const board = new Map<string, Written>()
     // What a consumer says is pending counts what was replaced meanwhile, and then never comes down to nothing.
-    const { state } = await link.ask((jsm) => jsm.streams.info(stream, { subjects_filter: `${subjects}>` }), {
+    const { state } = await link.ask((jsm) => streamInfo(jsm, stream, { subjects_filter: `${subjects}>` }), {
       signal,
     })
     const unseen = new Set(Object.keys(state.subjects ?? {}))

@@ -2,10 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import {
   DiscardPolicy,
   JetStreamApiCodes,
+  type JetStreamManager,
   RetentionPolicy,
   StorageType,
   type StreamConfig,
   type StreamInfo,
+  type StreamInfoRequestOptions,
 } from '@nats-io/jetstream'
 import { nanos, nuid } from '@nats-io/transport-node'
 import { EpochChanged, LogMismatch, LogMissing, LogUnavailable, LogUnusable } from '../errors.ts'
@@ -76,7 +78,7 @@ export class Stream {
     const info = await link.ask(
       async (jsm) => {
         try {
-          return await jsm.streams.info(name)
+          return await streamInfo(jsm, name)
         } catch (error) {
           if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
         }
@@ -129,7 +131,7 @@ export class Stream {
     const beganMs = performance.now()
     const info = await this.#link.ask(async (jsm) => {
       try {
-        return await jsm.streams.info(this.name)
+        return await streamInfo(jsm, this.name)
       } catch (error) {
         if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
         // A cluster that has just started may not know all its streams yet.
@@ -152,13 +154,27 @@ export class Stream {
   }
 }
 
+/**
+ * What the stream's leader says of it. A server of a cluster that has lost the majority goes on answering for minutes, of what it
+ * last knew.
+ */
+export async function streamInfo(
+  jsm: JetStreamManager,
+  name: string,
+  options?: Partial<StreamInfoRequestOptions>,
+): Promise<StreamInfo> {
+  const info = await jsm.streams.info(name, options)
+  if (info.cluster !== undefined && !info.cluster.leader) throw new LogUnavailable('the stream has no leader')
+  return info
+}
+
 /** Several make the same stream at once, and for a moment a cluster may tell each of another one: wait until it tells of one. */
 async function settled(link: Link, found: StreamInfo, signal: AbortSignal | undefined): Promise<StreamInfo> {
   let info = found
   if (info.cluster === undefined) return info
   for (let same = 0; same < SETTLED_LOOKS && info.state.last_seq === 0; ) {
     await delay(SETTLING_MS, undefined, { ...(signal && { signal }) })
-    const again = await link.ask((jsm) => jsm.streams.info(info.config.name), { ...(signal && { signal }) })
+    const again = await link.ask((jsm) => streamInfo(jsm, info.config.name), { ...(signal && { signal }) })
     same = epochOf(again) === epochOf(info) ? same + 1 : 0
     info = again
   }

@@ -110,13 +110,13 @@ export class GroupState {
     if (control === undefined) return { type: 'void', why: 'it is no control entry that this version knows' }
     switch (control.type) {
       case 'claim':
-        if (control.term !== this.#term + 1) return stale(control.term, this.#term)
+        if (control.term !== this.#term + 1) return this.#void(entry.author, control.term)
         this.#term = control.term
         this.#leader = entry.author
         this.#claimIndex = entry.index
         return { type: 'leader', leader: entry.author, term: control.term }
       case 'marker':
-        if (!this.#leads(entry.author, control.term)) return stale(control.term, this.#term)
+        if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)
         this.#track(entry.index, control.electorate)
         return { type: 'marker', index: entry.index, timestampMs: entry.timestampMs, marker: control }
       case 'attestation': {
@@ -130,10 +130,12 @@ export class GroupState {
           : attested(seal, anchor, entry.author, root)
       }
       case 'prune':
-        if (!this.#leads(entry.author, control.term)) return stale(control.term, this.#term)
+        if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)
         return { type: 'prune', upTo: Math.min(control.upTo, entry.index - 1) }
       case 'tick':
-        return this.#leads(entry.author, control.term) ? { type: 'tick' } : stale(control.term, this.#term)
+        return this.#leads(entry.author, control.term)
+          ? { type: 'tick' }
+          : this.#void(entry.author, control.term)
       default:
         return control satisfies never
     }
@@ -174,6 +176,11 @@ export class GroupState {
     return term === this.#term && author === this.#leader
   }
 
+  #void(author: string, term: number): Outcome {
+    const office = `term ${this.#term}, which ${this.#leader ?? 'nobody'} leads`
+    return { type: 'void', why: `it is of term ${term}, by ${author}; the newest there is ${office}` }
+  }
+
   #track(anchor: number, electorate: readonly string[]): void {
     this.#anchors.set(anchor, new Seal(electorate))
     for (const oldest of this.#anchors.keys()) {
@@ -195,8 +202,4 @@ function attested(seal: Seal, anchor: number, author: string, root: Uint8Array):
     case undefined:
       return { type: 'attested', anchor, author, root }
   }
-}
-
-function stale(term: number, newest: number): Outcome {
-  return { type: 'void', why: `it is of term ${term}, and the newest term there is ${newest}` }
 }

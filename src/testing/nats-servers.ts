@@ -25,6 +25,8 @@ export interface NatsServersInit {
 
 /** Until JetStream answers, and until a server has ended. */
 const WAIT_MS = 60_000
+/** How long a server's streams may take to be up to date, before it is ready without them. */
+const STREAMS_WAIT_MS = 15_000
 const LOOK_MS = 50
 /** Another program may take a port between our look and the server's start. */
 const TRIES = 5
@@ -155,13 +157,17 @@ export class NatsServer {
     this.#guard = guard(child.pid!)
   }
 
-  /** Resolves when JetStream answers, in a cluster with a leader. Rejects with `NatsServersFailed` when the server ends. */
+  /**
+   * Resolves when JetStream answers, in a cluster with a leader, and its streams are up to date; those have a while to become so, since
+   * a server of 2.9 may call one that nobody writes to out of date for good. Rejects with `NatsServersFailed` when the server ends.
+   */
   async ready(): Promise<void> {
-    const deadline = performance.now() + WAIT_MS
-    while (performance.now() < deadline) {
+    const began = performance.now()
+    while (performance.now() < began + WAIT_MS) {
       if (this.#child === undefined) throw await this.#failure('it ended')
+      const scope = performance.now() < began + STREAMS_WAIT_MS ? '' : '?js-server-only=true'
       try {
-        const { status } = await fetch(`${this.#init.monitorUrl}/healthz`)
+        const { status } = await fetch(`${this.#init.monitorUrl}/healthz${scope}`)
         if (status === 200) return
       } catch {
         // It does not listen yet.

@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { jetstreamLog } from '../../src/log/jetstream.ts'
 import type { LogConnection } from '../../src/log/log.ts'
 import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, init, text } from './entries.ts'
-import { describeNats, natsPlace } from './nats.ts'
+import { describeNats, natsPlace, wipe } from './nats.ts'
+
+// Servers that were all killed need ten seconds and more to go on, twice in some of these.
+vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 /** Resolves when the connection is lost, or there again. */
 function change(connection: LogConnection): Promise<void> {
@@ -24,8 +27,6 @@ describeNats('three servers', () => {
   })
   afterAll(() => nats?.stop())
 
-  conformance('jetstreamLog', () => natsPlace(nats, 3))
-
   test('a server that lost the majority counts as lost, and what was written meanwhile is there in the end', async () => {
     const [survivor, ...others] = nats.servers
     const backend = jetstreamLog({ servers: survivor!.url, stream: 'majority', replicas: 3 })
@@ -43,5 +44,8 @@ describeNats('three servers', () => {
     expect(await append).toEqual({ first: 2, last: 2 })
     expect(text((await next)!)).toBe('meanwhile')
     await log.close()
-  }, 120_000)
+    await wipe(nats)
+  })
+
+  conformance('jetstreamLog', () => natsPlace(nats, 3))
 })

@@ -28,6 +28,7 @@ export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Pla
     pollMs: 100,
   }
   const backend = () => jetstreamLog(options)
+  let wereKilled = false
   return {
     backend: backend(),
     reopen: backend,
@@ -36,6 +37,7 @@ export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Pla
       await (await backend().open(init())).close()
     },
     async save() {
+      wereKilled = true
       await nats.kill('SIGTERM')
       for (const { storeDir } of nats.servers) cpSync(storeDir, `${storeDir}.copy`, { recursive: true })
       await nats.start()
@@ -50,8 +52,19 @@ export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Pla
     },
     async dispose() {
       for (const { storeDir } of nats.servers) rmSync(`${storeDir}.copy`, { recursive: true, force: true })
+      if (wereKilled) await wipe(nats)
     },
   }
+}
+
+/**
+ * Start the servers anew, with nothing. Those of a cluster of 2.9 on which streams were made and deleted, and which were then all started
+ * again, may take minutes to elect a leader, or serve what they deleted.
+ */
+export async function wipe(nats: NatsServers): Promise<void> {
+  await nats.kill()
+  for (const { storeDir } of nats.servers) rmSync(storeDir, { recursive: true })
+  await nats.start()
 }
 
 /** Delete every stream. */

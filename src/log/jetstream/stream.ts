@@ -30,6 +30,7 @@ export interface StreamTail {
 
 const NAME_IN_USE = 10_058
 const SETTLED_LOOKS = 2
+const SETTLED_LOOKS_MAX = 50
 const GONE_CONFIRM_MS = 5_000
 /** A stream of the same subject that is so much older or younger is another, made from a saved configuration. */
 const MADE_APART_MS = 60_000
@@ -78,23 +79,24 @@ export class Stream {
     const info = await link.ask(
       async (jsm) => {
         try {
-          return await streamInfo(jsm, name)
+          return await settled(jsm, await streamInfo(jsm, name), signal)
         } catch (error) {
           if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
         }
         if (!options.create) return undefined
         try {
-          return await jsm.streams.add(made)
+          return await settled(jsm, await jsm.streams.add(made), signal)
         } catch (error) {
-          // Somebody else makes it: it is there at the next try.
-          throw codeOf(error) === NAME_IN_USE ? new LogUnavailable('the stream is being made') : error
+          // Somebody else makes it, or it was deleted since: the next try tells.
+          const passes = [NAME_IN_USE, JetStreamApiCodes.StreamNotFound].includes(codeOf(error) ?? 0)
+          throw passes ? new LogUnavailable('the stream is being made') : error
         }
       },
       { ...(signal && { signal }) },
     )
     if (info === undefined) throw new LogMissing(`the stream ${name}`)
     check(info.config, init, options)
-    return new Stream(link, await settled(link, info, signal))
+    return new Stream(link, info)
   }
 
   private constructor(link: Link, info: StreamInfo) {
@@ -169,12 +171,13 @@ export async function streamInfo(
 }
 
 /** Several make the same stream at once, and for a moment a cluster may tell each of another one: wait until it tells of one. */
-async function settled(link: Link, found: StreamInfo, signal: AbortSignal | undefined): Promise<StreamInfo> {
+async function settled(jsm: JetStreamManager, found: StreamInfo, signal?: AbortSignal): Promise<StreamInfo> {
   let info = found
   if (info.cluster === undefined) return info
-  for (let same = 0; same < SETTLED_LOOKS && info.state.last_seq === 0; ) {
+  for (let looks = 0, same = 0; same < SETTLED_LOOKS && info.state.last_seq === 0; looks++) {
+    if (looks >= SETTLED_LOOKS_MAX) throw new LogUnavailable('its servers do not agree on the stream')
     await delay(SETTLING_MS, undefined, { ...(signal && { signal }) })
-    const again = await link.ask((jsm) => streamInfo(jsm, info.config.name), { ...(signal && { signal }) })
+    const again = await streamInfo(jsm, info.config.name)
     same = epochOf(again) === epochOf(info) ? same + 1 : 0
     info = again
   }

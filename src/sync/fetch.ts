@@ -154,6 +154,11 @@ export class Fetch {
     return this.#links.isLinked(provider)
   }
 
+  /** Nothing of this anchor is to be had from it any more. */
+  isGone(provider: string): boolean {
+    return this.#links.get(provider)?.status === 'gone'
+  }
+
   /** How many providers are asked, or about to be, and have not said Busy. */
   get serving(): number {
     return this.#links.serving

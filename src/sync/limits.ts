@@ -121,6 +121,11 @@ export const ANCHORS_LOST_MAX = 8
 export const FAULTS_MAX = 16
 /** and how much of each message, in UTF-16 code units. */
 export const FAULT_LENGTH_MAX = 200
+/**
+ * How long a session waits for members that cannot be reached when all others have said no: a broken connection is made
+ * again within a few looks, while a process that has ended stays away longer than is worth waiting.
+ */
+export const UNREACHED_MS = 1_500
 /** How often a session looks for offers and providers. */
 export const LOOK_MS = 200
 /** How often as long as nobody is fetched from yet: members answer within milliseconds. */

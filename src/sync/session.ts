@@ -25,8 +25,10 @@ import {
   FOLLOWERS_GRACE_MS,
   LOOK_MS,
   STALL_MS,
+  UNREACHED_MS,
 } from './limits.ts'
 import type { OfferView } from './messages.ts'
+import { OfferDirectory } from './offer-directory.ts'
 import { Peers, type SyncNetwork } from './peers.ts'
 import { busyMs } from './retry.ts'
 
@@ -100,8 +102,7 @@ export class Session {
   readonly #peers: Peers
   readonly #stop = new AbortController()
   readonly #signal: AbortSignal
-  /** The latest offers each member told of, and when. */
-  readonly #offers = new Map<string, { readonly offers: readonly OfferView[]; readonly atMs: number }>()
+  readonly #offers = new OfferDirectory()
   readonly #asking = new Set<string>()
   /** What this replica has already. */
   #basis: Promise<Basis | undefined> | undefined
@@ -166,8 +167,8 @@ export class Session {
           if (!(error instanceof AnchorGone)) throw error
           anchorsLost++
           this.#lost.add(anchor.index)
-          // An anchor that the group never agreed on would be named again: ask for a newer one.
-          if (error instanceof NeverSealed || error instanceof Disputed) above = anchor
+          // An anchor that the group never agreed on, or that nobody offers, would be named again: ask for a newer one.
+          if (error instanceof Useless || error instanceof Disputed) above = anchor
           if (error instanceof Disputed) this.#dispute = error
           if (error instanceof NoMarker && this.#namedBy !== undefined) {
             this.#fault(this.#namedBy, new ProvenFault('it named an anchor where the log has no marker'))
@@ -180,8 +181,11 @@ export class Session {
             )
           }
           // States that differ still will in a moment, and each anchor costs the group a capture.
-          const pauseMs = error instanceof Disputed ? requestTimeoutMs / ANCHORS_LOST_MAX : 0
-          await sleep(clock, Math.max(pauseMs, LOOK_MS), this.#signal)
+          const pauseMs =
+            error instanceof Disputed
+              ? requestTimeoutMs / ANCHORS_LOST_MAX
+              : LOOK_MS * (2 ** (anchorsLost - 1) - 1)
+          if (pauseMs > 0) await sleep(clock, pauseMs, this.#signal)
         }
       }
     } catch (error) {
@@ -207,7 +211,8 @@ export class Session {
       this.#look()
       await sleep(clock, asked.retryMs, this.#signal)
       const late = clock.now() >= giveUpMs
-      if (late || host.leader() === undefined) {
+      // A leader that cannot be reached names nothing before another one takes its office.
+      if (late || asked.unreached || host.leader() === undefined) {
         const offered = await this.#commonestOffer(above)
         if (offered !== undefined) return offered
       }
@@ -232,14 +237,17 @@ export class Session {
   }
 
   /** One question to the leader, and what to make of its answer. */
-  async #askForAnchor(
-    above: Position,
-  ): Promise<{ anchor: Position } | { anchor: undefined; why: string; retryMs: number }> {
+  async #askForAnchor(above: Position): Promise<{ anchor: Position } | NotNamed> {
     const { host, network, clock, random } = this.#init
     const leader = host.leader()
     if (leader !== undefined && this.#faults.isDropped(leader)) {
       if (this.#servers().length === 0) {
-        return { anchor: undefined, why: 'whoever serves was proven wrong', retryMs: LOOK_MS }
+        return {
+          anchor: undefined,
+          why: 'whoever serves was proven wrong',
+          retryMs: LOOK_MS,
+          unreached: false,
+        }
       }
       // Nobody else can name a new anchor; but an offer of others is worth more than its word, if there is one.
       this.#look()
@@ -261,10 +269,11 @@ export class Session {
         return { anchor }
       }
       const why = `the leader named ${formatPosition(anchor)}${isAbove ? ', which was pruned' : ''}`
-      return { anchor: undefined, why, retryMs: LOOK_MS }
+      return { anchor: undefined, why, retryMs: LOOK_MS, unreached: false }
     }
     const { peer, error, retryMs } = answer
-    const refused = { anchor: undefined, why: error.message, retryMs }
+    const unreached = peer === leader && error instanceof PeerUnavailable
+    const refused = { anchor: undefined, why: error.message, retryMs, unreached }
     if (peer === undefined) return refused
     const introduced = error instanceof Unauthorized ? this.#introduce(peer) : undefined
     if (introduced !== undefined) {
@@ -337,9 +346,7 @@ export class Session {
     let verifying = false
     let moved = { steps: fetch.steps, atMs: clock.now() }
     for (;;) {
-      for (const [provider, { offers }] of this.#offers) {
-        for (const offer of offers) this.offered(provider, offer)
-      }
+      for (const [provider, offer] of this.#offers.of(anchor)) this.offered(provider, offer)
       // Whoever was just linked is not asked: the question would go before that for its chunks.
       this.#look()
       await pinned
@@ -350,8 +357,9 @@ export class Session {
       if (!fetch.idle) {
         everLinked = true
         idleSinceMs = clock.now()
-      } else if (this.#nobodyOffers(anchor, idleSinceMs, everLinked)) {
-        throw new AnchorGone(anchor, ['nobody offers it any more', ...fetch.complaints].join('; '))
+      } else {
+        const gone = this.#forsaken(anchor, idleSinceMs, everLinked)
+        if (gone !== undefined) throw gone
       }
       if (clock.now() >= keepAliveMs) {
         keepAliveMs = clock.now() + ttlMs / 3
@@ -369,7 +377,7 @@ export class Session {
       } else if (sealDueSinceMs === undefined) {
         sealDueSinceMs = clock.now()
       } else if (clock.now() - sealDueSinceMs >= requestTimeoutMs) {
-        throw new NeverSealed(anchor, 'it was never sealed')
+        throw new Useless(anchor, 'it was never sealed')
       }
     }
   }
@@ -401,17 +409,22 @@ export class Session {
 
   /** Ask every member that serves, and is not being asked or fetched from, for its offers. */
   #look(): void {
-    const { clock } = this.#init
     for (const { id } of this.#servers()) {
       if (this.#asking.has(id) || this.#fetch?.fetch.isLinked(id)) continue
       this.#asking.add(id)
       this.#peers
         .channel(id, 'ask')
         .then((channel) => channel.request({ type: 'offers' }, 'offers'))
-        .then(({ offers }) => void this.#offers.set(id, { offers, atMs: clock.now() }))
+        .then(({ offers }) => this.#told(id, offers))
         .catch((error: Error) => this.#notTold(id, error))
         .finally(() => this.#asking.delete(id))
     }
+  }
+
+  #told(id: string, offers: readonly OfferView[]): void {
+    this.#offers.told(id, offers, this.#init.clock.now())
+    // Those who answer first together share the chunks; later ones need not wait for the next look.
+    if (this.#fetch?.fetch.idle === false) for (const offer of offers) this.offered(id, offer)
   }
 
   /** A member did not tell its offers. Resolves when it may be asked again. */
@@ -422,8 +435,8 @@ export class Session {
     const introduced = error instanceof Unauthorized ? this.#introduce(id) : undefined
     if (introduced !== undefined) return await introduced
     this.#fault(id, error)
-    // Who cannot be reached has said nothing: it may be starting again.
-    if (!(error instanceof PeerUnavailable)) this.#offers.set(id, { offers: [], atMs: clock.now() })
+    if (error instanceof PeerUnavailable) this.#offers.unreached(id, clock.now())
+    else this.#offers.told(id, [], clock.now())
   }
 
   /** The other members that serve, but for those that were dropped. */
@@ -464,52 +477,48 @@ export class Session {
     const { host, clock } = this.#init
     // Offering is not enough for long.
     if (clock.now() - sinceMs >= FOLLOWERS_GRACE_MS) return fetch.delivering >= FOLLOWERS_ENOUGH
+    if (fetch.serving >= FOLLOWERS_ENOUGH) return true
     const leader = host.leader()
-    const followers = this.#servers().filter(({ id }) => id !== leader)
-    return fetch.serving >= FOLLOWERS_ENOUGH || followers.length >= FOLLOWERS_ENOUGH
+    const likely = this.#servers().filter((server) => server.id !== leader && this.#mayServe(server, sinceMs))
+    return likely.length >= FOLLOWERS_ENOUGH
+  }
+
+  /** Whether a member offers the anchor that is being fetched, or may yet, by what it said since then. */
+  #mayServe({ id, applied }: SyncMember, sinceMs: number): boolean {
+    if (this.#fetch === undefined) return false
+    if (this.#fetch.fetch.isGone(id)) return false
+    const standing = this.#offers.standing(id, applied, this.#fetch.anchor, sinceMs)
+    return standing === 'offers' || standing === 'may'
   }
 
   /** The live offer that most members make, and of those the newest: one member alone cannot lead this session astray. */
   async #commonestOffer(above: Position): Promise<Position | undefined> {
     const nowMs = this.#init.clock.now()
-    const offered = new Map<number, { readonly anchor: Position; members: number }>()
-    for (const [id, { offers, atMs }] of this.#offers) {
-      if (this.#faults.isDropped(id)) continue
-      for (const { anchor, remainingMs } of offers) {
-        // Who cannot be reached any more still has until its word runs out.
-        if (atMs + remainingMs <= nowMs || anchor.epoch !== above.epoch || anchor.index <= above.index)
-          continue
-        // What was lost once is taken again on the leader's word alone: one liar would offer it for ever.
-        if (this.#lost.has(anchor.index)) continue
-        const known = offered.get(anchor.index)
-        if (known === undefined) offered.set(anchor.index, { anchor, members: 1 })
-        else known.members++
-      }
+    const anchors = this.#offers.commonest(above, nowMs, (member) => this.#faults.isDropped(member))
+    for (const anchor of anchors) {
+      // What was lost once is taken again on the leader's word alone: one liar would offer it for ever.
+      if (!this.#lost.has(anchor.index) && (await this.#init.host.isReadable(anchor))) return anchor
     }
-    const sorted = [...offered.values()].sort(
-      (a, b) => b.members - a.members || b.anchor.index - a.anchor.index,
-    )
-    for (const { anchor } of sorted) if (await this.#init.host.isReadable(anchor)) return anchor
     return undefined
   }
 
   /**
-   * True when the anchor is gone: everyone who serves was asked since the last provider left and none offers it.
-   * Replicas that are still on their way to the marker may yet offer it; before the first provider showed up they
-   * get longer.
+   * Why nobody will send the rest of the anchor, if so. Everyone who serves has said since the last provider left that
+   * it does not offer it, or cannot be reached. Replicas that are still on their way to the marker may yet offer it;
+   * before the first provider showed up they get longer.
    */
-  #nobodyOffers(anchor: Position, sinceMs: number, everLinked: boolean): boolean {
+  #forsaken(anchor: Position, sinceMs: number, everLinked: boolean): AnchorGone | undefined {
     const { clock, requestTimeoutMs, fetchTimeoutMs } = this.#init
     const waitedMs = clock.now() - sinceMs
-    if (!everLinked) return waitedMs >= requestTimeoutMs
-    if (waitedMs >= fetchTimeoutMs) return true
-    return this.#servers().every(({ id, applied }) => {
-      if (applied < anchor.index) return false
-      const told = this.#offers.get(id)
-      return (
-        told !== undefined && told.atMs > sinceMs && !told.offers.some((o) => samePosition(o.anchor, anchor))
-      )
-    })
+    const complaints = this.#fetch?.fetch.complaints ?? []
+    const why = ['nobody offers it any more', ...complaints].join('; ')
+    if (waitedMs >= (everLinked ? fetchTimeoutMs : requestTimeoutMs)) return new Useless(anchor, why)
+    const servers = this.#servers()
+    if (servers.some((server) => this.#mayServe(server, sinceMs))) return undefined
+    const cut = servers.filter(({ id }) => this.#offers.isUnreached(id, sinceMs))
+    // Whoever is cut off for a moment still has it, and a leader that can be reached again names it again.
+    if (cut.length > 0) return waitedMs >= UNREACHED_MS ? new AnchorGone(anchor, why) : undefined
+    return everLinked || servers.length > 0 ? new Useless(anchor, why) : undefined
   }
 
   async #timed<T>(phase: keyof SessionPhases, work: () => Promise<T>): Promise<T> {
@@ -522,5 +531,14 @@ export class Session {
   }
 }
 
-/** The anchor's electorate never agreed in time. */
-class NeverSealed extends AnchorGone {}
+/** Why no anchor was named yet, and when to ask again. */
+interface NotNamed {
+  readonly anchor: undefined
+  readonly why: string
+  readonly retryMs: number
+  /** The leader cannot be reached. */
+  readonly unreached: boolean
+}
+
+/** Nothing can come of this anchor any more: nobody offers it, or its electorate never agreed. */
+class Useless extends AnchorGone {}

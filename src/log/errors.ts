@@ -1,26 +1,42 @@
+export interface LogErrorOptions extends ErrorOptions {
+  /** Which log it is: the file, or the stream and the servers it is on. Never with a password. */
+  readonly place?: string
+}
+
+/** What a log does not do, and why. Its message begins with the place, where there is one. */
+export class LogError extends Error {
+  /** Which log it is: the file, or the stream and the servers it is on. */
+  readonly place?: string
+  constructor(message: string, { place, ...options }: LogErrorOptions = {}) {
+    super(place === undefined ? message : `${place}: ${message}`, options)
+    if (place !== undefined) this.place = place
+  }
+}
+
 /** The next entry the reader needs has been pruned. A replica then asks its peers for a snapshot. */
-export class LogTruncated extends Error {
+export class LogTruncated extends LogError {
   override readonly name = 'LogTruncated'
   readonly wanted: number
   readonly first: number
-  constructor(wanted: number, first: number) {
-    super(`entry ${wanted} has been pruned: the log begins with ${first}; catch up from a snapshot`)
+  constructor(wanted: number, first: number, options?: LogErrorOptions) {
+    super(`entry ${wanted} has been pruned: the log begins with ${first}; catch up from a snapshot`, options)
     this.wanted = wanted
     this.first = first
   }
 }
 
 /** The log is another incarnation than the one that was opened, or it is gone. */
-export class EpochChanged extends Error {
+export class EpochChanged extends LogError {
   override readonly name = 'EpochChanged'
   readonly expected: string
   /** Undefined when the log does not exist any more. */
   readonly found: string | undefined
-  constructor(expected: string, found: string | undefined) {
+  constructor(expected: string, found: string | undefined, options?: LogErrorOptions) {
     super(
       found === undefined
         ? `the log of epoch ${expected} was deleted; restore it, or start this replica anew on another log`
         : `the log was made anew: its epoch is ${found}, this replica follows ${expected}; restore the old log, or start this replica anew`,
+      options,
     )
     this.expected = expected
     this.found = found
@@ -28,15 +44,16 @@ export class EpochChanged extends Error {
 }
 
 /** The log ends before what was read from it, or holds another entry there: it was put back to an older state. */
-export class LogRewound extends Error {
+export class LogRewound extends LogError {
   override readonly name = 'LogRewound'
   readonly index: number
   readonly newest: number
-  constructor(index: number, newest: number) {
+  constructor(index: number, newest: number, options?: LogErrorOptions) {
     super(
       newest < index
         ? `the log ends at ${newest}, but entry ${index} was already read from it: it was put back to an older state; restore the newer log, or start this replica anew`
         : `entry ${index} of the log is not the one that was read there: the log was put back and written again; restore the newer log, or start this replica anew`,
+      options,
     )
     this.index = index
     this.newest = newest
@@ -44,19 +61,19 @@ export class LogRewound extends Error {
 }
 
 /** An append that may or may not have been committed. It is not repeated blindly: look in the log. */
-export class AppendUncertain extends Error {
+export class AppendUncertain extends LogError {
   override readonly name = 'AppendUncertain'
-  constructor(message: string, options?: ErrorOptions) {
+  constructor(message: string, options?: LogErrorOptions) {
     super(`${message}; the entries may or may not be in the log: read it before appending again`, options)
   }
 }
 
 /** The log's lock was not to be had in time. Nothing was written. */
-export class LogBusy extends Error {
+export class LogBusy extends LogError {
   override readonly name = 'LogBusy'
   readonly waitedMs: number
-  constructor(waitedMs: number) {
-    super(`the log was locked by another process for ${waitedMs} ms; nothing was written, try again`)
+  constructor(waitedMs: number, options?: LogErrorOptions) {
+    super(`the log was locked by another process for ${waitedMs} ms; nothing was written, try again`, options)
     this.waitedMs = waitedMs
   }
 }
@@ -70,26 +87,27 @@ export class LogClosed extends Error {
 }
 
 /** An entry beyond the log's limit. Nothing was written. */
-export class EntryTooLarge extends Error {
+export class EntryTooLarge extends LogError {
   override readonly name = 'EntryTooLarge'
   readonly bytes: number
   readonly maxBytes: number
-  constructor(bytes: number, maxBytes: number) {
-    super(`an entry of ${bytes} bytes is beyond the log's limit of ${maxBytes}; split the command`)
+  constructor(bytes: number, maxBytes: number, options?: LogErrorOptions) {
+    super(`an entry of ${bytes} bytes is beyond the log's limit of ${maxBytes}; split the command`, options)
     this.bytes = bytes
     this.maxBytes = maxBytes
   }
 }
 
 /** The log belongs to another group, or to another kind of state machine. Nothing was written. */
-export class LogMismatch extends Error {
+export class LogMismatch extends LogError {
   override readonly name = 'LogMismatch'
   readonly field: 'group' | 'signature'
   readonly expected: string
   readonly found: string
-  constructor(field: 'group' | 'signature', expected: string, found: string) {
+  constructor(field: 'group' | 'signature', expected: string, found: string, options?: LogErrorOptions) {
     super(
       `this log is of the ${field} ${JSON.stringify(found)}, not ${JSON.stringify(expected)}; use that ${field}, or another log`,
+      options,
     )
     this.field = field
     this.expected = expected
@@ -98,7 +116,7 @@ export class LogMismatch extends Error {
 }
 
 /** The file or server is there, but it is no log this version can use. Nothing was written. */
-export class LogUnusable extends Error {
+export class LogUnusable extends LogError {
   override readonly name = 'LogUnusable'
 }
 
@@ -114,14 +132,14 @@ export class LogMissing extends Error {
 }
 
 /** The log's servers did not answer in time. What was asked for was not done, or may be asked for again. */
-export class LogUnavailable extends Error {
+export class LogUnavailable extends LogError {
   override readonly name = 'LogUnavailable'
-  constructor(why?: string, options?: ErrorOptions) {
+  constructor(why?: string, options?: LogErrorOptions) {
     super(`the log's servers do not answer${why ? ` (${why})` : ''}; try again when they do`, options)
   }
 }
 
 /** The log's servers do not let this program in or do not allow what it asked for, or it does not trust them. Nothing was written. */
-export class LogRefused extends Error {
+export class LogRefused extends LogError {
   override readonly name = 'LogRefused'
 }

@@ -17,6 +17,7 @@ import { groupOf, type Kept, keep, merge, openReport, type Report, writeReport }
 import { restart } from './bench/restart.ts'
 import { type Benchmark, type Measured, measure } from './bench/runner.ts'
 import { formatList, formatTable } from './bench/table.ts'
+import { tail } from './bench/tail.ts'
 import { transfer } from './bench/transfer.ts'
 
 /** Below, there is too little of anything to share out. */
@@ -37,6 +38,7 @@ const benchmarks = [
   ...restart,
   ...checkpoint,
   ...crowds,
+  ...tail,
   ...logs,
 ]
 const names = benchmarks.map(({ name }) => name)

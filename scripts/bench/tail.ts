@@ -1,0 +1,123 @@
+import { type Benchmark, type Pair, shared, type Target } from './runner.ts'
+import { type JoinRecord, LEASE_MS, TailGroup, TTL_MS } from './tail/group.ts'
+import { randomFrom } from './tail/random.ts'
+import { formatProviders, formatSlowest } from './tail/slowest.ts'
+
+/** However few joins are wanted: a snapshot of a few chunks. */
+const ITEMS = 20_000
+const JOINS = 200
+const KILLS = 40
+/** Not counted: by then the processes have compiled what they run. */
+const WARM_UPS = 5
+/** Each join begins within so many lives of an offer after the one before. */
+const PAUSE_TTLS = 3
+/** After one lease another replica takes office, and names an anchor. */
+const KILLED_MS_MAX = LEASE_MS + 2_000
+/** Give the seed that was printed to join at the same moments again. */
+const SEED_VARIABLE = 'TAIL_SEED'
+
+type Duration = (join: JoinRecord) => number
+const catchUpOf: Duration = ({ report }) => report.totalMs
+const wholeOf: Duration = ({ wholeMs }) => wholeMs
+
+interface Tail {
+  readonly calm: readonly JoinRecord[]
+  /** Joins during which the leader was killed. */
+  readonly killed: readonly JoinRecord[]
+}
+
+/**
+ * A group of three processes writes, checkpoints and prunes all the time. One replica after the other joins it with nothing, at
+ * random moments of three TTLs after the one before has left: the offers that it finds were just revived, are lapsing, or are
+ * gone. Then more join, and the leader is killed (SIGKILL) at a random moment of each join, and started again after it.
+ */
+const measured = shared(async (scale): Promise<Tail> => {
+  const seed = Number(process.env[SEED_VARIABLE] ?? Math.floor(Math.random() * 2 ** 32))
+  const random = randomFrom(seed)
+  tell(`tail: ${SEED_VARIABLE}=${seed}`)
+  await using group = await TailGroup.start(ITEMS)
+  const pause = () => random() * PAUSE_TTLS * TTL_MS
+  for (let n = 0; n < WARM_UPS; n++) await group.join(pause())
+
+  const calm: JoinRecord[] = []
+  for (let n = 0; n < Math.ceil(JOINS * scale); n++) calm.push(await group.join(pause()))
+  show('tail', calm, group)
+
+  const usualMs = percentile(calm.map(wholeOf), 0.5)
+  const killed: JoinRecord[] = []
+  for (let n = 0; n < Math.ceil(KILLS * scale); n++) {
+    killed.push(await group.join(pause(), random() * usualMs))
+  }
+  show('tail, leader killed', killed, group)
+  return { calm, killed }
+})
+
+/** How long most joins take, and how long the unluckiest. */
+export const tail: readonly Benchmark[] = [
+  ofJoins('tail/p50', catchUpOf, 0.5, 'the same from createReplica on', wholeOf),
+  ...beyond('catch-up', catchUpOf),
+  ...beyond('whole', wholeOf),
+  ofKilled('catch-up', catchUpOf),
+  ofKilled('whole', wholeOf),
+]
+
+function beyond(what: string, duration: Duration): Benchmark[] {
+  const median = `the median of the same joins, ${what === 'whole' ? 'from createReplica' : 'from lagging'} to in sync`
+  return [
+    ofJoins(`tail/${what}-p95`, duration, 0.95, median, duration),
+    ofJoins(`tail/${what}-p99`, duration, 0.99, median, duration, { ratioMax: 2 }),
+    ofJoins(`tail/${what}-max`, duration, 1, median, duration, { ratioMax: 4 }),
+  ]
+}
+
+/** @param share of the joins that took no longer; the baseline is always a median */
+function ofJoins(
+  name: string,
+  duration: Duration,
+  share: number,
+  baseline: string,
+  baselineOf: Duration,
+  target?: Target,
+): Benchmark {
+  const measure = async (scale: number, pairs: number): Promise<Pair[]> => {
+    const { calm } = await measured(scale, pairs)
+    const ours = percentile(calm.map(duration), share)
+    return [{ ours, baseline: percentile(calm.map(baselineOf), 0.5) }]
+  }
+  return { name, unit: 'ms', baseline, measure, ...(target && { target }) }
+}
+
+function ofKilled(what: string, duration: Duration): Benchmark {
+  return {
+    name: `tail/killed-${what}-max`,
+    unit: 'ms',
+    baseline: `one lease of ${LEASE_MS} ms and 2 s; the leader is killed during each join`,
+    target: { ratioMax: 1 },
+    async measure(scale, pairs) {
+      const { killed } = await measured(scale, pairs)
+      return [{ ours: Math.max(...killed.map(duration)), baseline: KILLED_MS_MAX }]
+    },
+  }
+}
+
+/** The least value that this share of the values does not exceed. */
+function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)]!
+}
+
+function show(title: string, joins: readonly JoinRecord[], { names }: TailGroup): void {
+  const shares = { p50: 0.5, p95: 0.95, p99: 0.99, max: 1 }
+  const figures = (duration: Duration) =>
+    Object.entries(shares)
+      .map(([name, share]) => `${name} ${percentile(joins.map(duration), share).toFixed(0)}`)
+      .join(', ')
+  tell(`${title}: ${joins.length} joins; providers used: ${formatProviders(joins)}`)
+  tell(`  catch-up ms: ${figures(catchUpOf)}\n  whole ms: ${figures(wholeOf)}\n  the slowest catch-ups:`)
+  tell(formatSlowest(joins, names, catchUpOf))
+}
+
+/** To whoever reads along: the results are printed elsewhere. */
+function tell(text: string): void {
+  process.stderr.write(`${text}\n`)
+}

@@ -83,6 +83,11 @@ export class Teller {
         if (this.#toldLately(`refused ${peer} ${error.name}`, atMs)) return undefined
         return `told ${shortId(peer)} ${error.name}: ${error.message}`
       }
+      case 'broken': {
+        const { peer, error } = event
+        if (this.#toldLately(`broken ${peer}`, atMs)) return undefined
+        return `the stream that ${shortId(peer)} opened broke: ${error.message}`
+      }
       case 'served':
       case 'ignored':
         return undefined

@@ -1,9 +1,10 @@
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Clock, Timer } from '../expiry/clock.ts'
 import type { EncodedChunk } from '../snapshot/encoding.ts'
 import { Malformed, PeerUnavailable, SyncError } from './errors.ts'
 import { ProvenFault } from './faults.ts'
 import { type ByteStream, CutShort, decodeFrames, encodeFrame, type Frame } from './frames.ts'
-import { RESPONSE_BYTES_MAX } from './limits.ts'
+import { REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX } from './limits.ts'
 import { decodeResponse, encodeRequest, type RequestBody, type ResponseBody, type Scope } from './messages.ts'
 
 export interface ChannelInit {
@@ -124,10 +125,15 @@ export class Channel {
   #ask(body: RequestBody, fail: Due['fail'], take: Due['take']): void {
     if (this.#ended !== undefined) return fail(this.#ended)
     const id = ++this.#lastId
+    let frame: Uint8ArrayList
+    try {
+      frame = encodeFrame({ header: encodeRequest({ id, ...this.#init.scope, body }) }, REQUEST_BYTES_MAX)
+    } catch (error) {
+      return fail(error as Error)
+    }
     this.#due.push({ id, take, fail })
     if (this.#due.length === 1) this.#listen()
-    const header = encodeRequest({ id, ...this.#init.scope, body })
-    this.#init.stream.send(encodeFrame({ header })).catch((error: Error) => this.#end(error))
+    this.#init.stream.send(frame).catch((error: Error) => this.#end(error))
   }
 
   async #receive(): Promise<void> {

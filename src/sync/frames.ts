@@ -1,6 +1,7 @@
 import * as lp from 'it-length-prefixed'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { Malformed } from './errors.ts'
+import { RESPONSE_BYTES_MAX } from './limits.ts'
 
 /**
  * A duplex stream of bytes, as the sync core sees it. What carries it is not its business: `libp2p.ts` makes one
@@ -30,10 +31,26 @@ const VARINT_BYTES_MAX = 5
 /** The stream ended within a frame: its sender may have died. */
 export class CutShort extends Malformed {}
 
-export function encodeFrame(frame: Frame): Uint8ArrayList {
-  const head = lp.encode.single(frame.header)
+/** A frame that its receiver would refuse. Nothing of it was sent. */
+export class FrameTooLong extends RangeError {
+  override readonly name = 'FrameTooLong'
+  readonly bytes: number
+  readonly bytesMax: number
+  constructor(bytes: number, bytesMax: number) {
+    super(`a frame of ${bytes} bytes is longer than its receiver reads, which is up to ${bytesMax}`)
+    this.bytes = bytes
+    this.bytesMax = bytesMax
+  }
+}
+
+/** Throws `FrameTooLong` for a frame beyond `bytesMax`, which is what `decodeFrames` is given on the other side. */
+export function encodeFrame(frame: Frame, bytesMax: number = RESPONSE_BYTES_MAX): Uint8ArrayList {
+  // The codec's own limit, 4 MiB unless it is told another, is below what a chunk may have.
+  const options = { maxDataLength: Number.POSITIVE_INFINITY }
+  const head = lp.encode.single(frame.header, options)
   const body = frame.payload === undefined ? head : new Uint8ArrayList(head, frame.payload)
-  return lp.encode.single(body)
+  if (body.byteLength > bytesMax) throw new FrameTooLong(body.byteLength, bytesMax)
+  return lp.encode.single(body, options)
 }
 
 /** The frames of a stream. Anything that is no frame, or a longer one than allowed, ends it with `Malformed`. */

@@ -1,7 +1,7 @@
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Clock, Timer } from '../expiry/clock.ts'
-import { stretch } from '../expiry/slices.ts'
 import { PeerUnavailable } from './errors.ts'
-import { type ByteStream, encodeFrame, type Frame } from './frames.ts'
+import type { ByteStream } from './frames.ts'
 
 /**
  * The sending side of one stream. A peer that takes nothing must not hold an offer, nor what waits in its stream: when a frame,
@@ -22,7 +22,7 @@ export class Outlet {
   }
 
   /** Resolves when there is room for the next frame. */
-  async send(frame: Frame): Promise<void> {
+  async send(frame: Uint8ArrayList): Promise<void> {
     const timeoutMs = this.#timeoutMs
     this.#watch?.cancel()
     this.#watch = this.#clock.schedule(timeoutMs, () => {
@@ -30,7 +30,7 @@ export class Outlet {
     })
     this.#sent++
     try {
-      await this.#stream.send(stretch('frame', () => encodeFrame(frame)))
+      await this.#stream.send(frame)
     } finally {
       void this.#endWatch()
     }

@@ -1,4 +1,5 @@
 import { pipe } from 'it-pipe'
+import type { Uint8ArrayList } from 'uint8arraylist'
 import { sleep } from '../expiry/clock.ts'
 import { SLICE_MS, stretch } from '../expiry/slices.ts'
 import { formatPosition, type Position } from '../position.ts'
@@ -18,7 +19,7 @@ import {
   SyncError,
   UnknownAnchor,
 } from './errors.ts'
-import { type ByteStream, decodeFrames, type Frame } from './frames.ts'
+import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames.ts'
 import {
   BUSY_RETRY_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
@@ -48,6 +49,8 @@ export interface ProviderInit extends AdmissionInit {
   readonly onServed: (peer: string, anchor: Position, bytes: number) => void
   /** A peer was told an error. */
   readonly onRefused?: (peer: string, error: SyncError) => void
+  /** A stream broke while this side was answering: the peer left, or did not take its answer in time. */
+  readonly onBroken?: (peer: string, error: Error) => void
 }
 
 /** Chunks of one anchor. */
@@ -86,9 +89,9 @@ export class Provider {
     this.#quota = new Quota(providerLimits(init.limits), init.clock)
   }
 
-  /** Serve one stream until the peer ends it. Never rejects: a broken stream is the peer's affair. */
+  /** Serve one stream until the peer ends it. Never rejects: a stream that breaks is told of, and aborted. */
   async serve(peer: string, stream: ByteStream): Promise<void> {
-    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
+    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT, onBroken } = this.#init
     try {
       await pipe(
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
@@ -101,7 +104,9 @@ export class Provider {
       this.#forget(stream)
       await stream.close()
     } catch (cause) {
-      stream.abort(cause instanceof Error ? cause : new Error(String(cause)))
+      const error = cause instanceof Error ? cause : new Error(String(cause))
+      stream.abort(error)
+      onBroken?.(peer, error)
     }
   }
 
@@ -112,7 +117,7 @@ export class Provider {
   }
 
   /** Nothing is read of the stream before its peer is let in. */
-  async *#answerAll(peer: string, frames: AsyncIterable<Frame>): AsyncGenerator<Frame> {
+  async *#answerAll(peer: string, frames: AsyncIterable<Frame>): AsyncGenerator<Uint8ArrayList> {
     let leave: (() => void) | undefined
     try {
       leave = this.#quota.stream(peer)
@@ -145,7 +150,7 @@ export class Provider {
     if (clock.now() - this.#turn.beganMs >= SLICE_MS) await this.#turn.over
   }
 
-  async *#answer(peer: string, request: Request): AsyncGenerator<Frame> {
+  async *#answer(peer: string, request: Request): AsyncGenerator<Uint8ArrayList> {
     const { id, body } = request
     let leave: (() => void) | undefined
     try {
@@ -172,7 +177,7 @@ export class Provider {
     }
   }
 
-  #refusal(peer: string, id: number, cause: unknown): Frame {
+  #refusal(peer: string, id: number, cause: unknown): Uint8ArrayList {
     const error =
       cause instanceof SyncError ? cause : new Failed(cause instanceof Error ? cause.message : String(cause))
     this.#init.onRefused?.(peer, error)
@@ -215,7 +220,7 @@ export class Provider {
   }
 
   /** What is asked of each chunk of a range, one after the other. */
-  async *#payloads(peer: string, id: number, range: Range, part: Part): AsyncGenerator<Frame> {
+  async *#payloads(peer: string, id: number, range: Range, part: Part): AsyncGenerator<Uint8ArrayList> {
     const { available, onServed } = this.#init
     const { anchor, first, count } = range
     const chunks = this.#held(anchor)
@@ -243,7 +248,7 @@ export class Provider {
           const { body, payload } = await part.make(chunks, index)
           taken ??= await this.#quota.send(peer, payload.length)
           hold()
-          yield { ...answer(id, body), payload }
+          yield answer(id, body, payload)
           sent = payload.length
         } finally {
           taken?.()
@@ -309,8 +314,12 @@ export function offersOf(available: AvailableSnapshots): OfferView[] {
     .map(({ anchor, remainingMs, ready }) => ({ anchor, remainingMs, ready }))
 }
 
-function answer(id: number, body: ResponseBody): Frame {
-  return { header: stretch('answer', () => encodeResponse({ id, body })) }
+/** Made before it is handed to the stream: one that cannot be made is a refusal that its peer is told. */
+function answer(id: number, body: ResponseBody, payload?: Uint8Array): Uint8ArrayList {
+  return stretch('answer', () => {
+    const header = encodeResponse({ id, body })
+    return encodeFrame(payload === undefined ? { header } : { header, payload })
+  })
 }
 
 function wholly({ first, count }: Range): Part {

@@ -56,6 +56,8 @@ export type SyncEvent =
   | { readonly type: 'served'; readonly peer: string; readonly anchor: Position; readonly bytes: number }
   /** A peer was told an error. */
   | { readonly type: 'refused'; readonly peer: string; readonly error: SyncError }
+  /** A stream that a peer opened broke: it left in the middle, or did not take an answer in time. */
+  | { readonly type: 'broken'; readonly peer: string; readonly error: Error }
   /** A peer pushed an offer that nobody waits for. */
   | { readonly type: 'ignored'; readonly peer: string; readonly offer: OfferView }
   /** The session moved on. */
@@ -157,6 +159,7 @@ export class SnapshotSync {
         if (this.#session?.offered(peer, offer) !== true) this.#onEvent({ type: 'ignored', peer, offer })
       },
       onRefused: (peer, error) => this.#onEvent({ type: 'refused', peer, error }),
+      onBroken: (peer, error) => this.#onEvent({ type: 'broken', peer, error }),
       onServed: (peer, anchor, bytes) => this.#onEvent({ type: 'served', peer, anchor, bytes }),
     })
   }

@@ -38,6 +38,7 @@ export type SyncSummary =
   | Extract<SyncEvent, { type: 'ignored' }>
   /** The newest of this error's name that this peer was told; there is at most one of these every 100 ms. */
   | { readonly type: 'refused'; readonly peer: string; readonly error: ErrorSummary }
+  | { readonly type: 'broken'; readonly peer: string; readonly error: ErrorSummary }
   | { readonly type: 'session'; readonly state: SessionSummary }
   | { readonly type: 'fault'; readonly peer: string; readonly error: ErrorSummary }
   | { readonly type: 'anchor-lost'; readonly error: ErrorSummary }
@@ -135,6 +136,7 @@ export function reportEvents(replica: Replica, report: (event: ProcessEvent) => 
         const plain = state.status === 'failed' ? { ...state, reason: summary(state.reason) } : state
         return now({ type: 'sync', detail: { type, state: plain } })
       }
+      case 'broken':
       case 'fault': {
         const { type, peer, error } = detail
         return now({ type: 'sync', detail: { type, peer, error: summary(error) } })

@@ -4,6 +4,7 @@ import { Channel } from '../../src/sync/channel.ts'
 import { Busy, Failed, Malformed, PeerUnavailable } from '../../src/sync/errors.ts'
 import { ProvenFault } from '../../src/sync/faults.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
+import { REQUEST_BYTES_MAX } from '../../src/sync/limits.ts'
 import { decodeRequest, encodeResponse, type Request, type ResponseBody } from '../../src/sync/messages.ts'
 import { duplexPair } from './memory-network.ts'
 
@@ -50,6 +51,15 @@ test('requests are numbered, and may be sent before earlier ones were answered',
   await answer(1, { type: 'offers', offers: [] })
   await answer(2, { type: 'revived', remainingMs: 5 })
   expect([(await first).type, (await second).remainingMs]).toEqual(['offers', 5])
+})
+
+test('a request that its receiver would not read fails at once, and the channel stays open', async () => {
+  const runs = new Array<number>(REQUEST_BYTES_MAX).fill(1)
+  const asked = channel.payload({ type: 'items', anchor: ANCHOR, index: 0, runs })
+  await expect(asked).rejects.toThrow(expect.objectContaining({ name: 'FrameTooLong' }))
+  const noted = channel.request({ type: 'offers' }, 'offers')
+  await answer((await nextRequest()).id, { type: 'offers', offers: [] })
+  expect(await noted).toEqual({ type: 'offers', offers: [] })
 })
 
 test('an error is the answer to its request alone: the channel stays open', async () => {

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { expect, test } from 'vitest'
 import { Malformed } from '../../src/sync/errors.ts'
-import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import { decodeFrames, encodeFrame, type Frame, FrameTooLong } from '../../src/sync/frames.ts'
+import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
 
 const BYTES_MAX = 1000
 
@@ -60,6 +61,27 @@ test('the longest frame allowed is read, one byte more is malformed', async () =
   await expect(decode(bytesOf([{ header: Buffer.alloc(BYTES_MAX - headBytes + 1) }]))).rejects.toThrow(
     Malformed,
   )
+})
+
+test.each([
+  ["4 MiB, the codec's own limit", 4 * 1024 * 1024],
+  ['4 MiB and a byte', 4 * 1024 * 1024 + 1],
+  ['as much as an answer may have', RESPONSE_BYTES_MAX],
+])('a frame of %s is written and read', async (_what, bytes) => {
+  const header = Buffer.from('header')
+  const payload = new Uint8Array(bytes - header.length - 1).fill(7)
+  const encoded = encodeFrame({ header, payload })
+  const source = inPieces(encoded.subarray(), 1024 * 1024)
+  const [frame] = await Array.fromAsync(decodeFrames(source, RESPONSE_BYTES_MAX))
+  expect([hex(frame?.header.slice()), frame?.payload?.byteLength]).toEqual([hex(header), payload.length])
+})
+
+test('a frame that its receiver would refuse is not made', () => {
+  const payload = new Uint8Array(RESPONSE_BYTES_MAX - 1)
+  expect(() => encodeFrame({ header: Buffer.from('h'), payload })).toThrow(FrameTooLong)
+  expect(encodeFrame({ header: Buffer.alloc(99) }, 100).byteLength).toBe(101)
+  const tooLong = { name: 'FrameTooLong', bytes: 101, bytesMax: 100 }
+  expect(() => encodeFrame({ header: Buffer.alloc(100) }, 100)).toThrow(expect.objectContaining(tooLong))
 })
 
 test('a frame that is announced as too long is refused before its bytes are waited for', async () => {

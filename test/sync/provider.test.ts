@@ -17,6 +17,7 @@ import {
   MANIFEST_WAIT_MS,
   QUEUE_WAIT_MS,
   REQUEST_CHUNKS_MAX,
+  RESPONSE_BYTES_MAX,
   RUNS_MAX,
   SESSION_IDLE_MS,
 } from '../../src/sync/limits.ts'
@@ -68,6 +69,7 @@ let provider: Provider
 let served: number
 let pushed: [peer: string, offer: OfferView][]
 let refused: string[]
+let broken: string[]
 
 beforeEach(() => {
   clock = new HeldClock()
@@ -78,6 +80,7 @@ beforeEach(() => {
   served = 0
   pushed = []
   refused = []
+  broken = []
   provider = makeProvider()
 })
 
@@ -92,6 +95,7 @@ const makeProvider = (init: Partial<ProviderInit> = {}) =>
       served++
     },
     onRefused: (peer, error) => refused.push(`${peer} ${error.name}`),
+    onBroken: (peer, error) => broken.push(`${peer}: ${error.message}`),
     ...init,
   })
 
@@ -829,6 +833,28 @@ describe('streams', () => {
     await stream.send(encodeFrame({ header: Buffer.alloc(100) }).sublist(0, 20))
     stream.abort(new Error('the cable was pulled'))
     await stream.served
+  })
+
+  test('an answer that cannot be sent is a refusal that is told and reported, and the stream goes on', async () => {
+    const tooLong = { encoding: 'raw', bytes: new Uint8Array(RESPONSE_BYTES_MAX) } as const
+    const coder = { ...rawCoder, encode: async () => tooLong }
+    available = new AvailableSnapshots({ clock, ttlMs: TTL_MS, coder })
+    provider = makeProvider()
+    await offer(7)
+    const channel = connect()
+    await expect(fetch(channel, chunks(7))).rejects.toEqual(error('Failed', `${RESPONSE_BYTES_MAX}`))
+    expect([refused, broken]).toEqual([['peer Failed'], []])
+    expect(await channel.request({ type: 'offers' }, 'offers')).toMatchObject({ offers: [{}] })
+  })
+
+  test('a stream that breaks while an answer is on its way is reported', async () => {
+    await offer(7, 1_000_000)
+    const stream = open()
+    await stream.send(encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: chunks(7) }) }))
+    await new Promise(setImmediate)
+    stream.abort(new Error('the cable was pulled'))
+    await stream.served
+    expect([refused, broken]).toEqual([[], ['peer: the cable was pulled']])
   })
 
   test('requests that come all at once leave the event loop to others', async () => {

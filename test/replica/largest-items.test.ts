@@ -1,0 +1,81 @@
+import { expect, test } from 'vitest'
+import { CHUNK_BYTES_MAX } from '../../src/group/control.ts'
+import { memoryLog } from '../../src/log/memory.ts'
+import { makeNetworkKey } from '../../src/replica/network-key.ts'
+import { createReplica } from '../../src/replica/replica.ts'
+import { isBoundary, itemHash } from '../../src/snapshot/boundary.ts'
+import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
+import { type Blob, Blobs, bytesOf, making } from './blobs.ts'
+import { leads, next } from './cluster.ts'
+
+const MIB = 1024 * 1024
+/** A busy machine may take a while over 48 MiB, which are one frame. */
+const TIMES = { leaseMs: 10_000, fetchTimeoutMs: 20_000, requestTimeoutMs: 30_000 }
+
+/** A replica that leads and holds these, and starts others that join it over libp2p. */
+async function group(blobs: readonly Blob[], init: { chunkBytes?: number; networkKey?: Uint8Array } = {}) {
+  const log = memoryLog()
+  const start = async (lead: boolean) => {
+    const machine = new Blobs()
+    const common = { group: 'blobs', machine, log, lead, volatile: true, ...TIMES, ...init }
+    return { machine, replica: await createReplica<number>(common) }
+  }
+  const leader = await start(true)
+  await leads(leader.replica)
+  await leader.replica.submit(making(...blobs))
+  await leader.replica.prune({ keepEntries: 0 })
+  return { leader, start }
+}
+
+/** Items that fill a chunk up to its last byte without ending it, and then one of the largest. */
+function largestChunk(): Blob[] {
+  const headBytes = CHUNK_BYTES_MAX / 2 - 8
+  const itemBytes = 1_000
+  const lengthBytes = 2
+  const blobs: Blob[] = [[0, headBytes]]
+  let used = headBytes + 4
+  for (let seed = 1; used + itemBytes + lengthBytes < 2 * CHUNK_BYTES_MAX; seed++) {
+    const bytes = Uint8Array.from([...new Array(lengthBytes).fill(0), ...bytesOf([seed, itemBytes])])
+    const hash = itemHash(new DataView(bytes.buffer), lengthBytes, bytes.length)
+    if (isBoundary(hash, bytes.length, CHUNK_BYTES_MAX)) continue
+    blobs.push([seed, itemBytes])
+    used += itemBytes + lengthBytes
+  }
+  return [...blobs, [1_000_000, ITEM_BYTES_MAX]]
+}
+
+const KEYS = [['without a network key'], ['with a network key', makeNetworkKey()]] as const
+const SIZES: [what: string, blobs: readonly Blob[], chunkBytes?: number][] = [
+  ['an item just below 4 MiB', [[1, 4 * MIB - 1]]],
+  ['an item just above 4 MiB', [[1, 4 * MIB + 1]]],
+  [
+    'an item of 16 MiB between small ones',
+    [
+      [1, 10],
+      [2, 16 * MIB],
+      [3, 10],
+    ],
+  ],
+  ['the largest item', [[1, ITEM_BYTES_MAX]]],
+  ['the largest chunk', largestChunk(), CHUNK_BYTES_MAX],
+]
+
+for (const [how, networkKey] of KEYS) {
+  test.each(SIZES)(`%s joins ${how}`, async (_what, blobs, chunkBytes) => {
+    const init = { ...(chunkBytes && { chunkBytes }), ...(networkKey && { networkKey }) }
+    const { leader, start } = await group(blobs, init)
+    const joiner = await start(false)
+    const caughtUp = next(joiner.replica, 'caught-up')
+    await joiner.replica.inSync()
+    const same = joiner.machine.items.map((item, n) => Buffer.compare(item, leader.machine.items[n]!))
+    expect(same).toEqual(blobs.map(() => 0))
+    expect((await caughtUp).anchorsLost).toBe(0)
+    await joiner.replica.stop()
+    await leader.replica.stop()
+  })
+}
+
+test('the largest chunk is one frame', () => {
+  const bytes = largestChunk().reduce((sum, [, bytes]) => sum + bytes + 2, 0)
+  expect(bytes).toBeGreaterThan(2 * CHUNK_BYTES_MAX + ITEM_BYTES_MAX - 1_100)
+})

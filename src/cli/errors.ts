@@ -28,11 +28,6 @@ export class KeyMissing extends Error {
   }
 }
 
-/** No address could be listened on. */
-export class ListenFailed extends Error {
-  override readonly name = 'ListenFailed'
-}
-
 /** The rows that the demo loads are not installed. */
 export class RowsMissing extends Error {
   override readonly name = 'RowsMissing'

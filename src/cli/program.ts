@@ -107,7 +107,12 @@ function describe(choose: (work: Work) => void): Command {
   program
     .command('node')
     .description('run a replica until Ctrl-C')
-    .option('--listen <multiaddr...>', 'where to listen; default: any free port of 127.0.0.1', listenAddress)
+    .option('--listen <multiaddr...>', 'where to listen; default: any free port of 127.0.0.1', multiaddrs)
+    .option(
+      '--announce <multiaddr...>',
+      'where others reach it, if not where it listens: from outside a container, or behind NAT',
+      multiaddrs,
+    )
     .option('--reader', 'never take office as leader')
     .option('--data <directory>', "where this replica keeps its key and checkpoints of its state; no other's")
     .option('--volatile', 'allow pruning although no replica keeps its state on disk')
@@ -134,6 +139,7 @@ function describe(choose: (work: Work) => void): Command {
         'anchorage node --log /var/lib/app/anchorage.db --group app',
         'anchorage node --log nats://n1:4222 --log-replicas 3 --creds app.creds --listen /ip4/10.0.0.7/tcp/4001',
         'anchorage node --listen /ip4/127.0.0.1/tcp/4001',
+        'anchorage node --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001',
         'anchorage node --data ./replica-1 --keep 10000',
         'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
         'anchorage node --json | jq .event',
@@ -327,7 +333,7 @@ function oneOf<T extends number>(values: readonly T[]): (text: string) => T {
   }
 }
 
-function listenAddress(text: string, before: readonly string[] = []): string[] {
+function multiaddrs(text: string, before: readonly string[] = []): string[] {
   try {
     return [...before, multiaddr(text).toString()]
   } catch {

@@ -74,6 +74,17 @@ export class ReplicaStopped extends Error {
   }
 }
 
+/** An address in `listen` that this replica cannot listen on: its port is in use, say, or it is not this machine's. */
+export class ListenFailed extends Error {
+  override readonly name = 'ListenFailed'
+  readonly addresses: readonly string[]
+  constructor(failed: readonly { readonly address: string; readonly why: string }[]) {
+    const what = failed.map(({ address, why }) => `${address} (${why})`).join(', ')
+    super(`this replica cannot listen on ${what}; listen on another address or port, 0 for any free one`)
+    this.addresses = failed.map(({ address }) => address)
+  }
+}
+
 function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }

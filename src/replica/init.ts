@@ -17,6 +17,11 @@ export interface ReplicaInit<Result> {
   /** Multiaddrs to listen on. Default: any free port of 127.0.0.1. */
   readonly listen?: readonly string[]
   /**
+   * Multiaddrs that others dial to reach this replica, in the place of those it listens on: a container's published port, the
+   * outside of a NAT, a host's name. Each names a host and a port. Default: the addresses it listens on.
+   */
+  readonly announce?: readonly string[]
+  /**
    * A directory of this replica's own, made if it is not there: it keeps its key and checkpoints of its state in it, so that a
    * restart needs neither the network nor the log's beginning. Default: none, the state is in memory only.
    */

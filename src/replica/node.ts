@@ -1,12 +1,16 @@
 import { noise } from '@chainsafe/libp2p-noise'
-import type { PrivateKey } from '@libp2p/interface'
+import type { PrivateKey, Startable } from '@libp2p/interface'
+import type { AddressManager, TransportManager } from '@libp2p/interface-internal'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p'
 import type { SyncHost } from '../sync/host.ts'
 import { type Libp2pSnapshotSync, snapshotSync } from '../sync/index.ts'
 import type { SnapshotSyncInit } from '../sync/snapshot-sync.ts'
+import { ListenFailed } from './errors.ts'
 import { noiseCrypto } from './noise-crypto.ts'
 
 /** Loopback only: who wants to be reached from elsewhere says so. */
@@ -17,6 +21,7 @@ const CONNECTIONS = { inboundConnectionThreshold: 100, maxIncomingPendingConnect
 export interface NodeInit {
   readonly privateKey: PrivateKey
   readonly listen: readonly string[] | undefined
+  readonly announce: readonly string[] | undefined
   readonly libp2p: Libp2pOptions | undefined
   readonly networkKey: Uint8Array | undefined
   readonly sync: SnapshotSyncInit & { readonly host: SyncHost }
@@ -24,17 +29,110 @@ export interface NodeInit {
 
 export type ReplicaNode = Libp2p<{ sync: Libp2pSnapshotSync }>
 
-/** A libp2p node with TCP, noise and yamux, unless the application brings others, and the sync service. */
+/** What keeps others from dialling an announced address: any interface, or any port. */
+const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/
+
+/**
+ * A libp2p node with TCP, noise and yamux, unless the application brings others, and the sync service. Throws
+ * `ListenFailed`, and `RangeError` for an announced address that names another peer.
+ */
 export async function createNode(init: NodeInit): Promise<ReplicaNode> {
-  return await createLibp2p({
-    transports: [tcp()],
-    connectionEncrypters: [noise({ crypto: noiseCrypto })],
-    streamMuxers: [yamux()],
-    ...(init.networkKey && { connectionProtector: preSharedKey({ psk: init.networkKey }) }),
-    ...init.libp2p,
-    connectionManager: { ...CONNECTIONS, ...init.libp2p?.connectionManager },
-    privateKey: init.privateKey,
-    addresses: { ...init.libp2p?.addresses, listen: [...(init.listen ?? LISTEN_DEFAULT)] },
-    services: { ...init.libp2p?.services, sync: snapshotSync(init.sync) },
-  })
+  const listen = [...(init.listen ?? LISTEN_DEFAULT)]
+  const self = peerIdFromPrivateKey(init.privateKey).toString()
+  const announce = init.announce?.map((text) => announced(text, self))
+  try {
+    return await createLibp2p({
+      transports: [tcp()],
+      connectionEncrypters: [noise({ crypto: noiseCrypto })],
+      streamMuxers: [yamux()],
+      ...(init.networkKey && { connectionProtector: preSharedKey({ psk: init.networkKey }) }),
+      ...init.libp2p,
+      connectionManager: { ...CONNECTIONS, ...init.libp2p?.connectionManager },
+      privateKey: init.privateKey,
+      addresses: { ...init.libp2p?.addresses, listen, ...(announce && { announce }) },
+      services: {
+        ...init.libp2p?.services,
+        sync: snapshotSync(init.sync),
+        anchorageAddresses: (components: AddressComponents) => new Addresses(listen, components),
+      },
+    })
+  } catch (error) {
+    throw listenFailure(error) ?? error
+  }
+}
+
+interface AddressComponents {
+  readonly addressManager: AddressManager
+  readonly transportManager: TransportManager
+}
+
+/** What libp2p leaves open about a node's addresses, as one of its services. */
+class Addresses implements Startable {
+  readonly #listen: readonly string[]
+  readonly #components: AddressComponents
+
+  constructor(listen: readonly string[], components: AddressComponents) {
+    this.#listen = listen
+    this.#components = components
+  }
+
+  /** libp2p is content when it can listen on one of several addresses. */
+  start(): void {
+    const { transportManager } = this.#components
+    for (const address of this.#listen) {
+      if (transportManager.listenTransportForMultiaddr(multiaddr(address)) !== undefined) continue
+      throw new ListenFailed([{ address, why: 'no transport of this replica listens on such an address' }])
+    }
+  }
+
+  stop(): void {}
+
+  /** A listener that closes makes libp2p write down its addresses a second later, for which the process would stay. */
+  afterStop(): void {
+    const { _updatePeerStoreAddresses: update } = this.#components.addressManager as Debounced
+    update?.stop()
+  }
+}
+
+/** libp2p's own, in no interface of it: 3.3 has it, and a test tells when it does not help any more. */
+interface Debounced {
+  readonly _updatePeerStoreAddresses?: { stop(): void }
+}
+
+/** Throws `RangeError` for what no replica can listen on, or announce. */
+export function checkAddresses({
+  listen = [],
+  announce = [],
+}: Partial<Pick<NodeInit, 'listen' | 'announce'>>): void {
+  for (const text of listen) parse('listen', text)
+  for (const text of announce) {
+    if (!UNDIALABLE.test(parse('announce', text).toString())) continue
+    throw new RangeError(`announce has ${text}, which nobody can dial; name one host and its port`)
+  }
+}
+
+/** libp2p adds the peer's id itself. */
+function announced(text: string, self: string): string {
+  const address = parse('announce', text)
+  const peer = address.getComponents().at(-1)
+  if (peer?.name !== 'p2p') return address.toString()
+  if (peer.value === self) return address.decapsulate(`/p2p/${self}`).toString()
+  throw new RangeError(`announce has ${text}, which names another peer than this, ${self}; leave /p2p/ away`)
+}
+
+function parse(option: 'listen' | 'announce', text: string): Multiaddr {
+  try {
+    return multiaddr(text)
+  } catch {
+    throw new RangeError(
+      `${option} has ${JSON.stringify(text)}; give a multiaddr such as /ip4/127.0.0.1/tcp/4001`,
+    )
+  }
+}
+
+/** libp2p puts the reasons, with their stacks, into its message. */
+function listenFailure(error: unknown): ListenFailed | undefined {
+  if (!(error instanceof Error) || error.name !== 'UnsupportedListenAddressesError') return undefined
+  const reasons = error.message.matchAll(/^ *(\/\S+): \w+: (.+)$/gm)
+  return new ListenFailed(Array.from(reasons, ([, address, why]) => ({ address: address!, why: why! })))
 }

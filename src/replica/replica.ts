@@ -37,7 +37,7 @@ import type { Counted, Divergence, ReplicaEvents } from './events.ts'
 import { Follower } from './follower.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import { isNetworkKey } from './network-key.ts'
-import { createNode, type ReplicaNode } from './node.ts'
+import { checkAddresses, createNode, type ReplicaNode } from './node.ts'
 import { Pruner } from './pruner.ts'
 import { ReplicaHost } from './replica-host.ts'
 import { Status } from './status.ts'
@@ -101,6 +101,7 @@ function check(init: Omit<ReplicaInit<unknown>, 'machine'>): void {
       `chunkBytes is ${chunkBytes}; give an integer from ${CHUNK_BYTES_MIN} to ${CHUNK_BYTES_MAX}`,
     )
   }
+  checkAddresses(init)
   const { keep = KEEP_CHECKPOINTS_DEFAULT, onStop: _, ...every } = init.checkpoint ?? {}
   if (!(Number.isInteger(keep) && keep >= 1)) {
     throw new RangeError(`checkpoint.keep is ${keep}; give an integer from 1`)
@@ -291,7 +292,7 @@ export class Replica<Result = unknown>
 
   /** @internal */
   async start(privateKey: PrivateKey): Promise<void> {
-    const { listen, libp2p, networkKey, machine, limits, authorize } = this.#init
+    const { listen, announce, libp2p, networkKey, machine, limits, authorize } = this.#init
     const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = this.#init
     this.#disk = this.#data && (await this.#openDisk(this.#data))
     const sync: SnapshotSyncInit = {
@@ -305,7 +306,7 @@ export class Replica<Result = unknown>
       ...(requestTimeoutMs !== undefined && { requestTimeoutMs }),
       ...(fetchTimeoutMs !== undefined && { fetchTimeoutMs }),
     }
-    this.#node = await createNode({ privateKey, listen, libp2p, networkKey, sync })
+    this.#node = await createNode({ privateKey, listen, announce, libp2p, networkKey, sync })
     await this.#membership.refresh()
     await this.#announcer.now()
     machine.attach?.(this)
@@ -352,7 +353,7 @@ export class Replica<Result = unknown>
     return this.#applier.group.timeMs
   }
 
-  /** Multiaddrs this replica listens on. */
+  /** Multiaddrs that others dial: those it announces, or else those it listens on. */
   get addresses(): string[] {
     return this.#node?.getMultiaddrs().map(String) ?? []
   }

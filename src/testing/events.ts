@@ -86,7 +86,10 @@ type Happened = {
 const BUSY_EVENTS_MS = 100
 
 /** Report the events of a replica, in order and made light. Returns a function that reports what is being held back. */
-export function reportEvents(replica: Replica, report: (event: ProcessEvent) => void): () => void {
+export function reportEvents<Result>(
+  replica: Replica<Result>,
+  report: (event: ProcessEvent) => void,
+): () => void {
   const busy = new Map<string, ProcessEvent>()
   const served = new Map<string, { chunks: number; bytes: number }>()
 

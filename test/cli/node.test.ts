@@ -71,6 +71,17 @@ test('a port in use', async () => {
   }
 })
 
+test('others hear the announced address', async () => {
+  const announce = '/ip4/203.0.113.7/tcp/4001'
+  const node = place.start(['node', '--lease-ms', '1000', '--announce', announce])
+  await node.until(inSync)
+  const { id, addresses } = node.printed[0] as unknown as { id: string; addresses: string[] }
+  expect(addresses).toEqual([`${announce}/p2p/${id}`])
+  const { members } = JSON.parse((await place.run(['status', '--json'])).stdout)
+  expect(members).toMatchObject([{ id, addresses }])
+  expect(await node.interrupt()).toBe(0)
+})
+
 test('status goes on looking until Ctrl-C', async () => {
   const node = place.start(['node', '--lease-ms', '1000'])
   await node.until(inSync)

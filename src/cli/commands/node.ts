@@ -1,15 +1,16 @@
 import { once } from 'node:events'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
-import { createReplica, type Replica } from '../../replica/replica.ts'
+import { createReplica } from '../../replica/replica.ts'
 import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
-import { ListenFailed, UsageError } from '../errors.ts'
+import { UsageError } from '../errors.ts'
 import { logOf } from '../open-log.ts'
 import { Teller } from '../teller.ts'
 import { networkOf } from './network-key.ts'
 
 export interface NodeOptions {
   readonly listen?: readonly string[]
+  readonly announce?: readonly string[]
   readonly reader?: boolean
   readonly volatile?: boolean
   /** The replica's data directory. */
@@ -31,7 +32,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     )
   if (options.volatile)
     output.note('volatile: when all replicas are down at once, the pruned part of the state is gone')
-  await using replica = await start({
+  await using replica = await createReplica({
     ...init,
     group: context.group,
     machine: new ReplicatedMap(),
@@ -61,23 +62,4 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
 
 function clockTime(atMs: number): string {
   return new Date(atMs).toTimeString().slice(0, 8)
-}
-
-async function start(init: Parameters<typeof createReplica>[0]): Promise<Replica> {
-  try {
-    return await createReplica(init)
-  } catch (error) {
-    throw listenFailure(error) ?? error
-  }
-}
-
-/** libp2p puts the reasons, with their stacks, into its message. */
-function listenFailure(error: unknown): ListenFailed | undefined {
-  if (!(error instanceof Error) || error.name !== 'UnsupportedListenAddressesError') return undefined
-  const reasons = error.message.matchAll(/^ *(\/\S+): \w+: (.+)$/gm)
-  const what = Array.from(reasons, ([, address, reason]) => `${address} (${reason})`).join(', ')
-  return new ListenFailed(
-    `this replica cannot listen on ${what}: give --listen another address or port, 0 for any free one`,
-    { cause: error },
-  )
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../expiry/clock.ts'
 import { LeaseTable } from '../expiry/lease-table.ts'
 import { Sweeper } from '../expiry/sweeper.ts'
-import type { Notice, NoticeBoard } from '../log/notices.ts'
+import { isFresh, type Notice, type NoticeBoard, Sightings } from '../log/notices.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
 
 /** A member whose announcement is fresh. */
@@ -17,6 +17,8 @@ export interface Member extends Announcement {
 export interface MembershipInit {
   readonly notices: NoticeBoard
   readonly clock: Clock
+  /** This replica's own id, once it announces itself. */
+  readonly self?: string
   /** The incarnation of the log: members of another one are not counted. */
   readonly epoch: string
   /** False while the log's servers, and so the notice board, cannot be reached. Default: always true. */
@@ -28,13 +30,15 @@ export interface MembershipInit {
 }
 
 /**
- * Who is in the group, as their announcements tell. An announcement's age is judged by the notice board's clock. While nobody can
- * announce anything, silence says nothing: whoever was there stays, and for a while after, until all have had time to speak.
+ * Who is in the group, as their announcements tell. One that does not change ages by this process's clock, which never jumps. While
+ * nobody can announce anything, silence says nothing: whoever was there stays, and for a while after, until all have had time to
+ * speak.
  */
 export class Membership {
   readonly #init: MembershipInit
   readonly #members = new Map<string, Member>()
   readonly #leases: LeaseTable<string>
+  readonly #sightings = new Sightings()
   readonly #said = new Map<
     string,
     { readonly data: Uint8Array; readonly announcement: Announcement | undefined }
@@ -88,19 +92,15 @@ export class Membership {
   #take(notices: readonly Notice[]): void {
     const nowMs = this.#init.clock.now()
     const members: Member[] = []
-    for (const { member: id, data, ageMs, ttlMs } of notices) {
-      const announcement = this.#decode(id, data)
+    for (const notice of this.#sightings.look(notices, nowMs)) {
+      const { member: id, data, ageMs, ttlMs } = notice
+      const announcement = isFresh(notice) ? this.#decode(id, data) : undefined
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
     }
     if (this.#graceUntilMs === Number.POSITIVE_INFINITY)
       this.#graceUntilMs = nowMs + (this.#init.graceMs ?? 0)
-    if (nowMs < this.#graceUntilMs) {
-      const speaking = new Set(members.map(({ id }) => id))
-      for (const member of this.#members.values()) {
-        if (!speaking.has(member.id)) members.push({ ...member, untilMs: this.#graceUntilMs })
-      }
-    }
+    members.push(...this.#kept(notices, members, nowMs))
     members.sort((a, b) => (a.id < b.id ? -1 : 1))
     this.#members.clear()
     this.#leases.clear()
@@ -110,6 +110,19 @@ export class Membership {
       this.#leases.registerUntil(member.id, member.untilMs, nowMs)
     }
     this.#init.onChange()
+  }
+
+  /** Those who do not speak on this board, and are members all the same. */
+  #kept(notices: readonly Notice[], members: readonly Member[], nowMs: number): Member[] {
+    const speaking = new Set(members.map(({ id }) => id))
+    const silent = [...this.#members.values()].filter(({ id }) => !speaking.has(id))
+    if (nowMs < this.#graceUntilMs)
+      return silent.map((member) => ({ ...member, untilMs: this.#graceUntilMs }))
+    const { self } = this.#init
+    const present = new Set(notices.map(({ member }) => member))
+    // A board that has lost this replica's notice has lost those of others: that one is missing does not say that it left.
+    const isComplete = self === undefined || !this.#members.has(self) || present.has(self)
+    return isComplete ? [] : silent.filter(({ id, untilMs }) => !present.has(id) && untilMs > nowMs)
   }
 
   #isFresh(id: string, nowMs: number): boolean {

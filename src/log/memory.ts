@@ -59,7 +59,7 @@ class Incarnation {
   base: LogTail & { id?: string } = { index: 0, timestampMs: 0 }
   readonly entries: LogEntry[] = []
   board = 0
-  readonly notices = new Map<string, { data: Uint8Array; ttlMs: number; atMs: number }>()
+  readonly notices = new Map<string, Omit<Notice, 'member' | 'ageMs'> & { readonly atMs: number }>()
 
   constructor(epoch: string) {
     this.epoch = epoch
@@ -261,8 +261,8 @@ class MemoryBoard implements NoticeBoard {
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
     const log = this.#handle.incarnation(options)
     checkNotice(data, ttlMs, this.#handle.maxEntryBytes)
-    log.notices.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now() })
     log.board++
+    log.notices.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now(), version: log.board })
     this.#log.ring()
   }
 
@@ -274,7 +274,7 @@ class MemoryBoard implements NoticeBoard {
   }
 
   async read(options?: SignalOptions): Promise<Notice[]> {
-    return this.#live(this.#handle.incarnation(options))
+    return this.#notices(this.#handle.incarnation(options))
   }
 
   async *watch(options?: SignalOptions): AsyncGenerator<Notice[]> {
@@ -282,18 +282,12 @@ class MemoryBoard implements NoticeBoard {
     for await (const { log } of this.#handle.states(options)) {
       if (log.board === seen) continue
       seen = log.board
-      yield this.#live(log)
+      yield this.#notices(log)
     }
   }
 
-  #live({ notices }: Incarnation): Notice[] {
+  #notices({ notices }: Incarnation): Notice[] {
     const now = this.#log.now()
-    const live: Notice[] = []
-    for (const [member, { data, ttlMs, atMs }] of notices) {
-      const ageMs = Math.max(0, now - atMs)
-      if (ageMs < ttlMs) live.push({ member, data, ttlMs, ageMs })
-      else notices.delete(member)
-    }
-    return live
+    return Array.from(notices, ([member, { atMs, ...notice }]) => ({ member, ...notice, ageMs: now - atMs }))
   }
 }

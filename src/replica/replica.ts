@@ -188,6 +188,7 @@ export class Replica<Result = unknown>
     this.#membership = new Membership({
       notices: log.notices,
       clock,
+      self: id,
       epoch,
       connected: () => this.logConnected,
       graceMs: this.#leaseMs,

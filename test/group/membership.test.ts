@@ -64,6 +64,43 @@ test("an announcement's age is judged by the board's clock", async () => {
   expect(membership.get('a')).toMatchObject({ announcedAtMs: 4940, untilMs: 5040 })
 })
 
+const YEAR_MS = 365 * 24 * 3_600_000
+
+test.each([-50 * YEAR_MS, -600_000, -1_000, 1_000, 600_000, 50 * YEAR_MS])(
+  "a step of %i ms of the board's clock neither keeps the dead nor takes the living away",
+  async (stepMs) => {
+    await announce('dead')
+    await announce('living')
+    await membership.refresh()
+    backendMs += stepMs
+    await membership.refresh()
+    expect(ids()).toEqual(['dead', 'living'])
+    for (let n = 1; n <= 9; n++) {
+      clock.advance(TTL_MS / 9)
+      backendMs += TTL_MS / 9
+      await announce('living')
+      await membership.refresh()
+      expect(ids()).toEqual(n < 9 ? ['dead', 'living'] : ['living'])
+    }
+  },
+)
+
+test("a board that lost this replica's own notice says nothing about those that are missing", async () => {
+  const backend = memoryLog({ now: () => backendMs, epoch: 'e' })
+  const board = (await backend.open({ group: 'g', signature: 's', author: 'self' })).notices
+  const { self: lost, joiner: alsoLost, rest } = { self: 'self', joiner: 'joiner', rest: 'rest' }
+  for (const id of [lost, alsoLost, rest]) await board.announce(id, encodeAnnouncement(ANNOUNCEMENT), TTL_MS)
+  membership = new Membership({ notices: board, clock, self: lost, epoch: 'e', onChange: () => {} })
+  await membership.refresh()
+  await board.withdraw(lost)
+  await board.withdraw(alsoLost)
+  await membership.refresh()
+  expect(ids()).toEqual([alsoLost, rest, lost])
+  await board.announce(lost, encodeAnnouncement(ANNOUNCEMENT), TTL_MS)
+  await membership.refresh()
+  expect(ids()).toEqual([rest, lost])
+})
+
 test('a member whose announcement has run out is none any more, although nobody looked at the board', async () => {
   await announce('a')
   await membership.refresh()

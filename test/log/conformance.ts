@@ -10,7 +10,7 @@ import {
   LogTruncated,
 } from '../../src/log/errors.ts'
 import type { Cursor, Log, LogBackend, LogInit } from '../../src/log/log.ts'
-import type { Notice } from '../../src/log/notices.ts'
+import { isFresh, type Notice, Sightings } from '../../src/log/notices.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 
 /** Where one test's log lives, and what may befall it there. */
@@ -466,10 +466,20 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(await log.notices.read()).toEqual([])
       })
 
-      test('never returns a notice whose age has reached its TTL', async () => {
+      test('gives each announcement of a member another version, also where it says the same again', async () => {
+        const versions: number[] = []
+        for (let n = 0; n < 5; n++) {
+          await log.notices.announce('alice', bytes('x'), 60_000)
+          versions.push((await log.notices.read())[0]!.version)
+        }
+        expect(new Set(versions).size).toBe(5)
+      })
+
+      test('tells how old a notice is to whoever sees it for the first time', async () => {
         await log.notices.announce('alice', bytes('x'), 0)
         await log.notices.announce('bob', bytes('y'), 60_000)
-        expect(shown(await log.notices.read())).toEqual({ bob: 'y' })
+        const notices = await (await open({ author: 'carol' })).notices.read()
+        expect(shown(new Sightings().look(notices, performance.now()).filter(isFresh))).toEqual({ bob: 'y' })
       })
 
       test('refuses a notice beyond the limit, and a TTL that is none', async () => {

@@ -34,22 +34,18 @@ test('its clock and its epochs can be given, so that a run can be repeated', asy
   expect((await backend.open(init())).epoch).toBe('second')
 })
 
-test('a notice dies when its age reaches its TTL, by the clock that was given', async () => {
+test('a notice ages by the clock that was given, whatever that says', async () => {
   let now = 1000
   const log = await memoryLog({ now: () => now }).open(init())
   await log.notices.announce('alice', new Uint8Array(1), 50)
-  now = 1049
-  expect(await log.notices.read()).toMatchObject([{ member: 'alice', ageMs: 49, ttlMs: 50 }])
-  now = 1050
-  expect(await log.notices.read()).toEqual([])
-})
-
-test('a notice from the future, after the clock was put back, has age 0', async () => {
-  let now = 1000
-  const log = await memoryLog({ now: () => now }).open(init())
-  await log.notices.announce('alice', new Uint8Array(1), 50)
-  now = 100
-  expect(await log.notices.read()).toMatchObject([{ member: 'alice', ageMs: 0 }])
+  for (const [atMs, ageMs] of [
+    [1049, 49],
+    [1050, 50],
+    [100, -900],
+  ] as const) {
+    now = atMs
+    expect(await log.notices.read()).toMatchObject([{ member: 'alice', ageMs, ttlMs: 50 }])
+  }
 })
 
 test('a log can only be put back to an entry it still has', async () => {

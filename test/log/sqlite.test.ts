@@ -191,6 +191,26 @@ describe('the file of a sqliteLog', () => {
       expect((await follower.take(2)).map(text)).toEqual(['1', 'again'])
     })
 
+    test.each([-600_000, 600_000, 2_300_000_000_000])(
+      'who announces takes down what has not changed for its TTL, with the clock moved by %i ms',
+      async (stepMs) => {
+        const log = await open()
+        await log.notices.announce('living', new Uint8Array(1), 60_000)
+        await log.notices.announce('dead', new Uint8Array(1), 50)
+        await log.notices.announce('living', new Uint8Array(1), 60_000)
+        // To those who read the clock afterwards it is the same whether that was moved, or what was written by it.
+        const db = new DatabaseSync(path)
+        db.prepare('UPDATE notices SET at = at - ?').run(stepMs)
+        db.close()
+        const members = async () => (await log.notices.read()).map(({ member }) => member)
+        expect(await members()).toEqual(['dead', 'living'])
+        await vi.waitFor(async () => {
+          await log.notices.announce('living', new Uint8Array(1), 60_000)
+          expect(await members()).toEqual(['living'])
+        })
+      },
+    )
+
     test('closing does not wait for a lock that is not to be had', async () => {
       const log = await open({ lockTimeoutMs: 600_000 })
       using child = new Child('process.ts', 'hold-lock', path)

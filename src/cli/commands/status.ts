@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeAnnouncement } from '../../group/announcement.ts'
 import type { Log } from '../../log/log.ts'
+import { isFresh, Sightings } from '../../log/notices.ts'
 import { type Context, EXIT } from '../context.ts'
 import { placeName } from '../log-place.ts'
 import { existingLog, withLog } from '../open-log.ts'
@@ -17,8 +18,9 @@ const WATCH_INTERVAL_MS = 1_000
 export async function status(context: Context, { watch }: StatusOptions): Promise<number> {
   const { output, signal } = context
   return await withLog(context, existingLog(context), async (log) => {
+    const sightings = new Sightings()
     for (;;) {
-      const now = await look(log, context)
+      const now = await look(log, sightings, context)
       if (watch) output.clear()
       if (output.json) output.object(now)
       else print(now, output)
@@ -30,9 +32,9 @@ export async function status(context: Context, { watch }: StatusOptions): Promis
 
 type Status = Awaited<ReturnType<typeof look>>
 
-async function look(log: Log, { log: place, group, signal }: Context) {
+async function look(log: Log, sightings: Sightings, { log: place, group, signal }: Context) {
   // The board first: nobody can then have applied more than the log holds.
-  const notices = await log.notices.read({ signal })
+  const notices = sightings.look(await log.notices.read({ signal }), performance.now()).filter(isFresh)
   const { epoch, first, newest } = await log.bounds({ signal })
   const members = notices.flatMap(({ member: id, data, ageMs }) => {
     const announcement = decodeAnnouncement(data)

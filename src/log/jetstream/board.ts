@@ -28,11 +28,12 @@ interface Written {
   readonly data: Uint8Array
   readonly ttlMs: number
   readonly writtenMs: number
+  readonly sequence: number
 }
 
 /**
- * Announcements in a key-value bucket, a key for each member: the log's epoch, and `=` with the member's name. A watch tells of what is written and deleted, and nothing when a TTL
- * ends: whether a notice is alive is judged by its age on the servers' clock.
+ * Announcements in a key-value bucket, a key for each member: the log's epoch, and `=` with the member's name. The age of a notice
+ * is told by the servers' clock.
  */
 export class Board implements NoticeBoard {
   readonly #init: BoardInit
@@ -138,16 +139,16 @@ export class Board implements NoticeBoard {
       },
     }
     for await (const delivered of pull(init)) {
-      for (const { msg, timestampMs, pending } of delivered) {
+      for (const { msg, timestampMs, sequence, pending } of delivered) {
         clock.heard(timestampMs)
         unseen.delete(msg.subject)
         if (pending === 0) unseen.clear()
         const key = msg.subject.slice(subjects.length + 1)
-        const written = isDeleted(msg) ? undefined : decode(msg.data, timestampMs)
+        const written = isDeleted(msg) ? undefined : decode(msg.data, timestampMs, sequence)
         if (written === undefined) board.delete(key)
         else board.set(key, written)
       }
-      if (unseen.size === 0) yield live(board, clock)
+      if (unseen.size === 0) yield noticesOn(board, clock)
     }
   }
 
@@ -171,24 +172,24 @@ export class Board implements NoticeBoard {
   }
 }
 
-function live(board: Map<string, Written>, clock: ServerClock): Notice[] {
-  const notices: Notice[] = []
-  for (const [key, { data, ttlMs, writtenMs }] of board) {
-    const ageMs = clock.ageMs(writtenMs)
-    if (ageMs < ttlMs) notices.push({ member: decodeName(key), data, ttlMs, ageMs })
-    else board.delete(key)
-  }
-  return notices
+function noticesOn(board: Map<string, Written>, clock: ServerClock): Notice[] {
+  return Array.from(board, ([key, { data, ttlMs, writtenMs, sequence }]) => ({
+    member: decodeName(key),
+    data,
+    ttlMs,
+    ageMs: clock.ageMs(writtenMs),
+    version: sequence,
+  }))
 }
 
 function isDeleted({ headers }: Msg): boolean {
   return headers !== undefined && headers.get('KV-Operation') !== ''
 }
 
-function decode(value: Uint8Array, writtenMs: number): Written | undefined {
+function decode(value: Uint8Array, writtenMs: number, sequence: number): Written | undefined {
   if (value.byteLength < TTL_BYTES) return undefined
   const ttlMs = new DataView(value.buffer, value.byteOffset).getFloat64(0)
-  return { data: value.subarray(TTL_BYTES), ttlMs, writtenMs }
+  return { data: value.subarray(TTL_BYTES), ttlMs, writtenMs, sequence }
 }
 
 /** What `encodeName` wrote. */

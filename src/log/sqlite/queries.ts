@@ -106,13 +106,17 @@ export class Queries {
     return this.#row('SELECT board FROM state')![0] as number
   }
 
-  /** The live notices. One from the future, after the machine's clock was put back, has age 0. */
+  /** The notices, aged by the machine's wall clock. */
   notices(): Notice[] {
     const now = Date.now()
     const rows = this.#statement('SELECT member, data, ttl, at FROM notices ORDER BY member').all() as unknown
-    return (rows as [string, Uint8Array, number, number][])
-      .map(([member, data, ttlMs, at]) => ({ member, data, ttlMs, ageMs: Math.max(0, now - at) }))
-      .filter(({ ageMs, ttlMs }) => ageMs < ttlMs)
+    return (rows as [string, Uint8Array, number, number][]).map(([member, data, ttlMs, at]) => ({
+      member,
+      data,
+      ttlMs,
+      ageMs: now - at,
+      version: at,
+    }))
   }
 
   /** Executes a statement that changes rows, and counts them. */

@@ -4,6 +4,7 @@ import { workerData } from 'node:worker_threads'
 import { AppendUncertain, LogBusy, LogUnusable } from '../errors.ts'
 import { checkPrune } from '../limits.ts'
 import type { Appended } from '../log.ts'
+import { isFresh, Sightings } from '../notices.ts'
 import { Connection, failure } from './file.ts'
 import { whenFree } from './lock.ts'
 import { type PackedAppend, unpackAppend } from './pack.ts'
@@ -43,6 +44,7 @@ class Writer {
   readonly #port = new Port<WriterRequest>()
   /** Names this handle in the file; with a number that is never used twice it makes an entry's id. */
   readonly #nonce = randomBytes(8).toString('hex')
+  readonly #sightings = new Sightings()
   #sequence = 0
   #log: OpenLog | undefined
   #lastJob: Promise<unknown> = Promise.resolve()
@@ -82,18 +84,7 @@ class Writer {
         void this.#sweep()
         return undefined
       case 'announce':
-        return this.#repeatable((queries) => {
-          const now = Date.now()
-          queries.run('DELETE FROM notices WHERE at + ttl <= ?', now)
-          queries.run(
-            'REPLACE INTO notices VALUES (?, ?, ?, ?)',
-            request.member,
-            request.data,
-            request.ttlMs,
-            now,
-          )
-          queries.run('UPDATE state SET board = board + 1')
-        }, sinceMs)
+        return this.#repeatable((queries) => this.#announce(queries, request), sinceMs)
       case 'withdraw':
         return this.#repeatable((queries) => {
           if (queries.run('DELETE FROM notices WHERE member = ?', request.member) > 0)
@@ -102,6 +93,20 @@ class Writer {
       default:
         return request satisfies never
     }
+  }
+
+  /** Whoever announces also takes down what has been there for longer than its TTL without a change. */
+  #announce(queries: Queries, { member, data, ttlMs }: Extract<WriterRequest, { type: 'announce' }>): void {
+    const notices = this.#sightings.look(queries.notices(), performance.now())
+    for (const notice of notices) {
+      if (!isFresh(notice)) queries.run('DELETE FROM notices WHERE member = ?', notice.member)
+    }
+    const now = Date.now()
+    const before = notices.find((notice) => notice.member === member)?.version
+    // A notice that replaces another is told from it by its time.
+    const at = now === before ? now + 1 : now
+    queries.run('REPLACE INTO notices VALUES (?, ?, ?, ?)', member, data, ttlMs, at)
+    queries.run('UPDATE state SET board = board + 1')
   }
 
   async #append(entries: PackedAppend, sinceMs: number): Promise<Appended> {

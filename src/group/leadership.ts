@@ -17,6 +17,8 @@ export interface LeadershipInit {
   readonly member: (id: string) => Member | undefined
   /** True when this replica may take office: it wants to, and is in sync. */
   readonly eligible: () => boolean
+  /** Read the announcements anew. */
+  readonly refresh: () => Promise<void>
   /** Append a claim. */
   readonly claim: (term: number) => Promise<void>
 }
@@ -86,18 +88,29 @@ export class Leadership {
   }
 
   async #claim(): Promise<void> {
-    const { eligible, group, claim, clock, leaseMs, self } = this.#init
+    const { refresh, claim, clock, leaseMs } = this.#init
     this.#timer = undefined
-    if (this.#stopped || !eligible() || group().leader === self || this.#vacantInMs() > 0) return this.check()
     this.#claiming = true
+    let isVacant = false
     try {
-      await claim(group().term + 1)
+      // A process that was stopped, or starved, has heard nothing of the leader for as long: what it said meanwhile is on the board.
+      await refresh()
+      isVacant = this.#mayClaim()
+      if (isVacant) await claim(this.#init.group().term + 1)
     } catch {
-      // The log was busy, or it is uncertain whether the claim is in it: what is applied will tell.
+      // The board or the log was busy, or it is uncertain whether the claim is in it: what is applied will tell.
+      isVacant = true
     } finally {
       this.#claiming = false
     }
+    if (this.#stopped) return
+    if (!isVacant) return this.check()
     // Long enough for the claim to be applied here; if it never is, look again.
-    if (!this.#stopped) this.#timer ??= clock.schedule(leaseMs, () => this.check())
+    this.#timer ??= clock.schedule(leaseMs, () => this.check())
+  }
+
+  #mayClaim(): boolean {
+    const { eligible, group, self } = this.#init
+    return !this.#stopped && eligible() && group().leader !== self && this.#vacantInMs() <= 0
   }
 }

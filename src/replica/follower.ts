@@ -122,7 +122,8 @@ export class Follower {
       if (this.#diverged !== undefined) return this.#divergence()
       for await (const batch of log.follow(applier.cursor, { signal: following })) {
         await applier.apply(batch, following)
-        this.#judge(batch.newest.index - applier.applied)
+        // A replica that falls behind under load stays in sync: it follows the log, and only that ends it.
+        if (applier.applied >= batch.newest.index) this.#enterInSync()
       }
     } catch (error) {
       if (error instanceof LogTruncated) return 'truncated'
@@ -137,12 +138,6 @@ export class Follower {
   #divergence(): 'diverged' | undefined {
     if (this.#diverged instanceof Diverged) throw this.#diverged
     return this.#diverged === undefined ? undefined : 'diverged'
-  }
-
-  /** In sync is who was at the end of the log when it was last read, and who has not fallen far behind since. */
-  #judge(behind: number): void {
-    if (behind <= 0) this.#enterInSync()
-    else if (behind > this.#init.snapshotAfter) this.#init.status.enter('following')
   }
 
   async #catchUp(lag: Lag, signal: AbortSignal): Promise<void> {

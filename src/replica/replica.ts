@@ -17,7 +17,7 @@ import type { Outcome } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { type Member, Membership } from '../group/membership.ts'
 import { GuardedEvents } from '../guarded-events.ts'
-import { EpochChanged } from '../log/errors.ts'
+import { EpochChanged, LogBusy, LogUnavailable } from '../log/errors.ts'
 import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
@@ -46,7 +46,7 @@ import { Status } from './status.ts'
 const ANNOUNCEMENTS_PER_LEASE = 5
 /** How often a leader looks whether something in the machine is due while nobody writes, in milliseconds. */
 const TICK_MS = 1_000
-/** Pause before the notice board is watched again after an error. */
+/** Pause before the notice board is watched, or the log's end is asked for, again after an error. */
 const RETRY_MS = 500
 /** How long a replica that stops tries to say so. */
 const FAREWELL_MS = 1_000
@@ -202,6 +202,7 @@ export class Replica<Result = unknown>
       group,
       member: (member) => this.#membership.get(member),
       eligible: () => (init.lead ?? true) && this.state === 'in-sync',
+      refresh: () => this.#membership.refresh(),
       claim: async (term) => void (await append({ type: 'claim', term })),
     })
     this.#announcer = new Ticker({
@@ -389,11 +390,18 @@ export class Replica<Result = unknown>
   }
 
   /**
-   * Resolves when this replica is at the end of the log, at once if it is. Rejects with `StateLost` when it needs a
-   * snapshot that nobody can serve, and with what ended it.
+   * Resolves when this replica follows the log and has applied everything up to where the log ended, as it is read anew during this
+   * call: a process that was stopped for a while does not take what it knew before for the end. Waits while the log cannot be
+   * reached. Rejects with `StateLost` when it needs a snapshot that nobody can serve, and with what ended it.
    */
-  async inSync(options: SubmitOptions = {}): Promise<void> {
-    await this.#status.inSync(options.signal)
+  async inSync({ signal }: SubmitOptions = {}): Promise<void> {
+    let end: number | undefined
+    for (;;) {
+      await this.#status.inSync(signal)
+      if (end !== undefined && end <= this.#applier.applied) return
+      end ??= await this.#logEnd(signal)
+      if (end !== undefined) await this.#appliedOrFailed(end, signal)
+    }
   }
 
   /** Resolves when everything up to `position` is in the state. Rejects with `EpochChanged` for another epoch. */
@@ -654,6 +662,31 @@ export class Replica<Result = unknown>
   #assertAlive(): void {
     this.#stopping.signal.throwIfAborted()
     this.#status.assertAlive()
+  }
+
+  /** Where the log ends now; undefined, after a pause, if it cannot be reached. */
+  async #logEnd(signal?: AbortSignal): Promise<number | undefined> {
+    const ends = AbortSignal.any([this.#stopping.signal, ...(signal ? [signal] : [])])
+    try {
+      return (await this.#log.bounds({ signal: ends })).newest.index
+    } catch (error) {
+      ends.throwIfAborted()
+      if (!(error instanceof LogUnavailable || error instanceof LogBusy)) throw error
+      await sleep(this.#clock, RETRY_MS, ends)
+      return undefined
+    }
+  }
+
+  /** Resolves when everything up to `index` is in the state, or something keeps this replica from getting there. */
+  async #appliedOrFailed(index: number, signal?: AbortSignal): Promise<void> {
+    if (index <= this.#applier.applied) return
+    const done = new AbortController()
+    const ends = AbortSignal.any([done.signal, ...(signal ? [signal] : [])])
+    try {
+      await Promise.race([this.#applier.waiters.wait(index, ends), this.#status.failed(ends)])
+    } finally {
+      done.abort()
+    }
   }
 
   /** Nothing will be applied any more: whoever waits for it is told why. */

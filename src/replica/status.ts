@@ -40,17 +40,26 @@ export class Status {
   }
 
   /** Resolves in sync; rejects with what keeps this replica from it. */
-  inSync(signal?: AbortSignal): Promise<void> {
+  async inSync(signal?: AbortSignal): Promise<void> {
+    await this.#until(() => this.#state === 'in-sync' || this.#failure !== undefined, signal)
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** Resolves when something keeps this replica from being in sync. */
+  async failed(signal: AbortSignal): Promise<void> {
+    await this.#until(() => this.#failure !== undefined, signal)
+  }
+
+  #until(isMet: () => boolean, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#listeners.delete(look)
         signal?.removeEventListener('abort', onAbort)
       }
       const look = () => {
-        if (this.#state !== 'in-sync' && this.#failure === undefined) return
+        if (!isMet()) return
         leave()
-        if (this.#failure === undefined) resolve()
-        else reject(this.#failure)
+        resolve()
       }
       const onAbort = () => {
         leave()

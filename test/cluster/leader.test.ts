@@ -106,3 +106,22 @@ test('nobody but the newest leader ever wrote a marker that counts', async () =>
     .map(({ author }) => author)
   expect(new Set(authors).size).toBeGreaterThan(1)
 })
+
+test('a follower that was stopped knows what was written meanwhile when inSync() resolves, and claims nothing', async () => {
+  await using cluster = await startCluster({ options: { volatile: true, leaseMs: 1_500 } })
+  const leader = await cluster.leader()
+  const follower = cluster.replicas.find((replica) => replica !== leader)!
+  await follower.inSync()
+  const { term } = await leader.status()
+  await pause(cluster, follower)
+  await leader.fill({ count: 500 })
+  await cluster.waitUntil('the lease of the stopped one is over', async () => {
+    const { members } = await leader.status()
+    return members.every(({ id }) => id !== follower.id)
+  })
+  follower.resume()
+  await follower.inSync()
+  expect(await follower.size()).toBe(500)
+  await follower.barrier()
+  expect((await leader.status()).term).toBe(term)
+})

@@ -15,6 +15,8 @@ let members: Map<string, Member>
 let eligible: boolean
 let claims: number[]
 let claim: (term: number) => Promise<void>
+/** What is on the notice board, and was not heard yet. */
+let unheard: () => void
 let leadership: Leadership
 let index: number
 
@@ -24,6 +26,7 @@ beforeEach(() => {
   members = new Map()
   eligible = true
   claims = []
+  unheard = () => {}
   index = 0
   claim = async (term) => {
     claims.push(term)
@@ -37,6 +40,7 @@ beforeEach(() => {
     group: () => group,
     member: (id) => members.get(id),
     eligible: () => eligible,
+    refresh: async () => unheard(),
     claim: (term) => claim(term),
   })
 })
@@ -221,6 +225,29 @@ test('after the log could not be reached the leader has a lease to show itself',
   leadership.reconnected()
   clock.advance(LEASE_MS - 1)
   expect(claims).toEqual([])
-  clock.advance(1 + SPREAD_MS)
+  await pass(1 + SPREAD_MS)
+  expect(claims).toEqual([2])
+})
+
+test('a replica that was stopped for longer than a lease reads the board before it claims', async () => {
+  elect('other')
+  announce('other')
+  unheard = () => announce('other')
+  await pass(20 * LEASE_MS)
+  expect(claims).toEqual([])
+  unheard = () => {}
+  await pass(LEASE_MS + SPREAD_MS)
+  expect(claims).toEqual([2])
+})
+
+test('nobody claims while the board cannot be read', async () => {
+  elect('other')
+  unheard = () => {
+    throw new Error('the board is locked')
+  }
+  await pass(5 * LEASE_MS)
+  expect(claims).toEqual([])
+  unheard = () => {}
+  await pass(2 * LEASE_MS)
   expect(claims).toEqual([2])
 })

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { ReplicaState } from '../../src/group/announcement.ts'
+import { BATCH_ENTRIES_MAX } from '../../src/log/limits.ts'
 import type { Log, LogBatch } from '../../src/log/log.ts'
 import { type MemoryLog, memoryLog } from '../../src/log/memory.ts'
 import { Diverged } from '../../src/replica/errors.ts'
@@ -22,6 +23,7 @@ const caughtUp = (index: number): CaughtUp => ({
   phasesMs: { request: 0, cut: 0, fetch: 0, install: 0 },
 })
 
+let snapshotAfter: number
 let clock: VirtualClock
 let backend: MemoryLog
 let flaky: FlakyLog
@@ -41,6 +43,7 @@ let stop: AbortController
 let running: Promise<void>
 
 beforeEach(async () => {
+  snapshotAfter = NOBODY_FAR_BEHIND
   clock = new VirtualClock()
   backend = memoryLog({ epoch: 'e' })
   flaky = new FlakyLog(backend)
@@ -62,7 +65,9 @@ beforeEach(async () => {
     applier,
     status,
     clock,
-    snapshotAfter: NOBODY_FAR_BEHIND,
+    get snapshotAfter() {
+      return snapshotAfter
+    },
     someoneServes: () => true,
     catchUp: ({ signal }) => {
       const one = Promise.withResolvers<CaughtUp>()
@@ -101,6 +106,21 @@ async function failToRead(): Promise<void> {
   await log.append([ENTRY])
   await until(() => problems.length > 0)
 }
+
+test('load alone does not put it out of sync, however far it falls behind', async () => {
+  await follow()
+  snapshotAfter = 1
+  const behind: number[] = []
+  const { apply } = applier
+  applier.apply = async (batch) => {
+    await apply.call(applier, batch)
+    behind.push(batch.newest.index - applier.applied)
+  }
+  await log.append(Array.from({ length: 3 * BATCH_ENTRIES_MAX }, () => ENTRY))
+  await until(() => applier.applied === 3 + 3 * BATCH_ENTRIES_MAX)
+  expect(Math.max(...behind)).toBeGreaterThan(snapshotAfter)
+  expect([states, asked]).toEqual([[], []])
+})
 
 const diverged = () => new Diverged({ epoch: 'e', index: 2 }, Uint8Array.of(1), Uint8Array.of(2))
 

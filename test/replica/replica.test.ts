@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Control, encodeControl } from '../../src/group/control.ts'
-import type { NewEntry, SignalOptions } from '../../src/log/log.ts'
+import { LogUnavailable } from '../../src/log/errors.ts'
+import type { Log, LogBackend, NewEntry, SignalOptions } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import type { Installation } from '../../src/machine/machine.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
@@ -21,6 +22,72 @@ const tear = () => {
 
 /** Nothing of what it waits for will ever come. */
 const FAR = 1_000_000
+
+describe('inSync()', () => {
+  /** A log whose new entries a replica hears of once the gate is open, as if its process were stopped until then. */
+  const behindGate = (log: LogBackend, gate: { open: Promise<void> }, bounds: (log: Log) => Log['bounds']) =>
+    alteredLog(log, (handle) => ({
+      bounds: bounds(handle),
+      async *follow(cursor, options) {
+        for await (const batch of handle.follow(cursor, options)) {
+          await gate.open
+          yield batch
+        }
+      },
+    }))
+  const asItIs = (log: Log) => log.bounds.bind(log)
+
+  test('resolves with what was written while the replica did not look, not with what it knew before', async () => {
+    await using cluster = new Cluster()
+    const [leader] = await cluster.startLed(0)
+    const gate = { open: Promise.resolve() }
+    const log = behindGate(cluster.log, gate, asItIs)
+    const { replica, journal } = await cluster.start({ lead: false, log })
+    await replica.inSync()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    gate.open = promise
+    await Promise.all(numbers(1, 500).map((text) => leader.replica.submit(line(text))))
+    expect([replica.state, journal.lines]).toEqual(['in-sync', []])
+    const seen = replica.inSync().then(() => journal.lines.length)
+    resolve()
+    expect(await seen).toBe(500)
+  })
+
+  test('waits while the log cannot be reached', async () => {
+    await using cluster = new Cluster()
+    const [leader] = await cluster.startLed(0)
+    let unreachable = 0
+    const log = behindGate(cluster.log, { open: Promise.resolve() }, (handle) => async (options) => {
+      if (unreachable === 0) return await handle.bounds(options)
+      unreachable--
+      throw new LogUnavailable()
+    })
+    const { replica } = await cluster.start({ lead: false, log })
+    await replica.inSync()
+    unreachable = 2
+    const waiting = replica.inSync().then(() => unreachable)
+    await leader.replica.submit(line('a'))
+    expect(await waiting).toBe(0)
+  })
+
+  test('is told what ends the replica while it waits for the end of the log', async () => {
+    await using cluster = new Cluster()
+    const [leader] = await cluster.startLed(0)
+    const gate = { open: Promise.resolve() }
+    const { replica } = await cluster.start({ lead: false, log: behindGate(cluster.log, gate, asItIs) })
+    await replica.inSync()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    gate.open = promise
+    await leader.replica.submit(line('a'))
+    const failure = expect(replica.inSync()).rejects.toEqual(named('ReplicaStopped'))
+    const aborted = expect(replica.inSync({ signal: AbortSignal.abort() })).rejects.toEqual(
+      named('AbortError'),
+    )
+    const stopped = replica.stop()
+    resolve()
+    await Promise.all([stopped, failure, aborted])
+  })
+})
 
 describe('writes and reads', () => {
   test('a write resolves with its position and what the machine made of it', async () => {

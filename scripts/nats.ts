@@ -1,8 +1,8 @@
 /** NATS servers to try things out with. `npm run nats -- --help` */
 import { once } from 'node:events'
-import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { makeDirectory } from '../src/checkpoint/make-directory.ts'
 import { Interrupt } from '../src/cli/interrupt.ts'
 import { startNatsServers } from '../src/testing/index.ts'
 
@@ -27,8 +27,8 @@ const program = new Command('npm run nats --')
   .parse()
 const { servers: count, dir, port: firstPort } = program.opts<Options>()
 
-using interrupt = new Interrupt()
-if (dir !== undefined) mkdirSync(dir, { recursive: true })
+const interrupt = new Interrupt()
+if (dir !== undefined) await makeDirectory(dir)
 try {
   await using nats = await startNatsServers({
     servers: count,

@@ -1,10 +1,11 @@
 import { closeSync, openSync, write } from 'node:fs'
-import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { EncodedChunk } from '../snapshot/encoding.ts'
 import type { ChunkStore } from '../sync/chunk-store.ts'
 import { CheckpointDamaged } from './errors.ts'
+import { makeDirectory } from './make-directory.ts'
 
 const writeAt = promisify(write)
 
@@ -31,7 +32,7 @@ export class ChunkFiles implements ChunkStore {
   }
 
   static async open(directory: string, onProblem: (error: Error) => void): Promise<ChunkFiles> {
-    await mkdir(directory, { recursive: true, mode: 0o700 })
+    await makeDirectory(directory, 0o700)
     const names = (await readdir(directory)).filter((name) => /^[0-9a-f]{64}$/.test(name))
     return new ChunkFiles(directory, new Set(names), onProblem)
   }

@@ -1,9 +1,10 @@
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { DirectoryInUse, DirectoryUnusable } from './errors.ts'
+import { makeDirectory } from './make-directory.ts'
 
 const SQLITE_BUSY = 5
 
@@ -26,7 +27,7 @@ export class DataDirectory implements Disposable {
   /** Makes it if it is not there. Throws `DirectoryInUse` and `DirectoryUnusable`. */
   static async open(path: string): Promise<DataDirectory> {
     try {
-      await mkdir(join(path, 'checkpoints'), { recursive: true, mode: 0o700 })
+      await makeDirectory(join(path, 'checkpoints'), 0o700)
       // SQLite's locks are the one kind of file lock that Node brings; nothing is ever written to this database.
       const lock = new DatabaseSync(join(path, 'lock'), { timeout: 0 })
       try {

@@ -38,3 +38,14 @@ export class RowsMissing extends Error {
     )
   }
 }
+
+/** Standard output takes nothing more. */
+export class OutputBroken extends Error {
+  override readonly name = 'OutputBroken'
+  /** As if SIGPIPE had ended the process, when its reader left; undefined when something is wrong. */
+  readonly exitCode: number | undefined
+  constructor(cause: NodeJS.ErrnoException, exitCode: number | undefined) {
+    super(`standard output cannot be written: ${cause.message}`, { cause })
+    this.exitCode = exitCode
+  }
+}

@@ -1,16 +1,33 @@
 import { constants } from 'node:os'
+import { OutputBroken } from './errors.ts'
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const
-type Signal = (typeof SIGNALS)[number] | 'SIGPIPE'
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+type Signal = (typeof SIGNALS)[number]
 
-/** Ctrl-C, SIGTERM, or a reader of our output that left: the first aborts `signal`, the second ends the process. */
-export class Interrupt implements Disposable {
+/**
+ * A signal this soon after the first is the same request: `timeout` and npm send one to the process and one to its group,
+ * milliseconds apart. A person needs about as long to see that nothing has happened yet.
+ */
+const SAME_REQUEST_MS = 1_000
+/** The reader of a pipe left, or the terminal is gone. */
+const GONE = ['EPIPE', 'EIO']
+
+/**
+ * Why a command ends before its time: Ctrl-C, SIGTERM, a terminal that was closed, or output that nobody takes any more. The first
+ * aborts `signal`; a signal more than a second later ends the process. It listens until the process ends: what comes
+ * while a command is already leaving must not kill it.
+ */
+export class Interrupt {
   readonly #abort = new AbortController()
   #received: Signal | undefined
+  #receivedMs = Number.NEGATIVE_INFINITY
+  #broken: OutputBroken | undefined
 
   constructor() {
     for (const name of SIGNALS) process.on(name, this.#receive)
-    process.stdout.on('error', this.#pipeBroke)
+    process.stdout.on('error', this.#outputBroke)
+    // Where errors cannot be told either, the exit code remains.
+    process.stderr.on('error', () => {})
   }
 
   get signal(): AbortSignal {
@@ -22,23 +39,29 @@ export class Interrupt implements Disposable {
     return this.#received === undefined ? undefined : exitCodeOf(this.#received)
   }
 
-  [Symbol.dispose](): void {
-    for (const name of SIGNALS) process.off(name, this.#receive)
-    process.stdout.off('error', this.#pipeBroke)
+  /** Resolves when all output is written, with why it could not be. */
+  async outputBroken(): Promise<OutputBroken | undefined> {
+    await new Promise<void>((resolve) => process.stdout.write('', () => setImmediate(resolve)))
+    return this.#broken
   }
 
   readonly #receive = (name: Signal): void => {
-    if (this.#received !== undefined) process.exit(exitCodeOf(name))
-    this.#received = name
-    this.#abort.abort(new Error(`interrupted by ${name}`))
+    const nowMs = performance.now()
+    if (this.#received === undefined) {
+      this.#received = name
+      this.#receivedMs = nowMs
+      this.#abort.abort(new Error(`interrupted by ${name}`))
+    } else if (nowMs - this.#receivedMs >= SAME_REQUEST_MS) process.exit(exitCodeOf(name))
   }
 
-  readonly #pipeBroke = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error
-    if (this.#received === undefined) this.#receive('SIGPIPE')
+  readonly #outputBroke = (error: NodeJS.ErrnoException): void => {
+    if (this.#broken !== undefined) return
+    const isGone = GONE.includes(error.code ?? '')
+    this.#broken = new OutputBroken(error, isGone ? exitCodeOf('SIGPIPE') : undefined)
+    this.#abort.abort(this.#broken)
   }
 }
 
-function exitCodeOf(name: Signal): number {
+function exitCodeOf(name: Signal | 'SIGPIPE'): number {
   return 128 + constants.signals[name]
 }

@@ -2,6 +2,9 @@ import { styleText } from 'node:util'
 
 type Style = Parameters<typeof styleText>[0]
 
+/** How often long work says how far it is where there is no terminal, in milliseconds; also how long it is silent first. */
+const PROGRESS_MS = 1_000
+
 export interface OutputInit {
   /** JSON for programs instead of text for people. */
   readonly json: boolean
@@ -14,6 +17,7 @@ export class Output {
   readonly json: boolean
   readonly #color: boolean
   #progress = ''
+  #progressMs = performance.now()
 
   constructor({ json, color }: OutputInit) {
     this.json = json
@@ -28,6 +32,7 @@ export class Output {
 
   /** One JSON value on one line of standard output. */
   object(value: unknown): void {
+    this.#endProgress()
     process.stdout.write(`${JSON.stringify(value, plain)}\n`)
   }
 
@@ -39,6 +44,11 @@ export class Output {
 
   /** A remark beside the result, on standard error. */
   note(text: string): void {
+    this.aside(this.json ? JSON.stringify({ note: text }) : text)
+  }
+
+  /** A line for people on standard error, whatever programs are told. */
+  aside(text: string): void {
     this.#endProgress()
     process.stderr.write(`${text}\n`)
   }
@@ -55,11 +65,33 @@ export class Output {
     if (process.env.ANCHORAGE_DEBUG) process.stderr.write(`${withoutPasswords(stack ?? '')}\n`)
   }
 
-  /** The state of long work, on a line that the next one overwrites. Nothing where there is no terminal. */
+  /**
+   * The state of long work, on standard error: on a terminal a line that the next one overwrites, elsewhere a line a second.
+   * With `--json` only on a terminal.
+   */
   progress(text: string): void {
-    if (!process.stderr.isTTY || this.json) return
-    process.stderr.write(`\r${text.padEnd(this.#progress.length)}`)
-    this.#progress = text
+    if (process.stderr.isTTY) {
+      process.stderr.write(`\r${text.padEnd(this.#progress.length)}`)
+      this.#progress = text
+    } else if (!this.json && performance.now() - this.#progressMs >= PROGRESS_MS) {
+      this.#progressMs = performance.now()
+      process.stderr.write(`${text.trimStart()}\n`)
+    }
+  }
+
+  /** Await work that may be long, and tell each second what for, and for how long by now. */
+  async waiting<T>(what: string | (() => string), work: Promise<T>): Promise<T> {
+    const beganMs = performance.now()
+    const timer = setInterval(() => {
+      const text = typeof what === 'string' ? what : what()
+      this.progress(`${text} (${duration(performance.now() - beganMs)})`)
+    }, PROGRESS_MS)
+    try {
+      return await work
+    } finally {
+      clearInterval(timer)
+      this.#endProgress()
+    }
   }
 
   /** Begin an empty screen, on a terminal. */

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../group/control.ts'
@@ -8,13 +9,14 @@ import { deleteKey, type SetOptions, set } from './commands/set.ts'
 import { type StatusOptions, status } from './commands/status.ts'
 import { type Context, EXIT, type GlobalOptions } from './context.ts'
 import type { DemoOptions } from './demo/demo.ts'
-import { UsageError } from './errors.ts'
+import { OutputBroken, UsageError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
 import { type LogFlags, placeOf } from './log-place.ts'
 import { Output } from './output.ts'
 
 const EXIT_CODES = `
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0).
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0),
+141 the reader of the output left.
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 
 const NATS_HELP = `
@@ -28,24 +30,29 @@ const DEMO_HISTORY_MAX = 1_000
 
 type Work = (context: Context, flags: LogFlags) => Promise<number>
 
-/** Run the command that the arguments name. Resolves with the process's exit code. */
+/** Run the command that the arguments name. Resolves with the process's exit code, when what it said is written. */
 export async function run(argv: readonly string[]): Promise<number> {
-  using interrupt = new Interrupt()
+  const interrupt = new Interrupt()
+  // Commander's own errors are told in these looks too. What comes after -- is a value.
+  const end = argv.indexOf('--')
+  const options = end < 0 ? argv : argv.slice(0, end)
+  const output = new Output({ json: options.includes('--json'), color: !options.includes('--no-color') })
+  const exitCode = await perform(argv, output, interrupt)
+  const broken = await interrupt.outputBroken()
+  if (broken === undefined) return exitCode
+  // A reader that has enough, as head has, is no error.
+  if (broken.exitCode === undefined) output.error(broken)
+  return broken.exitCode ?? EXIT.failed
+}
+
+async function perform(argv: readonly string[], output: Output, interrupt: Interrupt): Promise<number> {
   let work: Work | undefined
   const program = describe((chosen) => {
     work = chosen
-  })
-  let output = new Output({ json: argv.includes('--json'), color: !argv.includes('--no-color') })
+  }, output)
   try {
     program.parse(argv, { from: 'user' })
-    const {
-      json = false,
-      color,
-      group,
-      networkKey,
-      ...flags
-    } = program.opts<GlobalOptions & { json?: true; color: boolean }>()
-    output = new Output({ json, color })
+    const { json: _, color: __, group, networkKey, ...flags } = program.opts<GlobalOptions & Looks>()
     const context = {
       log: await placeOf(flags),
       group,
@@ -57,16 +64,28 @@ export async function run(argv: readonly string[]): Promise<number> {
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
     if (interrupt.exitCode !== undefined) return interrupt.exitCode
+    if (error instanceof OutputBroken) return EXIT.failed
     const failure = error instanceof CommanderError ? usageError(error) : error
     if (failure !== undefined) output.error(failure)
     return failure === undefined || failure instanceof UsageError ? EXIT.usage : EXIT.failed
   }
 }
 
+/** What the output looks like is known before the arguments are. */
+interface Looks {
+  readonly json?: true
+  readonly color: boolean
+}
+
 /** The commands and their options. `choose` is given what the arguments ask for. */
-function describe(choose: (work: Work) => void): Command {
+function describe(choose: (work: Work) => void, output: Output): Command {
   const program = new Command('anchorage')
     .description('A map that replicas share through a log, and catch up with from each other.')
+    .version(
+      output.json ? JSON.stringify({ version: version() }) : version(),
+      '-V, --version',
+      'print the version',
+    )
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
@@ -198,7 +217,7 @@ function describe(choose: (work: Work) => void): Command {
 
   program
     .command('load')
-    .description('set many keys from a file of JSON Lines, {"key": …, "value": …}')
+    .description('set many keys from a file of JSON Lines, {"key": …, "value": …}, perhaps with "ttlMs": …')
     .argument('<file>', '- for standard input')
     .addHelpText(
       'after',
@@ -304,6 +323,11 @@ function describe(choose: (work: Work) => void): Command {
     )
 
   return program
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  return version
 }
 
 function examples(...lines: readonly string[]): string {

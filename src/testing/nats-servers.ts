@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, rmSync, writeFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { makeDirectory } from '../checkpoint/make-directory.ts'
 import { atExit } from './at-exit.ts'
 import { NatsServerMissing, NatsServersFailed } from './errors.ts'
 import { guard } from './guard.ts'
@@ -215,7 +216,7 @@ async function layOut(program: string, dir: string, init: NatsServersInit): Prom
     Array.from({ length: count }, async (_, n) => {
       const name = `nats-${n + 1}`
       const own = join(dir, name)
-      await mkdir(own, { recursive: true })
+      await makeDirectory(own)
       const client = port === undefined ? ports[n] : port + n
       const [route, monitor] = [ports[count + n], ports[2 * count + n]]
       const lines = [

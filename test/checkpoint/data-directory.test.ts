@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -44,3 +45,13 @@ test('a path that is a file, or below one, is refused', async () => {
   await expect(DataDirectory.open(path)).rejects.toMatchObject({ name: 'DirectoryUnusable' })
   await expect(DataDirectory.open(join(path, 'below'))).rejects.toMatchObject({ name: 'DirectoryUnusable' })
 })
+
+test.skipIf(!existsSync('/proc/self'))(
+  'where a file system makes no directories, it is refused',
+  async () => {
+    // Node's own recursive mkdir spins there for ever.
+    for (const path of ['/proc/anchorage', '/proc/anchorage/a/b']) {
+      await expect(DataDirectory.open(path)).rejects.toMatchObject({ name: 'DirectoryUnusable' })
+    }
+  },
+)

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { sqliteLog } from '../../src/log/sqlite.ts'
@@ -37,6 +37,9 @@ describe('usage', () => {
     [['demo', '--items', '1000001'], 'Give an integer from 1 to 1000000'],
     [['demo', '--history', '1.5'], 'Give an integer from 1'],
     [['set', 'key', 'Bern'], 'add --string'],
+    [['set', 'key', '9007199254740993'], 'the number 9007199254740993 is beyond what JSON numbers keep'],
+    [['set', 'key', '{"ids": [-1152921504606846976]}'], 'the number -1152921504606846976 is beyond'],
+    [['set', 'key', '[1e400]'], 'the number 1e400 is beyond'],
     [['get', 'a', '--log', 'http://host'], '--log names neither a file nor NATS servers'],
     [['get', 'a', '--log', 'nats://'], '"nats://" is no NATS server'],
     [['get', 'a', '--nkey', 'seed'], '--nkey is for a log on NATS servers, and ./anchorage.db is a file'],
@@ -75,6 +78,12 @@ describe('usage', () => {
     expect(JSON.parse(stderr)).toEqual({
       error: { name: 'UsageError', message: expect.stringContaining('missing required argument') },
     })
+  })
+
+  test.each([['--version'], ['-V']])('%s', async (option) => {
+    const { version } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+    expect(await place.run([option])).toEqual({ code: 0, stdout: `${version}\n`, stderr: '' })
+    expect((await place.run([option, '--json'])).stdout).toBe(`{"version":"${version}"}\n`)
   })
 
   test('an old Node is told what to do', async () => {
@@ -204,10 +213,41 @@ describe('load', () => {
     expect((await place.run(['get', 'c'])).stdout).toBe('"the last, without a newline"\n')
   })
 
+  test('what it would have to change or leave out is malformed', async () => {
+    const lines = [
+      '{"key": "id", "value": 9007199254740993}',
+      '{"key": "typo", "value": 1, "tllMs": 5}',
+      '{"key": "never", "value": 1, "ttlMs": 0}',
+      '{"key": "text", "value": 1, "ttlMs": "5"}',
+      '["key", "value"]',
+      '{"key": "short", "value": [9007199254740992, 0.12345678901234567890], "ttlMs": 3600000}',
+    ]
+    const { code, stdout, stderr } = await place.run(['load', '-'], { input: lines.join('\n') })
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/^loaded 1 entry in .*; 5 malformed lines left out\n$/)
+    const told = stderr.trimEnd().split('\n')
+    expect(told).toHaveLength(5)
+    expect(told[0]).toContain('the number 9007199254740993 is beyond what JSON numbers keep exactly')
+    expect(told[1]).toContain('not tllMs')
+    expect(told[2]).toContain('ttlMs is 0')
+    expect(told[3]).toContain('ttlMs is "5"')
+    expect((await place.run(['get', 'short'])).stdout).toBe('[9007199254740992,0.12345678901234568]\n')
+  })
+
+  test('keys live as long as their line says', async () => {
+    const input = '{"key": "gone", "value": 1, "ttlMs": 1}\n{"key": "here", "value": 1, "ttlMs": 3600000}\n'
+    expect((await place.run(['load', '-'], { input })).code).toBe(0)
+    expect((await place.run(['set', 'later', '1'])).code).toBe(0)
+    expect((await place.run(['get', 'gone'])).code).toBe(1)
+    expect((await place.run(['get', 'here'])).code).toBe(0)
+  })
+
   test('loads many rows from standard input, in their order', async () => {
     const rows = Array.from({ length: 20_000 }, (_, n) => `{"key": "${n % 15_000}", "value": ${n}}\n`)
     const { code, stdout, stderr } = await place.run(['load', '-'], { input: rows.join('') })
-    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    expect(code).toBe(0)
+    // A line a second of how far it is, on a machine where it takes so long.
+    expect(stderr).toMatch(/^([\d,]+ entries, [^\n]+\n)*$/)
     expect(stdout).toMatch(/^loaded 20,000 entries in /)
     expect((await place.run(['get', '4999'])).stdout).toBe('19999\n')
     expect((await place.run(['get', '14999'])).stdout).toBe('14999\n')

@@ -6,6 +6,7 @@ import { appendAll } from '../append-all.ts'
 import { type Context, EXIT } from '../context.ts'
 import { MalformedLine } from '../errors.ts'
 import { Input } from '../input.ts'
+import { parseJson } from '../json.ts'
 import { logOf, withLog } from '../open-log.ts'
 import { count, counted, duration, size } from '../output.ts'
 
@@ -67,12 +68,24 @@ function commandOf(line: Buffer, maxEntryBytes: number): Uint8Array | undefined 
   if (!isUtf8(line)) throw new TypeError('it is not UTF-8')
   const text = line.toString().trim()
   if (text === '') return undefined
-  const entry = JSON.parse(text) as { key?: Json; value?: Json } | null
-  if (typeof entry?.key !== 'string' || entry.value === undefined)
-    throw new TypeError('an entry is {"key": …, "value": …}, its key a string')
-  const command = commands.set(entry.key, entry.value)
+  const { key, value, ttlMs } = entryOf(parseJson(text))
+  const command = commands.set(key, value, { ttlMs })
   if (command.length > maxEntryBytes) throw new EntryTooLarge(command.length, maxEntryBytes)
   return command
+}
+
+function entryOf(entry: Json) {
+  if (typeof entry !== 'object' || entry === null || Array.isArray(entry))
+    throw new TypeError('an entry is {"key": …, "value": …}')
+  const { key, value, ttlMs, ...rest } = entry as { readonly [field: string]: Json }
+  if (typeof key !== 'string' || value === undefined)
+    throw new TypeError('an entry is {"key": …, "value": …}, its key a string')
+  const unknown = Object.keys(rest)
+  if (unknown.length > 0)
+    throw new TypeError(`an entry has a key, a value and perhaps ttlMs, not ${unknown.join(', ')}`)
+  if (ttlMs !== undefined && typeof ttlMs !== 'number')
+    throw new TypeError(`ttlMs is ${JSON.stringify(ttlMs)}; give a number of milliseconds`)
+  return { key, value, ttlMs }
 }
 
 function progress(loaded: number, { bytes, bytesRead }: Input): string {

@@ -3,7 +3,7 @@ import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { createReplica } from '../../replica/replica.ts'
 import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
-import { UsageError } from '../errors.ts'
+import { OutputBroken, UsageError } from '../errors.ts'
 import { logOf } from '../open-log.ts'
 import { Teller } from '../teller.ts'
 import { networkOf } from './network-key.ts'
@@ -57,6 +57,9 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   if (!signal.aborted) await once(signal, 'abort')
   await replica.stop()
   flush()
+  const { reason } = signal
+  if (reason instanceof OutputBroken && reason.exitCode !== undefined)
+    output.note('stopped, since nobody takes the output any more')
   return EXIT.ok
 }
 

@@ -3,6 +3,7 @@ import type { Json } from '../../machine/codec.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
+import { parseJson } from '../json.ts'
 import { existingLog, logOf, withLog } from '../open-log.ts'
 import { count } from '../output.ts'
 
@@ -41,8 +42,9 @@ async function write(
 
 function parseValue(text: string): Json {
   try {
-    return JSON.parse(text) as Json
-  } catch {
+    return parseJson(text)
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(error.message)
     throw new UsageError(
       `the value ${text} is not JSON: write a string as '"${text}"', in both kinds of quotes, or add --string`,
     )

@@ -18,7 +18,7 @@ export class Narrator {
     const seconds = ((performance.now() - this.#beganMs) / 1_000).toFixed(1)
     const line = `${this.#output.style('dim', `${seconds.padStart(5)} s`)}  ${who && `${who} `.padEnd(11)}${text}`
     if (!this.#output.json) this.#output.line(line)
-    else if (process.stderr.isTTY) this.#output.note(line)
+    else if (process.stderr.isTTY) this.#output.aside(line)
   }
 
   progress(text: string): void {

@@ -1,4 +1,5 @@
 import { type EventHandler, TypedEventEmitter } from '@libp2p/interface'
+import { warnOfListener } from './listener-warning.ts'
 
 /**
  * The typed event target of js-libp2p, where a listener that throws, or whose promise rejects, harms nobody: the
@@ -32,17 +33,12 @@ function guard<E>(listener: EventHandler<E>): EventHandler<E> {
   const guarded = (event: E): void => {
     try {
       const outcome: unknown = typeof listener === 'function' ? listener(event) : listener.handleEvent(event)
-      if (outcome instanceof Promise) outcome.catch(warn)
+      if (outcome instanceof Promise) outcome.catch(warnOfListener)
     } catch (error) {
-      warn(error)
+      warnOfListener(error)
     }
   }
   guards.set(listener, guarded)
   guards.set(guarded, guarded)
   return guarded
-}
-
-function warn(error: unknown): void {
-  const detail = error instanceof Error ? error.stack : String(error)
-  process.emitWarning('an event listener failed; the state is unharmed', { type: 'ListenerFailed', detail })
 }

@@ -134,8 +134,30 @@ export class LogMissing extends Error {
 /** The log's servers did not answer in time. What was asked for was not done, or may be asked for again. */
 export class LogUnavailable extends LogError {
   override readonly name = 'LogUnavailable'
+  /** What is known of the reason. */
+  readonly why: string | undefined
   constructor(why?: string, options?: LogErrorOptions) {
     super(`the log's servers do not answer${why ? ` (${why})` : ''}; try again when they do`, options)
+    this.why = why
+  }
+}
+
+/**
+ * A warning: the servers are older than those that keep a replicated log whole. It is used all the same, and they may acknowledge
+ * what they then lose.
+ */
+export class ServersOutdated extends LogError {
+  override readonly name = 'ServersOutdated'
+  readonly version: string
+  /** The oldest version that keeps what it acknowledges. */
+  readonly supported: string
+  constructor(version: string, supported: string, copies: number, options?: LogErrorOptions) {
+    super(
+      `the server is nats-server ${version}, and keeps ${copies} copies of the log: before ${supported} they may come apart when a server stalls, and acknowledged entries be lost; upgrade the servers, or keep one copy`,
+      options,
+    )
+    this.version = version
+    this.supported = supported
   }
 }
 

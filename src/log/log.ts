@@ -17,6 +17,8 @@ export interface LogInit {
   /** Who appends through this handle: a PeerId, or any name of a program that only writes. */
   readonly author: string
   readonly signal?: AbortSignal
+  /** Told what is wrong where the log goes on in spite of it, at the open or later: `ServersOutdated`. Must not throw. */
+  readonly onProblem?: (error: Error) => void
 }
 
 /** Users' commands, and our control entries. */

@@ -17,7 +17,8 @@ const TTL_BYTES = 8
 export interface BoardInit {
   readonly link: Link
   readonly stream: Stream
-  readonly maxBytes: number
+  /** The largest notice at this moment. */
+  readonly maxBytes: () => number
   /** Aborts when the log closes. */
   readonly closing: AbortSignal
   /** Has the log's stream looked at while somebody waits; the reason why waiting is in vain. */
@@ -50,7 +51,7 @@ export class Board implements NoticeBoard {
   }
 
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
-    checkNotice(data, ttlMs, this.#init.maxBytes)
+    checkNotice(data, ttlMs, this.#init.maxBytes(), { place: this.#init.link.place })
     if (ttlMs > NOTICE_TTL_MS_MAX) {
       throw new RangeError(`a notice lives at most ${NOTICE_TTL_MS_MAX} ms here, not ${ttlMs}`)
     }

@@ -12,7 +12,12 @@ const LENGTHS_AT = 2
 const HEAD_BYTES = 5
 const NAME_BYTES_MAX = 255
 /** More than what a message has besides its payload: its data's head, and NATS's own header with the id. */
-export const OVERHEAD_BYTES_MAX = HEAD_BYTES + 3 * NAME_BYTES_MAX + 256
+const OVERHEAD_BYTES_MAX = HEAD_BYTES + 3 * NAME_BYTES_MAX + 256
+
+/** The largest payload of an entry where a server takes messages of so many bytes. */
+export function maxPayloadOf(maxMessageBytes: number): number {
+  return maxMessageBytes - OVERHEAD_BYTES_MAX
+}
 
 export interface Encoded {
   readonly id: string

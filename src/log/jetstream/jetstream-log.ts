@@ -1,5 +1,13 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { DeliverPolicy, JetStreamApiCodes, type StoredMsg } from '@nats-io/jetstream'
-import { LogClosed, LogRewound, LogTruncated, LogUnavailable, LogUnusable } from '../errors.ts'
+import {
+  LogClosed,
+  LogRewound,
+  LogTruncated,
+  LogUnavailable,
+  LogUnusable,
+  ServersOutdated,
+} from '../errors.ts'
 import type { JetstreamLogOptions } from '../jetstream.ts'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, checkAppend, checkPrune } from '../limits.ts'
 import type {
@@ -17,17 +25,20 @@ import type {
 } from '../log.ts'
 import type { NoticeBoard } from '../notices.ts'
 import { Board } from './board.ts'
-import { EntryDecoder, EntryEncoder, OVERHEAD_BYTES_MAX } from './entry.ts'
+import { EntryDecoder, EntryEncoder, maxPayloadOf } from './entry.ts'
 import { any, codeOf, Link, Pause } from './link.ts'
 import { Lookout } from './lookout.ts'
 import { Publisher } from './publisher.ts'
 import { type Delivered, pull } from './pull.ts'
+import { CLUSTER_VERSION_MIN, isOlder } from './server-version.ts'
 import { Stream, type StreamTail, streamName } from './stream.ts'
 
 const DUPLICATE_WINDOW_MS = 120_000
 const POLL_MS = 1_000
 /** A new leader of the stream may not know yet what the old one has delivered. */
 const REWIND_CONFIRM_MS = 10_000
+/** A leader that was deposed and does not know it yet may tell of another entry, until it hears of the new one. */
+const FORK_CONFIRM_MS = 3_000
 const REWIND_LOOK_MS = 250
 /** Who reads what is there gives up when so many consumers in a row delivered nothing. */
 const FRUITLESS_MAX = 8
@@ -35,14 +46,17 @@ const FRUITLESS_MAX = 8
 /** One handle on a group's stream. */
 export class JetstreamLog implements Log {
   readonly epoch: string
-  readonly maxEntryBytes: number
   readonly notices: NoticeBoard
+  readonly #maxEntryBytes: number
+  readonly #onProblem: (error: Error) => void
   readonly #link: Link
   readonly #stream: Stream
   readonly #publisher: Publisher
   readonly #lookout: Lookout
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
+  /** The versions of servers that were warned of. */
+  readonly #outdated = new Set<string>()
 
   static async open(options: JetstreamLogOptions, init: LogInit): Promise<Log> {
     init.signal?.throwIfAborted()
@@ -52,7 +66,7 @@ export class JetstreamLog implements Log {
       replicas,
       stream: name = streamName(init.group),
     } = options
-    const link = await Link.open(options, init)
+    const link = await Link.open({ ...options, stream: name }, init)
     try {
       const stream = await Stream.open(link, init, { name, create, replicas, duplicateWindowMs })
       return new JetstreamLog(options, init, link, stream)
@@ -64,15 +78,17 @@ export class JetstreamLog implements Log {
 
   private constructor(options: JetstreamLogOptions, init: LogInit, link: Link, stream: Stream) {
     const { pollMs = POLL_MS } = options
-    const bytesMax = (link.nc.info?.max_payload ?? 0) - OVERHEAD_BYTES_MAX
-    const { maxEntryBytes = bytesMax } = options
-    if (maxEntryBytes > bytesMax) {
+    const bytesMax = maxPayloadOf(link.maxPayload)
+    const { maxEntryBytes = Number.POSITIVE_INFINITY } = options
+    if (Number.isFinite(maxEntryBytes) && maxEntryBytes > bytesMax) {
       throw new LogUnusable(
-        `entries of ${maxEntryBytes} bytes are beyond what the NATS servers take, ${bytesMax}; raise their max_payload`,
+        `entries of ${maxEntryBytes} bytes are beyond what the server takes, ${bytesMax}; raise its max_payload`,
+        { place: link.place },
       )
     }
     this.epoch = stream.epoch
-    this.maxEntryBytes = maxEntryBytes
+    this.#maxEntryBytes = maxEntryBytes
+    this.#onProblem = init.onProblem ?? (() => {})
     this.#link = link
     this.#stream = stream
     this.#publisher = new Publisher(link, stream, new EntryEncoder(stream.epoch, init.author))
@@ -80,10 +96,17 @@ export class JetstreamLog implements Log {
     this.notices = new Board({
       link,
       stream,
-      maxBytes: maxEntryBytes,
+      maxBytes: () => this.maxEntryBytes,
       closing: this.#closing.signal,
       lookout: (signal) => this.#lookout.until(signal),
     })
+    this.#warnOfVersion()
+    link.onChange((connected) => connected && this.#warnOfVersion())
+  }
+
+  /** What the server that is connected now takes: others of a cluster, or the same one later, may take more or less. */
+  get maxEntryBytes(): number {
+    return Math.min(this.#maxEntryBytes, maxPayloadOf(this.#link.maxPayload))
   }
 
   get connection(): LogConnection {
@@ -92,7 +115,7 @@ export class JetstreamLog implements Log {
 
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
     this.#assertOpen(options)
-    checkAppend(entries, this.maxEntryBytes)
+    checkAppend(entries, this.maxEntryBytes, { place: this.#link.place })
     return await this.#publisher.append(entries, options)
   }
 
@@ -144,9 +167,12 @@ export class JetstreamLog implements Log {
     const stop = new AbortController()
     const reading = new Reading(cursor)
     const trouble = this.#lookout.until(any(ends, stop.signal), async (tail, signal) => {
-      if (tail.newest.index < reading.index) await this.#confirmRewound(reading.index, signal)
+      const { index, id } = reading
+      if (tail.newest.index < index) await this.#confirmRewound(index, signal)
       // The servers send nothing instead of what was purged.
-      if (reading.index + 1 < tail.first) throw new LogTruncated(reading.index + 1, tail.first)
+      if (index + 1 < tail.first) throw this.#truncated(index + 1, tail.first)
+      // A follower's consumer may be on a server whose copy of the stream is not the leader's any more.
+      if (this.#stream.replicas > 1) await this.#confirmEntry(index, id, signal)
     })
     const signal = AbortSignal.any([ends, trouble])
     const pause = new Pause()
@@ -172,7 +198,7 @@ export class JetstreamLog implements Log {
           if (until !== Number.POSITIVE_INFINITY || !(error instanceof LogUnavailable)) throw error
         }
         if (Number.isFinite(until) && ++fruitless === FRUITLESS_MAX) {
-          throw new LogUnavailable('they deliver nothing')
+          throw new LogUnavailable('they deliver nothing', { place: this.#link.place })
         }
         await pause.wait(signal)
         if (until === Number.POSITIVE_INFINITY) await this.#link.whenConnected(signal).catch(() => {})
@@ -188,11 +214,8 @@ export class JetstreamLog implements Log {
     let tail = await this.#stream.look({ signal })
     const { index, id } = reading
     if (tail.newest.index < index) tail = await this.#confirmRewound(index, signal)
-    if (index + 1 < tail.first) throw new LogTruncated(index + 1, tail.first)
-    if (id !== undefined && index >= tail.first) {
-      const found = await this.#entryAt(index, signal)
-      if (found !== undefined && found.id !== id) throw new LogRewound(index, tail.newest.index)
-    }
+    if (index + 1 < tail.first) throw this.#truncated(index + 1, tail.first)
+    await this.#confirmEntry(index, id, signal)
     return tail
   }
 
@@ -214,8 +237,8 @@ export class JetstreamLog implements Log {
   /** The servers skip in silence what was purged. Returns when it is worth another try. */
   async #explainGap({ index }: Reading, found: number, signal: AbortSignal): Promise<void> {
     const { first } = await this.#stream.look({ signal })
-    if (index + 1 < first) throw new LogTruncated(index + 1, first)
-    if ((await this.#entryAt(index + 1, signal)) === undefined) throw new LogTruncated(index + 1, found)
+    if (index + 1 < first) throw this.#truncated(index + 1, first)
+    if ((await this.#entryAt(index + 1, signal)) === undefined) throw this.#truncated(index + 1, found)
   }
 
   /** Returns when the log reaches `index` after all; throws `LogRewound` otherwise. */
@@ -224,10 +247,40 @@ export class JetstreamLog implements Log {
     for (;;) {
       const tail = await this.#stream.look({ signal })
       if (tail.newest.index >= index) return tail
-      if (performance.now() >= deadline) throw new LogRewound(index, tail.newest.index)
-      await new Promise((resolve) => setTimeout(resolve, REWIND_LOOK_MS))
-      signal.throwIfAborted()
+      if (performance.now() >= deadline) throw this.#rewound(index, tail)
+      await delay(REWIND_LOOK_MS, undefined, { signal })
     }
+  }
+
+  /** Returns when the stream's leader has the entry of this id at `index`, or none any more; throws `LogRewound` otherwise. */
+  async #confirmEntry(index: number, id: string | undefined, signal: AbortSignal): Promise<void> {
+    if (id === undefined) return
+    const deadline = performance.now() + (this.#stream.replicas > 1 ? FORK_CONFIRM_MS : 0)
+    for (;;) {
+      const found = await this.#entryAt(index, signal)
+      if (found === undefined || found.id === id) return
+      if (performance.now() >= deadline) throw this.#rewound(index, this.#stream.tail)
+      await delay(REWIND_LOOK_MS, undefined, { signal })
+    }
+  }
+
+  #truncated(wanted: number, first: number): LogTruncated {
+    return new LogTruncated(wanted, first, { place: this.#link.place })
+  }
+
+  #rewound(index: number, { newest }: StreamTail): LogRewound {
+    return new LogRewound(index, newest.index, { place: this.#link.place })
+  }
+
+  /** Servers of a cluster that are too old go on, but whoever runs them should know what they may do. */
+  #warnOfVersion(): void {
+    const { version } = this.#link.nc.info ?? {}
+    const { place } = this.#link
+    const { replicas } = this.#stream
+    if (version === undefined || replicas === 1 || !isOlder(version, CLUSTER_VERSION_MIN)) return
+    if (this.#outdated.has(version)) return
+    this.#outdated.add(version)
+    this.#onProblem(new ServersOutdated(version, CLUSTER_VERSION_MIN, replicas, { place }))
   }
 
   /** Undefined when there is no such entry. */

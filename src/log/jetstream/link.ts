@@ -1,4 +1,11 @@
-import { JetStreamApiError, type JetStreamManager, jetstreamManager } from '@nats-io/jetstream'
+import { readFileSync } from 'node:fs'
+import { resolve as resolvePath } from 'node:path'
+import {
+  JetStreamApiError,
+  JetStreamError,
+  type JetStreamManager,
+  jetstreamManager,
+} from '@nats-io/jetstream'
 import {
   type Authenticator,
   AuthorizationError,
@@ -8,12 +15,14 @@ import {
   type NatsConnection,
   type NodeConnectionOptions,
   NoRespondersError,
+  errors as natsErrors,
   PermissionViolationError,
   RequestError,
   TimeoutError,
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node'
-import { LogClosed, LogRefused, LogUnavailable } from '../errors.ts'
+import { warnOfListener } from '../../listener-warning.ts'
+import { LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
 import { parseServers } from './servers.ts'
 
@@ -21,7 +30,11 @@ export interface LinkOptions {
   readonly servers: string | readonly string[]
   readonly connection?: Omit<NodeConnectionOptions, 'servers'>
   readonly domain?: string
+  /** The stream that is asked about, for messages. */
+  readonly stream?: string
 }
+
+type TlsOptions = NodeConnectionOptions['tls']
 
 /** How long a first connection is looked for. */
 const CONNECT_MS = 10_000
@@ -36,15 +49,32 @@ const PAUSE_MS_MAX = 2_000
 const PING_MS = 3_000
 const PINGS_MAX = 2
 
+/** JetStream's status for what may be had later. */
+export const UNAVAILABLE = 503
 const PASSING = [ConnectionError, TimeoutError, RequestError, NoRespondersError]
 /** What JetStream answers for a reason that may pass, besides status 503. */
 const PASSING_CODES = new Set([
   10_008 /* JetStream is temporarily unavailable */, 10_009 /* a peer is not current */, 10_010,
   10_023 /* insufficient resources, while a leader is elected */, 10_118 /* the stream is offline */,
+  10_158 /* an earlier copy of the message is on its way into the stream */, 10_167 /* too many requests */,
 ])
+
+interface LinkInit {
+  readonly nc: NatsConnection
+  readonly jsm: JetStreamManager
+  readonly api: string
+  readonly inbox: () => string
+  readonly pause: Pause
+  readonly servers: string
+  readonly stream: string | undefined
+}
 
 /** The connection to the servers, whichever of them it is at the moment, and whether there is one. */
 export class Link implements LogConnection {
+  readonly #stream: string | undefined
+  /** All that were given, without passwords. */
+  readonly #servers: string
+  #maxPayload = 0
   readonly nc: NatsConnection
   readonly jsm: JetStreamManager
   /** What the subjects of JetStream's API begin with. */
@@ -61,14 +91,17 @@ export class Link implements LogConnection {
   #lost = Promise.withResolvers<never>()
 
   static async open(options: LinkOptions, { signal }: SignalOptions = {}): Promise<Link> {
-    const { servers, connection, domain } = options
+    const { servers, connection, domain, stream } = options
     const pause = new Pause()
+    const parsed = parseServers(servers)
+    const tls = connection?.tls ?? parsed.tls
     const nats: NodeConnectionOptions = {
       pingInterval: PING_MS,
       maxPingOut: PINGS_MAX,
       timeout: REQUEST_MS,
-      ...parseServers(servers),
+      ...parsed,
       ...connection,
+      ...(tls && { tls: withFilesRead(tls) }),
       ...(connection?.authenticator && { authenticator: [connection.authenticator].flat().map(unfailing) }),
       // It is the operator who ends a replica, not an outage, however long, nor a password that is being changed.
       reconnect: true,
@@ -76,32 +109,46 @@ export class Link implements LogConnection {
       ignoreAuthErrorAbort: true,
       reconnectDelayHandler: () => pause.nextMs(),
     }
-    const nc = await patiently(CONNECT_MS, signal, () => connect(nats))
+    const all = [parsed.servers ?? []].flat().map(urlOf).join(',')
+    const opening: Patience = { place: () => placeOf(all, stream), ...(signal && { signal }) }
+    const nc = await patiently(CONNECT_MS, opening, () => connect(nats))
     try {
-      const jsm = await patiently(PATIENCE_MS, signal, () =>
+      const jsm = await patiently(PATIENCE_MS, opening, () =>
         jetstreamManager(nc, { timeout: REQUEST_MS, ...(domain !== undefined && { domain }) }),
       )
       const api = domain === undefined ? '$JS.API' : `$JS.${domain}.API`
-      return new Link(nc, jsm, api, () => createInbox(connection?.inboxPrefix), pause)
+      const inbox = () => createInbox(connection?.inboxPrefix)
+      return new Link({ nc, jsm, api, inbox, pause, servers: all, stream })
     } catch (error) {
       await nc.close()
       throw error
     }
   }
 
-  private constructor(
-    nc: NatsConnection,
-    jsm: JetStreamManager,
-    api: string,
-    inbox: () => string,
-    pause: Pause,
-  ) {
+  private constructor(init: LinkInit) {
+    const { nc, jsm, api, inbox, pause, servers, stream } = init
     this.nc = nc
     this.jsm = jsm
     this.api = api
     this.inbox = inbox
+    this.#servers = servers
+    this.#stream = stream
     this.#lost.promise.catch(() => {})
-    void this.#listen(pause)
+    this.#listen(pause).catch((error) => this.#gaveUp(error))
+  }
+
+  /** The stream, and the server that is asked for it now, or all while there is none. For messages: without passwords. */
+  get place(): string {
+    return placeOf(
+      this.#linked && this.nc.getServer() ? urlOf(this.nc.getServer()) : this.#servers,
+      this.#stream,
+    )
+  }
+
+  /** The largest message that the server takes, in bytes; while there is none, what the one before took. */
+  get maxPayload(): number {
+    this.#maxPayload = this.nc.info?.max_payload ?? this.#maxPayload
+    return this.#maxPayload
   }
 
   get connected(): boolean {
@@ -152,8 +199,8 @@ export class Link implements LogConnection {
    */
   async ask<T>(request: (jsm: JetStreamManager) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     const ends = any(signal, this.#closing.signal)
-    return await patiently(PATIENCE_MS, ends, () => {
-      if (!this.#linked) throw new LogUnavailable()
+    return await patiently(PATIENCE_MS, { place: () => this.place, signal: ends }, () => {
+      if (!this.#linked) throw new LogUnavailable('there is no connection')
       return Promise.race([request(this.jsm), this.#lost.promise])
     })
   }
@@ -170,10 +217,18 @@ export class Link implements LogConnection {
         pause.reset()
         this.#change(true, this.#answers)
       } else if (status.type === 'error' && status.error instanceof PermissionViolationError) {
-        for (const listener of this.#onRefused) listener(status.error)
+        this.#tell(this.#onRefused, status.error)
       }
     }
+    this.#gaveUp(await this.nc.closed())
+  }
+
+  /** The client has closed: because it was told to, or because of an error that it does not try to overcome. */
+  #gaveUp(cause: unknown): void {
     this.#change(false, this.#answers)
+    if (this.#closing.signal.aborted) return
+    const why = `the client gave up${cause instanceof Error ? `: ${cause.message}` : ''}`
+    this.#closing.abort(new LogUnavailable(why, { place: this.place, cause }))
   }
 
   #change(linked: boolean, answers: boolean): void {
@@ -181,11 +236,22 @@ export class Link implements LogConnection {
     if (linked && !this.#linked) {
       this.#lost = Promise.withResolvers()
       this.#lost.promise.catch(() => {})
-    } else if (!linked) this.#lost.reject(new LogUnavailable())
+    } else if (!linked) this.#lost.reject(new LogUnavailable('the connection was lost'))
     this.#linked = linked
     this.#answers = answers
     if (this.connected === before) return
-    for (const listener of [...this.#listeners]) listener(this.connected)
+    this.#tell(this.#listeners, this.connected)
+  }
+
+  /** A listener that throws is the fault of its owner: the others are told all the same. */
+  #tell<T>(listeners: Iterable<(value: T) => void>, value: T): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(value)
+      } catch (error) {
+        warnOfListener(error)
+      }
+    }
   }
 }
 
@@ -227,6 +293,29 @@ function unfailing(authenticator: Authenticator): Authenticator {
   }
 }
 
+/**
+ * The client reads these files between the server's first words and the handshake. Nobody listens for errors of the socket then,
+ * and a connection that is reset in that moment would end the process. Read at once, there is no such moment; and each connection
+ * reads them anew, since certificates are renewed.
+ */
+function withFilesRead(tls: NonNullable<TlsOptions>): NonNullable<TlsOptions> {
+  const { caFile, certFile, keyFile, ...others } = tls
+  for (const [name, file] of Object.entries({ ca: caFile, cert: certFile, key: keyFile })) {
+    if (file === undefined) continue
+    const path = resolvePath(file)
+    Object.defineProperty(others, name, { enumerable: true, get: () => readFileSync(path, 'utf8') })
+  }
+  return others
+}
+
+function urlOf(host: string): string {
+  return `nats://${host}`
+}
+
+function placeOf(servers: string, stream: string | undefined): string {
+  return stream === undefined ? servers : `stream ${stream} at ${servers}`
+}
+
 /** One signal for both. */
 export function any(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {
   return signal === undefined ? other : AbortSignal.any([signal, other])
@@ -234,12 +323,23 @@ export function any(signal: AbortSignal | undefined, other: AbortSignal): AbortS
 
 /** The server's own error code, of an error that JetStream answered. */
 export function codeOf(error: unknown): number | undefined {
-  return error instanceof JetStreamApiError ? error.code : undefined
+  const answered = error instanceof LogRefused ? error.cause : error
+  return answered instanceof JetStreamApiError ? answered.code : undefined
+}
+
+/** Whether what JetStream answered may be otherwise in a moment: it has no leader, say. */
+export function isPassing({ status, code }: { readonly status: number; readonly code: number }): boolean {
+  return status === UNAVAILABLE || PASSING_CODES.has(code)
+}
+
+interface Patience {
+  readonly place: () => string
+  readonly signal?: AbortSignal
 }
 
 async function patiently<T>(
   patienceMs: number,
-  signal: AbortSignal | undefined,
+  { place, signal }: Patience,
   attempt: () => Promise<T>,
 ): Promise<T> {
   const deadline = performance.now() + patienceMs
@@ -251,34 +351,51 @@ async function patiently<T>(
       return await attempt()
     } catch (error) {
       signal?.throwIfAborted()
-      const { message, code = '' } = error as NodeJS.ErrnoException
-      if (isRefusal(error)) throw new LogRefused(`the log's servers refuse: ${message}`, { cause: error })
-      if (/CERT|TLS|SSL|VERIFY/.test(code)) {
-        throw new LogRefused(`the log's servers are not trusted: ${message}`, { cause: error })
-      }
+      const refusal = refusalOf(error, place())
+      if (refusal !== undefined) throw refusal
       if (!mayPass(error)) throw error
       if (performance.now() >= deadline) {
-        throw error instanceof LogUnavailable
-          ? error
-          : new LogUnavailable((error as Error).message, { cause: error })
+        const why = error instanceof LogUnavailable ? error.why : (error as Error).message
+        throw new LogUnavailable(why, { cause: error, place: place() })
       }
     }
     await pause.wait(ends)
   }
 }
 
-function isRefusal(error: unknown): boolean {
+/** What an error means that trying again does not change; undefined for others. */
+function refusalOf(error: unknown, place: string): LogRefused | undefined {
+  if (!(error instanceof Error) || error instanceof LogError) return undefined
+  const { message, code } = error as NodeJS.ErrnoException
+  const options = { cause: error, place }
+  if (typeof code === 'string' && /CERT|TLS|SSL|VERIFY/.test(code)) {
+    return new LogRefused(`the log's servers are not trusted: ${message}`, options)
+  }
+  if (isRefusal(error) || (isOfClient(error) && !mayPass(error))) {
+    return new LogRefused(`the log's servers refuse: ${message}`, options)
+  }
+  return undefined
+}
+
+function isRefusal(error: Error): boolean {
   return [AuthorizationError, UserAuthenticationExpiredError, PermissionViolationError].some(
-    (kind) => error instanceof kind || (error instanceof Error && error.cause instanceof kind),
+    (kind) => error instanceof kind || error.cause instanceof kind,
+  )
+}
+
+/** JetStream's answer, or an error of the NATS client's own. */
+function isOfClient(error: Error): boolean {
+  return [JetStreamApiError, JetStreamError, ...Object.values(natsErrors)].some(
+    (kind) => error instanceof kind,
   )
 }
 
 /** No answer, or the answer of a JetStream that has no leader at the moment. */
 function mayPass(error: unknown): boolean {
-  if (error instanceof JetStreamApiError) return error.status === 503 || PASSING_CODES.has(error.code)
+  if (error instanceof JetStreamApiError) return isPassing(error)
   if (!(error instanceof Error)) return false
   const isSystemError = 'code' in error && typeof error.code === 'string'
   // Also a server that does not run JetStream says so, and one of its neighbours may.
-  const isPassing = [...PASSING, LogUnavailable].some((kind) => error instanceof kind)
-  return isSystemError || isPassing || error.name === 'JetStreamNotEnabled'
+  const isOneOf = [...PASSING, LogUnavailable].some((kind) => error instanceof kind)
+  return isSystemError || isOneOf || error.name === 'JetStreamNotEnabled'
 }

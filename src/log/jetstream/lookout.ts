@@ -1,5 +1,5 @@
 import { LogClosed, LogUnavailable } from '../errors.ts'
-import type { Link } from './link.ts'
+import { any, type Link } from './link.ts'
 import type { Stream, StreamTail } from './stream.ts'
 
 /** Throws what makes waiting vain. */
@@ -52,11 +52,13 @@ export class Lookout {
     try {
       const tail = await this.#stream.look({ signal: AbortSignal.timeout(ANSWER_MS) })
       this.#link.answers(true)
+      const patience = AbortSignal.timeout(ANSWER_MS)
       const checks = [...this.#waiting].map(async ({ check, trouble }) => {
         try {
-          await check?.(tail, trouble.signal)
+          await check?.(tail, any(trouble.signal, patience))
         } catch (error) {
-          if (!(error instanceof LogUnavailable)) trouble.abort(error)
+          // What could not be found out now is at the next look.
+          if (!(error instanceof LogUnavailable || patience.aborted)) trouble.abort(error)
         }
       })
       await Promise.all(checks)

@@ -1,8 +1,8 @@
 import { headers, type Msg } from '@nats-io/transport-node'
-import { AppendUncertain, LogClosed, LogRefused, LogUnavailable } from '../errors.ts'
+import { AppendUncertain, EntryTooLarge, LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
-import type { Encoded, EntryEncoder } from './entry.ts'
-import { type Link, Pause } from './link.ts'
+import { type Encoded, type EntryEncoder, maxPayloadOf } from './entry.ts'
+import { isPassing, type Link, Pause, UNAVAILABLE } from './link.ts'
 import type { Stream } from './stream.ts'
 
 /** Published and not acknowledged at a time. */
@@ -21,9 +21,10 @@ const WAIT_MS_MAX = 60_000
 /** How long `close()` waits for acknowledgements. */
 const CLOSE_MS = 5_000
 
-const UNAVAILABLE = 503
-/** What a server that will not store an entry says then too: `maximum messages exceeded`. */
+/** What a server that will not store an entry says with a status of what may pass: `maximum messages exceeded`. */
 const LIMIT = /exceeded/
+/** The server has this message already, and has not stored it yet: it waits for the others. Not a refusal. */
+const IN_PROCESS = 10_158
 
 /** One append: it settles when each of its messages has. */
 interface Append {
@@ -36,6 +37,7 @@ interface Append {
 
 interface Message extends Encoded {
   readonly append: Append
+  readonly payloadBytes: number
   /** What its acknowledgements are sent to. */
   readonly token: string
   readonly calledMs: number
@@ -49,8 +51,14 @@ interface Message extends Encoded {
 }
 
 interface Ack {
-  readonly seq?: number
-  readonly error?: { readonly code: number; readonly description: string }
+  readonly seq: number
+  readonly error?: AckError
+}
+
+interface AckError {
+  readonly status: number
+  readonly code: number
+  readonly description: string
 }
 
 /**
@@ -71,6 +79,8 @@ export class Publisher {
   readonly #flight = new Map<string, Message>()
   #flightBytes = 0
   #count = 0
+  /** Between two tries, until one has worked. */
+  readonly #pause = new Pause()
   /** Why nothing is published now. */
   #trouble: string | undefined
   #stalled = false
@@ -102,9 +112,10 @@ export class Publisher {
     const append: Append = { resolve, reject, messages: [], left: entries.length, settled: false }
     const calledMs = performance.now()
     for (const entry of entries) {
-      const message = {
+      append.messages.push({
         ...this.#encoder.encode(entry),
         append,
+        payloadBytes: entry.payload.byteLength,
         token: (++this.#count).toString(36),
         calledMs,
         sentMs: undefined,
@@ -112,10 +123,9 @@ export class Publisher {
         publishedMs: 0,
         publishedTimes: 0,
         sequence: 0,
-      }
-      append.messages.push(message)
-      this.#queue.push(message)
+      })
     }
+    for (const message of append.messages) this.#queue.push(message)
     const onAbort = () => {
       this.#fail(append, signal?.reason)
       // It may have been all that was in flight.
@@ -167,7 +177,17 @@ export class Publisher {
     }
   }
 
+  /** A message that the client does not take fails its append, and is in flight no more. */
   #publish(message: Message): void {
+    const header = headers()
+    header.set('Nats-Msg-Id', message.id)
+    const reply = `${this.#inbox}.${message.token}`
+    try {
+      this.#link.nc.publish(this.#stream.subject, message.data, { reply, headers: header })
+    } catch (error) {
+      this.#leave(message)
+      return this.#fail(message.append, this.#unpublishable(message, error))
+    }
     message.publishedMs = performance.now()
     message.publishedTimes = message.sentMs === undefined ? 1 : message.publishedTimes + 1
     if (message.sentMs === undefined) {
@@ -176,12 +196,14 @@ export class Publisher {
     }
     this.#flight.set(message.token, message)
     this.#flightBytes += message.data.byteLength
-    const header = headers()
-    header.set('Nats-Msg-Id', message.id)
-    this.#link.nc.publish(this.#stream.subject, message.data, {
-      reply: `${this.#inbox}.${message.token}`,
-      headers: header,
-    })
+  }
+
+  /** Why the client does not take a message: this server takes less than the one before, or there is none any more. */
+  #unpublishable({ payloadBytes }: Message, cause: unknown): LogError {
+    const { place, maxPayload } = this.#link
+    const maxBytes = maxPayloadOf(maxPayload)
+    if (payloadBytes > maxBytes) return new EntryTooLarge(payloadBytes, maxBytes, { cause, place })
+    return new LogUnavailable((cause as Error).message, { cause, place })
   }
 
   #answered(msg: Msg): void {
@@ -190,17 +212,20 @@ export class Publisher {
     if (message === undefined) return
     const { seq, error } = parseAck(msg)
     // Whoever answers so has not stored it.
-    if (error !== undefined && message.publishedTimes === 1) message.sentMs = undefined
-    if (seq) {
+    if (error !== undefined && error.code !== IN_PROCESS && message.publishedTimes === 1) {
+      message.sentMs = undefined
+    }
+    if (seq > 0) {
       this.#leave(message)
       message.sequence = seq
+      this.#pause.reset()
       this.#acknowledged(message.append)
-    } else if (error === undefined || (error.code === UNAVAILABLE && !LIMIT.test(error.description))) {
-      // No stream there now, no leader, or one that does not know yet whether it has this id.
+    } else if (error === undefined || (isPassing(error) && !LIMIT.test(error.description))) {
+      // No stream there now, no leader, one that does not know yet whether it has this id, or one that waits for the others.
       return this.#stall(error?.description)
     } else {
       this.#leave(message)
-      this.#fail(message.append, new LogRefused(`the log's servers refuse an entry: ${error.description}`))
+      this.#fail(message.append, this.#refusal(error.description))
     }
     this.#pump()
     this.#settled()
@@ -211,7 +236,11 @@ export class Publisher {
     for (const message of this.#flight.values()) {
       if (message.publishedTimes === 1) message.sentMs = undefined
     }
-    this.#failAll(new LogRefused(`the log's servers refuse an entry: ${why}`))
+    this.#failAll(this.#refusal(why))
+  }
+
+  #refusal(why: string): LogRefused {
+    return new LogRefused(`the log's servers refuse an entry: ${why}`, { place: this.#link.place })
   }
 
   #acknowledged(append: Append): void {
@@ -221,7 +250,8 @@ export class Publisher {
     if (messages.every(({ sequence }, at) => at === 0 || sequence > messages[at - 1]!.sequence)) {
       resolve({ first: messages[0]!.sequence, last: messages.at(-1)!.sequence })
     } else {
-      reject(new AppendUncertain('entries of one append had to be repeated, and are in another order'))
+      const why = 'entries of one append had to be repeated, and are in another order'
+      reject(new AppendUncertain(why, { place: this.#link.place }))
     }
   }
 
@@ -230,14 +260,17 @@ export class Publisher {
     this.#trouble = trouble
     if (this.#stalled) return
     this.#stalled = true
-    void this.#resume()
+    this.#resume().catch((error) => {
+      this.#stalled = false
+      this.#failAll(error)
+      this.#settled()
+    })
   }
 
   async #resume(): Promise<void> {
     const { signal } = this.#stopped
-    const pause = new Pause()
     for (;;) {
-      await pause.wait(signal)
+      await this.#pause.wait(signal)
       if (signal.aborted) return
       if (!this.#pending) break
       try {
@@ -284,7 +317,7 @@ export class Publisher {
         sentMs === undefined
           ? nowMs - calledMs > waitMs
           : Math.max(nowMs - sentMs, wallMs - sentWallMs) > retryMs
-      if (isLate) this.#fail(append, new LogUnavailable(this.#trouble))
+      if (isLate) this.#fail(append, new LogUnavailable(this.#trouble, { place: this.#link.place }))
     }
   }
 
@@ -302,9 +335,9 @@ export class Publisher {
     append.settled = true
     const isUncertain = append.messages.some(({ sentMs }) => sentMs !== undefined)
     const why = error instanceof Error ? error.message : String(error)
-    append.reject(
-      isUncertain ? new AppendUncertain(`an append failed on its way: ${why}`, { cause: error }) : error,
-    )
+    // What comes from here names the place already.
+    const options = { cause: error, ...(!(error instanceof LogError) && { place: this.#link.place }) }
+    append.reject(isUncertain ? new AppendUncertain(`an append failed on its way: ${why}`, options) : error)
     for (const message of append.messages) this.#leave(message)
   }
 
@@ -326,7 +359,24 @@ export class Publisher {
   }
 }
 
+/** What a server says of a message; neither a sequence nor an error, for what is no acknowledgement. */
 function parseAck(msg: Msg): Ack {
-  const isStatus = msg.data.length === 0 && msg.headers?.code === UNAVAILABLE
-  return isStatus ? { error: { code: UNAVAILABLE, description: 'no stream answers' } } : msg.json<Ack>()
+  const status = msg.headers?.code ?? 0
+  if (msg.data.length === 0 && status === UNAVAILABLE) {
+    return { seq: 0, error: { status, code: 0, description: 'no stream answers' } }
+  }
+  try {
+    const { seq, error } = msg.json<Partial<AckJson> | null>() ?? {}
+    if (error === undefined) return { seq: Number.isSafeInteger(seq) ? seq! : 0 }
+    const { code, err_code, description } = error
+    if (!Number.isInteger(code)) return { seq: 0 }
+    return { seq: 0, error: { status: code, code: err_code, description } }
+  } catch {
+    return { seq: 0 }
+  }
+}
+
+interface AckJson {
+  readonly seq: number
+  readonly error: { readonly code: number; readonly err_code: number; readonly description: string }
 }

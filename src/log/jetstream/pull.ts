@@ -1,5 +1,5 @@
-import { AckPolicy, type ConsumerConfig } from '@nats-io/jetstream'
-import { type Msg, nanos, nuid } from '@nats-io/transport-node'
+import { AckPolicy, type ConsumerConfig, type JetStreamManager } from '@nats-io/jetstream'
+import { ClosedConnectionError, type Msg, nanos, nuid, type Subscription } from '@nats-io/transport-node'
 import { Doorbell } from '../doorbell.ts'
 import { LogRefused } from '../errors.ts'
 import { any, type Link } from './link.ts'
@@ -40,113 +40,157 @@ const STATUS = { heartbeat: 100, requestTimeout: 408, conflict: 409 } as const
 
 /**
  * What one consumer of the server's delivers, in batches, each yielded when the one before was taken: a slow reader is sent no more
- * than it has room for. The first batch is empty. Ends when the consumer is gone or silent, a message was lost on its way, the connection was
- * lost, or the signal aborts: whoever reads then begins again where it was.
+ * than it has room for. The first batch is empty. Ends when the consumer is gone or silent, a message was lost on its way, the connection
+ * was lost, or the signal aborts: whoever reads then begins again where it was.
  *
  * The client's own `consume()` asks for more whatever its reader does, its `fetch()` waits between requests, and its ordered consumer
  * misses a dead one for a minute. This is the ordered consumer of NATS's ADR-17 by the pull requests of ADR-13.
  */
 export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]> {
-  const { link, stream, consumer } = init
-  const { nc, api } = link
-  const ended = new AbortController()
-  const signal = any(init.signal, ended.signal)
-  const bell = new Doorbell()
-  const end = () => {
-    ended.abort()
-    bell.ring()
-  }
-  signal.addEventListener('abort', bell.ring)
-  const offConnection = link.onChange(end)
-  let refused: LogRefused | undefined
-  const offRefused = link.onRefused(({ subject, message }) => {
-    if (!subject.includes(`.CONSUMER.MSG.NEXT.${stream}.`)) return
-    refused = new LogRefused(`the log's servers refuse: ${message}`)
-    end()
-  })
+  using consumer = new PulledConsumer(init)
+  if (await consumer.make()) yield* consumer.batches()
+}
 
-  let name = ''
-  const inbox = link.inbox()
-  const request = JSON.stringify({
-    batch: PULL_MESSAGES,
-    max_bytes: Math.max(PULL_BYTES, 2 * (nc.info?.max_payload ?? 0)),
-    expires: nanos(EXPIRES_MS),
-    idle_heartbeat: nanos(HEARTBEAT_MS),
-  })
-  let arrived: Delivered[] = []
-  let last = 0
-  let wordsAtEnd: number | undefined
+class PulledConsumer implements Disposable {
+  readonly #init: PullInit
+  readonly #ended = new AbortController()
+  readonly #signal: AbortSignal
+  readonly #bell = new Doorbell()
+  readonly #inbox: string
+  readonly #request: string
+  readonly #subscription: Subscription
+  readonly #off: readonly (() => void)[]
+  readonly #listening: NodeJS.Timeout
+  #name = ''
+  #arrived: Delivered[] = []
+  /** The newest that was delivered, as the consumer counts. */
+  #last = 0
+  #wordsAtEnd: number | undefined
   /** Messages that were asked for and did not come yet. */
-  let asked = 0
-  let heardMs = performance.now()
+  #asked = 0
+  #heardMs = performance.now()
+  /** Why it ended, where beginning again would be in vain. */
+  #failure: unknown
 
-  const ask = () => {
-    while (!signal.aborted && asked + arrived.length <= PULL_MESSAGES) {
-      nc.publish(`${api}.CONSUMER.MSG.NEXT.${stream}.${name}`, request, { reply: inbox })
-      if (asked === 0) heardMs = performance.now()
-      asked += PULL_MESSAGES
+  constructor(init: PullInit) {
+    const { link, stream } = init
+    this.#init = init
+    this.#signal = any(init.signal, this.#ended.signal)
+    this.#inbox = link.inbox()
+    this.#request = JSON.stringify({
+      batch: PULL_MESSAGES,
+      max_bytes: Math.max(PULL_BYTES, 2 * link.maxPayload),
+      expires: nanos(EXPIRES_MS),
+      idle_heartbeat: nanos(HEARTBEAT_MS),
+    })
+    this.#subscription = link.nc.subscribe(this.#inbox, {
+      callback: (error, msg) => this.#guard(() => (error === null ? this.#take(msg) : this.#end())),
+    })
+    this.#signal.addEventListener('abort', this.#bell.ring)
+    this.#off = [
+      link.onChange(() => this.#end()),
+      link.onRefused(({ subject, message }) => {
+        if (!subject.includes(`.CONSUMER.MSG.NEXT.${stream}.`)) return
+        this.#end(new LogRefused(`the log's servers refuse: ${message}`, { place: link.place }))
+      }),
+    ]
+    this.#listening = setInterval(() => {
+      if (this.#asked > 0 && performance.now() - this.#heardMs > SILENT_MS) this.#end()
+    }, HEARTBEAT_MS)
+  }
+
+  /** False when the connection was lost before the servers had made it. */
+  async make(): Promise<boolean> {
+    const { link, stream, consumer, onMade } = this.#init
+    const add = (jsm: JetStreamManager) => {
+      // Another name for each try: the servers may have given the one before to one of them that is dead.
+      this.#name = nuid.next()
+      return jsm.consumers.add(stream, {
+        ...consumer,
+        name: this.#name,
+        ack_policy: AckPolicy.None,
+        mem_storage: true,
+        num_replicas: 1,
+        inactive_threshold: nanos(FORGOTTEN_AFTER_MS),
+      })
+    }
+    try {
+      const { created, num_pending } = await link.ask(add, { signal: this.#signal })
+      onMade?.(Date.parse(String(created)), num_pending)
+      return true
+    } catch (error) {
+      if (!this.#ended.signal.aborted || this.#init.signal.aborted) throw error
+      if (this.#failure !== undefined) throw this.#failure
+      return false
     }
   }
-  const subscription = nc.subscribe(inbox, {
-    callback: (error, msg) => {
-      heardMs = performance.now()
-      if (error !== null) return end()
-      if (msg.subject === inbox) {
-        const left = unanswered(msg)
-        if (left === undefined) return end()
-        asked = Math.max(0, asked - left)
-        return left > 0 ? ask() : undefined
-      }
-      asked--
-      wordsAtEnd ??= countWordsAtEnd(msg)
-      const delivered = parse(msg, wordsAtEnd)
-      if (delivered.delivery !== last + 1) return end()
-      last = delivered.delivery
-      arrived.push(delivered)
-      bell.ring()
-    },
-  })
-  const listening = setInterval(() => {
-    if (asked > 0 && performance.now() - heardMs > SILENT_MS) end()
-  }, HEARTBEAT_MS)
 
-  try {
-    const { created, num_pending } = await link.ask(
-      (jsm) => {
-        // Another name for each try: the servers may have given the one before to one of them that is dead.
-        name = nuid.next()
-        return jsm.consumers.add(stream, {
-          ...consumer,
-          name,
-          ack_policy: AckPolicy.None,
-          mem_storage: true,
-          num_replicas: 1,
-          inactive_threshold: nanos(FORGOTTEN_AFTER_MS),
-        })
-      },
-      { signal },
-    )
-    init.onMade?.(Date.parse(String(created)), num_pending)
-    ask()
+  async *batches(): AsyncGenerator<readonly Delivered[]> {
+    this.#guard(() => this.#ask())
     yield []
-    while (!signal.aborted) {
-      if (arrived.length === 0) await bell.wait()
+    while (!this.#signal.aborted) {
+      if (this.#arrived.length === 0) await this.#bell.wait()
       else {
-        const batch = arrived
-        arrived = []
+        const batch = this.#arrived
+        this.#arrived = []
         yield batch
-        ask()
+        this.#guard(() => this.#ask())
       }
     }
-    if (refused !== undefined) throw refused
-  } finally {
-    clearInterval(listening)
-    offConnection()
-    offRefused()
-    signal.removeEventListener('abort', bell.ring)
-    subscription.unsubscribe()
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  [Symbol.dispose](): void {
+    const { link, stream } = this.#init
+    clearInterval(this.#listening)
+    for (const off of this.#off) off()
+    this.#signal.removeEventListener('abort', this.#bell.ring)
+    this.#subscription.unsubscribe()
     // The server would forget it by itself.
-    if (link.linked) link.jsm.consumers.delete(stream, name).catch(() => {})
+    if (link.linked && this.#name !== '') link.jsm.consumers.delete(stream, this.#name).catch(() => {})
+  }
+
+  #take(msg: Msg): void {
+    this.#heardMs = performance.now()
+    if (msg.subject === this.#inbox) {
+      const left = unanswered(msg)
+      if (left === undefined) return this.#end()
+      this.#asked = Math.max(0, this.#asked - left)
+      return left > 0 ? this.#ask() : undefined
+    }
+    this.#asked--
+    this.#wordsAtEnd ??= countWordsAtEnd(msg)
+    const delivered = parse(msg, this.#wordsAtEnd)
+    if (delivered.delivery !== this.#last + 1) return this.#end()
+    this.#last = delivered.delivery
+    this.#arrived.push(delivered)
+    this.#bell.ring()
+  }
+
+  #ask(): void {
+    const { link, stream } = this.#init
+    while (!this.#signal.aborted && this.#asked + this.#arrived.length <= PULL_MESSAGES) {
+      const subject = `${link.api}.CONSUMER.MSG.NEXT.${stream}.${this.#name}`
+      link.nc.publish(subject, this.#request, { reply: this.#inbox })
+      if (this.#asked === 0) this.#heardMs = performance.now()
+      this.#asked += PULL_MESSAGES
+    }
+  }
+
+  #end(failure?: unknown): void {
+    this.#failure ??= failure
+    this.#ended.abort()
+    this.#bell.ring()
+  }
+
+  /** What is thrown out of its callback ends all reading of the client's, of every subject, in silence. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      // A closed client is the link's affair, and it says why.
+      this.#end(error instanceof ClosedConnectionError ? undefined : error)
+    }
   }
 }
 
@@ -164,7 +208,8 @@ function unanswered({ headers }: Msg): number | undefined {
  * have two more words before the stream, and one at the end. It is read from the end, so that few words are cut out.
  */
 function parse(msg: Msg, wordsAtEnd: number): Delivered & { readonly delivery: number } {
-  const reply = msg.reply!
+  // One without a reply subject was not delivered by a consumer: its numbers are none, and end this one.
+  const { reply = '' } = msg
   let end = reply.length
   for (let n = 0; n < wordsAtEnd; n++) end = reply.lastIndexOf('.', end - 1)
   const pendingAt = reply.lastIndexOf('.', end - 1)

@@ -13,42 +13,49 @@ export function namesServers(text: string): boolean {
  * anything else.
  */
 export function parseServers(servers: string | readonly string[]): NodeConnectionOptions {
-  const texts = (typeof servers === 'string' ? [servers] : servers).flatMap((text) => text.split(','))
+  const given = typeof servers === 'string' ? [servers] : servers
   const options: NodeConnectionOptions = {}
-  const hosts = texts.map((text) => {
-    const { protocol, host, username, password, pathname, search, hash } = parse(text.trim())
+  const hosts = given.flatMap((list) => list.split(',').map((text) => [text.trim(), list] as const))
+  const addresses = hosts.map(([text, list]) => {
+    const { protocol, host, username, password, pathname, search, hash } = parse(text) ?? NOTHING
     if (!SCHEMES.has(protocol) || host === '' || !['', '/'].includes(pathname) || search + hash !== '') {
-      throw unusable(text)
+      throw unusable(text, list)
     }
+    const decode = (part: string) => decoded(part) ?? fail(unusable(text, list))
     if (password !== '') {
-      options.user = decode(username, text)
-      options.pass = decode(password, text)
-    } else if (username !== '') options.token = decode(username, text)
+      options.user = decode(username)
+      options.pass = decode(password)
+    } else if (username !== '') options.token = decode(username)
     if (protocol === 'tls:') options.tls = {}
     return host
   })
-  return { ...options, servers: hosts }
+  return { ...options, servers: addresses }
 }
+
+const NOTHING = new URL('nothing:')
 
 /** `URL` keeps the parts of these schemes as they stand, and knows no default port. */
-function parse(text: string): URL {
+function parse(text: string): URL | undefined {
   const withScheme = text.includes('://') ? text : `nats://${text}`
-  if (!URL.canParse(withScheme)) throw unusable(text)
-  return new URL(withScheme)
+  return URL.canParse(withScheme) ? new URL(withScheme) : undefined
 }
 
-function decode(part: string, text: string): string {
+function decoded(part: string): string | undefined {
   try {
     return decodeURIComponent(part)
   } catch {
-    throw unusable(text)
+    return undefined
   }
 }
 
-function unusable(text: string): RangeError {
-  // Without what may be a password.
-  const shown = text.replace(/^(\w+:\/\/)?.*@/, '$1…@')
+function fail(error: Error): never {
+  throw error
+}
+
+/** A password may have commas in it, which part it: where one may stand in the list, none of its parts are shown. */
+function unusable(text: string, list: string): RangeError {
+  const shown = list.includes('@') ? list.replace(/^(\w+:\/\/)?.*@/, '$1…@') : text
   return new RangeError(
-    `${JSON.stringify(shown)} is no NATS server; give nats://host:4222, or tls://host:4222`,
+    `${JSON.stringify(shown)} is no NATS server; give nats://host:4222, or tls://host:4222 (%2C for a comma in a password)`,
   )
 }

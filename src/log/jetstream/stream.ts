@@ -94,8 +94,8 @@ export class Stream {
       },
       { ...(signal && { signal }) },
     )
-    if (info === undefined) throw new LogMissing(`the stream ${name}`)
-    check(info.config, init, options)
+    if (info === undefined) throw new LogMissing(link.place)
+    check(info.config, init, options, link.place)
     return new Stream(link, info)
   }
 
@@ -106,6 +106,11 @@ export class Stream {
     this.#config = info.config
     this.#madeMs = madeMs(info)
     this.#tail = tailOf(info)
+  }
+
+  /** Which stream it is, and where, for messages. */
+  get place(): string {
+    return this.#link.place
   }
 
   /** Where entries are published. */
@@ -138,13 +143,15 @@ export class Stream {
         if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
         // A cluster that has just started may not know all its streams yet.
         const isSure = this.replicas === 1 || performance.now() - beganMs > GONE_CONFIRM_MS
-        throw isSure ? new EpochChanged(this.epoch, undefined) : new LogUnavailable('the stream is not there')
+        if (!isSure) throw new LogUnavailable('the stream is not there')
+        throw new EpochChanged(this.epoch, undefined, { place: this.place })
       }
     }, options)
     const epoch = epochOf(info)
-    if (epoch !== this.epoch) throw new EpochChanged(this.epoch, epoch)
+    const { place } = this
+    if (epoch !== this.epoch) throw new EpochChanged(this.epoch, epoch, { place })
     if (Math.abs(madeMs(info) - this.#madeMs) > MADE_APART_MS) {
-      throw new EpochChanged(this.epoch, `${epoch}, made again at ${info.created}`)
+      throw new EpochChanged(this.epoch, `${epoch}, made again at ${info.created}`, { place })
     }
     this.#config = info.config
     this.#tail = tailOf(info)
@@ -209,13 +216,20 @@ export function streamName(group: string): string {
   return `anchorage-${encodeName(group)}`
 }
 
-function check(config: StreamConfig, { group, signature }: LogInit, { replicas }: StreamOptions): void {
-  const { name, num_replicas, subjects } = config
+function check(
+  config: StreamConfig,
+  { group, signature }: LogInit,
+  { replicas }: StreamOptions,
+  place: string,
+): void {
+  const { num_replicas, subjects } = config
   const of = parseDescription(config.description)
   if (of === undefined)
-    throw new LogUnusable(`the stream ${name} is no log of Anchorage; remove or rename it`)
-  if (of.group !== group) throw new LogMismatch('group', group, of.group)
-  if (of.signature !== signature) throw new LogMismatch('signature', signature, of.signature)
+    throw new LogUnusable('the stream is no log of Anchorage; remove it, or name another', { place })
+  if (of.group !== group) throw new LogMismatch('group', group, of.group, { place })
+  if (of.signature !== signature) {
+    throw new LogMismatch('signature', signature, of.signature, { place })
+  }
   const wrong = Object.entries(REQUIRED).flatMap(([key, wanted]) => {
     const found = config[key as keyof StreamConfig] ?? wanted
     return found === wanted ? [] : [`${key} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`]
@@ -227,7 +241,8 @@ function check(config: StreamConfig, { group, signature }: LogInit, { replicas }
   }
   if (wrong.length > 0) {
     throw new LogUnusable(
-      `the stream ${name} is configured otherwise than a log must be: ${wrong.join('; ')}; change it, or use another group`,
+      `the stream is configured otherwise than a log must be: ${wrong.join('; ')}; change it, or use another group`,
+      { place },
     )
   }
 }

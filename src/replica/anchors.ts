@@ -6,6 +6,7 @@ import type { LogTail } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { sameBytes } from '../snapshot/hash.ts'
+import { CutFailed } from '../sync/errors.ts'
 import type { CapturedInit, SnapshotSync } from '../sync/snapshot-sync.ts'
 
 export interface AnchorsInit {
@@ -42,6 +43,8 @@ const JOINER_CUT_DELAY_MS = 1_000
 export class Anchors {
   readonly #init: AnchorsInit
   readonly #roots = new Map<number, Promise<Uint8Array>>()
+  /** Why the newest state could not be cut, as far as the operator was told. */
+  #told: string | undefined
 
   constructor(init: AnchorsInit) {
     this.#init = init
@@ -71,7 +74,7 @@ export class Anchors {
         await this.#attest(anchor, own).catch(this.#init.onProblem)
       },
       () => {
-        // Released before it was cut: there is no root to attest.
+        // Without a cut there is no root to attest. Whoever asks is told why.
       },
     )
   }
@@ -105,19 +108,39 @@ export class Anchors {
     const anchor = { epoch: this.#init.epoch, index }
     const cutDelayMs = JOINER_CUT_DELAY_MS
     this.#capture(anchor, { control, chunkBytes, requesters: [], cutDelayMs }).catch(() => {
-      // Released before it was cut: there is nothing to compare.
+      // Without a cut there is nothing to compare.
     })
   }
 
-  /** Offer the state as it is now. Resolves with its root; rejects when it is released before it is cut. */
+  /**
+   * Offer the state as it is now. Resolves with its root; rejects with `CutFailed`, and with `Expired` when it is released before it
+   * is cut.
+   */
   #capture(anchor: Position, init: CapturedInit): Promise<Uint8Array> {
     const { sync, capture } = this.#init
     sync().captured(anchor, capture(), init)
     const root = sync()
       .whenCut(anchor)!
-      .then((manifest) => manifest.root)
+      .then(
+        (manifest) => {
+          this.#told = undefined
+          return manifest.root
+        },
+        (error: Error) => {
+          const reason = sync().whyGone(anchor) ?? error
+          if (reason instanceof CutFailed) this.#tell(reason, error.message)
+          throw reason
+        },
+      )
     this.#remember(anchor.index, root)
     return root
+  }
+
+  /** Each marker fails alike until somebody mends the state: the operator hears of it once. */
+  #tell(reason: CutFailed, why: string): void {
+    if (why === this.#told) return
+    this.#told = why
+    this.#init.onProblem(reason)
   }
 
   /** Without it the group may never agree. One that is in the log twice counts once. */

@@ -120,9 +120,14 @@ export class Applier<Result> {
     }
   }
 
+  /** Nothing will be applied before `recover`, if ever: whoever waits for it is told why. */
   fail(reason: Error): void {
     this.writes.fail(reason)
     this.waiters.fail(reason)
+  }
+
+  recover(): void {
+    this.writes.recover()
   }
 
   #applyEntry(entry: LogEntry, newest: LogTail): void {

@@ -1,4 +1,5 @@
 import { formatPosition, type Position } from '../position.ts'
+import { NoProvider } from '../sync/errors.ts'
 
 /** The machine's `apply` threw. This replica stopped applying there; it still serves what it offers. */
 export class ApplyFailed extends Error {
@@ -30,28 +31,39 @@ export class InstallFailed extends Error {
   }
 }
 
-/** The log's beginning was pruned and nobody in reach can serve a snapshot: this replica has no state to read. */
+/**
+ * The log's beginning was pruned, and for a whole request timeout no member of the group announced a state, or each that did said that
+ * it will not serve it; `cause` names them. Silence is not enough: while a member that announces a state does not answer, the replica
+ * goes on trying, and tells that in `problem` events. It goes on looking after this error, too.
+ */
 export class StateLost extends Error {
   override readonly name = 'StateLost'
   readonly first: number
   constructor(first: number, cause?: unknown) {
-    super(
-      `the log begins with entry ${first} and no replica within reach holds the state before it; start a replica that does, or a new log`,
-      { cause },
-    )
+    const why =
+      cause instanceof NoProvider && cause.refusals.size > 0
+        ? `nobody serves the state before it: ${cause.message}`
+        : 'no member of the group announces the state before it; start a replica that holds it, or a checkpoint of it, or begin a new log'
+    super(`the log begins with entry ${first}, and ${why}`, { cause })
     this.first = first
   }
 }
 
-/** This replica's state disagreed with the group's sealed root again and again. It has stopped. */
+/**
+ * This replica's state is not the one that the group sealed. It reads nothing of it to anybody, and replaces it. As the reason of a
+ * halt: that was in vain three times in ten minutes.
+ */
 export class Diverged extends Error {
   override readonly name = 'Diverged'
   readonly anchor: Position
   readonly own: Uint8Array
   readonly sealed: Uint8Array
-  constructor(anchor: Position, own: Uint8Array, sealed: Uint8Array) {
+  /** @param cause why nobody has served another state yet */
+  constructor(anchor: Position, own: Uint8Array, sealed: Uint8Array, cause?: Error) {
+    const still = cause === undefined ? '' : `; nobody has served another state yet: ${cause.message}`
     super(
-      `at ${formatPosition(anchor)} this replica's root is ${hex(own)}, the group's ${hex(sealed)}: its state machine is not deterministic, or of another version`,
+      `at ${formatPosition(anchor)} this replica's root is ${hex(own)}, the group's ${hex(sealed)}: its state machine is not deterministic, or of another version${still}`,
+      cause && { cause },
     )
     this.anchor = anchor
     this.own = own
@@ -59,11 +71,19 @@ export class Diverged extends Error {
   }
 }
 
-/** There is no state to read yet: the log's beginning was pruned, and no snapshot has been installed. */
+/**
+ * There is no state to read yet: the log's beginning was pruned, and no snapshot has been installed. Or there is one that the group
+ * does not agree with, and that is about to be replaced: `cause` is `Diverged` then.
+ */
 export class NotReadable extends Error {
   override readonly name = 'NotReadable'
-  constructor() {
-    super('this replica has no state yet: await replica.inSync() before reading')
+  constructor(cause?: Diverged) {
+    super(
+      cause === undefined
+        ? 'this replica has no state yet: await replica.inSync() before reading'
+        : `this replica's state is wrong, and waits to be replaced: await replica.inSync() before reading; ${cause.message}`,
+      cause && { cause },
+    )
   }
 }
 

@@ -27,6 +27,8 @@ export interface FollowerInit {
   readonly snapshotAfter: number
   /** Somebody else is in sync, and could serve a snapshot. */
   readonly someoneServes: () => boolean
+  /** The other members that announce a state, or may be about to. */
+  readonly holders: () => readonly string[]
   readonly catchUp: (init: CatchUpInit) => Promise<CaughtUp>
   readonly onInSync: () => void
   readonly onCaughtUp: (report: CatchUpReport) => void
@@ -35,17 +37,23 @@ export interface FollowerInit {
 
 /** Pause before the log is followed again after an error that may pass. */
 const RETRY_MS = 500
+/** How long after its beginning a catch-up that nobody served is begun again at least: twice as long each time, up to this. */
+const CATCH_UP_EVERY_MS_MAX = 10_000
 
 /** Follows the log; when that cannot be done, gets a snapshot from the other replicas, and follows it again. */
 export class Follower {
   readonly #init: FollowerInit
   #interrupt: AbortController | undefined
-  /** Set until the state is replaced; what to do about it when it must not be replaced once more. */
-  #diverged: 'catch-up' | Diverged | undefined
+  /** How the state differs from the group's. Set until it is replaced. */
+  #diverged: Diverged | undefined
+  /** It must not be replaced once more. */
+  #divergedForGood = false
   /** The state is that of a log position: a prefix of the log, or a snapshot and what followed. */
   #readable = false
   /** A snapshot was asked for since this replica was last in sync: do not prefer one again. */
   #snapshotTried = false
+  /** Why nobody served, as far as the operator was told. */
+  #told: string | undefined
   #caughtUp: { readonly caught: CaughtUp; readonly beganMs: number; readonly installedMs: number } | undefined
 
   constructor(init: FollowerInit) {
@@ -57,9 +65,9 @@ export class Follower {
     return this.#readable
   }
 
-  /** The state is known to be another one than the group's, and was not replaced yet. */
-  get hasDiverged(): boolean {
-    return this.#diverged !== undefined
+  /** How the state is known to differ from the group's, while it was not replaced yet. */
+  get divergence(): Diverged | undefined {
+    return this.#diverged
   }
 
   /** Resolves when the signal aborts, or when an error left nothing to go on with; that is in the status then. */
@@ -83,9 +91,10 @@ export class Follower {
     }
   }
 
-  /** This replica's state is not the group's: stop applying, and replace it. */
-  diverged(fatal?: Diverged): void {
-    this.#diverged = fatal ?? 'catch-up'
+  /** This replica's state is not the group's: stop applying, and replace it, or halt if that is in vain. */
+  diverged(error: Diverged, options: { readonly forGood: boolean }): void {
+    this.#diverged = error
+    this.#divergedForGood ||= options.forGood
     this.#init.status.enter('catching-up')
     this.#interrupt?.abort(new Error('this replica diverged'))
   }
@@ -136,7 +145,7 @@ export class Follower {
 
   /** Whether the state must be replaced; throws when that was done too often. */
   #divergence(): 'diverged' | undefined {
-    if (this.#diverged instanceof Diverged) throw this.#diverged
+    if (this.#divergedForGood) throw this.#diverged
     return this.#diverged === undefined ? undefined : 'diverged'
   }
 
@@ -145,22 +154,40 @@ export class Follower {
     this.#snapshotTried = true
     status.enter('catching-up')
     const beganMs = clock.now()
-    while (!signal.aborted) {
+    for (let everyMs = RETRY_MS; ; everyMs = Math.min(2 * everyMs, CATCH_UP_EVERY_MS_MAX)) {
+      const triedMs = clock.now()
       try {
         const position = { epoch: log.epoch, index: applier.applied }
         const caught = await catchUp({ position, signal })
         this.#readable = true
-        if (this.#diverged === 'catch-up') this.#diverged = undefined
+        if (!this.#divergedForGood) this.#diverged = undefined
         this.#caughtUp = { caught, beganMs, installedMs: clock.now() }
         return
       } catch (error) {
         signal.throwIfAborted()
         if (!(error instanceof NoProvider)) throw error
         if (lag === 'far-behind') return
-        const { first } = await log.bounds({ signal })
-        if (lag === 'truncated') status.enter('lost', new StateLost(first, error))
+        await this.#unserved(lag, error, signal)
       }
+      // A session may end at once: whoever has said no is not asked again at once.
+      await sleep(clock, Math.max(0, triedMs + everyMs - clock.now()), signal)
     }
+  }
+
+  /** A whole session was in vain. What is lost, or wrong, is so until somebody serves it; silence says neither. */
+  async #unserved(lag: 'truncated' | 'diverged', error: NoProvider, signal: AbortSignal): Promise<void> {
+    const { log, status, holders, onProblem } = this.#init
+    if (lag === 'diverged') {
+      const { anchor, own, sealed } = this.#diverged!
+      return status.enter('lost', new Diverged(anchor, own, sealed, error))
+    }
+    const { first } = await log.bounds({ signal })
+    if (holders().every((id) => error.refusals.has(id)))
+      return status.enter('lost', new StateLost(first, error))
+    status.enter('catching-up')
+    if (error.message === this.#told) return
+    this.#told = error.message
+    onProblem(error)
   }
 
   #enterInSync(): void {
@@ -169,6 +196,7 @@ export class Follower {
     const caughtUp = this.#caughtUp
     this.#caughtUp = undefined
     this.#snapshotTried = false
+    this.#told = undefined
     onInSync()
     status.enter('in-sync')
     if (caughtUp === undefined) return

@@ -127,9 +127,14 @@ export class Pruner {
     }
   }
 
+  /** Nothing will be applied for now: whoever waits for a prune is told why. */
+  fail(reason: Error): void {
+    for (const { reject } of this.#outcomes.values()) reject(reason)
+  }
+
   stop(reason: Error): void {
     this.#ended = reason
-    for (const { reject } of this.#outcomes.values()) reject(reason)
+    this.fail(reason)
     void this.#ticker?.stop()
   }
 

@@ -33,7 +33,7 @@ import { KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 import { Disk } from './disk.ts'
 import { Divergences } from './divergences.ts'
 import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
-import type { Counted, Divergence, ReplicaEvents } from './events.ts'
+import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
 import { Follower } from './follower.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import { isNetworkKey } from './network-key.ts'
@@ -172,7 +172,7 @@ export class Replica<Result = unknown>
     const append = (control: Control) => this.#append(control)
 
     this.#status = new Status((change) => {
-      if (change.state === 'halted' && change.reason !== undefined) this.#fail(change.reason)
+      this.#settle(change)
       if (change.state !== 'stopped') this.#announcer.soon()
       this.#leadership.check()
       this.#emit('state', change)
@@ -281,6 +281,7 @@ export class Replica<Result = unknown>
       clock,
       snapshotAfter: init.snapshotAfter ?? SNAPSHOT_AFTER_DEFAULT,
       someoneServes: () => this.members.some((member) => member.id !== id && member.state === 'in-sync'),
+      holders: () => this.members.filter((member) => member.id !== id && holds(member)).map(({ id }) => id),
       catchUp: (request) => this.#sync.catchUp(request),
       onInSync: () => {
         this.#needs = 0
@@ -380,7 +381,8 @@ export class Replica<Result = unknown>
 
   /**
    * Append a command; resolves when it is applied here, with its position and what `apply` returned. Rejects with
-   * what the log says (`LogBusy`, `AppendUncertain`, `EntryTooLarge`, …), or with what ended this replica.
+   * what the log says (`LogBusy`, `AppendUncertain`, `EntryTooLarge`, …), or with what ended this replica or left it without a
+   * state: the command may be in the log then, and is applied where that is read.
    */
   async submit(command: Uint8Array, options: SubmitOptions = {}): Promise<Written<Result>> {
     this.#assertAlive()
@@ -422,9 +424,11 @@ export class Replica<Result = unknown>
     await this.reached({ epoch: this.#log.epoch, index: newest.index }, options)
   }
 
-  /** Throws `NotReadable` or `StateLost` while there is no state to read. */
+  /** Throws `NotReadable` or `StateLost` while there is no state to read, or one that is known to be wrong. */
   assertReadable(): void {
-    if (!this.#follower.readable) throw this.#status.failure ?? new NotReadable()
+    const { readable, divergence } = this.#follower
+    if (divergence !== undefined) throw new NotReadable(divergence)
+    if (!readable) throw this.#status.failure ?? new NotReadable()
   }
 
   /**
@@ -608,7 +612,7 @@ export class Replica<Result = unknown>
   /** The root that the group sealed is not ours: resign, offer nothing that this machine has made, and replace its state. */
   #diverged(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
     this.#divergent({ anchor, replica: this.id, root: own, sealed })
-    this.#follower.diverged(this.#divergences.count() ? new Diverged(anchor, own, sealed) : undefined)
+    this.#follower.diverged(new Diverged(anchor, own, sealed), { forGood: this.#divergences.count() })
     this.#sync.withdraw()
   }
 
@@ -689,6 +693,15 @@ export class Replica<Result = unknown>
     }
   }
 
+  /** Whoever waits for something to be applied is told why it will not be. A replica that was lost may yet get a state. */
+  #settle({ state, previous, reason }: StateChange): void {
+    if (state === 'halted' && reason !== undefined) return this.#fail(reason)
+    if (previous === 'lost' && state !== 'stopped') this.#applier.recover()
+    if (state !== 'lost' || reason === undefined) return
+    this.#applier.fail(reason)
+    this.#pruner.fail(reason)
+  }
+
   /** Nothing will be applied any more: whoever waits for it is told why. */
   #fail(reason: Error): void {
     this.#applier.fail(reason)
@@ -705,7 +718,7 @@ export class Replica<Result = unknown>
     // What is known to be wrong must not be what the next life begins with.
     const trusted = () =>
       this.#follower.readable &&
-      !this.#follower.hasDiverged &&
+      this.#follower.divergence === undefined &&
       (this.state === 'in-sync' || this.state === 'following')
     await this.#disk?.stop({ trusted })
     this.#fail(reason)
@@ -727,4 +740,9 @@ export class Replica<Result = unknown>
     this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
     this.safeDispatchEvent(type, { detail } as never)
   }
+}
+
+/** It announces a state that follows the log, or may be reading one from its disk. */
+function holds({ state, offers }: Member): boolean {
+  return state === 'in-sync' || state === 'following' || state === 'starting' || offers.length > 0
 }

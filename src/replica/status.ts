@@ -28,15 +28,15 @@ export class Status {
     this.#state = state
     // What halted a replica remains the reason when it is stopped.
     if (state !== 'stopped') this.#failure = reason
-    else this.#failure ??= new ReplicaStopped()
+    else if (previous !== 'halted') this.#failure = new ReplicaStopped()
     this.#onChange({ state, previous, reason })
     for (const listener of [...this.#listeners]) listener()
   }
 
-  /** Throws what ended this replica. */
+  /** Throws what ended this replica, or left it without a state. */
   assertAlive(): void {
     if (this.#state === 'stopped') throw new ReplicaStopped()
-    if (this.#state === 'halted' && this.#failure !== undefined) throw this.#failure
+    if (this.#failure !== undefined) throw this.#failure
   }
 
   /** Resolves in sync; rejects with what keeps this replica from it. */

@@ -81,10 +81,16 @@ export class Writes<Result> {
     }
   }
 
+  /** Nothing will be applied: whoever waits is told why, and so is whoever writes before `recover`. */
   fail(reason: Error): void {
-    this.#failure ??= reason
+    this.#failure = reason
     for (const { reject } of this.#waiting.values()) reject(reason)
     this.#waiting.clear()
+  }
+
+  /** There may be a state again. */
+  recover(): void {
+    this.#failure = undefined
   }
 
   #position(index: number): Position {

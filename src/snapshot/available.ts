@@ -9,7 +9,7 @@ import { CutSnapshot } from './cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from './encoding.ts'
 import type { Manifest } from './manifest.ts'
 
-type ReleaseCause = 'expired' | 'withdrawn' | 'failed'
+export type ReleaseCause = 'expired' | 'withdrawn' | 'failed'
 
 /** How a snapshot became, or stopped being, available. */
 export type AvailableEvent =
@@ -34,6 +34,13 @@ export interface Available {
   readonly remainingMs: number
   /** All of it is cut. */
   readonly ready: boolean
+}
+
+/** A snapshot that was here once. */
+export interface Released {
+  readonly released: ReleaseCause
+  /** Why it could not be cut, of one that failed. */
+  readonly why: string | undefined
 }
 
 export interface AvailableInit {
@@ -69,7 +76,7 @@ interface Held {
 /** Keep-alives without a fetch hold an offer for so many TTLs at most. */
 const KEEP_ALIVE_TTLS = 60
 
-/** Released anchors that are remembered, so that a late request is told Expired and not UnknownAnchor. */
+/** Released anchors that are remembered, so that a late request is told why there is nothing, and not UnknownAnchor. */
 const RELEASED_MAX = 64
 
 /**
@@ -79,7 +86,7 @@ const RELEASED_MAX = 64
 export class AvailableSnapshots {
   readonly #init: AvailableInit
   readonly #held = new Map<string, Held>()
-  readonly #released = new Set<string>()
+  readonly #released = new Map<string, Released>()
   /** The deadlines of those that nobody cuts or reads just now. */
   readonly #leases: LeaseTable<string>
   #sweeper: Sweeper<string> | undefined
@@ -168,11 +175,10 @@ export class AvailableSnapshots {
     return table.toSnapshot()
   }
 
-  /** The snapshot of an anchor; 'released' if it was here once; undefined if it never was. */
-  get(anchor: Position): Available | 'released' | undefined {
+  /** The snapshot of an anchor; why it is here no more; undefined if it never was here. */
+  get(anchor: Position): Available | Released | undefined {
     const held = this.#held.get(positionKey(anchor))
-    if (held !== undefined) return this.#view(held)
-    return this.#released.has(positionKey(anchor)) ? 'released' : undefined
+    return held === undefined ? this.#released.get(positionKey(anchor)) : this.#view(held)
   }
 
   /** All of them, oldest anchor first. */
@@ -276,8 +282,8 @@ export class AvailableSnapshots {
     const key = positionKey(held.anchor)
     this.#held.delete(key)
     this.#leases.unregister(key, cause)
-    this.#released.add(key)
-    for (const oldest of this.#released) {
+    this.#released.set(key, { released: cause, why })
+    for (const oldest of this.#released.keys()) {
       if (this.#released.size <= RELEASED_MAX) break
       this.#released.delete(oldest)
     }

@@ -22,12 +22,16 @@ export class Admission {
     this.#init = init
   }
 
-  /** Rejects with `Unauthorized`, or with `Failed` when the membership cannot be read; neither says anything of the group. */
+  /**
+   * Rejects with `Unauthorized`, or with `Failed` when the membership cannot be read. A stranger learns nothing of the group from
+   * either; a member is told why it is kept out.
+   */
   async admit(peer: string): Promise<void> {
     // Somebody who has just announced itself may not be known yet.
     if (!this.#isMember(peer)) await this.#refresh()
-    if (!this.#isMember(peer) || !(await this.#isAuthorized(peer))) {
-      throw new Unauthorized('announce yourself to the group first')
+    if (!this.#isMember(peer)) throw new Unauthorized('announce yourself to the group first')
+    if (!(await this.#isAuthorized(peer))) {
+      throw new Unauthorized("you are a member, and this replica's authorize option does not let you in")
     }
   }
 

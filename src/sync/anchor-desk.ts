@@ -1,9 +1,9 @@
 import type { Clock } from '../expiry/clock.ts'
-import { type Position, positionKey } from '../position.ts'
+import { formatPosition, type Position, positionKey } from '../position.ts'
 import type { AvailableSnapshots } from '../snapshot/available.ts'
-import { Busy, NotLeader } from './errors.ts'
+import { Busy, CutFailed, NotLeader, type SyncError } from './errors.ts'
 import type { SyncHost } from './host.ts'
-import { BUSY_RETRY_MS, LIVE_ANCHORS_MAX } from './limits.ts'
+import { BUSY_RETRY_MS, LIVE_ANCHORS_MAX, VAIN_PAUSE_MS, VAIN_PAUSE_MS_MAX } from './limits.ts'
 
 export interface AnchorDeskInit {
   readonly self: string
@@ -21,6 +21,15 @@ interface PendingMarker {
   readonly sinceMs: number
 }
 
+/** Markers that came to nothing, one after the other. */
+interface Vain {
+  readonly newest: Position
+  readonly count: number
+  readonly untilMs: number
+  /** What whoever asks meanwhile is told. */
+  readonly refusal: (retryMs: number) => SyncError
+}
+
 const MINUTE_MS = 60_000
 
 /**
@@ -34,6 +43,7 @@ export class AnchorDesk {
   #appliedIndex = 0
   readonly #capturedAtMs = new Map<string, number>()
   readonly #sealed = new Set<string>()
+  #vain: Vain | undefined
   /** When a marker was appended for whom, oldest first, within the last minute. */
   #appended: { readonly requester: string; readonly atMs: number }[] = []
 
@@ -68,6 +78,7 @@ export class AnchorDesk {
     if (live.length + this.#underway().length >= LIVE_ANCHORS_MAX) {
       throw new Busy(`${LIVE_ANCHORS_MAX} anchors are live already, and none fits`, BUSY_RETRY_MS)
     }
+    this.#assertWorthwhile()
     this.#countMarker(requester)
     const promise = host.appendMarker(requester)
     const pending = { promise, sinceMs: clock.now() }
@@ -96,6 +107,10 @@ export class AnchorDesk {
   /** The group cannot agree on its root, whether this replica captured it or not: the next request gets a new marker. */
   disputed(anchor: Position): void {
     this.#applied(anchor)
+    const why = `the group does not agree on its state at ${formatPosition(anchor)}`
+    // A session that asks for as long as it takes to seal meets a dispute itself, and with it who attested what.
+    const pauseMsMax = this.#init.sealTimeoutMs / 2
+    this.#cameToNothing(anchor, pauseMsMax, (retryMs) => new Busy(why, retryMs))
   }
 
   #applied(anchor: Position): void {
@@ -117,11 +132,29 @@ export class AnchorDesk {
   sealed(anchor: Position): void {
     const key = positionKey(anchor)
     if (this.#capturedAtMs.has(key)) this.#sealed.add(key)
+    if (this.#vain !== undefined && this.#vain.newest.index <= anchor.index) this.#vain = undefined
   }
 
-  released(anchor: Position): void {
+  /** @param why it could not be cut, if that is the cause */
+  released(anchor: Position, why?: string): void {
     this.#capturedAtMs.delete(positionKey(anchor))
     this.#sealed.delete(positionKey(anchor))
+    if (why !== undefined) this.#cameToNothing(anchor, VAIN_PAUSE_MS_MAX, () => CutFailed.at(anchor, why))
+  }
+
+  /** Each marker costs every replica a capture: the next one waits, the longer the more were in vain. A seal ends that. */
+  #cameToNothing(newest: Position, pauseMsMax: number, refusal: Vain['refusal']): void {
+    if (this.#vain !== undefined && newest.index <= this.#vain.newest.index) return
+    const count = (this.#vain?.count ?? 0) + 1
+    const pauseMs = Math.min(VAIN_PAUSE_MS * 2 ** (count - 1), pauseMsMax)
+    this.#vain = { newest, count, untilMs: this.#init.clock.now() + pauseMs, refusal }
+  }
+
+  #assertWorthwhile(): void {
+    const nowMs = this.#init.clock.now()
+    if (this.#vain !== undefined && nowMs < this.#vain.untilMs) {
+      throw this.#vain.refusal(this.#vain.untilMs - nowMs)
+    }
   }
 
   /** Each marker costs every replica a capture. This replica's own requests are not limited. */

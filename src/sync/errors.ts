@@ -13,6 +13,17 @@ export class Expired extends SyncError {
   override readonly name = 'Expired'
 }
 
+/**
+ * This replica captured its state at that anchor and could not cut it into a snapshot, for the reason in the message: an item
+ * beyond the limit, more chunks than a manifest may list. Asking again is of no use before the state has changed.
+ */
+export class CutFailed extends SyncError {
+  override readonly name = 'CutFailed'
+  static at(anchor: Position, why: string): CutFailed {
+    return new CutFailed(`the state at ${formatPosition(anchor)} cannot be cut into a snapshot: ${why}`)
+  }
+}
+
 /** This replica never offered that anchor. Ask another one, or for another anchor. */
 export class UnknownAnchor extends SyncError {
   override readonly name = 'UnknownAnchor'
@@ -112,13 +123,25 @@ export interface Fault {
   readonly what: string
 }
 
-/** Nobody within reach can serve a snapshot. */
+export interface NoProviderInit {
+  readonly faults?: readonly Fault[]
+  readonly refusals?: ReadonlyMap<string, Error>
+  readonly cause?: Error | undefined
+}
+
+/** Nobody has served a snapshot. Others than those in `refusals` may do so yet. */
 export class NoProvider extends SyncError {
   override readonly name = 'NoProvider'
   /** What the peers of this session did wrong, the newest last; at most 16. */
   readonly faults: readonly Fault[]
-  constructor(why: string, faults: readonly Fault[] = []) {
-    super([why, ...faults.map(({ peer, what }) => `${peer}: ${what}`)].join('; '))
+  /**
+   * The members that will not serve one, by their PeerIds, and why: they said so, or sent what no honest replica sends. Silence is
+   * no refusal.
+   */
+  readonly refusals: ReadonlyMap<string, Error>
+  constructor(why: string, { faults = [], refusals = new Map(), cause }: NoProviderInit = {}) {
+    super([why, ...faults.map(({ peer, what }) => `${peer}: ${what}`)].join('; '), cause && { cause })
     this.faults = faults
+    this.refusals = refusals
   }
 }

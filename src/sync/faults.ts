@@ -1,4 +1,4 @@
-import { type Fault, Malformed } from './errors.ts'
+import { CutFailed, type Fault, Incompatible, Malformed } from './errors.ts'
 import { FAULT_LENGTH_MAX, FAULTS_MAX } from './limits.ts'
 
 /**
@@ -10,6 +10,7 @@ export class ProvenFault extends Malformed {}
 /** What the peers of one session did wrong, and whom it asks no more. */
 export class Faults {
   readonly #list: Fault[] = []
+  readonly #refusals = new Map<string, Error>()
   readonly #dropped = new Set<string>()
 
   /** The newest, oldest first. */
@@ -22,15 +23,34 @@ export class Faults {
     return this.#dropped.has(peer)
   }
 
+  /** Who will not serve, and why, as far as they have not served since. */
+  get refusals(): ReadonlyMap<string, Error> {
+    return new Map(this.#refusals)
+  }
+
+  /** A peer answered as one that serves. */
+  served(peer: string): void {
+    if (!this.isDropped(peer)) this.#refusals.delete(peer)
+  }
+
   /** False when that is known: the peer was dropped, or its latest fault is the same. */
   add(peer: string, error: Error): boolean {
     if (this.isDropped(peer)) return false
+    if (isRefusal(error)) this.#refusals.set(peer, error)
     if (error instanceof ProvenFault) this.#dropped.add(peer)
     else if (this.#list.findLast((fault) => fault.peer === peer)?.what === clip(error.message)) return false
     this.#list.push({ peer, what: clip(error.message) })
     if (this.#list.length > FAULTS_MAX) this.#list.shift()
     return true
   }
+}
+
+/**
+ * Asking again, for this anchor or another, is of no use. Unauthorized is no such word: a provider that is late with the notice board
+ * does not know yet who is a member.
+ */
+function isRefusal(error: Error): boolean {
+  return [ProvenFault, CutFailed, Incompatible].some((kind) => error instanceof kind)
 }
 
 /** What a peer says may be long. */

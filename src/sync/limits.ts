@@ -15,6 +15,10 @@ export const REQUEST_TIMEOUT_MS_DEFAULT = 15_000
 export const FETCH_TIMEOUT_MS_DEFAULT = 5_000
 /** How long a provider lets a request for the manifest wait for the cut before it says Busy. */
 export const MANIFEST_WAIT_MS = 2_000
+/** How long the leader appends no marker after one that came to nothing: each costs every replica a capture. */
+export const VAIN_PAUSE_MS = 1_000
+/** That time doubles with each further one, up to this: what has been mended meanwhile is noticed that much later. */
+export const VAIN_PAUSE_MS_MAX = 30_000
 /** Live anchors of a group at which the leader says Busy instead of appending another marker. */
 export const LIVE_ANCHORS_MAX = 2
 

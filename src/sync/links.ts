@@ -1,7 +1,7 @@
 import type { Clock } from '../expiry/clock.ts'
 import type { ChunkInfo, Manifest } from '../snapshot/manifest.ts'
 import type { Channel } from './channel.ts'
-import { Expired, Incompatible, Malformed, UnknownAnchor } from './errors.ts'
+import { CutFailed, Expired, Incompatible, Malformed, UnknownAnchor } from './errors.ts'
 import { clip } from './faults.ts'
 import { PROVIDER_FAILURES_LAST, PROVIDER_FAILURES_MAX, PROVIDER_REST_MS } from './limits.ts'
 import type { Window } from './window.ts'
@@ -158,5 +158,5 @@ export class Links {
 
 /** Errors after which asking the same provider for the same anchor again is in vain. */
 function isFinal(error: Error): boolean {
-  return [Expired, UnknownAnchor, Incompatible, Malformed].some((kind) => error instanceof kind)
+  return [Expired, CutFailed, UnknownAnchor, Incompatible, Malformed].some((kind) => error instanceof kind)
 }

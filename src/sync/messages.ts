@@ -6,6 +6,7 @@ import type { Runs } from '../snapshot/hints.ts'
 import type { ChunkInfo } from '../snapshot/manifest.ts'
 import {
   Busy,
+  CutFailed,
   Expired,
   Failed,
   Incompatible,
@@ -307,7 +308,17 @@ function fromError(error: SyncError): pb.Error {
   })
 }
 
-const ERRORS = { Expired, UnknownAnchor, OutOfRange, Unauthorized, Incompatible, Malformed, Failed }
+/** By their names on the wire. One that this version does not know is `Failed`, with what its message says. */
+const ERRORS = {
+  Expired,
+  CutFailed,
+  UnknownAnchor,
+  OutOfRange,
+  Unauthorized,
+  Incompatible,
+  Malformed,
+  Failed,
+}
 
 function toError({ name, message: text, retryMs, leader }: pb.Error): SyncError {
   const message = text.slice(0, ERROR_LENGTH_MAX)

@@ -39,6 +39,12 @@ export class OfferDirectory {
     return (this.#unreachedAtMs.get(member) ?? Number.NEGATIVE_INFINITY) >= sinceMs
   }
 
+  /** Whether a member has said since `sinceMs` that it offers nothing at all. */
+  offersNothing(member: string, sinceMs: number): boolean {
+    const told = this.#told.get(member)
+    return told !== undefined && told.atMs >= sinceMs && told.offers.length === 0
+  }
+
   /** The offers of one anchor, by the member that makes each. */
   *of(anchor: Position): Generator<[member: string, offer: OfferView]> {
     for (const [member, { offers }] of this.#told) {

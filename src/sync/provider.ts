@@ -3,7 +3,7 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { sleep } from '../expiry/clock.ts'
 import { SLICE_MS, stretch } from '../expiry/slices.ts'
 import { formatPosition, type Position } from '../position.ts'
-import type { AvailableSnapshots } from '../snapshot/available.ts'
+import type { AvailableSnapshots, Released } from '../snapshot/available.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { Runs } from '../snapshot/hints.ts'
 import type { ChunkInfo } from '../snapshot/manifest.ts'
@@ -11,6 +11,7 @@ import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorDesk } from './anchor-desk.ts'
 import {
   Busy,
+  CutFailed,
   Expired,
   Failed,
   Incompatible,
@@ -270,8 +271,8 @@ export class Provider {
   #find(anchor: Position): void {
     this.#checkEpoch(anchor)
     const found = this.#init.available.get(anchor)
-    if (found === 'released') throw new Expired(`the offer of ${formatPosition(anchor)} lapsed`)
     if (found === undefined) throw new UnknownAnchor(`${formatPosition(anchor)} was never offered here`)
+    if ('released' in found) throw gone(anchor, found)
   }
 
   async #manifest(anchor: Position, from: number): Promise<ResponseBody> {
@@ -294,8 +295,10 @@ export class Provider {
     const waiting = new AbortController()
     try {
       await Promise.race([
-        chunks.beyond(count).catch(() => {
-          throw new Expired(`the offer of ${formatPosition(anchor)} was withdrawn`)
+        chunks.beyond(count).catch((error: Error) => {
+          this.#find(anchor)
+          // It failed just now, and is about to be released for that.
+          throw CutFailed.at(anchor, error.message)
         }),
         sleep(this.#init.clock, MANIFEST_WAIT_MS, waiting.signal).then(() => {
           throw new Busy(`the snapshot of ${formatPosition(anchor)} is still being cut`, BUSY_RETRY_MS)
@@ -312,6 +315,14 @@ export function offersOf(available: AvailableSnapshots): OfferView[] {
     .list()
     .slice(-OFFERS_MAX)
     .map(({ anchor, remainingMs, ready }) => ({ anchor, remainingMs, ready }))
+}
+
+/** Why an anchor that was offered here is not any more. */
+export function gone(anchor: Position, { released, why }: Released): SyncError {
+  if (released === 'failed') return CutFailed.at(anchor, why ?? 'no reason was given')
+  return new Expired(
+    `the offer of ${formatPosition(anchor)} ${released === 'expired' ? 'lapsed' : 'was withdrawn'}`,
+  )
 }
 
 /** Made before it is handed to the stream: one that cannot be made is a refusal that its peer is told. */

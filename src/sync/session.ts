@@ -7,6 +7,7 @@ import type { ChunkStore } from './chunk-store.ts'
 import {
   AnchorGone,
   Busy,
+  CutFailed,
   Disputed,
   NoMarker,
   NoProvider,
@@ -112,8 +113,8 @@ export class Session {
   #introducing: Promise<void> | undefined
   #fetch: { readonly anchor: Position; readonly fetch: Fetch; readonly sinceMs: number } | undefined
   readonly #phasesMs: SessionPhases = { request: 0, cut: 0, fetch: 0, install: 0 }
-  /** The newest dispute that this session met. */
-  #dispute: Disputed | undefined
+  /** The newest dispute that this session met, and when the first was. */
+  #dispute: { readonly error: Disputed; readonly sinceMs: number } | undefined
   /** Who named the anchor that is being fetched; undefined for one that was only offered. */
   #namedBy: string | undefined
   /** Questions for an anchor so far. */
@@ -169,16 +170,15 @@ export class Session {
           this.#lost.add(anchor.index)
           // An anchor that the group never agreed on, or that nobody offers, would be named again: ask for a newer one.
           if (error instanceof Useless || error instanceof Disputed) above = anchor
-          if (error instanceof Disputed) this.#dispute = error
+          if (error instanceof Disputed) {
+            this.#dispute = { error, sinceMs: this.#dispute?.sinceMs ?? clock.now() }
+          }
           if (error instanceof NoMarker && this.#namedBy !== undefined) {
             this.#fault(this.#namedBy, new ProvenFault('it named an anchor where the log has no marker'))
           }
           onLost(error)
           if (anchorsLost >= ANCHORS_LOST_MAX) {
-            throw new NoProvider(
-              `${anchorsLost} anchors are gone; ${(this.#dispute ?? error).message}`,
-              this.#faults.list,
-            )
+            throw this.#noProvider(`${anchorsLost} anchors are gone; ${error.message}`)
           }
           // States that differ still will in a moment, and each anchor costs the group a capture.
           const pauseMs =
@@ -201,7 +201,8 @@ export class Session {
   /** Ask the leader, whoever that is by now, until it names an anchor; without one, take a live offer that fits. */
   async #request(above: Position): Promise<Position> {
     const { host, clock, requestTimeoutMs } = this.#init
-    const giveUpMs = clock.now() + requestTimeoutMs
+    const sinceMs = clock.now()
+    const giveUpMs = (this.#dispute?.sinceMs ?? sinceMs) + requestTimeoutMs
     for (;;) {
       this.#namedBy = undefined
       const asked = await this.#askForAnchor(above)
@@ -212,16 +213,16 @@ export class Session {
       await sleep(clock, asked.retryMs, this.#signal)
       const late = clock.now() >= giveUpMs
       // A leader that cannot be reached names nothing before another one takes its office.
-      if (late || asked.unreached || host.leader() === undefined) {
+      if (late || asked.unreached || asked.cutFailed !== undefined || host.leader() === undefined) {
         const offered = await this.#commonestOffer(above)
         if (offered !== undefined) return offered
       }
+      if (asked.cutFailed !== undefined && this.#allOfferNothing(sinceMs)) {
+        throw this.#noProvider(asked.why, asked.cutFailed)
+      }
       if (late) {
-        const dispute = this.#dispute === undefined ? '' : `; ${this.#dispute.message}`
-        throw new NoProvider(
-          `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms: ${asked.why}${dispute}`,
-          this.#faults.list,
-        )
+        const what = `nobody named or offered a snapshot above ${formatPosition(above)} for ${requestTimeoutMs} ms`
+        throw this.#noProvider(`${what}: ${asked.why}`)
       }
     }
   }
@@ -273,7 +274,8 @@ export class Session {
     }
     const { peer, error, retryMs } = answer
     const unreached = peer === leader && error instanceof PeerUnavailable
-    const refused = { anchor: undefined, why: error.message, retryMs, unreached }
+    const cutFailed = error instanceof CutFailed ? error : undefined
+    const refused = { anchor: undefined, why: error.message, retryMs, unreached, cutFailed }
     if (peer === undefined) return refused
     const introduced = error instanceof Unauthorized ? this.#introduce(peer) : undefined
     if (introduced !== undefined) {
@@ -422,6 +424,7 @@ export class Session {
   }
 
   #told(id: string, offers: readonly OfferView[]): void {
+    if (offers.length > 0) this.#faults.served(id)
     this.#offers.told(id, offers, this.#init.clock.now())
     // Those who answer first together share the chunks; later ones need not wait for the next look.
     if (this.#fetch?.fetch.idle === false) for (const offer of offers) this.offered(id, offer)
@@ -472,6 +475,24 @@ export class Session {
     this.#fetch?.fetch.drop(peer, error)
   }
 
+  /** Everyone who serves was asked since then, and none offers anything. */
+  #allOfferNothing(sinceMs: number): boolean {
+    return this.#servers().every(({ id }) => this.#offers.offersNothing(id, sinceMs))
+  }
+
+  /**
+   * Why this session gives up. States that differ, or that the leader cannot cut while nobody offers one, cannot be had from anybody:
+   * `refusal` is then what all members say.
+   */
+  #noProvider(why: string, refusal: Error | undefined = this.#dispute?.error): NoProvider {
+    const refusals = new Map(this.#faults.refusals)
+    if (refusal !== undefined) {
+      for (const { id } of this.#servers()) if (!refusals.has(id)) refusals.set(id, refusal)
+    }
+    const what = refusal === undefined || why.includes(refusal.message) ? why : `${why}; ${refusal.message}`
+    return new NoProvider(what, { faults: this.#faults.list, refusals, cause: refusal })
+  }
+
   /** The leader has the group's writes to order: it is asked for chunks when too few others serve. */
   #followersSuffice(fetch: Fetch, sinceMs: number): boolean {
     const { host, clock } = this.#init
@@ -512,8 +533,12 @@ export class Session {
     const waitedMs = clock.now() - sinceMs
     const complaints = this.#fetch?.fetch.complaints ?? []
     const why = ['nobody offers it any more', ...complaints].join('; ')
-    if (waitedMs >= (everLinked ? fetchTimeoutMs : requestTimeoutMs)) return new Useless(anchor, why)
     const servers = this.#servers()
+    if (waitedMs >= (everLinked ? fetchTimeoutMs : requestTimeoutMs)) {
+      // A liar may name one that is not there yet: what lies below that is not given up with it.
+      const exists = servers.some(({ applied }) => applied >= anchor.index)
+      return exists ? new Useless(anchor, why) : new AnchorGone(anchor, why)
+    }
     if (servers.some((server) => this.#mayServe(server, sinceMs))) return undefined
     const cut = servers.filter(({ id }) => this.#offers.isUnreached(id, sinceMs))
     // Whoever is cut off for a moment still has it, and a leader that can be reached again names it again.
@@ -538,6 +563,8 @@ interface NotNamed {
   readonly retryMs: number
   /** The leader cannot be reached. */
   readonly unreached: boolean
+  /** Whoever was asked cannot cut its state. */
+  readonly cutFailed?: CutFailed | undefined
 }
 
 /** Nothing can come of this anchor any more: nobody offers it, or its electorate never agreed. */

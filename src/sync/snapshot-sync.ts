@@ -9,7 +9,7 @@ import type { Manifest } from '../snapshot/manifest.ts'
 import { AnchorDesk } from './anchor-desk.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
-import type { AnchorGone, SyncError } from './errors.ts'
+import { type AnchorGone, CutFailed, type SyncError } from './errors.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
 import {
@@ -21,7 +21,7 @@ import {
 } from './limits.ts'
 import type { OfferView } from './messages.ts'
 import { Peers, type SyncNetwork } from './peers.ts'
-import { offersOf, Provider } from './provider.ts'
+import { gone, offersOf, Provider } from './provider.ts'
 import { type CaughtUp, Session, type SessionState } from './session.ts'
 
 export interface SnapshotSyncInit {
@@ -135,7 +135,7 @@ export class SnapshotSync {
       ttlMs: this.#times.ttlMs,
       coder: this.#coder,
       onEvent: (event) => {
-        if (event.type === 'released') this.#desk.released(event.anchor)
+        if (event.type === 'released') this.#desk.released(event.anchor, event.why)
         this.#onEvent(event)
       },
     })
@@ -208,6 +208,12 @@ export class SnapshotSync {
     return this.#available.whenCut(anchor)
   }
 
+  /** Why an anchor that was offered here is not any more: `CutFailed` or `Expired`. Undefined of one that is, or never was. */
+  whyGone(anchor: Position): SyncError | undefined {
+    const found = this.#available.get(anchor)
+    return found !== undefined && 'released' in found ? gone(anchor, found) : undefined
+  }
+
   /** Keep the snapshot of an anchor from being released. Undefined when it is not held. */
   hold(anchor: Position): Hold | undefined {
     const cut = this.#available.chunks(anchor)
@@ -237,8 +243,8 @@ export class SnapshotSync {
 
   /**
    * Ask the leader for an anchor above a position, as a session would: it may append a marker. Asks again while there
-   * is no leader, or it says Busy; rejects with its last answer when the request timeout has passed, and with the
-   * signal's reason.
+   * is no leader, or it says Busy; rejects with its last answer when the request timeout has passed, with `CutFailed` at once,
+   * and with the signal's reason.
    */
   async requestAnchor(above: Position, signal: AbortSignal): Promise<Position> {
     signal.throwIfAborted()
@@ -254,7 +260,7 @@ export class SnapshotSync {
         const asked = await askLeader(asking, above)
         if (asked.anchor !== undefined) return asked.anchor
         signal.throwIfAborted()
-        if (this.#clock.now() >= giveUpMs) throw asked.error
+        if (asked.error instanceof CutFailed || this.#clock.now() >= giveUpMs) throw asked.error
         await sleep(this.#clock, asked.retryMs, signal)
       }
     } finally {

@@ -182,7 +182,7 @@ describe('two replicas that differ one to one', () => {
     expect(both.map(({ replica }) => replica.offers)).toEqual([[], []])
     expect(await one.replica.prune({ keepEntries: 0 })).toBeGreaterThan(3)
 
-    const joiner = await cluster.start({ lead: false, requestTimeoutMs: 1_000 })
+    const joiner = await cluster.start({ lead: false })
     const errors = lost(joiner)
     const failed = await joiner.replica.inSync().catch((error: Error) => error)
     expect(failed).toMatchObject({ name: 'StateLost', cause: { name: 'NoProvider' } })

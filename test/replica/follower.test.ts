@@ -7,6 +7,7 @@ import { type MemoryLog, memoryLog } from '../../src/log/memory.ts'
 import { Diverged } from '../../src/replica/errors.ts'
 import { Follower } from '../../src/replica/follower.ts'
 import { Status } from '../../src/replica/status.ts'
+import { CutFailed, NoProvider } from '../../src/sync/errors.ts'
 import type { CaughtUp } from '../../src/sync/session.ts'
 import { FlakyLog } from './cluster.ts'
 
@@ -39,6 +40,8 @@ let applier: {
   apply(batch: LogBatch): Promise<void>
 }
 let follower: Follower
+/** The others that announce a state. */
+let holders: string[]
 let stop: AbortController
 let running: Promise<void>
 
@@ -52,6 +55,7 @@ beforeEach(async () => {
   status = new Status(({ state }) => states.push(state))
   problems = []
   asked = []
+  holders = []
   applier = {
     applied: 0,
     cursor: { index: 0 },
@@ -69,6 +73,7 @@ beforeEach(async () => {
       return snapshotAfter
     },
     someoneServes: () => true,
+    holders: () => holders,
     catchUp: ({ signal }) => {
       const one = Promise.withResolvers<CaughtUp>()
       signal.addEventListener('abort', () => one.reject(signal.reason))
@@ -166,7 +171,7 @@ describe('a divergence that is found', () => {
   test('while the log cannot be read: its state is replaced before it follows again', async () => {
     await follow()
     await failToRead()
-    follower.diverged()
+    follower.diverged(diverged(), { forGood: false })
     flaky.readable = 'all'
     clock.advance(RETRY_MS)
     await until(() => asked.length > 0)
@@ -181,7 +186,7 @@ describe('a divergence that is found', () => {
     const { apply } = applier
     applier.apply = async (batch) => {
       await apply.call(applier, batch)
-      follower.diverged()
+      follower.diverged(diverged(), { forGood: false })
     }
     await log.append([ENTRY])
     await until(() => asked.length > 0)
@@ -193,21 +198,21 @@ describe('a divergence that is found', () => {
     Object.defineProperty(applier, 'cursor', {
       get() {
         // The end of the log is being read.
-        if (!found) follower.diverged()
+        if (!found) follower.diverged(diverged(), { forGood: false })
         found = true
         return { index: 0 }
       },
     })
     running = follower.run(stop.signal)
     await until(() => asked.length > 0)
-    expect([states, follower.hasDiverged]).toEqual([['catching-up'], true])
+    expect([states, follower.divergence]).toEqual([['catching-up'], named('Diverged')])
     asked[0]!.resolve(caughtUp(0))
-    await until(() => !follower.hasDiverged)
+    await until(() => follower.divergence === undefined)
   })
 
   test('is not forgotten when the catch-up fails', async () => {
     await follow()
-    follower.diverged()
+    follower.diverged(diverged(), { forGood: false })
     await until(() => asked.length === 1)
     asked[0]!.reject(new Error('the notice board is locked'))
     await until(() => problems.length > 0)
@@ -216,11 +221,22 @@ describe('a divergence that is found', () => {
     expect(states).toEqual(['catching-up'])
   })
 
+  test('and nobody serves another state: it says so, by what it knows of its own', async () => {
+    await follow()
+    follower.diverged(diverged(), { forGood: false })
+    await until(() => asked.length === 1)
+    asked[0]!.reject(new NoProvider('nobody answered'))
+    await until(() => status.state === 'lost')
+    expect(status.failure).toMatchObject({ name: 'Diverged', cause: { name: 'NoProvider' } })
+    expect(status.failure?.message).toMatch(/nobody has served another state yet: nobody answered/)
+    expect(follower.divergence).toEqual(named('Diverged'))
+  })
+
   test('once too often while it catches up: it halts when that is done', async () => {
     await follow()
-    follower.diverged()
+    follower.diverged(diverged(), { forGood: false })
     await until(() => asked.length === 1)
-    follower.diverged(diverged())
+    follower.diverged(diverged(), { forGood: true })
     asked[0]!.resolve(caughtUp(3))
     await running
     expect([status.state, status.failure]).toEqual(['halted', named('Diverged')])
@@ -230,10 +246,86 @@ describe('a divergence that is found', () => {
   test('once too often while the log cannot be read: it halts when it can', async () => {
     await follow()
     await failToRead()
-    follower.diverged(diverged())
+    follower.diverged(diverged(), { forGood: true })
     flaky.readable = 'all'
     clock.advance(RETRY_MS)
     await running
     expect([status.state, status.failure]).toEqual(['halted', named('Diverged')])
+  })
+})
+
+describe('a pruned log, when nobody has served a snapshot', () => {
+  const REFUSED = new Map([['a', new CutFailed('an item is too large')]])
+  const nobody = (refusals = new Map<string, Error>()) => new NoProvider('nobody answered', { refusals })
+
+  /** It needs a snapshot, and the first session is over. */
+  async function beInVain(error: NoProvider): Promise<void> {
+    await log.append([ENTRY, ENTRY, ENTRY])
+    await log.prune(2)
+    running = follower.run(stop.signal)
+    await until(() => asked.length > 0)
+    asked[0]!.reject(error)
+  }
+
+  test.each<[what: string, who: string[], refusals: Map<string, Error> | undefined, why: RegExp]>([
+    [
+      'and nobody announces a state',
+      [],
+      undefined,
+      /begins with entry 3, and no member of the group announces the state/,
+    ],
+    [
+      'and everybody who announces one refuses it',
+      ['a'],
+      REFUSED,
+      /nobody serves the state before it: nobody answered/,
+    ],
+  ])('%s: the state is lost', async (_what, who, refusals, why) => {
+    holders = who
+    await beInVain(nobody(refusals))
+    await until(() => status.state === 'lost')
+    expect(status.failure).toMatchObject({ name: 'StateLost', message: expect.stringMatching(why), first: 3 })
+    expect(problems).toEqual([])
+  })
+
+  test.each<[what: string, who: string[], refusals: Map<string, Error> | undefined]>([
+    ['and whoever announces one is silent', ['a'], undefined],
+    ['and one of those who announce one is silent', ['a', 'b'], REFUSED],
+  ])('%s: it is not lost, and whoever listens is told once', async (_what, who, refusals) => {
+    holders = who
+    await beInVain(nobody(refusals))
+    await until(() => problems.length > 0)
+    expect([states, status.failure, problems]).toEqual([['catching-up'], undefined, [named('NoProvider')]])
+    for (let session = 1; session < 4; session++) {
+      clock.advance(10_000)
+      await until(() => asked.length > session)
+      asked[session]!.reject(nobody(refusals))
+      for (let n = 0; n < 5; n++) await clock.turn()
+    }
+    expect(problems).toHaveLength(1)
+  })
+
+  test('what was lost is not lost any more once somebody announces a state', async () => {
+    await beInVain(nobody())
+    await until(() => status.state === 'lost')
+    holders = ['a']
+    clock.advance(RETRY_MS)
+    await until(() => asked.length === 2)
+    asked[1]!.reject(nobody())
+    await until(() => status.state === 'catching-up')
+    expect([status.failure, problems]).toEqual([undefined, [named('NoProvider')]])
+  })
+
+  test('sessions that end at once do not follow each other at once', async () => {
+    await beInVain(nobody())
+    for (const [n, pauseMs] of [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000].entries()) {
+      clock.advance(pauseMs - 1)
+      for (let turn = 0; turn < 5; turn++) await clock.turn()
+      expect(asked).toHaveLength(n + 1)
+      clock.advance(1)
+      await until(() => asked.length === n + 2)
+      asked[n + 1]!.reject(nobody())
+      for (let turn = 0; turn < 5; turn++) await clock.turn()
+    }
   })
 })

@@ -146,21 +146,21 @@ test('with liars only nothing is installed, and who did what is told', async () 
   await using trial = await Trial.of(wrongBytes, silence, anotherState(lies(), CHUNK_BYTES), listWithoutEnd)
   trial.serves.resolve(false)
   const joiner = await trial.cluster.start({ lead: false, fetchTimeoutMs: 500, requestTimeoutMs: 1500 })
-  const lost = await joiner.replica.inSync().catch((error: Error) => error)
-  expect(lost).toMatchObject({ name: 'StateLost', cause: { name: 'NoProvider' } })
-  const { faults, message } = (lost as Error).cause as NoProvider
+  const problem = await next(joiner.replica, 'problem')
+  expect(problem.name).toBe('NoProvider')
+  const { faults, message } = problem as NoProvider
   const [wrong, silent, another, endless] = trial.liars.map(({ id }) => id)
   const told: [string | undefined, string][] = [
     [wrong, 'is not what the manifest promises'],
     [silent, 'sent nothing'],
     [another, 'is not the one that the group sealed'],
     [endless, 'a list of chunks without an end'],
-    [trial.leader.replica.id, 'announce yourself'],
+    [trial.leader.replica.id, 'authorize option does not let you in'],
   ]
   for (const [peer, what] of told) {
     expect(faults).toContainEqual({ peer, what: expect.stringContaining(what) })
     expect(message).toContain(peer)
   }
   expect([joiner.journal.lines, joiner.replica.counts.get('caught-up')]).toEqual([[], undefined])
-  expect(() => joiner.replica.assertReadable()).toThrow(expect.objectContaining({ name: 'StateLost' }))
+  expect(() => joiner.replica.assertReadable()).toThrow(expect.objectContaining({ name: 'NotReadable' }))
 })

@@ -254,7 +254,7 @@ describe('catching up', () => {
     expect(joiner.journal.lines).toEqual([])
   })
 
-  test('one that was lost is in sync once somebody serves', async () => {
+  test('one that could reach nobody is in sync once somebody serves', async () => {
     await using cluster = new Cluster()
     const [one] = await cluster.startLed(0, { ttlMs: 60_000 })
     for (const text of numbers(1, 10)) await one.replica.submit(line(text))
@@ -266,7 +266,10 @@ describe('catching up', () => {
       lead: false,
       libp2p: { connectionGater: { denyDialPeer: () => unreachable } },
     })
-    await when(joiner.replica, 'state', () => joiner.replica.state === 'lost')
+    // Who announces a state, and cannot be reached, has not lost it.
+    const problem = await next(joiner.replica, 'problem')
+    expect([problem, joiner.replica.state]).toEqual([named('NoProvider'), 'catching-up'])
+    expect(problem.message).toContain(`${one.replica.id} cannot be reached`)
     unreachable = false
     await when(joiner.replica, 'state', () => joiner.replica.state === 'in-sync')
     expect(joiner.journal.lines).toEqual(numbers(1, 10))

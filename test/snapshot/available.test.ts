@@ -3,6 +3,7 @@ import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../../src/snapshot/available.ts'
+import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 
 const TTL_MS = 1000
@@ -18,6 +19,8 @@ beforeEach(() => {
   events = []
   available = new AvailableSnapshots({ clock, ttlMs: TTL_MS, onEvent: (event) => events.push(event) })
 })
+
+const EXPIRED = { released: 'expired', why: undefined }
 
 const released = () =>
   events.flatMap((event) => (event.type === 'released' ? [[event.anchor.index, event.cause]] : []))
@@ -45,7 +48,7 @@ test('one that nobody fetches lapses after its TTL, not a millisecond earlier', 
   clock.advance(TTL_MS - 1)
   expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
   clock.advance(1)
-  expect(available.get(at(7))).toBe('released')
+  expect(available.get(at(7))).toEqual(EXPIRED)
   expect(available.list()).toEqual([])
   expect(released()).toEqual([[7, 'expired']])
 })
@@ -57,7 +60,7 @@ test('one that is revived lives a full TTL from then on', async () => {
   clock.advance(TTL_MS - 1)
   expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
   clock.advance(1)
-  expect(available.get(at(7))).toBe('released')
+  expect(available.get(at(7))).toEqual(EXPIRED)
 })
 
 test('each has a deadline of its own', async () => {
@@ -107,7 +110,7 @@ test('it does not lapse while it is sent to anyone, and has a full TTL after the
   clock.advance(TTL_MS - 1)
   expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
   clock.advance(1)
-  expect(available.get(at(7))).toBe('released')
+  expect(available.get(at(7))).toEqual(EXPIRED)
 })
 
 test('one that is withdrawn is gone at once, the others stay', async () => {
@@ -115,7 +118,7 @@ test('one that is withdrawn is gone at once, the others stay', async () => {
   await held(8)
   const end = available.use(at(7))
   available.withdraw(at(7))
-  expect(available.get(at(7))).toBe('released')
+  expect(available.get(at(7))).toEqual({ released: 'withdrawn', why: undefined })
   end()
   expect(available.list().map(({ anchor }) => anchor.index)).toEqual([8])
   expect(released()).toEqual([[7, 'withdrawn']])
@@ -187,7 +190,23 @@ test('an anchor that was released can be offered anew', async () => {
 test('the newest 64 released anchors are remembered, older ones forgotten', async () => {
   for (let index = 1; index <= 65; index++) available.add(at(index), new ItemSnapshot([]), CUT)
   available.withdraw()
-  expect([1, 2, 65].map((index) => available.get(at(index)))).toEqual([undefined, 'released', 'released'])
+  const withdrawn = { released: 'withdrawn' }
+  expect([1, 2, 65].map((index) => available.get(at(index)))).toMatchObject([undefined, withdrawn, withdrawn])
+})
+
+test('why one could not be cut is remembered with it', async () => {
+  const broken = {
+    size: 1,
+    items(): Iterable<Uint8Array> {
+      throw new Error('the machine is out of order')
+    },
+    release() {},
+  }
+  await expect(held(7, broken)).rejects.toThrow('the machine is out of order')
+  expect(available.get(at(7))).toEqual({ released: 'failed', why: 'the machine is out of order' })
+  await expect(held(8, new ItemSnapshot([new Uint8Array(ITEM_BYTES_MAX + 1)]))).rejects.toThrow()
+  const why = `an item of ${ITEM_BYTES_MAX + 1} bytes is beyond the limit of ${ITEM_BYTES_MAX}`
+  expect(available.get(at(8))).toEqual({ released: 'failed', why })
 })
 
 test('they are listed from the oldest anchor to the newest', async () => {

@@ -1,7 +1,8 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
+import { VAIN_PAUSE_MS, VAIN_PAUSE_MS_MAX } from '../../src/sync/limits.ts'
 import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
 import { StubHost } from './stub-host.ts'
 
@@ -21,7 +22,7 @@ beforeEach(() => {
     clock,
     ttlMs: 60_000,
     onEvent: (event) => {
-      if (event.type === 'released') desk.released(event.anchor)
+      if (event.type === 'released') desk.released(event.anchor, event.why)
     },
   })
   desk = new AnchorDesk({
@@ -143,6 +144,7 @@ test('a disputed anchor is never named again, whether its marker was captured or
   expect(await desk.anchorFor('b', at(5))).toEqual(at(101))
   desk.disputed(at(101))
   available.withdraw(at(101))
+  clock.advance(VAIN_PAUSE_MS)
   expect(await desk.anchorFor('b', at(5))).toEqual(at(102))
   // Nobody captured that one: it was applied too late.
   desk.disputed(at(102))
@@ -161,6 +163,75 @@ test('a seal is not remembered for an anchor that is not held', async () => {
   await capture(90)
   clock.advance(SEAL_TIMEOUT_MS)
   expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+})
+
+describe('a marker that came to nothing', () => {
+  /** This replica applies the marker at `index`, and cannot cut its state. */
+  const failAt = async (index: number) => {
+    const broken = {
+      size: 1,
+      items(): Iterable<Uint8Array> {
+        throw new Error('an item is beyond the limit')
+      },
+      release() {},
+    }
+    desk.captured(at(index))
+    available.add(at(index), broken, { control: new Uint8Array(0), chunkBytes: 1 })
+    await available.whenCut(at(index))?.catch(() => {})
+  }
+  const ways: [what: string, waste: (index: number) => Promise<void>, maxMs: number, refusal: object][] = [
+    [
+      'the state cannot be cut',
+      failAt,
+      VAIN_PAUSE_MS_MAX,
+      { name: 'CutFailed', message: /an item is beyond the limit/ },
+    ],
+    [
+      'it is disputed',
+      async (index) => {
+        desk.disputed(at(index))
+        await clock.turn()
+      },
+      SEAL_TIMEOUT_MS / 2,
+      { name: 'Busy', message: /the group does not agree/ },
+    ],
+  ]
+
+  test.each(ways)(
+    'because %s: no other follows for a second, and then for twice as long each time',
+    async (_what, waste, maxMs, expected) => {
+      const { name, message } = expected as { name: string; message: RegExp }
+      for (let n = 0, pauseMs = VAIN_PAUSE_MS; n < 7; n++, pauseMs *= 2) {
+        // This replica's own checkpoints are no exception.
+        const who = n % 2 === 0 ? 'me' : 'a'
+        const { index } = await desk.anchorFor(who, at(host.newest))
+        await waste(index)
+        clock.advance(Math.min(pauseMs, maxMs) - 1)
+        const refusal = await desk.anchorFor(who, at(host.newest)).catch((error: Error) => error)
+        expect([(refusal as Error).name, (refusal as Error).message]).toEqual([
+          name,
+          expect.stringMatching(message),
+        ])
+        clock.advance(1)
+      }
+      expect(host.markers).toHaveLength(7)
+    },
+  )
+
+  test.each(ways)('because %s: the others who agree on one end the pause', async (_what, waste) => {
+    const { index } = await desk.anchorFor('a', at(5))
+    await waste(index)
+    desk.sealed(at(index - 1))
+    await expect(desk.anchorFor('a', at(index))).rejects.toThrow()
+    desk.sealed(at(index))
+    expect(await desk.anchorFor('a', at(index))).toEqual(at(index + 1))
+  })
+
+  test.each(ways)('because %s: what is offered still is named', async (_what, waste) => {
+    await capture(101)
+    await waste(102)
+    expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  })
 })
 
 test('who does not lead names who does', async () => {

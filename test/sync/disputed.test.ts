@@ -1,6 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
 import { Disputed, NoProvider } from '../../src/sync/errors.ts'
-import { ANCHORS_LOST_MAX } from '../../src/sync/limits.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
 import { at, REQUEST_TIMEOUT_MS, SyncGroup, type SyncReplica } from './sync-group.ts'
 
@@ -47,13 +46,14 @@ test('while dispute follows dispute nothing is installed, and after a while the 
   expect(failed).toBeInstanceOf(NoProvider)
   const newest = disputes().at(-1)!
   expect((failed as Error).message).toContain(newest.message)
+  expect([...(failed as NoProvider).refusals.keys()]).toEqual(['l', 'f'])
   // It takes its time, since every anchor costs the others a capture.
   const tookMs = group.clock.now() - beganMs
   expect(tookMs).toBeGreaterThan(REQUEST_TIMEOUT_MS / 2)
   expect(tookMs).toBeLessThan(2 * REQUEST_TIMEOUT_MS)
   const anchors = disputes().map(({ anchor }) => anchor.index)
-  expect(anchors).toHaveLength(ANCHORS_LOST_MAX)
-  expect(anchors).toEqual([...new Set(anchors)])
+  // At once, and after pauses of 1, 2, 4 and 8 seconds.
+  expect(anchors).toEqual([101, 102, 103, 104])
   expect([joiner.installs, leader.offered, follower.offered]).toEqual([0, [], []])
 })
 

@@ -41,7 +41,7 @@ test('NoProvider tells who did what', () => {
     { peer: 'a', what: 'another hash' },
     { peer: 'b', what: 'silent' },
   ]
-  const error = new NoProvider('nobody is left', faults)
+  const error = new NoProvider('nobody is left', { faults })
   expect(error.message).toBe('nobody is left; a: another hash; b: silent')
   expect(error.faults).toEqual(faults)
 })

@@ -4,6 +4,7 @@ import { Uint8ArrayList } from 'uint8arraylist'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import {
   Busy,
+  CutFailed,
   Expired,
   Failed,
   Incompatible,
@@ -47,7 +48,16 @@ const chunkInfo = fc.record({
   hash: fc.uint8Array({ minLength: HASH_BYTES, maxLength: HASH_BYTES }),
 })
 
-const PLAIN_ERRORS = [Expired, UnknownAnchor, OutOfRange, Unauthorized, Incompatible, Malformed, Failed]
+const PLAIN_ERRORS = [
+  Expired,
+  CutFailed,
+  UnknownAnchor,
+  OutOfRange,
+  Unauthorized,
+  Incompatible,
+  Malformed,
+  Failed,
+]
 const error: fc.Arbitrary<SyncError> = fc.oneof(
   {
     weight: 3,

@@ -5,6 +5,7 @@ import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import {
   Busy,
+  CutFailed,
   Expired,
   Failed,
   Incompatible,
@@ -68,6 +69,7 @@ const RESPONSES: ResponseBody[] = [
 ]
 const ERRORS: SyncError[] = [
   new Expired('x'),
+  new CutFailed('x'),
   new UnknownAnchor('x'),
   new OutOfRange('x'),
   new Busy('x', 250),

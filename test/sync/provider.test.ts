@@ -130,7 +130,8 @@ async function offer(index: number, bytes?: number): Promise<void> {
 
 const remainingMs = (index: number) => {
   const found = available.get(at(index))
-  return found === 'released' ? found : found?.remainingMs
+  if (found === undefined) return undefined
+  return 'released' in found ? found.released : found.remainingMs
 }
 const chunks = (index: number, first = 0, count = 1) =>
   ({ type: 'chunks', anchor: at(index), first, count }) as const
@@ -635,7 +636,7 @@ describe('limits', () => {
     clock.advance(QUEUE_WAIT_MS)
     await expect(asked).rejects.toEqual(error('Busy', '200003 bytes are on their way'))
     // It was not revived.
-    expect(remainingMs(8)).toBe('released')
+    expect(remainingMs(8)).toBe('expired')
   })
 
   test('a chunk that waits for room is sent when there is some', async () => {
@@ -717,7 +718,7 @@ describe('what keeps an offer alive', () => {
     expect(got).toHaveLength(23)
     expect(new Set(got).size).toBe(10)
     clock.advance(0.1 * TTL_MS)
-    expect(remainingMs(7)).toBe('released')
+    expect(remainingMs(7)).toBe('expired')
     await expect(fetch(channel, chunks(7))).rejects.toEqual(error('Expired'))
   })
 
@@ -740,7 +741,7 @@ describe('what keeps an offer alive', () => {
     clock.advance(1)
     await deaf.served
     clock.advance(TTL_MS)
-    expect(remainingMs(7)).toBe('released')
+    expect(remainingMs(7)).toBe('expired')
     await expect(deaf.send(new Uint8ArrayList())).rejects.toThrow('did not take a frame within 5000 ms')
   })
 
@@ -754,7 +755,7 @@ describe('what keeps an offer alive', () => {
     slow.abort(new Error('gave up'))
     await slow.served
     clock.advance(TTL_MS)
-    expect(remainingMs(7)).toBe('released')
+    expect(remainingMs(7)).toBe('expired')
   })
 })
 

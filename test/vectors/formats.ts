@@ -15,6 +15,7 @@ import { encodeHints, hintsOf } from '../../src/snapshot/hints.ts'
 import { type ChunkInfo, chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
 import {
   Busy,
+  CutFailed,
   Expired,
   Failed,
   Incompatible,
@@ -80,6 +81,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
         revived: true,
         noted: true,
         Expired: true,
+        CutFailed: true,
         UnknownAnchor: true,
         OutOfRange: true,
         Busy: true,
@@ -184,7 +186,16 @@ interface ResponseInput {
     | { readonly type: 'error'; readonly error: ErrorInput }
 }
 
-const PLAIN_ERRORS = { Expired, UnknownAnchor, OutOfRange, Unauthorized, Incompatible, Malformed, Failed }
+const PLAIN_ERRORS = {
+  Expired,
+  CutFailed,
+  UnknownAnchor,
+  OutOfRange,
+  Unauthorized,
+  Incompatible,
+  Malformed,
+  Failed,
+}
 
 function errorOf({ name, message, retryMs = 0, leader }: ErrorInput): SyncError {
   if (name === 'Busy') return new Busy(message, retryMs)

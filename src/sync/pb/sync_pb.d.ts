@@ -560,7 +560,8 @@ export declare type Revived = Message<"anchorage.sync.v1.Revived"> & {
 export declare const RevivedSchema: GenMessage<Revived>;
 
 /**
- * Expired, UnknownAnchor, OutOfRange, Busy, NotLeader, Unauthorized, Incompatible, Malformed, Failed.
+ * Expired, CutFailed, UnknownAnchor, OutOfRange, Busy, NotLeader, Unauthorized, Incompatible, Malformed, Failed. Who does not
+ * know a name takes it for Failed.
  *
  * @generated from message anchorage.sync.v1.Error
  */

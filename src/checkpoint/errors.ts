@@ -20,6 +20,14 @@ export class CheckpointMismatch extends Error {
   }
 }
 
+/** A checkpoint was due, and none was written: the group has no snapshot that it agrees on. It is tried again by itself, after a pause. */
+export class CheckpointFailed extends Error {
+  override readonly name = 'CheckpointFailed'
+  constructor(why: string, retryMs: number, options?: ErrorOptions) {
+    super(`no checkpoint was written: ${why}; the next try is in ${retryMs} ms`, options)
+  }
+}
+
 /** A data directory that cannot be used: it is not there and cannot be made, or cannot be written. */
 export class DirectoryUnusable extends Error {
   override readonly name = 'DirectoryUnusable'

@@ -48,6 +48,8 @@ export interface Announcement {
   readonly needs: number
   /** The newest checkpoint on its disk whose root the group agreed on; 0 when there is none. */
   readonly checkpoint: number
+  /** It keeps checkpoints in a data directory, also before it has written the first. Default false. */
+  readonly durable?: boolean
 }
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
@@ -71,7 +73,7 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
 /** Undefined for a notice that is no announcement of this version. */
 export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined {
   try {
-    const { epoch, addresses, state, applied, leads, offers, needs, checkpoint } = fromBinary(
+    const { epoch, addresses, state, applied, leads, offers, needs, checkpoint, durable } = fromBinary(
       AnnouncementSchema,
       bytes,
     )
@@ -84,6 +86,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       leads: Number(leads),
       needs: Number(needs),
       checkpoint: Number(checkpoint),
+      ...(durable && { durable }),
       offers: offers.map(({ anchor, remainingMs, ready }) => ({
         anchor: Number(anchor),
         remainingMs,

@@ -8,6 +8,25 @@ export class PruneRefused extends Error {
   override readonly name = 'PruneRefused'
 }
 
+/**
+ * Why nothing may be pruned while no member announces a checkpoint, and what to do.
+ *
+ * @param outlook what makes the next checkpoint of this replica due; undefined without a data directory
+ */
+export function pruneRefused(members: readonly Member[], outlook: string | undefined): PruneRefused {
+  const durable = members.filter((member) => member.durable === true).map(({ id }) => id)
+  if (durable.length === 0 && outlook === undefined) {
+    return new PruneRefused(
+      'no replica holds a checkpoint: give replicas a dataDir, or volatile: true, which means that the pruned part of the state lives only in their memory',
+    )
+  }
+  const who = durable.length === 0 ? 'this replica keeps' : `${durable.join(', ')} keep`
+  const when = outlook === undefined ? '' : `; this replica writes its first ${outlook}`
+  return new PruneRefused(
+    `no checkpoint is written yet: ${who} a data directory, and the log can be pruned once one of them holds a checkpoint that the group agreed on${when}; replica.mark() has them write one now`,
+  )
+}
+
 export interface PruneLimits {
   /** What the leader has applied. */
   readonly applied: number

@@ -1,11 +1,13 @@
+import { CheckpointFailed } from '../checkpoint/errors.ts'
 import type { CheckpointStore } from '../checkpoint/store.ts'
 import { type Clock, sleep } from '../expiry/clock.ts'
 import { Ticker } from '../expiry/ticker.ts'
 import type { Snapshot } from '../machine/machine.ts'
-import type { Position } from '../position.ts'
+import { formatPosition, type Position } from '../position.ts'
 import { cut } from '../snapshot/cut.ts'
 import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
+import { CutFailed } from '../sync/errors.ts'
 import type { Hold } from '../sync/snapshot-sync.ts'
 
 /** When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. */
@@ -27,8 +29,12 @@ const EVERY_COMMANDS_DEFAULT = 100_000
 const EVERY_BYTES_DEFAULT = 64 * 1024 * 1024
 const EVERY_MS_DEFAULT = 600_000
 const LOOK_MS = 1_000
-/** Pause after a checkpoint that the disk did not take, in milliseconds: each try costs the group a marker. */
-const RETRY_MS = 30_000
+/** Pause after a marker that brought no checkpoint, in milliseconds: each costs the group a capture. It doubles each time. */
+const RETRY_MS = 2_000
+/** The same after a checkpoint that the disk did not take: somebody has to make room first. */
+const DISK_RETRY_MS = 30_000
+/** So what was mended is noticed within five minutes; `mark()` has a checkpoint written at once. */
+const RETRY_MS_MAX = 300_000
 /** How long a snapshot that others asked for waits to be written, in milliseconds. */
 const OFFER_DELAY_MS = 1_000
 /** Of what makes a checkpoint due, this much is enough to make use of an anchor that is there anyhow. */
@@ -48,6 +54,8 @@ export interface CheckpointerInit {
   readonly clock: Clock
   readonly coder: ChunkCoder
   readonly chunkBytes: number
+  /** How long an electorate has to agree, in milliseconds. */
+  readonly sealTimeoutMs: number
   readonly applied: () => Applied
   /** This replica follows the log, and may have the group capture. */
   readonly inSync: () => boolean
@@ -55,6 +63,8 @@ export interface CheckpointerInit {
   readonly requestAnchor: (above: Position, signal: AbortSignal) => Promise<Position>
   /** Keep a captured snapshot from being released. */
   readonly hold: (anchor: Position) => Hold | undefined
+  /** Why there is no snapshot of an anchor any more. Undefined where there never was one. */
+  readonly whyGone: (anchor: Position) => Error | undefined
   readonly capture: () => { readonly snapshot: Snapshot; readonly control: Uint8Array }
   /** There is a newer checkpoint. */
   readonly onWritten: () => void
@@ -78,7 +88,12 @@ export class Checkpointer {
   readonly #captured = new Map<number, Applied>()
   /** The newest anchor that the group agreed on, and that this replica captured. */
   #agreed: Position | undefined
-  /** The disk took no checkpoint: do not try again before this. */
+  /** The anchor that this replica asked for, and that is neither agreed on nor gone. */
+  #asked: { readonly anchor: Position; readonly atMs: number } | undefined
+  /** The newest state that could not be cut, by the commands in it: the same one never can. */
+  #uncut: number | undefined
+  /** Tries that brought no checkpoint, one after the other; and when the next one is due. */
+  #vain = 0
   #notBeforeMs = Number.NEGATIVE_INFINITY
   /** What had been applied at the last checkpoint, and when that was. */
   #last: Applied & { readonly atMs: number }
@@ -106,8 +121,18 @@ export class Checkpointer {
     this.#captured.set(anchor.index, this.#init.applied())
   }
 
-  released(anchor: Position): void {
+  /** @param why it could not be cut, if that is the cause */
+  released(anchor: Position, why?: string): void {
+    if (why !== undefined) this.#uncut = this.#captured.get(anchor.index)?.commands
     this.#captured.delete(anchor.index)
+  }
+
+  /** What makes the next checkpoint due, for people. */
+  get outlook(): string {
+    const { policy, applied } = this.#init
+    const { everyCommands, everyBytes, everyMs } = limitsOf(policy)
+    const commands = applied().commands - this.#last.commands
+    return `after ${everyCommands} commands, ${everyBytes} bytes of commands or ${everyMs} ms, whichever is first, and ${commands} commands are in by now`
   }
 
   /** A snapshot from other replicas took the state's place. */
@@ -119,6 +144,7 @@ export class Checkpointer {
   /** The group agreed on what this replica captured at this anchor. */
   sealed(anchor: Position): void {
     this.#agreed = anchor
+    if (this.#asked !== undefined && this.#asked.anchor.index <= anchor.index) this.#asked = undefined
     const { clock } = this.#init
     // Whoever asked for the snapshot comes first. It is written all the same: the offer then survives a restart.
     const delayMs = this.#due() >= ENOUGH ? 0 : OFFER_DELAY_MS
@@ -141,35 +167,73 @@ export class Checkpointer {
   }
 
   async #look(signal: AbortSignal): Promise<void> {
-    const { inSync, applied, requestAnchor, hold, epoch, clock } = this.#init
+    const { inSync, applied, hold, whyGone, clock } = this.#init
     if (!inSync() || this.#due() < 1 || clock.now() < this.#notBeforeMs) return
-    // An anchor of the second half of what is not written yet does as well, and spares a marker.
-    const half = this.#last.index + Math.floor((applied().index - this.#last.index) * ENOUGH)
-    const anchor = await requestAnchor({ epoch, index: Math.max(this.#above, half) }, signal)
+    if (this.#uncut === applied().commands) return
+    const anchor = await this.#request(signal)
     // One that this replica has not applied yet is written when it is sealed.
-    if (anchor.index > applied().index) return
+    if (anchor === undefined || anchor.index > applied().index) return
     const held = hold(anchor)
     held?.release()
-    if (held === undefined) this.#above = anchor.index
-    else if (anchor.index === this.#agreed?.index) this.sealed(anchor)
+    if (held !== undefined) {
+      if (anchor.index === this.#agreed?.index) this.sealed(anchor)
+      return
+    }
+    this.#above = anchor.index
+    this.#asked = undefined
+    const why = whyGone(anchor) ?? new Error(`this replica has captured nothing at ${formatPosition(anchor)}`)
+    this.#inVain(RETRY_MS, why)
+  }
+
+  /** Have the group name an anchor. Undefined when it does not; that has been told then. */
+  async #request(signal: AbortSignal): Promise<Position | undefined> {
+    const { applied, requestAnchor, epoch, clock, sealTimeoutMs } = this.#init
+    // An anchor of the second half of what is not written yet does as well, and spares a marker.
+    const half = this.#last.index + Math.floor((applied().index - this.#last.index) * ENOUGH)
+    try {
+      const anchor = await requestAnchor({ epoch, index: Math.max(this.#above, half) }, signal)
+      const nowMs = clock.now()
+      if (anchor.index === this.#asked?.anchor.index) return anchor
+      if (this.#asked !== undefined && nowMs - this.#asked.atMs >= sealTimeoutMs) {
+        const where = formatPosition(this.#asked.anchor)
+        this.#inVain(RETRY_MS, new Error(`the group has not agreed on its state at ${where} in time`))
+      }
+      this.#asked = { anchor, atMs: nowMs }
+      return anchor
+    } catch (error) {
+      signal.throwIfAborted()
+      this.#inVain(RETRY_MS, error instanceof Error ? error : new Error(String(error)))
+      return undefined
+    }
+  }
+
+  /** Another try brought no checkpoint: the next one waits, the longer the more there were. */
+  #inVain(firstMs: number, cause: Error): void {
+    const { clock, onProblem } = this.#init
+    const retryMs = Math.min(firstMs * 2 ** this.#vain++, RETRY_MS_MAX)
+    this.#notBeforeMs = clock.now() + retryMs
+    // What the disk said is told as it is, and so is why a state cannot be cut, by whoever tried.
+    if (cause instanceof CutFailed) return
+    onProblem(firstMs === RETRY_MS ? new CheckpointFailed(cause.message, retryMs, { cause }) : cause)
   }
 
   /** How much of what makes a checkpoint due has happened: it is due from 1 on. */
   #due(): number {
     const { policy, applied, clock } = this.#init
+    const { everyCommands, everyBytes, everyMs } = limitsOf(policy)
     const { commands, commandBytes } = applied()
     if (this.#foreign) return 1
     const since = commands - this.#last.commands
     if (since === 0) return 0
     return Math.max(
-      since / (policy.everyCommands ?? EVERY_COMMANDS_DEFAULT),
-      (commandBytes - this.#last.commandBytes) / (policy.everyBytes ?? EVERY_BYTES_DEFAULT),
-      (clock.now() - this.#last.atMs) / (policy.everyMs ?? EVERY_MS_DEFAULT),
+      since / everyCommands,
+      (commandBytes - this.#last.commandBytes) / everyBytes,
+      (clock.now() - this.#last.atMs) / everyMs,
     )
   }
 
   async #write(position: Position): Promise<void> {
-    const { store, clock, hold, applied, onWritten, onProblem } = this.#init
+    const { store, clock, hold, applied, onWritten } = this.#init
     const held = position.index > store.newest ? hold(position) : undefined
     if (held === undefined) return
     // What is applied meanwhile is not in it.
@@ -182,11 +246,11 @@ export class Checkpointer {
       await store.write({ position, sealed: true, manifest, chunk }, signal)
       this.#last = { ...captured, atMs: clock.now() }
       this.#foreign = false
+      this.#vain = 0
       onWritten()
     } catch (error) {
       if (this.#stopping.signal.aborted) return
-      this.#notBeforeMs = clock.now() + RETRY_MS
-      onProblem(error instanceof Error ? error : new Error(String(error)))
+      this.#inVain(DISK_RETRY_MS, error instanceof Error ? error : new Error(String(error)))
     } finally {
       held.release()
     }
@@ -203,5 +267,13 @@ export class Checkpointer {
       snapshot.release(),
     )
     await store.write({ position, sealed: false, manifest, chunk: (index) => into.chunk(index) }, signal)
+  }
+}
+
+function limitsOf({ everyCommands, everyBytes, everyMs }: CheckpointPolicy) {
+  return {
+    everyCommands: everyCommands ?? EVERY_COMMANDS_DEFAULT,
+    everyBytes: everyBytes ?? EVERY_BYTES_DEFAULT,
+    everyMs: everyMs ?? EVERY_MS_DEFAULT,
   }
 }

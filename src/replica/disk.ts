@@ -12,7 +12,8 @@ import type { Installing } from '../sync/host.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { Checkpointer, type CheckpointerInit, KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 
-export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'coder' | 'requestAnchor' | 'hold'> {
+export interface DiskInit
+  extends Omit<CheckpointerInit, 'store' | 'coder' | 'requestAnchor' | 'hold' | 'whyGone'> {
   readonly data: DataDirectory
   readonly group: string
   readonly signature: string
@@ -54,6 +55,7 @@ export class Disk {
       coder: zstdCoder,
       requestAnchor: (above, signal) => sync().requestAnchor(above, signal),
       hold: (anchor) => sync().hold(anchor),
+      whyGone: (anchor) => sync().whyGone(anchor),
     })
   }
 
@@ -69,6 +71,11 @@ export class Disk {
   /** The index of the newest checkpoint that the group agreed on; 0 when there is none. */
   get checkpoint(): number {
     return this.#checkpoints.newestSealed
+  }
+
+  /** What makes the next checkpoint due, for people. */
+  get outlook(): string {
+    return this.#checkpointer.outlook
   }
 
   /** Install the newest intact checkpoint, and offer what was offered. What cannot be read is reported, and done without. */
@@ -95,8 +102,9 @@ export class Disk {
     this.#checkpointer.captured(anchor)
   }
 
-  released(anchor: Position): void {
-    this.#checkpointer.released(anchor)
+  /** @param why it could not be cut, if that is the cause */
+  released(anchor: Position, why?: string): void {
+    this.#checkpointer.released(anchor, why)
   }
 
   /** The group agreed on what this replica captured at this anchor. */

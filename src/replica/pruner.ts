@@ -2,7 +2,7 @@ import type { Clock } from '../expiry/clock.ts'
 import { startTicker, type Ticker } from '../expiry/ticker.ts'
 import type { Control } from '../group/control.ts'
 import type { Membership } from '../group/membership.ts'
-import { KEEP_ENTRIES_DEFAULT, PruneRefused, prunableTo } from '../group/pruning.ts'
+import { KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
 import type { Log } from '../log/log.ts'
 import { NotLeader } from '../sync/errors.ts'
 
@@ -21,8 +21,8 @@ export interface PrunerInit {
   readonly membership: Membership
   /** Pruning is allowed although no checkpoint on disk holds what goes. */
   readonly volatile: boolean
-  /** This replica writes checkpoints. */
-  readonly durable: boolean
+  /** What makes this replica's next checkpoint due, for people; undefined when it writes none. */
+  readonly checkpointOutlook: () => string | undefined
   readonly policy: PrunePolicy | undefined
   readonly office: () => { readonly leader: string | undefined; readonly term: number }
   /** A leader that lags or diverged has resigned. */
@@ -50,7 +50,8 @@ export class Pruner {
   #ticker: Ticker | undefined
 
   constructor(init: PrunerInit) {
-    if (init.policy !== undefined && !init.volatile && !init.durable) throw refused()
+    const outlook = init.checkpointOutlook()
+    if (init.policy !== undefined && !init.volatile && outlook === undefined) throw pruneRefused([], outlook)
     this.#init = init
   }
 
@@ -82,7 +83,9 @@ export class Pruner {
     await membership.refresh()
     const members = membership.list()
     // A policy waits for the first checkpoint in silence.
-    if (slack === 0 && !volatile && !members.some(({ checkpoint }) => checkpoint > 0)) throw refused()
+    if (slack === 0 && !volatile && !members.some(({ checkpoint }) => checkpoint > 0)) {
+      throw pruneRefused(members, this.#init.checkpointOutlook())
+    }
     const upTo = prunableTo({ applied: applied(), keepEntries, volatile }, members)
     const prunable = upTo + 1 - (await log.bounds()).first
     if (prunable <= 0 || (slack > 0 && prunable <= 1 + keepEntries * slack)) return 0
@@ -149,10 +152,4 @@ export class Pruner {
     }
     return outcome
   }
-}
-
-function refused(): PruneRefused {
-  return new PruneRefused(
-    'no replica holds a checkpoint: give replicas a dataDir, or volatile: true, which means that the pruned part of the state lives only in their memory',
-  )
 }

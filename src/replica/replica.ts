@@ -232,7 +232,7 @@ export class Replica<Result = unknown>
       log,
       membership: this.#membership,
       volatile: init.volatile ?? false,
-      durable: data !== undefined,
+      checkpointOutlook: () => data && (this.#disk?.outlook ?? 'once it has started'),
       policy: init.prune,
       office: group,
       inSync: () => this.state === 'in-sync',
@@ -551,6 +551,7 @@ export class Replica<Result = unknown>
       policy: checkpoint,
       clock: this.#clock,
       chunkBytes,
+      sealTimeoutMs: this.#init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
       sync: () => this.#sync,
       applied: () => {
         const { applied: index, commands, commandBytes } = this.#applier
@@ -599,7 +600,8 @@ export class Replica<Result = unknown>
 
   #synced(event: SyncEvent): void {
     if (event.type === 'session' && event.state.status === 'choosing') this.#status.enter('catching-up')
-    if (event.type === 'captured' || event.type === 'released') this.#disk?.[event.type](event.anchor)
+    if (event.type === 'captured') this.#disk?.captured(event.anchor)
+    if (event.type === 'released') this.#disk?.released(event.anchor, event.why)
     if (event.type === 'captured' || event.type === 'cut' || event.type === 'released') this.#announcer.soon()
     this.#emit('sync', event)
   }
@@ -643,6 +645,7 @@ export class Replica<Result = unknown>
       offers,
       needs: this.state === 'catching-up' || this.state === 'following' ? this.#needs : 0,
       checkpoint: this.#disk?.checkpoint ?? 0,
+      durable: this.#data !== undefined,
     })
     await notices.announce(this.id, announcement, this.#leaseMs, options)
   }

@@ -14,6 +14,7 @@ const FULL: Announcement = {
   ],
   needs: 9,
   checkpoint: 0,
+  durable: true,
 }
 
 test('an announcement is read as it was written', () => {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { memoryLog } from '../../src/log/memory.ts'
 import { type MapResult, ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
@@ -56,7 +56,7 @@ test('a log that was put back and written again is not followed from a checkpoin
 test('a failed start tells its own error, and lets go of the directory', async () => {
   const listen = ['/ip4/203.0.113.1/tcp/1']
   await expect(start(new ReplicatedMap(), { dataDir, listen })).rejects.toMatchObject({
-    name: 'UnsupportedListenAddressesError',
+    name: 'ListenFailed',
   })
   await live({ dataDir }, 'key', 1)
 })
@@ -108,4 +108,42 @@ test('the log is pruned up to what the group agreed on, also after a clean stop'
   await leads(replica)
   // The marker stays while its anchor is offered, as it is again.
   expect(await replica.prune({ keepEntries: 0 })).toBe(sealed.index - 1)
+})
+
+describe('before the first checkpoint the log is not pruned, and why is said', () => {
+  test('where a replica keeps a data directory: who, when it writes the first, and how to have it now', async () => {
+    const map = new ReplicatedMap()
+    const log = memoryLog({ epoch: 'e' })
+    const checkpoint = { everyCommands: 100, everyBytes: 1_000_000, everyMs: 60_000 }
+    await using replica = await start(map, { log, dataDir, checkpoint })
+    await leads(replica)
+    await map.set('key', 1)
+    const refused = await replica.prune({ keepEntries: 0 }).catch((error: Error) => error)
+    expect(refused).toMatchObject({ name: 'PruneRefused' })
+    const { message } = refused as Error
+    expect(message).toContain(`no checkpoint is written yet: ${replica.id} keep a data directory`)
+    expect(message).toContain('after 100 commands, 1000000 bytes of commands or 60000 ms')
+    expect(message).toContain('1 commands are in by now')
+    const first = written(replica)
+    const { index } = await replica.mark()
+    await first
+    expect(await replica.prune({ keepEntries: 0 })).toBe(index - 1)
+  })
+
+  test('where only another one does: who', async () => {
+    const log = memoryLog({ epoch: 'e' })
+    await using leader = await start(new ReplicatedMap(), { log })
+    await leads(leader)
+    await using other = await start(new ReplicatedMap(), { log, dataDir, lead: false })
+    await other.inSync()
+    await expect(leader.prune()).rejects.toThrow(
+      `no checkpoint is written yet: ${other.id} keep a data directory`,
+    )
+  })
+
+  test('where nobody does: that', async () => {
+    await using replica = await start(new ReplicatedMap(), {})
+    await leads(replica)
+    await expect(replica.prune()).rejects.toThrow('no replica holds a checkpoint: give replicas a dataDir')
+  })
 })

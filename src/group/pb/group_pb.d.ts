@@ -263,6 +263,13 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: uint64 checkpoint = 8;
    */
   checkpoint: bigint;
+
+  /**
+   * It keeps checkpoints in a data directory, also before it has written the first.
+   *
+   * @generated from field: bool durable = 9;
+   */
+  durable: boolean;
 };
 
 /**

@@ -7,6 +7,7 @@ import type { Json } from '../machine/codec.ts'
 import type { Written } from '../machine/machine.ts'
 import type { TtlOption } from '../machine/map-commands.ts'
 import type { SetManyResult, SetResult } from '../machine/replicated-map.ts'
+import { childEnv } from '../node-flags.ts'
 import type { Position } from '../position.ts'
 import { atExit } from './at-exit.ts'
 import { ConditionTimeout, type Exit, ProcessEnded, ProcessLingered, type ProcessTrace } from './errors.ts'
@@ -83,7 +84,7 @@ export class ReplicaProcess {
       execPath,
       execArgv: [...before, ...execArgv],
       // A process starts in half the time when Node keeps what it compiled from one to the next.
-      env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env },
+      env: { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...childEnv() },
       serialization: 'advanced',
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     })

@@ -1,6 +1,7 @@
 /** Three ways from nothing to the state, and how long each takes: a bare loop, an ordinary replay, a catch-up from peers. */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
+import { childEnv } from '../../node-flags.ts'
 import type { CatchUpReport } from '../../replica/events.ts'
 import type { ProcessEvent, ReplicaProcess, WaitOptions } from '../../testing/index.ts'
 import type { PlainReplay } from './plain-map.ts'
@@ -20,7 +21,8 @@ export async function plainNatsReplay(task: NatsTask, signal: AbortSignal): Prom
 /** In a process of its own, like the replica it is compared with; it is sent `task`. */
 async function inProcess(name: string, task: object, signal: AbortSignal): Promise<PlainReplay> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const child = fork(new URL(`./${name}.${extension}`, import.meta.url), { execArgv: [], signal })
+  const program = new URL(`./${name}.${extension}`, import.meta.url)
+  const child = fork(program, { execArgv: [], env: childEnv(), signal })
   child.send(task, () => {})
   const ended = once(child, 'disconnect').then(() => {
     throw new Error('the process with the bare loop ended before its time')

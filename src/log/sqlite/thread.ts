@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { threadFlags } from '../../node-flags.ts'
 import { Doorbell } from '../doorbell.ts'
 import { LogUnusable } from '../errors.ts'
 import type { SignalOptions } from '../log.ts'
@@ -21,21 +22,22 @@ interface Waiting {
 /** The thread ended without having been asked to. */
 export class ThreadEnded extends LogUnusable {}
 
+/** This file's own name: `.ts` as it lies here, `.js` in the published package, none of both in a bundle. */
+const OWN_NAME = /[/\\]sqlite[/\\]thread\.(ts|js)$/
+
 /** One of a handle's two threads, as seen from the main one. */
 export class Thread<Request extends { readonly type: string }> {
+  readonly #path: string
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
   readonly #ended: Promise<void>
   #calls = 0
   #isOver: Error | undefined
 
+  /** Throws `LogUnusable` where no thread can be had. */
   constructor(name: 'reader' | 'writer', workerData: ReaderInit | WriterInit) {
-    // The published package is compiled; this file is run as it is in the project's own tests.
-    const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
-    this.#worker = new Worker(new URL(`./${name}${extension}`, import.meta.url), {
-      name: `anchorage log ${name}`,
-      workerData,
-    })
+    this.#path = workerData.path
+    this.#worker = this.#start(name, workerData)
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
     this.#worker.on('error', (cause) => this.#end(cause))
     this.#ended = new Promise((resolve) =>
@@ -145,10 +147,33 @@ export class Thread<Request extends { readonly type: string }> {
     else waiting?.error(uncarry(reply.error))
   }
 
+  #start(name: string, workerData: ReaderInit | WriterInit): Worker {
+    const own: string | undefined = import.meta.url
+    const extension = OWN_NAME.exec(own ?? '')?.[1]
+    if (extension === undefined)
+      throw new LogUnusable(
+        `it is served by threads, which run from files of their own, and ${own ?? 'this program'} is a bundle without them: leave the package anchorage out of the bundle (esbuild: --external:anchorage or --packages=external)`,
+        { place: this.#path },
+      )
+    try {
+      const file = new URL(`./${name}.${extension}`, own)
+      return new Worker(file, { name: `anchorage log ${name}`, workerData, ...threadFlags() })
+    } catch (cause) {
+      const why = `the thread that serves it cannot be started: ${messageOf(cause)}`
+      throw new LogUnusable(why, { place: this.#path, cause })
+    }
+  }
+
   #end(cause: unknown): void {
     if (this.#isOver) return
-    this.#isOver = new ThreadEnded('the thread that serves the log has ended: open the log again', { cause })
+    const why = cause === undefined ? '' : `: ${messageOf(cause)}`
+    const message = `the thread that serves it has ended${why}; open the log again`
+    this.#isOver = new ThreadEnded(message, { place: this.#path, cause })
     for (const waiting of this.#waiting.values()) waiting.error(this.#isOver)
     this.#waiting.clear()
   }
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }

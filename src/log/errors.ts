@@ -117,7 +117,12 @@ export class LogMismatch extends LogError {
 
 /** The file or server is there, but it is no log this version can use. Nothing was written. */
 export class LogUnusable extends LogError {
-  override readonly name = 'LogUnusable'
+  override readonly name: string = 'LogUnusable'
+}
+
+/** The log's file contradicts itself. Trying again is in vain, and nothing more is written to it: restore a backup. */
+export class LogDamaged extends LogUnusable {
+  override readonly name = 'LogDamaged'
 }
 
 /** There is no such log, and this program was not to make one. */

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { AppendUncertain, LogClosed } from './errors.ts'
+import { AppendUncertain, LogClosed, LogDamaged } from './errors.ts'
 import { checkAppend, checkNotice, MAX_ENTRY_BYTES } from './limits.ts'
 import type {
   Appended,
@@ -54,6 +54,8 @@ class SqliteLog implements Log {
   /** Not there before the first write, so that who only reads has one thread less. */
   #writer: Thread<WriterRequest> | undefined
   #closed: Promise<void> | undefined
+  /** Set once a call found the file damaged: writing on would spread it. */
+  #damage: LogDamaged | undefined
 
   static async open(options: SqliteLogOptions, init: LogInit): Promise<Log> {
     init.signal?.throwIfAborted()
@@ -79,7 +81,7 @@ class SqliteLog implements Log {
   }
 
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
-    this.#assertOpen(options)
+    this.#assertWritable(options)
     checkAppend(entries, this.maxEntryBytes)
     return await this.#appends.append(entries, options)
   }
@@ -115,12 +117,12 @@ class SqliteLog implements Log {
 
   async ask<Value>(request: ReaderRequest, options?: SignalOptions): Promise<Value> {
     this.#assertOpen(options)
-    return this.#reader.call(request, options)
+    return await this.#watched(() => this.#reader.call<Value>(request, options))
   }
 
   async write(request: WriterRequest, options?: SignalOptions): Promise<void> {
-    this.#assertOpen(options)
-    await this.#writing().call(request, options)
+    this.#assertWritable(options)
+    await this.#watched(() => this.#writing().call(request, options))
     this.#reader.look()
   }
 
@@ -131,7 +133,12 @@ class SqliteLog implements Log {
   ): AsyncGenerator<Item> {
     this.#assertOpen()
     const closing = this.#closing.signal
-    yield* this.#reader.stream(request, receive, signal ? AbortSignal.any([signal, closing]) : closing)
+    try {
+      yield* this.#reader.stream(request, receive, signal ? AbortSignal.any([signal, closing]) : closing)
+    } catch (error) {
+      this.#note(error)
+      throw error
+    }
   }
 
   #entries(request: ReaderRequest, options?: SignalOptions): AsyncIterable<LogBatch> {
@@ -142,7 +149,8 @@ class SqliteLog implements Log {
     const entries = packAppend(newEntries)
     const transfer = [entries.columns.buffer, entries.payload.buffer]
     try {
-      const appended = await this.#writing().call<Appended>({ type: 'append', entries }, {}, transfer)
+      const append = () => this.#writing().call<Appended>({ type: 'append', entries }, {}, transfer)
+      const appended = await this.#watched(append)
       this.#reader.look()
       return appended
     } catch (error) {
@@ -153,6 +161,24 @@ class SqliteLog implements Log {
   #writing(): Thread<WriterRequest> {
     if (!this.#writer?.isAlive) this.#writer = new Thread<WriterRequest>('writer', this.#writerInit)
     return this.#writer
+  }
+
+  async #watched<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      this.#note(error)
+      throw error
+    }
+  }
+
+  #note(error: unknown): void {
+    if (error instanceof LogDamaged) this.#damage ??= error
+  }
+
+  #assertWritable(options?: SignalOptions): void {
+    this.#assertOpen(options)
+    if (this.#damage !== undefined) throw this.#damage
   }
 
   #assertOpen({ signal }: SignalOptions = {}): void {

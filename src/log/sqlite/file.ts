@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync, linkSync, rmSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, linkSync, rmSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { EpochChanged, LogMismatch, LogUnusable } from '../errors.ts'
+import { EpochChanged, LogDamaged, LogMismatch, LogUnusable } from '../errors.ts'
 
 /** "ANCH": tells our files from other programs' SQLite databases. */
 const APPLICATION_ID = 0x414e4348
@@ -29,9 +29,20 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   INSERT INTO state VALUES (1, 0);`
 
+const SQLITE_PERM = 3
 const SQLITE_BUSY = 5
+const SQLITE_READONLY = 8
+const SQLITE_IOERR = 10
+const SQLITE_CORRUPT = 11
+const SQLITE_FULL = 13
+const SQLITE_CANTOPEN = 14
 const SQLITE_PROTOCOL = 15
 const SQLITE_NOTADB = 26
+
+/** With less room than this, what SQLite calls an I/O error is a full disk: -shm grows by 32 KiB. */
+const ROOM_BYTES_MIN = 64 * 1024
+/** How many entries are looked for when the file is opened: they lie all over it, so most kinds of damage show. */
+const PROBES = 64
 
 /** How often a file that is replaced while it is being opened is looked at again. */
 const OPEN_ATTEMPTS_MAX = 10
@@ -49,10 +60,11 @@ export function makeFile(path: string, group: string, signature: string): void {
   if (existsSync(path)) return
   if (walIsThere)
     throw new LogUnusable(
-      `${path} is gone, but ${path}-wal, a part of it, is still there: put the log back, or remove ${path}-wal and ${path}-shm to begin a new one`,
+      `it is gone, but ${path}-wal, a part of it, is still there: put the log back, or remove ${path}-wal and ${path}-shm to begin a new one`,
+      { place: path },
     )
   if (!existsSync(dirname(path)))
-    throw new LogUnusable(`the log ${path} cannot be made: make the folder ${dirname(path)} first`)
+    throw new LogUnusable(`it cannot be made: make the folder ${dirname(path)} first`, { place: path })
   const draft = `${path}.${randomUUID()}.new`
   try {
     const db = new DatabaseSync(draft)
@@ -65,12 +77,14 @@ export function makeFile(path: string, group: string, signature: string): void {
     }
     linkSync(draft, path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
-      throw unusable(`the log ${path} cannot be made`, error)
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(path, 'it cannot be made', error)
   } finally {
     rmSync(draft, { force: true })
   }
 }
+
+/** What a connection is for: who only reads can do with a file that may not be written. */
+export type Use = 'read' | 'write'
 
 /** An open connection to the file that was at a path, and whether it is still that file. */
 export class Connection {
@@ -79,54 +93,58 @@ export class Connection {
   readonly meta: Meta
   readonly #file: string | undefined
   readonly #wal: string | undefined
+  /** How the file was when it was opened without locks: SQLite then takes it never to change. */
+  readonly #frozen: string | undefined
 
   /** Throws for a file that is not the log of `group` and `signature`; nothing is written to it. */
-  static open(path: string, group: string, signature: string): Connection {
-    return Connection.#open(path, (meta) => {
-      if (meta.group !== group) throw new LogMismatch('group', group, meta.group)
-      if (meta.signature !== signature) throw new LogMismatch('signature', signature, meta.signature)
+  static open(path: string, group: string, signature: string, use: Use = 'read'): Connection {
+    return Connection.#open(path, use, (meta) => {
+      if (meta.group !== group) throw new LogMismatch('group', group, meta.group, { place: path })
+      if (meta.signature !== signature)
+        throw new LogMismatch('signature', signature, meta.signature, { place: path })
     })
   }
 
   /** Throws `EpochChanged` if the file is gone, or another incarnation's. */
-  static reopen(path: string, epoch: string): Connection {
+  static reopen(path: string, epoch: string, use: Use): Connection {
     try {
-      return Connection.#open(path, (meta) => {
-        if (meta.epoch !== epoch) throw new EpochChanged(epoch, meta.epoch)
+      return Connection.#open(path, use, (meta) => {
+        if (meta.epoch !== epoch) throw new EpochChanged(epoch, meta.epoch, { place: path })
       })
     } catch (error) {
-      throw existsSync(path) ? error : new EpochChanged(epoch, undefined)
+      if (!existsSync(path)) throw new EpochChanged(epoch, undefined, { place: path })
+      // It was one, so that nothing is to be expected of trying again.
+      throw error instanceof NotALog ? damaged(path, error) : error
     }
   }
 
-  static #open(path: string, check: (meta: Meta) => void): Connection {
+  static #open(path: string, use: Use, check: (meta: Meta) => void): Connection {
     for (let attempt = 1; ; attempt++) {
       const file = identity(path)
       try {
         const meta = inspect(path)
         check(meta)
-        const connection = new Connection(path, meta, file)
+        const connection = new Connection(path, use, meta, file)
         if (connection.isCurrent()) return connection
         connection.close()
       } catch (error) {
-        if (identity(path) === file) throw error
+        if (identity(path) === file) throw failure(path, `it cannot be opened to ${use}`, error)
       }
       if (attempt === OPEN_ATTEMPTS_MAX)
-        throw new LogUnusable(`${path} is replaced again and again: stop whoever does that, then open it`)
+        throw new LogUnusable('it is replaced again and again: stop whoever does that, then open it', {
+          place: path,
+        })
     }
   }
 
-  private constructor(path: string, meta: Meta, file: string | undefined) {
+  private constructor(path: string, use: Use, meta: Meta, file: string | undefined) {
     this.path = path
     this.meta = meta
     this.#file = file
-    this.db = new DatabaseSync(locate(path, 'mode=rw'), { timeout: 0 })
-    try {
-      this.db.exec('PRAGMA synchronous = FULL; SELECT first FROM state')
-    } catch (error) {
-      this.db.close()
-      throw error
-    }
+    const before = stamp(path)
+    const { db, isFrozen } = connect(path, use)
+    this.db = db
+    this.#frozen = isFrozen ? before : undefined
     this.#wal = identity(`${path}-wal`)
   }
 
@@ -135,7 +153,9 @@ export class Connection {
    * through this connection would be seen by nobody else.
    */
   isCurrent(): boolean {
-    return identity(this.path) === this.#file && identity(`${this.path}-wal`) === this.#wal
+    if (identity(this.path) !== this.#file) return false
+    if (this.#frozen !== undefined) return this.#frozen === stamp(this.path) && isEmpty(`${this.path}-wal`)
+    return identity(`${this.path}-wal`) === this.#wal
   }
 
   rollback(): void {
@@ -150,8 +170,7 @@ export class Connection {
     this.rollback()
     const wal = `${this.path}-wal`
     const wasTaken = identity(this.path) === this.#file && identity(wal) !== this.#wal
-    const isReplaced = (statSync(wal, { throwIfNoEntry: false })?.size ?? 0) > 0
-    if (wasTaken && !isReplaced && this.db.prepare('PRAGMA wal_checkpoint(RESTART)').get()?.busy)
+    if (this.#frozen === undefined && wasTaken && isEmpty(wal) && this.#bringIn()?.busy)
       throw Object.assign(new Error('the -wal is in use'), { errcode: SQLITE_BUSY })
     this.db.close()
   }
@@ -164,22 +183,108 @@ export class Connection {
       this.db.close()
     }
   }
+
+  #bringIn() {
+    return this.db.prepare('PRAGMA wal_checkpoint(RESTART)').get()
+  }
+}
+
+/** The ways to open a file, the best first. Whoever may not write it can read it as long as SQLite needs no lock of its own. */
+function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean } {
+  const ways: string[] = []
+  const canWrite = isWritable(path)
+  // SQLite would make -wal and -shm beside a file that it cannot write, and they would be in the way of who can.
+  if (use === 'write' || canWrite) ways.push('mode=rw')
+  if (use === 'read' && isEmpty(`${path}-wal`)) ways.push('immutable=1')
+  else if (use === 'read' && !canWrite) ways.push('mode=ro&readonly_shm=1')
+  let refusal: unknown
+  for (const way of ways) {
+    let db: DatabaseSync | undefined
+    try {
+      const readOnly = way !== 'mode=rw'
+      db = new DatabaseSync(locate(path, way), { timeout: 0, readOnly })
+      db.exec('PRAGMA synchronous = FULL')
+      probe(db)
+      return { db, isFrozen: way === 'immutable=1' }
+    } catch (error) {
+      db?.close()
+      refusal ??= error
+      if (!isForbidden(error) && !isFull(path, error)) throw error
+    }
+  }
+  throw refusal
+}
+
+/** Looks for entries all over the file, each with all pages on the way to it. */
+function probe(db: DatabaseSync): void {
+  const { first } = db.prepare('SELECT first FROM state').get() as { first: number }
+  const { newest } = db.prepare('SELECT max(idx) AS newest FROM entries').get() as { newest: number | null }
+  const find = db.prepare('SELECT 1 FROM entries WHERE idx = ?')
+  const step = Math.max(1, ((newest ?? 0) - first) / (PROBES - 1))
+  for (let index = first; index <= (newest ?? 0); index += step) find.get(Math.round(index))
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** An error as it leaves this folder: SQLite's own in a sentence for whoever owns the file, others as they are. */
-export function failure(what: string, error: unknown): unknown {
-  return sqliteCode(error) === undefined || isBusy(error) ? error : unusable(what, error)
+export function failure(path: string, what: string, error: unknown): unknown {
+  return sqliteCode(error) === undefined || isBusy(error) ? error : unusable(path, what, error)
 }
 
-function unusable(what: string, error: unknown): LogUnusable {
+/** Why SQLite did not do something, in a sentence that says what to do. */
+export function reason(path: string, error: unknown): string {
   const why = error instanceof Error ? error.message : String(error)
-  return new LogUnusable(`${what}: ${why}; see to the file, its disk and its permissions`, { cause: error })
+  const code = sqliteCode(error) ?? (error as NodeJS.ErrnoException | undefined)?.code
+  if (code === 'ENOSPC' || isFull(path, error))
+    return `${why}${code === SQLITE_IOERR ? ': the disk is full' : ''}; make room on the disk`
+  if (isForbidden(error) || code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
+    return `${why}; this user needs permission to write the file and its folder, where -wal and -shm are made`
+  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB)
+    return `${why}; restore a backup, and remove ${path}-wal and ${path}-shm before that: a -wal of another file, played into a backup, is the likely cause`
+  const extended = (error as { errcode?: number } | undefined)?.errcode
+  return `${why}${extended === undefined ? '' : ` (SQLite's code ${extended})`}; see to the file, its disk and its permissions`
+}
+
+function unusable(path: string, what: string, error: unknown): LogUnusable {
+  const code = sqliteCode(error)
+  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return damaged(path, error)
+  return new LogUnusable(`${what}: ${reason(path, error)}`, { place: path, cause: error })
+}
+
+function damaged(path: string, cause: unknown): LogDamaged {
+  const why = cause instanceof NotALog ? NOT_A_LOG : reason(path, cause)
+  return new LogDamaged(`the file is damaged: ${why}`, { place: path, cause })
 }
 
 /** True when another connection holds a lock that this one needs: it is worth trying again. */
 export function isBusy(error: unknown): boolean {
   const code = sqliteCode(error)
   return code === SQLITE_BUSY || code === SQLITE_PROTOCOL
+}
+
+/** True when this user may not do it, and perhaps less. */
+function isForbidden(error: unknown): boolean {
+  const code = sqliteCode(error)
+  return code === SQLITE_PERM || code === SQLITE_READONLY || code === SQLITE_CANTOPEN
+}
+
+/** True when the disk has no room for what was to be written; where it concerns -shm, SQLite does not say so. */
+function isFull(path: string, error: unknown): boolean {
+  const code = sqliteCode(error)
+  if (code !== SQLITE_IOERR) return code === SQLITE_FULL
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path))
+    return bavail * bsize < ROOM_BYTES_MIN
+  } catch {
+    return false
+  }
 }
 
 /** SQLite's primary result code, if the error is SQLite's. */
@@ -199,24 +304,30 @@ function inspect(path: string): Meta {
     db = new DatabaseSync(locate(path, 'immutable=1'), { readOnly: true, defensive: false })
     db.exec('PRAGMA writable_schema = ON')
     const application = db.prepare('PRAGMA application_id').get()?.application_id
-    if (application !== APPLICATION_ID) throw notALog(path)
+    if (application !== APPLICATION_ID) throw new NotALog(path)
     const format = db.prepare('PRAGMA user_version').get()?.user_version
     if (format !== FORMAT)
       throw new LogUnusable(
-        `${path} is of format ${format}, this version reads format ${FORMAT}: use the version of anchorage that wrote it`,
+        `it is of format ${format}, this version reads format ${FORMAT}: use the version of anchorage that wrote it`,
+        { place: path },
       )
     return db.prepare('SELECT * FROM meta').get() as unknown as Meta
   } catch (error) {
     if (error instanceof LogUnusable || isBusy(error)) throw error
-    if (sqliteCode(error) === SQLITE_NOTADB) throw notALog(path)
-    throw unusable(`${path} cannot be read as a log`, error)
+    if (sqliteCode(error) === SQLITE_NOTADB) throw new NotALog(path)
+    throw unusable(path, 'it cannot be read as a log', error)
   } finally {
     db?.close()
   }
 }
 
-function notALog(path: string): LogUnusable {
-  return new LogUnusable(`${path} is not a log but some other file: choose another path, or move it away`)
+const NOT_A_LOG = 'it is not a log but some other file'
+
+/** What is at the path was made by somebody else. */
+class NotALog extends LogUnusable {
+  constructor(path: string) {
+    super(`${NOT_A_LOG}: choose another path, or move it away`, { place: path })
+  }
 }
 
 function locate(path: string, parameters: string): URL {
@@ -229,4 +340,14 @@ function locate(path: string, parameters: string): URL {
 function identity(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false })
   return stats && `${stats.dev}:${stats.ino}`
+}
+
+function isEmpty(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0
+}
+
+/** Changes with each write to the file itself. */
+function stamp(path: string): string | undefined {
+  const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return stats && `${stats.size}:${stats.mtimeNs}`
 }

@@ -6,10 +6,11 @@ import { isBusy } from './file.ts'
 const RETRY_MAX_MS = 10
 
 /**
- * Call `attempt` until no lock is in its way; `LogBusy` once that has lasted `patienceMs()` since `sinceMs`
- * (by `performance.now`). Asynchronous between two tries, so that the thread goes on with its other work.
+ * Call `attempt` until no lock of the file at `path` is in its way; `LogBusy` once that has lasted `patienceMs()` since
+ * `sinceMs` (by `performance.now`). Asynchronous between two tries, so that the thread goes on with its other work.
  */
 export async function whenFree<T>(
+  path: string,
   attempt: () => T,
   patienceMs: () => number,
   sinceMs: number = performance.now(),
@@ -20,7 +21,7 @@ export async function whenFree<T>(
     } catch (error) {
       if (!isBusy(error)) throw error
       const waitedMs = performance.now() - sinceMs
-      if (waitedMs >= patienceMs()) throw new LogBusy(Math.round(waitedMs))
+      if (waitedMs >= patienceMs()) throw new LogBusy(Math.round(waitedMs), { place: path })
     }
     await delay(1 + Math.random() * (RETRY_MAX_MS - 1))
   }

@@ -217,12 +217,12 @@ class Reader {
     return this.#whenFree(() => {
       for (;;) {
         const { queries, connection } =
-          this.#log ?? this.#use(Connection.reopen(this.#init.path, this.#epoch!))
+          this.#log ?? this.#use(Connection.reopen(this.#init.path, this.#epoch!, 'read'))
         try {
           const answer = queries.snapshot(() => question(queries, connection))
           if (connection.isCurrent()) return answer
         } catch (error) {
-          if (connection.isCurrent()) throw failure(`reading ${this.#init.path} failed`, error)
+          if (connection.isCurrent()) throw failure(this.#init.path, 'reading failed', error)
         }
         connection.retire()
         this.#forget()
@@ -231,7 +231,8 @@ class Reader {
   }
 
   #whenFree<T>(attempt: () => T): Promise<T> {
-    return whenFree(attempt, () => (this.#isClosing ? CLOSING_PATIENCE_MS : this.#init.lockTimeoutMs))
+    const { path, lockTimeoutMs } = this.#init
+    return whenFree(path, attempt, () => (this.#isClosing ? CLOSING_PATIENCE_MS : lockTimeoutMs))
   }
 
   #use(connection: Connection): OpenLog {

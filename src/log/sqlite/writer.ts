@@ -5,7 +5,7 @@ import { AppendUncertain, LogBusy, LogUnusable } from '../errors.ts'
 import { checkPrune } from '../limits.ts'
 import type { Appended } from '../log.ts'
 import { isFresh, Sightings } from '../notices.ts'
-import { Connection, failure } from './file.ts'
+import { Connection, failure, reason } from './file.ts'
 import { whenFree } from './lock.ts'
 import { type PackedAppend, unpackAppend } from './pack.ts'
 import { Port } from './port.ts'
@@ -36,7 +36,13 @@ interface OpenLog {
 }
 
 /** COMMIT was issued, and what became of it cannot be told. */
-class OutcomeUnknown extends LogUnusable {}
+class OutcomeUnknown extends LogUnusable {
+  readonly why: string
+  constructor(path: string, why: string, cause?: unknown) {
+    super(why, { place: path, cause })
+    this.why = why
+  }
+}
 
 /** Serves a handle's writes, one transaction after the other, in a thread of its own. */
 class Writer {
@@ -113,9 +119,8 @@ class Writer {
     try {
       return await this.#transaction((queries) => this.#insert(queries, entries), sinceMs)
     } catch (error) {
-      throw error instanceof OutcomeUnknown
-        ? new AppendUncertain(error.message, { cause: error.cause })
-        : error
+      if (!(error instanceof OutcomeUnknown)) throw error
+      throw new AppendUncertain(error.why, { place: this.#init.path, cause: error.cause })
     }
   }
 
@@ -158,12 +163,13 @@ class Writer {
         result = work(queries)
       } catch (error) {
         connection.rollback()
-        throw failure(`writing to ${connection.path} failed and left nothing behind`, error)
+        throw failure(connection.path, 'writing failed and left nothing behind', error)
       }
       this.#commit(connection)
       return result
     }
     return whenFree(
+      this.#init.path,
       attempt,
       () => (this.#isClosing ? Math.min(patienceMs, CLOSING_PATIENCE_MS) : patienceMs),
       sinceMs,
@@ -179,7 +185,7 @@ class Writer {
         connection.db.exec('BEGIN IMMEDIATE')
         if (connection.isCurrent()) return this.#log
       } catch (error) {
-        if (connection.isCurrent()) throw failure(`writing to ${connection.path} failed`, error)
+        if (connection.isCurrent()) throw failure(connection.path, 'writing failed', error)
       }
       connection.retire()
       this.#log = undefined
@@ -191,14 +197,15 @@ class Writer {
       connection.db.exec('COMMIT')
     } catch (cause) {
       this.#drop()
-      throw new OutcomeUnknown(`committing to ${connection.path} failed`, { cause })
+      const { path } = connection
+      throw new OutcomeUnknown(path, `committing failed: ${reason(path, cause)}`, cause)
     }
     if (!connection.isCurrent())
-      throw new OutcomeUnknown(`${connection.path} was deleted or replaced while it was written`)
+      throw new OutcomeUnknown(connection.path, 'it was deleted or replaced while it was written')
   }
 
   #open(): OpenLog {
-    const connection = Connection.reopen(this.#init.path, this.#init.epoch)
+    const connection = Connection.reopen(this.#init.path, this.#init.epoch, 'write')
     return { connection, queries: new Queries(connection) }
   }
 

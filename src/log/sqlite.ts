@@ -38,6 +38,8 @@ export interface SqliteLogOptions {
  *
  * The file is not alone: `-wal` and `-shm` beside it belong to it. To put a backup in its place, stop the processes
  * that use it, and remove those two.
+ * A damaged file rejects with `LogDamaged`, other trouble with the file or its disk with `LogUnusable`. Who may not write
+ * the file can open and follow it all the same.
  */
 export function sqliteLog(options: SqliteLogOptions): LogBackend {
   return { open: (init) => SqliteLog.open(options, init) }
@@ -54,7 +56,7 @@ class SqliteLog implements Log {
   /** Not there before the first write, so that who only reads has one thread less. */
   #writer: Thread<WriterRequest> | undefined
   #closed: Promise<void> | undefined
-  /** Set once a call found the file damaged: writing on would spread it. */
+  /** Set once a call found the file damaged: what is appended to it may be lost with it. */
   #damage: LogDamaged | undefined
 
   static async open(options: SqliteLogOptions, init: LogInit): Promise<Log> {
@@ -81,7 +83,8 @@ class SqliteLog implements Log {
   }
 
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
-    this.#assertWritable(options)
+    this.#assertOpen(options)
+    this.#assertSound()
     checkAppend(entries, this.maxEntryBytes)
     return await this.#appends.append(entries, options)
   }
@@ -99,6 +102,7 @@ class SqliteLog implements Log {
   }
 
   async prune(upTo: number, options?: SignalOptions): Promise<void> {
+    this.#assertSound()
     await this.write({ type: 'prune', upTo }, options)
   }
 
@@ -121,7 +125,7 @@ class SqliteLog implements Log {
   }
 
   async write(request: WriterRequest, options?: SignalOptions): Promise<void> {
-    this.#assertWritable(options)
+    this.#assertOpen(options)
     await this.#watched(() => this.#writing().call(request, options))
     this.#reader.look()
   }
@@ -176,8 +180,7 @@ class SqliteLog implements Log {
     if (error instanceof LogDamaged) this.#damage ??= error
   }
 
-  #assertWritable(options?: SignalOptions): void {
-    this.#assertOpen(options)
+  #assertSound(): void {
     if (this.#damage !== undefined) throw this.#damage
   }
 

@@ -1,5 +1,5 @@
 import { type Clock, sleep } from '../expiry/clock.ts'
-import { EpochChanged, LogRewound, LogTruncated } from '../log/errors.ts'
+import { EpochChanged, LogDamaged, LogRewound, LogTruncated } from '../log/errors.ts'
 import type { Log } from '../log/log.ts'
 import { NoProvider } from '../sync/errors.ts'
 import type { CaughtUp } from '../sync/session.ts'
@@ -35,8 +35,10 @@ export interface FollowerInit {
   readonly onProblem: (error: Error) => void
 }
 
-/** Pause before the log is followed again after an error that may pass. */
-const RETRY_MS = 500
+/** Pause before the log is followed again after an error that may pass, in milliseconds: each time twice as long. */
+const RETRY_FIRST_MS = 500
+/** Once whoever sees to the log has mended it, replicas go on within this time. */
+const RETRY_LAST_MS = 8_000
 /** How long after its beginning a catch-up that nobody served is begun again at least: twice as long each time, up to this. */
 const CATCH_UP_EVERY_MS_MAX = 10_000
 
@@ -54,6 +56,8 @@ export class Follower {
   #snapshotTried = false
   /** Why nobody served, as far as the operator was told. */
   #told: string | undefined
+  /** Errors since the log was last read. */
+  #failures = 0
   #caughtUp: { readonly caught: CaughtUp; readonly beganMs: number; readonly installedMs: number } | undefined
 
   constructor(init: FollowerInit) {
@@ -86,7 +90,8 @@ export class Follower {
         onProblem(reason)
         // Who cannot read the log does not know how far it is: it must not lead, nor vote.
         if (status.state === 'in-sync') status.enter('following')
-        await sleep(clock, RETRY_MS, signal).catch(() => {})
+        const pauseMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_LAST_MS)
+        await sleep(clock, pauseMs, signal).catch(() => {})
       }
     }
   }
@@ -131,6 +136,7 @@ export class Follower {
       if (this.#diverged !== undefined) return this.#divergence()
       for await (const batch of log.follow(applier.cursor, { signal: following })) {
         await applier.apply(batch, following)
+        this.#failures = 0
         // A replica that falls behind under load stays in sync: it follows the log, and only that ends it.
         if (applier.applied >= batch.newest.index) this.#enterInSync()
       }
@@ -154,7 +160,7 @@ export class Follower {
     this.#snapshotTried = true
     status.enter('catching-up')
     const beganMs = clock.now()
-    for (let everyMs = RETRY_MS; ; everyMs = Math.min(2 * everyMs, CATCH_UP_EVERY_MS_MAX)) {
+    for (let everyMs = RETRY_FIRST_MS; ; everyMs = Math.min(2 * everyMs, CATCH_UP_EVERY_MS_MAX)) {
       const triedMs = clock.now()
       try {
         const position = { epoch: log.epoch, index: applier.applied }
@@ -192,6 +198,7 @@ export class Follower {
 
   #enterInSync(): void {
     const { status, clock, onInSync, onCaughtUp } = this.#init
+    this.#failures = 0
     if (status.state === 'in-sync' || this.#diverged !== undefined) return
     const caughtUp = this.#caughtUp
     this.#caughtUp = undefined
@@ -208,7 +215,7 @@ export class Follower {
 
 /** Errors after which following the same log with the same state is in vain: the operator decides. */
 function isFinal(error: Error): boolean {
-  return [ApplyFailed, Diverged, EpochChanged, InstallFailed, LogRewound].some(
+  return [ApplyFailed, Diverged, EpochChanged, InstallFailed, LogDamaged, LogRewound].some(
     (kind) => error instanceof kind,
   )
 }

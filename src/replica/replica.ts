@@ -38,6 +38,7 @@ import { Follower } from './follower.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import { isNetworkKey } from './network-key.ts'
 import { checkAddresses, createNode, type ReplicaNode } from './node.ts'
+import { Problems } from './problems.ts'
 import { Pruner } from './pruner.ts'
 import { ReplicaHost } from './replica-host.ts'
 import { Status } from './status.ts'
@@ -152,6 +153,7 @@ export class Replica<Result = unknown>
   #needs = 0
   readonly #counts = new Map<Counted, number>()
   readonly #divergences: Divergences
+  readonly #problems: Problems
   /** The anchor that is being fetched, once it is sealed. */
   #sealed: { readonly index: number; readonly marker: Marker } | undefined
 
@@ -165,9 +167,10 @@ export class Replica<Result = unknown>
     const clock = init.clock ?? systemClock
     this.#clock = clock
     this.#divergences = new Divergences(clock)
+    this.#problems = new Problems(clock)
     this.#leaseMs = init.leaseMs ?? LEASE_MS_DEFAULT
     const { epoch } = log
-    const onProblem = (error: Error) => this.#emit('problem', error)
+    const onProblem = (error: Error) => this.#problem(error)
     const group = () => this.#applier.group
     const append = (control: Control) => this.#append(control)
 
@@ -323,7 +326,7 @@ export class Replica<Result = unknown>
       label: 'machine time',
       intervalMs: 'dueMs' in machine && TICK_MS,
       run: () => this.#moveTime(),
-      onError: (error) => this.#emit('problem', error),
+      onError: (error) => this.#problem(error),
       signal,
     })
   }
@@ -561,7 +564,7 @@ export class Replica<Result = unknown>
       capture: () => ({ snapshot: machine.capture(), control: this.#applier.group.encode() }),
       onWritten: () => this.#announcer.soon(),
       onEvent: (event) => this.#emit('checkpoint', event),
-      onProblem: (error) => this.#emit('problem', error),
+      onProblem: (error) => this.#problem(error),
     })
   }
 
@@ -656,7 +659,7 @@ export class Replica<Result = unknown>
         await this.#membership.run(signal)
       } catch (error) {
         if (signal.aborted) return
-        this.#emit('problem', error instanceof Error ? error : new Error(String(error)))
+        this.#problem(error instanceof Error ? error : new Error(String(error)))
         await sleep(this.#clock, RETRY_MS, signal).catch(() => {})
       }
     }
@@ -731,11 +734,17 @@ export class Replica<Result = unknown>
       // A leader says that it leaves, so that nobody waits for its lease to run out.
       const options = { signal: AbortSignal.timeout(FAREWELL_MS) }
       const leave = () => (led ? this.#announce(options) : this.#log.notices.withdraw(this.id, options))
-      await leave().catch((error: Error) => this.#emit('problem', error))
+      await leave().catch((error: Error) => this.#problem(error))
       await this.#node.stop()
     }
     await this.#log.close()
     this.#data?.[Symbol.dispose]()
+  }
+
+  /** What halted this replica was told with its state, and what stays as it was need not be told every second. */
+  #problem(error: Error): void {
+    if (this.state === 'halted' && error.message === this.#status.failure?.message) return
+    if (this.#stopping.signal.aborted || this.#problems.isNews(error)) this.#emit('problem', error)
   }
 
   #emit<E extends keyof ReplicaEvents & string>(type: E, detail: ReplicaEvents[E]['detail']): void {

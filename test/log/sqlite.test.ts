@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import {
+  closeSync,
+  copyFileSync,
   existsSync,
   linkSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -10,6 +14,7 @@ import {
   statSync,
   unlinkSync,
   writeFileSync,
+  writeSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,6 +26,7 @@ import {
   AppendUncertain,
   EpochChanged,
   LogBusy,
+  LogDamaged,
   LogMismatch,
   LogTruncated,
   LogUnusable,
@@ -415,6 +421,53 @@ describe('the file of a sqliteLog', () => {
   })
 
   describe('damaged', () => {
+    /** Writes nonsense over the middle of the file, as a bad disk does, and lets the log look at it. */
+    async function rot(log: Log): Promise<Log> {
+      await log.append(commands(...numbers(1, 50_000)))
+      await log.close()
+      const { size } = statSync(path)
+      const file = openSync(path, 'r+')
+      for (let at = 0.3; at < 0.7; at += 0.01)
+        writeSync(file, randomBytes(4096), 0, 4096, Math.floor((at * size) / 4096) * 4096)
+      closeSync(file)
+      return await open()
+    }
+
+    test('pages are LogDamaged to whoever reads them, with the file and what to do', async () => {
+      const log = await rot(await open())
+      const failure = (await failureOf(readAll(log))) as Error
+      expect(failure).toBeInstanceOf(LogDamaged)
+      expect(failure).toBeInstanceOf(LogUnusable)
+      expect(failure.message).toContain(path)
+      expect(failure.message).toContain('malformed; restore a backup, and remove')
+      expect(await new Follower(log).failure()).toBeInstanceOf(LogDamaged)
+    })
+
+    test('nothing is appended to them, whether or not somebody has read them', async () => {
+      const log = await rot(await open())
+      for (const call of [log.append(commands('x')), log.bounds()])
+        expect(await failureOf(call)).toBeInstanceOf(LogDamaged)
+      for (const write of [log.append(commands('x')), log.prune(1)])
+        expect(await failureOf(write)).toBeInstanceOf(LogDamaged)
+    })
+
+    test('by the -wal of the log that was there before: it is named as the likely cause', async () => {
+      const crashed = join(folder, 'crashed.log')
+      const log = await open()
+      const large = { kind: 'command', payload: new Uint8Array(50_000) } as const
+      await log.append(Array.from({ length: 60 }, () => large))
+      const copy = backUp(path)
+      for (let n = 0; n < 5; n++) await log.append(Array.from({ length: 60 }, () => large))
+      for (const part of ['-wal', '-shm']) copyFileSync(path + part, crashed + part)
+      renameSync(copy, crashed)
+      const restored = await open({ path: crashed })
+      for (const call of [readAll(restored), restored.append(commands('x'))]) {
+        const failure = (await failureOf(call)) as Error
+        expect(failure).toBeInstanceOf(LogDamaged)
+        expect(failure.message).toContain(`remove ${crashed}-wal and ${crashed}-shm`)
+      }
+    })
+
     test('a missing row is LogTruncated, never a gap', async () => {
       const log = await open()
       await log.append(commands(...numbers(1, 100)))

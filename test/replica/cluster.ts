@@ -110,6 +110,7 @@ export function alteredLog(backend: LogBackend, changes: (log: Log) => Partial<L
 /** The group's log behind a disk that one replica cannot always read. */
 export class FlakyLog implements LogBackend {
   readable: 'all' | 'bounds' | 'nothing' = 'all'
+  failure = new Error('the disk cannot be read')
   readonly #backend: LogBackend
 
   constructor(backend: LogBackend) {
@@ -122,7 +123,7 @@ export class FlakyLog implements LogBackend {
       follow: (cursor: Cursor, options?: SignalOptions) => this.#read(log.follow(cursor, options)),
       read: (cursor: Cursor, options?: SignalOptions) => this.#read(log.read(cursor, options)),
       bounds: async (options?: SignalOptions) => {
-        if (this.readable === 'nothing') throw new Error('the disk cannot be read')
+        if (this.readable === 'nothing') throw this.failure
         return await log.bounds(options)
       },
     })
@@ -137,6 +138,6 @@ export class FlakyLog implements LogBackend {
   }
 
   #assertReadable(): void {
-    if (this.readable !== 'all') throw new Error('the disk cannot be read')
+    if (this.readable !== 'all') throw this.failure
   }
 }

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { ReplicaState } from '../../src/group/announcement.ts'
+import { LogDamaged } from '../../src/log/errors.ts'
 import { BATCH_ENTRIES_MAX } from '../../src/log/limits.ts'
 import type { Log, LogBatch } from '../../src/log/log.ts'
 import { type MemoryLog, memoryLog } from '../../src/log/memory.ts'
@@ -109,7 +110,7 @@ async function follow(): Promise<void> {
 async function failToRead(): Promise<void> {
   flaky.readable = 'nothing'
   await log.append([ENTRY])
-  await until(() => problems.length > 0)
+  await until(() => problems.length > 0 || status.state === 'halted')
 }
 
 test('load alone does not put it out of sync, however far it falls behind', async () => {
@@ -138,9 +139,44 @@ describe('a log that cannot be read', () => {
     await until(() => problems.length === 2)
     expect(states).toEqual(['following'])
     flaky.readable = 'all'
-    clock.advance(RETRY_MS)
+    clock.advance(2 * RETRY_MS)
     await until(() => status.state === 'in-sync')
     expect([applier.applied, states]).toEqual([4, ['following', 'in-sync']])
+  })
+
+  test('is tried again after twice as long each time, and soon again once it was read', async () => {
+    await follow()
+    const fails = async () => {
+      const before = problems.length
+      await until(() => problems.length > before)
+    }
+    await failToRead()
+    for (const pauseMs of [500, 1000, 2000, 4000, 8000, 8000]) {
+      clock.advance(pauseMs - 1)
+      await clock.turn()
+      const failed = fails()
+      clock.advance(1)
+      await failed
+    }
+    flaky.readable = 'all'
+    clock.advance(8000)
+    await until(() => status.state === 'in-sync')
+    const failed = fails()
+    flaky.readable = 'nothing'
+    await log.append([ENTRY])
+    await failed
+    const failedAgain = fails()
+    clock.advance(RETRY_MS)
+    await failedAgain
+  })
+
+  test('since its file is damaged ends it: trying again is in vain', async () => {
+    await follow()
+    flaky.failure = new LogDamaged('the file is damaged')
+    await failToRead()
+    await running
+    expect([status.state, status.failure, problems]).toEqual(['halted', named('LogDamaged'), []])
+    await expect(status.inSync()).rejects.toThrow('the file is damaged')
   })
 
   test('keeps it out of sync although it knows where the log ends', async () => {

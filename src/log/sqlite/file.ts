@@ -41,8 +41,6 @@ const SQLITE_NOTADB = 26
 
 /** With less room than this, what SQLite calls an I/O error is a full disk: -shm grows by 32 KiB. */
 const ROOM_BYTES_MIN = 64 * 1024
-/** How many entries are looked for when the file is opened: they lie all over it, so most kinds of damage show. */
-const PROBES = 64
 
 /** How often a file that is replaced while it is being opened is looked at again. */
 const OPEN_ATTEMPTS_MAX = 10
@@ -203,8 +201,7 @@ function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean 
     try {
       const readOnly = way !== 'mode=rw'
       db = new DatabaseSync(locate(path, way), { timeout: 0, readOnly })
-      db.exec('PRAGMA synchronous = FULL')
-      probe(db)
+      db.exec('PRAGMA synchronous = FULL; SELECT first FROM state')
       return { db, isFrozen: way === 'immutable=1' }
     } catch (error) {
       db?.close()
@@ -213,15 +210,6 @@ function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean 
     }
   }
   throw refusal
-}
-
-/** Looks for entries all over the file, each with all pages on the way to it. */
-function probe(db: DatabaseSync): void {
-  const { first } = db.prepare('SELECT first FROM state').get() as { first: number }
-  const { newest } = db.prepare('SELECT max(idx) AS newest FROM entries').get() as { newest: number | null }
-  const find = db.prepare('SELECT 1 FROM entries WHERE idx = ?')
-  const step = Math.max(1, ((newest ?? 0) - first) / (PROBES - 1))
-  for (let index = first; index <= (newest ?? 0); index += step) find.get(Math.round(index))
 }
 
 function isWritable(path: string): boolean {

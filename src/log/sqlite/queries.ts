@@ -5,6 +5,9 @@ import type { Notice } from '../notices.ts'
 import type { Connection } from './file.ts'
 import { type EntryRow, entryId, type Writer } from './pack.ts'
 
+/** How many entries `probe` looks for: all over the file, so that damage of more than a few pages shows. */
+const PROBES = 64
+
 /** What is asked of an open log again and again. */
 export class Queries {
   readonly #connection: Connection
@@ -12,6 +15,7 @@ export class Queries {
   readonly #writers = new Map<number, Writer>()
   /** So many entries, at the most, may fit into the next batch, to judge by the last one. */
   #fitting = BATCH_ENTRIES_MAX
+  #isProbed = false
 
   constructor(connection: Connection) {
     this.#connection = connection
@@ -99,6 +103,18 @@ export class Queries {
   writerRef(nonce: string, author: string): number {
     this.run('INSERT OR IGNORE INTO writers (nonce, author) VALUES (?, ?)', nonce, author)
     return this.#row('SELECT ref FROM writers WHERE nonce = ?', nonce)![0] as number
+  }
+
+  /**
+   * Looks once for entries all over the file, and so at every page on the way to each. Throws where SQLite finds it
+   * damaged: what is appended to such a file may be lost with it.
+   */
+  probe(): void {
+    if (this.#isProbed) return
+    const { first, newest } = this.bounds()
+    const step = Math.max(1, (newest.index - first) / (PROBES - 1))
+    for (let index = first; index <= newest.index; index += step) this.idAt(Math.round(index))
+    this.#isProbed = true
   }
 
   /** How often the board was changed. */

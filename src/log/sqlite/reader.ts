@@ -97,7 +97,10 @@ class Reader {
       case 'bounds':
         this.#answer(
           call,
-          this.#ask((queries): LogBounds => ({ epoch: this.#epoch!, ...queries.bounds() })),
+          this.#ask((queries): LogBounds => {
+            queries.probe()
+            return { epoch: this.#epoch!, ...queries.bounds() }
+          }),
         )
         break
       case 'notices':

@@ -117,7 +117,10 @@ class Writer {
 
   async #append(entries: PackedAppend, sinceMs: number): Promise<Appended> {
     try {
-      return await this.#transaction((queries) => this.#insert(queries, entries), sinceMs)
+      return await this.#transaction((queries) => {
+        queries.probe()
+        return this.#insert(queries, entries)
+      }, sinceMs)
     } catch (error) {
       if (!(error instanceof OutcomeUnknown)) throw error
       throw new AppendUncertain(error.why, { place: this.#init.path, cause: error.cause })

@@ -43,8 +43,6 @@ const JOINER_CUT_DELAY_MS = 1_000
 export class Anchors {
   readonly #init: AnchorsInit
   readonly #roots = new Map<number, Promise<Uint8Array>>()
-  /** Why the newest state could not be cut, as far as the operator was told. */
-  #told: string | undefined
 
   constructor(init: AnchorsInit) {
     this.#init = init
@@ -90,11 +88,6 @@ export class Anchors {
     )
   }
 
-  /** Nobody uses these anchors: they make room for a newer one. */
-  retired(anchors: readonly number[]): void {
-    for (const index of anchors) this.#init.sync().withdraw({ epoch: this.#init.epoch, index })
-  }
-
   /** The group cannot agree on a root: nobody may install this anchor. It does not tell whose state is wrong. */
   disputed(index: number): void {
     this.#init.sync().disputed({ epoch: this.#init.epoch, index })
@@ -122,30 +115,20 @@ export class Anchors {
    * is cut.
    */
   #capture(anchor: Position, init: CapturedInit): Promise<Uint8Array> {
-    const { sync, capture } = this.#init
+    const { sync, capture, onProblem } = this.#init
     sync().captured(anchor, capture(), init)
     const root = sync()
       .whenCut(anchor)!
       .then(
-        (manifest) => {
-          this.#told = undefined
-          return manifest.root
-        },
+        (manifest) => manifest.root,
         (error: Error) => {
           const reason = sync().whyGone(anchor) ?? error
-          if (reason instanceof CutFailed) this.#tell(reason, error.message)
+          if (reason instanceof CutFailed) onProblem(reason)
           throw reason
         },
       )
     this.#remember(anchor.index, root)
     return root
-  }
-
-  /** Each marker fails alike until somebody mends the state: the operator hears of it once. */
-  #tell(reason: CutFailed, why: string): void {
-    if (why === this.#told) return
-    this.#told = why
-    this.#init.onProblem(reason)
   }
 
   /** Without it the group may never agree. One that is in the log twice counts once. */

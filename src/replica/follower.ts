@@ -54,8 +54,6 @@ export class Follower {
   #readable = false
   /** A snapshot was asked for since this replica was last in sync: do not prefer one again. */
   #snapshotTried = false
-  /** Why nobody served, as far as the operator was told. */
-  #told: string | undefined
   /** Errors since the log was last read. */
   #failures = 0
   #caughtUp: { readonly caught: CaughtUp; readonly beganMs: number; readonly installedMs: number } | undefined
@@ -191,8 +189,6 @@ export class Follower {
     if (holders().every((id) => error.refusals.has(id)))
       return status.enter('lost', new StateLost(first, error))
     status.enter('catching-up')
-    if (error.message === this.#told) return
-    this.#told = error.message
     onProblem(error)
   }
 
@@ -203,7 +199,6 @@ export class Follower {
     const caughtUp = this.#caughtUp
     this.#caughtUp = undefined
     this.#snapshotTried = false
-    this.#told = undefined
     onInSync()
     status.enter('in-sync')
     if (caughtUp === undefined) return

@@ -5,7 +5,6 @@ import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
-import { AnchorProgress } from '../group/anchor-progress.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
 import {
   CHUNK_BYTES_MAX,
@@ -24,6 +23,7 @@ import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { sameBytes } from '../snapshot/hash.ts'
+import { HandshakeFailed } from '../sync/errors.ts'
 import type { Installing } from '../sync/host.ts'
 import { REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
@@ -139,7 +139,6 @@ export class Replica<Result = unknown>
   readonly #applier: Applier<Result>
   readonly #follower: Follower
   readonly #membership: Membership
-  readonly #progress: AnchorProgress
   readonly #leadership: Leadership
   readonly #announcer: Ticker
   readonly #anchors: Anchors
@@ -190,12 +189,6 @@ export class Replica<Result = unknown>
       onOutcome: (outcome, entry, newest) => this.#decided(outcome, entry, newest),
       onMalformed: (entry, error) => this.#emit('skipped', { entry, why: error.message }),
     })
-    this.#progress = new AnchorProgress({
-      clock,
-      ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
-      sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
-      isOpen: (anchor) => group().seal(anchor)?.state === 'open',
-    })
     this.#membership = new Membership({
       notices: log.notices,
       clock,
@@ -203,10 +196,7 @@ export class Replica<Result = unknown>
       epoch,
       connected: () => this.logConnected,
       graceMs: this.#leaseMs,
-      onChange: () => {
-        this.#progress.observe(this.#membership.list())
-        this.#leadership.check()
-      },
+      onChange: () => this.#leadership.check(),
     })
     this.#leadership = new Leadership({
       self: id,
@@ -245,7 +235,6 @@ export class Replica<Result = unknown>
       clock,
       log,
       membership: this.#membership,
-      progress: this.#progress,
       volatile: init.volatile ?? false,
       checkpointOutlook: () => data && (this.#disk?.outlook ?? 'once it has started'),
       policy: init.prune,
@@ -265,7 +254,6 @@ export class Replica<Result = unknown>
       chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
       sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
       membership: this.#membership,
-      progress: this.#progress,
       state: group,
       inSync: () => this.state === 'in-sync',
       reached: (position) => this.reached(position),
@@ -525,7 +513,6 @@ export class Replica<Result = unknown>
         this.#announcer.soon()
         return this.#emit('leader', { leader: outcome.leader, term: outcome.term })
       case 'marker':
-        this.#anchors.retired(outcome.marker.retires ?? [])
         return this.#anchors.marked(outcome.index, outcome.timestampMs, outcome.marker, newest)
       case 'sealed': {
         const { root, minority } = outcome
@@ -620,6 +607,8 @@ export class Replica<Result = unknown>
     if (event.type === 'captured') this.#disk?.captured(event.anchor)
     if (event.type === 'released') this.#disk?.released(event.anchor, event.why)
     if (event.type === 'captured' || event.type === 'cut' || event.type === 'released') this.#announcer.soon()
+    // Waiting does not help: the operator has to compare the keys.
+    if (event.type === 'fault' && event.error instanceof HandshakeFailed) this.#problem(event.error)
     this.#emit('sync', event)
   }
 
@@ -652,9 +641,7 @@ export class Replica<Result = unknown>
     // What was said before an outage would be heard after it: that a leader does not lead, though it does again.
     if (this.#node === undefined || !this.logConnected) return
     const { epoch, notices } = this.#log
-    const offers = this.#sync.offers.map(({ anchor, ...offer }) => {
-      return { anchor: anchor.index, ...offer, servedBytes: this.#sync.servedBytes(anchor) }
-    })
+    const offers = this.#sync.offers.map(({ anchor, ...offer }) => ({ anchor: anchor.index, ...offer }))
     const announcement = encodeAnnouncement({
       epoch,
       addresses: this.addresses,

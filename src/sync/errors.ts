@@ -80,7 +80,15 @@ export class Failed extends SyncError {
 
 /** The peer did not answer in time, or the stream to it broke. Never sent; made on this side. */
 export class PeerUnavailable extends SyncError {
-  override readonly name = 'PeerUnavailable'
+  override readonly name: string = 'PeerUnavailable'
+}
+
+/**
+ * The peer accepts connections and breaks off the handshake, again and again: most likely it has another network key than this
+ * replica, or only one of the two has one. Never sent.
+ */
+export class HandshakeFailed extends PeerUnavailable {
+  override readonly name = 'HandshakeFailed'
 }
 
 /** Nobody serves the anchor any more. The session goes on with a newer one. */

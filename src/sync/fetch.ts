@@ -140,11 +140,6 @@ export class Fetch {
     return this.#isVerified
   }
 
-  /** It is known which root the group agreed on. */
-  get isSealed(): boolean {
-    return this.#sealed !== undefined
-  }
-
   /** Nobody is serving, and nobody is about to. */
   get idle(): boolean {
     return this.#links.linked === 0
@@ -222,12 +217,10 @@ export class Fetch {
 
   /** Open the streams to a provider, and hear of its chunks until it has told of all. */
   async #open(provider: string, opening: Waiting): Promise<void> {
-    const { anchor, connect, ask, signal } = this.#init
+    const { connect, ask, signal } = this.#init
     let link: Link = opening
     try {
-      const [channel, asking] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
-      // The offer must not lapse while the list is on its way. What is wrong with it the list will tell.
-      asking.request({ type: 'keepAlive', anchor }, 'revived').catch(() => {})
+      const [channel] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
       const { failures } = opening
       const own = {
         list: [],

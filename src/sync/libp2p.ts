@@ -1,8 +1,8 @@
 import type { PeerId, Startable, Stream } from '@libp2p/interface'
-import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { Registrar } from '@libp2p/interface-internal'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { multiaddr } from '@multiformats/multiaddr'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { Dialer, type DialerComponents } from './dialer.ts'
 import type { ByteStream } from './frames.ts'
 import {
   PROTOCOL_NAME,
@@ -15,10 +15,9 @@ import type { SyncNetwork } from './peers.ts'
 import { SnapshotSync, type SnapshotSyncInit } from './snapshot-sync.ts'
 
 /** What snapshot sync needs of a libp2p node. */
-export interface SnapshotSyncComponents {
+export interface SnapshotSyncComponents extends DialerComponents {
   readonly peerId: PeerId
   readonly registrar: Registrar
-  readonly connectionManager: ConnectionManager
 }
 
 export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
@@ -66,18 +65,11 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
 }
 
 function network(components: SnapshotSyncComponents, protocol: string): SyncNetwork {
-  const { peerId, connectionManager } = components
+  const dialer = new Dialer(components)
   return {
-    self: peerId.toString(),
+    self: components.peerId.toString(),
     async dial(peer, addresses, signal) {
-      const id = peerIdFromString(peer)
-      const known = addresses.map((address) => {
-        const parsed = multiaddr(address)
-        return parsed.getComponents().some(({ name }) => name === 'p2p')
-          ? parsed
-          : parsed.encapsulate(`/p2p/${peer}`)
-      })
-      const connection = await connectionManager.openConnection(known.length > 0 ? known : id, { signal })
+      const connection = await dialer.connect(peerIdFromString(peer), addresses, signal)
       return byteStream(await connection.newStream(protocol, { signal }), ANSWERS_AHEAD_BYTES)
     },
   }
@@ -101,9 +93,6 @@ export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
     source: receive(stream, readAheadBytes),
     async send(bytes) {
       if (!stream.send(bytes)) await waitingLess(stream, SENDING_AHEAD_BYTES)
-    },
-    get unsentBytes() {
-      return stream.writeBufferLength
     },
     async flushed() {
       await waitingLess(stream, 0)

@@ -19,13 +19,8 @@ export const MANIFEST_WAIT_MS = 2_000
 export const VAIN_PAUSE_MS = 1_000
 /** That time doubles with each further one, up to this: what has been mended meanwhile is noticed that much later. */
 export const VAIN_PAUSE_MS_MAX = 30_000
-/**
- * Live anchors of a group from which on a new marker retires those that nobody uses. Each holds a copy of the state, and the log
- * after it.
- */
-export const LIVE_ANCHORS_USUAL = 2
-/** Anchors in use at which the leader says Busy instead of appending another marker. One slow joiner must not hold up others. */
-export const LIVE_ANCHORS_MAX = 3
+/** Live anchors of a group at which the leader says Busy instead of appending another marker. */
+export const LIVE_ANCHORS_MAX = 2
 
 /** A request is a few identifiers: nothing longer is read. */
 export const REQUEST_BYTES_MAX = 64 * 1024
@@ -135,6 +130,12 @@ export const FAULT_LENGTH_MAX = 200
  * again within a few looks, while a process that has ended stays away longer than is worth waiting.
  */
 export const UNREACHED_MS = 1_500
+/** How long a dial to one address of a peer keeps its next one waiting: what answers at all does so in a few round trips. */
+export const DIAL_STAGGER_MS = 250
+/** Addresses of one peer that are dialled at most, of those it announces. */
+export const ADDRESSES_MAX = 16
+/** Handshakes with one peer that break off, one after the other, until that is taken for a network key that is not ours. */
+export const HANDSHAKES_BROKEN = 2
 /** How often a session looks for offers and providers. */
 export const LOOK_MS = 200
 /** How often as long as nobody is fetched from yet: members answer within milliseconds. */

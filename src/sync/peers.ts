@@ -1,6 +1,6 @@
 import type { Clock } from '../expiry/clock.ts'
 import { Channel } from './channel.ts'
-import { PeerUnavailable } from './errors.ts'
+import { HandshakeFailed, PeerUnavailable } from './errors.ts'
 import type { ProvenFault } from './faults.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
@@ -93,10 +93,10 @@ export class Peers {
         onProof: (proof) => onProof?.(peer, proof),
       })
     } catch (cause) {
-      throw new PeerUnavailable(
-        `${peer} cannot be reached: ${cause instanceof Error ? cause.message : cause}`,
-        { cause },
-      )
+      const Kind = cause instanceof HandshakeFailed ? HandshakeFailed : PeerUnavailable
+      throw new Kind(`${peer} cannot be reached: ${cause instanceof Error ? cause.message : cause}`, {
+        cause,
+      })
     } finally {
       timer.cancel()
     }

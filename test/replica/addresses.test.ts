@@ -1,14 +1,22 @@
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
-import { createReplica, ListenFailed, memoryLog, type ReplicaInit, ReplicatedMap } from '../../src/index.ts'
+import { afterEach, describe, expect, test } from 'vitest'
+import {
+  createReplica,
+  ListenFailed,
+  type MapResult,
+  memoryLog,
+  type ReplicaInit,
+  ReplicatedMap,
+} from '../../src/index.ts'
+import { leads } from './cluster.ts'
 
 const PEER = '12D3KooWRm8J3iL796zPFi2EtGGtUJn58AG67gcqzMcHcCTLLRSR'
 
-function start(more: Partial<ReplicaInit<unknown>>) {
+function start(more: Partial<ReplicaInit<MapResult>>) {
   return createReplica({ group: 'addresses', machine: new ReplicatedMap(), log: memoryLog(), ...more })
 }
 
@@ -62,4 +70,52 @@ test('a process whose replica was stopped ends at once', async () => {
   const { stdout } = await promisify(execFile)(process.execPath, [program])
   // libp2p's own timer would keep it for a second.
   expect(Number(stdout)).toBeLessThan(500)
+})
+
+describe('of the addresses that a provider announces, a joiner finds the one that leads there', () => {
+  const servers: Server[] = []
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close()
+  })
+
+  /** It takes connections and says nothing, as a cable to nowhere would. */
+  async function silent(): Promise<string> {
+    const server = createServer(() => {}).listen(0, '127.0.0.1')
+    servers.push(server)
+    await once(server, 'listening')
+    return `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`
+  }
+
+  /** A port that is free, for now. */
+  async function free(): Promise<string> {
+    const address = await silent()
+    servers.pop()!.close()
+    return address
+  }
+
+  test.each<[what: string, others: () => Promise<string[]>]>([
+    ['that is silent', async () => [await silent()]],
+    ['that are silent, all six', () => Promise.all(Array.from({ length: 6 }, silent))],
+    ['where nobody listens', async () => [await free()]],
+    [
+      'of a network that cannot be reached',
+      async () => ['/ip6/2001:db8::1/tcp/4001', '/ip4/192.0.2.1/tcp/4001'],
+    ],
+    ['with a name that nobody knows', async () => ['/dns4/replica.invalid/tcp/4001']],
+  ])('after those %s', async (_what, others) => {
+    const log = memoryLog()
+    const address = await free()
+    const announce = [...(await others()), address]
+    const map = new ReplicatedMap<string, number>()
+    await using leader = await start({ log, machine: map, volatile: true, listen: [address], announce })
+    await leads(leader)
+    for (let n = 0; n < 30; n++) await map.set('key', n)
+    await leader.prune({ keepEntries: 0 })
+    const copy = new ReplicatedMap<string, number>()
+    await using joiner = await start({ log, machine: copy, volatile: true, lead: false })
+    const beganMs = performance.now()
+    await joiner.inSync()
+    expect(performance.now() - beganMs).toBeLessThan(5_000)
+    expect(copy.get('key')).toBe(29)
+  })
 })

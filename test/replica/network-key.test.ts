@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { makeNetworkKey } from '../../src/replica/network-key.ts'
-import { Cluster, when } from './cluster.ts'
+import { Cluster, next } from './cluster.ts'
 import { line } from './journal.ts'
 
 /** A group of which one replica leads, has some state, and has pruned the log. */
@@ -21,20 +21,29 @@ test('who has the network key catches up from others that have it', async () => 
 })
 
 test.each([
-  ['none', undefined],
-  ['another', makeNetworkKey()],
-])('who has %s gets nothing', async (_which, networkKey) => {
-  await using cluster = new Cluster()
-  const provider = await pruned(cluster, makeNetworkKey())
-  const { replica, journal } = await cluster.start({
-    lead: false,
-    requestTimeoutMs: 1_000,
-    ...(networkKey && { networkKey }),
-  })
-  await when(replica, 'state', () => replica.state === 'lost')
-  expect(journal.lines).toEqual([])
-  expect(provider.counts.get('served')).toBe(undefined)
-})
+  ['none', undefined, 'it has a network key, and this replica has none'],
+  ['another', makeNetworkKey(), 'it has another network key than this replica, or none'],
+])(
+  'who has %s gets nothing, and is told within seconds what it most likely is',
+  async (_which, networkKey, why) => {
+    await using cluster = new Cluster()
+    const provider = await pruned(cluster, makeNetworkKey())
+    const { replica, journal } = await cluster.start({
+      lead: false,
+      requestTimeoutMs: 60_000,
+      ...(networkKey && { networkKey }),
+    })
+    const beganMs = performance.now()
+    const problem = await next(replica, 'problem')
+    expect(problem).toMatchObject({ name: 'HandshakeFailed' })
+    expect(problem.message).toContain(`${provider.id} cannot be reached: it breaks off the handshake: ${why}`)
+    // Half of the handshakes with another key are silent until they are given up, after a second here.
+    expect(performance.now() - beganMs).toBeLessThan(10_000)
+    expect(replica.state).toBe('catching-up')
+    expect(journal.lines).toEqual([])
+    expect(provider.counts.get('served')).toBe(undefined)
+  },
+)
 
 test('what is no network key is refused', async () => {
   await using cluster = new Cluster()

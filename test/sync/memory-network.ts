@@ -13,10 +13,6 @@ class Pipe {
   #failure: Error | undefined
   #changed = Promise.withResolvers<void>()
 
-  get bytes(): number {
-    return this.#bytes
-  }
-
   get ended(): boolean {
     return this.#ended || this.#failure !== undefined
   }
@@ -75,9 +71,6 @@ export function duplexPair(): [ByteStream, ByteStream] {
   const end = (out: Pipe, into: Pipe): ByteStream => ({
     source: into.read(),
     send: (bytes) => out.send(bytes),
-    get unsentBytes() {
-      return out.bytes
-    },
     flushed: () => out.flushed(),
     async close() {
       out.end()

@@ -1,0 +1,262 @@
+import type { Connection, ConnectionGater, ConnectionProtector, PeerId } from '@libp2p/interface'
+import type { ConnectionManager, TransportManager } from '@libp2p/interface-internal'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { sleep, systemClock } from '../expiry/clock.ts'
+import { HandshakeFailed } from './errors.ts'
+import { ADDRESSES_MAX, DIAL_STAGGER_MS, HANDSHAKES_BROKEN } from './limits.ts'
+
+/** What dialling needs of a libp2p node. */
+export interface DialerComponents {
+  readonly connectionManager: ConnectionManager
+  readonly transportManager: TransportManager
+  readonly connectionGater: ConnectionGater
+  /** With a network key only. */
+  readonly connectionProtector?: ConnectionProtector | undefined
+}
+
+/**
+ * Connects to peers that announce several addresses, of which some may lead nowhere: a second network card, a container's inside,
+ * another machine's loopback. libp2p itself tries one after the other, so that one that swallows packets takes up the time of all.
+ * Here the next one is tried as soon as one has failed, or has said nothing for a moment, and the first that answers wins.
+ */
+export class Dialer {
+  readonly #components: DialerComponents
+  /** One dial at a time for a peer: whoever wants it too shares it. */
+  readonly #dials = new Map<string, Dial>()
+  /** Dials to each peer that ended in a broken handshake, since one did not. */
+  readonly #broken = new Map<string, number>()
+
+  constructor(components: DialerComponents) {
+    this.#components = components
+  }
+
+  /** An open connection to a peer, or a new one. Rejects with `HandshakeFailed`, and when none of the addresses answers. */
+  async connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+    const { connectionManager } = this.#components
+    const open = connectionManager
+      .getConnections(peer)
+      .find(({ status, limits }) => status === 'open' && !limits)
+    if (open !== undefined) return open
+    const known = this.#dialable(peer, addresses)
+    // Without an address of a transport of ours, libp2p may find one: by its peer store or routing, or in a /dnsaddr.
+    if (known.length === 0) return await connectionManager.openConnection(peer, { signal })
+    await this.#checkGater(peer)
+
+    const key = peer.toString()
+    let dial = this.#dials.get(key)
+    if (dial === undefined || dial.isOver) {
+      dial = new Dial(this.#components, known)
+      this.#dials.set(key, dial)
+    }
+    try {
+      const connection = await dial.join(signal)
+      this.#broken.delete(key)
+      return connection
+    } catch (error) {
+      throw this.#explained(key, dial, error)
+    } finally {
+      if (dial.isOver && this.#dials.get(key) === dial) this.#dials.delete(key)
+    }
+  }
+
+  /** The addresses to try, in order. Of nonsense, and of another peer's, there are none. */
+  #dialable(peer: PeerId, addresses: readonly string[]): Multiaddr[] {
+    const { transportManager } = this.#components
+    const known = new Map<string, Multiaddr>()
+    for (const text of addresses) {
+      const address = addressOf(peer, text)
+      if (address === undefined || transportManager.dialTransportForMultiaddr(address) === undefined) continue
+      known.set(address.toString(), address)
+    }
+    // On another machine a loopback address is somebody else's, if anybody's.
+    const sorted = [...known.values()].sort((a, b) => Number(isLoopback(a)) - Number(isLoopback(b)))
+    return sorted.slice(0, ADDRESSES_MAX)
+  }
+
+  async #checkGater(peer: PeerId): Promise<void> {
+    if (await this.#components.connectionGater.denyDialPeer?.(peer)) {
+      throw new Error("this node's connection gater denies it")
+    }
+  }
+
+  /** One broken handshake may be a peer that is stopping, or has too many at once; the same again is not. */
+  #explained(peer: string, dial: Dial, error: unknown): unknown {
+    if (!dial.brokeOff) return error
+    const count = (this.#broken.get(peer) ?? 0) + 1
+    this.#broken.set(peer, count)
+    if (count < HANDSHAKES_BROKEN) return error
+    const key =
+      this.#components.connectionProtector === undefined
+        ? 'it has a network key, and this replica has none'
+        : 'it has another network key than this replica, or none'
+    return new HandshakeFailed(
+      `it breaks off the handshake: ${key}, or something else listens there: ${dial.failures}`,
+      {
+        cause: error,
+      },
+    )
+  }
+}
+
+/** Why one address did not lead to the peer. */
+interface Failure {
+  readonly why: string
+  /** Somebody answered there, and broke off the handshake. */
+  readonly brokeOff: boolean
+}
+
+/** One dial to a peer at all of its addresses. It ends with the first that answers, or when nobody waits for it any more. */
+class Dial {
+  readonly #components: DialerComponents
+  readonly #addresses: readonly Multiaddr[]
+  /** Of each address that is being tried. Never of one that has led to the peer: that would end its connection. */
+  readonly #trying = new Map<Multiaddr, AbortController>()
+  readonly #over = new AbortController()
+  readonly #won = Promise.withResolvers<Connection>()
+  readonly #failures = new Map<Multiaddr, Failure>()
+  /** Where the handshake began. */
+  readonly #answered = new Set<Multiaddr>()
+  #waiting = 0
+
+  constructor(components: DialerComponents, addresses: readonly Multiaddr[]) {
+    this.#components = components
+    this.#addresses = addresses
+    this.#won.promise.catch(() => {})
+    void this.#run()
+  }
+
+  get isOver(): boolean {
+    return this.#over.signal.aborted
+  }
+
+  /** Somebody answered at one of the addresses, and broke off the handshake. A process that hangs is silent instead. */
+  get brokeOff(): boolean {
+    return [...this.#failures.values()].some(({ brokeOff }) => brokeOff)
+  }
+
+  /** What became of each address. */
+  get failures(): string {
+    const told = this.#addresses.map((address) => {
+      const why = this.#failures.get(address)?.why ?? silence(this.#answered.has(address))
+      return `${address.decapsulateCode(CODE_P2P)} ${why}`
+    })
+    return told.join(', ')
+  }
+
+  /** Wait for it. Rejects with the signal's reason, and with what became of each address. */
+  async join(signal: AbortSignal): Promise<Connection> {
+    this.#waiting++
+    const left = Promise.withResolvers<never>()
+    const onAbort = () =>
+      left.reject(new Error(`${reasonOf(signal)}: ${this.failures}`, { cause: signal.reason }))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await Promise.race([this.#won.promise, left.promise])
+    } finally {
+      signal.removeEventListener('abort', onAbort)
+      if (--this.#waiting === 0) this.#end(new Error('nobody waits for this dial any more'))
+    }
+  }
+
+  /** Begin with each address in turn: when the one before has failed, or has said nothing for a moment. */
+  async #run(): Promise<void> {
+    const attempts: Promise<void>[] = []
+    for (const address of this.#addresses) {
+      if (this.isOver) break
+      const failed = this.#try(address)
+      attempts.push(failed)
+      const moment = new AbortController()
+      const signal = AbortSignal.any([this.#over.signal, moment.signal])
+      await Promise.race([failed, sleep(systemClock, DIAL_STAGGER_MS, signal).catch(() => {})])
+      moment.abort()
+    }
+    await Promise.all(attempts)
+    this.#end(new Error(this.failures))
+  }
+
+  /** Resolves when this address has led to the peer, or failed to. */
+  async #try(address: Multiaddr): Promise<void> {
+    const { transportManager, connectionGater } = this.#components
+    const stop = new AbortController()
+    this.#trying.set(address, stop)
+    try {
+      if (await connectionGater.denyDialMultiaddr?.(address)) {
+        this.#failures.set(address, { why: "is denied by this node's connection gater", brokeOff: false })
+        return
+      }
+      const connection = await transportManager.dial(address, {
+        signal: stop.signal,
+        onProgress: ({ type }: { readonly type: string }) => {
+          if (type === 'upgrader:encrypt-outbound-connection') this.#answered.add(address)
+        },
+      })
+      this.#trying.delete(address)
+      if (this.isOver) return connection.abort(new Error('another address answered first'))
+      this.#won.resolve(connection)
+      this.#end(new Error('another address answered first'))
+    } catch (error) {
+      if (this.isOver) return
+      this.#failures.set(address, failureOf(error as Error))
+      this.#answered.delete(address)
+    }
+  }
+
+  #end(reason: Error): void {
+    if (this.isOver) return
+    this.#over.abort(reason)
+    for (const stop of this.#trying.values()) stop.abort(reason)
+    this.#won.reject(reason)
+  }
+}
+
+const CODE_P2P = 421
+/** What nobody can dial: any interface, or any port. */
+const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/
+const LOOPBACK = /^\/ip4\/127\.|^\/ip6\/::1\/|^\/dns[46]?\/localhost\//
+
+function isLoopback(address: Multiaddr): boolean {
+  return LOOPBACK.test(address.toString())
+}
+
+/** An announced address with the peer it must lead to. What a member announces may be anything. */
+function addressOf(peer: PeerId, text: string): Multiaddr | undefined {
+  if (UNDIALABLE.test(text)) return undefined
+  try {
+    const address = multiaddr(text)
+    const named = address.getComponents().findLast(({ code }) => code === CODE_P2P)?.value
+    if (named === undefined) return address.encapsulate(`/p2p/${peer}`)
+    return named === peer.toString() ? address : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** By the code of the system's error. */
+const WHY: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'refuses the connection',
+  EHOSTUNREACH: 'cannot be routed to',
+  ENETUNREACH: 'cannot be routed to',
+  EADDRNOTAVAIL: 'cannot be routed to',
+  EINVAL: 'cannot be routed to',
+  ETIMEDOUT: 'gives no answer',
+  ENOTFOUND: 'has a name that does not resolve',
+  EAI_AGAIN: 'has a name that does not resolve',
+}
+
+function failureOf(error: Error & { code?: string }): Failure {
+  // @libp2p/tcp says so of what happens before there is a connection.
+  const isConnected = !error.message.startsWith('connection error')
+  const why = !isConnected && error.code !== undefined ? WHY[error.code] : undefined
+  if (why !== undefined) return { why, brokeOff: false }
+  if (error.message.includes('does not match expected')) return { why: 'is another peer', brokeOff: false }
+  return { why: `failed: ${error.message}`, brokeOff: isConnected }
+}
+
+function silence(answered: boolean): string {
+  return answered ? 'accepts the connection and does not finish the handshake' : 'gives no answer'
+}
+
+function reasonOf({ reason }: AbortSignal): string {
+  return reason instanceof Error ? reason.message : String(reason)
+}

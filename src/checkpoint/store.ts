@@ -8,6 +8,7 @@ import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { hash } from '../snapshot/hash.ts'
 import type { Installing } from '../sync/host.ts'
+import { asError } from '../thrown.ts'
 import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
 import {
   type CheckpointReader,
@@ -113,7 +114,7 @@ export class CheckpointStore {
         return position
       } catch (error) {
         signal.throwIfAborted()
-        await this.#skip(path, error instanceof Error ? error : new Error(String(error)))
+        await this.#skip(path, asError(error))
       }
     }
     return undefined
@@ -147,7 +148,7 @@ export class CheckpointStore {
       for await (const { encoded } of verifiedChunks(reader, this.#init.coder)) chunks.push(encoded)
       return CutSnapshot.restored(this.#init.coder, reader.manifest, chunks)
     } catch (error) {
-      await this.#skip(kept.path, error instanceof Error ? error : new Error(String(error)))
+      await this.#skip(kept.path, asError(error))
       return undefined
     }
   }

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util'
+import { asError } from '../thrown.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -55,7 +56,7 @@ export class Output {
 
   error(error: unknown): void {
     this.#endProgress()
-    const { name, message, stack } = error instanceof Error ? error : new Error(String(error))
+    const { name, message, stack } = asError(error)
     const sentence = withoutPasswords(message.replaceAll(/\s*\n\s*/g, ' '))
     if (this.json)
       process.stderr.write(

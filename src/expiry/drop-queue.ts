@@ -1,3 +1,4 @@
+import { asError } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 
 export interface DropQueueInit {
@@ -288,7 +289,7 @@ export class DropQueue {
 
   #failed(kind: string, thrown: unknown, willRetry: boolean): void {
     this.#counters.failed++
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    const error = asError(thrown)
     tell(this.#onFailed, { kind, error, willRetry })
   }
 }

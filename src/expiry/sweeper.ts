@@ -1,3 +1,4 @@
+import { asError } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { LeaseTable } from './lease-table.ts'
 
@@ -140,7 +141,7 @@ export class Sweeper<K> {
 
   #report(cause: unknown): void {
     try {
-      this.#init.onError?.(cause instanceof Error ? cause : new Error(String(cause)))
+      this.#init.onError?.(asError(cause))
     } catch {
       // Whom could we tell?
     }

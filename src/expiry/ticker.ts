@@ -1,3 +1,4 @@
+import { asError } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 
 export interface TickerInit {
@@ -112,7 +113,7 @@ export class Ticker {
 
   #report(thrown: unknown): void {
     const { aborted, reason } = this.#stopping.signal
-    const error = thrown instanceof Error ? thrown : new Error(String(thrown))
+    const error = asError(thrown)
     // A run that gave up because it was told to has not failed.
     if (aborted && (thrown === reason || error.name === 'AbortError')) return
     const { onError, label } = this.#init

@@ -1,3 +1,4 @@
+import { asError } from '../thrown.ts'
 /** A map that no replica has taken over cannot be written. */
 export class NotAttached extends Error {
   override readonly name = 'NotAttached'
@@ -65,11 +66,11 @@ export class MalformedItem extends Error {
 /** A snapshot was read after its release. */
 export class SnapshotReleased extends Error {
   override readonly name = 'SnapshotReleased'
-  constructor() {
-    super('this snapshot was released; capture another one')
+  constructor(when = '') {
+    super(`this snapshot was released${when}; capture another one`)
   }
 }
 
 function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
+  return asError(cause).message
 }

@@ -9,6 +9,7 @@ import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { CutFailed } from '../sync/errors.ts'
 import type { Hold } from '../sync/snapshot-sync.ts'
+import { asError } from '../thrown.ts'
 
 /** When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. */
 export interface CheckpointPolicy {
@@ -202,7 +203,7 @@ export class Checkpointer {
       return anchor
     } catch (error) {
       signal.throwIfAborted()
-      this.#inVain(RETRY_MS, error instanceof Error ? error : new Error(String(error)))
+      this.#inVain(RETRY_MS, asError(error))
       return undefined
     }
   }
@@ -250,7 +251,7 @@ export class Checkpointer {
       onWritten()
     } catch (error) {
       if (this.#stopping.signal.aborted) return
-      this.#inVain(DISK_RETRY_MS, error instanceof Error ? error : new Error(String(error)))
+      this.#inVain(DISK_RETRY_MS, asError(error))
     } finally {
       held.release()
     }

@@ -10,6 +10,7 @@ import { zstdCoder } from '../snapshot/encoding.ts'
 import type { ChunkStore } from '../sync/chunk-store.ts'
 import type { Installing } from '../sync/host.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import { asError } from '../thrown.ts'
 import { Checkpointer, type CheckpointerInit, KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 
 export interface DiskInit
@@ -86,7 +87,7 @@ export class Disk {
       await this.#offerAgain()
     } catch (error) {
       signal.throwIfAborted()
-      onProblem(error instanceof Error ? error : new Error(String(error)))
+      onProblem(asError(error))
     }
     this.#checkpointer.start()
     this.#ticker = new Ticker({

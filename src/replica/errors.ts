@@ -1,12 +1,13 @@
 import { formatPosition, type Position } from '../position.ts'
 import { NoProvider } from '../sync/errors.ts'
+import { asError } from '../thrown.ts'
 
 /** The machine's `apply` threw. This replica stopped applying there; it still serves what it offers. */
 export class ApplyFailed extends Error {
   override readonly name = 'ApplyFailed'
   readonly position: Position
   constructor(position: Position, cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = asError(cause).message
     super(
       `the state machine failed to apply entry ${formatPosition(position)}: ${why}; mend the machine and restart`,
       {
@@ -24,7 +25,7 @@ export class ApplyFailed extends Error {
 export class InstallFailed extends Error {
   override readonly name = 'InstallFailed'
   constructor(cause: unknown) {
-    const why = cause instanceof Error ? cause.message : String(cause)
+    const why = asError(cause).message
     super(`the state machine cannot install the group's snapshot: ${why}; mend the machine and restart`, {
       cause,
     })
@@ -83,6 +84,27 @@ export class NotReadable extends Error {
         ? 'this replica has no state yet: await replica.inSync() before reading'
         : `this replica's state is wrong, and waits to be replaced: await replica.inSync() before reading; ${cause.message}`,
       cause && { cause },
+    )
+  }
+}
+
+/**
+ * The time that a caller gave, with `AbortSignal.timeout`, is up: the message says where this replica stands and what troubles it.
+ * What was waited for may still happen. `cause` is the signal's reason. A signal that aborts for another reason rejects with that.
+ */
+export class NotInTime extends Error {
+  override readonly name = 'NotInTime'
+  constructor(what: string, standing: string, cause: Error) {
+    super(`${what} took longer than it was given: ${standing}`, { cause })
+  }
+}
+
+/** A replica that stops could not tell the group so: the others wait until its announcement ends. */
+export class FarewellFailed extends Error {
+  override readonly name = 'FarewellFailed'
+  constructor(afterMs: number) {
+    super(
+      `the notice board took nothing for ${afterMs} ms while this replica stopped: the others take it for a member until its lease ends`,
     )
   }
 }

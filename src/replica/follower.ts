@@ -4,6 +4,7 @@ import type { Log } from '../log/log.ts'
 import { NoProvider } from '../sync/errors.ts'
 import type { CaughtUp } from '../sync/session.ts'
 import type { CatchUpInit } from '../sync/snapshot-sync.ts'
+import { asError } from '../thrown.ts'
 import type { Applier } from './applier.ts'
 import { ApplyFailed, Diverged, InstallFailed, StateLost } from './errors.ts'
 import type { CatchUpReport } from './events.ts'
@@ -83,7 +84,7 @@ export class Follower {
         if (lag !== undefined) await this.#catchUp(lag, signal)
       } catch (error) {
         if (signal.aborted) return
-        const reason = error instanceof Error ? error : new Error(String(error))
+        const reason = asError(error)
         if (isFinal(reason)) return status.enter('halted', reason)
         onProblem(reason)
         // Who cannot read the log does not know how far it is: it must not lead, nor vote.

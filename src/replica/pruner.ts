@@ -5,6 +5,7 @@ import type { Membership } from '../group/membership.ts'
 import { KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
 import type { Log } from '../log/log.ts'
 import { NotLeader } from '../sync/errors.ts'
+import { asError } from '../thrown.ts'
 
 /** When a leading replica prunes by itself. */
 export interface PrunePolicy {
@@ -112,7 +113,7 @@ export class Pruner {
       onPruned(upTo)
       outcome.resolve(upTo)
     } catch (error) {
-      const reason = error instanceof Error ? error : new Error(String(error))
+      const reason = asError(error)
       onProblem(reason)
       outcome.reject(reason)
     }

@@ -20,7 +20,7 @@ import { GuardedEvents } from '../guarded-events.ts'
 import { EpochChanged, LogBusy, LogUnavailable } from '../log/errors.ts'
 import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
-import type { Position } from '../position.ts'
+import { formatPosition, type Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import { HandshakeFailed } from '../sync/errors.ts'
@@ -28,12 +28,13 @@ import type { Installing } from '../sync/host.ts'
 import { REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
+import { asError } from '../thrown.ts'
 import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
 import { KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 import { Disk } from './disk.ts'
 import { Divergences } from './divergences.ts'
-import { Diverged, NotReadable, ReplicaStopped } from './errors.ts'
+import { Diverged, FarewellFailed, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
 import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
 import { Follower } from './follower.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
@@ -155,6 +156,8 @@ export class Replica<Result = unknown>
   readonly #counts = new Map<Counted, number>()
   readonly #divergences: Divergences
   readonly #problems: Problems
+  /** The newest problem since this replica was last in sync. */
+  #trouble: Error | undefined
   /** The anchor that is being fetched, once it is sealed. */
   #sealed: { readonly index: number; readonly marker: Marker } | undefined
 
@@ -392,7 +395,7 @@ export class Replica<Result = unknown>
     this.#assertAlive()
     const append = async () =>
       (await this.#log.append([{ kind: 'command', payload: command }], options)).first
-    return await this.#applier.writes.track(append, options.signal)
+    return await this.#inTime('submit()', options, () => this.#applier.writes.track(append, options.signal))
   }
 
   /**
@@ -400,14 +403,17 @@ export class Replica<Result = unknown>
    * call: a process that was stopped for a while does not take what it knew before for the end. Waits while the log cannot be
    * reached. Rejects with `StateLost` when it needs a snapshot that nobody can serve, and with what ended it.
    */
-  async inSync({ signal }: SubmitOptions = {}): Promise<void> {
-    let end: number | undefined
-    for (;;) {
-      await this.#status.inSync(signal)
-      if (end !== undefined && end <= this.#applier.applied) return
-      end ??= await this.#logEnd(signal)
-      if (end !== undefined) await this.#appliedOrFailed(end, signal)
-    }
+  async inSync(options: SubmitOptions = {}): Promise<void> {
+    const { signal } = options
+    await this.#inTime('inSync()', options, async () => {
+      let end: number | undefined
+      for (;;) {
+        await this.#status.inSync(signal)
+        if (end !== undefined && end <= this.#applier.applied) return
+        end ??= await this.#logEnd(signal)
+        if (end !== undefined) await this.#appliedOrFailed(end, signal)
+      }
+    })
   }
 
   /** Resolves when everything up to `position` is in the state. Rejects with `EpochChanged` for another epoch. */
@@ -415,7 +421,8 @@ export class Replica<Result = unknown>
     if (position.epoch !== this.#log.epoch) throw new EpochChanged(position.epoch, this.#log.epoch)
     if (position.index <= this.#applier.applied) return
     this.#assertAlive()
-    await this.#applier.waiters.wait(position.index, options.signal)
+    const { waiters } = this.#applier
+    await this.#inTime('reached()', options, () => waiters.wait(position.index, options.signal))
   }
 
   /**
@@ -424,7 +431,7 @@ export class Replica<Result = unknown>
    */
   async barrier(options: SubmitOptions = {}): Promise<void> {
     this.#assertAlive()
-    const { newest } = await this.#log.bounds(options)
+    const { newest } = await this.#inTime('barrier()', options, () => this.#log.bounds(options))
     await this.reached({ epoch: this.#log.epoch, index: newest.index }, options)
   }
 
@@ -442,8 +449,10 @@ export class Replica<Result = unknown>
   async mark(options: SubmitOptions = {}): Promise<Position> {
     this.#assertAlive()
     const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal ? [options.signal] : [])])
-    const { newest } = await this.#log.bounds({ signal })
-    return await this.#sync.requestAnchor({ epoch: this.#log.epoch, index: newest.index }, signal)
+    return await this.#inTime('mark()', options, async () => {
+      const { newest } = await this.#log.bounds({ signal })
+      return await this.#sync.requestAnchor({ epoch: this.#log.epoch, index: newest.index }, signal)
+    })
   }
 
   /** This replica's root at an anchor. Rejects with `RangeError` if it captured nothing there. */
@@ -451,7 +460,7 @@ export class Replica<Result = unknown>
     await this.reached(anchor, options)
     const root = this.#anchors.root(anchor.index)
     if (root === undefined) throw new RangeError(`nothing was captured at ${anchor.index}`)
-    return await root
+    return await this.#inTime('rootAt()', options, () => orAborted(root, options.signal))
   }
 
   /**
@@ -662,7 +671,7 @@ export class Replica<Result = unknown>
         await this.#membership.run(signal)
       } catch (error) {
         if (signal.aborted) return
-        this.#problem(error instanceof Error ? error : new Error(String(error)))
+        this.#problem(asError(error))
         await sleep(this.#clock, RETRY_MS, signal).catch(() => {})
       }
     }
@@ -670,6 +679,25 @@ export class Replica<Result = unknown>
 
   async #append(control: Control): Promise<number> {
     return (await this.#log.append([{ kind: 'control', payload: encodeControl(control) }])).first
+  }
+
+  /** Whoever gave it a time that is up is told what this replica waits for. Any other reason of a signal is passed on as it is. */
+  async #inTime<T>(what: string, { signal }: SubmitOptions, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const isTimeout = error instanceof Error && error.name === 'TimeoutError' && error === signal?.reason
+      if (!isTimeout) throw error
+      throw new NotInTime(what, this.#standing, error)
+    }
+  }
+
+  /** Where this replica stands and what troubles it, for people. */
+  get #standing(): string {
+    const where = `this replica is ${this.state} at ${formatPosition(this.position)}`
+    const log = this.logConnected ? '' : ', and the log cannot be reached'
+    const trouble = this.#trouble === undefined ? '' : `; its newest problem is ${this.#trouble.message}`
+    return `${where}${log}${trouble}`
   }
 
   #assertAlive(): void {
@@ -704,6 +732,7 @@ export class Replica<Result = unknown>
 
   /** Whoever waits for something to be applied is told why it will not be. A replica that was lost may yet get a state. */
   #settle({ state, previous, reason }: StateChange): void {
+    if (state === 'in-sync') this.#trouble = undefined
     if (state === 'halted' && reason !== undefined) return this.#fail(reason)
     if (previous === 'lost' && state !== 'stopped') this.#applier.recover()
     if (state !== 'lost' || reason === undefined) return
@@ -735,9 +764,12 @@ export class Replica<Result = unknown>
     if (this.#node !== undefined) {
       this.#sync.withdraw()
       // A leader says that it leaves, so that nobody waits for its lease to run out.
-      const options = { signal: AbortSignal.timeout(FAREWELL_MS) }
+      const late = new AbortController()
+      const timer = this.#clock.schedule(FAREWELL_MS, () => late.abort(new FarewellFailed(FAREWELL_MS)))
+      const options = { signal: late.signal }
       const leave = () => (led ? this.#announce(options) : this.#log.notices.withdraw(this.id, options))
       await leave().catch((error: Error) => this.#problem(error))
+      timer.cancel()
       await this.#node.stop()
     }
     await this.#log.close()
@@ -746,6 +778,7 @@ export class Replica<Result = unknown>
 
   /** What halted this replica was told with its state, and what stays as it was need not be told every second. */
   #problem(error: Error): void {
+    this.#trouble = error
     if (this.state === 'halted' && error.message === this.#status.failure?.message) return
     if (this.#stopping.signal.aborted || this.#problems.isNews(error)) this.#emit('problem', error)
   }
@@ -760,4 +793,18 @@ export class Replica<Result = unknown>
 /** It announces a state that follows the log, or may be reading one from its disk. */
 function holds({ state, offers }: Member): boolean {
   return state === 'in-sync' || state === 'following' || state === 'starting' || offers.length > 0
+}
+
+/** A promise, or the signal's reason, whichever comes first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }

@@ -2,6 +2,7 @@ import type { Clock } from '../expiry/clock.ts'
 import { type DropKind, DropQueue } from '../expiry/drop-queue.ts'
 import { type LeaseSnapshot, LeaseTable } from '../expiry/lease-table.ts'
 import { Sweeper } from '../expiry/sweeper.ts'
+import { SnapshotReleased } from '../machine/errors.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { type Position, positionKey } from '../position.ts'
 import { cut } from './cut.ts'
@@ -287,8 +288,7 @@ export class AvailableSnapshots {
       if (this.#released.size <= RELEASED_MAX) break
       this.#released.delete(oldest)
     }
-    if (held.cut.manifest === undefined)
-      held.stop.abort(new Error('the snapshot was released while it was being cut'))
+    if (held.cut.manifest === undefined) held.stop.abort(new SnapshotReleased(' while it was being cut'))
     this.#emit({ type: 'released', anchor: held.anchor, cause, ...(why !== undefined && { why }) })
     this.#free(held)
   }

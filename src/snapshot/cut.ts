@@ -1,6 +1,7 @@
 import type { Clock } from '../expiry/clock.ts'
 import { BACKGROUND_SLICE_MS, Slices } from '../expiry/slices.ts'
 import type { Snapshot } from '../machine/machine.ts'
+import { asError } from '../thrown.ts'
 import { ChunkWriter } from './chunk.ts'
 import type { CutSnapshot } from './cut-snapshot.ts'
 import {
@@ -67,7 +68,7 @@ export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOpt
     if (writer.items > 0) finishChunk()
     return into.finish(control)
   } catch (error) {
-    into.fail(error instanceof Error ? error : new Error(String(error)))
+    into.fail(asError(error))
     throw error
   }
 }

@@ -1,6 +1,7 @@
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Clock, Timer } from '../expiry/clock.ts'
 import type { EncodedChunk } from '../snapshot/encoding.ts'
+import { asError } from '../thrown.ts'
 import { Malformed, PeerUnavailable, SyncError } from './errors.ts'
 import { ProvenFault } from './faults.ts'
 import { type ByteStream, CutShort, decodeFrames, encodeFrame, type Frame } from './frames.ts'
@@ -44,7 +45,7 @@ export class Channel {
 
   constructor(init: ChannelInit) {
     this.#init = init
-    this.#receive().catch((error: Error) => this.#end(asProof(error)))
+    this.#receive().catch((error) => this.#end(asProof(asError(error))))
   }
 
   get open(): boolean {
@@ -133,7 +134,7 @@ export class Channel {
     }
     this.#due.push({ id, take, fail })
     if (this.#due.length === 1) this.#listen()
-    this.#init.stream.send(frame).catch((error: Error) => this.#end(error))
+    this.#init.stream.send(frame).catch((error) => this.#end(asError(error)))
   }
 
   async #receive(): Promise<void> {

@@ -2,6 +2,7 @@ import type { Connection, ConnectionGater, ConnectionProtector, PeerId } from '@
 import type { ConnectionManager, TransportManager } from '@libp2p/interface-internal'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { sleep, systemClock } from '../expiry/clock.ts'
+import { asError } from '../thrown.ts'
 import { HandshakeFailed } from './errors.ts'
 import { ADDRESSES_MAX, DIAL_STAGGER_MS, HANDSHAKES_BROKEN } from './limits.ts'
 
@@ -40,12 +41,11 @@ export class Dialer {
     const known = this.#dialable(peer, addresses)
     // Without an address of a transport of ours, libp2p may find one: by its peer store or routing, or in a /dnsaddr.
     if (known.length === 0) return await connectionManager.openConnection(peer, { signal })
-    await this.#checkGater(peer)
 
     const key = peer.toString()
     let dial = this.#dials.get(key)
     if (dial === undefined || dial.isOver) {
-      dial = new Dial(this.#components, known)
+      dial = new Dial(this.#components, peer, known)
       this.#dials.set(key, dial)
     }
     try {
@@ -71,12 +71,6 @@ export class Dialer {
     // On another machine a loopback address is somebody else's, if anybody's.
     const sorted = [...known.values()].sort((a, b) => Number(isLoopback(a)) - Number(isLoopback(b)))
     return sorted.slice(0, ADDRESSES_MAX)
-  }
-
-  async #checkGater(peer: PeerId): Promise<void> {
-    if (await this.#components.connectionGater.denyDialPeer?.(peer)) {
-      throw new Error("this node's connection gater denies it")
-    }
   }
 
   /** One broken handshake may be a peer that is stopping, or has too many at once; the same again is not. */
@@ -108,6 +102,7 @@ interface Failure {
 /** One dial to a peer at all of its addresses. It ends with the first that answers, or when nobody waits for it any more. */
 class Dial {
   readonly #components: DialerComponents
+  readonly #peer: PeerId
   readonly #addresses: readonly Multiaddr[]
   /** Of each address that is being tried. Never of one that has led to the peer: that would end its connection. */
   readonly #trying = new Map<Multiaddr, AbortController>()
@@ -118,8 +113,9 @@ class Dial {
   readonly #answered = new Set<Multiaddr>()
   #waiting = 0
 
-  constructor(components: DialerComponents, addresses: readonly Multiaddr[]) {
+  constructor(components: DialerComponents, peer: PeerId, addresses: readonly Multiaddr[]) {
     this.#components = components
+    this.#peer = peer
     this.#addresses = addresses
     this.#won.promise.catch(() => {})
     void this.#run()
@@ -161,6 +157,8 @@ class Dial {
 
   /** Begin with each address in turn: when the one before has failed, or has said nothing for a moment. */
   async #run(): Promise<void> {
+    if (await this.#denied((gater) => gater.denyDialPeer?.(this.#peer)))
+      return this.#end(new Error(`it ${DENIED}`))
     const attempts: Promise<void>[] = []
     for (const address of this.#addresses) {
       if (this.isOver) break
@@ -177,12 +175,12 @@ class Dial {
 
   /** Resolves when this address has led to the peer, or failed to. */
   async #try(address: Multiaddr): Promise<void> {
-    const { transportManager, connectionGater } = this.#components
+    const { transportManager } = this.#components
     const stop = new AbortController()
     this.#trying.set(address, stop)
     try {
-      if (await connectionGater.denyDialMultiaddr?.(address)) {
-        this.#failures.set(address, { why: "is denied by this node's connection gater", brokeOff: false })
+      if (await this.#denied((gater) => gater.denyDialMultiaddr?.(address))) {
+        this.#failures.set(address, { why: DENIED, brokeOff: false })
         return
       }
       const connection = await transportManager.dial(address, {
@@ -202,6 +200,15 @@ class Dial {
     }
   }
 
+  /** What a gater throws counts as no. */
+  async #denied(ask: (gater: ConnectionGater) => boolean | Promise<boolean> | undefined): Promise<boolean> {
+    try {
+      return (await ask(this.#components.connectionGater)) ?? false
+    } catch {
+      return true
+    }
+  }
+
   #end(reason: Error): void {
     if (this.isOver) return
     this.#over.abort(reason)
@@ -211,6 +218,7 @@ class Dial {
 }
 
 const CODE_P2P = 421
+const DENIED = "is denied by this node's connection gater"
 /** What nobody can dial: any interface, or any port. */
 const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/
 const LOOPBACK = /^\/ip4\/127\.|^\/ip6\/::1\/|^\/dns[46]?\/localhost\//
@@ -258,5 +266,5 @@ function silence(answered: boolean): string {
 }
 
 function reasonOf({ reason }: AbortSignal): string {
-  return reason instanceof Error ? reason.message : String(reason)
+  return asError(reason).message
 }

@@ -131,6 +131,14 @@ export interface Fault {
   readonly what: string
 }
 
+/** A replica catches up once at a time: wait for the session that is running. */
+export class SessionRunning extends SyncError {
+  override readonly name = 'SessionRunning'
+  constructor() {
+    super('a session is running already: wait until it has ended')
+  }
+}
+
 export interface NoProviderInit {
   readonly faults?: readonly Fault[]
   readonly refusals?: ReadonlyMap<string, Error>

@@ -1,4 +1,5 @@
 import type { Clock } from '../expiry/clock.ts'
+import { asError } from '../thrown.ts'
 import { Channel } from './channel.ts'
 import { HandshakeFailed, PeerUnavailable } from './errors.ts'
 import type { ProvenFault } from './faults.ts'
@@ -94,7 +95,7 @@ export class Peers {
       })
     } catch (cause) {
       const Kind = cause instanceof HandshakeFailed ? HandshakeFailed : PeerUnavailable
-      throw new Kind(`${peer} cannot be reached: ${cause instanceof Error ? cause.message : cause}`, {
+      throw new Kind(`${peer} cannot be reached: ${asError(cause).message}`, {
         cause,
       })
     } finally {

@@ -7,6 +7,7 @@ import type { AvailableSnapshots, Released } from '../snapshot/available.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { Runs } from '../snapshot/hints.ts'
 import type { ChunkInfo } from '../snapshot/manifest.ts'
+import { asError } from '../thrown.ts'
 import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorDesk } from './anchor-desk.ts'
 import {
@@ -105,7 +106,7 @@ export class Provider {
       this.#forget(stream)
       await stream.close()
     } catch (cause) {
-      const error = cause instanceof Error ? cause : new Error(String(cause))
+      const error = asError(cause)
       stream.abort(error)
       onBroken?.(peer, error)
     }
@@ -179,8 +180,7 @@ export class Provider {
   }
 
   #refusal(peer: string, id: number, cause: unknown): Uint8ArrayList {
-    const error =
-      cause instanceof SyncError ? cause : new Failed(cause instanceof Error ? cause.message : String(cause))
+    const error = cause instanceof SyncError ? cause : new Failed(asError(cause).message)
     this.#init.onRefused?.(peer, error)
     return answer(id, { type: 'error', error })
   }

@@ -2,6 +2,7 @@ import { type Clock, sleep } from '../expiry/clock.ts'
 import { formatPosition, type Position, samePosition } from '../position.ts'
 import { Basis } from '../snapshot/basis.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
+import { asError } from '../thrown.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
 import {
@@ -189,7 +190,7 @@ export class Session {
         }
       }
     } catch (error) {
-      const reason = error instanceof Error ? error : new Error(String(error))
+      const reason = asError(error)
       onState({ status: 'failed', reason })
       throw reason
     } finally {

@@ -9,7 +9,7 @@ import type { Manifest } from '../snapshot/manifest.ts'
 import { AnchorDesk } from './anchor-desk.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
-import { type AnchorGone, CutFailed, type SyncError } from './errors.ts'
+import { type AnchorGone, CutFailed, SessionRunning, type SyncError } from './errors.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
 import {
@@ -271,7 +271,7 @@ export class SnapshotSync {
 
   /** Get a snapshot above `position` from the other replicas and install it. One session at a time. */
   async catchUp(init: CatchUpInit): Promise<CaughtUp> {
-    if (this.#session !== undefined) throw new Error('a session is running already')
+    if (this.#session !== undefined) throw new SessionRunning()
     const session = new Session({
       ...this.#times,
       ...init,

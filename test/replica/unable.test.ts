@@ -128,3 +128,47 @@ test('a replica whose state was wrong reads and writes again once somebody serve
   expect((await wrong.replica.submit(line('c'))).result).toBe(2)
   expect(wrong.journal.lines).toEqual(['a', 'c'])
 })
+
+describe('a caller that gives a time', () => {
+  /** It can reach nobody who would serve it the state, and nobody has refused it. */
+  async function startAlone(cluster: Cluster): Promise<[Replica<number>, leader: string]> {
+    const [leader] = await cluster.startLed(0)
+    for (const text of ['a', 'b', 'c']) await leader.replica.submit(line(text))
+    await leader.replica.prune({ keepEntries: 0 })
+    const libp2p = { connectionGater: { denyDialPeer: () => true } }
+    const { replica } = await cluster.start({ lead: false, libp2p, ...TIMES })
+    await next(replica, 'problem')
+    return [replica, leader.replica.id]
+  }
+  const waits = (replica: Replica<number>, signal: AbortSignal) => [
+    replica.submit(line('z'), { signal }),
+    replica.inSync({ signal }),
+    replica.barrier({ signal }),
+    replica.reached({ ...replica.position, index: 1_000 }, { signal }),
+    replica.rootAt({ ...replica.position, index: 1_000 }, { signal }),
+    replica.mark({ signal }),
+  ]
+
+  test('is told where the replica stands, and why', async () => {
+    await using cluster = new Cluster()
+    const [replica, leader] = await startAlone(cluster)
+    for (const waiting of waits(replica, AbortSignal.timeout(100))) {
+      const error = (await waiting.catch((reason: unknown) => reason)) as Error
+      expect(error).toMatchObject({ name: 'NotInTime', cause: { name: 'TimeoutError' } })
+      expect(error.message).toMatch(
+        /^\w+\(\) took longer than it was given: this replica is catching-up at \w+:0; its newest/,
+      )
+      expect(error.message).toContain(`${leader} cannot be reached`)
+    }
+  })
+
+  test('and one that has a reason of its own gets that', async () => {
+    await using cluster = new Cluster()
+    const [replica] = await startAlone(cluster)
+    const reason = new Error('it is not wanted any more')
+    const abort = new AbortController()
+    const waiting = waits(replica, abort.signal)
+    abort.abort(reason)
+    for (const one of waiting) await expect(one).rejects.toBe(reason)
+  })
+})

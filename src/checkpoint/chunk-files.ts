@@ -11,8 +11,12 @@ const writeAt = promisify(write)
 
 const RAW = 0
 const ZSTD = 1
-/** Chunks being written at once; what comes while there are so many is not kept, since it is on its way to the state. */
-const WRITES_MAX = 32
+/**
+ * What is being written at once: each chunk has a file open, and its bytes in memory. A chunk that comes while there is so
+ * much is not kept. It is on its way to the state, and a crash right then fetches it again.
+ */
+const WRITES_MAX = 256
+const WRITING_BYTES_MAX = 64 * 1024 * 1024
 
 /**
  * Verified chunks of a download that is not finished, one file each: a byte that says how it is encoded, then the chunk.
@@ -23,6 +27,9 @@ export class ChunkFiles implements ChunkStore {
   readonly #onProblem: (error: Error) => void
   readonly #names: Set<string>
   readonly #writing = new Set<Promise<void>>()
+  #writingBytes = 0
+  /** The disk did not take a chunk: no more are tried until what there is was removed. */
+  #isRefused = false
   #clearing: Promise<void> = Promise.resolve()
 
   private constructor(directory: string, names: Set<string>, onProblem: (error: Error) => void) {
@@ -53,11 +60,19 @@ export class ChunkFiles implements ChunkStore {
 
   keep(hash: Uint8Array, chunk: EncodedChunk): void {
     const name = nameOf(hash)
-    if (this.#names.has(name) || this.#writing.size >= WRITES_MAX) return
+    const isTooMuch = this.#writing.size >= WRITES_MAX || this.#writingBytes >= WRITING_BYTES_MAX
+    if (this.#names.has(name) || this.#isRefused || isTooMuch) return
     const bytes = Buffer.concat([Buffer.of(chunk.encoding === 'zstd' ? ZSTD : RAW), chunk.bytes])
+    this.#writingBytes += bytes.length
     const written = writeSoon(join(this.#directory, name), bytes)
-      .then(() => void this.#names.add(name), this.#onProblem)
-      .finally(() => this.#writing.delete(written))
+      .then(
+        () => void this.#names.add(name),
+        (error: Error) => this.#refused(error),
+      )
+      .finally(() => {
+        this.#writing.delete(written)
+        this.#writingBytes -= bytes.length
+      })
     this.#writing.add(written)
   }
 
@@ -66,11 +81,19 @@ export class ChunkFiles implements ChunkStore {
   }
 
   clear(): void {
+    this.#isRefused = false
     this.#names.clear()
     this.#clearing = Promise.all(this.#writing)
       .then(() => readdir(this.#directory))
       .then((names) => Promise.all(names.map((name) => rm(join(this.#directory, name), { force: true }))))
       .then(() => this.#names.clear(), this.#onProblem)
+  }
+
+  /** Thousands of chunks follow, of which the disk would take none either. */
+  #refused(error: Error): void {
+    if (this.#isRefused) return
+    this.#isRefused = true
+    this.#onProblem(error)
   }
 
   /** Resolves when all that was asked for is done. */

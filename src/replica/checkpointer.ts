@@ -49,7 +49,7 @@ export interface Applied {
 }
 
 export interface CheckpointerInit {
-  readonly store: CheckpointStore
+  readonly store: Pick<CheckpointStore, 'newest' | 'write'>
   readonly policy: CheckpointPolicy
   readonly epoch: string
   readonly clock: Clock

@@ -23,6 +23,8 @@ export interface DiskInit
   readonly onEvent: (event: CheckpointEvent) => void
 }
 
+type Written = Parameters<CheckpointStore['write']>[0]
+
 /** How often the deadlines of offers are written down: after a crash an offer lives at most so much shorter. */
 const OFFERS_EVERY_MS = 1_000
 
@@ -33,6 +35,8 @@ export class Disk {
   readonly #checkpointer: Checkpointer
   readonly #offers: OffersFile
   readonly #fetched: ChunkFiles
+  /** The anchor whose snapshot was installed from what was fetched, until a checkpoint covers it. */
+  #uncovered: number | undefined
   #ticker: Ticker | undefined
 
   private constructor(init: DiskInit, fetched: ChunkFiles) {
@@ -40,7 +44,7 @@ export class Disk {
     this.#init = init
     this.#fetched = fetched
     this.#offers = new OffersFile(join(data.path, 'offers.json'), clock)
-    this.#checkpoints = new CheckpointStore({
+    const checkpoints = new CheckpointStore({
       directory: data.checkpoints,
       group,
       signature,
@@ -50,13 +54,23 @@ export class Disk {
       keep: policy.keep ?? KEEP_CHECKPOINTS_DEFAULT,
       onEvent,
     })
+    this.#checkpoints = checkpoints
     this.#checkpointer = new Checkpointer({
       ...init,
-      store: this.#checkpoints,
+      store: {
+        get newest() {
+          return checkpoints.newest
+        },
+        write: (source, signal) => this.#write(source, signal),
+      },
       coder: zstdCoder,
       requestAnchor: (above, signal) => sync().requestAnchor(above, signal),
       hold: (anchor) => sync().hold(anchor),
       whyGone: (anchor) => sync().whyGone(anchor),
+      onWritten: () => {
+        this.#dropFetched()
+        init.onWritten()
+      },
     })
   }
 
@@ -115,18 +129,45 @@ export class Disk {
 
   /** A snapshot from other replicas took the state's place. */
   installed(anchor: Position): void {
+    this.#uncovered = anchor.index
     this.#checkpointer.installed(anchor)
+  }
+
+  /** This replica is at the end of the log: a download that was cut off, and then was not needed, is of no use. */
+  inSync(): void {
+    this.#dropFetched()
   }
 
   /** Write down what is to be there in the next life. */
   async stop(options: { readonly trusted: () => boolean }): Promise<void> {
     await this.#checkpointer.stop(options)
+    if (this.#uncovered !== undefined) this.#dropFetched()
     if (this.#ticker !== undefined) {
       await this.#ticker.stop()
       await this.#writeOffers().catch(this.#init.onProblem)
     }
     await this.#checkpoints.close()
     await this.#fetched.close()
+  }
+
+  /** What was installed is kept until it is in a checkpoint: a crash before that must not cost a second download. */
+  #dropFetched(): void {
+    if (this.#uncovered !== undefined && this.#checkpoints.newest < this.#uncovered) return
+    this.#uncovered = undefined
+    this.#fetched.clear()
+  }
+
+  async #write(source: Written, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#checkpoints.write(source, signal)
+    } catch (error) {
+      if (this.#uncovered === undefined || !isNoRoom(error)) throw error
+      // The chunks take the room that the checkpoint needs, and it is worth more.
+      this.#uncovered = undefined
+      this.#fetched.clear()
+      await this.#fetched.close()
+      await this.#checkpoints.write(source, signal)
+    }
   }
 
   async #writeOffers(): Promise<void> {
@@ -144,4 +185,9 @@ export class Disk {
       if (cut !== undefined && remainingMs > 0) sync().adopt(position, cut, remainingMs)
     }
   }
+}
+
+function isNoRoom(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException
+  return code === 'ENOSPC' || code === 'EDQUOT'
 }

@@ -292,8 +292,7 @@ export class Replica<Result = unknown>
       catchUp: (request) => this.#sync.catchUp(request),
       onInSync: () => {
         this.#needs = 0
-        // A download that was cut off, and then was not needed.
-        this.#disk?.fetched.clear()
+        this.#disk?.inSync()
       },
       onCaughtUp: (report) => this.#emit('caught-up', report),
       onProblem,

@@ -11,8 +11,6 @@ export interface ChunkStore {
   keep(hash: Uint8Array, chunk: EncodedChunk): void
   /** What was read was not what its hash says. */
   forget(hash: Uint8Array): void
-  /** The snapshot is installed: what was kept is of no use any more. */
-  clear(): void
 }
 
 /** What this replica has already, besides what it kept of earlier fetches. */
@@ -32,6 +30,5 @@ export function withBasis(
     },
     keep: (hash, chunk) => store?.keep(hash, chunk),
     forget: (hash) => store?.forget(hash),
-    clear: () => store?.clear(),
   }
 }

@@ -326,7 +326,6 @@ export class Session {
         await pinned
         if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
         installing.commit(anchor, manifest.control)
-        this.#init.store?.clear()
       })
       return { providersUsed: fetch.providersUsed, bytesFetched: fetch.bytesFetched }
     } catch (error) {

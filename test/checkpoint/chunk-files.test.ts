@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -55,10 +55,26 @@ test('other files are none of its business until it is cleared', async () => {
   expect(files.has(HASH)).toBe(false)
 })
 
-test('a disk that takes nothing is a problem that is told, and no more', async () => {
+test('a disk that takes nothing is a problem that is told once, and tried again for the next download', async () => {
   const files = await open()
   await rm(directory, { recursive: true })
+  for (const hash of [HASH, OTHER]) files.keep(hash, CHUNK)
+  await files.close()
   files.keep(HASH, CHUNK)
   await files.close()
   expect([problems.length, files.has(HASH)]).toEqual([1, false])
+  await mkdir(directory)
+  files.clear()
+  await files.close()
+  files.keep(HASH, CHUNK)
+  await files.close()
+  expect([problems.length, files.has(HASH)]).toEqual([1, true])
+})
+
+test('several hundred small chunks at once are kept', async () => {
+  const files = await open()
+  const hashes = Array.from({ length: 200 }, (_, n) => new Uint8Array(32).fill(n))
+  for (const hash of hashes) files.keep(hash, CHUNK)
+  await files.close()
+  expect(hashes.filter((hash) => files.has(hash)).length).toBe(200)
 })

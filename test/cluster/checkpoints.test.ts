@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import {
   type Cluster,
@@ -19,6 +21,11 @@ const OPTIONS = { leaseMs: 1_500, ttlMs: 4_000, checkpoint: { everyCommands: 500
 
 const isCheckpoint = (type: 'written' | 'loaded' | 'skipped') => (event: ProcessEvent) =>
   event.type === 'checkpoint' && event.detail.type === type
+
+/** How many chunks of a download lie in a replica's data directory. */
+async function fetchedFiles(cluster: Cluster, name: string): Promise<number> {
+  return (await readdir(join(cluster.dir, `data-${name}`, 'fetched'))).length
+}
 
 /** Two replicas with some state of which both have a checkpoint, and a log that was pruned up to there. */
 async function pruned(cluster: Cluster): Promise<ReplicaProcess[]> {
@@ -145,6 +152,27 @@ test('a joiner killed in the middle of a fetch of 100 MiB goes on where it was',
     await again.stop()
   }
   await expectSameRoots(cluster)
+})
+
+test('a joiner killed right after it caught up has what it fetched', async () => {
+  // Nobody writes a checkpoint in time: the first comes a cut and a seal after the catch-up.
+  const options = { ...OPTIONS, volatile: true, ttlMs: 20_000, chunkBytes: 16_384 }
+  await using cluster = await startCluster({ replicas: 2, options })
+  await cluster.replicas[0]!.fill({ count: 20_000, batch: 1_000, random: true })
+  await pruneAll(cluster)
+  const joiner = await startWithDisk(cluster, 'joiner')
+  const { detail: first } = await joiner.waitFor(isCaughtUp)
+  await joiner.kill()
+  expect(joiner.events.some(isCheckpoint('written'))).toBe(false)
+
+  const again = await startWithDisk(cluster, 'joiner')
+  const { detail } = await again.waitFor(isCaughtUp)
+  // What was being written when it was killed may be missing.
+  expect(detail.bytesFetched / first.bytesFetched).toBeLessThan(0.2)
+  expect(await again.size()).toBe(20_000)
+  // Once it is in a checkpoint, nothing is kept twice.
+  await again.waitFor(isCheckpoint('written'))
+  await cluster.waitUntil('the chunks are gone', async () => (await fetchedFiles(cluster, 'joiner')) === 0)
 })
 
 test('who has just caught up serves the others that join', async () => {

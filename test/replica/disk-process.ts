@@ -1,5 +1,5 @@
 /**
- * Replicas whose data directory is on a small disk of this process's own: `disk-process.ts full|read-only DIR`.
+ * Replicas whose data directory is on a small disk of this process's own: `disk-process.ts full|read-only|narrow DIR`.
  * Sends what it saw.
  */
 import { randomBytes } from 'node:crypto'
@@ -9,7 +9,7 @@ import { memoryLog } from '../../src/log/memory.ts'
 import { bytesCodec, stringCodec } from '../../src/machine/codec.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import { createReplica } from '../../src/replica/replica.ts'
-import { next } from './cluster.ts'
+import { leads, next } from './cluster.ts'
 
 const [, , what, dataDir = ''] = process.argv
 const log = memoryLog({ epoch: 'e' })
@@ -58,10 +58,35 @@ async function full() {
   return seen
 }
 
+/** The disk has room for what a joiner fetches, or for its checkpoint, but not for both. */
+async function narrow() {
+  const start = async (dir?: string) => {
+    const machine = new ReplicatedMap({ keys: stringCodec, values: bytesCodec })
+    const init = { group: 'g', machine, log, volatile: true, lead: dir === undefined }
+    return { machine, replica: await createReplica({ ...init, ...(dir !== undefined && { dataDir: dir }) }) }
+  }
+  const one = await start()
+  await leads(one.replica)
+  await one.machine.set('large', LARGE)
+  await one.replica.prune({ keepEntries: 0 })
+  const joiner = await start(dataDir)
+  const problems: string[] = []
+  joiner.replica.addEventListener('problem', ({ detail }) => problems.push(detail.message))
+  const written = next(joiner.replica, 'checkpoint')
+  await joiner.replica.inSync()
+  const seen = {
+    kept: (await readdir(join(dataDir, 'fetched'))).length,
+    checkpoint: (await written).type,
+    problems,
+  }
+  await Promise.all([one.replica.stop(), joiner.replica.stop()])
+  return { ...seen, left: (await readdir(join(dataDir, 'fetched'))).length }
+}
+
 async function readOnly() {
   const refused = await startOn().catch((error: Error) => error)
   return refused instanceof Error ? { name: refused.name, message: refused.message } : 'it started'
 }
 
-process.send!(what === 'full' ? await full() : await readOnly())
+process.send!(await { full, narrow, 'read-only': readOnly }[what as 'full']())
 process.disconnect()

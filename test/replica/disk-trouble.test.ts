@@ -48,6 +48,13 @@ test.skipIf(!mounts)('on a full disk the last good checkpoint stays, and the rep
   })
 })
 
+test.skipIf(!mounts)(
+  'what was fetched gives way to the checkpoint where the disk has no room for both',
+  async () => {
+    expect(await on('size=5m', 'narrow')).toEqual({ kept: 1, checkpoint: 'written', problems: [], left: 0 })
+  },
+)
+
 test.skipIf(!mounts)('a directory that cannot be written is refused', async () => {
   expect(await on('ro', 'read-only')).toEqual({
     name: 'DirectoryUnusable',

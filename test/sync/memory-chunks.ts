@@ -6,8 +6,6 @@ const nameOf = (hash: Uint8Array) => Buffer.from(hash).toString('hex')
 /** Verified chunks, in memory. */
 export class MemoryChunks implements ChunkStore {
   readonly chunks = new Map<string, EncodedChunk>()
-  /** False: what was installed stays. */
-  clears = true
   /** The most that were being read at once. */
   readingMax = 0
   #reading = 0
@@ -29,9 +27,5 @@ export class MemoryChunks implements ChunkStore {
 
   forget(hash: Uint8Array): void {
     this.chunks.delete(nameOf(hash))
-  }
-
-  clear(): void {
-    if (this.clears) this.chunks.clear()
   }
 }

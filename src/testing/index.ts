@@ -26,9 +26,11 @@ export type { ErrorSummary, ProcessEvent, ProcessEventType, SessionSummary, Sync
 export type { ProgramOptions, ReplicaOptions } from './messages.ts'
 export {
   findNatsServer,
+  isFitForClusters,
   type NatsServer,
   type NatsServers,
   type NatsServersInit,
+  natsServerVersion,
   startNatsServers,
 } from './nats-servers.ts'
 export type { ReplicaProcess, WaitForOptions, WaitOptions } from './process.ts'

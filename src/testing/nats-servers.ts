@@ -1,12 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { accessSync, constants, rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { makeDirectory } from '../checkpoint/make-directory.ts'
+import { CLUSTER_VERSION_MIN, isOlder } from '../log/jetstream/server-version.ts'
 import { atExit } from './at-exit.ts'
 import { NatsServerMissing, NatsServersFailed } from './errors.ts'
 import { guard } from './guard.ts'
@@ -32,16 +33,35 @@ const LOOK_MS = 50
 /** Another program may take a port between our look and the server's start. */
 const TRIES = 5
 const CLUSTER = 'anchorage'
-/** Debian's package puts it where not everybody's PATH leads. */
-const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
+/** `go install` and Debian's package put it where not everybody's PATH leads. */
+const FOLDERS = [join(homedir(), 'go/bin'), '/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
+/** A program that is asked for its version answers at once. */
+const VERSION_WAIT_MS = 10_000
 
-/** Where `nats-server` is, or undefined: the variable `NATS_SERVER`, then the PATH, then where packages put it. */
+/**
+ * Where `nats-server` is, or undefined: the variable `NATS_SERVER`, then the PATH, then where `go install` and packages put it.
+ */
 export function findNatsServer(): string | undefined {
   const { NATS_SERVER, PATH = '' } = process.env
   if (NATS_SERVER !== undefined) return isExecutable(NATS_SERVER) ? NATS_SERVER : undefined
   return [...PATH.split(delimiter), ...FOLDERS]
     .map((folder) => join(folder, 'nats-server'))
     .find(isExecutable)
+}
+
+/** The version of a `nats-server`, such as `2.12.15`; undefined where it does not say. */
+export function natsServerVersion(program: string): string | undefined {
+  try {
+    const said = execFileSync(program, ['--version'], { encoding: 'utf8', timeout: VERSION_WAIT_MS })
+    return /v(\d+\.\d+\.\d+\S*)/.exec(said)?.[1]
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether servers of this version keep what they acknowledged when several of them keep a stream. */
+export function isFitForClusters(version: string | undefined): boolean {
+  return version !== undefined && !isOlder(version, CLUSTER_VERSION_MIN)
 }
 
 /**

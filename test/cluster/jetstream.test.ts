@@ -6,7 +6,7 @@ import { streamName } from '../../src/log/jetstream/stream.ts'
 import { decodeCommand } from '../../src/machine/command.ts'
 import type { Cluster, NatsServer, NatsServers, ProcessEvent } from '../../src/testing/index.ts'
 import { startCluster, startNatsServers } from '../../src/testing/index.ts'
-import { describeNats } from '../log/nats.ts'
+import { describeNatsClusters } from '../log/nats.ts'
 import { deposeTheLeader } from './depose.ts'
 import {
   expectSameRoots,
@@ -33,7 +33,7 @@ const OUTAGE_MS = 10_000
 /** Servers elect leaders meanwhile, more than once where the machine is busy. */
 const PATIENT = { timeoutMs: 90_000 }
 
-describeNats('replicas on three NATS servers', () => {
+describeNatsClusters('replicas on three NATS servers', () => {
   let nats: NatsServers
   let nc: NatsConnection
   let jsm: JetStreamManager

@@ -1,13 +1,20 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { setTimeout as delay } from 'node:timers/promises'
+import { jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { jetstreamLog } from '../../src/log/jetstream.ts'
-import type { LogConnection } from '../../src/log/log.ts'
-import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
+import type { Log, LogConnection } from '../../src/log/log.ts'
+import { type NatsServer, type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
 import { conformance } from './conformance.ts'
-import { commands, Follower, init, text } from './entries.ts'
-import { describeNats, natsPlace, wipe } from './nats.ts'
+import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
+import { describeNatsClusters, natsPlace, wipe } from './nats.ts'
+import { NatsProxy } from './nats-proxy.ts'
 
 // Servers that were all killed need ten seconds and more to go on, twice in some of these.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+
+/** How long the publisher waits for an acknowledgement before it publishes again. */
+const ACK_MS = 5_000
 
 /** Resolves when the connection is lost, or there again. */
 function change(connection: LogConnection): Promise<void> {
@@ -19,7 +26,29 @@ function change(connection: LogConnection): Promise<void> {
   })
 }
 
-describeNats('three servers', () => {
+/** A log that is closed at the end of its test. */
+class Opened implements AsyncDisposable {
+  readonly log: Log
+
+  static async on(
+    nats: NatsServers,
+    stream: string,
+    servers: string | string[] = nats.urls,
+  ): Promise<Opened> {
+    const options = { servers, stream, replicas: 3, connection: { ignoreClusterUpdates: true } } as const
+    return new Opened(await jetstreamLog(options).open(init()))
+  }
+
+  private constructor(log: Log) {
+    this.log = log
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.log.close()
+  }
+}
+
+describeNatsClusters('three servers', () => {
   let nats: NatsServers
 
   beforeAll(async () => {
@@ -46,6 +75,110 @@ describeNats('three servers', () => {
     await log.close()
     await wipe(nats)
   })
+
+  test('appends that lack a majority for a while are under way, not refused: all are in the log, once', async () => {
+    await using log = await Opened.on(nats, 'a-while')
+    await log.log.append(commands('0'))
+    const leader = await leaderOf('a-while')
+    const others = nats.servers.filter((server) => server !== leader)
+    const client = await jetstreamLog({ servers: leader.url, stream: 'a-while' }).open(init())
+    for (const server of others) server.pause()
+    const appends = numbers(1, 120).map((n) => client.append(commands(n)))
+    // Long enough that each is published again, and the leader knows it already.
+    await delay(ACK_MS + 2_500)
+    for (const server of others) server.resume()
+    const placed = await Promise.all(appends)
+    await client.close()
+    const entries = await readAll(log.log)
+    expect(entries.length).toBe(121)
+    placed.forEach(({ first }, n) => {
+      expect(text(entries[first - 1]!)).toBe(String(n + 1))
+    })
+  })
+
+  describe('a follower that was delivered other entries than the leader has', () => {
+    /** Tells of another entry than the stream's leader, as a server does whose copy of the stream came apart. */
+    async function forked(isForked: () => boolean): Promise<NatsProxy> {
+      const proxy = await NatsProxy.to(nats.urls[0]!)
+      proxy.toClient = (bytes) => {
+        if (!isForked() || !bytes.includes('stream_msg_get_response')) return bytes
+        const altered = bytes.toString('latin1').replace(/"data":"([^"]+)"/, (_, data: string) => {
+          const entry = Buffer.from(data, 'base64')
+          // The last byte before the payload, which is one digit here, is the id's.
+          entry[entry.length - 2]! ^= 1
+          return `"data":"${entry.toString('base64')}"`
+        })
+        return Buffer.from(altered, 'latin1')
+      }
+      return proxy
+    }
+
+    test('learns within seconds that the log was rewound', async () => {
+      let isForked = false
+      await using proxy = await forked(() => isForked)
+      await using log = await Opened.on(nats, 'forked', proxy.url)
+      const follower = new Follower(log.log)
+      await log.log.append(commands('1', '2'))
+      await follower.take(2)
+      isForked = true
+      const began = performance.now()
+      const failure = await follower.failure()
+      expect(failure).toMatchObject({ name: 'LogRewound', index: 2 })
+      expect(performance.now() - began).toBeLessThan(10_000)
+      expect(await failureOf(readAll(log.log, { index: 2, id: 'other' }))).toMatchObject({
+        name: 'LogRewound',
+      })
+    })
+
+    test('goes on when it was a deposed leader that told of them', async () => {
+      let forkedUntil = 0
+      await using proxy = await forked(() => performance.now() < forkedUntil)
+      await using log = await Opened.on(nats, 'deposed', proxy.url)
+      const follower = new Follower(log.log)
+      await log.log.append(commands('1', '2'))
+      await follower.take(2)
+      forkedUntil = performance.now() + 2_000
+      await delay(4_000)
+      await log.log.append(commands('3'))
+      expect(text((await follower.next())!)).toBe('3')
+      follower.stop()
+    })
+  })
+
+  test('servers too old for a replicated log are warned of, once for each version; one server is not', async () => {
+    await using proxy = await NatsProxy.to(nats.urls[0]!)
+    const version = '2.9.10'
+    proxy.toClient = (bytes) =>
+      Buffer.from(
+        bytes.toString('latin1').replace(/^(INFO .*"version":)"[^"]*"/gm, `$1"${version}"`),
+        'latin1',
+      )
+    const problems: Error[] = []
+    const options = { servers: proxy.url, connection: { ignoreClusterUpdates: true } }
+    const onProblem = (error: Error) => problems.push(error)
+    const single = await jetstreamLog({ ...options, stream: 'single' }).open(init({ onProblem }))
+    await single.close()
+    expect(problems).toEqual([])
+    const log = await jetstreamLog({ ...options, stream: 'outdated', replicas: 3 }).open(init({ onProblem }))
+    expect(problems).toMatchObject([{ name: 'ServersOutdated', version }])
+    expect(problems[0]!.message).toContain(proxy.url)
+    proxy.cut()
+    await change(log.connection!)
+    while (!log.connection!.connected) await change(log.connection!)
+    await log.append(commands('used all the same'))
+    expect(problems.length).toBe(1)
+    await log.close()
+  })
+
+  async function leaderOf(stream: string): Promise<NatsServer> {
+    const nc = await connect({ servers: nats.urls })
+    try {
+      const { cluster } = await (await jetstreamManager(nc)).streams.info(stream)
+      return nats.servers.find(({ name }) => name === cluster?.leader)!
+    } finally {
+      await nc.close()
+    }
+  }
 
   conformance('jetstreamLog', () => natsPlace(nats, 3))
 })

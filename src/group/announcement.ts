@@ -31,6 +31,8 @@ export interface AnnouncedOffer {
   readonly anchor: number
   readonly remainingMs: number
   readonly ready: boolean
+  /** Chunk bytes that were sent of it since this replica offers it. Default 0. */
+  readonly servedBytes?: number
 }
 
 /** What a replica tells the group about itself, on the notice board. */
@@ -61,10 +63,11 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     leads: BigInt(leads),
     needs: BigInt(needs),
     checkpoint: BigInt(checkpoint),
-    offers: offers.map(({ anchor, remainingMs, ready }) => ({
+    offers: offers.map(({ anchor, remainingMs, ready, servedBytes = 0 }) => ({
       anchor: BigInt(anchor),
       remainingMs: Math.ceil(remainingMs),
       ready,
+      servedBytes: BigInt(servedBytes),
     })),
   })
   return toBinary(AnnouncementSchema, message)
@@ -87,10 +90,11 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       needs: Number(needs),
       checkpoint: Number(checkpoint),
       ...(durable && { durable }),
-      offers: offers.map(({ anchor, remainingMs, ready }) => ({
+      offers: offers.map(({ anchor, remainingMs, ready, servedBytes }) => ({
         anchor: Number(anchor),
         remainingMs,
         ready,
+        servedBytes: Number(servedBytes),
       })),
     }
   } catch {

@@ -16,6 +16,8 @@ export interface Marker {
   readonly requesters: readonly string[]
   /** How the snapshot is cut: the size of its chunks on average. */
   readonly chunkBytes: number
+  /** Older anchors that nobody uses: every replica stops offering them. Default: none. */
+  readonly retires?: readonly number[]
 }
 
 /** Average sizes of chunks that a marker can ask for: of larger ones, twice that and an item would not fit into a frame. */
@@ -31,12 +33,13 @@ function toBody(control: Control): pb.Control['body'] {
     case 'claim':
       return { case: 'claim', value: create(pb.ClaimSchema, { term: BigInt(control.term) }) }
     case 'marker': {
-      const { electorate, requesters, chunkBytes } = control
+      const { electorate, requesters, chunkBytes, retires = [] } = control
       const fields = {
         term: BigInt(control.term),
         electorate: [...electorate],
         requesters: [...requesters],
         chunkBytes,
+        retires: retires.map(BigInt),
       }
       return { case: 'marker', value: create(pb.MarkerSchema, fields) }
     }
@@ -67,9 +70,15 @@ export function decodeControl(payload: Uint8Array): Control | undefined {
     case 'claim':
       return { type: 'claim', term: Number(body.value.term) }
     case 'marker': {
-      const { term, electorate, requesters, chunkBytes } = body.value
+      const { term, electorate, requesters, chunkBytes, retires } = body.value
       if (chunkBytes < CHUNK_BYTES_MIN || chunkBytes > CHUNK_BYTES_MAX) return undefined
-      return { type: 'marker', term: Number(term), electorate, requesters, chunkBytes }
+      const fields = {
+        electorate,
+        requesters,
+        chunkBytes,
+        ...(retires.length > 0 && { retires: retires.map(Number) }),
+      }
+      return { type: 'marker', term: Number(term), ...fields }
     }
     case 'attestation':
       return { type: 'attestation', anchor: Number(body.value.anchor), root: body.value.root }

@@ -1,3 +1,4 @@
+import type { AnchorProgress } from './anchor-progress.ts'
 import type { Member } from './membership.ts'
 
 /** Entries that are kept readable behind the newest, unless told otherwise. */
@@ -34,20 +35,23 @@ export interface PruneLimits {
   readonly keepEntries: number
   /** What goes need not be in a checkpoint on anybody's disk. */
   readonly volatile: boolean
+  /** What the group makes no progress with holds nothing. */
+  readonly progress: Pick<AnchorProgress, 'holds' | 'hasStalled'>
 }
 
 /**
  * How far the log may be pruned: never past an anchor that a fresh announcement pins, by offering it or by catching up
- * from it, nor, unless the group is volatile, past the newest checkpoint that a member announces. The marker itself
- * stays, because whoever catches up from its anchor reads the electorate there.
+ * from it, while the group makes progress with it; nor, unless the group is volatile, past the newest checkpoint that a
+ * member announces. The marker itself stays, because whoever catches up from its anchor reads the electorate there.
  */
 export function prunableTo(limits: PruneLimits, members: readonly Member[]): number {
-  const { applied, keepEntries, volatile } = limits
+  const { applied, keepEntries, volatile, progress } = limits
   let upTo = applied - keepEntries
   if (!volatile) upTo = Math.min(upTo, Math.max(0, ...members.map(({ checkpoint }) => checkpoint)))
-  for (const { needs, offers } of members) {
-    if (needs > 0) upTo = Math.min(upTo, needs - 1)
-    for (const { anchor } of offers) upTo = Math.min(upTo, anchor - 1)
+  for (const member of members) {
+    if (progress.holds(member)) upTo = Math.min(upTo, member.needs - 1)
+    for (const { anchor } of member.offers)
+      if (!progress.hasStalled(anchor)) upTo = Math.min(upTo, anchor - 1)
   }
   return Math.max(0, upTo)
 }

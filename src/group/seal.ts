@@ -64,11 +64,15 @@ export class Seal {
       this.#sealed = root
       return 'sealed'
     }
-    const silent = this.#electorate.size - this.#roots.size
-    const best = Math.max(...[...this.#roots.values()].map((one) => this.#agreeing(one)))
-    if (this.#isMajority(best + silent)) return undefined
+    if (this.mayBeSealedBy(this.silent)) return undefined
     this.#disputed = true
     return 'disputed'
+  }
+
+  /** Whether one root can still get the majority when, of the electors that are silent so far, these attest it. */
+  mayBeSealedBy(electors: readonly string[]): boolean {
+    const best = Math.max(0, ...[...this.#roots.values()].map((one) => this.#agreeing(one)))
+    return this.#isMajority(best + electors.length)
   }
 
   #agreeing(root: Uint8Array): number {

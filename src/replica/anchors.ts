@@ -88,6 +88,11 @@ export class Anchors {
     )
   }
 
+  /** Nobody uses these anchors: they make room for a newer one. */
+  retired(anchors: readonly number[]): void {
+    for (const index of anchors) this.#init.sync().withdraw({ epoch: this.#init.epoch, index })
+  }
+
   /** The group cannot agree on a root: nobody may install this anchor. It does not tell whose state is wrong. */
   disputed(index: number): void {
     this.#init.sync().disputed({ epoch: this.#init.epoch, index })

@@ -1,5 +1,6 @@
 import type { Clock } from '../expiry/clock.ts'
 import { startTicker, type Ticker } from '../expiry/ticker.ts'
+import type { AnchorProgress } from '../group/anchor-progress.ts'
 import type { Control } from '../group/control.ts'
 import type { Membership } from '../group/membership.ts'
 import { KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
@@ -20,6 +21,7 @@ export interface PrunerInit {
   readonly clock: Clock
   readonly log: Log
   readonly membership: Membership
+  readonly progress: AnchorProgress
   /** Pruning is allowed although no checkpoint on disk holds what goes. */
   readonly volatile: boolean
   /** What makes this replica's next checkpoint due, for people; undefined when it writes none. */
@@ -75,7 +77,7 @@ export class Pruner {
   }
 
   async #prune(keepEntries: number = KEEP_ENTRIES_DEFAULT, slack: number): Promise<number> {
-    const { self, log, membership, office, inSync, applied, append, volatile } = this.#init
+    const { self, log, membership, progress, office, inSync, applied, append, volatile } = this.#init
     if (!Number.isInteger(keepEntries) || keepEntries < 0) {
       throw new RangeError(`keepEntries is ${keepEntries}; give an integer from 0`)
     }
@@ -87,7 +89,7 @@ export class Pruner {
     if (slack === 0 && !volatile && !members.some(({ checkpoint }) => checkpoint > 0)) {
       throw pruneRefused(members, this.#init.checkpointOutlook())
     }
-    const upTo = prunableTo({ applied: applied(), keepEntries, volatile }, members)
+    const upTo = prunableTo({ applied: applied(), keepEntries, volatile, progress }, members)
     const prunable = upTo + 1 - (await log.bounds()).first
     if (prunable <= 0 || (slack > 0 && prunable <= 1 + keepEntries * slack)) return 0
     this.#pruning++
@@ -100,14 +102,14 @@ export class Pruner {
 
   /** The prune at `index` was applied and counts. It stops before what was pinned since it was decided. */
   async decided(index: number, wanted: number): Promise<void> {
-    const { self, log, membership, office, applied, volatile, onPruned, onProblem } = this.#init
+    const { self, log, membership, progress, office, applied, volatile, onPruned, onProblem } = this.#init
     if (office().leader !== self) return
     const outcome = this.#outcome(index)
     try {
       await membership.refresh()
       const upTo = Math.min(
         wanted,
-        prunableTo({ applied: applied(), keepEntries: 0, volatile }, membership.list()),
+        prunableTo({ applied: applied(), keepEntries: 0, volatile, progress }, membership.list()),
       )
       if (upTo > 0) await log.prune(upTo)
       onPruned(upTo)

@@ -1,4 +1,5 @@
 import type { Clock } from '../expiry/clock.ts'
+import type { AnchorProgress } from '../group/anchor-progress.ts'
 import { decodeControl, encodeControl, type Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
 import type { Member, Membership } from '../group/membership.ts'
@@ -20,6 +21,7 @@ export interface ReplicaHostInit {
   /** How long an electorate has to agree, in milliseconds. */
   readonly sealTimeoutMs: number
   readonly membership: Membership
+  readonly progress: AnchorProgress
   readonly state: () => GroupState
   /** Only then this replica is at its post, whoever the log says leads. */
   readonly inSync: () => boolean
@@ -47,6 +49,8 @@ export class ReplicaHost implements SyncHost {
   readonly #init: ReplicaHostInit
   /** When this replica appended which marker, for as long as that matters. */
   readonly #markedAtMs = new Map<number, number>()
+  /** The attestations of anchors whose markers this replica reads, and has not applied. */
+  readonly #reading = new Map<number, Seal>()
 
   constructor(init: ReplicaHostInit) {
     this.#init = init
@@ -70,19 +74,27 @@ export class ReplicaHost implements SyncHost {
   }
 
   members(): SyncMember[] {
-    return this.#init.membership.list().map(({ id, addresses, state, offers, applied }) => ({
-      id,
-      addresses,
-      applied,
-      serves: state === 'in-sync' || state === 'following' || offers.length > 0,
-    }))
+    const nowMs = this.#init.clock.now()
+    return this.#init.membership
+      .list()
+      .map(({ id, addresses, state, offers, applied, needs, announcedAtMs }) => ({
+        id,
+        addresses,
+        applied,
+        needs,
+        serves: state === 'in-sync' || state === 'following' || offers.length > 0,
+        offers: offers.map(({ anchor, remainingMs }) => ({
+          anchor,
+          remainingMs: announcedAtMs + remainingMs - nowMs,
+        })),
+      }))
   }
 
   async refreshMembers(): Promise<void> {
     await this.#init.membership.refresh()
   }
 
-  async appendMarker(requester: string): Promise<Position> {
+  async appendMarker(requester: string, retires: readonly Position[] = []): Promise<Position> {
     const { self, log, state, membership, clock, chunkBytes, reached } = this.#init
     await membership.refresh()
     const electorate = this.#electorate(membership.list())
@@ -94,6 +106,7 @@ export class ReplicaHost implements SyncHost {
       electorate,
       requesters: [requester],
       chunkBytes,
+      retires: retires.map(({ index }) => index),
     } as const
     const { first } = await log.append([{ kind: 'control', payload: encodeControl(marker) }])
     this.#markedAtMs.set(first, clock.now())
@@ -119,8 +132,28 @@ export class ReplicaHost implements SyncHost {
     }
   }
 
+  mayBeSealed(anchor: Position): boolean {
+    const { state, membership, self } = this.#init
+    const seal = state().seal(anchor.index) ?? this.#reading.get(anchor.index)
+    if (seal === undefined || seal.state === 'sealed') return true
+    const present = seal.silent.filter((elector) => elector === self || membership.get(elector) !== undefined)
+    return seal.state === 'open' && seal.mayBeSealedBy(present)
+  }
+
+  hasStalled(anchor: Position): boolean {
+    return this.#init.progress.hasStalled(anchor.index)
+  }
+
   /** Read off the log, from the marker on: whoever catches up cannot apply what comes before. */
   async sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array> {
+    try {
+      return await this.#readSeal(anchor, signal)
+    } finally {
+      this.#reading.delete(anchor.index)
+    }
+  }
+
+  async #readSeal(anchor: Position, signal: AbortSignal): Promise<Uint8Array> {
     let marker: Marker | undefined
     let seal: Seal | undefined
     for await (const { entries } of this.#init.log.follow({ index: anchor.index - 1 }, { signal })) {
@@ -131,6 +164,7 @@ export class ReplicaHost implements SyncHost {
           if (control?.type !== 'marker') throw new NoMarker(anchor)
           marker = control
           seal = new Seal(control.electorate)
+          this.#reading.set(anchor.index, seal)
         } else if (control?.type === 'attestation' && control.anchor === anchor.index) {
           const change = seal?.attest(entry.author, control.root)
           if (change === 'disputed') throw new Disputed(anchor, seal!.attestations)

@@ -5,6 +5,7 @@ import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
+import { AnchorProgress } from '../group/anchor-progress.ts'
 import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
 import {
   CHUNK_BYTES_MAX,
@@ -140,6 +141,7 @@ export class Replica<Result = unknown>
   readonly #applier: Applier<Result>
   readonly #follower: Follower
   readonly #membership: Membership
+  readonly #progress: AnchorProgress
   readonly #leadership: Leadership
   readonly #announcer: Ticker
   readonly #anchors: Anchors
@@ -192,6 +194,12 @@ export class Replica<Result = unknown>
       onOutcome: (outcome, entry, newest) => this.#decided(outcome, entry, newest),
       onMalformed: (entry, error) => this.#emit('skipped', { entry, why: error.message }),
     })
+    this.#progress = new AnchorProgress({
+      clock,
+      ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
+      sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+      isOpen: (anchor) => group().seal(anchor)?.state === 'open',
+    })
     this.#membership = new Membership({
       notices: log.notices,
       clock,
@@ -199,7 +207,10 @@ export class Replica<Result = unknown>
       epoch,
       connected: () => this.logConnected,
       graceMs: this.#leaseMs,
-      onChange: () => this.#leadership.check(),
+      onChange: () => {
+        this.#progress.observe(this.#membership.list())
+        this.#leadership.check()
+      },
     })
     this.#leadership = new Leadership({
       self: id,
@@ -238,6 +249,7 @@ export class Replica<Result = unknown>
       clock,
       log,
       membership: this.#membership,
+      progress: this.#progress,
       volatile: init.volatile ?? false,
       checkpointOutlook: () => data && (this.#disk?.outlook ?? 'once it has started'),
       policy: init.prune,
@@ -257,6 +269,7 @@ export class Replica<Result = unknown>
       chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
       sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
       membership: this.#membership,
+      progress: this.#progress,
       state: group,
       inSync: () => this.state === 'in-sync',
       reached: (position) => this.reached(position),
@@ -521,6 +534,7 @@ export class Replica<Result = unknown>
         this.#announcer.soon()
         return this.#emit('leader', { leader: outcome.leader, term: outcome.term })
       case 'marker':
+        this.#anchors.retired(outcome.marker.retires ?? [])
         return this.#anchors.marked(outcome.index, outcome.timestampMs, outcome.marker, newest)
       case 'sealed': {
         const { root, minority } = outcome
@@ -649,7 +663,9 @@ export class Replica<Result = unknown>
     // What was said before an outage would be heard after it: that a leader does not lead, though it does again.
     if (this.#node === undefined || !this.logConnected) return
     const { epoch, notices } = this.#log
-    const offers = this.#sync.offers.map(({ anchor, ...offer }) => ({ anchor: anchor.index, ...offer }))
+    const offers = this.#sync.offers.map(({ anchor, ...offer }) => {
+      return { anchor: anchor.index, ...offer, servedBytes: this.#sync.servedBytes(anchor) }
+    })
     const announcement = encodeAnnouncement({
       epoch,
       addresses: this.addresses,

@@ -35,6 +35,8 @@ export interface Available {
   readonly remainingMs: number
   /** All of it is cut. */
   readonly ready: boolean
+  /** The cut, and fetches being answered. */
+  readonly uses: number
 }
 
 /** A snapshot that was here once. */
@@ -241,6 +243,12 @@ export class AvailableSnapshots {
     }
   }
 
+  /** End an offer before its time, since nobody makes progress with it. */
+  expire(anchor: Position, why: string): void {
+    const held = this.#held.get(positionKey(anchor))
+    if (held !== undefined) this.#release(held, 'expired', why)
+  }
+
   /** Stop offering an anchor, or everything. */
   withdraw(anchor?: Position): void {
     for (const held of [...this.#held.values()]) {
@@ -265,11 +273,11 @@ export class AvailableSnapshots {
     })
   }
 
-  #view({ anchor, cut }: Held): Available {
+  #view({ anchor, cut, uses }: Held): Available {
     const { clock, ttlMs } = this.#init
     const deadlineMs = this.#leases.deadlineOf(positionKey(anchor))
     const remainingMs = deadlineMs === undefined ? ttlMs : Math.max(0, deadlineMs - clock.now())
-    return { anchor, remainingMs, ready: cut.manifest !== undefined }
+    return { anchor, remainingMs, ready: cut.manifest !== undefined, uses }
   }
 
   #end(held: Held): void {

@@ -1,15 +1,24 @@
 import type { Clock } from '../expiry/clock.ts'
 import { formatPosition, type Position, positionKey } from '../position.ts'
-import type { AvailableSnapshots } from '../snapshot/available.ts'
+import type { Available, AvailableSnapshots } from '../snapshot/available.ts'
 import { Busy, CutFailed, NotLeader, type SyncError } from './errors.ts'
 import type { SyncHost } from './host.ts'
-import { BUSY_RETRY_MS, LIVE_ANCHORS_MAX, VAIN_PAUSE_MS, VAIN_PAUSE_MS_MAX } from './limits.ts'
+import {
+  BUSY_RETRY_MS,
+  FOLLOWERS_ENOUGH,
+  LIVE_ANCHORS_MAX,
+  LIVE_ANCHORS_USUAL,
+  VAIN_PAUSE_MS,
+  VAIN_PAUSE_MS_MAX,
+} from './limits.ts'
 
 export interface AnchorDeskInit {
   readonly self: string
   readonly host: SyncHost
   readonly available: AvailableSnapshots
   readonly clock: Clock
+  /** How long an offer lives when nobody fetches, in milliseconds. */
+  readonly ttlMs: number
   /** An anchor that is not sealed by then is given up: a new marker names a fresh electorate. */
   readonly sealTimeoutMs: number
   /** Markers for one requester within a minute. */
@@ -31,6 +40,10 @@ interface Vain {
 }
 
 const MINUTE_MS = 60_000
+/** A follower's offer that lives this long is still there when the requester comes: a few round trips of 200 ms. */
+const NAMED_LIFE_MS_MIN = 1_000
+/** An anchor was sealed or named so long ago without a pin that nobody will come for it: a few round trips, and less than 2 s. */
+const RETIRE_AFTER_MS = 1_500
 
 /**
  * The leader's answer to a snapshot request: the anchor of a live offer that fits, or of one new marker, which
@@ -42,7 +55,11 @@ export class AnchorDesk {
   #pending: PendingMarker[] = []
   #appliedIndex = 0
   readonly #capturedAtMs = new Map<string, number>()
-  readonly #sealed = new Set<string>()
+  readonly #sealedAtMs = new Map<string, number>()
+  /** When each live offer was last named. */
+  readonly #namedAtMs = new Map<string, number>()
+  /** Anchors that a marker retires, which may not be applied yet. */
+  readonly #retired = new Set<string>()
   #vain: Vain | undefined
   /** When a marker was appended for whom, oldest first, within the last minute. */
   #appended: { readonly requester: string; readonly atMs: number }[] = []
@@ -51,44 +68,103 @@ export class AnchorDesk {
     this.#init = init
   }
 
+  /**
+   * The anchor for a requester that needs one above a position. Rejects with `NotLeader`, and with `Busy` while as many anchors are
+   * in use as may be, or the requester had too many markers.
+   */
   async anchorFor(requester: string, above: Position): Promise<Position> {
-    const { host, self, available, clock } = this.#init
+    const { host, self, available } = this.#init
     const leader = host.leader()
     if (leader !== self) throw new NotLeader(leader)
 
     const useless = new Set<string>()
+    const thin: Position[] = []
     for (const { anchor } of available.list().reverse()) {
       if (!(await this.#usable(anchor))) {
         useless.add(positionKey(anchor))
         continue
       }
-      if (anchor.epoch === above.epoch && anchor.index > above.index) {
-        // It may have been released meanwhile.
-        if (available.revive(anchor) === undefined) continue
-        return anchor
-      }
+      if (anchor.epoch !== above.epoch || anchor.index <= above.index) continue
+      if (!this.#isWidelyOffered(anchor)) thin.push(anchor)
+      else if (this.#name(anchor)) return anchor
     }
     const newest = this.#underway().at(-1)
     if (newest !== undefined) {
       const anchor = await newest.promise
       if (anchor.index > above.index) return anchor
     }
-    // Counted without a pause before the append: requests that come at once see each other's markers.
+    try {
+      return await this.#mark(requester, useless)
+    } catch (error) {
+      if (!(error instanceof Busy)) throw error
+      // One provider is better than none.
+      for (const anchor of thin) if (this.#name(anchor)) return anchor
+      throw error
+    }
+  }
+
+  /** Name a live offer. False when it was released meanwhile. */
+  #name(anchor: Position): boolean {
+    const { available, clock } = this.#init
+    if (available.revive(anchor) === undefined) return false
+    this.#namedAtMs.set(positionKey(anchor), clock.now())
+    return true
+  }
+
+  /** Have the group capture. Counted without a pause before the append: requests that come at once see each other's markers. */
+  async #mark(requester: string, useless: ReadonlySet<string>): Promise<Position> {
+    const { host, available, clock } = this.#init
     const live = available.list().filter(({ anchor }) => !useless.has(positionKey(anchor)))
-    if (live.length + this.#underway().length >= LIVE_ANCHORS_MAX) {
-      throw new Busy(`${LIVE_ANCHORS_MAX} anchors are live already, and none fits`, BUSY_RETRY_MS)
+    const idle = live.filter((one) => this.#isIdle(one)).map(({ anchor }) => anchor)
+    const count = live.length + this.#underway().length
+    const retires = idle.slice(0, Math.max(0, count + 1 - LIVE_ANCHORS_USUAL))
+    if (count - retires.length >= LIVE_ANCHORS_MAX) {
+      throw new Busy(`${LIVE_ANCHORS_MAX} anchors are in use already, and none fits`, BUSY_RETRY_MS)
     }
     this.#assertWorthwhile()
     this.#countMarker(requester)
-    const promise = host.appendMarker(requester)
+    for (const anchor of retires) this.#retired.add(positionKey(anchor))
+    const promise = host.appendMarker(requester, retires)
     const pending = { promise, sinceMs: clock.now() }
     this.#pending.push(pending)
     promise.then(
       // It may have been applied by the time it is known where it is.
       (anchor) => anchor.index <= this.#appliedIndex && this.#settle(pending),
-      () => this.#settle(pending),
+      () => {
+        for (const anchor of retires) this.#retired.delete(positionKey(anchor))
+        this.#settle(pending)
+      },
     )
     return await promise
+  }
+
+  /**
+   * Whether the followers that have applied past the anchor still offer it, and for long enough that a requester finds them: the
+   * leader cuts later than they do, so that its own offer outlives theirs.
+   */
+  #isWidelyOffered(anchor: Position): boolean {
+    const { host, self, ttlMs } = this.#init
+    const others = host
+      .members()
+      .filter(({ id, serves, applied }) => id !== self && serves && applied >= anchor.index)
+    const lifeMs = Math.min(NAMED_LIFE_MS_MIN, ttlMs / 4)
+    const offering = others.filter(
+      ({ offers }) =>
+        offers === undefined ||
+        offers.some((offer) => offer.anchor === anchor.index && offer.remainingMs >= lifeMs),
+    )
+    return offering.length >= Math.min(FOLLOWERS_ENOUGH, others.length)
+  }
+
+  /** Nobody reads it, nobody pins it or makes progress with it, and whoever it was for has had time to come. */
+  #isIdle({ anchor, uses }: Available): boolean {
+    const { host, clock } = this.#init
+    const key = positionKey(anchor)
+    const sealedAtMs = this.#sealedAtMs.get(key)
+    if (uses > 0 || sealedAtMs === undefined) return false
+    const wantedAtMs = Math.max(sealedAtMs, this.#namedAtMs.get(key) ?? sealedAtMs)
+    if (clock.now() - wantedAtMs < RETIRE_AFTER_MS) return false
+    return host.hasStalled?.(anchor) === true || !host.members().some(({ needs }) => needs === anchor.index)
   }
 
   /** Those that may yet be applied and sealed in time. */
@@ -131,14 +207,17 @@ export class AnchorDesk {
 
   sealed(anchor: Position): void {
     const key = positionKey(anchor)
-    if (this.#capturedAtMs.has(key)) this.#sealed.add(key)
+    if (this.#capturedAtMs.has(key)) this.#sealedAtMs.set(key, this.#init.clock.now())
     if (this.#vain !== undefined && this.#vain.newest.index <= anchor.index) this.#vain = undefined
   }
 
   /** @param why it could not be cut, if that is the cause */
   released(anchor: Position, why?: string): void {
-    this.#capturedAtMs.delete(positionKey(anchor))
-    this.#sealed.delete(positionKey(anchor))
+    const key = positionKey(anchor)
+    this.#capturedAtMs.delete(key)
+    this.#sealedAtMs.delete(key)
+    this.#namedAtMs.delete(key)
+    this.#retired.delete(key)
     if (why !== undefined) this.#cameToNothing(anchor, VAIN_PAUSE_MS_MAX, () => CutFailed.at(anchor, why))
   }
 
@@ -170,12 +249,14 @@ export class AnchorDesk {
     this.#appended.push({ requester, atMs: nowMs })
   }
 
-  /** Sealed or young enough to be, and its place in the log is still there. */
+  /** Sealed or young enough to be, nobody has given it up, and its place in the log is still there. */
   async #usable(anchor: Position): Promise<boolean> {
     const { host, clock, sealTimeoutMs } = this.#init
     const key = positionKey(anchor)
+    if (this.#retired.has(key) || host.hasStalled?.(anchor) === true) return false
     const ageMs = clock.now() - (this.#capturedAtMs.get(key) ?? Number.NEGATIVE_INFINITY)
-    if (!this.#sealed.has(key) && ageMs >= sealTimeoutMs) return false
+    const mayBeSealed = ageMs < sealTimeoutMs && host.mayBeSealed?.(anchor) !== false
+    if (!this.#sealedAtMs.has(key) && !mayBeSealed) return false
     return await host.isReadable(anchor)
   }
 }

@@ -12,11 +12,17 @@ export interface ChannelInit {
   readonly stream: ByteStream
   readonly scope: Scope
   readonly clock: Clock
-  /** How long the peer may send nothing while an answer is due. */
+  /** How long the peer may send less than a frame, or a part of one that counts, while an answer is due. */
   readonly timeoutMs: number
   /** The channel ended because of what the peer sent, or because of what `abort` was told it sent. */
   readonly onProof?: ((proof: ProvenFault) => void) | undefined
 }
+
+/**
+ * So many bytes within the timeout are as good as a frame: 3 KiB/s with the default of 5 s. What comes slower is asked of others; who
+ * sends less would hold a session for ever with a byte now and then.
+ */
+const HEARD_BYTES_MIN = 16 * 1024
 
 /** The id of a peer's last word: it did not read on, or could not. */
 const NO_REQUEST = 0
@@ -138,8 +144,22 @@ export class Channel {
   }
 
   async #receive(): Promise<void> {
-    for await (const frame of decodeFrames(this.#init.stream.source, RESPONSE_BYTES_MAX)) this.#take(frame)
+    const source = this.#heard(this.#init.stream.source)
+    for await (const frame of decodeFrames(source, RESPONSE_BYTES_MAX)) this.#take(frame)
     throw new PeerUnavailable('the peer ended the stream')
+  }
+
+  /** A large frame on a slow link is no silence, as long as enough of it comes in time. */
+  async *#heard(source: ByteStream['source']): ByteStream['source'] & AsyncGenerator {
+    let bytes = 0
+    for await (const piece of source) {
+      bytes += piece.byteLength
+      if (bytes >= HEARD_BYTES_MIN && this.#due.length > 0) {
+        bytes = 0
+        this.#listen()
+      }
+      yield piece
+    }
   }
 
   #take(frame: Frame): void {

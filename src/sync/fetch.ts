@@ -140,6 +140,11 @@ export class Fetch {
     return this.#isVerified
   }
 
+  /** It is known which root the group agreed on. */
+  get isSealed(): boolean {
+    return this.#sealed !== undefined
+  }
+
   /** Nobody is serving, and nobody is about to. */
   get idle(): boolean {
     return this.#links.linked === 0
@@ -217,10 +222,12 @@ export class Fetch {
 
   /** Open the streams to a provider, and hear of its chunks until it has told of all. */
   async #open(provider: string, opening: Waiting): Promise<void> {
-    const { connect, ask, signal } = this.#init
+    const { anchor, connect, ask, signal } = this.#init
     let link: Link = opening
     try {
-      const [channel] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
+      const [channel, asking] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
+      // The offer must not lapse while the list is on its way. What is wrong with it the list will tell.
+      asking.request({ type: 'keepAlive', anchor }, 'revived').catch(() => {})
       const { failures } = opening
       const own = {
         list: [],

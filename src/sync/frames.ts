@@ -12,6 +12,8 @@ export interface ByteStream {
   readonly source: AsyncIterable<Uint8Array | Uint8ArrayList>
   /** Resolves when more may be sent. Rejects when the stream is broken. */
   send(bytes: Uint8ArrayList): Promise<void>
+  /** What was sent, and still waits here. */
+  readonly unsentBytes: number
   /** Resolves when nothing that was sent is left waiting here. Rejects when the stream is broken. */
   flushed(): Promise<void>
   /** End this side, after what was sent. */

@@ -11,6 +11,10 @@ export interface SyncMember {
   readonly serves: boolean
   /** The index of the newest entry it had applied when it announced itself. */
   readonly applied: number
+  /** What it offers, as it announced, and for how long from now. Undefined: members do not announce that. */
+  readonly offers?: readonly { readonly anchor: number; readonly remainingMs: number }[]
+  /** The anchor that it pins, as it announced. Undefined: none. */
+  readonly needs?: number | undefined
 }
 
 /** A new state being built beside the current one; dropped without a call if it is never committed. */
@@ -48,8 +52,9 @@ export interface SyncHost {
   /**
    * Called on the leader only: append a marker on behalf of `requester`. Resolves with its position when this replica has
    * applied it; rejects with `NotLeader` when another took office before it, which makes it a no-op at which nobody captures.
+   * `retires` are anchors that nobody uses: whoever applies the marker calls `withdraw` for each.
    */
-  appendMarker(requester: string): Promise<Position>
+  appendMarker(requester: string, retires: readonly Position[]): Promise<Position>
   /** True when the log's entry at `position` can still be read, and all that follow. */
   isReadable(position: Position): Promise<boolean>
   /**
@@ -57,6 +62,16 @@ export interface SyncHost {
    * that it never will; any rejection makes the session leave the anchor.
    */
   sealedRoot(anchor: Position, signal: AbortSignal): Promise<Uint8Array>
+  /**
+   * False once so many of the anchor's electors have left the group that it will never be sealed. Default: true, until the
+   * request timeout has passed.
+   */
+  mayBeSealed?(anchor: Position): boolean
+  /**
+   * True once the group has made no progress with fetching this anchor for too long: it is not offered any more then. Default:
+   * false; an offer lives as long as somebody fetches from it, however slowly.
+   */
+  hasStalled?(anchor: Position): boolean
   /**
    * Tell the group that this replica needs the log from this anchor on; undefined: no longer. Each call announces this replica
    * anew, also with the same anchor: it is made again when a peer does not know this replica. After an install the

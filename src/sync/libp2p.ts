@@ -94,6 +94,9 @@ export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
     async send(bytes) {
       if (!stream.send(bytes)) await waitingLess(stream, SENDING_AHEAD_BYTES)
     },
+    get unsentBytes() {
+      return stream.writeBufferLength
+    },
     async flushed() {
       await waitingLess(stream, 0)
     },

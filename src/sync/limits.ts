@@ -19,8 +19,13 @@ export const MANIFEST_WAIT_MS = 2_000
 export const VAIN_PAUSE_MS = 1_000
 /** That time doubles with each further one, up to this: what has been mended meanwhile is noticed that much later. */
 export const VAIN_PAUSE_MS_MAX = 30_000
-/** Live anchors of a group at which the leader says Busy instead of appending another marker. */
-export const LIVE_ANCHORS_MAX = 2
+/**
+ * Live anchors of a group from which on a new marker retires those that nobody uses. Each holds a copy of the state, and the log
+ * after it.
+ */
+export const LIVE_ANCHORS_USUAL = 2
+/** Anchors in use at which the leader says Busy instead of appending another marker. One slow joiner must not hold up others. */
+export const LIVE_ANCHORS_MAX = 3
 
 /** A request is a few identifiers: nothing longer is read. */
 export const REQUEST_BYTES_MAX = 64 * 1024

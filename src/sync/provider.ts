@@ -38,6 +38,7 @@ import {
 import { decodeRequest, encodeResponse, type OfferView, type Request, type ResponseBody } from './messages.ts'
 import { Outlet } from './outlet.ts'
 import { Quota } from './quota.ts'
+import { ServedBytes } from './served-bytes.ts'
 
 export interface ProviderInit extends AdmissionInit {
   readonly available: AvailableSnapshots
@@ -53,6 +54,12 @@ export interface ProviderInit extends AdmissionInit {
   readonly onRefused?: (peer: string, error: SyncError) => void
   /** A stream broke while this side was answering: the peer left, or did not take its answer in time. */
   readonly onBroken?: (peer: string, error: Error) => void
+}
+
+/** Who asks, and on which stream. */
+interface Asker {
+  readonly peer: string
+  readonly stream: ByteStream
 }
 
 /** Chunks of one anchor. */
@@ -82,6 +89,7 @@ export class Provider {
   readonly #init: ProviderInit
   readonly #admission: Admission
   readonly #quota: Quota
+  readonly #served = new ServedBytes()
   /** This turn of the event loop, from the first request that was answered in it. */
   #turn: { readonly beganMs: number; readonly over: Promise<void> } | undefined
 
@@ -91,13 +99,23 @@ export class Provider {
     this.#quota = new Quota(providerLimits(init.limits), init.clock)
   }
 
+  /** How many chunk bytes were sent of an anchor since it is offered. */
+  servedBytes(anchor: Position): number {
+    return this.#served.of(anchor)
+  }
+
+  /** The anchor is not offered any more. */
+  released(anchor: Position): void {
+    this.#served.forget(anchor)
+  }
+
   /** Serve one stream until the peer ends it. Never rejects: a stream that breaks is told of, and aborted. */
   async serve(peer: string, stream: ByteStream): Promise<void> {
     const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT, onBroken } = this.#init
     try {
       await pipe(
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
-        (requests) => this.#answerAll(peer, requests),
+        (requests) => this.#answerAll(peer, stream, requests),
         async (answers) => {
           const outlet = new Outlet(stream, clock, sendTimeoutMs)
           for await (const answer of answers) await outlet.send(answer)
@@ -119,7 +137,11 @@ export class Provider {
   }
 
   /** Nothing is read of the stream before its peer is let in. */
-  async *#answerAll(peer: string, frames: AsyncIterable<Frame>): AsyncGenerator<Uint8ArrayList> {
+  async *#answerAll(
+    peer: string,
+    stream: ByteStream,
+    frames: AsyncIterable<Frame>,
+  ): AsyncGenerator<Uint8ArrayList> {
     let leave: (() => void) | undefined
     try {
       leave = this.#quota.stream(peer)
@@ -127,7 +149,7 @@ export class Provider {
       for await (const { header } of frames) {
         await this.#leaveOthersATurn()
         yield* this.#answer(
-          peer,
+          { peer, stream },
           stretch('request', () => decodeRequest(header)),
         )
       }
@@ -152,7 +174,8 @@ export class Provider {
     if (clock.now() - this.#turn.beganMs >= SLICE_MS) await this.#turn.over
   }
 
-  async *#answer(peer: string, request: Request): AsyncGenerator<Uint8ArrayList> {
+  async *#answer(asker: Asker, request: Request): AsyncGenerator<Uint8ArrayList> {
+    const { peer } = asker
     const { id, body } = request
     let leave: (() => void) | undefined
     try {
@@ -161,13 +184,13 @@ export class Provider {
       leave = this.#quota.request(peer)
       switch (body.type) {
         case 'chunks':
-          yield* this.#payloads(peer, id, body, wholly(body))
+          yield* this.#payloads(asker, id, body, wholly(body))
           break
         case 'hints':
-          yield* this.#payloads(peer, id, only(body), HINTS)
+          yield* this.#payloads(asker, id, only(body), HINTS)
           break
         case 'items':
-          yield* this.#payloads(peer, id, only(body), itemsIn(body.runs))
+          yield* this.#payloads(asker, id, only(body), itemsIn(body.runs))
           break
         default:
           yield answer(id, await this.#single(peer, body))
@@ -221,8 +244,9 @@ export class Provider {
   }
 
   /** What is asked of each chunk of a range, one after the other. */
-  async *#payloads(peer: string, id: number, range: Range, part: Part): AsyncGenerator<Uint8ArrayList> {
+  async *#payloads(asker: Asker, id: number, range: Range, part: Part): AsyncGenerator<Uint8ArrayList> {
     const { available, onServed } = this.#init
+    const { peer, stream } = asker
     const { anchor, first, count } = range
     const chunks = this.#held(anchor)
     checkRange(range, chunks)
@@ -235,7 +259,6 @@ export class Provider {
       available.revive(anchor)
       release = available.use(anchor)
     }
-    let sent = 0
     try {
       for (let index = first; index < first + count; index++) {
         await this.#beyond(anchor, chunks, index)
@@ -249,12 +272,18 @@ export class Provider {
           const { body, payload } = await part.make(chunks, index)
           taken ??= await this.#quota.send(peer, payload.length)
           hold()
-          yield answer(id, body, payload)
-          sent = payload.length
+          const end = this.#served.begin(anchor, payload.length, stream)
+          let isTaken = false
+          try {
+            yield answer(id, body, payload)
+            isTaken = true
+          } finally {
+            end({ taken: isTaken })
+          }
+          onServed(peer, anchor, payload.length)
         } finally {
           taken?.()
         }
-        onServed(peer, anchor, sent)
       }
     } finally {
       release?.()
@@ -273,6 +302,10 @@ export class Provider {
     const found = this.#init.available.get(anchor)
     if (found === undefined) throw new UnknownAnchor(`${formatPosition(anchor)} was never offered here`)
     if ('released' in found) throw gone(anchor, found)
+    if (this.#init.host.hasStalled?.(anchor) === true) {
+      this.#init.available.expire(anchor, 'nobody makes progress with it; ask for a newer one')
+      return this.#find(anchor)
+    }
   }
 
   async #manifest(anchor: Position, from: number): Promise<ResponseBody> {
@@ -320,9 +353,8 @@ export function offersOf(available: AvailableSnapshots): OfferView[] {
 /** Why an anchor that was offered here is not any more. */
 export function gone(anchor: Position, { released, why }: Released): SyncError {
   if (released === 'failed') return CutFailed.at(anchor, why ?? 'no reason was given')
-  return new Expired(
-    `the offer of ${formatPosition(anchor)} ${released === 'expired' ? 'lapsed' : 'was withdrawn'}`,
-  )
+  const end = released === 'expired' ? 'lapsed' : 'was withdrawn'
+  return new Expired(`the offer of ${formatPosition(anchor)} ${end}${why === undefined ? '' : `: ${why}`}`)
 }
 
 /** Made before it is handed to the stream: one that cannot be made is a refusal that its peer is told. */

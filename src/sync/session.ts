@@ -122,6 +122,8 @@ export class Session {
   #rounds = 0
   /** Anchors that were chosen and are gone. */
   readonly #lost = new Set<number>()
+  /** Those of them that nothing can come of any more. */
+  readonly #useless = new Set<number>()
 
   constructor(init: SessionInit) {
     this.#init = init
@@ -152,7 +154,6 @@ export class Session {
    */
   async run(): Promise<CaughtUp> {
     const { clock, requestTimeoutMs, onState, onLost } = this.#init
-    let above = this.#init.position
     let anchorsLost = 0
     this.#greet()
     this.#basis = this.#readOwnState()
@@ -160,7 +161,7 @@ export class Session {
       for (;;) {
         this.#signal.throwIfAborted()
         onState({ status: 'requesting' })
-        const anchor = await this.#timed('request', () => this.#request(above))
+        const anchor = await this.#timed('request', () => this.#request())
         try {
           const done = { anchor, ...(await this.#take(anchor)), anchorsLost, phasesMs: this.#phasesMs }
           onState({ status: 'done', ...done })
@@ -169,8 +170,8 @@ export class Session {
           if (!(error instanceof AnchorGone)) throw error
           anchorsLost++
           this.#lost.add(anchor.index)
-          // An anchor that the group never agreed on, or that nobody offers, would be named again: ask for a newer one.
-          if (error instanceof Useless || error instanceof Disputed) above = anchor
+          // One that the group never agreed on, or that nobody offers, would be named again: a newer one is asked for then.
+          if (error instanceof Useless || error instanceof Disputed) this.#useless.add(anchor.index)
           if (error instanceof Disputed) {
             this.#dispute = { error, sinceMs: this.#dispute?.sinceMs ?? clock.now() }
           }
@@ -200,13 +201,13 @@ export class Session {
   }
 
   /** Ask the leader, whoever that is by now, until it names an anchor; without one, take a live offer that fits. */
-  async #request(above: Position): Promise<Position> {
-    const { host, clock, requestTimeoutMs } = this.#init
+  async #request(): Promise<Position> {
+    const { host, clock, requestTimeoutMs, position: above } = this.#init
     const sinceMs = clock.now()
     const giveUpMs = (this.#dispute?.sinceMs ?? sinceMs) + requestTimeoutMs
     for (;;) {
       this.#namedBy = undefined
-      const asked = await this.#askForAnchor(above)
+      const asked = await this.#askForAnchor()
       if (asked.anchor !== undefined) return asked.anchor
       this.#signal.throwIfAborted()
       await host.refreshMembers()
@@ -239,8 +240,8 @@ export class Session {
   }
 
   /** One question to the leader, and what to make of its answer. */
-  async #askForAnchor(above: Position): Promise<{ anchor: Position } | NotNamed> {
-    const { host, network, clock, random } = this.#init
+  async #askForAnchor(): Promise<{ anchor: Position } | NotNamed> {
+    const { host, network, clock, random, position: above } = this.#init
     const leader = host.leader()
     if (leader !== undefined && this.#faults.isDropped(leader)) {
       if (this.#servers().length === 0) {
@@ -257,15 +258,20 @@ export class Session {
       const offered = await this.#commonestOffer(above)
       if (offered !== undefined) return { anchor: offered }
     }
-    const answer = await askLeader(
-      { self: network.self, host, peers: this.#peers, random },
-      above,
-      this.#guide(),
-    )
+    const asking = { self: network.self, host, peers: this.#peers, random }
+    let answer = await askLeader(asking, above, this.#guide())
+    // Not even what the session lost moves it: a liar could name an anchor beyond all that there will be.
+    if (answer.anchor !== undefined && this.#useless.has(answer.anchor.index)) {
+      answer = await askLeader(asking, answer.anchor, answer.peer)
+    }
     if (answer.anchor !== undefined) {
       const { anchor } = answer
       // An anchor at or below what this replica has would set its state back, and from a pruned one nobody goes on.
       const isAbove = anchor.epoch === above.epoch && anchor.index > above.index
+      if (isAbove && this.#useless.has(anchor.index)) {
+        const why = `the leader named ${formatPosition(anchor)} again, of which nothing came`
+        return { anchor: undefined, why, retryMs: LOOK_MS, unreached: false }
+      }
       if (isAbove && (await host.isReadable(anchor))) {
         this.#namedBy = answer.peer
         return { anchor }
@@ -371,6 +377,9 @@ export class Session {
       if (fetch.steps !== moved.steps || fetch.awaitsSeal) moved = { steps: fetch.steps, atMs: clock.now() }
       if (clock.now() - moved.atMs >= STALL_MS) {
         throw new AnchorGone(anchor, `nothing of it came for ${STALL_MS} ms`)
+      }
+      if (!fetch.isSealed && host.mayBeSealed?.(anchor) === false) {
+        throw new Useless(anchor, 'too many of its electors have left before they attested it')
       }
       if (fetch.awaitsSeal && !verifying) onState({ status: 'verifying', anchor })
       verifying = fetch.awaitsSeal

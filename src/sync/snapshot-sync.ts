@@ -135,7 +135,10 @@ export class SnapshotSync {
       ttlMs: this.#times.ttlMs,
       coder: this.#coder,
       onEvent: (event) => {
-        if (event.type === 'released') this.#desk.released(event.anchor, event.why)
+        if (event.type === 'released') {
+          this.#desk.released(event.anchor, event.cause === 'failed' ? event.why : undefined)
+          this.#provider.released(event.anchor)
+        }
         this.#onEvent(event)
       },
     })
@@ -144,6 +147,7 @@ export class SnapshotSync {
       host,
       available: this.#available,
       clock,
+      ttlMs: this.#times.ttlMs,
       sealTimeoutMs: this.#times.requestTimeoutMs,
       markersPerMinute: limits.markersPerMinute,
     })
@@ -172,6 +176,11 @@ export class SnapshotSync {
   /** What this replica offers now, oldest anchor first. */
   get offers(): OfferView[] {
     return offersOf(this.#available)
+  }
+
+  /** How many chunk bytes this replica has sent of an anchor since it offers it. */
+  servedBytes(anchor: Position): number {
+    return this.#provider.servedBytes(anchor)
   }
 
   /** Serve one stream that a peer opened. */

@@ -9,8 +9,8 @@ const FULL: Announcement = {
   applied: 2 ** 40,
   leads: 3,
   offers: [
-    { anchor: 7, remainingMs: 1000, ready: true },
-    { anchor: 9, remainingMs: 0, ready: false },
+    { anchor: 7, remainingMs: 1000, ready: true, servedBytes: 5 },
+    { anchor: 9, remainingMs: 0, ready: false, servedBytes: 0 },
   ],
   needs: 9,
   checkpoint: 0,
@@ -31,7 +31,7 @@ test.each(['starting', 'following', 'catching-up', 'in-sync', 'lost', 'halted', 
 test('a part of a millisecond that remains is announced as a whole one', () => {
   const offers = [{ anchor: 7, remainingMs: 0.25, ready: true }]
   expect(decodeAnnouncement(encodeAnnouncement({ ...FULL, offers }))?.offers).toEqual([
-    { anchor: 7, remainingMs: 1, ready: true },
+    { anchor: 7, remainingMs: 1, ready: true, servedBytes: 0 },
   ])
 })
 

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { AnchorProgress } from '../../src/group/anchor-progress.ts'
 import type { Announcement } from '../../src/group/announcement.ts'
 import { prunableTo } from '../../src/group/pruning.ts'
 
@@ -12,6 +14,12 @@ const NOBODY: Announcement = {
   needs: 0,
   checkpoint: 0,
 }
+const progress = new AnchorProgress({
+  clock: new VirtualClock(),
+  ttlMs: 10_000,
+  sealTimeoutMs: 15_000,
+  isOpen: () => false,
+})
 const offering = (...anchors: number[]) => ({
   ...NOBODY,
   offers: anchors.map((anchor) => ({ anchor, remainingMs: 0, ready: false })),
@@ -31,7 +39,7 @@ test.each<[what: string, applied: number, keep: number, members: Announcement[],
   ['the very first entry', 100, 0, [offering(1)], 0],
 ])('%s: %i applied, %i kept', (_what, applied, keep, members, upTo) => {
   const list = members.map((member, n) => ({ ...member, id: `${n}`, announcedAtMs: 0, untilMs: 1 }))
-  expect(prunableTo({ applied, keepEntries: keep, volatile: true }, list)).toBe(upTo)
+  expect(prunableTo({ applied, keepEntries: keep, volatile: true, progress }, list)).toBe(upTo)
 })
 
 test.each<[what: string, checkpoints: number[], upTo: number]>([
@@ -47,5 +55,5 @@ test.each<[what: string, checkpoints: number[], upTo: number]>([
     announcedAtMs: 0,
     untilMs: 1,
   }))
-  expect(prunableTo({ applied: 100, keepEntries: 0, volatile: false }, members)).toBe(upTo)
+  expect(prunableTo({ applied: 100, keepEntries: 0, volatile: false, progress }, members)).toBe(upTo)
 })

@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { AnchorProgress } from '../../src/group/anchor-progress.ts'
 import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import { decodeControl, encodeControl } from '../../src/group/control.ts'
 import { GroupState } from '../../src/group/group-state.ts'
@@ -35,6 +36,12 @@ beforeEach(async () => {
     chunkBytes: 1024,
     sealTimeoutMs: SEAL_TIMEOUT_MS,
     membership,
+    progress: new AnchorProgress({
+      clock,
+      ttlMs: 10_000,
+      sealTimeoutMs: SEAL_TIMEOUT_MS,
+      isOpen: () => false,
+    }),
     state: () => state,
     inSync: () => true,
     reached: async () => void (await apply()),

@@ -34,10 +34,10 @@ async function held(index: number, source: Snapshot = new ItemSnapshot(numberedI
 test('a captured snapshot is there at once, and its chunks once they are cut', async () => {
   const source = new ItemSnapshot(numberedItems(50))
   available.add(at(7), source, CUT)
-  expect(available.get(at(7))).toEqual({ anchor: at(7), remainingMs: TTL_MS, ready: false })
+  expect(available.get(at(7))).toEqual({ anchor: at(7), remainingMs: TTL_MS, ready: false, uses: 1 })
   expect(available.chunks(at(7))?.infos).toEqual([])
   const manifest = await available.whenCut(at(7))
-  expect(available.get(at(7))).toEqual({ anchor: at(7), remainingMs: TTL_MS, ready: true })
+  expect(available.get(at(7))).toEqual({ anchor: at(7), remainingMs: TTL_MS, ready: true, uses: 0 })
   expect(available.chunks(at(7))?.manifest).toBe(manifest)
   expect(events).toMatchObject([{ type: 'captured' }, { type: 'cut', manifest }])
   expect([source.released, source.breaches]).toEqual([1, []])

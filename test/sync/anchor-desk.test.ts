@@ -30,6 +30,7 @@ beforeEach(() => {
     host,
     available,
     clock,
+    ttlMs: 60_000,
     sealTimeoutMs: SEAL_TIMEOUT_MS,
     markersPerMinute: 3,
   })
@@ -66,9 +67,9 @@ test('a requester that is past the pending marker gets one of its own', async ()
 test('markers that are not applied yet count as live, also when they are asked for at once', async () => {
   const far = at(Number.MAX_SAFE_INTEGER)
   const asked = await Promise.allSettled(['a', 'b', 'c', 'd'].map((who) => desk.anchorFor(who, far)))
-  expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
+  expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
   await expect(desk.anchorFor('e', far)).rejects.toMatchObject({ name: 'Busy' })
-  expect(host.markers).toHaveLength(2)
+  expect(host.markers).toHaveLength(3)
 })
 
 test('an append that fails is told to all who wait for it, and tried anew by the next', async () => {
@@ -114,13 +115,17 @@ test.each<[which: string, waste: () => void]>([
   [
     'were pruned',
     () => {
-      host.first = 92
+      host.first = 93
     },
   ],
   ['were never sealed', () => clock.advance(SEAL_TIMEOUT_MS)],
+  [
+    'can never be sealed, since their electors have left',
+    () => [90, 91, 92].forEach((n) => void host.unsealable.add(n)),
+  ],
+  ['nobody makes progress with', () => [90, 91, 92].forEach((n) => void host.stalled.add(n))],
 ])('anchors that %s are no reason to be busy', async (_which, waste) => {
-  await capture(90)
-  await capture(91)
+  for (const index of [90, 91, 92]) await capture(index)
   await expect(desk.anchorFor('a', at(95))).rejects.toMatchObject({ name: 'Busy' })
   waste()
   expect(await desk.anchorFor('a', at(95))).toEqual(at(101))
@@ -252,4 +257,100 @@ test('markers for one requester are limited within a minute; for others, and for
   clock.advance(40_000)
   await ask('a')
   expect(host.markers).toEqual(['a', 'a', 'a', 'b', 'me', 'me', 'me', 'me', 'me', 'a'])
+})
+
+describe('an offer that the followers', () => {
+  /** Followers that have applied everything, and what each announces of its offers. */
+  const followers = (...offers: (readonly [anchor: number, remainingMs: number])[][]) => {
+    for (const [n, own] of offers.entries()) {
+      const told = own.map(([anchor, remainingMs]) => ({ anchor, remainingMs }))
+      host.announce({ id: `f${n}`, addresses: [], serves: true, applied: 100, offers: told })
+    }
+  }
+
+  test.each<[what: string, offers: (readonly [number, number])[][], named: number]>([
+    ['make too, is named', [[[90, 5000]], [[90, 5000]]], 90],
+    ['have let expire, is not: a new marker brings more providers', [[], []], 101],
+    ['are about to let expire, is not', [[[90, 900]], [[90, 5000]]], 101],
+    ['make, two of many, is named', [[[90, 5000]], [[90, 5000]], [], []], 90],
+    ['cannot have made, since there are none, is named', [], 90],
+  ])('%s', async (_what, offers, named) => {
+    await capture(90)
+    followers(...offers)
+    expect(await desk.anchorFor('a', at(5))).toEqual(at(named))
+  })
+
+  test('have not come to yet, is named', async () => {
+    await capture(90)
+    host.announce({ id: 'f', addresses: [], serves: true, applied: 89, offers: [] })
+    expect(await desk.anchorFor('a', at(5))).toEqual(at(90))
+  })
+
+  test('have let expire is named all the same where no new marker is to be had', async () => {
+    await capture(90)
+    for (const index of [91, 92]) await capture(index)
+    followers([], [])
+    expect(await desk.anchorFor('a', at(5))).toEqual(at(92))
+    expect(host.markers).toEqual([])
+  })
+})
+
+describe('an anchor that nobody uses', () => {
+  const past = at(100)
+  beforeEach(async () => {
+    for (const index of [90, 91]) {
+      await capture(index)
+      desk.sealed(at(index))
+    }
+  })
+
+  test('makes room for a new one once whoever asked for it has had time to come', async () => {
+    clock.advance(2_000)
+    expect(await desk.anchorFor('a', past)).toEqual(at(101))
+    expect(host.retired).toEqual([90])
+    // It is not named any more, though the marker is not applied yet.
+    available.withdraw(at(91))
+    expect(await desk.anchorFor('b', at(5))).toEqual(at(101))
+  })
+
+  test('stays while it may be fetched yet, and a third one is made beside it', async () => {
+    clock.advance(1_000)
+    expect(await desk.anchorFor('a', past)).toEqual(at(101))
+    expect(host.retired).toEqual([])
+  })
+
+  test('has more time once it was named again', async () => {
+    clock.advance(1_400)
+    await desk.anchorFor('a', at(90))
+    clock.advance(200)
+    await desk.anchorFor('b', past)
+    expect(host.retired).toEqual([90])
+  })
+
+  test('is another than one that somebody pins, or reads', async () => {
+    host.announce({ id: 'j', addresses: [], serves: false, applied: 0, needs: 90 })
+    const end = available.use(at(91))
+    clock.advance(2_000)
+    expect(await desk.anchorFor('a', past)).toEqual(at(101))
+    await capture(101)
+    desk.sealed(at(101))
+    await expect(desk.anchorFor('b', at(101))).rejects.toMatchObject({ name: 'Busy' })
+    clock.advance(1_500)
+    expect(await desk.anchorFor('b', at(101))).toEqual(at(102))
+    expect(host.retired).toEqual([101])
+    end()
+  })
+
+  test('is one that somebody pins and makes no progress with, too', async () => {
+    host.announce({ id: 'j', addresses: [], serves: false, applied: 0, needs: 90 })
+    clock.advance(2_000)
+    host.stalled.add(90)
+    await desk.anchorFor('a', past)
+    expect(host.retired).toEqual([])
+    // It does not count at all.
+    await capture(101)
+    desk.sealed(at(101))
+    expect(await desk.anchorFor('b', at(101))).toEqual(at(102))
+    expect(host.retired).toEqual([91])
+  })
 })

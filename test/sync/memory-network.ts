@@ -13,6 +13,10 @@ class Pipe {
   #failure: Error | undefined
   #changed = Promise.withResolvers<void>()
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
   get ended(): boolean {
     return this.#ended || this.#failure !== undefined
   }
@@ -71,6 +75,9 @@ export function duplexPair(): [ByteStream, ByteStream] {
   const end = (out: Pipe, into: Pipe): ByteStream => ({
     source: into.read(),
     send: (bytes) => out.send(bytes),
+    get unsentBytes() {
+      return out.bytes
+    },
     flushed: () => out.flushed(),
     async close() {
       out.end()

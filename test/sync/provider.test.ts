@@ -76,7 +76,8 @@ beforeEach(() => {
   host = new StubHost('me')
   host.admit('peer')
   available = new AvailableSnapshots({ clock, ttlMs: TTL_MS, coder: rawCoder })
-  desk = new AnchorDesk({ self: 'me', host, available, clock, sealTimeoutMs: 15_000, markersPerMinute: 30 })
+  const times = { ttlMs: TTL_MS, sealTimeoutMs: 15_000 }
+  desk = new AnchorDesk({ self: 'me', host, available, clock, ...times, markersPerMinute: 30 })
   served = 0
   pushed = []
   refused = []
@@ -465,12 +466,12 @@ describe('refusals', () => {
 
   test('a snapshot request where as many anchors are live as may be, and none fits: Busy', async () => {
     host.leads = 'me'
-    for (const index of [7, 8]) {
+    for (const index of [7, 8, 9]) {
       await offer(index)
       desk.captured(at(index))
     }
     await expect(connect().request({ type: 'snapshot', position: at(50) }, 'anchored')).rejects.toEqual(
-      error('Busy', '2 anchors are live'),
+      error('Busy', '3 anchors are in use'),
     )
     expect(host.markers).toEqual([])
   })
@@ -874,6 +875,7 @@ describe('streams', () => {
         yield Buffer.concat(Array.from({ length: count }, () => request))
       })(),
       send: async () => void answered++,
+      unsentBytes: 0,
       flushed: async () => {},
       close: async () => {},
       abort: () => {},

@@ -401,11 +401,12 @@ describe('lists that contradict', () => {
     group.network.join('f1').serveWith(async (_peer, stream) => {
       for await (const { header } of decodeFrames(stream.source, 1000)) {
         const { id, body: asked } = decodeRequest(header)
-        const body: ResponseBody =
-          asked.type === 'manifest'
-            ? { type: 'manifest', chunks: [], control: undefined }
-            : { type: 'offers', offers: [{ anchor: at(101), remainingMs: TTL_MS, ready: true }] }
-        await stream.send(encodeFrame({ header: encodeResponse({ id, body }) }))
+        const bodies: Partial<Record<typeof asked.type, ResponseBody>> = {
+          manifest: { type: 'manifest', chunks: [], control: undefined },
+          keepAlive: { type: 'revived', remainingMs: TTL_MS },
+          offers: { type: 'offers', offers: [{ anchor: at(101), remainingMs: TTL_MS, ready: true }] },
+        }
+        await stream.send(encodeFrame({ header: encodeResponse({ id, body: bodies[asked.type]! }) }))
       }
     })
     const { catching } = await beginWith(followers[0]!)
@@ -876,10 +877,10 @@ describe('a provider that is busy', () => {
     group.random = () => 0.9
     const askedMs: number[] = []
     const { appendMarker } = leader.host
-    leader.host.appendMarker = async (requester) => {
+    leader.host.appendMarker = async (requester, retires) => {
       askedMs.push(group.clock.now())
       if (askedMs.length === 1) throw new Busy('one moment', 1000)
-      return await appendMarker(requester)
+      return await appendMarker(requester, retires)
     }
     await group.until(joiner.catchUp())
     expect(askedMs[1]! - askedMs[0]!).toBe(1450)

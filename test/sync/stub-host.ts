@@ -9,6 +9,11 @@ export class StubHost implements SyncHost {
   leads: string | undefined
   /** Who asked for each marker that was appended. */
   readonly markers: string[] = []
+  /** The anchors that these markers retire. */
+  readonly retired: number[] = []
+  /** Anchors with which the group makes no progress, and those whose electors have left. */
+  readonly stalled = new Set<number>()
+  readonly unsealable = new Set<number>()
   /** The newest entry of the log. */
   newest = 100
   /** The first that can still be read. */
@@ -24,7 +29,14 @@ export class StubHost implements SyncHost {
   }
 
   admit(id: string, addresses: readonly string[] = []): void {
-    this.#members.push({ id, addresses, serves: true, applied: 0 })
+    this.announce({ id, addresses, serves: true, applied: 0 })
+  }
+
+  /** What a member says of itself from now on. */
+  announce(member: SyncMember): void {
+    const at = this.#members.findIndex(({ id }) => id === member.id)
+    if (at < 0) this.#members.push(member)
+    else this.#members[at] = member
   }
 
   leader(): string | undefined {
@@ -40,8 +52,9 @@ export class StubHost implements SyncHost {
     this.onRefresh()
   }
 
-  async appendMarker(requester: string): Promise<Position> {
+  async appendMarker(requester: string, retires: readonly Position[]): Promise<Position> {
     this.markers.push(requester)
+    this.retired.push(...retires.map(({ index }) => index))
     const index = ++this.newest
     await this.onAppend()
     return { epoch: this.epoch, index }
@@ -54,6 +67,14 @@ export class StubHost implements SyncHost {
 
   sealedRoot(_anchor: Position): Promise<Uint8Array> {
     return new Promise(() => {})
+  }
+
+  mayBeSealed({ index }: Position): boolean {
+    return !this.unsealable.has(index)
+  }
+
+  hasStalled({ index }: Position): boolean {
+    return this.stalled.has(index)
   }
 
   async pin(): Promise<void> {}

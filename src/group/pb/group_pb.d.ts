@@ -105,6 +105,13 @@ export declare type Marker = Message<"anchorage.group.v1.Marker"> & {
    * @generated from field: uint32 chunk_bytes = 4;
    */
   chunkBytes: number;
+
+  /**
+   * Older anchors that nobody uses: whoever applies this entry stops offering them.
+   *
+   * @generated from field: repeated uint64 retires = 5;
+   */
+  retires: bigint[];
 };
 
 /**
@@ -296,6 +303,13 @@ export declare type Announcement_Offer = Message<"anchorage.group.v1.Announcemen
    * @generated from field: bool ready = 3;
    */
   ready: boolean;
+
+  /**
+   * Chunk bytes that were sent of it since this replica offers it: what shows that somebody makes progress.
+   *
+   * @generated from field: uint64 served_bytes = 4;
+   */
+  servedBytes: bigint;
 };
 
 /**

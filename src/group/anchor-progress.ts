@@ -1,0 +1,118 @@
+import type { Clock } from '../expiry/clock.ts'
+import type { Member } from './membership.ts'
+
+/**
+ * The slowest fetch of an anchor that counts as progress, over all who fetch it and all who send it, in bytes a second. A modem of
+ * the nineties is slower; a link of 0.3 MB/s is ten times as fast. Below it a fetch would hold the log for longer than anybody
+ * waits for it.
+ */
+export const PROGRESS_BYTES_PER_S_MIN = 32 * 1024
+/** An anchor that makes no progress for so many TTLs is given up: sooner than three TTLs, later than an offer lapses by itself. */
+const STALLED_TTLS = 1.5
+/** And not sooner than this, in milliseconds: members announce what they served only a few times a second. */
+const STALLED_MS_MIN = 2_000
+
+export interface AnchorProgressInit {
+  readonly clock: Clock
+  /** How long an offer lives when nobody fetches, in milliseconds. */
+  readonly ttlMs: number
+  /** How long a group has to agree on an anchor's root, in milliseconds: until it has, nobody can finish with it. */
+  readonly sealTimeoutMs: number
+  /** The group has not agreed on this anchor's root yet, as far as this replica knows. */
+  readonly isOpen: (anchor: number) => boolean
+}
+
+interface Anchor {
+  readonly firstSeenMs: number
+  /** Since when nothing happened that counts as progress. */
+  sinceMs: number
+  /** What was served since then. */
+  bytes: number
+  /** What each member had served when it was last heard. */
+  readonly servedBy: Map<string, number>
+}
+
+interface Replay {
+  applied: number
+  movedAtMs: number
+}
+
+/**
+ * Whether the group makes progress with its anchors, as the announcements tell. A pin or an offer holds the log and an anchor only
+ * while it does: a member that fetches in drops, or that says it needs an anchor and never fetches, is moved on. What is measured is
+ * the sum of what all providers of an anchor have sent, so that a slow link counts as a whole, however many providers share it.
+ */
+export class AnchorProgress {
+  readonly #init: AnchorProgressInit
+  readonly #stalledMs: number
+  readonly #anchors = new Map<number, Anchor>()
+  /** Members that have installed what they pin, and apply the log after it. */
+  readonly #replays = new Map<string, Replay>()
+
+  constructor(init: AnchorProgressInit) {
+    this.#init = init
+    this.#stalledMs = Math.max(STALLED_TTLS * init.ttlMs, STALLED_MS_MIN)
+  }
+
+  /** Take in what the members say now. */
+  observe(members: readonly Member[]): void {
+    const nowMs = this.#init.clock.now()
+    const wanted = new Set<number>()
+    for (const member of members) {
+      for (const { anchor } of member.offers) wanted.add(anchor)
+      if (member.needs > 0) wanted.add(member.needs)
+      this.#follow(member, nowMs)
+    }
+    for (const anchor of this.#anchors.keys()) if (!wanted.has(anchor)) this.#anchors.delete(anchor)
+    const ids = new Set(members.map(({ id }) => id))
+    for (const id of this.#replays.keys()) if (!ids.has(id)) this.#replays.delete(id)
+    for (const anchor of wanted) this.#measure(anchor, members, nowMs)
+  }
+
+  /** The group has made no progress with this anchor for too long. */
+  hasStalled(anchor: number): boolean {
+    const known = this.#anchors.get(anchor)
+    return known !== undefined && this.#init.clock.now() - known.sinceMs >= this.#stalledMs
+  }
+
+  /** Whether a member's pin holds the log: it makes progress with its anchor, or with the log after it. */
+  holds({ id, needs, applied }: Member): boolean {
+    if (needs === 0) return false
+    if (applied < needs) return !this.hasStalled(needs)
+    const replay = this.#replays.get(id)
+    return replay === undefined || this.#init.clock.now() - replay.movedAtMs < this.#stalledMs
+  }
+
+  #follow({ id, applied }: Member, nowMs: number): void {
+    const replay = this.#replays.get(id)
+    if (replay === undefined) this.#replays.set(id, { applied, movedAtMs: nowMs })
+    else if (applied !== replay.applied) Object.assign(replay, { applied, movedAtMs: nowMs })
+  }
+
+  #measure(index: number, members: readonly Member[], nowMs: number): void {
+    const { sealTimeoutMs, isOpen } = this.#init
+    let anchor = this.#anchors.get(index)
+    if (anchor === undefined) {
+      anchor = { firstSeenMs: nowMs, sinceMs: nowMs, bytes: 0, servedBy: new Map() }
+      this.#anchors.set(index, anchor)
+    }
+    let isCut = false
+    let isOffered = false
+    for (const { id, offers } of members) {
+      const offer = offers.find((one) => one.anchor === index)
+      if (offer === undefined) continue
+      isOffered = true
+      isCut ||= offer.ready
+      // A provider that was started again counts from the beginning.
+      const { servedBytes = 0 } = offer
+      anchor.bytes += Math.max(0, servedBytes - (anchor.servedBy.get(id) ?? 0))
+      anchor.servedBy.set(id, servedBytes)
+    }
+    const isYoung = nowMs - anchor.firstSeenMs < sealTimeoutMs
+    const mustWait = (isOffered && !isCut) || (isYoung && isOpen(index))
+    const enough = ((nowMs - anchor.sinceMs) / 1_000) * PROGRESS_BYTES_PER_S_MIN
+    if (!mustWait && (anchor.bytes === 0 || anchor.bytes < enough)) return
+    anchor.sinceMs = nowMs
+    anchor.bytes = 0
+  }
+}

@@ -28,8 +28,8 @@ export interface FollowerInit {
   readonly snapshotAfter: number
   /** Somebody else is in sync, and could serve a snapshot. */
   readonly someoneServes: () => boolean
-  /** The other members that announce a state, or may be about to. */
-  readonly holders: () => readonly string[]
+  /** The other members that announce a state, or may be about to, or did so since then. */
+  readonly holders: (sinceMs: number) => readonly string[]
   readonly catchUp: (init: CatchUpInit) => Promise<CaughtUp>
   readonly onInSync: () => void
   readonly onCaughtUp: (report: CatchUpReport) => void
@@ -172,7 +172,7 @@ export class Follower {
         signal.throwIfAborted()
         if (!(error instanceof NoProvider)) throw error
         if (lag === 'far-behind') return
-        await this.#unserved(lag, error, signal)
+        await this.#unserved(lag, error, triedMs, signal)
       }
       // A session may end at once: whoever has said no is not asked again at once.
       await sleep(clock, Math.max(0, triedMs + everyMs - clock.now()), signal)
@@ -180,14 +180,19 @@ export class Follower {
   }
 
   /** A whole session was in vain. What is lost, or wrong, is so until somebody serves it; silence says neither. */
-  async #unserved(lag: 'truncated' | 'diverged', error: NoProvider, signal: AbortSignal): Promise<void> {
+  async #unserved(
+    lag: 'truncated' | 'diverged',
+    error: NoProvider,
+    sinceMs: number,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { log, status, holders, onProblem } = this.#init
     if (lag === 'diverged') {
       const { anchor, own, sealed } = this.#diverged!
       return status.enter('lost', new Diverged(anchor, own, sealed, error))
     }
     const { first } = await log.bounds({ signal })
-    if (holders().every((id) => error.refusals.has(id)))
+    if (holders(sinceMs).every((id) => error.refusals.has(id)))
       return status.enter('lost', new StateLost(first, error))
     status.enter('catching-up')
     onProblem(error)

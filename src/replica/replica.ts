@@ -38,6 +38,7 @@ import { Divergences } from './divergences.ts'
 import { Diverged, FarewellFailed, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
 import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
 import { Follower } from './follower.ts'
+import { Holders } from './holders.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import { isNetworkKey } from './network-key.ts'
 import { checkAddresses, createNode, type ReplicaNode } from './node.ts'
@@ -178,6 +179,7 @@ export class Replica<Result = unknown>
     const { epoch } = log
     const onProblem = (error: Error) => this.#problem(error)
     const group = () => this.#applier.group
+    const holders = new Holders(id, clock)
     const append = (control: Control) => this.#append(control)
 
     this.#status = new Status((change) => {
@@ -209,6 +211,7 @@ export class Replica<Result = unknown>
       graceMs: this.#leaseMs,
       onChange: () => {
         this.#progress.observe(this.#membership.list())
+        holders.saw(this.members)
         this.#leadership.check()
       },
     })
@@ -301,7 +304,10 @@ export class Replica<Result = unknown>
       clock,
       snapshotAfter: init.snapshotAfter ?? SNAPSHOT_AFTER_DEFAULT,
       someoneServes: () => this.members.some((member) => member.id !== id && member.state === 'in-sync'),
-      holders: () => this.members.filter((member) => member.id !== id && holds(member)).map(({ id }) => id),
+      holders: (sinceMs) => {
+        holders.saw(this.members)
+        return holders.since(sinceMs)
+      },
       catchUp: (request) => this.#sync.catchUp(request),
       onInSync: () => {
         this.#needs = 0
@@ -803,11 +809,6 @@ export class Replica<Result = unknown>
     this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
     this.safeDispatchEvent(type, { detail } as never)
   }
-}
-
-/** It announces a state that follows the log, or may be reading one from its disk. */
-function holds({ state, offers }: Member): boolean {
-  return state === 'in-sync' || state === 'following' || state === 'starting' || offers.length > 0
 }
 
 /** A promise, or the signal's reason, whichever comes first. */

@@ -46,6 +46,29 @@ describeNamespaces('replicas in network namespaces', () => {
     await expectSameRoots(cluster)
   })
 
+  test('a joiner finds the address that leads to each provider, of all that those listen on', async () => {
+    await using network = await startNetwork()
+    // All on one port, so that the loopback address of a provider is the joiner's own.
+    await using site = await startSite(network, { deadEnds: true, listen: ['/ip4/0.0.0.0/tcp/4001'] })
+    const { cluster } = site
+    await cluster.replicas[0]!.fill(STATE)
+    await pruneAll(cluster)
+
+    const joiner = await site.start({ name: 'joiner' })
+    const { detail } = await joiner.waitFor(isCaughtUp)
+    expect(await joiner.size()).toBe(STATE.count)
+    expect(detail.providersUsed.length).toBeGreaterThan(1)
+    // An address where nobody answers is given up by the system after three seconds.
+    expect(detail.phasesMs.request + detail.phasesMs.cut).toBeLessThan(3_000)
+    const { address } = site.hostOf(cluster.replicas[0]!)
+    const dead = address.replace('10.77.0', '10.99').concat('.1')
+    const announced = (await membersOf(joiner)).get(cluster.replicas[0]!.id)
+    for (const one of [dead, '127.0.0.1', address]) {
+      expect(announced).toContainEqual(expect.stringMatching(`^/ip4/${one}/tcp/4001`))
+    }
+    await expectSameRoots(cluster)
+  })
+
   test('the path to one provider is cut during the fetch: the others send the rest', async () => {
     await using network = await startNetwork()
     await using site = await startSite(network)
@@ -114,11 +137,18 @@ describeNamespaces('replicas in network namespaces', () => {
   })
 })
 
+interface SiteInit {
+  /** Each replica's host has a second network card, at which it hears nobody. */
+  readonly deadEnds?: boolean
+  /** Default: the host's address, at any port. */
+  readonly listen?: readonly string[]
+}
+
 /** Three replicas and a NATS server, each on a host of its own. */
-async function startSite(network: Network): Promise<Site> {
+async function startSite(network: Network, init: SiteInit = {}): Promise<Site> {
   const nats = await network.addHost()
   const log = { servers: await network.startNats(nats) }
-  const site = new Site(network, nats, await startCluster({ replicas: 0, options: OPTIONS, log }))
+  const site = new Site(network, nats, await startCluster({ replicas: 0, options: OPTIONS, log }), init)
   const replicas = await Promise.all([site.start(), site.start(), site.start()])
   await Promise.all(replicas.map((replica) => replica.inSync()))
   return site
@@ -128,19 +158,26 @@ class Site implements AsyncDisposable {
   readonly nats: Host
   readonly cluster: Cluster
   readonly #network: Network
+  readonly #init: SiteInit
   readonly #hosts = new Map<string, Host>()
 
-  constructor(network: Network, nats: Host, cluster: Cluster) {
+  constructor(network: Network, nats: Host, cluster: Cluster, init: SiteInit) {
     this.nats = nats
     this.cluster = cluster
     this.#network = network
+    this.#init = init
   }
 
   /** Start a replica on a host of its own. */
   async start(options: StartOptions = {}): Promise<ReplicaProcess> {
-    const host = await this.#network.addHost()
+    const { deadEnds: deadEnd = false, listen } = this.#init
+    const host = await this.#network.addHost({ deadEnd })
     const { address, runUnder } = host
-    const replica = await this.cluster.start({ ...options, runUnder, listen: [`/ip4/${address}/tcp/0`] })
+    const replica = await this.cluster.start({
+      ...options,
+      runUnder,
+      listen: [...(listen ?? [`/ip4/${address}/tcp/0`])],
+    })
     this.#hosts.set(replica.id, host)
     return replica
   }

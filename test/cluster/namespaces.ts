@@ -57,16 +57,26 @@ export class Network implements AsyncDisposable {
     run(bridge, 'ip link set switch up')
   }
 
-  async addHost(): Promise<Host> {
+  /**
+   * @param options.deadEnd its first network card is at a cable to nowhere: of those who dial that address nobody hears an answer, nor
+   * that there is none
+   */
+  async addHost(options: { readonly deadEnd?: boolean } = {}): Promise<Host> {
     const number = ++this.#count
     const [address, port] = [`10.77.0.${number}`, `port-${number}`]
     const host = await hold([...this.#switch.runUnder, ...NEW_HOST])
     this.#hosts.push(host)
+    if (options.deadEnd) {
+      run(host, 'ip link add dead type veth peer name end')
+      run(host, `ip address add 10.99.${number}.1/24 dev dead`)
+      for (const card of ['dead', 'end']) run(host, `ip link set ${card} up`)
+    }
     run(this.#switch, `ip link add ${port} type veth peer name eth0 netns ${host.pid}`)
     run(this.#switch, `ip link set ${port} master switch up`)
     run(host, `ip address add ${address}/24 dev eth0`)
     run(host, 'ip link set lo up')
     run(host, 'ip link set eth0 up')
+    if (options.deadEnd) run(host, 'ip route add 10.99.0.0/16 dev eth0')
     return { address, port, runUnder: host.runUnder }
   }
 

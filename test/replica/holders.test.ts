@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import type { ReplicaState } from '../../src/group/announcement.ts'
+import type { Member } from '../../src/group/membership.ts'
+import { Holders } from '../../src/replica/holders.ts'
+
+const member = (id: string, state: ReplicaState, offers: Member['offers'] = []): Member => ({
+  id,
+  state,
+  offers,
+  epoch: 'e',
+  addresses: [],
+  applied: 0,
+  leads: 0,
+  needs: 0,
+  checkpoint: 0,
+  announcedAtMs: 0,
+  untilMs: 0,
+})
+const OFFER = { anchor: 7, remainingMs: 1_000, ready: true }
+
+test('who announces a state holds one, or may be about to; this replica itself does not count', () => {
+  const holders = new Holders('me', new VirtualClock())
+  holders.saw([
+    member('me', 'in-sync'),
+    member('a', 'in-sync'),
+    member('b', 'following'),
+    member('c', 'starting'),
+    member('d', 'halted', [OFFER]),
+    member('e', 'halted'),
+    member('f', 'catching-up'),
+    member('g', 'lost'),
+  ])
+  expect(holders.since(0)).toEqual(['a', 'b', 'c', 'd'])
+})
+
+test('whose announcement has lapsed since counts still, and not for the next time', () => {
+  const clock = new VirtualClock()
+  const holders = new Holders('me', clock)
+  const beganMs = clock.now()
+  holders.saw([member('a', 'in-sync'), member('b', 'in-sync')])
+  clock.advance(1_000)
+  holders.saw([member('b', 'in-sync')])
+  expect(holders.since(beganMs)).toEqual(['a', 'b'])
+  expect(holders.since(beganMs + 1)).toEqual(['b'])
+})

@@ -39,6 +39,11 @@ const SQLITE_CANTOPEN = 14
 const SQLITE_PROTOCOL = 15
 const SQLITE_NOTADB = 26
 
+/**
+ * -wal grows while somebody reads an old state, and would stay so large. It is cut to this at its next beginning; in
+ * ordinary work SQLite begins it anew after 4 MB.
+ */
+const WAL_BYTES = 8 * 1024 * 1024
 /** With less room than this, what SQLite calls an I/O error is a full disk: -shm grows by 32 KiB. */
 const ROOM_BYTES_MIN = 64 * 1024
 
@@ -67,7 +72,8 @@ export function makeFile(path: string, group: string, signature: string): void {
   try {
     const db = new DatabaseSync(draft)
     try {
-      db.exec(`PRAGMA journal_mode = WAL; BEGIN; ${SCHEMA}`)
+      // It must be said before there is a page: what is pruned can then be given back to the disk.
+      db.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; BEGIN; ${SCHEMA}`)
       db.prepare('INSERT INTO meta VALUES (?, ?, ?)').run(randomUUID(), group, signature)
       db.exec('COMMIT')
     } finally {
@@ -201,7 +207,7 @@ function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean 
     try {
       const readOnly = way !== 'mode=rw'
       db = new DatabaseSync(locate(path, way), { timeout: 0, readOnly })
-      db.exec('PRAGMA synchronous = FULL; SELECT first FROM state')
+      db.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}; SELECT first FROM state`)
       return { db, isFrozen: way === 'immutable=1' }
     } catch (error) {
       db?.close()

@@ -105,6 +105,22 @@ export class Queries {
     return this.#row('SELECT ref FROM writers WHERE nonce = ?', nonce)![0] as number
   }
 
+  /** Pages of the file, those that hold nothing, and whether these can be given back to the disk. */
+  pages(): { readonly all: number; readonly free: number; readonly canBeGivenBack: boolean } {
+    const pragma = (name: string) => this.#row(`PRAGMA ${name}`)![0] as number
+    const incremental = 2
+    return {
+      all: pragma('page_count'),
+      free: pragma('freelist_count'),
+      canBeGivenBack: pragma('auto_vacuum') === incremental,
+    }
+  }
+
+  /** Gives pages that hold nothing back to the disk, with the next checkpoint. */
+  giveBack(pages: number): void {
+    this.#connection.db.exec(`PRAGMA incremental_vacuum(${pages})`)
+  }
+
   /**
    * Looks once for entries all over the file, and so at every page on the way to each. Throws where SQLite finds it
    * damaged: what is appended to such a file may be lost with it.

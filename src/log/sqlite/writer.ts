@@ -16,6 +16,12 @@ import { Queries } from './queries.ts'
 const CLOSING_PATIENCE_MS = 250
 /** Pruned rows are deleted in transactions about so long, so that nobody waits long for the lock. */
 const SWEEP_SLICE_MS = 5
+/**
+ * The file keeps as many empty pages for the entries to come: a quarter of it, and at least 4 MiB. What is beyond that is
+ * given back to the disk, so that a log which is pruned all the time does not shrink and grow in turns.
+ */
+const FREE_PAGES_SHARE = 1 / 4
+const FREE_PAGES_MIN = 1024
 /** Between two such transactions others get the lock, and the disk. */
 const SWEEP_PAUSE_MS = 5
 
@@ -217,7 +223,7 @@ class Writer {
     this.#log = undefined
   }
 
-  /** Delete the rows of pruned entries, in slices behind which whatever else was asked for has its turn. */
+  /** Delete the rows of pruned entries, and shrink the file, in slices behind which whatever else was asked for has its turn. */
   async #sweep(): Promise<void> {
     if (this.#isSweeping) return
     this.#isSweeping = true
@@ -225,14 +231,24 @@ class Writer {
       await this.#enqueue(() => this.#sweepSlice())
       await delay(SWEEP_PAUSE_MS)
     }
+    // The file is shorter once its end was written.
+    await this.#enqueue(async () => this.#checkpoint())
   }
 
   async #sweepSlice(): Promise<void> {
     try {
-      this.#isSweeping = await this.#transaction(deleteSome, performance.now(), 0)
+      this.#isSweeping = await this.#transaction(sweepSome, performance.now(), 0)
     } catch (error) {
       // A busy log is swept later. Anything else is for the next write to report, and for the next prune to mend.
       this.#isSweeping = error instanceof LogBusy
+    }
+  }
+
+  #checkpoint(): void {
+    try {
+      this.#log?.connection.db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    } catch {
+      // The next commits do it.
     }
   }
 
@@ -249,17 +265,31 @@ function moveFirst(queries: Queries, upTo: number): void {
   if (upTo >= first) queries.run('UPDATE state SET first = ?', upTo + 1)
 }
 
-/** Deletes pruned rows for a while. True if some are left. */
-function deleteSome(queries: Queries): boolean {
+/** Deletes pruned rows for a while, then gives empty pages back. True if there is more to do. */
+function sweepSome(queries: Queries): boolean {
+  const stopMs = performance.now() + SWEEP_SLICE_MS
+  return deleteSome(queries, stopMs) || shrinkSome(queries, stopMs)
+}
+
+function deleteSome(queries: Queries, stopMs: number): boolean {
   const { first, newest } = queries.bounds()
   const end = Math.min(first, newest.index)
-  const stopMs = performance.now() + SWEEP_SLICE_MS
   for (let rows = 1; performance.now() < stopMs; rows *= 2) {
     const lowest = queries.next(0)
     if (lowest === undefined || lowest >= end) return false
     queries.run('DELETE FROM entries WHERE idx < ?', Math.min(lowest + rows, end))
   }
   return true
+}
+
+function shrinkSome(queries: Queries, stopMs: number): boolean {
+  for (let some = 1; ; some *= 2) {
+    const { all, free, canBeGivenBack } = queries.pages()
+    const tooMany = free - Math.max(FREE_PAGES_MIN, Math.ceil(all * FREE_PAGES_SHARE))
+    if (tooMany <= 0 || !canBeGivenBack) return false
+    if (performance.now() >= stopMs) return true
+    queries.giveBack(Math.min(some, tooMany))
+  }
 }
 
 new Writer(workerData as WriterInit)

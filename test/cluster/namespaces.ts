@@ -76,7 +76,7 @@ export class Network implements AsyncDisposable {
     run(host, `ip address add ${address}/24 dev eth0`)
     run(host, 'ip link set lo up')
     run(host, 'ip link set eth0 up')
-    if (options.deadEnd) run(host, 'ip route add 10.99.0.0/16 dev eth0')
+    if (options.deadEnd) run(host, 'ip route add 10.99.0.0/16 via 10.77.0.254')
     return { address, port, runUnder: host.runUnder }
   }
 

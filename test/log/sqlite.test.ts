@@ -445,10 +445,8 @@ describe('the file of a sqliteLog', () => {
 
     test('nothing is appended to them, whether or not somebody has read them', async () => {
       const log = await rot(await open())
-      for (const call of [log.append(commands('x')), log.bounds()])
-        expect(await failureOf(call)).toBeInstanceOf(LogDamaged)
-      for (const write of [log.append(commands('x')), log.prune(1)])
-        expect(await failureOf(write)).toBeInstanceOf(LogDamaged)
+      const calls = [() => log.append(commands('x')), () => log.bounds(), () => log.prune(1)]
+      for (const call of [...calls, ...calls]) expect(await failureOf(call())).toBeInstanceOf(LogDamaged)
     })
 
     test('by the -wal of the log that was there before: it is named as the likely cause', async () => {
@@ -461,8 +459,8 @@ describe('the file of a sqliteLog', () => {
       for (const part of ['-wal', '-shm']) copyFileSync(path + part, crashed + part)
       renameSync(copy, crashed)
       const restored = await open({ path: crashed })
-      for (const call of [readAll(restored), restored.append(commands('x'))]) {
-        const failure = (await failureOf(call)) as Error
+      for (const call of [() => readAll(restored), () => restored.append(commands('x'))]) {
+        const failure = (await failureOf(call())) as Error
         expect(failure).toBeInstanceOf(LogDamaged)
         expect(failure.message).toContain(`remove ${crashed}-wal and ${crashed}-shm`)
       }

@@ -45,12 +45,12 @@ test('on a damaged log nobody waits: whatever is asked of the replica is told th
   await expect(replica.inSync()).rejects.toEqual(told)
   expect(replica.state).toBe('halted')
   for (const call of [
-    replica.barrier(),
-    replica.submit(ENTRY),
-    replica.reached({ ...replica.position, index: 5 }),
-    replica.mark(),
+    () => replica.barrier(),
+    () => replica.submit(ENTRY),
+    () => replica.reached({ ...replica.position, index: 5 }),
+    () => replica.mark(),
   ])
-    await expect(call).rejects.toEqual(told)
+    await expect(call()).rejects.toEqual(told)
 })
 
 test.each<[how: string, name: string, harm: () => void]>([

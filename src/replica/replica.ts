@@ -35,7 +35,7 @@ import { Applier } from './applier.ts'
 import { KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 import { Disk } from './disk.ts'
 import { Divergences } from './divergences.ts'
-import { Diverged, FarewellFailed, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
+import { Diverged, FarewellFailed, NotInTime, NotReadable, NotSealed, ReplicaStopped } from './errors.ts'
 import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
 import { Follower } from './follower.ts'
 import { Holders } from './holders.ts'
@@ -483,7 +483,8 @@ export class Replica<Result = unknown>
 
   /**
    * Have the group capture a snapshot, and write it to a file of one's own once the group has agreed on its root. Resolves with
-   * its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, and with what the disk says.
+   * its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, with `NotSealed` or `Disputed` when
+   * the group does not agree, and with what the disk says.
    */
   async exportTo(path: string, options: SubmitOptions = {}): Promise<Position> {
     const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal ? [options.signal] : [])])
@@ -495,7 +496,7 @@ export class Replica<Result = unknown>
       throw new RangeError(`the snapshot of ${position.index} was released`)
     }
     try {
-      const root = await this.#host.sealedRoot(position, signal)
+      const root = await this.#sealedInTime(position, signal)
       if (!sameBytes(root, own)) throw new Diverged(position, own, root)
       const chunk = (index: number) => held.cut.chunk(index)
       const { group, machine } = this.#init
@@ -505,6 +506,18 @@ export class Replica<Result = unknown>
       held.release()
     }
     return position
+  }
+
+  /** The root that the group agreed on. Rejects with `NotSealed` when it has not within the request timeout. */
+  async #sealedInTime(anchor: Position, signal: AbortSignal): Promise<Uint8Array> {
+    const ms = this.#init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT
+    const late = new AbortController()
+    const timer = this.#clock.schedule(ms, () => late.abort(new NotSealed(anchor, ms)))
+    try {
+      return await this.#host.sealedRoot(anchor, AbortSignal.any([signal, late.signal]))
+    } finally {
+      timer.cancel()
+    }
   }
 
   /**

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../group/control.ts'
+import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, TIMER_MS_MAX, TTL_MS_MIN } from '../bounds.ts'
+import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
 import { TTL_MS_MAX } from '../machine/command.ts'
 import { load } from './commands/load.ts'
 import type { NodeOptions } from './commands/node.ts'
@@ -145,8 +146,12 @@ function describe(choose: (work: Work) => void, output: Output): Command {
       'size of a chunk of a snapshot',
       integer(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX),
     )
-    .option('--ttl-ms <ms>', 'how long an offer lives when nobody fetches', integer(1))
-    .option('--lease-ms <ms>', 'how long the leader may be silent before others take office', integer(1))
+    .option('--ttl-ms <ms>', 'how long an offer lives when nobody fetches', integer(TTL_MS_MIN, TIMER_MS_MAX))
+    .option(
+      '--lease-ms <ms>',
+      'how long the leader may be silent before others take office',
+      integer(LEASE_MS_MIN, LEASE_MS_MAX),
+    )
     .option(
       '--snapshot-after <entries>',
       'ask for a snapshot when so far behind; "never": only when the log was pruned',

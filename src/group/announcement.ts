@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { TIMER_MS_MAX } from '../bounds.ts'
 import { AnnouncementSchema } from './pb/group_pb.js'
 
 /** What a replica is doing. */
@@ -71,6 +72,26 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     })),
   })
   return toBinary(AnnouncementSchema, message)
+}
+
+/** How large an announcement of this epoch and these addresses can become, with so many offers. */
+export function announcementBytesMax(of: {
+  readonly epoch: string
+  readonly addresses: readonly string[]
+  readonly offers: number
+}): number {
+  const most = Number.MAX_SAFE_INTEGER
+  const { epoch, addresses } = of
+  return encodeAnnouncement({
+    epoch,
+    addresses,
+    state: 'catching-up',
+    applied: most,
+    leads: most,
+    needs: most,
+    checkpoint: most,
+    offers: new Array(of.offers).fill({ anchor: most, remainingMs: TIMER_MS_MAX, ready: true }),
+  }).length
 }
 
 /** Undefined for a notice that is no announcement of this version. */

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../bounds.ts'
 import * as pb from './pb/group_pb.js'
 
 /** What Anchorage writes into a group's log, beside users' commands. */
@@ -19,10 +20,6 @@ export interface Marker {
   /** Older anchors that nobody uses: every replica stops offering them. Default: none. */
   readonly retires?: readonly number[]
 }
-
-/** Average sizes of chunks that a marker can ask for: of larger ones, twice that and an item would not fit into a frame. */
-export const CHUNK_BYTES_MIN = 1
-export const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 
 export function encodeControl(control: Control): Uint8Array {
   return toBinary(pb.ControlSchema, create(pb.ControlSchema, { body: toBody(control) }))

@@ -1,9 +1,14 @@
 import type { Clock, Timer } from '../expiry/clock.ts'
+import { NOTICE_TTL_MS_MAX } from '../log/limits.ts'
 import type { GroupState } from './group-state.ts'
 import type { Member } from './membership.ts'
 
 /** How long a leader may stay silent before others take office, in milliseconds. */
 export const LEASE_MS_DEFAULT = 5_000
+/** A leader announces itself five times within its lease. In less, its own event loop would depose it. */
+export const LEASE_MS_MIN = 250
+/** A lease is the life of an announcement too, which is a notice. */
+export const LEASE_MS_MAX = NOTICE_TTL_MS_MAX
 /** Candidates wait a random part of this, so that they rarely claim at once. Nothing breaks when they do. */
 const CLAIM_SPREAD_MS_MAX = 250
 

@@ -86,13 +86,16 @@ export class LogClosed extends Error {
   }
 }
 
-/** An entry beyond the log's limit. Nothing was written. */
+/** An entry, or a notice, beyond the log's limit. Nothing was written. */
 export class EntryTooLarge extends LogError {
   override readonly name = 'EntryTooLarge'
   readonly bytes: number
   readonly maxBytes: number
-  constructor(bytes: number, maxBytes: number, options?: LogErrorOptions) {
-    super(`an entry of ${bytes} bytes is beyond the log's limit of ${maxBytes}; split the command`, options)
+  /** @param what what is too large; default: an entry */
+  constructor(bytes: number, maxBytes: number, options: LogErrorOptions & { what?: 'a notice' } = {}) {
+    const { what = 'an entry', ...rest } = options
+    const advice = what === 'an entry' ? 'split the command' : 'listen on fewer addresses'
+    super(`${what} of ${bytes} bytes is beyond the log's limit of ${maxBytes}; ${advice}`, rest)
     this.bytes = bytes
     this.maxBytes = maxBytes
   }

@@ -1,4 +1,6 @@
 import type { NodeConnectionOptions } from '@nats-io/transport-node'
+import { checkMs } from '../bounds.ts'
+import { checkEntryBytes } from './limits.ts'
 import type { LogBackend } from './log.ts'
 
 export interface JetstreamLogOptions {
@@ -17,7 +19,10 @@ export interface JetstreamLogOptions {
    * always reconnects.
    */
   readonly connection?: Omit<NodeConnectionOptions, 'servers'>
-  /** The stream's name. Default: `anchorage-` and the group's, where `_5f` stands for `_`, and so on. */
+  /**
+   * The stream's name, of 1 to 200 letters, digits, `-` and `_`. Default: `anchorage-` and the group's, where `_5f` stands for
+   * `_`, and so on; of a long one its beginning, and a hash of it.
+   */
   readonly stream?: string
   /** False: opening fails with `LogMissing` where the stream is not there, rather than make it. Default: true. */
   readonly create?: boolean
@@ -25,14 +30,22 @@ export interface JetstreamLogOptions {
   readonly domain?: string
   /**
    * For how long the servers know an entry again that is published twice, in milliseconds, where the stream is made. An append that gets no
-   * answer is repeated for half of it. Default: 120,000.
+   * answer is repeated for half of it. From 100. Default: 120,000.
    */
   readonly duplicateWindowMs?: number
-  /** How often the stream is looked at while somebody waits for its next entry, in milliseconds. Default: 1,000. */
+  /** How often the stream is looked at while somebody waits for its next entry, in milliseconds from 1. Default: 1,000. */
   readonly pollMs?: number
-  /** The largest payload of an entry, and the largest notice, in bytes. Default: what the servers take, 1 MiB less 1 KiB unless set otherwise. */
+  /**
+   * The largest payload of an entry, and the largest notice, in bytes, 4 KiB to 31 MiB. Default: what the servers take, 1 MiB less 1 KiB
+   * unless set otherwise.
+   */
   readonly maxEntryBytes?: number
 }
+
+export const DUPLICATE_WINDOW_MS = 120_000
+/** Servers take no shorter one. */
+const DUPLICATE_WINDOW_MS_MIN = 100
+export const POLL_MS = 1_000
 
 /**
  * A log on NATS JetStream, for replicas on many machines: one stream for each group, whose sequence numbers are the indexes. The
@@ -45,6 +58,11 @@ export interface JetstreamLogOptions {
  * ```
  */
 export function jetstreamLog(options: JetstreamLogOptions): LogBackend {
+  const { replicas = 1, duplicateWindowMs = DUPLICATE_WINDOW_MS, pollMs = POLL_MS, maxEntryBytes } = options
+  if (![1, 3, 5].includes(replicas)) throw new RangeError(`replicas is ${replicas}; give 1, 3 or 5`)
+  checkMs('duplicateWindowMs', duplicateWindowMs, DUPLICATE_WINDOW_MS_MIN)
+  checkMs('pollMs', pollMs, 1)
+  checkEntryBytes(maxEntryBytes)
   return {
     async open(init) {
       // The client takes a while to load, which a program on another log need not wait for.

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto'
+import { checkText, EPOCH_BYTES_MAX } from '../bounds.ts'
 import { Doorbell } from './doorbell.ts'
 import { EpochChanged, LogClosed, LogMismatch, LogRewound, LogTruncated } from './errors.ts'
 import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
   checkAppend,
+  checkEntryBytes,
+  checkInit,
   checkNotice,
   checkPrune,
-  MAX_ENTRY_BYTES,
+  ENTRY_BYTES_DEFAULT,
 } from './limits.ts'
 import type {
   Appended,
@@ -27,9 +30,9 @@ import type { Notice, NoticeBoard } from './notices.ts'
 export interface MemoryLogOptions {
   /** The backend's clock, in whole milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number
-  /** The first incarnation's name. Default: a random UUID. */
+  /** The first incarnation's name, of 1 to 64 bytes. Default: a random UUID. */
   readonly epoch?: string
-  /** The largest payload of an entry, in bytes. Default: 16 MiB. */
+  /** The largest payload of an entry, and the largest notice, in bytes, 4 KiB to 31 MiB. Default: 16 MiB. */
   readonly maxEntryBytes?: number
 }
 
@@ -62,6 +65,7 @@ class Incarnation {
   readonly notices = new Map<string, Omit<Notice, 'member' | 'ageMs'> & { readonly atMs: number }>()
 
   constructor(epoch: string) {
+    checkText('epoch', epoch, EPOCH_BYTES_MAX)
     this.epoch = epoch
   }
 
@@ -104,13 +108,16 @@ class SharedLog implements MemoryLog {
   #bound: { group: string; signature: string } | undefined
 
   constructor(options: MemoryLogOptions) {
+    checkEntryBytes(options.maxEntryBytes)
     this.now = options.now ?? Date.now
-    this.maxEntryBytes = options.maxEntryBytes ?? MAX_ENTRY_BYTES
+    this.maxEntryBytes = options.maxEntryBytes ?? ENTRY_BYTES_DEFAULT
     this.current = new Incarnation(options.epoch ?? randomUUID())
   }
 
-  async open({ group, signature, author, signal }: LogInit): Promise<Log> {
+  async open(init: LogInit): Promise<Log> {
+    const { group, signature, author, signal } = init
     signal?.throwIfAborted()
+    checkInit(init)
     this.#bound ??= { group, signature }
     if (this.#bound.group !== group) throw new LogMismatch('group', group, this.#bound.group)
     if (this.#bound.signature !== signature)
@@ -260,7 +267,7 @@ class MemoryBoard implements NoticeBoard {
 
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
     const log = this.#handle.incarnation(options)
-    checkNotice(data, ttlMs, this.#handle.maxEntryBytes)
+    checkNotice(member, data, ttlMs, this.#handle.maxEntryBytes)
     log.board++
     log.notices.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now(), version: log.board })
     this.#log.ring()

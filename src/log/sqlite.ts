@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
+import { checkMs } from '../bounds.ts'
 import { AppendUncertain, LogClosed, LogDamaged } from './errors.ts'
-import { checkAppend, checkNotice, MAX_ENTRY_BYTES } from './limits.ts'
+import { checkAppend, checkEntryBytes, checkInit, checkNotice, ENTRY_BYTES_DEFAULT } from './limits.ts'
 import type {
   Appended,
   Cursor,
@@ -21,14 +22,14 @@ import { Thread, ThreadEnded } from './sqlite/thread.ts'
 export interface SqliteLogOptions {
   /** The log's file. Its folder must exist; the file is made by whoever opens it first. */
   readonly path: string
-  /** How long a write waits for the file's lock before it fails with `LogBusy`, in milliseconds. Default: 5,000. */
+  /** How long a write waits for the file's lock before it fails with `LogBusy`, in milliseconds from 0. Default: 5,000. */
   readonly lockTimeoutMs?: number
   /**
-   * How often the file is looked at when it does not tell of a change by itself, in milliseconds: how soon a deleted
-   * file is noticed. Default: 250.
+   * How often the file is looked at when it does not tell of a change by itself, in milliseconds from 1: how soon a
+   * deleted file is noticed. Default: 250.
    */
   readonly pollMs?: number
-  /** The largest payload of an entry, and the largest notice, in bytes. Default: 16 MiB. */
+  /** The largest payload of an entry, and the largest notice, in bytes, 4 KiB to 31 MiB. Default: 16 MiB. */
   readonly maxEntryBytes?: number
 }
 
@@ -42,8 +43,17 @@ export interface SqliteLogOptions {
  * the file can open and follow it all the same.
  */
 export function sqliteLog(options: SqliteLogOptions): LogBackend {
+  const { path, lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes } = options
+  if (typeof path !== 'string' || path === '')
+    throw new RangeError('path is not given; give the path of a file')
+  checkMs('lockTimeoutMs', lockTimeoutMs, 0)
+  checkMs('pollMs', pollMs, 1)
+  checkEntryBytes(maxEntryBytes)
   return { open: (init) => SqliteLog.open(options, init) }
 }
+
+const LOCK_TIMEOUT_MS = 5_000
+const POLL_MS = 250
 
 class SqliteLog implements Log {
   readonly epoch: string
@@ -61,7 +71,8 @@ class SqliteLog implements Log {
 
   static async open(options: SqliteLogOptions, init: LogInit): Promise<Log> {
     init.signal?.throwIfAborted()
-    const { lockTimeoutMs = 5_000, pollMs = 250, maxEntryBytes = MAX_ENTRY_BYTES } = options
+    checkInit(init)
+    const { lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_DEFAULT } = options
     const path = resolve(options.path)
     const { group, signature, author, signal } = init
     const reader = new Thread<ReaderRequest>('reader', { path, lockTimeoutMs, pollMs })
@@ -198,7 +209,7 @@ class SqliteBoard implements NoticeBoard {
   }
 
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
-    checkNotice(data, ttlMs, this.#log.maxEntryBytes)
+    checkNotice(member, data, ttlMs, this.#log.maxEntryBytes)
     await this.#log.write({ type: 'announce', member, data, ttlMs }, options)
   }
 

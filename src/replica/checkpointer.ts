@@ -11,7 +11,10 @@ import { CutFailed } from '../sync/errors.ts'
 import type { Hold } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
 
-/** When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. */
+/**
+ * When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. Each amount
+ * is a number from 1, and `Infinity` for never.
+ */
 export interface CheckpointPolicy {
   /** Commands since the last checkpoint. Default 100,000. */
   readonly everyCommands?: number
@@ -21,7 +24,7 @@ export interface CheckpointPolicy {
   readonly everyMs?: number
   /** When the replica is stopped. Default true. */
   readonly onStop?: boolean
-  /** How many checkpoints are kept. Default 2. */
+  /** How many checkpoints are kept, an integer from 1. Default 2. */
   readonly keep?: number
 }
 

@@ -99,18 +99,6 @@ export class NotInTime extends Error {
   }
 }
 
-/** The electorate of an anchor has not agreed on its root in time: members of it are gone, or too busy. Try again. */
-export class NotSealed extends Error {
-  override readonly name = 'NotSealed'
-  readonly anchor: Position
-  constructor(anchor: Position, afterMs: number) {
-    super(
-      `the group has not agreed on its state at ${formatPosition(anchor)} within ${afterMs} ms; try again`,
-    )
-    this.anchor = anchor
-  }
-}
-
 /** A replica that stops could not tell the group so: the others wait until its announcement ends. */
 export class FarewellFailed extends Error {
   override readonly name = 'FarewellFailed'

@@ -8,9 +8,12 @@ import type { CheckpointPolicy } from './checkpointer.ts'
 import type { PrunePolicy } from './pruner.ts'
 
 export interface ReplicaInit<Result> {
-  /** The group's name. Replicas of one group share one log and one kind of machine. */
+  /**
+   * The group's name, of 1 to 512 bytes of UTF-8 without control characters. Replicas of one group share one log and one kind
+   * of machine.
+   */
   readonly group: string
-  /** What is replicated. */
+  /** What is replicated. Its signature has 1 to 1,024 bytes, without control characters. */
   readonly machine: StateMachine<Result>
   /** Where entries are ordered: `sqliteLog({ path })`, `memoryLog()`. */
   readonly log: LogBackend
@@ -50,15 +53,15 @@ export interface ReplicaInit<Result> {
    */
   readonly chunkBytes?: number
   /**
-   * How long the leader may be silent before others take office, in milliseconds. Announcements live as long.
-   * Default 5,000.
+   * How long the leader may be silent before others take office, in milliseconds from 250 to an hour. Announcements live as
+   * long. Default 5,000.
    */
   readonly leaseMs?: number
-  /** How long an offer lives when nobody fetches, in milliseconds. Default 10,000. */
+  /** How long an offer lives when nobody fetches, in milliseconds from 250 to 2^31 - 1. Default 10,000. */
   readonly ttlMs?: number
-  /** How long to wait for an anchor to be named, offered or sealed, in milliseconds. Default 15,000. */
+  /** How long to wait for an anchor to be named, offered or sealed, in milliseconds from 500 to 2^31 - 1. Default 15,000. */
   readonly requestTimeoutMs?: number
-  /** How long a provider may send nothing while an answer is due, in milliseconds. Default 5,000. */
+  /** How long a provider may send nothing while an answer is due, in milliseconds from 250 to 2^31 - 1. Default 5,000. */
   readonly fetchTimeoutMs?: number
   /** What this replica does for peers at most: see `ProviderLimits`. */
   readonly limits?: Partial<ProviderLimits>

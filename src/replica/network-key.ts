@@ -11,6 +11,6 @@ export function makeNetworkKey(): Uint8Array {
   return key
 }
 
-export function isNetworkKey(key: Uint8Array): boolean {
-  return FORMAT.test(Buffer.from(key).toString('latin1'))
+export function isNetworkKey(key: unknown): key is Uint8Array {
+  return key instanceof Uint8Array && FORMAT.test(Buffer.from(key).toString('latin1'))
 }

@@ -1,3 +1,4 @@
+import { checkInteger } from '../bounds.ts'
 import type { Clock } from '../expiry/clock.ts'
 import { startTicker, type Ticker } from '../expiry/ticker.ts'
 import type { AnchorProgress } from '../group/anchor-progress.ts'
@@ -10,9 +11,9 @@ import { asError } from '../thrown.ts'
 
 /** When a leading replica prunes by itself. */
 export interface PrunePolicy {
-  /** Newest entries that are kept. Default 10,000. */
+  /** Newest entries that are kept, an integer from 0. Default 10,000. */
   readonly keepEntries?: number
-  /** How often to look, in milliseconds. Default 1,000. */
+  /** How often to look, in milliseconds from 1 to 2^31 - 1. Default 1,000. */
   readonly intervalMs?: number
 }
 
@@ -78,9 +79,7 @@ export class Pruner {
 
   async #prune(keepEntries: number = KEEP_ENTRIES_DEFAULT, slack: number): Promise<number> {
     const { self, log, membership, progress, office, inSync, applied, append, volatile } = this.#init
-    if (!Number.isInteger(keepEntries) || keepEntries < 0) {
-      throw new RangeError(`keepEntries is ${keepEntries}; give an integer from 0`)
-    }
+    checkInteger('keepEntries', keepEntries, 0)
     const { leader, term } = office()
     if (leader !== self || !inSync()) throw new NotLeader(leader === self ? undefined : leader)
     await membership.refresh()

@@ -6,19 +6,13 @@ import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
 import { AnchorProgress } from '../group/anchor-progress.ts'
-import { encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
-import {
-  CHUNK_BYTES_MAX,
-  CHUNK_BYTES_MIN,
-  type Control,
-  encodeControl,
-  type Marker,
-} from '../group/control.ts'
+import { announcementBytesMax, encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
+import { type Control, encodeControl, type Marker } from '../group/control.ts'
 import type { Outcome } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { type Member, Membership } from '../group/membership.ts'
 import { GuardedEvents } from '../guarded-events.ts'
-import { EpochChanged, LogBusy, LogUnavailable } from '../log/errors.ts'
+import { EntryTooLarge, EpochChanged, LogBusy, LogUnavailable } from '../log/errors.ts'
 import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import { formatPosition, type Position } from '../position.ts'
@@ -26,22 +20,21 @@ import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import { HandshakeFailed } from '../sync/errors.ts'
 import type { Installing } from '../sync/host.ts'
-import { REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from '../sync/limits.ts'
+import { OFFERS_MAX, REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { OfferView } from '../sync/messages.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
 import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
-import { KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
 import { Disk } from './disk.ts'
 import { Divergences } from './divergences.ts'
-import { Diverged, FarewellFailed, NotInTime, NotReadable, NotSealed, ReplicaStopped } from './errors.ts'
+import { Diverged, FarewellFailed, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
 import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
 import { Follower } from './follower.ts'
 import { Holders } from './holders.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
-import { isNetworkKey } from './network-key.ts'
-import { checkAddresses, createNode, type ReplicaNode } from './node.ts'
+import { createNode, type ReplicaNode } from './node.ts'
+import { checkOptions } from './options.ts'
 import { Problems } from './problems.ts'
 import { Pruner } from './pruner.ts'
 import { ReplicaHost } from './replica-host.ts'
@@ -70,7 +63,7 @@ const FAREWELL_MS = 1_000
  * ```
  */
 export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<Replica<Result>> {
-  check(init)
+  checkOptions(init)
   const data = init.dataDir === undefined ? undefined : await DataDirectory.open(init.dataDir)
   let log: Log | undefined
   let replica: Replica<Result> | undefined
@@ -88,42 +81,6 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
       data?.[Symbol.dispose]()
     }
     throw error
-  }
-}
-
-function check(init: Omit<ReplicaInit<unknown>, 'machine'>): void {
-  const {
-    chunkBytes = CHUNK_BYTES_DEFAULT,
-    snapshotAfter = 0,
-    networkKey,
-    leaseMs,
-    ttlMs,
-    requestTimeoutMs,
-    fetchTimeoutMs,
-  } = init
-  if (!Number.isInteger(chunkBytes) || chunkBytes < CHUNK_BYTES_MIN || chunkBytes > CHUNK_BYTES_MAX) {
-    throw new RangeError(
-      `chunkBytes is ${chunkBytes}; give an integer from ${CHUNK_BYTES_MIN} to ${CHUNK_BYTES_MAX}`,
-    )
-  }
-  checkAddresses(init)
-  const { keep = KEEP_CHECKPOINTS_DEFAULT, onStop: _, ...every } = init.checkpoint ?? {}
-  if (!(Number.isInteger(keep) && keep >= 1)) {
-    throw new RangeError(`checkpoint.keep is ${keep}; give an integer from 1`)
-  }
-  for (const [name, value] of Object.entries(every)) {
-    if (value !== undefined && !(value > 0)) {
-      throw new RangeError(`checkpoint.${name} is ${value}; give a number above 0`)
-    }
-  }
-  if (networkKey !== undefined && !isNetworkKey(networkKey)) {
-    throw new RangeError('networkKey is no key as `anchorage network-key` makes one')
-  }
-  if (!(snapshotAfter >= 0)) throw new RangeError(`snapshotAfter is ${snapshotAfter}; give a number from 0`)
-  for (const [name, ms] of Object.entries({ leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs })) {
-    if (ms !== undefined && !(ms > 0 && ms < 2 ** 31)) {
-      throw new RangeError(`${name} is ${ms}; give a number of milliseconds above 0`)
-    }
   }
 }
 
@@ -335,6 +292,7 @@ export class Replica<Result = unknown>
       ...(fetchTimeoutMs !== undefined && { fetchTimeoutMs }),
     }
     this.#node = await createNode({ privateKey, listen, announce, libp2p, networkKey, sync })
+    checkAnnouncement(this.addresses, this.#log)
     await this.#membership.refresh()
     await this.#announcer.now()
     machine.attach?.(this)
@@ -483,8 +441,7 @@ export class Replica<Result = unknown>
 
   /**
    * Have the group capture a snapshot, and write it to a file of one's own once the group has agreed on its root. Resolves with
-   * its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, with `NotSealed` or `Disputed` when
-   * the group does not agree, and with what the disk says.
+   * its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, and with what the disk says.
    */
   async exportTo(path: string, options: SubmitOptions = {}): Promise<Position> {
     const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal ? [options.signal] : [])])
@@ -496,7 +453,7 @@ export class Replica<Result = unknown>
       throw new RangeError(`the snapshot of ${position.index} was released`)
     }
     try {
-      const root = await this.#sealedInTime(position, signal)
+      const root = await this.#host.sealedRoot(position, signal)
       if (!sameBytes(root, own)) throw new Diverged(position, own, root)
       const chunk = (index: number) => held.cut.chunk(index)
       const { group, machine } = this.#init
@@ -506,18 +463,6 @@ export class Replica<Result = unknown>
       held.release()
     }
     return position
-  }
-
-  /** The root that the group agreed on. Rejects with `NotSealed` when it has not within the request timeout. */
-  async #sealedInTime(anchor: Position, signal: AbortSignal): Promise<Uint8Array> {
-    const ms = this.#init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT
-    const late = new AbortController()
-    const timer = this.#clock.schedule(ms, () => late.abort(new NotSealed(anchor, ms)))
-    try {
-      return await this.#host.sealedRoot(anchor, AbortSignal.any([signal, late.signal]))
-    } finally {
-      timer.cancel()
-    }
   }
 
   /**
@@ -836,4 +781,10 @@ async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined
   } finally {
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Throws `EntryTooLarge` for more addresses than a notice can carry beside all else that it may come to say. */
+function checkAnnouncement(addresses: readonly string[], { epoch, maxEntryBytes }: Log): void {
+  const bytes = announcementBytesMax({ epoch, addresses, offers: OFFERS_MAX })
+  if (bytes > maxEntryBytes) throw new EntryTooLarge(bytes, maxEntryBytes, { what: 'a notice' })
 }

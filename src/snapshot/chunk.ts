@@ -1,5 +1,6 @@
 import { Items } from '../machine/items.ts'
 import { isBoundary, itemHash } from './boundary.ts'
+import { SnapshotTooLarge } from './manifest.ts'
 
 /** A chunk: consecutive items, each preceded by its length as an unsigned LEB128 varint. */
 
@@ -42,7 +43,7 @@ export class ChunkWriter {
 
   add(item: Uint8Array): void {
     if (item.length > ITEM_BYTES_MAX) {
-      throw new RangeError(`an item of ${item.length} bytes is beyond the limit of ${ITEM_BYTES_MAX}`)
+      throw new SnapshotTooLarge(`an item of ${item.length} bytes is beyond the limit of ${ITEM_BYTES_MAX}`)
     }
     this.#reserve(item.length + 5)
     const before = this.#used

@@ -4,13 +4,7 @@ import type { Snapshot } from '../machine/machine.ts'
 import { asError } from '../thrown.ts'
 import { ChunkWriter } from './chunk.ts'
 import type { CutSnapshot } from './cut-snapshot.ts'
-import {
-  CONTROL_BYTES_MAX,
-  chunkHash,
-  MANIFEST_CHUNKS_MAX,
-  type Manifest,
-  SnapshotTooLarge,
-} from './manifest.ts'
+import { checkControl, chunkHash, MANIFEST_CHUNKS_MAX, type Manifest, SnapshotTooLarge } from './manifest.ts'
 
 /** 1 MiB: larger chunks leave less to share between peers, smaller ones cost more frames and hashes. */
 export const CHUNK_BYTES_DEFAULT = 1024 * 1024
@@ -42,11 +36,7 @@ export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOpt
   }
 
   try {
-    if (control.length > CONTROL_BYTES_MAX) {
-      throw new SnapshotTooLarge(
-        `${control.length} control bytes are beyond the limit of ${CONTROL_BYTES_MAX}`,
-      )
-    }
+    checkControl(control)
     // Capture is O(1): the work begins in a later turn.
     await slices.rest()
     signal.throwIfAborted()

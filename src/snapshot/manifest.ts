@@ -10,6 +10,12 @@ export class SnapshotTooLarge extends RangeError {
   override readonly name = 'SnapshotTooLarge'
 }
 
+/** Throws for control bytes that no manifest may carry. */
+export function checkControl(control: Uint8Array): void {
+  if (control.length <= CONTROL_BYTES_MAX) return
+  throw new SnapshotTooLarge(`${control.length} control bytes are beyond the limit of ${CONTROL_BYTES_MAX}`)
+}
+
 /** One chunk as the manifest lists it. */
 export interface ChunkInfo {
   /** Number of items, at least 1. */

@@ -38,10 +38,11 @@ export interface OwnState {
  * is another. All calls may come at any time and in parallel.
  */
 export interface SyncHost {
+  /** The group's name, of 1 to 512 bytes without control characters. */
   readonly group: string
-  /** The state machine's signature. Peers of another one are told `Incompatible`. */
+  /** The state machine's signature, of 1 to 1,024 bytes. Peers of another one are told `Incompatible`. */
   readonly signature: string
-  /** The incarnation of the log that this replica follows. */
+  /** The incarnation of the log that this replica follows, of 1 to 64 bytes. */
   readonly epoch: string
   /** The PeerId of who leads, as far as this replica knows. */
   leader(): string | undefined

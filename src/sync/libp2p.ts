@@ -2,10 +2,12 @@ import type { PeerId, Startable, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { checkText } from '../bounds.ts'
 import { Dialer, type DialerComponents } from './dialer.ts'
 import type { ByteStream } from './frames.ts'
 import {
   PROTOCOL_NAME,
+  PROTOCOL_PREFIX_BYTES_MAX,
   PROTOCOL_PREFIX_DEFAULT,
   PROTOCOL_VERSION,
   providerLimits,
@@ -21,7 +23,10 @@ export interface SnapshotSyncComponents extends DialerComponents {
 }
 
 export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
-  /** The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. Default `anchorage`. */
+  /**
+   * The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. 1 to 255 bytes without control characters.
+   * Default `anchorage`.
+   */
   readonly protocolPrefix?: string
 }
 
@@ -33,7 +38,9 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
   #started = false
 
   constructor(init: Libp2pSnapshotSyncInit, components: SnapshotSyncComponents) {
-    const protocol = `/${init.protocolPrefix ?? PROTOCOL_PREFIX_DEFAULT}/${PROTOCOL_NAME}/${PROTOCOL_VERSION}`
+    const { protocolPrefix = PROTOCOL_PREFIX_DEFAULT } = init
+    checkText('protocolPrefix', protocolPrefix, PROTOCOL_PREFIX_BYTES_MAX)
+    const protocol = `/${protocolPrefix}/${PROTOCOL_NAME}/${PROTOCOL_VERSION}`
     super(init, network(components, protocol))
     this.#registrar = components.registrar
     this.#protocol = protocol

@@ -1,3 +1,4 @@
+import { checkInteger, checkMs, FETCH_TIMEOUT_MS_MIN, REQUEST_TIMEOUT_MS_MIN, TTL_MS_MIN } from '../bounds.ts'
 import { CONTROL_BYTES_MAX } from '../snapshot/manifest.ts'
 
 export { CONTROL_BYTES_MAX, MANIFEST_CHUNKS_MAX } from '../snapshot/manifest.ts'
@@ -6,6 +7,8 @@ export { CONTROL_BYTES_MAX, MANIFEST_CHUNKS_MAX } from '../snapshot/manifest.ts'
 export const PROTOCOL_NAME = 'sync'
 export const PROTOCOL_VERSION = '1.0.0'
 export const PROTOCOL_PREFIX_DEFAULT = 'anchorage'
+/** libp2p reads no protocol's name of more than 1 KiB. */
+export const PROTOCOL_PREFIX_BYTES_MAX = 255
 
 /** How long an offer lives when nobody fetches. */
 export const TTL_MS_DEFAULT = 10_000
@@ -13,6 +16,26 @@ export const TTL_MS_DEFAULT = 10_000
 export const REQUEST_TIMEOUT_MS_DEFAULT = 15_000
 /** How long a peer may send nothing while answers are due. */
 export const FETCH_TIMEOUT_MS_DEFAULT = 5_000
+/** What a group's members wait for each other, in milliseconds. */
+export interface SyncTimes {
+  readonly ttlMs: number
+  readonly requestTimeoutMs: number
+  readonly fetchTimeoutMs: number
+}
+
+/** The times with defaults where nothing else is said. Throws `RangeError` for one in which nothing could be done. */
+export function syncTimes(times: Partial<SyncTimes>): SyncTimes {
+  const {
+    ttlMs = TTL_MS_DEFAULT,
+    requestTimeoutMs = REQUEST_TIMEOUT_MS_DEFAULT,
+    fetchTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT,
+  } = times
+  checkMs('ttlMs', ttlMs, TTL_MS_MIN)
+  checkMs('requestTimeoutMs', requestTimeoutMs, REQUEST_TIMEOUT_MS_MIN)
+  checkMs('fetchTimeoutMs', fetchTimeoutMs, FETCH_TIMEOUT_MS_MIN)
+  return { ttlMs, requestTimeoutMs, fetchTimeoutMs }
+}
+
 /** How long a provider lets a request for the manifest wait for the cut before it says Busy. */
 export const MANIFEST_WAIT_MS = 2_000
 /** How long the leader appends no marker after one that came to nothing: each costs every replica a capture. */
@@ -52,7 +75,7 @@ export const REQUEST_CHUNKS_MAX = 256
 
 /** What a provider does for others at most. What is beyond is answered with `Busy`, and changes nothing. */
 export interface ProviderLimits {
-  /** Streams that one peer may have open, over all its connections. Default 32. */
+  /** Streams that one peer may have open, over all its connections, from 2. Default 32. */
   readonly streamsPerPeer: number
   /** Requests of one peer that are being answered at once: each of its streams has one at most. Default 16. */
   readonly requestsPerPeer: number
@@ -72,18 +95,31 @@ export const PROVIDER_LIMITS_DEFAULT: ProviderLimits = {
   markersPerMinute: 30,
 }
 
+/** Below them nobody could be served: a session opens one stream for questions, and one for chunks. */
+const PROVIDER_LIMITS_MIN: ProviderLimits = {
+  streamsPerPeer: 2,
+  requestsPerPeer: 1,
+  sessions: 1,
+  sendingBytes: 1,
+  markersPerMinute: 1,
+}
+
 /** The limits with defaults where nothing else is said. Throws `RangeError` for what is no limit. */
 export function providerLimits(limits: Partial<ProviderLimits> = {}): ProviderLimits {
   const known = { ...PROVIDER_LIMITS_DEFAULT }
   for (const [name, value] of Object.entries(limits)) {
-    if (!Object.hasOwn(known, name)) throw new RangeError(`limits.${name} is not known`)
-    if (value === undefined) continue
-    if (!(Number.isInteger(value) && value >= 1)) {
-      throw new RangeError(`limits.${name} is ${value}; give an integer from 1`)
+    if (!isLimit(name)) {
+      throw new RangeError(`limits.${name} is not known; give one of ${Object.keys(known).join(', ')}`)
     }
-    known[name as keyof ProviderLimits] = value
+    if (value === undefined) continue
+    checkInteger(`limits.${name}`, value, PROVIDER_LIMITS_MIN[name])
+    known[name] = value
   }
   return known
+}
+
+function isLimit(name: string): name is keyof ProviderLimits {
+  return Object.hasOwn(PROVIDER_LIMITS_DEFAULT, name)
 }
 
 /** Runs that one request for single items may have: half of them passed over, half of them meant. */

@@ -1,4 +1,5 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { EPOCH_BYTES_MAX } from '../bounds.ts'
 import type { Position } from '../position.ts'
 import type { Encoding } from '../snapshot/encoding.ts'
 import { HASH_BYTES } from '../snapshot/hash.ts'
@@ -77,8 +78,6 @@ export interface Response {
   readonly body: ResponseBody
 }
 
-/** Longest epoch accepted from a peer, in UTF-16 code units; ours have 36. */
-const EPOCH_LENGTH_MAX = 64
 /** What is kept of an error's message, in UTF-16 code units. */
 const ERROR_LENGTH_MAX = 500
 
@@ -259,7 +258,7 @@ function fromPosition(position: Position): pb.Position {
 
 function toPosition(message: pb.Position | undefined): Position {
   if (message === undefined) throw new Malformed('a message without its position')
-  if (message.epoch.length === 0 || message.epoch.length > EPOCH_LENGTH_MAX) {
+  if (message.epoch.length === 0 || message.epoch.length > EPOCH_BYTES_MAX) {
     throw new Malformed('a position without a proper epoch')
   }
   const index = Number(message.index)

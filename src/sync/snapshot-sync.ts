@@ -1,3 +1,12 @@
+import {
+  CHUNK_BYTES_MAX,
+  CHUNK_BYTES_MIN,
+  checkInteger,
+  checkText,
+  EPOCH_BYTES_MAX,
+  GROUP_BYTES_MAX,
+  SIGNATURE_BYTES_MAX,
+} from '../bounds.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import type { LeaseSnapshot } from '../expiry/lease-table.ts'
 import type { Snapshot } from '../machine/machine.ts'
@@ -5,20 +14,14 @@ import type { Position } from '../position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
-import type { Manifest } from '../snapshot/manifest.ts'
+import { checkControl, type Manifest } from '../snapshot/manifest.ts'
 import { AnchorDesk } from './anchor-desk.ts'
 import { askLeader } from './ask-leader.ts'
 import type { ChunkStore } from './chunk-store.ts'
 import { type AnchorGone, CutFailed, SessionRunning, type SyncError } from './errors.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
-import {
-  FETCH_TIMEOUT_MS_DEFAULT,
-  type ProviderLimits,
-  providerLimits,
-  REQUEST_TIMEOUT_MS_DEFAULT,
-  TTL_MS_DEFAULT,
-} from './limits.ts'
+import { type ProviderLimits, providerLimits, type SyncTimes, syncTimes } from './limits.ts'
 import type { OfferView } from './messages.ts'
 import { Peers, type SyncNetwork } from './peers.ts'
 import { gone, offersOf, Provider } from './provider.ts'
@@ -27,11 +30,14 @@ import { type CaughtUp, Session, type SessionState } from './session.ts'
 export interface SnapshotSyncInit {
   /** Whoever orders the entries: see `SyncHost`. */
   readonly host: SyncHost
-  /** How long an offer lives when nobody fetches, in milliseconds. Default 10,000. */
+  /** How long an offer lives when nobody fetches, in milliseconds from 250 to 2^31 - 1. Default 10,000. */
   readonly ttlMs?: number
-  /** How long a session waits for an anchor to be named, offered or sealed, in milliseconds. Default 15,000. */
+  /**
+   * How long a session waits for an anchor to be named, offered or sealed, in milliseconds from 500 to 2^31 - 1. Default
+   * 15,000.
+   */
   readonly requestTimeoutMs?: number
-  /** How long a peer may send nothing while an answer is due, in milliseconds. Default 5,000. */
+  /** How long a peer may send nothing while an answer is due, in milliseconds from 250 to 2^31 - 1. Default 5,000. */
   readonly fetchTimeoutMs?: number
   /** How chunks are encoded for the way, and decoded. Default: zstd. */
   readonly coder?: ChunkCoder
@@ -68,9 +74,9 @@ export type SyncEvent =
   | { readonly type: 'anchor-lost'; readonly error: AnchorGone }
 
 export interface CapturedInit {
-  /** What the host keeps beside the machine's items; the same on every replica at this anchor. */
+  /** What the host keeps beside the machine's items, up to 1 MiB; the same on every replica at this anchor. */
   readonly control: Uint8Array
-  /** As the marker says: every replica must cut alike. */
+  /** As the marker says, in bytes from 1 to 8 MiB: every replica must cut alike. */
   readonly chunkBytes: number
   /** Who asked for the snapshot: they are pushed the offer. */
   readonly requesters: readonly string[]
@@ -101,7 +107,7 @@ export class SnapshotSync {
   readonly #random: () => number
   readonly #coder: ChunkCoder
   readonly #onEvent: (event: SyncEvent) => void
-  readonly #times: { ttlMs: number; requestTimeoutMs: number; fetchTimeoutMs: number }
+  readonly #times: SyncTimes
   readonly #available: AvailableSnapshots
   readonly #desk: AnchorDesk
   readonly #store: ChunkStore | undefined
@@ -109,6 +115,7 @@ export class SnapshotSync {
   #session: Session | undefined
 
   constructor(init: SnapshotSyncInit, network: SyncNetwork) {
+    checkHost(init.host)
     this.#host = init.host
     this.#network = network
     this.#clock = init.clock ?? systemClock
@@ -122,11 +129,7 @@ export class SnapshotSync {
         // A listener's mistake is not ours to die of.
       }
     }
-    this.#times = {
-      ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
-      requestTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
-      fetchTimeoutMs: init.fetchTimeoutMs ?? FETCH_TIMEOUT_MS_DEFAULT,
-    }
+    this.#times = syncTimes(init)
     const { host, authorize } = init
     const limits = providerLimits(init.limits)
     const clock = this.#clock
@@ -190,9 +193,12 @@ export class SnapshotSync {
 
   /**
    * The host applied a marker and captured its state there. From now on the snapshot is offered, while it is cut
-   * in the background.
+   * in the background. Throws `SnapshotTooLarge` for more control bytes than a manifest carries and `RangeError` for an
+   * impossible `chunkBytes`; the snapshot is then the caller's still.
    */
   captured(anchor: Position, snapshot: Snapshot, init: CapturedInit): void {
+    checkControl(init.control)
+    checkInteger('chunkBytes', init.chunkBytes, CHUNK_BYTES_MIN, CHUNK_BYTES_MAX)
     this.#desk.captured(anchor)
     this.#available.add(anchor, snapshot, init)
     for (const requester of init.requesters) {
@@ -321,4 +327,11 @@ export class SnapshotSync {
     const timeoutMs = this.#times.fetchTimeoutMs
     return new Peers({ host: this.#host, network: this.#network, clock: this.#clock, timeoutMs })
   }
+}
+
+/** Every request carries them: what no request can carry is found here, and not by the first who needs a snapshot. */
+function checkHost({ group, signature, epoch }: SyncHost): void {
+  checkText('host.group', group, GROUP_BYTES_MAX)
+  checkText('host.signature', signature, SIGNATURE_BYTES_MAX)
+  checkText('host.epoch', epoch, EPOCH_BYTES_MAX)
 }

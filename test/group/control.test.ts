@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { CHUNK_BYTES_MAX, type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
+import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
+import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
 
 const index = fc.nat()
 const control: fc.Arbitrary<Control> = fc.oneof(

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AUTHOR_BYTES_MAX, GROUP_BYTES_MAX, SIGNATURE_BYTES_MAX } from '../../src/bounds.ts'
 import {
   AppendUncertain,
   EntryTooLarge,
@@ -9,6 +10,7 @@ import {
   LogRewound,
   LogTruncated,
 } from '../../src/log/errors.ts'
+import { NOTICE_TTL_MS_MAX } from '../../src/log/limits.ts'
 import type { Cursor, Log, LogBackend, LogInit } from '../../src/log/log.ts'
 import { isFresh, type Notice, Sightings } from '../../src/log/notices.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
@@ -213,6 +215,12 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await log.bounds()).newest.index).toBe(1)
       })
 
+      test('what is no bytes is a RangeError, and nothing of its append is written', async () => {
+        const text = { kind: 'command', payload: 'text' as unknown as Uint8Array } as const
+        await expect(log.append([...commands('a'), text])).rejects.toThrow(RangeError)
+        expect((await log.bounds()).newest.index).toBe(0)
+      })
+
       test('an aborted signal keeps an append out of the log', async () => {
         const reason = new Error('changed my mind')
         const failure = log.append(commands('x'), { signal: AbortSignal.abort(reason) })
@@ -260,6 +268,27 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         const failure = await failureOf(place.reopen().open(init({ [field]: 'another' })))
         expect(failure).toBeInstanceOf(LogMismatch)
         expect(failure).toMatchObject({ field, expected: 'another', found: init()[field] })
+      })
+
+      test.each([
+        ['group', GROUP_BYTES_MAX],
+        ['signature', SIGNATURE_BYTES_MAX],
+        ['author', AUTHOR_BYTES_MAX],
+      ] as const)('a %s beyond %i bytes is a RangeError', async (field, bytesMax) => {
+        for (const text of ['x'.repeat(bytesMax + 1), 'ü'.repeat(bytesMax / 2 + 1), 'a\0b']) {
+          await expect(place.reopen().open(init({ [field]: text }))).rejects.toThrow(RangeError)
+        }
+      })
+
+      test('the longest author appends, and announces as much as it may, for as long as it may', async () => {
+        const author = 'ü'.repeat(AUTHOR_BYTES_MAX / 2)
+        const other = await open({ author })
+        await other.append(commands('a'))
+        await other.notices.announce(author, new Uint8Array(log.maxEntryBytes), NOTICE_TTL_MS_MAX)
+        expect((await readAll(log))[0]!.author).toBe(author)
+        const [notice] = await log.notices.read()
+        expect(notice).toMatchObject({ member: author, ttlMs: NOTICE_TTL_MS_MAX })
+        expect(notice!.data.byteLength).toBe(log.maxEntryBytes)
       })
 
       test('an aborted signal rejects with its reason', async () => {
@@ -487,6 +516,10 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         await expect(log.notices.announce('alice', tooLarge, 1000)).rejects.toThrow(EntryTooLarge)
         await expect(log.notices.announce('alice', bytes('x'), -1)).rejects.toThrow(RangeError)
         await expect(log.notices.announce('alice', bytes('x'), Number.NaN)).rejects.toThrow(RangeError)
+        const tooLong = NOTICE_TTL_MS_MAX + 1
+        await expect(log.notices.announce('alice', bytes('x'), tooLong)).rejects.toThrow(RangeError)
+        const tooLongName = 'x'.repeat(AUTHOR_BYTES_MAX + 1)
+        await expect(log.notices.announce(tooLongName, bytes('x'), 1000)).rejects.toThrow(RangeError)
         expect(await log.notices.read()).toEqual([])
       })
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { CHUNK_BYTES_MAX } from '../../src/group/control.ts'
+import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { makeNetworkKey } from '../../src/replica/network-key.ts'
 import { createReplica } from '../../src/replica/replica.ts'

@@ -1,8 +1,4 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import type { Position } from '../../src/position.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import { Cluster, next, type Started, when } from './cluster.ts'
@@ -175,26 +171,4 @@ describe('a caller that gives a time', () => {
     abort.abort(reason)
     for (const one of waiting) await expect(one).rejects.toBe(reason)
   })
-})
-
-test('an export whose anchor the group does not agree on in time is told so', async () => {
-  await using cluster = new Cluster()
-  const [{ replica }] = await cluster.startLed(0, { requestTimeoutMs: 1_000 })
-  // Two electors that were there a moment ago, and attest nothing.
-  const handle = await cluster.log.open({ group: 'journals', signature: 'journal/1', author: 'test' })
-  const { epoch, index } = replica.position
-  const nothing = { addresses: [], leads: 0, offers: [], needs: 0, checkpoint: 0 }
-  const announcement = encodeAnnouncement({ epoch, state: 'in-sync', applied: index, ...nothing })
-  for (const id of ['one', 'two']) await handle.notices.announce(id, announcement, 60_000)
-  const directory = await mkdtemp(join(tmpdir(), 'anchorage-export-'))
-  try {
-    const refused = replica.exportTo(join(directory, 'a.checkpoint'))
-    await expect(refused).rejects.toMatchObject({
-      name: 'NotSealed',
-      message: expect.stringContaining('1000 ms'),
-    })
-    expect(await readdir(directory)).toEqual([])
-  } finally {
-    await rm(directory, { recursive: true })
-  }
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { CHUNK_BYTES_MAX } from '../../src/group/control.ts'
+import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import {

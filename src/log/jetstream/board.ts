@@ -2,7 +2,7 @@ import { DeliverPolicy, JetStreamApiCodes } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
 import type { Msg } from '@nats-io/transport-node'
 import { LogUnavailable } from '../errors.ts'
-import { checkNotice } from '../limits.ts'
+import { checkNotice, NOTICE_TTL_MS_MAX } from '../limits.ts'
 import type { SignalOptions } from '../log.ts'
 import type { Notice, NoticeBoard } from '../notices.ts'
 import { any, codeOf, type Link, Pause } from './link.ts'
@@ -10,8 +10,6 @@ import { pull } from './pull.ts'
 import { ServerClock } from './server-clock.ts'
 import { encodeName, type Stream, streamInfo } from './stream.ts'
 
-/** The bucket forgets what is older than the longest TTL of a notice. */
-export const NOTICE_TTL_MS_MAX = 60 * 60 * 1000
 const TTL_BYTES = 8
 
 export interface BoardInit {
@@ -51,10 +49,7 @@ export class Board implements NoticeBoard {
   }
 
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
-    checkNotice(data, ttlMs, this.#init.maxBytes(), { place: this.#init.link.place })
-    if (ttlMs > NOTICE_TTL_MS_MAX) {
-      throw new RangeError(`a notice lives at most ${NOTICE_TTL_MS_MAX} ms here, not ${ttlMs}`)
-    }
+    checkNotice(member, data, ttlMs, this.#init.maxBytes(), { place: this.#init.link.place })
     const value = new Uint8Array(TTL_BYTES + data.byteLength)
     new DataView(value.buffer).setFloat64(0, ttlMs)
     value.set(data, TTL_BYTES)

@@ -8,8 +8,16 @@ import {
   LogUnusable,
   ServersOutdated,
 } from '../errors.ts'
-import type { JetstreamLogOptions } from '../jetstream.ts'
-import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, checkAppend, checkPrune } from '../limits.ts'
+import { DUPLICATE_WINDOW_MS, type JetstreamLogOptions, POLL_MS } from '../jetstream.ts'
+import {
+  BATCH_BYTES_MAX,
+  BATCH_ENTRIES_MAX,
+  checkAppend,
+  checkInit,
+  checkPrune,
+  ENTRY_BYTES_MAX,
+  ENTRY_BYTES_MIN,
+} from '../limits.ts'
 import type {
   Appended,
   Cursor,
@@ -31,10 +39,8 @@ import { Lookout } from './lookout.ts'
 import { Publisher } from './publisher.ts'
 import { type Delivered, pull } from './pull.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from './server-version.ts'
-import { Stream, type StreamTail, streamName } from './stream.ts'
+import { checkStreamName, Stream, type StreamTail, streamName } from './stream.ts'
 
-const DUPLICATE_WINDOW_MS = 120_000
-const POLL_MS = 1_000
 /** A new leader of the stream may not know yet what the old one has delivered. */
 const REWIND_CONFIRM_MS = 10_000
 /** A leader that was deposed and does not know it yet may tell of another entry, until it hears of the new one. */
@@ -60,14 +66,17 @@ export class JetstreamLog implements Log {
 
   static async open(options: JetstreamLogOptions, init: LogInit): Promise<Log> {
     init.signal?.throwIfAborted()
+    checkInit(init)
     const {
       create = true,
       duplicateWindowMs = DUPLICATE_WINDOW_MS,
       replicas,
       stream: name = streamName(init.group),
     } = options
+    checkStreamName(name)
     const link = await Link.open({ ...options, stream: name }, init)
     try {
+      checkPayload(link, options)
       const stream = await Stream.open(link, init, { name, create, replicas, duplicateWindowMs })
       return new JetstreamLog(options, init, link, stream)
     } catch (error) {
@@ -77,15 +86,7 @@ export class JetstreamLog implements Log {
   }
 
   private constructor(options: JetstreamLogOptions, init: LogInit, link: Link, stream: Stream) {
-    const { pollMs = POLL_MS } = options
-    const bytesMax = maxPayloadOf(link.maxPayload)
-    const { maxEntryBytes = Number.POSITIVE_INFINITY } = options
-    if (Number.isFinite(maxEntryBytes) && maxEntryBytes > bytesMax) {
-      throw new LogUnusable(
-        `entries of ${maxEntryBytes} bytes are beyond what the server takes, ${bytesMax}; raise its max_payload`,
-        { place: link.place },
-      )
-    }
+    const { pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_MAX } = options
     this.epoch = stream.epoch
     this.#maxEntryBytes = maxEntryBytes
     this.#onProblem = init.onProblem ?? (() => {})
@@ -294,6 +295,16 @@ export class JetstreamLog implements Log {
     }
     return found === null ? undefined : new EntryDecoder().decode(seq, found.time.getTime(), found.data)
   }
+}
+
+/** Throws for servers that do not take the entries that were asked for, or those that every group needs. */
+function checkPayload(link: Link, { maxEntryBytes = ENTRY_BYTES_MIN }: JetstreamLogOptions): void {
+  const bytesMax = maxPayloadOf(link.maxPayload)
+  if (maxEntryBytes <= bytesMax) return
+  throw new LogUnusable(
+    `entries of ${maxEntryBytes} bytes are beyond what the server takes, ${bytesMax}; raise its max_payload`,
+    { place: link.place },
+  )
 }
 
 /** How far one iteration has come. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import {
   DiscardPolicy,
@@ -28,6 +29,14 @@ export interface StreamTail {
   readonly newest: LogTail
 }
 
+const STREAM_NAME_LENGTH_MAX = 200
+const STREAM_NAME = new RegExp(`^[\\w-]{1,${STREAM_NAME_LENGTH_MAX}}$`)
+/** A name on the servers, which is a folder's too, has 255 characters at most, and that of a bucket's stream begins with KV_. */
+const BUCKET_NAME_LENGTH_MAX = 252
+/** What stands for a group whose own name is too long: so much of it that it can be recognised, */
+const GROUP_PART_LENGTH = 60
+/** and so much of its hash that no two groups have the same. */
+const GROUP_HASH_LENGTH = 32
 const NAME_IN_USE = 10_058
 const SETTLED_LOOKS = 2
 const SETTLED_LOOKS_MAX = 50
@@ -63,9 +72,6 @@ export class Stream {
   static async open(link: Link, init: LogInit, options: StreamOptions): Promise<Stream> {
     const { group, signature, signal } = init
     const { name } = options
-    if (!/^[\w-]{1,200}$/.test(name)) {
-      throw new RangeError(`${JSON.stringify(name)} is no name for a stream: give letters, digits, - and _`)
-    }
     const made: Partial<StreamConfig> & { name: string } = {
       ...REQUIRED,
       name,
@@ -211,9 +217,24 @@ export function encodeName(text: string): string {
   }).join('')
 }
 
-/** The stream of a group, unless it is given another. */
+/** The stream of a group, unless it is given another: of a long group name its beginning, and a hash of it. */
 export function streamName(group: string): string {
-  return `anchorage-${encodeName(group)}`
+  const name = `anchorage-${encodeName(group)}`
+  if (isStreamName(name)) return name
+  const hash = createHash('sha256').update(group).digest('hex').slice(0, GROUP_HASH_LENGTH)
+  return `${name.slice(0, GROUP_PART_LENGTH)}-${hash}`
+}
+
+/** Throws for a name that no stream can have, or the bucket that is called after it. */
+export function checkStreamName(name: string): void {
+  if (isStreamName(name)) return
+  throw new RangeError(
+    `stream is ${JSON.stringify(name.slice(0, STREAM_NAME_LENGTH_MAX))}; give from 1 to ${STREAM_NAME_LENGTH_MAX} letters, digits, - and _, of which each _ counts for three in ${BUCKET_NAME_LENGTH_MAX}`,
+  )
+}
+
+function isStreamName(name: string): boolean {
+  return STREAM_NAME.test(name) && encodeName(name).length <= BUCKET_NAME_LENGTH_MAX
 }
 
 function check(

@@ -1,0 +1,58 @@
+import {
+  CHUNK_BYTES_MAX,
+  CHUNK_BYTES_MIN,
+  checkAmount,
+  checkInteger,
+  checkMs,
+  checkText,
+  GROUP_BYTES_MAX,
+  SIGNATURE_BYTES_MAX,
+} from '../bounds.ts'
+import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
+import { providerLimits, syncTimes } from '../sync/limits.ts'
+import type { CheckpointPolicy } from './checkpointer.ts'
+import type { ReplicaInit } from './init.ts'
+import { isNetworkKey } from './network-key.ts'
+import { checkAddresses } from './node.ts'
+import type { PrunePolicy } from './pruner.ts'
+
+/** What `checkOptions` looks at; a machine's results do not matter to it. */
+export type CheckedOptions = Omit<ReplicaInit<unknown>, 'machine'> & {
+  readonly machine: { readonly signature: string }
+}
+
+/**
+ * Throws `RangeError` for an option with which a replica could not work, or with which another could not join it. Nothing was
+ * opened by then.
+ */
+export function checkOptions(init: CheckedOptions): void {
+  const { group, machine, dataDir, leaseMs, chunkBytes, snapshotAfter, networkKey } = init
+  checkText('group', group, GROUP_BYTES_MAX)
+  checkText("the machine's signature", machine.signature, SIGNATURE_BYTES_MAX)
+  if (dataDir !== undefined && (typeof dataDir !== 'string' || dataDir === '')) {
+    throw new RangeError('dataDir is not the path of a directory; give one, or leave it out')
+  }
+  if (leaseMs !== undefined) checkMs('leaseMs', leaseMs, LEASE_MS_MIN, LEASE_MS_MAX)
+  syncTimes(init)
+  providerLimits(init.limits)
+  if (chunkBytes !== undefined) checkInteger('chunkBytes', chunkBytes, CHUNK_BYTES_MIN, CHUNK_BYTES_MAX)
+  if (snapshotAfter !== undefined) checkAmount('snapshotAfter', snapshotAfter, 0)
+  if (networkKey !== undefined && !isNetworkKey(networkKey)) {
+    throw new RangeError('networkKey is no key as `anchorage network-key` makes one')
+  }
+  checkAddresses(init)
+  checkCheckpoint(init.checkpoint ?? {})
+  checkPrune(init.prune ?? {})
+}
+
+function checkCheckpoint({ everyCommands, everyBytes, everyMs, keep }: CheckpointPolicy): void {
+  for (const [name, amount] of Object.entries({ everyCommands, everyBytes, everyMs })) {
+    if (amount !== undefined) checkAmount(`checkpoint.${name}`, amount, 1)
+  }
+  if (keep !== undefined) checkInteger('checkpoint.keep', keep, 1)
+}
+
+function checkPrune({ keepEntries, intervalMs }: PrunePolicy): void {
+  if (keepEntries !== undefined) checkInteger('prune.keepEntries', keepEntries, 0)
+  if (intervalMs !== undefined) checkMs('prune.intervalMs', intervalMs, 1)
+}

@@ -44,7 +44,7 @@ export type ReplicaEvents = {
   disputed: CustomEvent<{ readonly anchor: Position; readonly roots: ReadonlyMap<string, Uint8Array> }>
   /**
    * A replica's root is not the sealed one. Every replica tells of electors, and each of itself, elector or not; it then
-   * offers nothing, does not lead, and catches up anew.
+   * offers nothing, does not lead, answers no reads, and catches up anew.
    */
   divergence: CustomEvent<Divergence>
   /**

@@ -26,10 +26,26 @@ interface Anchor {
   readonly firstSeenMs: number
   /** Since when nothing happened that counts as progress. */
   sinceMs: number
-  /** What was served since then. */
+  /** What was served and received since then. */
   bytes: number
-  /** What each member had served when it was last heard. */
-  readonly servedBy: Map<string, number>
+  readonly served: Increments
+  readonly received: Increments
+}
+
+/** What counters of several members have grown by. One that was started again counts from the beginning. */
+class Increments {
+  readonly #last = new Map<string, number>()
+  #total = 0
+
+  get total(): number {
+    return this.#total
+  }
+
+  /** @param from what the counter of a member stood at that was not heard before */
+  add(member: string, count: number, from: number): void {
+    this.#total += Math.max(0, count - (this.#last.get(member) ?? from))
+    this.#last.set(member, count)
+  }
 }
 
 interface Replay {
@@ -39,8 +55,11 @@ interface Replay {
 
 /**
  * Whether the group makes progress with its anchors, as the announcements tell. A pin or an offer holds the log and an anchor only
- * while it does: a member that fetches in drops, or that says it needs an anchor and never fetches, is moved on. What is measured is
- * the sum of what all providers of an anchor have sent, so that a slow link counts as a whole, however many providers share it.
+ * while it does: a member that fetches in drops, or that says it needs an anchor and never fetches, is moved on.
+ *
+ * What is measured is the sum of what all providers of an anchor have sent, so that a slow link counts as a whole, however many
+ * providers share it. Networks hold megabytes that were sent and did not arrive: what those who fetch say that they received counts,
+ * too, up to what was sent.
  */
 export class AnchorProgress {
   readonly #init: AnchorProgressInit
@@ -93,21 +112,23 @@ export class AnchorProgress {
     const { sealTimeoutMs, isOpen } = this.#init
     let anchor = this.#anchors.get(index)
     if (anchor === undefined) {
-      anchor = { firstSeenMs: nowMs, sinceMs: nowMs, bytes: 0, servedBy: new Map() }
+      const counters = { served: new Increments(), received: new Increments() }
+      anchor = { firstSeenMs: nowMs, sinceMs: nowMs, bytes: 0, ...counters }
       this.#anchors.set(index, anchor)
     }
     let isCut = false
     let isOffered = false
-    for (const { id, offers } of members) {
+    const { served, received } = anchor
+    const countedBefore = served.total + Math.min(received.total, served.total)
+    for (const { id, offers, needs, receivedBytes = 0 } of members) {
+      if (needs === index) received.add(id, receivedBytes, receivedBytes)
       const offer = offers.find((one) => one.anchor === index)
       if (offer === undefined) continue
       isOffered = true
       isCut ||= offer.ready
-      // A provider that was started again counts from the beginning.
-      const { servedBytes = 0 } = offer
-      anchor.bytes += Math.max(0, servedBytes - (anchor.servedBy.get(id) ?? 0))
-      anchor.servedBy.set(id, servedBytes)
+      served.add(id, offer.servedBytes ?? 0, 0)
     }
+    anchor.bytes += served.total + Math.min(received.total, served.total) - countedBefore
     const isYoung = nowMs - anchor.firstSeenMs < sealTimeoutMs
     const mustWait = (isOffered && !isCut) || (isYoung && isOpen(index))
     const enough = ((nowMs - anchor.sinceMs) / 1_000) * PROGRESS_BYTES_PER_S_MIN

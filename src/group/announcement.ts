@@ -49,6 +49,8 @@ export interface Announcement {
   readonly offers: readonly AnnouncedOffer[]
   /** The anchor it is catching up from; 0 when there is none. */
   readonly needs: number
+  /** What it has received since it began to catch up, in bytes. Default 0. */
+  readonly receivedBytes?: number
   /** The newest checkpoint on its disk whose root the group agreed on; 0 when there is none. */
   readonly checkpoint: number
   /** It keeps checkpoints in a data directory, also before it has written the first. Default false. */
@@ -56,13 +58,14 @@ export interface Announcement {
 }
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
-  const { applied, leads, offers, needs, checkpoint, addresses, ...rest } = announcement
+  const { applied, leads, offers, needs, receivedBytes = 0, checkpoint, addresses, ...rest } = announcement
   const message = create(AnnouncementSchema, {
     ...rest,
     addresses: [...addresses],
     applied: BigInt(applied),
     leads: BigInt(leads),
     needs: BigInt(needs),
+    receivedBytes: BigInt(receivedBytes),
     checkpoint: BigInt(checkpoint),
     offers: offers.map(({ anchor, remainingMs, ready, servedBytes = 0 }) => ({
       anchor: BigInt(anchor),
@@ -97,10 +100,9 @@ export function announcementBytesMax(of: {
 /** Undefined for a notice that is no announcement of this version. */
 export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined {
   try {
-    const { epoch, addresses, state, applied, leads, offers, needs, checkpoint, durable } = fromBinary(
-      AnnouncementSchema,
-      bytes,
-    )
+    const message = fromBinary(AnnouncementSchema, bytes)
+    const { epoch, addresses, state, applied, leads, offers, needs, receivedBytes } = message
+    const { checkpoint, durable } = message
     if (!STATES.includes(state)) return undefined
     return {
       epoch,
@@ -109,6 +111,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       applied: Number(applied),
       leads: Number(leads),
       needs: Number(needs),
+      receivedBytes: Number(receivedBytes),
       checkpoint: Number(checkpoint),
       ...(durable && { durable }),
       offers: offers.map(({ anchor, remainingMs, ready, servedBytes }) => ({

@@ -17,6 +17,11 @@ import { noiseCrypto } from './noise-crypto.ts'
 const LISTEN_DEFAULT = ['/ip4/127.0.0.1/tcp/0']
 /** libp2p's own limits, 5 a second from one host and 10 handshakes at once, would keep a cluster on one machine apart. */
 const CONNECTIONS = { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100 }
+/**
+ * libp2p ends a connection whose ping takes 5 s. Behind chunks on a link of 0.3 MB/s it takes longer: what buffers on the way hold,
+ * some megabytes, goes before it.
+ */
+const MONITOR = { pingTimeout: { minTimeout: 30_000 } }
 
 export interface NodeInit {
   readonly privateKey: PrivateKey
@@ -48,6 +53,7 @@ export async function createNode(init: NodeInit): Promise<ReplicaNode> {
       ...(init.networkKey && { connectionProtector: preSharedKey({ psk: init.networkKey }) }),
       ...init.libp2p,
       connectionManager: { ...CONNECTIONS, ...init.libp2p?.connectionManager },
+      connectionMonitor: { ...MONITOR, ...init.libp2p?.connectionMonitor },
       privateKey: init.privateKey,
       addresses: { ...init.libp2p?.addresses, listen, ...(announce && { announce }) },
       services: {

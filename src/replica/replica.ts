@@ -638,6 +638,7 @@ export class Replica<Result = unknown>
       leads: this.state === 'in-sync' && this.leader === this.id ? this.term : 0,
       offers,
       needs: this.state === 'catching-up' || this.state === 'following' ? this.#needs : 0,
+      receivedBytes: this.#sync.receivedBytes,
       checkpoint: this.#disk?.checkpoint ?? 0,
       durable: this.#data !== undefined,
     })

@@ -7,13 +7,16 @@ import { ProvenFault } from './faults.ts'
 import { type ByteStream, CutShort, decodeFrames, encodeFrame, type Frame } from './frames.ts'
 import { REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX } from './limits.ts'
 import { decodeResponse, encodeRequest, type RequestBody, type ResponseBody, type Scope } from './messages.ts'
+import type { Pulse } from './pulse.ts'
 
 export interface ChannelInit {
   readonly stream: ByteStream
   readonly scope: Scope
   readonly clock: Clock
-  /** How long the peer may send less than a frame, or a part of one that counts, while an answer is due. */
+  /** How long the peer may send nothing while an answer is due. */
   readonly timeoutMs: number
+  /** What the peer sends, on this stream and others. */
+  readonly pulse: Pulse
   /** The channel ended because of what the peer sent, or because of what `abort` was told it sent. */
   readonly onProof?: ((proof: ProvenFault) => void) | undefined
 }
@@ -56,6 +59,11 @@ export class Channel {
 
   get open(): boolean {
     return this.#ended === undefined
+  }
+
+  /** When the peer last sent anything. */
+  get heardAtMs(): number {
+    return this.#init.pulse.atMs
   }
 
   /** Chunks that the peer was asked for on this stream and has not sent. */
@@ -149,15 +157,9 @@ export class Channel {
     throw new PeerUnavailable('the peer ended the stream')
   }
 
-  /** A large frame on a slow link is no silence, as long as enough of it comes in time. */
-  async *#heard(source: ByteStream['source']): ByteStream['source'] & AsyncGenerator {
-    let bytes = 0
+  async *#heard(source: ByteStream['source']): AsyncGenerator<Uint8Array | Uint8ArrayList> {
     for await (const piece of source) {
-      bytes += piece.byteLength
-      if (bytes >= HEARD_BYTES_MIN && this.#due.length > 0) {
-        bytes = 0
-        this.#listen()
-      }
+      this.#init.pulse.beat(piece.byteLength, this.#init.clock.now())
       yield piece
     }
   }
@@ -177,12 +179,14 @@ export class Channel {
     if (this.#due.length === 0) this.#silence?.cancel()
   }
 
-  /** (Re)start the watch on the peer's silence. */
+  /** (Re)start the watch on the peer's silence. A large frame on a slow link is none, as long as enough of it comes in time. */
   #listen(): void {
-    const { clock, timeoutMs } = this.#init
+    const { clock, timeoutMs, pulse } = this.#init
+    const { bytes } = pulse
     this.#silence?.cancel()
     this.#silence = clock.schedule(timeoutMs, () => {
-      this.#end(new PeerUnavailable(`the peer sent nothing for ${timeoutMs} ms`))
+      if (pulse.bytes - bytes >= HEARD_BYTES_MIN) this.#listen()
+      else this.#end(new PeerUnavailable(`the peer sent nothing for ${timeoutMs} ms`))
     })
   }
 

@@ -10,12 +10,12 @@ import { withBasis } from './chunk-store.ts'
 import { Busy, Expired, Unauthorized, UnknownAnchor } from './errors.ts'
 import { ProvenFault } from './faults.ts'
 import type { Installing } from './host.ts'
-import { MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX } from './limits.ts'
+import { HEDGE_UNMEASURED_MS, MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX } from './limits.ts'
 import { type Link, Links, type Ready, type Waiting } from './links.ts'
 import { Pace } from './pace.ts'
 import { Rebuilder } from './rebuild.ts'
 import { busyMs } from './retry.ts'
-import { type Assignment, hedge, type ProviderLoad, schedule } from './scheduler.ts'
+import { type Assignment, hedge, type LateChunk, type ProviderLoad, schedule } from './scheduler.ts'
 import { Window } from './window.ts'
 
 export interface FetchInit extends AttemptInit {
@@ -206,13 +206,11 @@ export class Fetch {
     this.#pump()
   }
 
-  /** Revive the offers of providers that nothing is asked of just now. */
+  /** Revive the offers of all providers: also where chunks are on their way, which may take longer than an offer lives. */
   keepAlive(): void {
-    const { anchor, connect } = this.#init
+    const { anchor, ask } = this.#init
     for (const [provider, link] of this.#links.present()) {
-      if ((this.#attempt?.book.inFlightWith(provider) ?? 0) > 0) continue
-      const channel = link.status === 'ready' ? Promise.resolve(link.channel) : connect(provider)
-      channel
+      ask(provider)
         .then((open) => open.request({ type: 'keepAlive', anchor }, 'revived'))
         .catch((error: Error) => {
           if (!(error instanceof Busy)) this.#failed(provider, link, error)
@@ -346,11 +344,18 @@ export class Fetch {
       book.asked(assignment.first, assignment.count, assignment.provider, clock.now())
       this.#fetchRange(attempt, assignment)
     }
-    const late = attempt.late(clock.now() - this.#pace.lateMs)
+    const late = attempt.late(clock.now() - this.#pace.lateMs).filter((one) => !this.#isComing(one))
     for (const assignment of hedge(late, this.#loads())) {
       book.askedAgain(assignment.first, assignment.provider, clock.now())
       this.#fetchRange(attempt, assignment)
     }
+  }
+
+  /** As long as nothing is measured, a chunk of which bytes come is slow, and asking for it twice would make it slower. */
+  #isComing({ provider }: LateChunk): boolean {
+    const link = this.#links.get(provider)
+    if (this.#pace.isMeasured || link?.status !== 'ready') return false
+    return this.#init.clock.now() - link.channel.heardAtMs < HEDGE_UNMEASURED_MS
   }
 
   /** The providers that have what is being fetched, and were not told to wait. */

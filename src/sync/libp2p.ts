@@ -91,18 +91,31 @@ const REQUESTS_AHEAD_BYTES = 2 * REQUEST_BYTES_MAX
  */
 const REQUESTS_UNREAD_BYTES_MAX = 512 * 1024
 
+/**
+ * Bytes handed to a stream at once. yamux makes one message of what waits, as large as its window (256 KiB to 16 MiB), and its
+ * receiver tells of nothing before all of it is there: on a slow link a peer would seem silent for seconds.
+ */
+const PIECE_BYTES = 64 * 1024
 /** Bytes that may be left waiting in a stream when more is sent: enough to keep the wire busy until that is there. */
-const SENDING_AHEAD_BYTES = 256 * 1024
+const SENDING_AHEAD_BYTES = 64 * 1024
 
 /** A libp2p stream as the sync core sees it, with back-pressure both ways. */
 export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
+  let heldBytes = 0
   return {
     source: receive(stream, readAheadBytes),
     async send(bytes) {
-      if (!stream.send(bytes)) await waitingLess(stream, SENDING_AHEAD_BYTES)
+      // A request goes as a whole: several are sent without waiting for each other.
+      const pieceBytes = bytes.byteLength <= REQUESTS_AHEAD_BYTES ? bytes.byteLength : PIECE_BYTES
+      heldBytes = bytes.byteLength
+      for (let at = 0; at < bytes.byteLength; at += pieceBytes) {
+        const isTaken = stream.send(bytes.sublist(at, Math.min(at + pieceBytes, bytes.byteLength)))
+        heldBytes -= Math.min(pieceBytes, heldBytes)
+        if (!isTaken) await waitingLess(stream, SENDING_AHEAD_BYTES)
+      }
     },
     get unsentBytes() {
-      return stream.writeBufferLength
+      return heldBytes + stream.writeBufferLength
     },
     async flushed() {
       await waitingLess(stream, 0)

@@ -12,6 +12,10 @@ export class Pace {
     if (this.#tookMs.length > SAMPLES) this.#tookMs.shift()
   }
 
+  get isMeasured(): boolean {
+    return this.#tookMs.length > 0
+  }
+
   /** A chunk in flight for longer is late: a few times the median of the latest arrivals. */
   get lateMs(): number {
     if (this.#tookMs.length === 0) return HEDGE_UNMEASURED_MS

@@ -5,6 +5,7 @@ import { HandshakeFailed, PeerUnavailable } from './errors.ts'
 import type { ProvenFault } from './faults.ts'
 import type { ByteStream } from './frames.ts'
 import type { SyncHost } from './host.ts'
+import { Pulse } from './pulse.ts'
 
 /** How the sync core reaches other replicas. `libp2p.ts` is one such network. */
 export interface SyncNetwork {
@@ -32,11 +33,19 @@ export interface PeersInit {
 export class Peers {
   readonly #init: PeersInit
   readonly #channels = new Map<string, Promise<Channel>>()
+  readonly #pulses = new Map<string, Pulse>()
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
 
   constructor(init: PeersInit) {
     this.#init = init
+  }
+
+  /** Bytes received from all peers so far. */
+  get receivedBytes(): number {
+    let bytes = 0
+    for (const pulse of this.#pulses.values()) bytes += pulse.bytes
+    return bytes
   }
 
   /** Rejects with `PeerUnavailable` when the peer cannot be reached, and after `close`. */
@@ -76,6 +85,12 @@ export class Peers {
     return this.#closed
   }
 
+  #pulse(peer: string): Pulse {
+    const pulse = this.#pulses.get(peer) ?? new Pulse()
+    this.#pulses.set(peer, pulse)
+    return pulse
+  }
+
   async #open(peer: string): Promise<Channel> {
     const { host, network, clock, timeoutMs, onProof } = this.#init
     const addresses = host.members().find((member) => member.id === peer)?.addresses ?? []
@@ -91,6 +106,7 @@ export class Peers {
         scope: { group: host.group, signature: host.signature },
         clock,
         timeoutMs,
+        pulse: this.#pulse(peer),
         onProof: (proof) => onProof?.(peer, proof),
       })
     } catch (cause) {

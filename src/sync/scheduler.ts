@@ -65,14 +65,15 @@ export interface LateChunk {
 }
 
 /**
- * Whom to ask for late chunks as well, the lowest first: somebody else with room in its window. The end game of BitTorrent
+ * Whom to ask for late chunks as well, the lowest first: somebody else who has nothing to send. The end game of BitTorrent
  * (BEP 3), for any chunk that holds others back; hedged requests in "The Tail at Scale" (Dean and Barroso, 2013).
  */
 export function hedge(late: readonly LateChunk[], providers: readonly ProviderLoad[]): Assignment[] {
   const assignments: Assignment[] = []
   const loads = providers.map((provider) => ({ ...provider }))
   for (const { index, provider } of late) {
-    const others = loads.filter(({ id }) => id !== provider)
+    // Who still has something due would send it later for that: nothing is gained then, and bytes are spent.
+    const others = loads.filter(({ id, inFlight }) => id !== provider && inFlight === 0)
     const chosen = mostPreferred(others, index)
     if (chosen === undefined) continue
     assignments.push({ provider: chosen.id, first: index, count: 1 })

@@ -135,6 +135,11 @@ export class Session {
     this.#signal.addEventListener('abort', () => void this.#peers.close(), { once: true })
   }
 
+  /** Bytes received from providers so far, also of chunks that are still on their way. */
+  get receivedBytes(): number {
+    return this.#peers.receivedBytes
+  }
+
   /** A provider pushed an offer: a hint that saves us asking. False when it is not of the anchor this session wants. */
   offered(provider: string, offer: OfferView): boolean {
     // It may be of the anchor that the leader is about to name.

@@ -186,6 +186,11 @@ export class SnapshotSync {
     return this.#provider.servedBytes(anchor)
   }
 
+  /** How many bytes the running session has received; 0 without one. */
+  get receivedBytes(): number {
+    return this.#session?.receivedBytes ?? 0
+  }
+
   /** Serve one stream that a peer opened. */
   async serve(peer: string, stream: ByteStream): Promise<void> {
     await this.#provider.serve(peer, stream)

@@ -13,6 +13,7 @@ const FULL: Announcement = {
     { anchor: 9, remainingMs: 0, ready: false, servedBytes: 0 },
   ],
   needs: 9,
+  receivedBytes: 4,
   checkpoint: 0,
   durable: true,
 }

@@ -73,8 +73,11 @@ export async function leads<R>(replica: Replica<R>): Promise<void> {
 export async function next<E extends keyof ReplicaEvents & string, R>(
   replica: Replica<R>,
   type: E,
+  timeoutMs = 20_000,
 ): Promise<ReplicaEvents[E]['detail']> {
-  const [event] = (await once(replica, type, { signal: AbortSignal.timeout(20_000) })) as [ReplicaEvents[E]]
+  const [event] = (await once(replica, type, { signal: AbortSignal.timeout(timeoutMs) })) as [
+    ReplicaEvents[E],
+  ]
   return event.detail
 }
 

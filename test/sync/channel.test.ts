@@ -6,6 +6,7 @@ import { ProvenFault } from '../../src/sync/faults.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import { REQUEST_BYTES_MAX } from '../../src/sync/limits.ts'
 import { decodeRequest, encodeResponse, type Request, type ResponseBody } from '../../src/sync/messages.ts'
+import { Pulse } from '../../src/sync/pulse.ts'
 import { duplexPair } from './memory-network.ts'
 
 const TIMEOUT_MS = 1000
@@ -14,12 +15,14 @@ const RANGE = { type: 'chunks', anchor: ANCHOR, first: 3, count: 2 } as const
 
 let clock: VirtualClock
 let channel: Channel
+let pulse: Pulse
 let peer: ByteStream
 let requests: AsyncIterator<Request>
 let proofs: ProvenFault[]
 
 beforeEach(() => {
   clock = new VirtualClock()
+  pulse = new Pulse()
   const [ours, theirs] = duplexPair()
   peer = theirs
   requests = (async function* () {
@@ -28,7 +31,7 @@ beforeEach(() => {
   const scope = { group: 'g', signature: 's' }
   proofs = []
   const onProof = (proof: ProvenFault) => proofs.push(proof)
-  channel = new Channel({ stream: ours, scope, clock, timeoutMs: TIMEOUT_MS, onProof })
+  channel = new Channel({ stream: ours, scope, clock, timeoutMs: TIMEOUT_MS, pulse, onProof })
 })
 
 const nextRequest = async (): Promise<Request> => (await requests.next()).value
@@ -219,4 +222,27 @@ test('a channel that is closed ends the stream and fails what is due', async () 
   await expect(asked).rejects.toThrow('the channel was closed')
   await nextRequest()
   expect((await requests.next()).done).toBe(true)
+})
+
+test('a large frame that comes slowly is no silence, and an answer behind the chunks of another stream is none either', async () => {
+  const due = channel.request({ type: 'offers' }, 'offers')
+  const { id } = await nextRequest()
+  const frame = encodeFrame({ header: encodeResponse({ id, body: { type: 'offers', offers: [] } }) })
+  for (let second = 0; second < 5; second++) {
+    clock.advance(TIMEOUT_MS - 1)
+    pulse.beat(16 * 1024, clock.now())
+    clock.advance(1)
+  }
+  await peer.send(frame)
+  expect(await due).toMatchObject({ offers: [] })
+})
+
+test('a byte now and then is silence all the same', async () => {
+  const due = channel.request({ type: 'offers' }, 'offers')
+  await nextRequest()
+  for (let n = 0; n < 10; n++) {
+    clock.advance(TIMEOUT_MS / 10)
+    pulse.beat(1, clock.now())
+  }
+  await expect(due).rejects.toMatchObject({ name: 'PeerUnavailable' })
 })

@@ -29,6 +29,7 @@ import {
   type ResponseBody,
 } from '../../src/sync/messages.ts'
 import { Provider, type ProviderInit } from '../../src/sync/provider.ts'
+import { Pulse } from '../../src/sync/pulse.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import { rawCoder } from '../snapshot/raw-coder.ts'
@@ -119,7 +120,7 @@ function open(peer = 'peer'): ByteStream & { served: Promise<void> } {
 }
 
 function connect(peer = 'peer', scope = SCOPE): Channel {
-  return new Channel({ stream: open(peer), scope, clock, timeoutMs: 60_000 })
+  return new Channel({ stream: open(peer), scope, clock, timeoutMs: 60_000, pulse: new Pulse() })
 }
 
 /** Ten chunks of one item of 99 bytes each, or one of `bytes`. */

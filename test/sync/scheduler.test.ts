@@ -105,12 +105,8 @@ test.each<[what: string, chunks: ReturnType<typeof late>, providers: ProviderLoa
   ['nobody where only that one is there', late('a', 3), [follower('a')], []],
   ['nobody whose window is full', late('a', 3), [follower('b', { inFlight: 4 })], []],
   ['nobody who has not told of it', late('a', 3), [follower('b', { listed: 3 })], []],
-  [
-    'the lowest first, as far as there is room',
-    late('a', 1, 2, 5),
-    [follower('b', { inFlight: 3 }), leader('l', { inFlight: 3 })],
-    ['b:1', 'l:2'],
-  ],
+  ['nobody who has others to send', late('a', 3), [follower('b', { inFlight: 1 })], []],
+  ['the lowest first, one of each', late('a', 1, 2, 5), [follower('b'), leader('l')], ['b:1', 'l:2']],
   [
     'each of a different one than owes it',
     [...late('a', 1), ...late('b', 2)],

@@ -277,6 +277,13 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: bool durable = 9;
    */
   durable: boolean;
+
+  /**
+   * What it has received of the anchor that it catches up from, in bytes: on a slow link less than was sent.
+   *
+   * @generated from field: uint64 received_bytes = 10;
+   */
+  receivedBytes: bigint;
 };
 
 /**

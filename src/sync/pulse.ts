@@ -1,0 +1,23 @@
+/**
+ * What one peer has sent, over all its streams: while enough of it comes the peer is not silent, though an answer waits behind the
+ * chunks that a slow link still carries.
+ */
+export class Pulse {
+  #bytes = 0
+  #atMs = Number.NEGATIVE_INFINITY
+
+  /** Bytes received so far, of whatever kind. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** When something was last received. */
+  get atMs(): number {
+    return this.#atMs
+  }
+
+  beat(bytes: number, nowMs: number): void {
+    this.#bytes += bytes
+    this.#atMs = nowMs
+  }
+}

@@ -814,12 +814,12 @@ describe('a provider that fails', () => {
   test('and whose late answers come after all is not blamed for them', async () => {
     // One follower is slow. The other has sent all else by then, and needs a second for each that it is asked for as well.
     followers[0]!.onServe = sending(async (chunk, send) => {
-      if (chunk.index < 8) await new Promise<void>((resolve) => void group.clock.schedule(2000, resolve))
+      if (chunk.index < 8) await new Promise<void>((resolve) => void group.clock.schedule(3000, resolve))
       await send(chunk)
     })
     for (const replica of [leader, followers[1]!]) {
       replica.onServe = sending(async (chunk, send) => {
-        const ms = chunk.index < 8 ? 1000 : 100
+        const ms = chunk.index < 8 ? 700 : 0
         await new Promise<void>((resolve) => void group.clock.schedule(ms, resolve))
         await send(chunk)
       })

@@ -21,10 +21,13 @@ export function pruneRefused(members: readonly Member[], outlook: string | undef
       'no replica holds a checkpoint: give replicas a dataDir, or volatile: true, which means that the pruned part of the state lives only in their memory',
     )
   }
-  const who = durable.length === 0 ? 'this replica keeps' : `${durable.join(', ')} keep`
+  const who =
+    durable.length === 0
+      ? 'this replica keeps'
+      : `${durable.join(', ')} keep${durable.length === 1 ? 's' : ''}`
   const when = outlook === undefined ? '' : `; this replica writes its first ${outlook}`
   return new PruneRefused(
-    `no checkpoint is written yet: ${who} a data directory, and the log can be pruned once one of them holds a checkpoint that the group agreed on${when}; replica.mark() has them write one now`,
+    `no checkpoint is written yet: ${who} a data directory, and the log can be pruned once one of them holds a checkpoint that the group agreed on${when}; replica.mark() has them try at once`,
   )
 }
 

@@ -96,6 +96,8 @@ export class Checkpointer {
   #asked: { readonly anchor: Position; readonly atMs: number } | undefined
   /** The newest state that could not be cut, by the commands in it: the same one never can. */
   #uncut: number | undefined
+  /** Why the last try brought no checkpoint, if it did not. */
+  #failure: string | undefined
   /** Tries that brought no checkpoint, one after the other; and when the next one is due. */
   #vain = 0
   #notBeforeMs = Number.NEGATIVE_INFINITY
@@ -127,7 +129,10 @@ export class Checkpointer {
 
   /** @param why it could not be cut, if that is the cause */
   released(anchor: Position, why?: string): void {
-    if (why !== undefined) this.#uncut = this.#captured.get(anchor.index)?.commands
+    if (why !== undefined) {
+      this.#uncut = this.#captured.get(anchor.index)?.commands
+      this.#failure = why
+    }
     this.#captured.delete(anchor.index)
   }
 
@@ -136,7 +141,9 @@ export class Checkpointer {
     const { policy, applied } = this.#init
     const { everyCommands, everyBytes, everyMs } = limitsOf(policy)
     const commands = applied().commands - this.#last.commands
-    return `after ${everyCommands} commands, ${everyBytes} bytes of commands or ${everyMs} ms, whichever is first, and ${commands} commands are in by now`
+    const due = `after ${everyCommands} commands, ${everyBytes} bytes of commands or ${everyMs} ms, whichever is first`
+    const failure = this.#failure === undefined ? '' : `, but the last try failed: ${this.#failure}`
+    return `${due}, and ${commands} commands are in by now${failure}`
   }
 
   /** A snapshot from other replicas took the state's place. */
@@ -214,6 +221,7 @@ export class Checkpointer {
   /** Another try brought no checkpoint: the next one waits, the longer the more there were. */
   #inVain(firstMs: number, cause: Error): void {
     const { clock, onProblem } = this.#init
+    this.#failure = cause.message
     const retryMs = Math.min(firstMs * 2 ** this.#vain++, RETRY_MS_MAX)
     this.#notBeforeMs = clock.now() + retryMs
     // What the disk said is told as it is, and so is why a state cannot be cut, by whoever tried.
@@ -251,6 +259,7 @@ export class Checkpointer {
       this.#last = { ...captured, atMs: clock.now() }
       this.#foreign = false
       this.#vain = 0
+      this.#failure = undefined
       onWritten()
     } catch (error) {
       if (this.#stopping.signal.aborted) return

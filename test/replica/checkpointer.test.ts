@@ -127,6 +127,7 @@ test('a state that cannot be cut is not captured again before it has changed, an
   expect(markers).toBe(1)
   // Who captured it tells that.
   expect(problems).toEqual([])
+  expect(checkpointer.outlook).toMatch(/the last try failed: an item of \d+ bytes is beyond the limit/)
   for (let n = 0; n < 600; n++) {
     write(1)
     await pass(1_000)

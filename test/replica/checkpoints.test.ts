@@ -121,7 +121,7 @@ describe('before the first checkpoint the log is not pruned, and why is said', (
     const refused = await replica.prune({ keepEntries: 0 }).catch((error: Error) => error)
     expect(refused).toMatchObject({ name: 'PruneRefused' })
     const { message } = refused as Error
-    expect(message).toContain(`no checkpoint is written yet: ${replica.id} keep a data directory`)
+    expect(message).toContain(`no checkpoint is written yet: ${replica.id} keeps a data directory`)
     expect(message).toContain('after 100 commands, 1000000 bytes of commands or 60000 ms')
     expect(message).toContain('1 commands are in by now')
     const first = written(replica)
@@ -137,7 +137,7 @@ describe('before the first checkpoint the log is not pruned, and why is said', (
     await using other = await start(new ReplicatedMap(), { log, dataDir, lead: false })
     await other.inSync()
     await expect(leader.prune()).rejects.toThrow(
-      `no checkpoint is written yet: ${other.id} keep a data directory`,
+      `no checkpoint is written yet: ${other.id} keeps a data directory`,
     )
   })
 

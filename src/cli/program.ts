@@ -138,7 +138,7 @@ function describe(choose: (work: Work) => void, output: Output): Command {
     .option('--volatile', 'allow pruning although no replica keeps its state on disk')
     .option(
       '--keep <entries>',
-      'while leading, prune all but the newest entries; needs --data or --volatile',
+      'have whoever leads prune all but the newest entries; needs --data or --volatile',
       integer(0),
     )
     .option(

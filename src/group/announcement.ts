@@ -36,6 +36,14 @@ export interface AnnouncedOffer {
   readonly servedBytes?: number
 }
 
+/** What a replica would have whoever leads prune by itself. */
+export interface PruneWish {
+  /** Newest entries that stay. */
+  readonly keepEntries: number
+  /** What goes need not be in a checkpoint on anybody's disk. */
+  readonly volatile: boolean
+}
+
 /** What a replica tells the group about itself, on the notice board. */
 export interface Announcement {
   readonly epoch: string
@@ -55,10 +63,22 @@ export interface Announcement {
   readonly checkpoint: number
   /** It keeps checkpoints in a data directory, also before it has written the first. Default false. */
   readonly durable?: boolean
+  /** Absent when it has no policy. */
+  readonly prune?: PruneWish
 }
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
-  const { applied, leads, offers, needs, receivedBytes = 0, checkpoint, addresses, ...rest } = announcement
+  const {
+    applied,
+    leads,
+    offers,
+    needs,
+    receivedBytes = 0,
+    checkpoint,
+    addresses,
+    prune,
+    ...rest
+  } = announcement
   const message = create(AnnouncementSchema, {
     ...rest,
     addresses: [...addresses],
@@ -67,6 +87,7 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     needs: BigInt(needs),
     receivedBytes: BigInt(receivedBytes),
     checkpoint: BigInt(checkpoint),
+    ...(prune && { prune: { keepEntries: BigInt(prune.keepEntries), volatile: prune.volatile } }),
     offers: offers.map(({ anchor, remainingMs, ready, servedBytes = 0 }) => ({
       anchor: BigInt(anchor),
       remainingMs: Math.ceil(remainingMs),
@@ -92,8 +113,16 @@ export function announcementBytesMax(of: {
     applied: most,
     leads: most,
     needs: most,
+    receivedBytes: most,
+    durable: true,
     checkpoint: most,
-    offers: new Array(of.offers).fill({ anchor: most, remainingMs: TIMER_MS_MAX, ready: true }),
+    prune: { keepEntries: most, volatile: true },
+    offers: new Array(of.offers).fill({
+      anchor: most,
+      remainingMs: TIMER_MS_MAX,
+      ready: true,
+      servedBytes: most,
+    }),
   }).length
 }
 
@@ -102,7 +131,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
   try {
     const message = fromBinary(AnnouncementSchema, bytes)
     const { epoch, addresses, state, applied, leads, offers, needs, receivedBytes } = message
-    const { checkpoint, durable } = message
+    const { checkpoint, durable, prune } = message
     if (!STATES.includes(state)) return undefined
     return {
       epoch,
@@ -114,6 +143,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       receivedBytes: Number(receivedBytes),
       checkpoint: Number(checkpoint),
       ...(durable && { durable }),
+      ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
       offers: offers.map(({ anchor, remainingMs, ready, servedBytes }) => ({
         anchor: Number(anchor),
         remainingMs,

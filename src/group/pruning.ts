@@ -1,4 +1,5 @@
 import type { AnchorProgress } from './anchor-progress.ts'
+import type { PruneWish } from './announcement.ts'
 import type { Member } from './membership.ts'
 
 /** Entries that are kept readable behind the newest, unless told otherwise. */
@@ -57,4 +58,17 @@ export function prunableTo(limits: PruneLimits, members: readonly Member[]): num
       if (!progress.hasStalled(anchor)) upTo = Math.min(upTo, anchor - 1)
   }
   return Math.max(0, upTo)
+}
+
+/**
+ * What the group's members would have pruned, all together: nobody loses entries that its own policy keeps, and what goes is in a
+ * checkpoint unless all of them can do without. Undefined if none has a policy.
+ */
+export function groupPolicy(wishes: readonly (PruneWish | undefined)[]): PruneWish | undefined {
+  const told = wishes.filter((wish) => wish !== undefined)
+  if (told.length === 0) return undefined
+  return {
+    keepEntries: Math.max(...told.map(({ keepEntries }) => keepEntries)),
+    volatile: told.every(({ volatile }) => volatile),
+  }
 }

@@ -40,7 +40,10 @@ export interface ReplicaInit<Result> {
    * the pruned part of the state is gone. Meant for caches. Default false.
    */
   readonly volatile?: boolean
-  /** Prune by itself while leading. Needs `dataDir`, or `volatile`. Default: only when `prune()` is called. */
+  /**
+   * Have whoever leads the group prune its log by itself. Needs `dataDir`, or `volatile`. Default: by the policies of the other
+   * members, and when `prune()` is called.
+   */
   readonly prune?: PrunePolicy
   /**
    * On start, a replica this many entries behind asks for a snapshot although it could replay the log, if anyone

@@ -1,19 +1,23 @@
 import { checkInteger } from '../bounds.ts'
 import type { Clock } from '../expiry/clock.ts'
-import { startTicker, type Ticker } from '../expiry/ticker.ts'
+import { Ticker } from '../expiry/ticker.ts'
 import type { AnchorProgress } from '../group/anchor-progress.ts'
+import type { PruneWish } from '../group/announcement.ts'
 import type { Control } from '../group/control.ts'
 import type { Membership } from '../group/membership.ts'
-import { KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
+import { groupPolicy, KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
 import type { Log } from '../log/log.ts'
 import { NotLeader } from '../sync/errors.ts'
 import { asError } from '../thrown.ts'
 
-/** When a leading replica prunes by itself. */
+/**
+ * How the group's log is pruned without being told. Each replica announces its policy, and whoever leads prunes by it, also one that
+ * has none. Where policies differ, the most entries that one keeps are kept.
+ */
 export interface PrunePolicy {
   /** Newest entries that are kept, an integer from 0. Default 10,000. */
   readonly keepEntries?: number
-  /** How often to look, in milliseconds from 1 to 2^31 - 1. Default 1,000. */
+  /** How often this replica looks while it leads, in milliseconds from 1 to 2^31 - 1. Default 1,000. */
   readonly intervalMs?: number
 }
 
@@ -42,7 +46,7 @@ const INTERVAL_MS_DEFAULT = 1_000
 const SLACK = 1 / 10
 
 /**
- * Prunes the log while this replica leads. A prune is an entry of the log first, and is executed once it was applied: by
+ * Prunes the log while this replica leads, by the policies that the members announce. A prune is an entry of the log first, and is executed once it was applied: by
  * then every replica agrees that its author led.
  */
 export class Pruner {
@@ -59,26 +63,39 @@ export class Pruner {
     this.#init = init
   }
 
+  /** What this replica would have whoever leads prune. */
+  get wish(): PruneWish | undefined {
+    const { policy, volatile } = this.#init
+    return policy && { keepEntries: policy.keepEntries ?? KEEP_ENTRIES_DEFAULT, volatile }
+  }
+
   start(): void {
     const { policy, clock, office, self, inSync, onProblem } = this.#init
-    this.#ticker = startTicker({
+    this.#ticker = new Ticker({
       clock,
       label: 'pruning the log',
-      intervalMs: policy && (policy.intervalMs ?? INTERVAL_MS_DEFAULT),
+      intervalMs: policy?.intervalMs ?? INTERVAL_MS_DEFAULT,
       run: async () => {
-        if (office().leader === self && inSync()) await this.#prune(policy?.keepEntries, SLACK)
+        const wanted = this.#groupPolicy()
+        if (wanted === undefined || office().leader !== self || !inSync()) return
+        await this.#prune({ ...wanted, slack: SLACK })
       },
       onError: onProblem,
     })
   }
 
   /** Resolves with the index up to which the log is pruned; 0 when there was nothing to prune. */
-  async prune(keepEntries?: number): Promise<number> {
-    return await this.#prune(keepEntries, 0)
+  async prune(keepEntries: number = KEEP_ENTRIES_DEFAULT): Promise<number> {
+    return await this.#prune({ keepEntries, volatile: this.#init.volatile, slack: 0 })
   }
 
-  async #prune(keepEntries: number = KEEP_ENTRIES_DEFAULT, slack: number): Promise<number> {
-    const { self, log, membership, progress, office, inSync, applied, append, volatile } = this.#init
+  #groupPolicy(): PruneWish | undefined {
+    const others = this.#init.membership.list().filter(({ id }) => id !== this.#init.self)
+    return groupPolicy([this.wish, ...others.map(({ prune }) => prune)])
+  }
+
+  async #prune({ keepEntries, volatile, slack }: PruneWish & { readonly slack: number }): Promise<number> {
+    const { self, log, membership, progress, office, inSync, applied, append } = this.#init
     checkInteger('keepEntries', keepEntries, 0)
     const { leader, term } = office()
     if (leader !== self || !inSync()) throw new NotLeader(leader === self ? undefined : leader)
@@ -101,11 +118,12 @@ export class Pruner {
 
   /** The prune at `index` was applied and counts. It stops before what was pinned since it was decided. */
   async decided(index: number, wanted: number): Promise<void> {
-    const { self, log, membership, progress, office, applied, volatile, onPruned, onProblem } = this.#init
+    const { self, log, membership, progress, office, applied, onPruned, onProblem } = this.#init
     if (office().leader !== self) return
     const outcome = this.#outcome(index)
     try {
       await membership.refresh()
+      const volatile = this.#init.volatile || this.#groupPolicy()?.volatile === true
       const upTo = Math.min(
         wanted,
         prunableTo({ applied: applied(), keepEntries: 0, volatile, progress }, membership.list()),

@@ -641,6 +641,7 @@ export class Replica<Result = unknown>
       receivedBytes: this.#sync.receivedBytes,
       checkpoint: this.#disk?.checkpoint ?? 0,
       durable: this.#data !== undefined,
+      ...(this.#pruner.wish && { prune: this.#pruner.wish }),
     })
     await notices.announce(this.id, announcement, this.#leaseMs, options)
   }

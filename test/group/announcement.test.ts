@@ -16,6 +16,7 @@ const FULL: Announcement = {
   receivedBytes: 4,
   checkpoint: 0,
   durable: true,
+  prune: { keepEntries: 2 ** 40, volatile: true },
 }
 
 test('an announcement is read as it was written', () => {

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { AnchorProgress } from '../../src/group/anchor-progress.ts'
-import type { Announcement } from '../../src/group/announcement.ts'
-import { prunableTo } from '../../src/group/pruning.ts'
+import type { Announcement, PruneWish } from '../../src/group/announcement.ts'
+import { groupPolicy, prunableTo } from '../../src/group/pruning.ts'
 
 const NOBODY: Announcement = {
   epoch: 'e',
@@ -56,4 +56,27 @@ test.each<[what: string, checkpoints: number[], upTo: number]>([
     untilMs: 1,
   }))
   expect(prunableTo({ applied: 100, keepEntries: 0, volatile: false, progress }, members)).toBe(upTo)
+})
+
+test.each<[what: string, wishes: (PruneWish | undefined)[], policy: PruneWish | undefined]>([
+  ['nobody has one', [undefined, undefined], undefined],
+  ['one member has one', [undefined, { keepEntries: 5, volatile: true }], { keepEntries: 5, volatile: true }],
+  [
+    'the most that one keeps is kept',
+    [
+      { keepEntries: 5, volatile: false },
+      { keepEntries: 9, volatile: false },
+    ],
+    { keepEntries: 9, volatile: false },
+  ],
+  [
+    'one that is not volatile speaks for all',
+    [
+      { keepEntries: 5, volatile: true },
+      { keepEntries: 5, volatile: false },
+    ],
+    { keepEntries: 5, volatile: false },
+  ],
+])("the group's policy: %s", (_what, wishes, policy) => {
+  expect(groupPolicy(wishes)).toEqual(policy)
 })

@@ -284,6 +284,13 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: uint64 received_bytes = 10;
    */
   receivedBytes: bigint;
+
+  /**
+   * What this replica would have the leader prune, whoever that is; absent when it has no policy.
+   *
+   * @generated from field: anchorage.group.v1.Announcement.Prune prune = 11;
+   */
+  prune?: Announcement_Prune | undefined;
 };
 
 /**
@@ -324,4 +331,29 @@ export declare type Announcement_Offer = Message<"anchorage.group.v1.Announcemen
  * Use `create(Announcement_OfferSchema)` to create a new message.
  */
 export declare const Announcement_OfferSchema: GenMessage<Announcement_Offer>;
+
+/**
+ * @generated from message anchorage.group.v1.Announcement.Prune
+ */
+export declare type Announcement_Prune = Message<"anchorage.group.v1.Announcement.Prune"> & {
+  /**
+   * Newest entries that stay.
+   *
+   * @generated from field: uint64 keep_entries = 1;
+   */
+  keepEntries: bigint;
+
+  /**
+   * What goes need not be in a checkpoint on anybody's disk.
+   *
+   * @generated from field: bool volatile = 2;
+   */
+  volatile: boolean;
+};
+
+/**
+ * Describes the message anchorage.group.v1.Announcement.Prune.
+ * Use `create(Announcement_PruneSchema)` to create a new message.
+ */
+export declare const Announcement_PruneSchema: GenMessage<Announcement_Prune>;
 

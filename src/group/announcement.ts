@@ -140,7 +140,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       applied: Number(applied),
       leads: Number(leads),
       needs: Number(needs),
-      receivedBytes: Number(receivedBytes),
+      ...(receivedBytes > 0n && { receivedBytes: Number(receivedBytes) }),
       checkpoint: Number(checkpoint),
       ...(durable && { durable }),
       ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
@@ -148,7 +148,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
         anchor: Number(anchor),
         remainingMs,
         ready,
-        servedBytes: Number(servedBytes),
+        ...(servedBytes > 0n && { servedBytes: Number(servedBytes) }),
       })),
     }
   } catch {

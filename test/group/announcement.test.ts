@@ -10,7 +10,7 @@ const FULL: Announcement = {
   leads: 3,
   offers: [
     { anchor: 7, remainingMs: 1000, ready: true, servedBytes: 5 },
-    { anchor: 9, remainingMs: 0, ready: false, servedBytes: 0 },
+    { anchor: 9, remainingMs: 0, ready: false },
   ],
   needs: 9,
   receivedBytes: 4,
@@ -33,7 +33,7 @@ test.each(['starting', 'following', 'catching-up', 'in-sync', 'lost', 'halted', 
 test('a part of a millisecond that remains is announced as a whole one', () => {
   const offers = [{ anchor: 7, remainingMs: 0.25, ready: true }]
   expect(decodeAnnouncement(encodeAnnouncement({ ...FULL, offers }))?.offers).toEqual([
-    { anchor: 7, remainingMs: 1, ready: true, servedBytes: 0 },
+    { anchor: 7, remainingMs: 1, ready: true },
   ])
 })
 

@@ -86,7 +86,6 @@ class PulledConsumer implements Disposable {
     this.#subscription = link.nc.subscribe(this.#inbox, {
       callback: (error, msg) => this.#guard(() => (error === null ? this.#take(msg) : this.#end())),
     })
-    this.#signal.addEventListener('abort', this.#bell.ring)
     this.#off = [
       link.onChange(() => this.#end()),
       link.onRefused(({ subject, message }) => {
@@ -97,6 +96,9 @@ class PulledConsumer implements Disposable {
     this.#listening = setInterval(() => {
       if (this.#asked > 0 && performance.now() - this.#heardMs > SILENT_MS) this.#end()
     }, HEARTBEAT_MS)
+    // Not only once its reader returns: one that never does would keep the process from ending.
+    this.#signal.addEventListener('abort', this.#release, { once: true })
+    if (this.#signal.aborted) this.#release()
   }
 
   /** False when the connection was lost before the servers had made it. */
@@ -141,13 +143,17 @@ class PulledConsumer implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#end()
+  }
+
+  readonly #release = (): void => {
     const { link, stream } = this.#init
     clearInterval(this.#listening)
     for (const off of this.#off) off()
-    this.#signal.removeEventListener('abort', this.#bell.ring)
     this.#subscription.unsubscribe()
     // The server would forget it by itself.
     if (link.linked && this.#name !== '') link.jsm.consumers.delete(stream, this.#name).catch(() => {})
+    this.#bell.ring()
   }
 
   #take(msg: Msg): void {
@@ -180,7 +186,6 @@ class PulledConsumer implements Disposable {
   #end(failure?: unknown): void {
     this.#failure ??= failure
     this.#ended.abort()
-    this.#bell.ring()
   }
 
   /** What is thrown out of its callback ends all reading of the client's, of every subject, in silence. */

@@ -40,7 +40,7 @@ export const WAIT_MS_DEFAULT = 30_000
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS_DEFAULT = 10_000
 const LOG_LINES_MAX = 1_000
-const TRACE_LINES = 15
+const TRACE_LINES = 20
 
 /** A replica in a process of its own. Started by a cluster. */
 export class ReplicaProcess {
@@ -296,7 +296,8 @@ export class ReplicaProcess {
 
   /** End the process at once (SIGKILL). Resolves when it has ended. */
   async kill(): Promise<Exit> {
-    this.#endWanted = true
+    // One that has crashed stays so.
+    if (this.running) this.#endWanted = true
     this.#child.kill('SIGKILL')
     return await this.#exited.promise
   }

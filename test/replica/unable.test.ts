@@ -6,7 +6,7 @@ import { line } from './journal.ts'
 
 /** What is under way ends, and what is asked for then is answered, within so long. Sessions end after 500 ms here. */
 const SOON_MS = 5_000
-const TIMES = { requestTimeoutMs: 500, fetchTimeoutMs: 200 }
+const TIMES = { requestTimeoutMs: 500, fetchTimeoutMs: 250 }
 
 type Ask = (replica: Replica<number>, beyond: Position) => Promise<unknown>
 const METHODS: readonly [method: string, ask: Ask][] = [

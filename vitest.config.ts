@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { faultsEnv } from './test/setup/process-faults.ts'
 
 /** These start processes of their own and want the machine to themselves: one file at a time, after the others. */
 const PROCESSES = ['test/cli/**/*.test.ts', 'test/cluster/**/*.test.ts', 'test/testing/**/*.test.ts']
@@ -10,6 +11,8 @@ export default defineConfig({
   test: {
     // A CommonJS module's default import is its `module.exports`, as in Node.
     deps: { interopDefault: false },
+    env: faultsEnv(),
+    setupFiles: ['test/setup/strict.ts'],
     projects: [
       {
         extends: true,

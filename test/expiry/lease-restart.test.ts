@@ -10,7 +10,7 @@ import type { LeaseNews, LeaseOrder } from './lease-process.ts'
 type Leases = Map<string, number | null>
 
 /** A process with a lease table; killed at the end of the scope that it was started in. */
-class LeaseProcess implements Disposable {
+class LeaseProcess implements AsyncDisposable {
   readonly #process: ChildProcess
   readonly #news: AsyncIterator<[LeaseNews]>
   readonly #exit: Promise<unknown[]>
@@ -45,8 +45,8 @@ class LeaseProcess implements Disposable {
     await this.#exit
   }
 
-  [Symbol.dispose](): void {
-    this.#process.kill('SIGKILL')
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
   }
 
   async #leases(type: 'started' | 'done'): Promise<Leases> {
@@ -93,14 +93,14 @@ test('a table keeps its deadlines through one kill after the other, and none get
   ])
   let before: Leases
   {
-    using first = new LeaseProcess(path)
+    await using first = new LeaseProcess(path)
     expect([...(await first.started())]).toEqual([])
     before = await first.do({ register: [...register, ['forever', null]], save: true })
     expect(before.size).toBe(101)
     await first.kill()
   }
   for (let life = 0; life < 3; life++) {
-    using next = new LeaseProcess(path)
+    await using next = new LeaseProcess(path)
     expectKept(await next.started(), before)
     const saved = await next.do({ save: true })
     expectKept(saved, before)
@@ -112,7 +112,7 @@ test('a table keeps its deadlines through one kill after the other, and none get
 test('what expired while nobody was there to see it is gone, and the rest is not', async () => {
   let before: Leases
   {
-    using first = new LeaseProcess(path)
+    await using first = new LeaseProcess(path)
     await first.started()
     const register = [['brief', 300] as const, ['long', 60_000] as const]
     before = await first.do({ register, save: true })
@@ -123,17 +123,17 @@ test('what expired while nobody was there to see it is gone, and the rest is not
   }
   expect(JSON.parse(readFileSync(path, 'utf8')).leases).toEqual([...before])
   before.delete('brief')
-  using second = new LeaseProcess(path)
+  await using second = new LeaseProcess(path)
   expectKept(await second.started(), before)
 })
 
 test('what was not saved before the kill is forgotten', async () => {
-  using first = new LeaseProcess(path)
+  await using first = new LeaseProcess(path)
   await first.started()
   const saved = await first.do({ register: [['saved', 60_000]], save: true })
   await first.do({ register: [['saved', 90_000]] })
   await first.do({ register: [['lost', 60_000]] })
   await first.kill()
-  using second = new LeaseProcess(path)
+  await using second = new LeaseProcess(path)
   expectKept(await second.started(), saved)
 })

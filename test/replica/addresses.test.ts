@@ -80,7 +80,7 @@ describe('of the addresses that a provider announces, a joiner finds the one tha
 
   /** It takes connections and says nothing, as a cable to nowhere would. */
   async function silent(): Promise<string> {
-    const server = createServer(() => {}).listen(0, '127.0.0.1')
+    const server = createServer((socket) => void socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
     servers.push(server)
     await once(server, 'listening')
     return `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`

@@ -31,7 +31,7 @@ async function start(options: Partial<Libp2pOptions> = {}): Promise<Node> {
 
 /** A server that takes connections and never says a word, as a cable to nowhere would. */
 async function silent(): Promise<string> {
-  const server = createServer(() => {}).listen(0, '127.0.0.1')
+  const server = createServer((socket) => void socket.on('error', () => {}).resume()).listen(0, '127.0.0.1')
   servers.push(server)
   await once(server, 'listening')
   return `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`

@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import { startCluster } from '../../src/testing/index.ts'
+import { allowFault } from '../setup/strict.ts'
 import { allGone, running } from './processes.ts'
 
 const leaky = new URL('./leaky-process.ts', import.meta.url)
@@ -44,6 +45,7 @@ test('a process whose parent is killed ends, even when it is paused', async () =
 })
 
 test('a parent that fails takes its processes with it, and the folder', async () => {
+  allowFault(/ the program failed$/m)
   const { parent, pids, dir } = await abandoned('throw')
   const [code] = await once(parent, 'exit')
   expect(code).toBe(1)

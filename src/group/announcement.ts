@@ -105,25 +105,26 @@ export function announcementBytesMax(of: {
   readonly offers: number
 }): number {
   const most = Number.MAX_SAFE_INTEGER
-  const { epoch, addresses } = of
-  return encodeAnnouncement({
-    epoch,
-    addresses,
+  const offer: Required<AnnouncedOffer> = {
+    anchor: most,
+    remainingMs: TIMER_MS_MAX,
+    ready: true,
+    servedBytes: most,
+  }
+  const largest: Required<Announcement> = {
+    epoch: of.epoch,
+    addresses: of.addresses,
     state: 'catching-up',
     applied: most,
     leads: most,
+    offers: new Array(of.offers).fill(offer),
     needs: most,
     receivedBytes: most,
-    durable: true,
     checkpoint: most,
+    durable: true,
     prune: { keepEntries: most, volatile: true },
-    offers: new Array(of.offers).fill({
-      anchor: most,
-      remainingMs: TIMER_MS_MAX,
-      ready: true,
-      servedBytes: most,
-    }),
-  }).length
+  }
+  return encodeAnnouncement(largest).length
 }
 
 /** Undefined for a notice that is no announcement of this version. */

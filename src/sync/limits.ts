@@ -36,8 +36,11 @@ export function syncTimes(times: Partial<SyncTimes>): SyncTimes {
   return { ttlMs, requestTimeoutMs, fetchTimeoutMs }
 }
 
-/** How long a provider lets a request for the manifest wait for the cut before it says Busy. */
-export const MANIFEST_WAIT_MS = 2_000
+/**
+ * How long a provider lets a request wait for the cut, or a chunk for room among those that are being sent, before it says
+ * Busy; with a short fetch timeout half of that.
+ */
+export const ANSWER_WAIT_MS = 2_000
 /** How long the leader appends no marker after one that came to nothing: each costs every replica a capture. */
 export const VAIN_PAUSE_MS = 1_000
 /** That time doubles with each further one, up to this: what has been mended meanwhile is noticed that much later. */
@@ -64,8 +67,6 @@ export const MANIFEST_PAGE_CHUNKS = 4_096
  * Nothing longer is decoded.
  */
 export const RESPONSE_HEADER_BYTES_MAX = CONTROL_BYTES_MAX + 256 * 1024
-/** How long a chunk waits for room among those that are being sent before its requester is told Busy. */
-export const QUEUE_WAIT_MS = 2_000
 /** A peer that has not fetched for so long has left its place to others. */
 export const SESSION_IDLE_MS = 5_000
 /** Offers in one answer, the newest. */

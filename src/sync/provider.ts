@@ -23,11 +23,11 @@ import {
 } from './errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from './frames.ts'
 import {
+  ANSWER_WAIT_MS,
   BUSY_RETRY_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
   HINTED_ITEM_BYTES_MIN,
   MANIFEST_PAGE_CHUNKS,
-  MANIFEST_WAIT_MS,
   OFFERS_MAX,
   type ProviderLimits,
   providerLimits,
@@ -89,14 +89,20 @@ export class Provider {
   readonly #init: ProviderInit
   readonly #admission: Admission
   readonly #quota: Quota
+  readonly #sendTimeoutMs: number
+  /** Requesters have the same timeouts, and would take a provider that is silent for longer for gone. */
+  readonly #waitMs: number
   readonly #served = new ServedBytes()
   /** This turn of the event loop, from the first request that was answered in it. */
   #turn: { readonly beganMs: number; readonly over: Promise<void> } | undefined
 
   constructor(init: ProviderInit) {
     this.#init = init
+    const { clock, limits, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = init
     this.#admission = new Admission(init)
-    this.#quota = new Quota(providerLimits(init.limits), init.clock)
+    this.#sendTimeoutMs = sendTimeoutMs
+    this.#waitMs = Math.min(ANSWER_WAIT_MS, sendTimeoutMs / 2)
+    this.#quota = new Quota(providerLimits(limits), clock, this.#waitMs)
   }
 
   /** How many chunk bytes were sent of an anchor since it is offered. */
@@ -111,13 +117,13 @@ export class Provider {
 
   /** Serve one stream until the peer ends it. Never rejects: a stream that breaks is told of, and aborted. */
   async serve(peer: string, stream: ByteStream): Promise<void> {
-    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT, onBroken } = this.#init
+    const { clock, onBroken } = this.#init
     try {
       await pipe(
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
         (requests) => this.#answerAll(peer, stream, requests),
         async (answers) => {
-          const outlet = new Outlet(stream, clock, sendTimeoutMs)
+          const outlet = new Outlet(stream, clock, this.#sendTimeoutMs)
           for await (const answer of answers) await outlet.send(answer)
         },
       )
@@ -132,8 +138,7 @@ export class Provider {
 
   /** A peer that was refused may leave its side open, and go on sending what nobody reads. */
   #forget(stream: ByteStream): void {
-    const { clock, sendTimeoutMs = FETCH_TIMEOUT_MS_DEFAULT } = this.#init
-    clock.schedule(sendTimeoutMs, () => stream.abort(new Error('the stream is over')))
+    this.#init.clock.schedule(this.#sendTimeoutMs, () => stream.abort(new Error('the stream is over')))
   }
 
   /** Nothing is read of the stream before its peer is let in. */
@@ -333,7 +338,7 @@ export class Provider {
           // It failed just now, and is about to be released for that.
           throw CutFailed.at(anchor, error.message)
         }),
-        sleep(this.#init.clock, MANIFEST_WAIT_MS, waiting.signal).then(() => {
+        sleep(this.#init.clock, this.#waitMs, waiting.signal).then(() => {
           throw new Busy(`the snapshot of ${formatPosition(anchor)} is still being cut`, BUSY_RETRY_MS)
         }),
       ])

@@ -1,7 +1,7 @@
 import type { Clock } from '../expiry/clock.ts'
 import { LeaseTable } from '../expiry/lease-table.ts'
 import { Busy } from './errors.ts'
-import { BUSY_RETRY_MS, type ProviderLimits, QUEUE_WAIT_MS, SESSION_IDLE_MS } from './limits.ts'
+import { BUSY_RETRY_MS, type ProviderLimits, SESSION_IDLE_MS } from './limits.ts'
 
 /** What peers make a provider do at once, and no more than its limits. Beyond them: `Busy`. */
 export class Quota {
@@ -12,10 +12,11 @@ export class Quota {
   readonly #sessions: LeaseTable<string>
   readonly #sending: Room
 
-  constructor(limits: ProviderLimits, clock: Clock) {
+  /** @param waitMs how long a chunk waits for room among those that are being sent */
+  constructor(limits: ProviderLimits, clock: Clock, waitMs: number) {
     this.#limits = limits
     this.#sessions = new LeaseTable({ clock })
-    this.#sending = new Room(limits.sendingBytes, clock)
+    this.#sending = new Room(limits.sendingBytes, clock, waitMs)
   }
 
   /** A peer opened a stream. Returns what to call when it is over. */
@@ -75,13 +76,15 @@ interface Waiting {
 class Room {
   readonly #max: number
   readonly #clock: Clock
+  readonly #waitMs: number
   readonly #waiting = new Set<Waiting>()
   readonly #usedBy = new Map<string, number>()
   #used = 0
 
-  constructor(max: number, clock: Clock) {
+  constructor(max: number, clock: Clock, waitMs: number) {
     this.#max = max
     this.#clock = clock
+    this.#waitMs = waitMs
   }
 
   async enter(peer: string, bytes: number): Promise<() => void> {
@@ -103,7 +106,7 @@ class Room {
           resolve()
         },
       }
-      const timer = this.#clock.schedule(QUEUE_WAIT_MS, () => {
+      const timer = this.#clock.schedule(this.#waitMs, () => {
         this.#waiting.delete(one)
         reject(new Busy(`${this.#used} bytes are on their way already`, BUSY_RETRY_MS))
         this.#admitNext()

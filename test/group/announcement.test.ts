@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../../src/group/announcement.ts'
+import {
+  type Announcement,
+  announcementBytesMax,
+  decodeAnnouncement,
+  encodeAnnouncement,
+} from '../../src/group/announcement.ts'
 
 const FULL: Announcement = {
   epoch: 'an epoch',
@@ -35,6 +40,15 @@ test('a part of a millisecond that remains is announced as a whole one', () => {
   expect(decodeAnnouncement(encodeAnnouncement({ ...FULL, offers }))?.offers).toEqual([
     { anchor: 7, remainingMs: 1, ready: true },
   ])
+})
+
+test('no announcement of these addresses is larger than the largest', () => {
+  const { epoch, addresses } = FULL
+  const most = announcementBytesMax({ epoch, addresses, offers: 2 })
+  expect(encodeAnnouncement(FULL).length).toBeLessThan(most)
+  const late = { applied: 2 ** 53 - 1, checkpoint: 2 ** 53 - 1, receivedBytes: 2 ** 53 - 1 }
+  expect(encodeAnnouncement({ ...FULL, ...late }).length).toBeLessThan(most)
+  expect(announcementBytesMax({ epoch, addresses: [...addresses, 'x'], offers: 2 })).toBe(most + 3)
 })
 
 test('a notice that is no announcement of this version is not read', () => {

@@ -27,6 +27,8 @@ import { NatsProxy } from './nats-proxy.ts'
 const LARGE = 262_144
 const SMALL = 65_536
 
+const MIB = 1024 * 1024
+
 describeNats('what a server and its client may do to a log', () => {
   let nats: NatsServers
   let group: string
@@ -96,6 +98,23 @@ describeNats('what a server and its client may do to a log', () => {
       const notice = log.notices.announce('alice', new Uint8Array(100_000), 1_000)
       expect(await failureOf(notice)).toBeInstanceOf(EntryTooLarge)
       expect((await readAll(log)).length).toBe(2)
+    })
+
+    test('still delivers what was written before, however large, and what came after it', async () => {
+      await nats.kill()
+      limit(8 * MIB)
+      await nats.start()
+      const sizes = [10, 7 * MIB, 7 * MIB, 5 * MIB, 10, 6 * MIB, 10]
+      const writer = await open()
+      for (const bytes of sizes) await writer.append([{ kind: 'command', payload: new Uint8Array(bytes) }])
+      await nats.kill()
+      limit(SMALL)
+      await nats.start()
+      const log = await open()
+      expect((await readAll(log)).map(({ payload }) => payload.byteLength)).toEqual(sizes)
+      const follower = new Follower(log)
+      expect((await follower.take(sizes.length)).at(-1)!.index).toBe(sizes.length)
+      follower.stop()
     })
 
     test('leaves what was on its way uncertain, and nothing in flight', async () => {

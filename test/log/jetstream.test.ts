@@ -348,6 +348,15 @@ describeNats('one server', () => {
       expect((await log.notices.read()).map(({ member }) => member)).toEqual(['bob'])
     })
 
+    test.each(['x'.repeat(200), '_'.repeat(84), `${'_'.repeat(26)}${'x'.repeat(174)}`])(
+      'is there for the stream of the longest name, %s',
+      async (stream) => {
+        const log = await open({ stream })
+        await log.notices.announce('alice', new Uint8Array(1), 60_000)
+        expect((await log.notices.read()).map(({ member }) => member)).toEqual(['alice'])
+      },
+    )
+
     test('takes members of any name, and refuses a TTL beyond what it keeps', async () => {
       const log = await open()
       const names = ['12D3KooW', 'a.b.c', '*', '>', 'ü _x', '']

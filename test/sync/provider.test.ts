@@ -12,10 +12,9 @@ import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
 import { Channel } from '../../src/sync/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import {
+  ANSWER_WAIT_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
   HINTED_ITEM_BYTES_MIN,
-  MANIFEST_WAIT_MS,
-  QUEUE_WAIT_MS,
   REQUEST_CHUNKS_MAX,
   RESPONSE_BYTES_MAX,
   RUNS_MAX,
@@ -309,13 +308,32 @@ describe('a snapshot that is being cut', () => {
       failed = true
     })
     await settled()
-    clock.advance(MANIFEST_WAIT_MS - 1)
+    clock.advance(ANSWER_WAIT_MS - 1)
     await settled()
     expect(failed).toBe(false)
     clock.advance(1)
     await expect(asked).rejects.toEqual(error('Busy'))
     await cutNext()
     await ask(channel)
+  })
+
+  test('whose members give each other little time: Busy after half of it, before the requester takes it for gone', async () => {
+    const sendTimeoutMs = 500
+    provider = makeProvider({ sendTimeoutMs })
+    await cutting(7, 3)()
+    const channel = new Channel({
+      stream: open(),
+      scope: SCOPE,
+      clock,
+      timeoutMs: sendTimeoutMs,
+      pulse: new Pulse(),
+    })
+    const asked = channel.request(list(7, 1), 'manifest')
+    asked.catch(() => {})
+    await settled()
+    clock.advance(sendTimeoutMs / 2)
+    await expect(asked).rejects.toEqual(error('Busy'))
+    expect(channel.open).toBe(true)
   })
 
   test('a range that turns out to begin behind the end: OutOfRange, once that is known', async () => {
@@ -439,7 +457,7 @@ describe('refusals', () => {
       const asked = ask(connect(), body)
       asked.catch(() => {})
       await new Promise(setImmediate)
-      clock.advance(MANIFEST_WAIT_MS)
+      clock.advance(ANSWER_WAIT_MS)
       await expect(asked).rejects.toEqual(error('Busy', 'still being cut'))
       await expect(asked).rejects.toMatchObject({ retryMs: expect.any(Number) })
     },
@@ -635,7 +653,7 @@ describe('limits', () => {
     const asked = fetch(connect('other'), chunks(8))
     asked.catch(() => {})
     for (let n = 0; n < 3; n++) await new Promise(setImmediate)
-    clock.advance(QUEUE_WAIT_MS)
+    clock.advance(ANSWER_WAIT_MS)
     await expect(asked).rejects.toEqual(error('Busy', '200003 bytes are on their way'))
     // It was not revived.
     expect(remainingMs(8)).toBe('expired')
@@ -662,7 +680,7 @@ describe('limits', () => {
     second.catch(() => {})
     for (let n = 0; n < 3; n++) await new Promise(setImmediate)
     expect(await fetch(connect('other'), chunks(7))).toEqual([0])
-    clock.advance(QUEUE_WAIT_MS)
+    clock.advance(ANSWER_WAIT_MS)
     await expect(second).rejects.toEqual(error('Busy', '200003 bytes are on their way'))
   })
 

@@ -33,6 +33,10 @@ const SILENT_MS = 2.5 * HEARTBEAT_MS
 /** The server forgets a consumer that nobody asks for so long. */
 const FORGOTTEN_AFTER_MS = 60_000
 
+const REQUEST = { expires: nanos(EXPIRES_MS), idle_heartbeat: nanos(HEARTBEAT_MS) }
+/** For one message, however large. */
+const REQUEST_ONE = JSON.stringify({ ...REQUEST, batch: 1 })
+
 /** In the reply subjects of newer servers; those of 2.9 have nine. */
 const WORDS_MAX = 12
 
@@ -69,6 +73,8 @@ class PulledConsumer implements Disposable {
   /** Messages that were asked for and did not come yet. */
   #asked = 0
   #heardMs = performance.now()
+  /** The next message alone is beyond the bytes of a request: it was written when a server's `max_payload` was larger. */
+  #isNextLarge = false
   /** Why it ended, where beginning again would be in vain. */
   #failure: unknown
 
@@ -77,12 +83,8 @@ class PulledConsumer implements Disposable {
     this.#init = init
     this.#signal = any(init.signal, this.#ended.signal)
     this.#inbox = link.inbox()
-    this.#request = JSON.stringify({
-      batch: PULL_MESSAGES,
-      max_bytes: Math.max(PULL_BYTES, 2 * link.maxPayload),
-      expires: nanos(EXPIRES_MS),
-      idle_heartbeat: nanos(HEARTBEAT_MS),
-    })
+    const bytesMax = Math.max(PULL_BYTES, 2 * link.maxPayload)
+    this.#request = JSON.stringify({ ...REQUEST, batch: PULL_MESSAGES, max_bytes: bytesMax })
     this.#subscription = link.nc.subscribe(this.#inbox, {
       callback: (error, msg) => this.#guard(() => (error === null ? this.#take(msg) : this.#end())),
     })
@@ -162,6 +164,7 @@ class PulledConsumer implements Disposable {
       const left = unanswered(msg)
       if (left === undefined) return this.#end()
       this.#asked = Math.max(0, this.#asked - left)
+      this.#isNextLarge = isBeyondBytes(msg) && left === PULL_MESSAGES
       return left > 0 ? this.#ask() : undefined
     }
     this.#asked--
@@ -177,9 +180,11 @@ class PulledConsumer implements Disposable {
     const { link, stream } = this.#init
     while (!this.#signal.aborted && this.#asked + this.#arrived.length <= PULL_MESSAGES) {
       const subject = `${link.api}.CONSUMER.MSG.NEXT.${stream}.${this.#name}`
-      link.nc.publish(subject, this.#request, { reply: this.#inbox })
+      const batch = this.#isNextLarge ? 1 : PULL_MESSAGES
+      link.nc.publish(subject, this.#isNextLarge ? REQUEST_ONE : this.#request, { reply: this.#inbox })
+      this.#isNextLarge = false
       if (this.#asked === 0) this.#heardMs = performance.now()
-      this.#asked += PULL_MESSAGES
+      this.#asked += batch
     }
   }
 
@@ -200,12 +205,18 @@ class PulledConsumer implements Disposable {
 }
 
 /** How many messages of a request will not come, as a status message says; undefined when the consumer is gone. */
-function unanswered({ headers }: Msg): number | undefined {
-  const { code = 0, description = '' } = headers ?? {}
+function unanswered(msg: Msg): number | undefined {
+  const { headers } = msg
+  const code = headers?.code
   if (code === STATUS.heartbeat) return 0
-  const isOver =
-    code === STATUS.requestTimeout || (code === STATUS.conflict && /exceeds maxbytes/i.test(description))
-  return isOver ? Number(headers?.get('Nats-Pending-Messages') || PULL_MESSAGES) : undefined
+  return code === STATUS.requestTimeout || isBeyondBytes(msg)
+    ? Number(headers?.get('Nats-Pending-Messages') || PULL_MESSAGES)
+    : undefined
+}
+
+function isBeyondBytes({ headers }: Msg): boolean {
+  const { code = 0, description = '' } = headers ?? {}
+  return code === STATUS.conflict && /exceeds maxbytes/i.test(description)
 }
 
 /**

@@ -229,7 +229,7 @@ export function streamName(group: string): string {
 export function checkStreamName(name: string): void {
   if (isStreamName(name)) return
   throw new RangeError(
-    `stream is ${JSON.stringify(name.slice(0, STREAM_NAME_LENGTH_MAX))}; give from 1 to ${STREAM_NAME_LENGTH_MAX} letters, digits, - and _, of which each _ counts for three in ${BUCKET_NAME_LENGTH_MAX}`,
+    `stream is ${JSON.stringify(name.slice(0, STREAM_NAME_LENGTH_MAX))}; give 1 to ${STREAM_NAME_LENGTH_MAX} letters, digits, - and _, and with two more for each _ at most ${BUCKET_NAME_LENGTH_MAX}`,
   )
 }
 

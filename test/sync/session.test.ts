@@ -509,6 +509,52 @@ describe('an anchor that is gone', () => {
   })
 })
 
+describe('nobody is waited for who', () => {
+  test('has let the anchor expire: the leader sends it', async () => {
+    group.mark('somebody')
+    await group.pass(100)
+    for (const { sync } of followers) sync.withdraw()
+    const report = await group.until(joiner.catchUp())
+    expect(report).toMatchObject({ anchor: at(101), providersUsed: ['l'], anchorsLost: 0 })
+    expect(report.phasesMs.cut).toBeLessThan(100)
+  })
+
+  test('died, when all others have let the anchor expire', async () => {
+    group.mark('somebody')
+    await group.pass(100)
+    for (const { sync } of followers) sync.withdraw()
+    whenServed([leader], 3, () => {
+      group.network.kill('l')
+      group.leader = 'f1'
+    })
+    const beganMs = group.clock.now()
+    const report = await group.until(joiner.catchUp())
+    expect(report).toMatchObject({ anchor: at(102), anchorsLost: 1 })
+    expect(group.clock.now() - beganMs).toBeLessThan(2_500)
+  })
+
+  test('died as the leader, while others offer an anchor', async () => {
+    group.mark('somebody')
+    await group.pass(100)
+    group.network.kill('l')
+    const report = await group.until(joiner.catchUp())
+    expect(report).toMatchObject({ anchor: at(101), anchorsLost: 0 })
+    expect(report.phasesMs.request).toBeLessThan(500)
+  })
+
+  test('cannot seal the anchor any more, since its electors have left', async () => {
+    const { appendMarker } = leader.host
+    leader.host.appendMarker = async (requester, retires) => {
+      group.attests = group.newest > 100
+      return await appendMarker(requester, retires)
+    }
+    joiner.host.mayBeSealed = ({ index }) => index > 101
+    const report = await group.until(joiner.catchUp())
+    expect(report).toMatchObject({ anchor: at(102), anchorsLost: 1 })
+    expect(joiner.lost[0]).toContain('too many of its electors have left')
+  })
+})
+
 describe('what others do', () => {
   test('a slow joiner keeps the offers of the providers it holds in reserve', async () => {
     // A follower that trickles: one frame in three seconds, but never silent for the fetch timeout.

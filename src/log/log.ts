@@ -72,6 +72,8 @@ export interface LogBounds {
 export interface Appended {
   readonly first: number
   readonly last: number
+  /** The first one's id, where servers order the log: they may lose what they acknowledged, and put another in its place. */
+  readonly firstId?: string
 }
 
 /** The last entry the reader has; reading begins with the one after. */

@@ -42,7 +42,7 @@ export class Applier<Result> {
   constructor(init: ApplierInit<Result>) {
     this.#init = init
     this.#slices = new Slices(init.clock, 'apply')
-    this.writes = new Writes(init.epoch)
+    this.writes = new Writes(init.epoch, init.self)
   }
 
   /** The newest entry that is in the state. */
@@ -131,7 +131,7 @@ export class Applier<Result> {
   }
 
   #applyEntry(entry: LogEntry, newest: LogTail): void {
-    const { epoch, self, onOutcome } = this.#init
+    const { epoch, onOutcome } = this.#init
     const { index } = entry
     const own = entry.epoch === epoch
     this.#group.reached(entry.id)
@@ -139,7 +139,7 @@ export class Applier<Result> {
     const result = own && entry.kind === 'command' ? this.#applyCommand(entry) : undefined
     const outcome = own && entry.kind === 'control' ? this.#group.apply(entry) : undefined
     this.#cursor = { index }
-    if (this.writes.wanted && entry.author === self) this.writes.applied(index, result)
+    if (this.writes.wanted) this.writes.applied(entry, result)
     if (outcome !== undefined) onOutcome(outcome, entry, newest)
   }
 

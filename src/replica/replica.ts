@@ -67,11 +67,16 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
   const data = init.dataDir === undefined ? undefined : await DataDirectory.open(init.dataDir)
   let log: Log | undefined
   let replica: Replica<Result> | undefined
+  /** What the log warned of before there was a replica to tell it. */
+  const warnings: Error[] = []
+  const onProblem = (error: Error) => (replica === undefined ? warnings.push(error) : replica.warn(error))
   try {
     const privateKey = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
     const id = peerIdFromPrivateKey(privateKey).toString()
-    log = await init.log.open({ group: init.group, signature: init.machine.signature, author: id })
+    const { group, machine } = init
+    log = await init.log.open({ group, signature: machine.signature, author: id, onProblem })
     replica = new Replica(init, id, log, data)
+    for (const warning of warnings) replica.warn(warning)
     await replica.start(privateKey)
     return replica
   } catch (error) {
@@ -116,6 +121,8 @@ export class Replica<Result = unknown>
   readonly #counts = new Map<Counted, number>()
   readonly #divergences: Divergences
   readonly #problems: Problems
+  /** What nobody listened to yet. */
+  #warnings: Error[] | undefined = []
   /** The newest problem since this replica was last in sync. */
   #trouble: Error | undefined
   /** The anchor that is being fetched, once it is sealed. */
@@ -275,6 +282,12 @@ export class Replica<Result = unknown>
     })
   }
 
+  /** @internal What its log finds wrong and goes on in spite of. */
+  warn(problem: Error): void {
+    if (this.#warnings === undefined) this.#problem(problem)
+    else this.#warnings.push(problem)
+  }
+
   /** @internal */
   async start(privateKey: PrivateKey): Promise<void> {
     const { listen, announce, libp2p, networkKey, machine, limits, authorize } = this.#init
@@ -369,8 +382,7 @@ export class Replica<Result = unknown>
    */
   async submit(command: Uint8Array, options: SubmitOptions = {}): Promise<Written<Result>> {
     this.#assertAlive()
-    const append = async () =>
-      (await this.#log.append([{ kind: 'command', payload: command }], options)).first
+    const append = () => this.#log.append([{ kind: 'command', payload: command }], options)
     return await this.#inTime('submit()', options, () => this.#applier.writes.track(append, options.signal))
   }
 
@@ -559,6 +571,8 @@ export class Replica<Result = unknown>
   async #run(signal: AbortSignal): Promise<void> {
     // Whoever made the replica gets to listen before anything happens.
     await this.#clock.turn()
+    for (const warning of this.#warnings ?? []) this.#problem(warning)
+    this.#warnings = undefined
     try {
       await this.#disk?.load(() => this.#beginInstall(signal), signal)
     } catch {

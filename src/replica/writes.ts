@@ -1,23 +1,36 @@
+import { AppendUncertain } from '../log/errors.ts'
+import type { Appended, LogEntry } from '../log/log.ts'
 import type { Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 
+/** What an entry is known by. */
+type Entry = Pick<LogEntry, 'index' | 'id' | 'author'>
+
+interface Waiting<Result> {
+  readonly id: string | undefined
+  readonly resolve: (written: Written<Result>) => void
+  readonly reject: (reason: Error) => void
+}
+
 /**
  * This replica's own writes, from the append to their result. An entry may be applied before its append has told
- * us its index: results of own entries are kept while any append is under way.
+ * us its index: results of own entries are kept while any append is under way. A write whose place in the log another entry has
+ * rejects: servers that came apart acknowledge what they then lose.
  */
 export class Writes<Result> {
   readonly #epoch: string
-  readonly #waiting = new Map<
-    number,
-    { resolve: (written: Written<Result>) => void; reject: (reason: Error) => void }
-  >()
-  readonly #early = new Map<number, Result | undefined>()
+  readonly #self: string
+  readonly #waiting = new Map<number, Waiting<Result>>()
+  readonly #early = new Map<number, { readonly id: string; readonly result: Result | undefined }>()
   #appending = 0
   #applied = 0
+  /** Entries up to here may be in the state by way of a snapshot. */
+  #covered = 0
   #failure: Error | undefined
 
-  constructor(epoch: string) {
+  constructor(epoch: string, self: string) {
     this.#epoch = epoch
+    this.#self = self
   }
 
   /** True when the results of this replica's own entries are wanted. */
@@ -25,18 +38,28 @@ export class Writes<Result> {
     return this.#appending > 0 || this.#waiting.size > 0
   }
 
-  async track(append: () => Promise<number>, signal?: AbortSignal): Promise<Written<Result>> {
+  async track(
+    append: () => Promise<Pick<Appended, 'first' | 'firstId'>>,
+    signal?: AbortSignal,
+  ): Promise<Written<Result>> {
     this.#appending++
-    let index: number
-    let early: Result | undefined
+    let index = 0
+    let id: string | undefined
+    let early: { readonly id: string; readonly result: Result | undefined } | undefined
     try {
-      index = await append()
+      const appended = await append()
+      index = appended.first
+      id = appended.firstId
       early = this.#early.get(index)
     } finally {
       if (--this.#appending === 0) this.#early.clear()
-      else this.#early.delete(index!)
+      else this.#early.delete(index)
     }
-    if (index <= this.#applied) return { position: this.#position(index), result: early }
+    if (index <= this.#applied) {
+      const isThere = early === undefined ? index <= this.#covered : early.id === (id ?? early.id)
+      if (!isThere) throw anotherAt(index)
+      return { position: this.#position(index), result: early?.result }
+    }
     if (this.#failure !== undefined) throw this.#failure
     return await new Promise((resolve, reject) => {
       const onAbort = () => {
@@ -47,6 +70,7 @@ export class Writes<Result> {
       signal?.addEventListener('abort', onAbort, { once: true })
       const leave = () => signal?.removeEventListener('abort', onAbort)
       this.#waiting.set(index, {
+        id,
         resolve: (written) => {
           leave()
           resolve(written)
@@ -59,21 +83,24 @@ export class Writes<Result> {
     })
   }
 
-  /** One of this replica's own entries was applied. */
-  applied(index: number, result: Result | undefined): void {
+  /** An entry was applied, this replica's own or another's, while results are wanted. */
+  applied({ index, id, author }: Entry, result: Result | undefined): void {
     this.#applied = index
+    const isOwn = author === this.#self
     const waiting = this.#waiting.get(index)
     if (waiting !== undefined) {
       this.#waiting.delete(index)
-      waiting.resolve({ position: this.#position(index), result })
-    } else if (this.#appending > 0) {
-      this.#early.set(index, result)
+      if (isOwn && id === (waiting.id ?? id)) waiting.resolve({ position: this.#position(index), result })
+      else waiting.reject(anotherAt(index))
+    } else if (isOwn && this.#appending > 0) {
+      this.#early.set(index, { id, result })
     }
   }
 
   /** Everything up to `index` is in the state, some of it perhaps by way of a snapshot. */
   covered(index: number): void {
     this.#applied = Math.max(this.#applied, index)
+    this.#covered = Math.max(this.#covered, index)
     for (const [waitingIndex, { resolve }] of this.#waiting) {
       if (waitingIndex > index) continue
       this.#waiting.delete(waitingIndex)
@@ -96,4 +123,8 @@ export class Writes<Result> {
   #position(index: number): Position {
     return { epoch: this.#epoch, index }
   }
+}
+
+function anotherAt(index: number): AppendUncertain {
+  return new AppendUncertain(`entry ${index} was acknowledged, and the log holds another one there`)
 }

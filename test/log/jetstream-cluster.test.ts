@@ -70,7 +70,7 @@ describeNatsClusters('three servers', () => {
     const append = log.append(commands('meanwhile'))
     await nats.start()
     while (!log.connection!.connected) await change(log.connection!)
-    expect(await append).toEqual({ first: 2, last: 2 })
+    expect(await append).toMatchObject({ first: 2, last: 2 })
     expect(text((await next)!)).toBe('meanwhile')
     await log.close()
     await wipe(nats)

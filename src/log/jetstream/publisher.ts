@@ -248,7 +248,8 @@ export class Publisher {
     append.settled = true
     const { messages, resolve, reject } = append
     if (messages.every(({ sequence }, at) => at === 0 || sequence > messages[at - 1]!.sequence)) {
-      resolve({ first: messages[0]!.sequence, last: messages.at(-1)!.sequence })
+      const [first] = messages
+      resolve({ first: first!.sequence, last: messages.at(-1)!.sequence, firstId: first!.id })
     } else {
       const why = 'entries of one append had to be repeated, and are in another order'
       reject(new AppendUncertain(why, { place: this.#link.place }))

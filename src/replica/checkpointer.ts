@@ -4,12 +4,11 @@ import { type Clock, sleep } from '../expiry/clock.ts'
 import { Ticker } from '../expiry/ticker.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { formatPosition, type Position } from '../position.ts'
-import { cut } from '../snapshot/cut.ts'
-import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { CutFailed } from '../sync/errors.ts'
 import type { Hold } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
+import { cutOwnState } from './own-state.ts'
 
 /**
  * When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. Each amount
@@ -273,13 +272,9 @@ export class Checkpointer {
   async #writeOwn(): Promise<void> {
     const { store, clock, coder, chunkBytes, epoch, applied, capture } = this.#init
     const position = { epoch, index: applied().index }
-    const { snapshot, control } = capture()
     const { signal } = new AbortController()
-    const into = new CutSnapshot(coder)
-    const manifest = await cut(snapshot, into, { control, chunkBytes, clock, signal }).finally(() =>
-      snapshot.release(),
-    )
-    await store.write({ position, sealed: false, manifest, chunk: (index) => into.chunk(index) }, signal)
+    const state = await cutOwnState({ ...capture(), coder, chunkBytes, clock, signal })
+    await store.write({ position, sealed: false, ...state }, signal)
   }
 }
 

@@ -216,7 +216,10 @@ export class Follower {
 
 /** Errors after which following the same log with the same state is in vain: the operator decides. */
 function isFinal(error: Error): boolean {
-  return [ApplyFailed, Diverged, EpochChanged, InstallFailed, LogDamaged, LogRewound].some(
-    (kind) => error instanceof kind,
-  )
+  return isOfLog(error) || [ApplyFailed, Diverged, InstallFailed].some((kind) => error instanceof kind)
+}
+
+/** The log cannot be followed any more. The state is what it was, whole and at its position. */
+export function isOfLog(error: Error | undefined): boolean {
+  return [EpochChanged, LogDamaged, LogRewound].some((kind) => error instanceof kind)
 }

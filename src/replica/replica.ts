@@ -12,11 +12,12 @@ import type { Outcome } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { type Member, Membership } from '../group/membership.ts'
 import { GuardedEvents } from '../guarded-events.ts'
-import { EntryTooLarge, EpochChanged, LogBusy, LogUnavailable } from '../log/errors.ts'
+import { EntryTooLarge, EpochChanged, LogBusy, LogRewound, LogUnavailable } from '../log/errors.ts'
 import type { Log, LogEntry, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import { formatPosition, type Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
+import { zstdCoder } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import { HandshakeFailed } from '../sync/errors.ts'
 import type { Installing } from '../sync/host.ts'
@@ -30,11 +31,12 @@ import { Disk } from './disk.ts'
 import { Divergences } from './divergences.ts'
 import { Diverged, FarewellFailed, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
 import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
-import { Follower } from './follower.ts'
+import { Follower, isOfLog } from './follower.ts'
 import { Holders } from './holders.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import { createNode, type ReplicaNode } from './node.ts'
 import { checkOptions } from './options.ts'
+import { cutOwnState } from './own-state.ts'
 import { Problems } from './problems.ts'
 import { Pruner } from './pruner.ts'
 import { ReplicaHost } from './replica-host.ts'
@@ -454,9 +456,13 @@ export class Replica<Result = unknown>
   /**
    * Have the group capture a snapshot, and write it to a file of one's own once the group has agreed on its root. Resolves with
    * its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, and with what the disk says.
+   *
+   * A replica that its log halted (`EpochChanged`, `LogRewound`, `LogDamaged`) writes the state that it has, at its position and on
+   * its word alone: a new log can begin with that file.
    */
   async exportTo(path: string, options: SubmitOptions = {}): Promise<Position> {
     const signal = AbortSignal.any([this.#stopping.signal, ...(options.signal ? [options.signal] : [])])
+    if (this.state === 'halted' && isOfLog(this.#status.failure)) return await this.#exportOwn(path, signal)
     const position = await this.mark({ signal })
     const own = await this.rootAt(position, { signal })
     const held = this.#sync.hold(position)
@@ -474,6 +480,27 @@ export class Replica<Result = unknown>
     } finally {
       held.release()
     }
+    return position
+  }
+
+  async #exportOwn(path: string, signal: AbortSignal): Promise<Position> {
+    signal.throwIfAborted()
+    this.assertReadable()
+    const { group, machine, chunkBytes = CHUNK_BYTES_DEFAULT } = this.#init
+    const { position } = this
+    const state = await cutOwnState({
+      snapshot: machine.capture(),
+      control: this.#applier.group.encode(),
+      coder: zstdCoder,
+      chunkBytes,
+      clock: this.#clock,
+      signal,
+    })
+    await writeCheckpoint(
+      path,
+      { group, signature: machine.signature, position, sealed: false, ...state },
+      signal,
+    )
     return position
   }
 
@@ -748,11 +775,14 @@ export class Replica<Result = unknown>
     this.#leadership.stop()
     await this.#running
     await this.#announcer.stop()
-    // What is known to be wrong must not be what the next life begins with.
+    // What is known to be wrong must not be what the next life begins with, nor what a log that was put back does not have.
+    const { failure } = this.#status
     const trusted = () =>
       this.#follower.readable &&
       this.#follower.divergence === undefined &&
-      (this.state === 'in-sync' || this.state === 'following')
+      (this.state === 'in-sync' ||
+        this.state === 'following' ||
+        (this.state === 'halted' && isOfLog(failure) && !(failure instanceof LogRewound)))
     await this.#disk?.stop({ trusted })
     this.#fail(reason)
     this.#status.enter('stopped')

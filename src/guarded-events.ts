@@ -1,5 +1,5 @@
 import { type EventHandler, TypedEventEmitter } from '@libp2p/interface'
-import { warnOfListener } from './listener-warning.ts'
+import { tellListener } from './listener-warning.ts'
 
 /**
  * The typed event target of js-libp2p, where a listener that throws, or whose promise rejects, harms nobody: the
@@ -30,14 +30,9 @@ const guards = new WeakMap<object, EventHandler<never>>()
 function guard<E>(listener: EventHandler<E>): EventHandler<E> {
   const known = guards.get(listener)
   if (known !== undefined) return known as EventHandler<E>
-  const guarded = (event: E): void => {
-    try {
-      const outcome: unknown = typeof listener === 'function' ? listener(event) : listener.handleEvent(event)
-      if (outcome instanceof Promise) outcome.catch(warnOfListener)
-    } catch (error) {
-      warnOfListener(error)
-    }
-  }
+  const call = (event: E): unknown =>
+    typeof listener === 'function' ? listener(event) : listener.handleEvent(event)
+  const guarded = (event: E): void => tellListener(call, event)
   guards.set(listener, guarded)
   guards.set(guarded, guarded)
   return guarded

@@ -52,7 +52,7 @@ export class LogRewound extends LogError {
     super(
       newest < index
         ? `the log ends at ${newest}, but entry ${index} was already read from it: it was put back to an older state; restore the newer log, or start this replica anew`
-        : `entry ${index} of the log is not the one that was read there: the log was put back and written again; restore the newer log, or start this replica anew`,
+        : `entry ${index} of the log is not the one that was read there: the log was put back and written again, or its servers came apart; restore the newer log, or start this replica anew`,
       options,
     )
     this.index = index

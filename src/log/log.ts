@@ -17,7 +17,7 @@ export interface LogInit {
   /** Who appends through this handle: a PeerId, or any name of a program that only writes. */
   readonly author: string
   readonly signal?: AbortSignal
-  /** Told what is wrong where the log goes on in spite of it, at the open or later: `ServersOutdated`. Must not throw. */
+  /** Told what is wrong where the log goes on in spite of it, at the open or later: `ServersOutdated`. */
   readonly onProblem?: (error: Error) => void
 }
 

@@ -117,7 +117,7 @@ export class AvailableSnapshots {
   add(anchor: Position, source: Snapshot, options: AddOptions): void {
     const key = positionKey(anchor)
     if (this.revive(anchor) !== undefined) {
-      source.release()
+      release(source)
       return
     }
     const { clock, coder } = this.#init
@@ -135,13 +135,13 @@ export class AvailableSnapshots {
     // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
     whenCut.then(
       (manifest) => {
-        source.release()
+        release(source)
         this.#end(held)
         if (this.#held.get(key) !== held) return
         this.#emit({ type: 'cut', anchor, manifest, tookMs: clock.now() - beganMs })
       },
       (error: Error) => {
-        source.release()
+        release(source)
         if (this.#held.get(key) === held) this.#release(held, 'failed', error.message)
         this.#end(held)
       },
@@ -308,5 +308,18 @@ export class AvailableSnapshots {
 
   #emit(event: AvailableEvent): void {
     this.#init.onEvent?.(event)
+  }
+}
+
+/** A machine that throws here keeps nobody from what was cut: it has what it needs by then. */
+function release(source: Snapshot): void {
+  try {
+    source.release()
+  } catch (error) {
+    const detail = error instanceof Error ? error.stack : String(error)
+    process.emitWarning('a state machine could not release its snapshot; what was cut is unharmed', {
+      type: 'ReleaseFailed',
+      detail,
+    })
   }
 }

@@ -322,11 +322,12 @@ export class Session {
       onProgress: (progress) => onState({ status: 'fetching', anchor, ...progress }),
     })
     this.#fetch = { anchor, fetch, sinceMs: this.#init.clock.now() }
-    host.sealedRoot(anchor, signal).then(
-      (root) => fetch.sealed(root),
-      (error: Error) =>
+    host
+      .sealedRoot(anchor, signal)
+      .then((root) => fetch.sealed(root))
+      .catch((error: Error) =>
         leaving.abort(error instanceof AnchorGone ? error : new AnchorGone(anchor, error.message)),
-    )
+      )
     const tending = this.#tend(anchor, fetch, signal, pinned)
     try {
       await this.#timed('cut', () => Promise.race([tending, fetch.begun]))

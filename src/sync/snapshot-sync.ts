@@ -9,6 +9,7 @@ import {
 } from '../bounds.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import type { LeaseSnapshot } from '../expiry/lease-table.ts'
+import { tellListener } from '../listener-warning.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
@@ -122,13 +123,7 @@ export class SnapshotSync {
     this.#random = init.random ?? Math.random
     this.#coder = init.coder ?? zstdCoder
     this.#store = init.store
-    this.#onEvent = (event) => {
-      try {
-        init.onEvent?.(event)
-      } catch {
-        // A listener's mistake is not ours to die of.
-      }
-    }
+    this.#onEvent = (event) => tellListener(init.onEvent, event)
     this.#times = syncTimes(init)
     const { host, authorize } = init
     const limits = providerLimits(init.limits)

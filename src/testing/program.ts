@@ -100,7 +100,7 @@ export function serveReplica<Machine extends StateMachine>(program: ReplicaProgr
       case 'start':
         return void start(command.options).catch(fail)
       case 'call':
-        return void answer(command.call, command.method, command.args)
+        return void answer(command.call, command.method, command.args).catch(fail)
       case 'stop':
         return void stop().catch(fail)
       default:

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { beforeEach, expect, test, vi } from 'vitest'
 import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { Snapshot } from '../../src/machine/machine.ts'
@@ -41,6 +42,20 @@ test('a captured snapshot is there at once, and its chunks once they are cut', a
   expect(available.chunks(at(7))?.manifest).toBe(manifest)
   expect(events).toMatchObject([{ type: 'captured' }, { type: 'cut', manifest }])
   expect([source.released, source.breaches]).toEqual([1, []])
+})
+
+test('a source whose release throws is a warning, and its chunks are there', async () => {
+  const source = new ItemSnapshot(numberedItems(50))
+  source.release = () => {
+    throw new Error('the machine has lost count')
+  }
+  const warned = once(process, 'warning')
+  available.add(at(7), source, CUT)
+  const manifest = await available.whenCut(at(7))
+  expect(await warned).toMatchObject([
+    { name: 'ReleaseFailed', detail: expect.stringContaining('lost count') },
+  ])
+  expect(events).toMatchObject([{ type: 'captured' }, { type: 'cut', manifest }])
 })
 
 test('one that nobody fetches lapses after its TTL, not a millisecond earlier', async () => {

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { DeliverPolicy, JetStreamApiCodes, type StoredMsg } from '@nats-io/jetstream'
+import { tellListener } from '../../listener-warning.ts'
 import {
   LogClosed,
   LogRewound,
@@ -39,6 +40,7 @@ import { Lookout } from './lookout.ts'
 import { Publisher } from './publisher.ts'
 import { type Delivered, pull } from './pull.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from './server-version.ts'
+import { SpotChecks } from './spot-checks.ts'
 import { checkStreamName, Stream, type StreamTail, streamName } from './stream.ts'
 
 /** A new leader of the stream may not know yet what the old one has delivered. */
@@ -59,6 +61,7 @@ export class JetstreamLog implements Log {
   readonly #stream: Stream
   readonly #publisher: Publisher
   readonly #lookout: Lookout
+  readonly #spots: SpotChecks
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
   /** The versions of servers that were warned of. */
@@ -89,11 +92,12 @@ export class JetstreamLog implements Log {
     const { pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_MAX } = options
     this.epoch = stream.epoch
     this.#maxEntryBytes = maxEntryBytes
-    this.#onProblem = init.onProblem ?? (() => {})
+    this.#onProblem = (error) => tellListener(init.onProblem, error)
     this.#link = link
     this.#stream = stream
     this.#publisher = new Publisher(link, stream, new EntryEncoder(stream.epoch, init.author))
     this.#lookout = new Lookout(link, stream, pollMs)
+    this.#spots = new SpotChecks((index, id) => this.#confirmEntry(index, id, this.#closing.signal))
     this.notices = new Board({
       link,
       stream,
@@ -173,9 +177,12 @@ export class JetstreamLog implements Log {
       // The servers send nothing instead of what was purged.
       if (index + 1 < tail.first) throw this.#truncated(index + 1, tail.first)
       // A follower's consumer may be on a server whose copy of the stream is not the leader's any more.
-      if (this.#stream.replicas > 1) await this.#confirmEntry(index, id, signal)
+      if (this.#stream.replicas === 1) return
+      await this.#confirmEntry(index, id, signal)
+      await this.#spots.look(this.#stream.leader)
     })
-    const signal = AbortSignal.any([ends, trouble])
+    using spots = this.#spots.reader()
+    const signal = AbortSignal.any([ends, trouble, spots.signal])
     const pause = new Pause()
     let until: number | undefined
     let fruitless = 0
@@ -189,6 +196,9 @@ export class JetstreamLog implements Log {
             pause.reset()
             fruitless = 0
             const last = batch.entries.findLastIndex(({ index }) => index <= until!)
+            if (this.#stream.replicas > 1) spots.delivered(batch.entries)
+            if (reading.index >= until) await this.#spots.settled()
+            if (signal.aborted) break
             yield last === batch.entries.length - 1
               ? batch
               : { ...batch, entries: batch.entries.slice(0, last + 1) }
@@ -204,7 +214,7 @@ export class JetstreamLog implements Log {
         await pause.wait(signal)
         if (until === Number.POSITIVE_INFINITY) await this.#link.whenConnected(signal).catch(() => {})
       }
-      if (trouble.aborted && !ends.aborted) throw trouble.reason
+      if (signal.aborted && !ends.aborted) throw signal.reason
     } finally {
       stop.abort()
     }

@@ -21,7 +21,7 @@ import {
   TimeoutError,
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node'
-import { warnOfListener } from '../../listener-warning.ts'
+import { tellListener } from '../../listener-warning.ts'
 import { LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
 import { parseServers } from './servers.ts'
@@ -245,13 +245,7 @@ export class Link implements LogConnection {
 
   /** A listener that throws is the fault of its owner: the others are told all the same. */
   #tell<T>(listeners: Iterable<(value: T) => void>, value: T): void {
-    for (const listener of [...listeners]) {
-      try {
-        listener(value)
-      } catch (error) {
-        warnOfListener(error)
-      }
-    }
+    for (const listener of [...listeners]) tellListener(listener, value)
   }
 }
 

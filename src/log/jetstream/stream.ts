@@ -67,6 +67,7 @@ export class Stream {
   #config: StreamConfig
   readonly #madeMs: number
   #tail: StreamTail
+  #leader: string | undefined
 
   /** Open the group's stream, making it if there is none. */
   static async open(link: Link, init: LogInit, options: StreamOptions): Promise<Stream> {
@@ -112,6 +113,7 @@ export class Stream {
     this.#config = info.config
     this.#madeMs = madeMs(info)
     this.#tail = tailOf(info)
+    this.#leader = info.cluster?.leader
   }
 
   /** Which stream it is, and where, for messages. */
@@ -132,6 +134,11 @@ export class Stream {
   /** How many servers keep it: an operator may change that, and the window, meanwhile. */
   get replicas(): number {
     return this.#config.num_replicas
+  }
+
+  /** The server that led it at the last look, where several keep it. */
+  get leader(): string | undefined {
+    return this.#leader
   }
 
   /** What the last look saw. */
@@ -161,6 +168,7 @@ export class Stream {
     }
     this.#config = info.config
     this.#tail = tailOf(info)
+    this.#leader = info.cluster?.leader
     return this.#tail
   }
 

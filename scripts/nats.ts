@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { makeDirectory } from '../src/checkpoint/make-directory.ts'
 import { Interrupt } from '../src/cli/interrupt.ts'
-import { startNatsServers } from '../src/testing/index.ts'
+import { clusterWarning, startNatsServers } from '../src/testing/index.ts'
 
 interface Options {
   readonly servers: number
@@ -29,6 +29,8 @@ const { servers: count, dir, port: firstPort } = program.opts<Options>()
 
 const interrupt = new Interrupt()
 if (dir !== undefined) await makeDirectory(dir)
+const warning = count > 1 ? clusterWarning() : undefined
+if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`)
 try {
   await using nats = await startNatsServers({
     servers: count,

@@ -54,7 +54,9 @@ export class Teller {
       case 'skipped':
         return `skipped entry ${count(detail.index)}: ${detail.why}`
       case 'problem':
-        return this.#alarm(`${detail.message}; trying again`)
+        return this.#alarm(
+          detail.name === 'ServersOutdated' ? detail.message : `${detail.message}; trying again`,
+        )
     }
   }
 

@@ -49,7 +49,8 @@ export const POLL_MS = 1_000
 
 /**
  * A log on NATS JetStream, for replicas on many machines: one stream for each group, whose sequence numbers are the indexes. The
- * servers order and keep the entries; `nats-server` 2.9 or newer.
+ * servers order and keep the entries: one `nats-server` 2.9 or newer, or several of 2.12.1 or newer. Older ones in a cluster are used,
+ * and warned of (`ServersOutdated`).
  *
  * @example
  * ```ts

@@ -77,7 +77,7 @@ export class NatsServerMissing extends Error {
   override readonly name = 'NatsServerMissing'
   constructor() {
     super(
-      'nats-server is not installed: `apt-get install nats-server`, or get it from https://github.com/nats-io/nats-server/releases and put it into the PATH',
+      'nats-server is not installed: `go install github.com/nats-io/nats-server/v2@v2.12.15`, or get it from https://github.com/nats-io/nats-server/releases and put it into the PATH; `apt-get install nats-server` will do for one server, but not for three',
     )
   }
 }

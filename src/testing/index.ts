@@ -25,6 +25,7 @@ export * from './errors.ts'
 export type { ErrorSummary, ProcessEvent, ProcessEventType, SessionSummary, SyncSummary } from './events.ts'
 export type { ProgramOptions, ReplicaOptions } from './messages.ts'
 export {
+  clusterWarning,
   findNatsServer,
   isFitForClusters,
   type NatsServer,

@@ -64,6 +64,14 @@ export function isFitForClusters(version: string | undefined): boolean {
   return version !== undefined && !isOlder(version, CLUSTER_VERSION_MIN)
 }
 
+/** What whoever starts several of the servers that are installed here should know; undefined where there is nothing to know. */
+export function clusterWarning(): string | undefined {
+  const program = findNatsServer()
+  const version = program && natsServerVersion(program)
+  if (program === undefined || isFitForClusters(version)) return undefined
+  return `${program} is ${version ?? 'of an unknown version'}: clusters before ${CLUSTER_VERSION_MIN} may lose what they acknowledged when a server stalls; to try things out it will do (NATS_SERVER names another)`
+}
+
 /**
  * Start NATS servers with JetStream on free ports of this machine. Resolves when JetStream answers on each of them. Rejects with
  * `NatsServerMissing` where the program `nats-server` is not installed.

@@ -19,7 +19,7 @@ const REQUIRED = process.env.REQUIRE_NATS === '1'
 /** Tests that need `nats-server`. Where it is missing they are skipped, and say so, or fail where it is required. */
 export function describeNats(name: string, tests: () => void): void {
   if (findNatsServer() !== undefined || REQUIRED) return void describe(name, tests)
-  console.warn(`SKIPPED, because nats-server is not installed (apt-get install nats-server): ${name}`)
+  console.warn(`SKIPPED, because nats-server is not installed: ${name}`)
   describe.skip(name, tests)
 }
 

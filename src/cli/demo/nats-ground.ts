@@ -3,7 +3,7 @@ import { JetStreamApiCodes } from '@nats-io/jetstream'
 import { codeOf, Link } from '../../log/jetstream/link.ts'
 import { encodeName, streamName } from '../../log/jetstream/stream.ts'
 import type { JetstreamLogOptions } from '../../log/jetstream.ts'
-import { startNatsServers } from '../../testing/index.ts'
+import { clusterWarning, startNatsServers } from '../../testing/index.ts'
 import { type LogFlags, placeName, placeOf } from '../log-place.ts'
 import { counted, type Output } from '../output.ts'
 import type { Ground } from './ground.ts'
@@ -19,6 +19,8 @@ const PROGRAM = new URL(
 /** Three servers of this machine, each of which keeps the log. Rejects with `NatsServerMissing`. */
 export async function ownServers(narrator: Narrator): Promise<Ground> {
   narrator.say(`starting ${OWN_SERVERS} NATS servers, each a process, as one JetStream cluster`)
+  const warning = clusterWarning()
+  if (warning !== undefined) narrator.say(warning)
   const servers = await startNatsServers({ servers: OWN_SERVERS })
   const flags: LogFlags = { log: servers.urls.join(','), logReplicas: OWN_SERVERS }
   return {

@@ -1,13 +1,15 @@
 import { LogRewound } from '../errors.ts'
 import type { LogEntry } from '../log.ts'
 
-/** Entries between two samples while a log is read fast: those of one batch. */
-const ENTRIES_MAX = 1_024
+/** Entries between two samples: a part of the stream that is no longer may escape. */
+const SPACING = 64
 /** Time between two samples while entries come in one by one, in milliseconds. */
 const EVERY_MS = 100
+/** Entries between two comparisons while a log is read fast, a batch: beside the reading this costs nothing that shows. */
+const COMPARED_MAX = 1_024
 /** For how long a sample is compared again, in milliseconds. Servers come apart when they elect a leader, which takes less. */
 const KEPT_MS = 120_000
-const SAMPLES_MAX = 1_200
+const SAMPLES_MAX = 4_096
 /** Comparisons under way at a time. More of new entries are left out: the servers do not answer then. */
 const PENDING_MAX = 8
 /** Samples that are compared again at each look, beside all of them after an election. */
@@ -35,7 +37,9 @@ export class SpotChecks {
   readonly #pending = new Set<Promise<boolean>>()
   /** The oldest first. */
   #samples: Sample[] = []
-  #entries = 0
+  #sinceSample = 0
+  #sinceCompared = 0
+  #sampledMs = Number.NEGATIVE_INFINITY
   #leader: string | undefined
   #comparing = false
 
@@ -52,17 +56,23 @@ export class SpotChecks {
 
   /** These were delivered. */
   delivered(entries: readonly LogEntry[]): void {
-    this.#entries += entries.length
     const atMs = performance.now()
-    const last = this.#samples.at(-1)
-    if (last !== undefined && this.#entries < ENTRIES_MAX && atMs - last.atMs < EVERY_MS) return
-    const entry = entries.findLast(({ payload }) => payload.byteLength <= ENTRY_BYTES_MAX)
-    if (entry === undefined) return
-    this.#entries = 0
-    const sample = { index: entry.index, id: entry.id, atMs }
-    this.#samples.push(sample)
-    if (this.#samples.length > SAMPLES_MAX) this.#samples.shift()
-    if (this.#pending.size < PENDING_MAX) void this.#compare(sample)
+    const isQuiet = atMs - this.#sampledMs >= EVERY_MS
+    for (const [at, { index, id, payload }] of entries.entries()) {
+      this.#sinceSample++
+      const isLast = at === entries.length - 1
+      if (this.#sinceSample < SPACING && !(isLast && isQuiet)) continue
+      if (payload.byteLength > ENTRY_BYTES_MAX) continue
+      this.#sinceSample = 0
+      this.#samples.push({ index, id, atMs })
+    }
+    if (this.#samples.length > SAMPLES_MAX) this.#samples.splice(0, this.#samples.length - SAMPLES_MAX)
+    this.#sinceCompared += entries.length
+    const newest = this.#samples.at(-1)
+    if (newest?.atMs !== atMs || !(isQuiet || this.#sinceCompared >= COMPARED_MAX)) return
+    this.#sampledMs = atMs
+    this.#sinceCompared = 0
+    if (this.#pending.size < PENDING_MAX) void this.#compare(newest)
   }
 
   /** Compare again, with what leads the stream now. Never rejects. */

@@ -16,6 +16,9 @@ export interface Finished {
   readonly stderr: string
 }
 
+/** A command that was to end by itself and has not within so long never will: something in it was left open. */
+const END_MS_MAX = 120_000
+
 interface RunOptions {
   readonly input?: string | Uint8Array
   readonly env?: NodeJS.ProcessEnv
@@ -39,14 +42,14 @@ export class Place implements AsyncDisposable {
     return join(this.dir, name)
   }
 
-  /** Run `anchorage` to its end. */
+  /** Run `anchorage` to its end. Rejects when it does not end by itself. */
   async run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
     const child = this.spawn(args, options)
     child.stdin!.end(options.input)
-    const [stdout, stderr, [code]] = await Promise.all([
+    const [stdout, stderr, code] = await Promise.all([
       text(child.stdout!),
       text(child.stderr!),
-      once(child, 'close'),
+      endOf(child, once(child, 'close') as Promise<[number | null]>),
     ])
     return { code, stdout, stderr }
   }
@@ -111,9 +114,22 @@ export class Running {
     }
   }
 
-  /** Resolves with the exit code. */
+  /** Resolves with the exit code. Rejects when the command does not end by itself. */
   async interrupt(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
     this.child.kill(signal)
-    return (await this.#exit)[0]
+    return await endOf(this.child, this.#exit)
   }
+}
+
+/** The exit code of a command that is to end by itself. */
+async function endOf(child: ChildProcess, exit: Promise<[number | null]>): Promise<number | null> {
+  let lingers = false
+  const timer = setTimeout(() => {
+    lingers = true
+    child.kill('SIGKILL')
+  }, END_MS_MAX)
+  const [code] = await exit
+  clearTimeout(timer)
+  if (lingers) throw new Error(`it did not end within ${END_MS_MAX} ms: ${child.spawnargs.join(' ')}`)
+  return code
 }

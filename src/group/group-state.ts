@@ -1,13 +1,14 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { LogEntry } from '../log/log.ts'
 import { decodeControl, type Marker } from './control.ts'
+import { MachineTime, type StampedClock } from './machine-time.ts'
 import { GroupStateSchema } from './pb/group_pb.js'
 import { Seal } from './seal.ts'
 
 /** What a control entry did, on every replica alike. */
 export type Outcome =
   | { readonly type: 'leader'; readonly leader: string; readonly term: number }
-  | { readonly type: 'marker'; readonly index: number; readonly timestampMs: number; readonly marker: Marker }
+  | { readonly type: 'marker'; readonly index: number; readonly marker: Marker }
   | { readonly type: 'attested'; readonly anchor: number; readonly author: string; readonly root: Uint8Array }
   /** A root has the majority. `minority` is who has attested another one until here, and which. */
   | {
@@ -44,7 +45,7 @@ export class GroupState {
   #term = 0
   #leader: string | undefined
   #claimIndex = 0
-  #timeMs = 0
+  #time = new MachineTime()
   #entryId = ''
   readonly #anchors = new Map<number, Seal>()
   /** The attestations of older anchors are not counted any more, or never were here. */
@@ -64,9 +65,19 @@ export class GroupState {
     return this.#claimIndex
   }
 
-  /** Machine time: the running maximum of the entries' timestamps, in whole milliseconds. */
+  /** Machine time, in whole milliseconds. */
   get timeMs(): number {
-    return this.#timeMs
+    return this.#time.ms
+  }
+
+  /** See `MachineTime.clocks`. */
+  get clocks(): readonly StampedClock[] {
+    return this.#time.clocks
+  }
+
+  /** See `MachineTime.at`. */
+  timeAt(timestampMs: number): number | undefined {
+    return this.#time.at(timestampMs)
   }
 
   seal(anchor: number): Seal | undefined {
@@ -99,10 +110,7 @@ export class GroupState {
 
   /** Every entry, users' commands too, moves machine time. Returns whether it did. */
   advance(timestampMs: number): boolean {
-    const timeMs = Math.floor(timestampMs)
-    if (timeMs <= this.#timeMs) return false
-    this.#timeMs = timeMs
-    return true
+    return this.#time.advance(timestampMs)
   }
 
   apply(entry: LogEntry): Outcome {
@@ -118,7 +126,7 @@ export class GroupState {
       case 'marker':
         if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)
         this.#track(entry.index, control.electorate)
-        return { type: 'marker', index: entry.index, timestampMs: entry.timestampMs, marker: control }
+        return { type: 'marker', index: entry.index, marker: control }
       case 'attestation': {
         const { anchor, root } = control
         const seal = this.#anchors.get(anchor)
@@ -146,18 +154,25 @@ export class GroupState {
     const message = {
       term: BigInt(this.#term),
       leader: this.#leader ?? '',
-      timeMs: BigInt(this.#timeMs),
+      timeMs: BigInt(this.#time.ms),
       entryId: this.#entryId,
+      clocks: this.clocks.map(({ timestampMs, timeMs }) => ({
+        timestampMs: BigInt(timestampMs),
+        timeMs: BigInt(timeMs),
+      })),
     }
     return toBinary(GroupStateSchema, create(GroupStateSchema, message))
   }
 
   static decode(bytes: Uint8Array): GroupState {
-    const { term, leader, timeMs, entryId } = fromBinary(GroupStateSchema, bytes)
+    const { term, leader, timeMs, entryId, clocks } = fromBinary(GroupStateSchema, bytes)
     const state = new GroupState()
     state.#term = Number(term)
     state.#leader = leader === '' ? undefined : leader
-    state.#timeMs = Number(timeMs)
+    state.#time = new MachineTime(
+      Number(timeMs),
+      clocks.map((clock) => ({ timestampMs: Number(clock.timestampMs), timeMs: Number(clock.timeMs) })),
+    )
     state.#entryId = entryId
     // The markers before the snapshot are not in it.
     state.#countedFrom = Number.POSITIVE_INFINITY

@@ -28,7 +28,10 @@ export type EntryKind = 'command' | 'control'
 export interface LogEntry {
   /** Counts from 1 without gaps. */
   readonly index: number
-  /** The backend's clock at the append, in milliseconds since 1970; never less than the entry's before it. */
+  /**
+   * The backend's clock at the append, in milliseconds since 1970. It goes back where that clock was put back, or another one stamps:
+   * see `MachineTime`.
+   */
   readonly timestampMs: number
   readonly author: string
   /** Unique in the log. */

@@ -197,7 +197,7 @@ class MemoryHandle implements Log {
     const log = this.incarnation(options)
     checkAppend(entries, this.maxEntryBytes)
     const first = log.newest.index + 1
-    const timestampMs = Math.max(this.#log.now(), log.newest.timestampMs)
+    const timestampMs = this.#log.now()
     for (const { kind, payload } of entries)
       log.entries.push({
         index: log.newest.index + 1,

@@ -55,11 +55,12 @@ export class Anchors {
 
   /**
    * A marker was applied: capture, unless the log has gone on for longer than an offer lives, in which case nobody
-   * waits for it. The log's time decides, so that all replicas that read the same log judge alike.
+   * waits for it. Machine time decides, so that all replicas that read the same log judge alike.
    */
-  marked(index: number, timestampMs: number, marker: Marker, newest: LogTail): void {
+  marked(index: number, marker: Marker, newest: LogTail): void {
     const { epoch, self, ttlMs, group } = this.#init
-    if (newest.timestampMs - timestampMs > ttlMs) return
+    const newestMs = group().timeAt(newest.timestampMs) ?? Number.POSITIVE_INFINITY
+    if (newestMs - group().timeMs > ttlMs) return
     const anchor = { epoch, index }
     const { requesters, chunkBytes, electorate } = marker
     const others = electorate.filter((elector) => elector !== self).length

@@ -33,6 +33,7 @@ export class Applier<Result> {
   readonly #init: ApplierInit<Result>
   #group = new GroupState()
   #cursor: Cursor = { index: 0 }
+  #appliedAtMs: number
   #commands = 0
   #commandBytes = 0
   /** Of all batches together: small ones that follow each other at once must not keep the event loop either. */
@@ -41,6 +42,7 @@ export class Applier<Result> {
 
   constructor(init: ApplierInit<Result>) {
     this.#init = init
+    this.#appliedAtMs = init.clock.now()
     this.#slices = new Slices(init.clock, 'apply')
     this.writes = new Writes(init.epoch, init.self)
   }
@@ -48,6 +50,11 @@ export class Applier<Result> {
   /** The newest entry that is in the state. */
   get applied(): number {
     return this.#cursor.index
+  }
+
+  /** When an entry was applied last, or this replica began, by its own clock. */
+  get appliedAtMs(): number {
+    return this.#appliedAtMs
   }
 
   /** Commands applied since this process began. */
@@ -88,6 +95,7 @@ export class Applier<Result> {
       this.#slices.pause()
     }
     this.#cursor = { index: this.applied, id: batch.entries.at(-1)!.id }
+    this.#appliedAtMs = this.#init.clock.now()
   }
 
   /** Build a new state beside the current one, in slices. Nothing changes before `commit`, and then everything does. */

@@ -10,6 +10,7 @@ import { announcementBytesMax, encodeAnnouncement, type ReplicaState } from '../
 import { type Control, encodeControl, type Marker } from '../group/control.ts'
 import type { Outcome } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
+import { PAUSE_MS_MAX } from '../group/machine-time.ts'
 import { type Member, Membership } from '../group/membership.ts'
 import { GuardedEvents } from '../guarded-events.ts'
 import { EntryTooLarge, EpochChanged, LogBusy, LogRewound, LogUnavailable } from '../log/errors.ts'
@@ -349,7 +350,7 @@ export class Replica<Result = unknown>
     return this.#applier.group.term
   }
 
-  /** Machine time: the running maximum of the log's timestamps, in milliseconds. */
+  /** Machine time: what keys with a TTL die by, in milliseconds. It follows from the log's timestamps. */
   get timeMs(): number {
     return this.#applier.group.timeMs
   }
@@ -538,7 +539,7 @@ export class Replica<Result = unknown>
         return this.#emit('leader', { leader: outcome.leader, term: outcome.term })
       case 'marker':
         this.#anchors.retired(outcome.marker.retires ?? [])
-        return this.#anchors.marked(outcome.index, outcome.timestampMs, outcome.marker, newest)
+        return this.#anchors.marked(outcome.index, outcome.marker, newest)
       case 'sealed': {
         const { root, minority } = outcome
         const anchor = { epoch: this.#log.epoch, index: outcome.anchor }
@@ -656,12 +657,18 @@ export class Replica<Result = unknown>
     await this.#announcer.now()
   }
 
-  /** Something in the machine is due, and no entry has said so: the leader writes one. */
+  /**
+   * Something in the machine is due, and no entry has said so: the leader writes one. What time it is tells the time since the newest
+   * entry was applied, and after a restart the wall clock. Long before a pause is too long to count, an entry ends it.
+   */
   async #moveTime(): Promise<void> {
     const { dueMs } = this.#init.machine
-    if (dueMs === undefined || dueMs <= this.timeMs || dueMs > this.#clock.wallNow()) return
-    if (this.state === 'in-sync' && this.leader === this.id)
-      await this.#append({ type: 'tick', term: this.term })
+    if (dueMs === undefined || dueMs <= this.timeMs) return
+    if (this.state !== 'in-sync' || this.leader !== this.id) return
+    const pauseMs = this.#clock.now() - this.#applier.appliedAtMs
+    const timeMs = Math.max(this.timeMs + pauseMs, this.#applier.group.timeAt(this.#clock.wallNow()) ?? 0)
+    if (dueMs > timeMs && pauseMs < PAUSE_MS_MAX / 2) return
+    await this.#append({ type: 'tick', term: this.term })
   }
 
   async #announce(options: SubmitOptions = {}): Promise<void> {

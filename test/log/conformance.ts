@@ -165,7 +165,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await readAll(await open())).map(({ id }) => id)).toEqual(ids)
       })
 
-      test('timestamps are the clock at the append and never decrease', async () => {
+      test('timestamps are the clock at the append', async () => {
         const before = Date.now()
         for (let n = 0; n < 20; n++) await log.append(commands('x'))
         const times = (await readAll(log)).map(({ timestampMs }) => timestampMs)

@@ -217,6 +217,20 @@ describe('the file of a sqliteLog', () => {
       },
     )
 
+    test('an entry has the timestamp of its own clock, whatever that of the one before says', async () => {
+      const log = await open()
+      await log.append(commands('of 2099'))
+      const db = new DatabaseSync(path)
+      db.exec('UPDATE entries SET ts = ts + 2300000000000')
+      db.close()
+      const before = Date.now()
+      await log.append(commands('of now'))
+      const times = (await readAll(log)).map(({ timestampMs }) => timestampMs)
+      expect(times[0]).toBeGreaterThan(before + 2_000_000_000_000)
+      expect(times[1]).toBeGreaterThanOrEqual(before)
+      expect(times[1]).toBeLessThanOrEqual(Date.now())
+    })
+
     test('closing does not wait for a lock that is not to be had', async () => {
       const log = await open({ lockTimeoutMs: 600_000 })
       using child = new Child('process.ts', 'hold-lock', path)

@@ -59,7 +59,7 @@ function makeAnchors(): Anchors {
 async function mark(anchors = makeAnchors()): Promise<Uint8Array> {
   group.apply(controlEntry(1, 'other', { type: 'claim', term: 1 }))
   group.apply(controlEntry(2, 'other', { type: 'marker', term: 1, ...MARKER }))
-  anchors.marked(2, 1000, MARKER, { index: 2, timestampMs: 1000 })
+  anchors.marked(2, MARKER, { index: 2, timestampMs: 1000 })
   const root = await anchors.root(2)!
   await clock.turn()
   return root
@@ -69,6 +69,26 @@ async function pass(ms: number): Promise<void> {
   clock.advance(ms)
   await clock.turn()
 }
+
+test.each<[what: string, newestMs: number, captures: boolean]>([
+  ['has gone on for as long as an offer lives', 50_000 + TTL_MS, true],
+  ['has gone on for longer', 50_001 + TTL_MS, false],
+  ['has gone on for a year', 365 * 24 * 3_600_000, false],
+  ['ends with an entry of a writer who is known to be in the year 2099', 4_070_908_800_500, true],
+  ['ends with an entry by a clock that was put back', 1_000, true],
+])(
+  'a marker is captured unless the log is older than an offer gets: it %s',
+  async (_what, newestMs, captures) => {
+    for (const timestampMs of [10_000, 4_070_908_800_000, 50_000]) group.advance(timestampMs)
+    group.apply(controlEntry(1, 'other', { type: 'claim', term: 1 }))
+    group.apply(controlEntry(2, 'other', { type: 'marker', term: 1, ...MARKER }))
+    const anchors = makeAnchors()
+    anchors.marked(2, MARKER, { index: 3, timestampMs: newestMs })
+    const root = await anchors.root(2)
+    await clock.turn()
+    expect(attested).toEqual(captures ? [root] : [])
+  },
+)
 
 describe('an attestation', () => {
   test.each([new LogBusy(1000), new AppendUncertain('the server left')])(
@@ -119,7 +139,7 @@ describe('an attestation', () => {
     // One batch of the log holds the seal and the next marker.
     anchors.sealed(2, new Uint8Array(32))
     group.apply(controlEntry(3, 'other', { type: 'marker', term: 1, ...MARKER }))
-    anchors.marked(3, 1000, MARKER, { index: 3, timestampMs: 1000 })
+    anchors.marked(3, MARKER, { index: 3, timestampMs: 1000 })
     await sync.whenCut({ epoch: 'e', index: 3 })
     await clock.turn()
     expect([attested, diverged]).toEqual([[root], [2]])
@@ -129,7 +149,7 @@ describe('an attestation', () => {
     const anchors = makeAnchors()
     group.apply(controlEntry(1, 'other', { type: 'claim', term: 1 }))
     group.apply(controlEntry(2, 'other', { type: 'marker', term: 1, ...MARKER }))
-    anchors.marked(2, 1000, MARKER, { index: 2, timestampMs: 1000 })
+    anchors.marked(2, MARKER, { index: 2, timestampMs: 1000 })
     anchors.sealed(2, new Uint8Array(32))
     const root = await anchors.root(2)!
     await clock.turn()

@@ -3,6 +3,7 @@ import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
 import { GroupState } from '../../src/group/group-state.ts'
+import type { StampedClock } from '../../src/group/machine-time.ts'
 import type { ByteString } from '../../src/machine/byte-string.ts'
 import { emptyTree } from '../../src/machine/byte-tree.ts'
 import { type Command, decodeCommand, encodeCommand } from '../../src/machine/command.ts'
@@ -141,8 +142,8 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   'group-state': {
     encode: (state: GroupStateInput) => groupStateOf(state).encode(),
     decode: (bytes) => {
-      const { term, leader, timeMs, entryId } = GroupState.decode(bytes)
-      return { term, leader, timeMs, entryId }
+      const { term, leader, timeMs, entryId, clocks } = GroupState.decode(bytes)
+      return { term, leader, timeMs, entryId, ...(clocks.length > 0 && { clocks }) }
     },
   },
   announcements: {
@@ -236,14 +237,16 @@ interface GroupStateInput {
   readonly leader?: string
   readonly timeMs: number
   readonly entryId: string
+  readonly clocks?: readonly StampedClock[]
 }
 
-function groupStateOf({ term, leader, timeMs, entryId }: GroupStateInput): GroupState {
+function groupStateOf({ term, leader, timeMs, entryId, clocks }: GroupStateInput): GroupState {
   const state = new GroupState()
   for (let next = 1; next <= term; next++) {
     state.apply(controlEntry(next, leader!, { type: 'claim', term: next }))
   }
-  state.advance(timeMs)
+  state.advance(Math.min(timeMs, ...(clocks ?? []).map((clock) => clock.timeMs)))
+  for (const { timestampMs } of clocks ?? []) state.advance(timestampMs)
   state.reached(entryId)
   return state
 }

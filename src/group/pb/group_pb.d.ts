@@ -211,6 +211,13 @@ export declare type GroupState = Message<"anchorage.group.v1.GroupState"> & {
    * @generated from field: string entry_id = 4;
    */
   entryId: string;
+
+  /**
+   * The clocks that stamp the entries. None where there is one only, and machine time is what it says.
+   *
+   * @generated from field: repeated anchorage.group.v1.GroupState.Clock clocks = 5;
+   */
+  clocks: GroupState_Clock[];
 };
 
 /**
@@ -218,6 +225,29 @@ export declare type GroupState = Message<"anchorage.group.v1.GroupState"> & {
  * Use `create(GroupStateSchema)` to create a new message.
  */
 export declare const GroupStateSchema: GenMessage<GroupState>;
+
+/**
+ * Its latest timestamp, and what time it was by machine time then.
+ *
+ * @generated from message anchorage.group.v1.GroupState.Clock
+ */
+export declare type GroupState_Clock = Message<"anchorage.group.v1.GroupState.Clock"> & {
+  /**
+   * @generated from field: uint64 timestamp_ms = 1;
+   */
+  timestampMs: bigint;
+
+  /**
+   * @generated from field: uint64 time_ms = 2;
+   */
+  timeMs: bigint;
+};
+
+/**
+ * Describes the message anchorage.group.v1.GroupState.Clock.
+ * Use `create(GroupState_ClockSchema)` to create a new message.
+ */
+export declare const GroupState_ClockSchema: GenMessage<GroupState_Clock>;
 
 /**
  * @generated from message anchorage.group.v1.Announcement

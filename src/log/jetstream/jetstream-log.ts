@@ -352,21 +352,21 @@ class Reading {
       if (sequence !== this.#index + 1) return { entries, next, gapAt: sequence }
       bytes += msg.data.byteLength
       if (bytes > BATCH_BYTES_MAX && entries.length > 0) break
-      // The clocks of servers differ: after the leader of the stream has changed they may seem to go back.
-      this.#timestampMs = Math.max(this.#timestampMs, timestampMs)
-      const entry = this.#decoder.decode(sequence, this.#timestampMs, msg.data)
+      const entry = this.#decoder.decode(sequence, timestampMs, msg.data)
       entries.push(entry)
       this.#index = sequence
       this.#id = entry.id
+      this.#timestampMs = timestampMs
     }
     return { entries, next }
   }
 
   /** How far the log reached when an entry was delivered. */
   newest({ sequence, pending }: Delivered, seen: StreamTail): LogTail {
+    const isNewest = this.#index >= seen.newest.index
     return {
       index: Math.max(sequence + pending, seen.newest.index, this.#index),
-      timestampMs: Math.max(seen.newest.timestampMs, this.#timestampMs),
+      timestampMs: isNewest ? this.#timestampMs : seen.newest.timestampMs,
     }
   }
 }

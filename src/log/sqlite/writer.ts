@@ -134,8 +134,8 @@ class Writer {
   }
 
   #insert(queries: Queries, entries: PackedAppend): Appended {
-    const { index: last, timestampMs } = queries.bounds().newest
-    const now = Math.max(Date.now(), timestampMs)
+    const { index: last } = queries.bounds().newest
+    const now = Date.now()
     const writer = queries.writerRef(this.#nonce, this.#init.author)
     const values = unpackAppend(entries)
     let index = last

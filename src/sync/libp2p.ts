@@ -95,9 +95,9 @@ const REQUESTS_UNREAD_BYTES_MAX = 512 * 1024
  * Bytes handed to a stream at once. yamux makes one message of what waits, as large as its window (256 KiB to 16 MiB), and its
  * receiver tells of nothing before all of it is there: on a slow link a peer would seem silent for seconds.
  */
-const PIECE_BYTES = 64 * 1024
+const PIECE_BYTES = 128 * 1024
 /** Bytes that may be left waiting in a stream when more is sent: enough to keep the wire busy until that is there. */
-const SENDING_AHEAD_BYTES = 64 * 1024
+const SENDING_AHEAD_BYTES = 128 * 1024
 
 /** A libp2p stream as the sync core sees it, with back-pressure both ways. */
 export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {

@@ -18,7 +18,7 @@ export class Blobs implements StateMachine<number> {
 
   apply(command: Uint8Array): number {
     const blobs = JSON.parse(Buffer.from(command).toString()) as Blob[]
-    this.items.push(...blobs.map(bytesOf))
+    this.items = [...this.items, ...blobs.map(bytesOf)]
     return this.items.length
   }
 
@@ -40,4 +40,4 @@ export class Blobs implements StateMachine<number> {
   }
 }
 
-export const making = (...blobs: Blob[]): Uint8Array => Buffer.from(JSON.stringify(blobs))
+export const making = (blobs: readonly Blob[]): Uint8Array => Buffer.from(JSON.stringify(blobs))

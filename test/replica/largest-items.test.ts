@@ -5,6 +5,8 @@ import { makeNetworkKey } from '../../src/replica/network-key.ts'
 import { createReplica } from '../../src/replica/replica.ts'
 import { isBoundary, itemHash } from '../../src/snapshot/boundary.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
+import { MANIFEST_CHUNKS_MAX } from '../../src/snapshot/manifest.ts'
+import { MANIFEST_PAGE_CHUNKS } from '../../src/sync/limits.ts'
 import { type Blob, Blobs, bytesOf, making } from './blobs.ts'
 import { leads, next } from './cluster.ts'
 
@@ -22,7 +24,7 @@ async function group(blobs: readonly Blob[], init: { chunkBytes?: number; networ
   }
   const leader = await start(true)
   await leads(leader.replica)
-  await leader.replica.submit(making(...blobs))
+  await leader.replica.submit(making(blobs))
   await leader.replica.prune({ keepEntries: 0 })
   return { leader, start }
 }
@@ -74,6 +76,34 @@ for (const [how, networkKey] of KEYS) {
     await leader.replica.stop()
   })
 }
+
+test('a list of chunks of three pages joins', async () => {
+  const blobs = Array.from({ length: 2 * MANIFEST_PAGE_CHUNKS + 1 }, (_, seed): Blob => [seed, 4])
+  const { leader, start } = await group(blobs, { chunkBytes: 1 })
+  const joiner = await start(false)
+  await joiner.replica.inSync()
+  expect(joiner.machine.items.map((item) => [...item])).toEqual(blobs.map((blob) => [...bytesOf(blob)]))
+  await joiner.replica.stop()
+  await leader.replica.stop()
+})
+
+test.each<[string, readonly Blob[], { chunkBytes?: number }, string]>([
+  ['an item beyond 32 MiB', [[1, ITEM_BYTES_MAX + 1]], {}, `an item of ${ITEM_BYTES_MAX + 1} bytes`],
+  [
+    'more chunks than a manifest lists',
+    Array.from({ length: MANIFEST_CHUNKS_MAX + 1 }, (_, seed): Blob => [seed, 4]),
+    { chunkBytes: 1 },
+    'make chunkBytes larger',
+  ],
+])('%s joins nobody: who holds it says so, and so is who asks for it', async (_what, blobs, init, why) => {
+  const { leader, start } = await group(blobs, init)
+  const problem = next(leader.replica, 'problem')
+  const joiner = await start(false)
+  const lost = await joiner.replica.inSync().catch((error: Error) => error)
+  expect([String(lost), (await problem).message]).toEqual(new Array(2).fill(expect.stringContaining(why)))
+  await joiner.replica.stop()
+  await leader.replica.stop()
+})
 
 test('the largest chunk is one frame', () => {
   const bytes = largestChunk().reduce((sum, [, bytes]) => sum + bytes + 2, 0)

@@ -5,10 +5,19 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import {
+  CHUNK_BYTES_MAX,
+  EPOCH_BYTES_MAX,
+  GROUP_BYTES_MAX,
+  SIGNATURE_BYTES_MAX,
+  TTL_MS_MIN,
+} from '../../src/bounds.ts'
 import { sleep, systemClock } from '../../src/expiry/clock.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
+import { CONTROL_BYTES_MAX, SnapshotTooLarge } from '../../src/snapshot/manifest.ts'
 import { encodeFrame } from '../../src/sync/frames.ts'
 import { type Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, snapshotSync } from '../../src/sync/index.ts'
+import { PROTOCOL_PREFIX_BYTES_MAX } from '../../src/sync/limits.ts'
 import { encodeRequest } from '../../src/sync/messages.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { StubHost } from './stub-host.ts'
@@ -22,6 +31,7 @@ type Node = Libp2p<{ sync: Libp2pSnapshotSync }>
 /** Somebody's own consensus: the leader captures when it appends, and what it captured counts as sealed. */
 class OwnHost extends StubHost {
   node: Node | undefined
+  control: Uint8Array = CONTROL
   /** Where the sealed roots come from. */
   authority: OwnHost = this
   installed: { items: Uint8Array[]; control: Uint8Array } | undefined
@@ -29,9 +39,9 @@ class OwnHost extends StubHost {
   constructor() {
     super('nobody')
     this.onAppend = async () => {
-      const captured = { control: CONTROL, chunkBytes: 50_000, requesters: [] }
+      const captured = { control: this.control, chunkBytes: 50_000, requesters: [] }
       const { sync } = this.node!.services
-      sync.captured({ epoch: 'e', index: this.newest }, new ItemSnapshot(ITEMS), captured)
+      sync.captured({ epoch: this.epoch, index: this.newest }, new ItemSnapshot(ITEMS), captured)
     }
   }
 
@@ -103,6 +113,48 @@ test('as a service beside others, with a host of one’s own, it brings the stat
   expect(report.providersUsed).toEqual([idOf(one)])
   expect(joiner.installed?.items).toEqual(ITEMS.map((item) => Uint8Array.from(item)))
   expect(String(joiner.installed?.control)).toBe(String(CONTROL))
+})
+
+test('what a host and a service may have at most is enough for a newcomer', async () => {
+  const longest = {
+    group: 'ü'.repeat(GROUP_BYTES_MAX / 2),
+    signature: 's'.repeat(SIGNATURE_BYTES_MAX),
+    epoch: 'e'.repeat(EPOCH_BYTES_MAX),
+    control: randomBytes(CONTROL_BYTES_MAX),
+  }
+  for (const host of [provider, joiner]) Object.assign(host, longest)
+  const [, two] = await startBoth({ protocolPrefix: 'p'.repeat(PROTOCOL_PREFIX_BYTES_MAX) })
+  await two.services.sync.catchUp({ position: { epoch: longest.epoch, index: 3 }, signal })
+  expect(joiner.installed?.items.length).toBe(ITEMS.length)
+  expect(Buffer.compare(joiner.installed!.control, longest.control)).toBe(0)
+})
+
+test.each([
+  [{ group: 'g'.repeat(GROUP_BYTES_MAX + 1) }, {}, 'host.group has 513 bytes'],
+  [{ signature: 's'.repeat(SIGNATURE_BYTES_MAX + 1) }, {}, 'host.signature has 1025 bytes'],
+  [{ epoch: 'e'.repeat(EPOCH_BYTES_MAX + 1) }, {}, 'host.epoch has 65 bytes'],
+  [{ group: '' }, {}, 'host.group has 0 bytes'],
+  [{}, { protocolPrefix: 'p'.repeat(PROTOCOL_PREFIX_BYTES_MAX + 1) }, 'protocolPrefix has 256 bytes'],
+  [{}, { ttlMs: TTL_MS_MIN - 1 }, 'ttlMs is 249; give milliseconds from 250 to 2147483647'],
+  [{}, { requestTimeoutMs: Number.NaN }, 'requestTimeoutMs is NaN'],
+  [{}, { fetchTimeoutMs: '500' as unknown as number }, 'fetchTimeoutMs is "500"'],
+  [{}, { limits: { streamsPerPeer: 1 } }, 'limits.streamsPerPeer is 1; give an integer from 2'],
+])('a service that could not serve is refused: %o %o', async (host, init, message) => {
+  await expect(start(Object.assign(provider, host), init)).rejects.toThrow(message)
+})
+
+test('a capture that nobody could be told of is refused, and is the host’s still', async () => {
+  const [one] = await startBoth()
+  const { sync } = one.services
+  const anchor = { epoch: 'e', index: 7 }
+  const snapshot = new ItemSnapshot(ITEMS)
+  const capture = (change: object) =>
+    sync.captured(anchor, snapshot, { control: CONTROL, chunkBytes: 1, requesters: [], ...change })
+  expect(() => capture({ control: new Uint8Array(CONTROL_BYTES_MAX + 1) })).toThrow(SnapshotTooLarge)
+  for (const chunkBytes of [0, 0.5, CHUNK_BYTES_MAX + 1, Number.NaN, '1']) {
+    expect(() => capture({ chunkBytes })).toThrow(/^chunkBytes is .*; give an integer from 1 to 8388608$/)
+  }
+  expect([sync.offers, snapshot.released]).toEqual([[], 0])
 })
 
 test('it answers under its own protocol, which a prefix tells from that of another group', async () => {

@@ -1,3 +1,5 @@
+import { TIMER_MS_MAX } from '../bounds.ts'
+
 /** Where time comes from. Everything that waits takes one, so that a whole cluster can run under a virtual clock. */
 export interface Clock {
   /** Milliseconds that never go back or jump, from an arbitrary origin: for deadlines while this process lives. */
@@ -19,8 +21,14 @@ export const systemClock: Clock = {
   now: () => performance.now(),
   wallNow: () => Date.now(),
   schedule(delayMs, callback) {
-    const timer = setTimeout(callback, Math.max(0, delayMs))
-    timer.unref()
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number) => {
+      // Node's timers run at once when they are longer than this.
+      const stepMs = Math.min(Math.max(0, leftMs), TIMER_MS_MAX)
+      timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : callback()), stepMs)
+      timer.unref()
+    }
+    wait(delayMs)
     return { cancel: () => clearTimeout(timer) }
   },
   turn: () => new Promise((resolve) => setImmediate(resolve)),

@@ -1,3 +1,4 @@
+import { checkInteger, checkMs } from '../bounds.ts'
 import { asError } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 
@@ -121,14 +122,9 @@ export class DropQueue {
   /** Throws `RangeError` for an impossible setting. */
   constructor(init: DropQueueInit) {
     const { clock, batchSize = 100, flushMs = 50, capacity = 10_000, attempts = 3 } = init
-    for (const [name, value] of Object.entries({ batchSize, capacity, attempts })) {
-      if (!Number.isInteger(value) || value < 1) {
-        throw new RangeError(`${name} is ${value}; give an integer from 1`)
-      }
-    }
-    if (!(flushMs >= 0 && flushMs < 2 ** 31)) {
-      throw new RangeError(`flushMs is ${flushMs}; give milliseconds from 0 and below 2^31`)
-    }
+    for (const [name, value] of Object.entries({ batchSize, capacity, attempts }))
+      checkInteger(name, value, 1)
+    checkMs('flushMs', flushMs, 0)
     this.#clock = clock
     this.#batchSize = batchSize
     this.#flushMs = flushMs
@@ -155,7 +151,9 @@ export class DropQueue {
           kind.items.set(item, kind.items.get(item) ?? 0)
         }),
       dropBelow: (index) => {
-        if (Number.isNaN(index)) throw new RangeError('dropBelow was given NaN; give a number')
+        if (typeof index !== 'number' || Number.isNaN(index)) {
+          throw new RangeError(`dropBelow was given ${index}; give a number`)
+        }
         return this.#request(kind.below !== NOTHING_BELOW, () => {
           kind.below = Math.max(kind.below, index)
         })

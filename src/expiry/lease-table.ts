@@ -126,9 +126,11 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return this.#register(key, deadlineFor(ttlMs, nowMs), nowMs, 'registered')
   }
 
-  /** Let a key live until `deadlineMs`, rounded up to a whole millisecond. Throws `RangeError` for `NaN`. */
+  /** Let a key live until `deadlineMs`, rounded up to a whole millisecond. Throws `RangeError` for what is no number. */
   registerUntil(key: K, deadlineMs: number, nowMs: number = this.#init.clock.now()): number {
-    if (Number.isNaN(deadlineMs)) throw new RangeError('deadlineMs is NaN; give a time of the clock')
+    if (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs)) {
+      throw new RangeError(`deadlineMs is ${deadlineMs}; give a time of the clock`)
+    }
     return this.#register(key, Math.ceil(deadlineMs), nowMs, 'registered')
   }
 
@@ -423,7 +425,10 @@ function byStart(a: Bucket<unknown>, b: Bucket<unknown>): number {
 }
 
 function deadlineFor(ttlMs: number, nowMs: number): number {
-  if (!(ttlMs >= 0)) throw new RangeError(`ttlMs is ${ttlMs}; give milliseconds from 0, or Infinity`)
+  // Text would be put behind the time, and make a deadline in the far future.
+  if (!(typeof ttlMs === 'number' && ttlMs >= 0)) {
+    throw new RangeError(`ttlMs is ${ttlMs}; give milliseconds from 0, or Infinity`)
+  }
   return Math.ceil(nowMs + ttlMs)
 }
 

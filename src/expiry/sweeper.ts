@@ -1,3 +1,4 @@
+import { checkInteger, checkMs } from '../bounds.ts'
 import { asError } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 import type { LeaseTable } from './lease-table.ts'
@@ -41,15 +42,9 @@ export class Sweeper<K> {
 
   constructor(init: SweeperInit<K>) {
     const { table, clock, chunkKeys = SWEEP_CHUNK_KEYS, cadenceMs, restMs = REST_MS_DEFAULT, signal } = init
-    if (!(Number.isInteger(chunkKeys) && chunkKeys > 0)) {
-      throw new RangeError(`chunkKeys is ${chunkKeys}; give an integer from 1`)
-    }
-    if (!(restMs >= 0 && restMs < 2 ** 31)) {
-      throw new RangeError(`restMs is ${restMs}; give milliseconds from 0 and below 2^31`)
-    }
-    if (cadenceMs !== undefined && !(cadenceMs > 0 && cadenceMs < 2 ** 31)) {
-      throw new RangeError(`cadenceMs is ${cadenceMs}; give milliseconds above 0 and below 2^31`)
-    }
+    checkInteger('chunkKeys', chunkKeys, 1)
+    checkMs('restMs', restMs, 0)
+    if (cadenceMs !== undefined) checkMs('cadenceMs', cadenceMs, 1)
     this.#init = init
     this.#chunkKeys = chunkKeys
     this.#restMs = cadenceMs ?? restMs

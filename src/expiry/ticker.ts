@@ -1,3 +1,4 @@
+import { checkMs } from '../bounds.ts'
 import { asError } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 
@@ -5,7 +6,7 @@ export interface TickerInit {
   readonly clock: Clock
   /** Names the task in reports. */
   readonly label: string
-  /** From one tick to the next, in milliseconds: above 0 and below 2^31. */
+  /** From one tick to the next, in milliseconds from 1 to 2^31 - 1. */
   readonly intervalMs: number
   /** The work. Its signal aborts when the ticker ends. It must not wait for `now()` or `stop()` of its own ticker. */
   readonly run: (signal: AbortSignal) => void | Promise<void>
@@ -45,9 +46,7 @@ export class Ticker {
   /** Starts it. Throws `RangeError` for an impossible interval. */
   constructor(init: TickerInit) {
     const { clock, label, intervalMs, signal } = init
-    if (!(intervalMs > 0 && intervalMs < 2 ** 31)) {
-      throw new RangeError(`${label}: intervalMs is ${intervalMs}; give milliseconds above 0 and below 2^31`)
-    }
+    checkMs(`${label}: intervalMs`, intervalMs, 1)
     this.#init = init
     this.#startMs = clock.now()
     this.#arm()

@@ -8,7 +8,7 @@ import {
   SIGNATURE_BYTES_MAX,
 } from '../bounds.ts'
 import { EntryTooLarge, type LogErrorOptions } from './errors.ts'
-import type { LogInit, NewEntry } from './log.ts'
+import type { Cursor, LogInit, NewEntry } from './log.ts'
 
 /** The largest payload of an entry, and the largest notice, unless the backend was told otherwise. */
 export const ENTRY_BYTES_DEFAULT = 16 * 1024 * 1024
@@ -49,6 +49,11 @@ export function checkAppend(
     const { byteLength } = payload
     if (byteLength > maxEntryBytes) throw new EntryTooLarge(byteLength, maxEntryBytes, options)
   }
+}
+
+/** Throws for a place that no entry can have. */
+export function checkCursor({ index }: Cursor): void {
+  checkInteger('cursor.index', index, 0)
 }
 
 /** Throws for a notice that no board may take. */

@@ -121,7 +121,7 @@ export interface Log {
    * Everything after `cursor`, then what is appended from then on, until the signal aborts (the iteration then
    * ends without an error) or the consumer leaves. Fails with `LogTruncated` when the next entry has been
    * pruned, at the start or later; with `LogRewound` when the log ends before the cursor; with `EpochChanged`.
-   * While the log's servers cannot be reached it waits.
+   * While the log's servers cannot be reached it waits. Throws `RangeError` for a cursor that is none.
    */
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 

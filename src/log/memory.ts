@@ -6,6 +6,7 @@ import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
   checkAppend,
+  checkCursor,
   checkEntryBytes,
   checkInit,
   checkNotice,
@@ -213,10 +214,12 @@ class MemoryHandle implements Log {
   }
 
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    checkCursor(cursor)
     return this.#batches(cursor, options, () => Infinity)
   }
 
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    checkCursor(cursor)
     return this.#batches(cursor, options, (log) => log.newest.index)
   }
 

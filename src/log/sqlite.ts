@@ -1,7 +1,14 @@
 import { resolve } from 'node:path'
 import { checkMs } from '../bounds.ts'
 import { AppendUncertain, LogClosed, LogDamaged } from './errors.ts'
-import { checkAppend, checkEntryBytes, checkInit, checkNotice, ENTRY_BYTES_DEFAULT } from './limits.ts'
+import {
+  checkAppend,
+  checkCursor,
+  checkEntryBytes,
+  checkInit,
+  checkNotice,
+  ENTRY_BYTES_DEFAULT,
+} from './limits.ts'
 import type {
   Appended,
   Cursor,
@@ -101,10 +108,12 @@ class SqliteLog implements Log {
   }
 
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    checkCursor(cursor)
     return this.#entries({ type: 'entries', cursor, follow: true }, options)
   }
 
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    checkCursor(cursor)
     return this.#entries({ type: 'entries', cursor, follow: false }, options)
   }
 

@@ -1,6 +1,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { checkInteger } from '../bounds.ts'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
@@ -410,6 +411,7 @@ export class Replica<Result = unknown>
   /** Resolves when everything up to `position` is in the state. Rejects with `EpochChanged` for another epoch. */
   async reached(position: Position, options: SubmitOptions = {}): Promise<void> {
     if (position.epoch !== this.#log.epoch) throw new EpochChanged(position.epoch, this.#log.epoch)
+    checkInteger('position.index', position.index, 0)
     if (position.index <= this.#applier.applied) return
     this.#assertAlive()
     const { waiters } = this.#applier

@@ -99,8 +99,8 @@ describe('a lease', () => {
     expect(table.evictExpired()).toBe(1)
   })
 
-  test.each([-1, -0.001, Number.NaN, Number.NEGATIVE_INFINITY])(
-    'of %d ms is refused, and changes nothing',
+  test.each([-1, -0.001, Number.NaN, Number.NEGATIVE_INFINITY, '10' as unknown as number])(
+    'of %s ms is refused, and changes nothing',
     (ttlMs) => {
       table.register('a', 10)
       expect(() => table.register('a', ttlMs)).toThrow(RangeError)

@@ -266,8 +266,8 @@ describe('a sweeper', () => {
 
   test.each<[keyof SweeperInit<string>, number[]]>([
     ['chunkKeys', [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]],
-    ['cadenceMs', [0, -1, Number.NaN, 2 ** 31]],
-    ['restMs', [-1, Number.NaN, 2 ** 31]],
+    ['cadenceMs', [0, -1, Number.NaN, 2 ** 31, '10' as unknown as number]],
+    ['restMs', [-1, Number.NaN, 2 ** 31, '10' as unknown as number]],
   ])('does not start with an impossible %s', (name, values) => {
     for (const value of values) expect(() => sweeping({ [name]: value })).toThrow(RangeError)
   })

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/expiry/clock.ts'
 
 test('time does not stand still, and never goes back', async () => {
@@ -22,6 +22,33 @@ test('a timer that is cancelled does not run', async () => {
     })
     .cancel()
   await new Promise<void>((resolve) => void systemClock.schedule(10, resolve))
+  expect(ran).toBe(false)
+})
+
+test.each([2 ** 31 - 1, 2 ** 31, 2 ** 33])('a timer of %d ms runs then, and not at once', (delayMs) => {
+  vi.useFakeTimers()
+  try {
+    const ran = vi.fn()
+    systemClock.schedule(delayMs, ran)
+    const cancelled = vi.fn()
+    const timer = systemClock.schedule(delayMs, cancelled)
+    vi.advanceTimersByTime(delayMs - 1)
+    expect(ran).not.toHaveBeenCalled()
+    timer.cancel()
+    vi.advanceTimersByTime(1)
+    expect([ran.mock.calls.length, cancelled.mock.calls.length]).toEqual([1, 0])
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
+test('a timer that never runs out does not run', async () => {
+  let ran = false
+  const timer = systemClock.schedule(Number.POSITIVE_INFINITY, () => {
+    ran = true
+  })
+  await new Promise<void>((resolve) => void systemClock.schedule(10, resolve))
+  timer.cancel()
   expect(ran).toBe(false)
 })
 

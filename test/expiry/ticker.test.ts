@@ -299,8 +299,8 @@ test('a ticker that the configuration disables does not exist', () => {
   expect(startTicker({ ...init, intervalMs: 10 })).toBeInstanceOf(Ticker)
 })
 
-test.for([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31])(
-  'an interval of %d is refused',
+test.for([0, -1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31, '10' as unknown as number])(
+  'an interval of %s is refused',
   (intervalMs) => {
     expect(() => ticking({ intervalMs })).toThrow(RangeError)
   },

@@ -298,6 +298,11 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
     })
 
     describe('reading', () => {
+      test.each([-1, 0.5, Number.NaN, '1' as unknown as number])('after %s is a RangeError', (index) => {
+        expect(() => log.read({ index })).toThrow(RangeError)
+        expect(() => log.follow({ index })).toThrow(RangeError)
+      })
+
       test('read begins after the cursor and ends with what was the newest', async () => {
         await log.append(commands(...numbers(1, 10)))
         expect((await readAll(log, { index: 7 })).map(text)).toEqual(['8', '9', '10'])

@@ -140,6 +140,16 @@ describe('writes and reads', () => {
     await expect(replica.reached({ epoch: 'older', index: 1 })).rejects.toEqual(named('EpochChanged'))
   })
 
+  test.each([Number.NaN, -1, 0.5, '5' as unknown as number])(
+    'an index of %s is no position',
+    async (index) => {
+      await using cluster = new Cluster()
+      const { replica } = await cluster.start()
+      const { epoch } = replica.position
+      await expect(replica.reached({ epoch, index })).rejects.toThrow(RangeError)
+    },
+  )
+
   test('a wait ends when its signal aborts', async () => {
     await using cluster = new Cluster()
     const { replica } = await cluster.start()

@@ -14,6 +14,7 @@ import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
   checkAppend,
+  checkCursor,
   checkInit,
   checkPrune,
   ENTRY_BYTES_MAX,
@@ -125,10 +126,12 @@ export class JetstreamLog implements Log {
   }
 
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    checkCursor(cursor)
     return this.#batches(cursor, () => Number.POSITIVE_INFINITY, options)
   }
 
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
+    checkCursor(cursor)
     return this.#batches(cursor, ({ newest }) => newest.index, options)
   }
 

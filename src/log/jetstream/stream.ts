@@ -11,6 +11,7 @@ import {
   type StreamInfoRequestOptions,
 } from '@nats-io/jetstream'
 import { nanos, nuid } from '@nats-io/transport-node'
+import { EPOCH_BYTES_MAX } from '../../bounds.ts'
 import { EpochChanged, LogMismatch, LogMissing, LogUnavailable, LogUnusable } from '../errors.ts'
 import type { LogInit, LogTail, SignalOptions } from '../log.ts'
 import { codeOf, type Link } from './link.ts'
@@ -210,7 +211,11 @@ async function settled(jsm: JetStreamManager, found: StreamInfo, signal?: AbortS
  * once, the servers of a cluster may each tell of another moment, and later of yet another.
  */
 function epochOf({ config }: StreamInfo): string {
-  return config.subjects[0]!.split('.').at(-1)!
+  return epochIn(config.subjects[0]!)
+}
+
+function epochIn(subject: string): string {
+  return subject.split('.').at(-1)!
 }
 
 function madeMs({ created }: StreamInfo): number {
@@ -265,6 +270,9 @@ function check(
   })
   for (const feature of FORBIDDEN) if (config[feature]) wrong.push(`${feature} is set`)
   if (subjects?.length !== 1) wrong.push(`it has ${subjects?.length ?? 0} subjects, not one`)
+  else if (epochIn(subjects[0]!).length > EPOCH_BYTES_MAX) {
+    wrong.push(`the last word of its subject has more than ${EPOCH_BYTES_MAX} characters`)
+  }
   if (replicas !== undefined && num_replicas < replicas) {
     wrong.push(`it is kept by ${num_replicas} of the servers, not by ${replicas}`)
   }

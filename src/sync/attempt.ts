@@ -71,8 +71,8 @@ export class Attempt {
   }
 
   /** The chunks that one peer alone owes, and since `sinceMs` or longer. */
-  late(sinceMs: number): LateChunk[] {
-    return this.book.late(sinceMs).filter(({ provider }) => provider !== STORE)
+  late(sinceMs: number, sentAtMs: (provider: string) => number): LateChunk[] {
+    return this.book.late(sinceMs, sentAtMs).filter(({ provider }) => provider !== STORE)
   }
 
   #recall(): void {

@@ -148,16 +148,33 @@ export class ChunkBook {
     return indexes
   }
 
-  /** Chunks that one provider alone owes, and since `sinceMs` or longer; ascending. */
-  late(sinceMs: number): LateChunk[] {
+  /**
+   * Chunks that one provider alone owes, and since `sinceMs` or longer; ascending. A provider sends one chunk after the other:
+   * `sentAtMs` says when it sent the last one, and only from then on the others are waited for.
+   */
+  late(sinceMs: number, sentAtMs: (provider: string) => number): LateChunk[] {
     const late: LateChunk[] = []
     for (let index = this.#taken; index < this.#horizon; index++) {
       if (this.#states[index] !== IN_FLIGHT) continue
-      const [provider, second] = this.#owing(index)
+      const [provider, second] = this.owing(index)
       if (provider === undefined || second !== undefined) continue
-      if (this.#owed.get(provider)!.get(index)! <= sinceMs) late.push({ index, provider })
+      const dueMs = Math.max(this.#owed.get(provider)!.get(index)!, sentAtMs(provider))
+      if (dueMs <= sinceMs) late.push({ index, provider })
     }
     return late
+  }
+
+  /** Who owes a chunk. */
+  owing(index: number): string[] {
+    const providers: string[] = []
+    for (const [provider, owed] of this.#owed) if (owed.has(index)) providers.push(provider)
+    return providers
+  }
+
+  /** How many chunks of what a provider owes are owed by another one as well. */
+  doubled(provider: string): number {
+    const owed = [...(this.#owed.get(provider)?.keys() ?? [])]
+    return owed.filter((index) => this.#states[index] === IN_FLIGHT && this.owing(index).length > 1).length
   }
 
   /** Chunks that a provider was asked for and has not answered, whoever else has. */
@@ -176,7 +193,7 @@ export class ChunkBook {
 
   /** InFlight -> InFlight, with a second provider beside the first. */
   askedAgain(index: number, provider: string, nowMs: number): void {
-    const [first, second] = this.#owing(index)
+    const [first, second] = this.owing(index)
     if (this.#states[index] !== IN_FLIGHT || second !== undefined || first === provider) {
       throw new Error(`chunk ${index} cannot be asked of ${provider} as well`)
     }
@@ -197,7 +214,7 @@ export class ChunkBook {
     try {
       this.#states[index] = { status: 'verified', bytes: await this.#decode(chunk, info) }
     } catch (cause) {
-      this.#states[index] = this.#owing(index).length > 0 ? IN_FLIGHT : WANTED
+      this.#states[index] = this.owing(index).length > 0 ? IN_FLIGHT : WANTED
       if (!(cause instanceof MalformedChunk)) throw new Failed(`chunk ${index} was not decoded`, { cause })
       throw new ProvenFault(`chunk ${index} is not what the manifest promises: ${cause.message}`, { cause })
     }
@@ -222,7 +239,7 @@ export class ChunkBook {
     for (const index of [...owed.keys()]) {
       if (index < first || index >= first + count) continue
       owed.delete(index)
-      if (this.#states[index] === IN_FLIGHT && this.#owing(index).length === 0) this.#states[index] = WANTED
+      if (this.#states[index] === IN_FLIGHT && this.owing(index).length === 0) this.#states[index] = WANTED
     }
   }
 
@@ -259,13 +276,6 @@ export class ChunkBook {
     const owed = this.#owed.get(provider)
     if (owed === undefined) this.#owed.set(provider, new Map([[index, nowMs]]))
     else owed.set(index, nowMs)
-  }
-
-  /** Who owes a chunk. */
-  #owing(index: number): string[] {
-    const providers: string[] = []
-    for (const [provider, owed] of this.#owed) if (owed.has(index)) providers.push(provider)
-    return providers
   }
 
   /** Move the horizon on, as far as the read-ahead allows. */

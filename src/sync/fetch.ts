@@ -202,8 +202,16 @@ export class Fetch {
   }
 
   /** Time has passed: a chunk may be late by now, a provider not busy any more. */
-  tend(): void {
+  async tend(): Promise<void> {
+    const { clock } = this.#init
     this.#pump()
+    const suspects = this.#late()
+    if (suspects.length === 0) return
+    // If it was this process that was held up, what has come meanwhile is there to be read: nobody is late with that.
+    await clock.turn()
+    await clock.turn()
+    const suspected = new Set(suspects.map(({ index }) => index))
+    this.#hedge(this.#late().filter(({ index }) => suspected.has(index)))
   }
 
   /** Revive the offers of all providers: also where chunks are on their way, which may take longer than an offer lives. */
@@ -234,6 +242,7 @@ export class Fetch {
         busyUntilMs: 0,
         rebuilding: 0,
         window: new Window(),
+        rescued: 0,
       }
       const ready: Ready = { status: 'ready', failures, channel, ...own }
       while (ready.manifest === undefined) {
@@ -344,8 +353,37 @@ export class Fetch {
       book.asked(assignment.first, assignment.count, assignment.provider, clock.now())
       this.#fetchRange(attempt, assignment)
     }
-    const late = attempt.late(clock.now() - this.#pace.lateMs).filter((one) => !this.#isComing(one))
-    for (const assignment of hedge(late, this.#loads())) {
+  }
+
+  /** The chunks that are waited for any longer than others took. */
+  #late(): LateChunk[] {
+    const { clock } = this.#init
+    const sentAtMs = (provider: string) => {
+      const link = this.#links.get(provider)
+      return link?.status === 'ready' ? link.window.arrivedAtMs : Number.NEGATIVE_INFINITY
+    }
+    const late = this.#attempt?.late(clock.now() - this.#pace.lateMs, sentAtMs) ?? []
+    return late.filter((one) => !this.#isComing(one))
+  }
+
+  /**
+   * Ask others for late chunks as well: of each provider that owes some one at first, and twice as many each time others have
+   * sent them and it has not. Who is only slow then sends few for nothing.
+   */
+  #hedge(late: readonly LateChunk[]): void {
+    const { clock, signal } = this.#init
+    const attempt = this.#attempt
+    if (attempt === undefined || signal.aborted) return
+    const { book } = attempt
+    const room = new Map<string, number>()
+    const some = late.filter(({ provider }) => {
+      const link = this.#links.get(provider)
+      if (link?.status !== 'ready') return false
+      const left = room.get(provider) ?? link.rescued + 1 - book.doubled(provider)
+      room.set(provider, left - 1)
+      return left > 0
+    })
+    for (const assignment of hedge(some, this.#loads())) {
       book.askedAgain(assignment.first, assignment.provider, clock.now())
       this.#fetchRange(attempt, assignment)
     }
@@ -389,6 +427,7 @@ export class Fetch {
       .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, chunk) => {
         this.#bytes += chunk.bytes.length
         link.window.arrived(from.askedMs, this.#init.clock.now())
+        link.rescued = 0
         this.#received(from, index, chunk)
       })
       .catch((error: Error) => this.#notSent(from, first, count, error))
@@ -442,7 +481,8 @@ export class Fetch {
     // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
     const checked = attempt.book.received(index, chunk, provider)
     this.#pump()
-    if (!(await checked)) return
+    if (!(await checked)) return this.#pace.cameTwice()
+    this.#rescued(attempt, index)
     store?.keep(attempt.book.info(index).hash, chunk)
     if (attempt !== this.#attempt) return
     this.#pace.arrived(tookMs)
@@ -450,6 +490,16 @@ export class Fetch {
     this.#used.add(provider)
     this.#report(attempt)
     this.#pump()
+  }
+
+  /** A chunk is here that another provider still owes: what else it owes may be worth asking for, too. */
+  #rescued({ book }: Attempt, index: number): void {
+    for (const provider of book.owing(index)) {
+      const link = this.#links.get(provider)
+      if (link?.status !== 'ready') continue
+      link.rescued++
+      this.#hedge(this.#late())
+    }
   }
 
   /** `link` is what the provider was when this began: what has ended since then cannot fail again. */

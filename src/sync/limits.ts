@@ -155,6 +155,8 @@ export const HEDGE_FACTOR = 3
 export const HEDGE_MIN_MS = 250
 /** or so long, as long as none has arrived. */
 export const HEDGE_UNMEASURED_MS = 1_000
+/** Each chunk that came twice doubles that, up to so many times it: waiting would have done. */
+export const HEDGE_PATIENCE_MAX = 8
 /** How far a fetch runs ahead of the oldest chunk that is not in the new state yet: in chunks, */
 export const READ_AHEAD_CHUNKS = 64
 /** and in decoded bytes. It bounds what a session holds while one chunk is withheld. */

@@ -39,6 +39,8 @@ export interface Ready {
   /** Chunks that are being put together with its help. */
   rebuilding: number
   readonly window: Window
+  /** Chunks it owes that others have sent instead since it last sent one. */
+  rescued: number
 }
 
 interface Resting {

@@ -379,7 +379,7 @@ export class Session {
         keepAliveMs = clock.now() + ttlMs / 3
         fetch.keepAlive()
       }
-      fetch.tend()
+      await fetch.tend()
       if (fetch.steps !== moved.steps || fetch.awaitsSeal) moved = { steps: fetch.steps, atMs: clock.now() }
       if (clock.now() - moved.atMs >= STALL_MS) {
         throw new AnchorGone(anchor, `nothing of it came for ${STALL_MS} ms`)

@@ -23,6 +23,11 @@ export class Window {
     this.#lastMs = nowMs
   }
 
+  /** When the newest chunk came; never, as a number: minus infinity. */
+  get arrivedAtMs(): number {
+    return this.#lastMs
+  }
+
   get chunks(): number {
     if (this.#perChunkMs === 0) return WINDOW_CHUNKS
     const aheadMs = this.#latencyMs + Math.max(this.#latencyMs, WINDOW_QUEUE_MS)

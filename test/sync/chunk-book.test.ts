@@ -13,6 +13,8 @@ const INFOS = CHUNKS.map(infoOf)
 const raw = (text: string | Uint8Array): EncodedChunk => ({ encoding: 'raw', bytes: Buffer.from(text) })
 let book: ChunkBook
 
+const never = () => Number.NEGATIVE_INFINITY
+
 beforeEach(() => {
   book = bookOf(INFOS)
 })
@@ -199,15 +201,31 @@ describe('a chunk that is asked of two providers', () => {
   test('is not late any more; one that a single provider owes since long is', async () => {
     book.asked(1, 1, 'a', 200)
     book.asked(2, 1, 'b', 300)
-    expect(book.late(250)).toEqual([{ index: 1, provider: 'a' }])
-    expect(book.late(199)).toEqual([])
+    expect(book.late(250, never)).toEqual([{ index: 1, provider: 'a' }])
+    expect(book.late(199, never)).toEqual([])
     book.lost('b')
-    expect(book.late(250)).toEqual([
+    expect(book.late(250, never)).toEqual([
       { index: 0, provider: 'a' },
       { index: 1, provider: 'a' },
     ])
     await book.received(0, raw('first'), 'a')
-    expect(book.late(250)).toEqual([{ index: 1, provider: 'a' }])
+    expect(book.late(250, never)).toEqual([{ index: 1, provider: 'a' }])
+  })
+
+  test('is late only from when its provider sent the one before', () => {
+    book.asked(1, 2, 'b', 200)
+    const sentAtMs = (provider: string) => (provider === 'b' ? 400 : never())
+    expect(book.late(399, sentAtMs)).toEqual([])
+    expect(book.late(400, sentAtMs).map(({ index }) => index)).toEqual([1, 2])
+  })
+
+  test('counts for each provider that owes it', () => {
+    book.asked(1, 2, 'a', 200)
+    expect([book.doubled('a'), book.doubled('b'), book.owing(0)]).toEqual([1, 1, ['a', 'b']])
+    book.askedAgain(2, 'b', 500)
+    expect([book.doubled('a'), book.doubled('c')]).toEqual([2, 0])
+    book.lost('a')
+    expect(book.doubled('b')).toBe(0)
   })
 })
 

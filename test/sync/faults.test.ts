@@ -65,3 +65,16 @@ test.each<[what: string, tookMs: number[], lateMs: number]>([
   for (const ms of tookMs) pace.arrived(ms)
   expect(pace.lateMs).toBe(lateMs)
 })
+
+test('each chunk that came twice doubles what is waited, up to eight times; and 64 that came once halve it', () => {
+  const pace = new Pace()
+  const after = (chunks: number, twice: number) => {
+    for (let n = 0; n < chunks; n++) pace.arrived(10)
+    for (let n = 0; n < twice; n++) pace.cameTwice()
+    return pace.lateMs
+  }
+  expect([after(1, 0), after(0, 1), after(0, 1), after(0, 9)]).toEqual([250, 500, 1000, 2000])
+  expect([after(63, 0), after(1, 0), after(64, 0), after(64, 0), after(640, 0)]).toEqual([
+    2000, 1000, 500, 250, 250,
+  ])
+})

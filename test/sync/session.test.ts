@@ -836,6 +836,24 @@ describe('a provider that fails', () => {
     expect(joiner.faults).toEqual([])
   })
 
+  test.each([
+    [200, 0],
+    [600, 4],
+  ])('by needing %d ms for each chunk costs at most %d chunks that come twice', async (ms, twice) => {
+    // The other has all others by then, and nothing else to do.
+    const [slow] = followers
+    slow!.onServe = sending(async (chunk, send) => {
+      await new Promise<void>((resolve) => void group.clock.schedule(ms, resolve))
+      await send(chunk)
+    })
+    await group.until(joiner.catchUp())
+    // What is still due comes after the end, and is not waited for.
+    await group.pass(5_000)
+    expect(hex(joiner.items)).toEqual(hex(ITEMS))
+    const served = [leader, ...followers].reduce((sum, { served }) => sum + served, 0)
+    expect(served - 40).toBeLessThanOrEqual(twice)
+  })
+
   test('by withholding a chunk does not make the session hold all that follow it', async () => {
     const many = numberedItems(300)
     for (const replica of [leader, ...followers]) {

@@ -1,7 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { multiaddr } from '@multiformats/multiaddr'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
-import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, TIMER_MS_MAX, TTL_MS_MIN } from '../bounds.ts'
+import {
+  CHUNK_BYTES_MAX,
+  CHUNK_BYTES_MIN,
+  checkText,
+  GROUP_BYTES_MAX,
+  TIMER_MS_MAX,
+  TTL_MS_MIN,
+} from '../bounds.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
 import { TTL_MS_MAX } from '../machine/command.ts'
 import { load } from './commands/load.ts'
@@ -105,7 +112,7 @@ function describe(choose: (work: Work) => void, output: Output): Command {
     .option('--tls-ca <file>', 'the authority that signed the certificates of the NATS servers')
     .option('--tls-cert <file>', 'a certificate to show to the NATS servers; needs --tls-key')
     .option('--tls-key <file>', 'its key')
-    .option('--group <name>', 'the group whose log it is', 'default')
+    .option('--group <name>', 'the group whose log it is', groupName, 'default')
     .option('--network-key <file>', 'a key that all replicas share: without it nobody connects to them')
     .option('--json', 'print JSON, one value on a line')
     .option('--no-color', 'no colours; NO_COLOR does the same, and without a terminal there are none')
@@ -343,6 +350,15 @@ function examples(...lines: readonly string[]): string {
 function usageError({ code, message }: CommanderError): UsageError | undefined {
   if (code === 'commander.help') return undefined
   return new UsageError(`${message.replace(/^error: /, '')}; see anchorage --help`)
+}
+
+function groupName(text: string): string {
+  try {
+    checkText('group', text, GROUP_BYTES_MAX)
+    return text
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
 }
 
 function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { open, readFile, writeFile } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { sqliteLog } from '../../src/log/sqlite.ts'
@@ -171,9 +171,28 @@ describe('a log that cannot be used', () => {
     }
   })
 
+  test('one page that the disk changed: nobody is told that all is well, and nothing is written', async () => {
+    await rottenPage()
+    const commands = [['set', 'a', '1'], ['get', 'a'], ['status'], ['status', '--json']]
+    const finished = await Promise.all(commands.map((args) => place.run(args)))
+    for (const { code, stderr } of finished) {
+      expect(code).toBe(1)
+      expect(stderr).toMatch(/^(anchorage: |\{"error").*anchorage\.db: the file is damaged.*\n$/)
+    }
+  })
+
   function otherDatabase(): void {
     using db = new DatabaseSync(place.path('anchorage.db'))
     db.exec('CREATE TABLE mine (a)')
+  }
+
+  async function rottenPage(): Promise<void> {
+    const input = Array.from({ length: 3_000 }, (_, n) => `{"key":"k${n}","value":"${'v'.repeat(200)}"}\n`)
+    await place.run(['load', '-'], { input: input.join('') })
+    const file = await open(place.path('anchorage.db'), 'r+')
+    const { size } = await file.stat()
+    await file.write(new Uint8Array(4096).fill(7), 0, 4096, Math.floor(size / 8192) * 4096)
+    await file.close()
   }
 
   async function newerFormat(): Promise<void> {

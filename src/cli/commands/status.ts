@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { decodeAnnouncement } from '../../group/announcement.ts'
+import { LogDamaged } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import { isFresh, Sightings } from '../../log/notices.ts'
 import { type Context, EXIT } from '../context.ts'
@@ -13,21 +14,35 @@ export interface StatusOptions {
 }
 
 const WATCH_INTERVAL_MS = 1_000
+/** How long a file is read through for damage. In a second that is some hundred megabytes. */
+const READ_THROUGH_MS = 1_000
 
 /** What the log and the replicas' announcements say; no replica is asked. */
 export async function status(context: Context, { watch }: StatusOptions): Promise<number> {
   const { output, signal } = context
   return await withLog(context, existingLog(context), async (log) => {
     const sightings = new Sightings()
-    for (;;) {
+    for (let looks = 1; ; looks++) {
       const now = await look(log, sightings, context)
       if (watch) output.clear()
       if (output.json) output.object(now)
       else print(now, output)
+      if (looks === 1 && typeof context.log === 'string') await readThrough(log, now.first, signal)
       if (!watch) return EXIT.ok
       await delay(WATCH_INTERVAL_MS, undefined, { signal })
     }
   })
+}
+
+/** Throws `LogDamaged` for what otherwise only the next joiner would come upon. */
+async function readThrough(log: Log, first: number, signal: AbortSignal): Promise<void> {
+  const enough = AbortSignal.any([signal, AbortSignal.timeout(READ_THROUGH_MS)])
+  try {
+    for await (const _ of log.read({ index: first - 1 }, { signal: enough }));
+  } catch (error) {
+    // It may be pruned meanwhile.
+    if (error instanceof LogDamaged) throw error
+  }
 }
 
 type Status = Awaited<ReturnType<typeof look>>

@@ -7,6 +7,8 @@ import { type EntryRow, entryId, type Writer } from './pack.ts'
 
 /** How many entries `probe` looks for: all over the file, so that damage of more than a few pages shows. */
 const PROBES = 64
+/** How many entries are counted at once: about a millisecond's worth. */
+const SCAN_ENTRIES = 1_000
 
 /** What is asked of an open log again and again. */
 export class Queries {
@@ -122,14 +124,17 @@ export class Queries {
   }
 
   /**
-   * Looks once for entries all over the file, and so at every page on the way to each. Throws where SQLite finds it
-   * damaged: what is appended to such a file may be lost with it.
+   * Looks once for entries all over the file, and so at every page on the way to each; then, for `scanMs`, for one after the
+   * other from the newest back. Throws where SQLite finds it damaged: what is appended to such a file may be lost with it.
    */
-  probe(): void {
+  probe(scanMs = 0): void {
     if (this.#isProbed) return
     const { first, newest } = this.bounds()
     const step = Math.max(1, (newest.index - first) / (PROBES - 1))
     for (let index = first; index <= newest.index; index += step) this.idAt(Math.round(index))
+    const stopMs = performance.now() + scanMs
+    for (let last = newest.index; last >= first && performance.now() < stopMs; last -= SCAN_ENTRIES)
+      this.#row('SELECT count(*) FROM entries WHERE idx > ? AND idx <= ?', last - SCAN_ENTRIES, last)
     this.#isProbed = true
   }
 

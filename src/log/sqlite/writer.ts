@@ -25,6 +25,9 @@ const FREE_PAGES_MIN = 1024
 /** Between two such transactions others get the lock, and the disk. */
 const SWEEP_PAUSE_MS = 5
 
+/** How long the file is searched for damage before this thread's first append: all of a log that is pruned, part of others. */
+const PROBE_SCAN_MS = 20
+
 /** A statement costs as much as several rows. */
 const INSERT_ROWS_MAX = 8
 /** By the number of their rows. Parameters: the first one's idx and seq, ts, writer, then the kind and the payload of each. */
@@ -124,7 +127,7 @@ class Writer {
   async #append(entries: PackedAppend, sinceMs: number): Promise<Appended> {
     try {
       return await this.#transaction((queries) => {
-        queries.probe()
+        queries.probe(PROBE_SCAN_MS)
         return this.#insert(queries, entries)
       }, sinceMs)
     } catch (error) {

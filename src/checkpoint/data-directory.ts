@@ -1,5 +1,5 @@
 import { chmod, readFile, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
@@ -25,7 +25,9 @@ export class DataDirectory implements Disposable {
   }
 
   /** Makes it if it is not there. Throws `DirectoryInUse` and `DirectoryUnusable`. */
-  static async open(path: string): Promise<DataDirectory> {
+  static async open(folder: string): Promise<DataDirectory> {
+    // The process may go elsewhere, and a relative path with it.
+    const path = resolve(folder)
     try {
       await makeDirectory(join(path, 'checkpoints'), 0o700)
       // SQLite's locks are the one kind of file lock that Node brings; nothing is ever written to this database.

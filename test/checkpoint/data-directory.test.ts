@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -55,3 +56,19 @@ test.skipIf(!existsSync('/proc/self'))(
     }
   },
 )
+
+test('one with a relative path stays where it is when the process goes elsewhere', () => {
+  const source = new URL('../../src/checkpoint/data-directory.ts', import.meta.url).href
+  const program = `
+    const { DataDirectory } = await import(${JSON.stringify(source)})
+    const data = await DataDirectory.open('data')
+    process.chdir('/')
+    await data.identity()
+    data[Symbol.dispose]()`
+  const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: parent,
+    encoding: 'utf8',
+  })
+  expect([status, stderr]).toEqual([0, expect.not.stringContaining('Error')])
+  expect(existsSync(join(parent, 'data', 'identity.key'))).toBe(true)
+})

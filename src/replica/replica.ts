@@ -813,7 +813,7 @@ export class Replica<Result = unknown>
   /** What halted this replica was told with its state, and what stays as it was need not be told every second. */
   #problem(error: Error): void {
     this.#trouble = error
-    if (this.state === 'halted' && error.message === this.#status.failure?.message) return
+    if (error.message === this.#status.failure?.message) return
     if (this.#stopping.signal.aborted || this.#problems.isNews(error)) this.#emit('problem', error)
   }
 

@@ -91,4 +91,7 @@ test.each<[how: string, name: string, harm: () => void]>([
   // It goes on trying to say so.
   while (failures < 8) await new Promise((resolve) => setTimeout(resolve, 10))
   expect(problems.length).toBeLessThanOrEqual(2)
+  const before = problems.length
+  await replica.stop()
+  expect(problems.length).toBe(before)
 })

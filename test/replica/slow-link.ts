@@ -55,7 +55,7 @@ export class SlowLink implements AsyncDisposable {
         other.destroy()
       })
     }
-    client.on('data', (bytes) => this.#later(() => provider.write(bytes)))
+    client.on('data', (bytes) => this.#later(provider, bytes))
     provider.on('data', (bytes) => {
       this.#waiting.push({ bytes, from: provider, to: client })
       if (this.#waitingOf(provider) > WAITING_BYTES_MAX) provider.pause()
@@ -74,14 +74,16 @@ export class SlowLink implements AsyncDisposable {
     while (this.#freeAtMs <= nowMs && this.#waiting.length > 0) {
       const { bytes, from, to } = this.#waiting.shift()!
       this.#freeAtMs += bytes.length / this.#bytesPerMs
-      this.#later(() => to.write(bytes))
+      this.#later(to, bytes)
       if (this.#waitingOf(from) <= WAITING_BYTES_MAX / 2) from.resume()
     }
     if (this.#waiting.length > 0) this.#timer = setTimeout(() => this.#pass(), QUANTUM_MS)
   }
 
-  #later(act: () => void): void {
-    setTimeout(act, this.#delayMs)
+  #later(to: Socket, bytes: Buffer): void {
+    setTimeout(() => {
+      if (to.writable) to.write(bytes)
+    }, this.#delayMs)
   }
 }
 

@@ -5,6 +5,7 @@ import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
+import { allowFault } from '../setup/strict.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 
 const TTL_MS = 1000
@@ -49,6 +50,7 @@ test('a source whose release throws is a warning, and its chunks are there', asy
   source.release = () => {
     throw new Error('the machine has lost count')
   }
+  allowFault(/ReleaseFailed/)
   const warned = once(process, 'warning')
   available.add(at(7), source, CUT)
   const manifest = await available.whenCut(at(7))

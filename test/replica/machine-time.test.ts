@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import { createReplica, type Replica } from '../../src/replica/replica.ts'
@@ -54,4 +55,25 @@ test.each([
   aheadMs = 0
   await expectTimeGoesOn()
   expect([map.get('lives'), map.get('theirs')]).toEqual([1, 1])
+})
+
+test('while a key is to die in a month and nobody writes, no pause gets too long to count', async () => {
+  const clock = new VirtualClock()
+  clock.jumpWall(1_790_000_000_000)
+  const log = memoryLog({ now: () => clock.wallNow() })
+  const idle = new ReplicatedMap()
+  await using one = await createReplica({ group: 'g', machine: idle, log, volatile: true, clock })
+  const pass = async (ms: number) => {
+    clock.advance(ms)
+    for (let n = 0; n < 10; n++) await clock.turn()
+  }
+  while (one.leader !== one.id) await pass(100)
+  await idle.set('mortal', 1, { ttlMs: 30 * 24 * HOUR_MS })
+  const written = one.position.index
+  for (let day = 1; day < 30; day++) await pass(24 * HOUR_MS)
+  // The leader looks at the beginning of each step: at that of the fifth day more than half a week has passed.
+  expect([idle.get('mortal'), one.position.index - written]).toEqual([1, 5])
+  await pass(24 * HOUR_MS)
+  await pass(1_000)
+  expect(idle.get('mortal')).toBeUndefined()
 })

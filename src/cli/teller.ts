@@ -7,6 +7,9 @@ type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: 
 /** What goes on and on is told once in so many milliseconds. */
 const REPEAT_MS = 1_000
 
+/** Problems that are not an attempt which failed. */
+const STATEMENTS: ReadonlySet<string> = new Set(['IdentityInUse', 'ServersOutdated'])
+
 /** Tells people, in a line, what happened to a replica. */
 export class Teller {
   readonly #output: Output
@@ -54,9 +57,7 @@ export class Teller {
       case 'skipped':
         return `skipped entry ${count(detail.index)}: ${detail.why}`
       case 'problem':
-        return this.#alarm(
-          detail.name === 'ServersOutdated' ? detail.message : `${detail.message}; trying again`,
-        )
+        return this.#alarm(STATEMENTS.has(detail.name) ? detail.message : `${detail.message}; trying again`)
     }
   }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { TIMER_MS_MAX } from '../bounds.ts'
 import { AnnouncementSchema } from './pb/group_pb.js'
@@ -36,6 +37,13 @@ export interface AnnouncedOffer {
   readonly servedBytes?: number
 }
 
+/** A process has a name of so many characters, chosen by chance. */
+const PROCESS_NAME_LENGTH = 16
+
+export function makeProcessName(): string {
+  return randomBytes(PROCESS_NAME_LENGTH / 2).toString('hex')
+}
+
 /** What a replica would have whoever leads prune by itself. */
 export interface PruneWish {
   /** Newest entries that stay. */
@@ -65,6 +73,10 @@ export interface Announcement {
   readonly durable?: boolean
   /** Absent when it has no policy. */
   readonly prune?: PruneWish
+  /** Names the process that wrote this: two with one identity can be told apart. Default: not told. */
+  readonly process?: string
+  /** Another process used this identity a short while ago. Default false. */
+  readonly contested?: boolean
 }
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
@@ -123,6 +135,8 @@ export function announcementBytesMax(of: {
     checkpoint: most,
     durable: true,
     prune: { keepEntries: most, volatile: true },
+    process: 'x'.repeat(PROCESS_NAME_LENGTH),
+    contested: true,
   }
   return encodeAnnouncement(largest).length
 }
@@ -132,7 +146,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
   try {
     const message = fromBinary(AnnouncementSchema, bytes)
     const { epoch, addresses, state, applied, leads, offers, needs, receivedBytes } = message
-    const { checkpoint, durable, prune } = message
+    const { checkpoint, durable, prune, process, contested } = message
     if (!STATES.includes(state)) return undefined
     return {
       epoch,
@@ -144,6 +158,8 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       ...(receivedBytes > 0n && { receivedBytes: Number(receivedBytes) }),
       checkpoint: Number(checkpoint),
       ...(durable && { durable }),
+      ...(process !== '' && { process }),
+      ...(contested && { contested }),
       ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
       offers: offers.map(({ anchor, remainingMs, ready, servedBytes }) => ({
         anchor: Number(anchor),

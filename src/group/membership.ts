@@ -3,6 +3,7 @@ import { LeaseTable } from '../expiry/lease-table.ts'
 import { Sweeper } from '../expiry/sweeper.ts'
 import { isFresh, type Notice, type NoticeBoard, Sightings } from '../log/notices.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
+import type { OwnNotice } from './namesakes.ts'
 
 /** A member whose announcement is fresh. */
 export interface Member extends Announcement {
@@ -19,6 +20,8 @@ export interface MembershipInit {
   readonly clock: Clock
   /** This replica's own id, once it announces itself. */
   readonly self?: string
+  /** The board was read, and holds a notice by this replica's id; this process need not have written it. */
+  readonly onOwn?: (notice: OwnNotice) => void
   /** The incarnation of the log: members of another one are not counted. */
   readonly epoch: string
   /** False while the log's servers, and so the notice board, cannot be reached. Default: always true. */
@@ -93,9 +96,14 @@ export class Membership {
     const nowMs = this.#init.clock.now()
     const members: Member[] = []
     for (const notice of this.#sightings.look(notices, nowMs)) {
-      const { member: id, data, ageMs, ttlMs } = notice
-      const announcement = isFresh(notice) ? this.#decode(id, data) : undefined
+      const { member: id, data, ageMs, ttlMs, version } = notice
+      const announcement = this.#decode(id, data)
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
+      if (id === this.#init.self) {
+        const { process = '', state } = announcement
+        this.#init.onOwn?.({ process, version, state, isFresh: isFresh(notice) })
+      }
+      if (!isFresh(notice)) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
     }
     if (this.#graceUntilMs === Number.POSITIVE_INFINITY)

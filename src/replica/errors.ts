@@ -73,6 +73,22 @@ export class Diverged extends Error {
 }
 
 /**
+ * Two processes have this replica's identity: a copy of its data directory, of its key, or of its machine. The one that began later is
+ * refused, or halts with this error; the other one tells it in a `problem` event.
+ */
+export class IdentityInUse extends Error {
+  override readonly name = 'IdentityInUse'
+  /** The PeerId that both have. */
+  readonly id: string
+  constructor(id: string) {
+    super(
+      `another process runs with this replica's identity, ${id}: a copy of its data directory, or of its key; stop one of them, and remove identity.key from the copy to make it a replica of its own`,
+    )
+    this.id = id
+  }
+}
+
+/**
  * There is no state to read yet: the log's beginning was pruned, and no snapshot has been installed. Or there is one that the group
  * does not agree with, and that is about to be replaced: `cause` is `Diverged` then.
  */

@@ -59,6 +59,8 @@ export class Follower {
   #failures = 0
   #caughtUp: { readonly caught: CaughtUp; readonly beganMs: number; readonly installedMs: number } | undefined
 
+  readonly #halting = new AbortController()
+
   constructor(init: FollowerInit) {
     this.#init = init
   }
@@ -73,9 +75,16 @@ export class Follower {
     return this.#diverged
   }
 
+  /** Apply nothing any more. */
+  halt(reason: Error): void {
+    this.#init.status.enter('halted', reason)
+    this.#halting.abort(reason)
+  }
+
   /** Resolves when the signal aborts, or when an error left nothing to go on with; that is in the status then. */
-  async run(signal: AbortSignal): Promise<void> {
+  async run(stopping: AbortSignal): Promise<void> {
     const { clock, status, onProblem } = this.#init
+    const signal = AbortSignal.any([stopping, this.#halting.signal])
     // Whoever made the replica gets to listen before anything happens.
     await clock.turn()
     while (!signal.aborted) {

@@ -7,12 +7,18 @@ import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
 import { startTicker, Ticker } from '../expiry/ticker.ts'
 import { AnchorProgress } from '../group/anchor-progress.ts'
-import { announcementBytesMax, encodeAnnouncement, type ReplicaState } from '../group/announcement.ts'
+import {
+  announcementBytesMax,
+  encodeAnnouncement,
+  makeProcessName,
+  type ReplicaState,
+} from '../group/announcement.ts'
 import { type Control, encodeControl, type Marker } from '../group/control.ts'
 import type { Outcome } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { PAUSE_MS_MAX } from '../group/machine-time.ts'
 import { type Member, Membership } from '../group/membership.ts'
+import { Namesakes } from '../group/namesakes.ts'
 import { GuardedEvents } from '../guarded-events.ts'
 import { EntryTooLarge, EpochChanged, LogBusy, LogRewound, LogUnavailable } from '../log/errors.ts'
 import type { Log, LogEntry, LogTail } from '../log/log.ts'
@@ -31,7 +37,7 @@ import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
 import { Disk } from './disk.ts'
 import { Divergences } from './divergences.ts'
-import { Diverged, FarewellFailed, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
+import { Diverged, FarewellFailed, IdentityInUse, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
 import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
 import { Follower, isOfLog } from './follower.ts'
 import { Holders } from './holders.ts'
@@ -50,6 +56,13 @@ const ANNOUNCEMENTS_PER_LEASE = 5
 const TICK_MS = 1_000
 /** Pause before the notice board is watched, or the log's end is asked for, again after an error. */
 const RETRY_MS = 500
+/**
+ * How long a replica waits for an answer of whoever announced itself by its name before, in milliseconds. Most often that is an earlier
+ * life of its own, which was killed a moment ago, and a restart takes so much longer; a process that lives answers within 50 ms.
+ */
+const NAMESAKE_WAIT_MS = 250
+/** Pause between two looks at the board meanwhile, in milliseconds. */
+const NAMESAKE_LOOK_MS = 25
 /** How long a replica that stops tries to say so. */
 const FAREWELL_MS = 1_000
 
@@ -107,6 +120,8 @@ export class Replica<Result = unknown>
   readonly #status: Status
   readonly #applier: Applier<Result>
   readonly #follower: Follower
+  readonly #process = makeProcessName()
+  readonly #namesakes: Namesakes
   readonly #membership: Membership
   readonly #progress: AnchorProgress
   readonly #leadership: Leadership
@@ -170,10 +185,22 @@ export class Replica<Result = unknown>
       sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
       isOpen: (anchor) => group().seal(anchor)?.state === 'open',
     })
+    this.#namesakes = new Namesakes({
+      process: this.#process,
+      clock,
+      leaseMs: this.#leaseMs,
+      onFound: () => {
+        this.#problem(new IdentityInUse(id))
+        // The other one is to see that this process is there.
+        this.#announcer.soon()
+      },
+      onYield: () => this.#yield(),
+    })
     this.#membership = new Membership({
       notices: log.notices,
       clock,
       self: id,
+      onOwn: (notice) => this.#namesakes.saw(notice),
       epoch,
       connected: () => this.logConnected,
       graceMs: this.#leaseMs,
@@ -311,7 +338,9 @@ export class Replica<Result = unknown>
     this.#node = await createNode({ privateKey, listen, announce, libp2p, networkKey, sync })
     checkAnnouncement(this.addresses, this.#log)
     await this.#membership.refresh()
+    this.#namesakes.announcing()
     await this.#announcer.now()
+    await this.#meetNamesake()
     machine.attach?.(this)
     const { signal } = this.#stopping
     const offConnection = this.#log.connection?.onChange((connected) => this.#connection(connected))
@@ -675,7 +704,7 @@ export class Replica<Result = unknown>
 
   async #announce(options: SubmitOptions = {}): Promise<void> {
     // What was said before an outage would be heard after it: that a leader does not lead, though it does again.
-    if (this.#node === undefined || !this.logConnected) return
+    if (this.#node === undefined || !this.logConnected || this.#namesakes.hasYielded) return
     const { epoch, notices } = this.#log
     const offers = this.#sync.offers.map(({ anchor, ...offer }) => {
       return { anchor: anchor.index, ...offer, servedBytes: this.#sync.servedBytes(anchor) }
@@ -692,8 +721,27 @@ export class Replica<Result = unknown>
       checkpoint: this.#disk?.checkpoint ?? 0,
       durable: this.#data !== undefined,
       ...(this.#pruner.wish && { prune: this.#pruner.wish }),
+      process: this.#process,
+      contested: this.#namesakes.isContested,
     })
     await notices.announce(this.id, announcement, this.#leaseMs, options)
+  }
+
+  /** If another process has this identity, it says so when it sees the announcement of this one, and this one is refused. */
+  async #meetNamesake(): Promise<void> {
+    const { signal } = this.#stopping
+    const endMs = this.#clock.now() + NAMESAKE_WAIT_MS
+    while (this.#namesakes.mayBeAnother && this.#clock.now() < endMs) {
+      await sleep(this.#clock, NAMESAKE_LOOK_MS, signal)
+      await this.#membership.refresh()
+      if (this.#namesakes.hasYielded) throw new IdentityInUse(this.id)
+    }
+  }
+
+  /** Another process had this identity before: it is the replica of this name, and this one is none any more. */
+  #yield(): void {
+    this.#follower.halt(new IdentityInUse(this.id))
+    this.#node?.services.sync.withdraw()
   }
 
   async #watchMembers(signal: AbortSignal): Promise<void> {
@@ -801,7 +849,11 @@ export class Replica<Result = unknown>
       const late = new AbortController()
       const timer = this.#clock.schedule(FAREWELL_MS, () => late.abort(new FarewellFailed(FAREWELL_MS)))
       const options = { signal: late.signal }
-      const leave = () => (led ? this.#announce(options) : this.#log.notices.withdraw(this.id, options))
+      const leave = async () => {
+        // What is on the board is the other process's.
+        if (this.#namesakes.hasYielded) return
+        await (led ? this.#announce(options) : this.#log.notices.withdraw(this.id, options))
+      }
       await leave().catch((error: Error) => this.#problem(error))
       timer.cancel()
       await this.#node.stop()

@@ -54,14 +54,15 @@ async function look(log: Log, sightings: Sightings, { log: place, group, signal 
   const members = notices.flatMap(({ member: id, data, ageMs }) => {
     const announcement = decodeAnnouncement(data)
     if (announcement?.epoch !== epoch) return []
-    const { state, applied, leads, needs, addresses } = announcement
+    const { state, applied, leads, needs, addresses, contested } = announcement
     const offers = announcement.offers.map(({ anchor, ready, remainingMs }) => ({
       anchor,
       ready,
       remainingMs: Math.max(0, Math.round(remainingMs - ageMs)),
     }))
     const lag = newest.index - applied
-    return [{ id, state, position: applied, lag, leads, needs, addresses, offers, announcedMsAgo: ageMs }]
+    const stands = { id, state, position: applied, lag, leads, needs, contested: contested === true }
+    return [{ ...stands, addresses, offers, announcedMsAgo: ageMs }]
   })
   const term = Math.max(0, ...members.map(({ leads }) => leads))
   const leader = term > 0 ? members.find(({ leads }) => leads === term)!.id : null
@@ -90,6 +91,10 @@ function print({ log, group, epoch, first, newest, leader, term, members }: Stat
     duration(announcedMsAgo),
   ])
   printTable(output, ['replica', 'state', 'position', 'lag', 'needs', 'announced ago'], replicas)
+  for (const { id, contested } of members) {
+    if (contested)
+      output.line(output.style('red', `two processes have the identity of ${shortId(id)}: stop one of them`))
+  }
   const offers = members.flatMap(({ id, offers }) =>
     offers.map(({ anchor, ready, remainingMs }) => [
       count(anchor),

@@ -321,6 +321,20 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: anchorage.group.v1.Announcement.Prune prune = 11;
    */
   prune?: Announcement_Prune | undefined;
+
+  /**
+   * Names the process that wrote this: two with one identity can be told apart.
+   *
+   * @generated from field: string process = 12;
+   */
+  process: string;
+
+  /**
+   * Another process used this identity a short while ago.
+   *
+   * @generated from field: bool contested = 13;
+   */
+  contested: boolean;
 };
 
 /**

@@ -1,0 +1,101 @@
+import { beforeEach, expect, test } from 'vitest'
+import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { Namesakes, type OwnNotice } from '../../src/group/namesakes.ts'
+
+const LEASE_MS = 1_000
+const SELF = 'm'
+
+let clock: VirtualClock
+let told: string[]
+let namesakes: Namesakes
+let version: number
+
+beforeEach(() => {
+  clock = new VirtualClock()
+  told = []
+  version = 0
+  namesakes = new Namesakes({
+    process: SELF,
+    clock,
+    leaseMs: LEASE_MS,
+    onFound: () => told.push('found'),
+    onYield: () => told.push('yield'),
+  })
+})
+
+/** The board holds what a process wrote just now. */
+function see(process: string, fields: Partial<OwnNotice> = {}): OwnNotice {
+  const notice: OwnNotice = { process, version: ++version, state: 'in-sync', isFresh: true, ...fields }
+  namesakes.saw(notice)
+  return notice
+}
+
+test('a process alone is told nothing', () => {
+  namesakes.announcing()
+  for (let n = 0; n < 5; n++) see(SELF)
+  expect([told, namesakes.isContested, namesakes.mayBeAnother]).toEqual([[], false, false])
+})
+
+test('what an earlier life left is no other process, however often it is read', () => {
+  const left = see('earlier')
+  expect(namesakes.mayBeAnother).toBe(true)
+  namesakes.announcing()
+  for (let n = 0; n < 3; n++) namesakes.saw(left)
+  see(SELF)
+  namesakes.saw(left)
+  expect([told, namesakes.isContested]).toEqual([[], false])
+})
+
+test.each<[what: string, fields: Partial<OwnNotice>]>([
+  ['said that it stops', { state: 'stopped' }],
+  ['is long over', { isFresh: false }],
+])('who %s is not waited for', (_what, fields) => {
+  see('earlier', fields)
+  expect(namesakes.mayBeAnother).toBe(false)
+})
+
+test('the farewell of an earlier life is no other process', () => {
+  see('earlier')
+  namesakes.announcing()
+  see('earlier', { state: 'stopped' })
+  expect(told).toEqual([])
+})
+
+test('a notice of a version that does not name its process tells nothing', () => {
+  namesakes.announcing()
+  see('')
+  expect(told).toEqual([])
+})
+
+test('whoever finds that the one before it still speaks steps back, and stays so', () => {
+  see('elder')
+  namesakes.announcing()
+  see('elder')
+  see('elder')
+  expect([told, namesakes.hasYielded]).toEqual([['yield'], true])
+})
+
+test('whoever was there first goes on, and tells of each newcomer once; for a while it shows that', () => {
+  namesakes.announcing()
+  see(SELF)
+  see('newcomer')
+  see('newcomer')
+  see('another')
+  expect([told, namesakes.hasYielded, namesakes.isContested]).toEqual([['found', 'found'], false, true])
+  clock.advance(60_000)
+  expect(namesakes.isContested).toBe(false)
+})
+
+test.each<[other: string, yields: boolean]>([
+  ['a', false],
+  ['z', true],
+])('of two that were both first, one steps back after a lease: against %s %s', (other, yields) => {
+  namesakes.announcing()
+  see(other)
+  clock.advance(LEASE_MS)
+  see(other)
+  expect(told).toEqual(['found'])
+  clock.advance(1)
+  see(other)
+  expect(namesakes.hasYielded).toBe(yields)
+})

@@ -46,7 +46,7 @@ try {
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', `./${archive}`, 'node@24'], project)
   writeFileSync(join(project, 'script.js'), SCRIPT)
   run('npx', ['anchorage', '--help'], project)
-  run('npx', ['anchorage', 'set', 'answer', '42'], project)
+  run('npx', ['anchorage', 'set', 'answer', '42', '--create'], project)
   const answer = run('npx', ['anchorage', 'get', 'answer'], project).trim()
   if (answer !== '42') throw new Error(`anchorage get printed ${answer}, not 42`)
   process.stdout.write(run('npx', ['node', 'script.js'], project))

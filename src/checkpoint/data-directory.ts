@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
+import { Belonging } from './belonging.ts'
 import { DirectoryInUse, DirectoryUnusable } from './errors.ts'
 import { makeDirectory } from './make-directory.ts'
 
@@ -13,6 +14,7 @@ const SQLITE_BUSY = 5
  *
  *     identity.key    who it is, readable by its owner only
  *     checkpoints/    its state, as of some positions of the log
+ *     epoch           the log that it was told to go with, where its checkpoints are of another
  *     lock            held while a process uses the directory; the system lets go of it when that ends, however it ends
  */
 export class DataDirectory implements Disposable {
@@ -50,6 +52,11 @@ export class DataDirectory implements Disposable {
 
   get checkpoints(): string {
     return join(this.path, 'checkpoints')
+  }
+
+  /** Which log it holds the state of. */
+  get belonging(): Belonging {
+    return new Belonging(this.path, this.checkpoints)
   }
 
   /** The key that says who this replica is: made on first use, the same ever after. */

@@ -1,3 +1,5 @@
+import type { LogMissing } from '../log/errors.ts'
+
 /** A file that is no intact checkpoint: torn, rotten, or something else. */
 export class CheckpointDamaged extends Error {
   override readonly name = 'CheckpointDamaged'
@@ -25,6 +27,44 @@ export class CheckpointFailed extends Error {
   override readonly name = 'CheckpointFailed'
   constructor(why: string, retryMs: number, options?: ErrorOptions) {
     super(`no checkpoint was written: ${why}; the next try is in ${retryMs} ms`, options)
+  }
+}
+
+/** The newest checkpoint of a data directory. */
+export interface HeldState {
+  readonly path: string
+  /** The position it is of. */
+  readonly index: number
+  /** Undefined where the file is damaged, and only its name tells. */
+  readonly of?: { readonly group: string; readonly epoch: string; readonly items: number }
+}
+
+/**
+ * A data directory that holds the state of another log than the one that was opened, or of one that is gone. Whoever went on would
+ * begin with an empty state. Nothing was written, and no log was made.
+ */
+export class DirectoryOfAnotherLog extends Error {
+  override readonly name = 'DirectoryOfAnotherLog'
+  readonly path: string
+  readonly held: HeldState
+  /** The epoch of the log that was opened; undefined where there is none. */
+  readonly epoch: string | undefined
+  constructor(path: string, held: HeldState, log: string | LogMissing) {
+    const { index, of } = held
+    const state =
+      of === undefined
+        ? 'a state'
+        : `${of.items} item${of.items === 1 ? '' : 's'} of the group ${JSON.stringify(of.group)}`
+    const theirs = of === undefined ? 'another log' : `the log of epoch ${of.epoch}`
+    const isMissing = typeof log !== 'string'
+    const found = isMissing ? `there is no log at ${log.place}` : `the log that was opened is of epoch ${log}`
+    super(
+      `the data directory ${path} holds ${state}, up to entry ${index} of ${theirs}, but ${found}: name the right log, put it back, or import ${held.path} into a new one; to go on without that state, give newLog once (--new-log)`,
+      isMissing ? { cause: log } : {},
+    )
+    this.path = path
+    this.held = held
+    this.epoch = isMissing ? undefined : log
   }
 }
 

@@ -6,9 +6,9 @@ import type { Position } from '../position.ts'
 import { MalformedChunk } from '../snapshot/chunk.ts'
 import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
-import { hash } from '../snapshot/hash.ts'
 import type { Installing } from '../sync/host.ts'
 import { asError } from '../thrown.ts'
+import { checkpointName, checkpointsAmong, epochTag } from './belonging.ts'
 import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
 import {
   type CheckpointReader,
@@ -45,9 +45,6 @@ interface Kept {
   readonly path: string
 }
 
-/** The position, then a part of the epoch's hash: `0000000000001234-1a2b3c4d.checkpoint`. */
-const NAME = /^(\d{16})-([0-9a-f]{8})\.checkpoint$/
-
 /** The checkpoints in one directory. One write at a time. */
 export class CheckpointStore {
   readonly #init: CheckpointStoreInit
@@ -61,9 +58,7 @@ export class CheckpointStore {
 
   constructor(init: CheckpointStoreInit) {
     this.#init = init
-    this.#epochTag = Buffer.from(hash('anchorage 2026 epoch tag 1', Buffer.from(init.epoch)))
-      .subarray(0, 4)
-      .toString('hex')
+    this.#epochTag = epochTag(init.epoch)
     this.#drops = new DropQueue({
       clock: init.clock,
       onDropped: ({ count, bytes }) => init.onEvent({ type: 'dropped', count, bytes }),
@@ -126,8 +121,7 @@ export class CheckpointStore {
     const { position, sealed } = source
     if (position.index <= this.#newest) return
     const beganMs = clock.now()
-    const name = `${String(position.index).padStart(16, '0')}-${this.#epochTag}.checkpoint`
-    const path = join(directory, name)
+    const path = join(directory, checkpointName(position.index, this.#epochTag))
     const bytes = await writeCheckpoint(path, { ...source, group, signature }, signal)
     this.#kept = [...this.#kept, { index: position.index, path }]
     this.#newest = position.index
@@ -163,12 +157,7 @@ export class CheckpointStore {
     const { directory } = this.#init
     const names = await readdir(directory)
     for (const name of names) if (name.endsWith('.new')) await rm(join(directory, name), { force: true })
-    return names
-      .flatMap((name) => {
-        const index = NAME.exec(name)?.[1]
-        return index === undefined ? [] : { index: Number(index), path: join(directory, name) }
-      })
-      .sort((a, b) => b.index - a.index)
+    return checkpointsAmong(names).map(({ name, index }) => ({ index, path: join(directory, name) }))
   }
 
   #check({ path, group, signature, position }: CheckpointReader): void {

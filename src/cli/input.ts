@@ -73,7 +73,8 @@ export class Input implements AsyncDisposable {
   }
 }
 
-function unreadable(name: string, error: unknown): InputUnreadable {
+/** What the system says of a file, for people. */
+export function unreadable(name: string, error: unknown): InputUnreadable {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ENOENT') return new InputUnreadable(`there is no file ${name}`, { cause: error })
   return new InputUnreadable(`${name} cannot be read: ${message}`, { cause: error })

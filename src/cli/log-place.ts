@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { namesServers, parseServers } from '../log/jetstream/servers.ts'
 import type { LogPlace } from '../log/log-at.ts'
 import { UsageError } from './errors.ts'
@@ -35,6 +36,9 @@ export function placeName(place: LogPlace): string {
 }
 
 function assertFile(log: string, flags: Omit<LogFlags, 'log'>): void {
+  if (log === '') throw new UsageError('--log is empty: give the path of a file, or the URLs of NATS servers')
+  if (statSync(log, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`--log names a directory, ${log}: name a file in it`)
   if (/^\w+:\/\//.test(log))
     throw new UsageError('--log names neither a file nor NATS servers, which are nats://… or tls://…')
   const misused = Object.entries(flags).find(([, value]) => value !== undefined)?.[0]

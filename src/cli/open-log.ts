@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { existsSync } from 'node:fs'
 import { LogMissing } from '../log/errors.ts'
 import type { Log, LogBackend } from '../log/log.ts'
 import { logAt } from '../log/log-at.ts'
@@ -12,27 +11,42 @@ export function logOf({ log, signal }: Pick<Context, 'log' | 'signal'>): LogBack
   return { open: (init) => logAt(log).open({ ...init, signal }) }
 }
 
-/** For commands that read: opening throws `LogMissing` rather than make an empty log. */
+/** For all commands that are not to begin a log: opening throws `LogMissing` rather than make an empty one. */
 export function existingLog(context: Context): LogBackend {
-  const { log, group } = context
   return {
     async open(init) {
-      if (typeof log === 'string') {
-        if (!existsSync(log)) throw missing(log)
-        return await logOf(context).open(init)
-      }
       try {
-        return await logOf({ ...context, log: { ...log, create: false } }).open(init)
+        return await logOf(context).open({ ...init, create: false })
       } catch (error) {
         if (!(error instanceof LogMissing)) throw error
-        throw missing(`${placeName(log)} for the group ${JSON.stringify(group)}`)
+        throw new LogMissing(nameOf(context), ADVICE)
       }
     },
   }
 }
 
-function missing(place: string): LogMissing {
-  return new LogMissing(place, 'name another with --log, or make one with "anchorage node", "set" or "load"')
+const ADVICE =
+  'name another with --log, or begin one with "anchorage node" or "import", or with "set" or "load" and --create'
+
+/** For commands that begin a log: made where there is none, which `onMade` hears. */
+export function newLog(context: Context, onMade: () => void): LogBackend {
+  return {
+    async open(init) {
+      try {
+        return await existingLog(context).open(init)
+      } catch (error) {
+        if (!(error instanceof LogMissing) || init.create === false) throw error
+      }
+      const log = await logOf(context).open(init)
+      onMade()
+      return log
+    },
+  }
+}
+
+/** The log as people know it. */
+export function nameOf({ log, group }: Context): string {
+  return typeof log === 'string' ? log : `${placeName(log)} for the group ${JSON.stringify(group)}`
 }
 
 /** Open the log of a map, use it, and close it. */

@@ -18,7 +18,8 @@ export class Output {
   readonly json: boolean
   readonly #color: boolean
   #progress = ''
-  #progressMs = performance.now()
+  /** When it was told last, or first not told. */
+  #progressMs: number | undefined
 
   constructor({ json, color }: OutputInit) {
     this.json = json
@@ -71,13 +72,12 @@ export class Output {
    * With `--json` only on a terminal.
    */
   progress(text: string): void {
-    if (process.stderr.isTTY) {
-      process.stderr.write(`\r${text.padEnd(this.#progress.length)}`)
-      this.#progress = text
-    } else if (!this.json && performance.now() - this.#progressMs >= PROGRESS_MS) {
-      this.#progressMs = performance.now()
-      process.stderr.write(`${text.trimStart()}\n`)
-    }
+    if (process.stderr.isTTY) return this.#progressed(text)
+    const nowMs = performance.now()
+    this.#progressMs ??= nowMs
+    if (nowMs - this.#progressMs < PROGRESS_MS) return
+    this.#progressMs = nowMs
+    this.#progressed(text)
   }
 
   /** Await work that may be long, and tell each second what for, and for how long by now. */
@@ -85,7 +85,7 @@ export class Output {
     const beganMs = performance.now()
     const timer = setInterval(() => {
       const text = typeof what === 'string' ? what : what()
-      this.progress(`${text} (${duration(performance.now() - beganMs)})`)
+      this.#progressed(`${text} (${duration(performance.now() - beganMs)})`)
     }, PROGRESS_MS)
     try {
       return await work
@@ -107,6 +107,15 @@ export class Output {
 
   #style(style: Style, text: string, stream: NodeJS.WriteStream): string {
     return this.#color ? styleText(style, text, { stream }) : text
+  }
+
+  #progressed(text: string): void {
+    if (!process.stderr.isTTY) {
+      if (!this.json) process.stderr.write(`${text.trimStart()}\n`)
+      return
+    }
+    process.stderr.write(`\r${text.padEnd(this.#progress.length)}`)
+    this.#progress = text
   }
 
   #endProgress(): void {

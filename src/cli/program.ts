@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { multiaddr } from '@multiformats/multiaddr'
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import {
   CHUNK_BYTES_MAX,
@@ -9,22 +8,25 @@ import {
   TIMER_MS_MAX,
   TTL_MS_MIN,
 } from '../bounds.ts'
+import { DirectoryOfAnotherLog } from '../checkpoint/errors.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
 import { TTL_MS_MAX } from '../machine/command.ts'
-import { load } from './commands/load.ts'
+import { checkAddresses } from '../replica/multiaddrs.ts'
+import type { ExportOptions } from './commands/export.ts'
+import { type LoadOptions, load } from './commands/load.ts'
 import type { NodeOptions } from './commands/node.ts'
 import { deleteKey, type SetOptions, set } from './commands/set.ts'
 import { type StatusOptions, status } from './commands/status.ts'
 import { type Context, EXIT, type GlobalOptions } from './context.ts'
 import type { DemoOptions } from './demo/demo.ts'
-import { OutputBroken, UsageError } from './errors.ts'
+import { OutputBroken, ReplicaHalted, UsageError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
 import { type LogFlags, placeOf } from './log-place.ts'
 import { Output } from './output.ts'
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0),
-141 the reader of the output left.
+3 a replica halted and needs an operator, 141 the reader of the output left.
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 
 const NATS_HELP = `
@@ -32,6 +34,7 @@ On NATS, --log takes user:password@ or token@ before a host, and tls:// instead 
 users of this machine see a command line: put what is secret into ANCHORAGE_LOG, or into the file of --creds or --nkey.
 `
 
+const CREATE = 'make the log if there is none'
 const DEMO_ITEMS_MAX = 1_000_000
 const DEMO_PROVIDERS_MAX = 16
 const DEMO_HISTORY_MAX = 1_000
@@ -47,7 +50,9 @@ export async function run(argv: readonly string[]): Promise<number> {
   const output = new Output({ json: options.includes('--json'), color: !options.includes('--no-color') })
   const exitCode = await perform(argv, output, interrupt)
   const broken = await interrupt.outputBroken()
-  if (broken === undefined) return exitCode
+  // A terminal that is closed takes no output either, and has sent a signal.
+  if (broken === undefined || (broken.exitCode !== undefined && interrupt.exitCode !== undefined))
+    return exitCode
   // A reader that has enough, as head has, is no error.
   if (broken.exitCode === undefined) output.error(broken)
   return broken.exitCode ?? EXIT.failed
@@ -75,8 +80,15 @@ async function perform(argv: readonly string[], output: Output, interrupt: Inter
     if (error instanceof OutputBroken) return EXIT.failed
     const failure = error instanceof CommanderError ? usageError(error) : error
     if (failure !== undefined) output.error(failure)
-    return failure === undefined || failure instanceof UsageError ? EXIT.usage : EXIT.failed
+    return exitCodeOf(failure)
   }
+}
+
+/** Undefined is commander's help, instead of an error. */
+function exitCodeOf(failure: unknown): number {
+  if (failure === undefined || failure instanceof UsageError) return EXIT.usage
+  const needsOperator = failure instanceof ReplicaHalted || failure instanceof DirectoryOfAnotherLog
+  return needsOperator ? EXIT.operator : EXIT.failed
 }
 
 /** What the output looks like is known before the arguments are. */
@@ -134,14 +146,23 @@ function describe(choose: (work: Work) => void, output: Output): Command {
   program
     .command('node')
     .description('run a replica until Ctrl-C')
-    .option('--listen <multiaddr...>', 'where to listen; default: any free port of 127.0.0.1', multiaddrs)
+    .option(
+      '--listen <multiaddr...>',
+      'where to listen; default: any free port of 127.0.0.1',
+      addresses('listen'),
+    )
     .option(
       '--announce <multiaddr...>',
       'where others reach it, if not where it listens: from outside a container, or behind NAT',
-      multiaddrs,
+      addresses('announce'),
     )
     .option('--reader', 'never take office as leader')
-    .option('--data <directory>', "where this replica keeps its key and checkpoints of its state; no other's")
+    .option(
+      '--data <directory>',
+      "where this replica keeps its key and checkpoints of its state; no other's",
+      path,
+    )
+    .option('--new-log', 'begin without the state in --data, which is of another log; needed once')
     .option('--volatile', 'allow pruning although no replica keeps its state on disk')
     .option(
       '--keep <entries>',
@@ -191,6 +212,7 @@ function describe(choose: (work: Work) => void, output: Output): Command {
     .argument('<value>', 'JSON')
     .option('--string', 'the value is text as it stands, not JSON')
     .option('--ttl-ms <ms>', 'how long the key lives; default: until it is deleted', integer(1, TTL_MS_MAX))
+    .option('--create', CREATE)
     .addHelpText(
       'after',
       examples(
@@ -231,22 +253,24 @@ function describe(choose: (work: Work) => void, output: Output): Command {
     .command('load')
     .description('set many keys from a file of JSON Lines, {"key": …, "value": …}, perhaps with "ttlMs": …')
     .argument('<file>', '- for standard input')
+    .option('--create', CREATE)
     .addHelpText(
       'after',
       examples('anchorage load cities.jsonl', 'zcat cities.jsonl.gz | anchorage load -') +
         '\nA malformed line is reported and left out; the exit code is then 1.',
     )
-    .action((file: string) => choose((context) => load(context, file)))
+    .action((file: string, options: LoadOptions) => choose((context) => load(context, file, options)))
 
   program
     .command('export')
     .description('write a snapshot that the group agreed on as one file; needs a replica that leads')
     .argument('<file>')
+    .option('--force', 'write over a file that is there')
     .addHelpText('after', examples('anchorage export backup.checkpoint'))
-    .action((file: string) =>
+    .action((file: string, options: ExportOptions) =>
       choose(async (context) => {
-        const { exportTo } = await import('./commands/snapshot.ts')
-        return await exportTo(context, file)
+        const { exportTo } = await import('./commands/export.ts')
+        return await exportTo(context, file, options)
       }),
     )
 
@@ -257,7 +281,7 @@ function describe(choose: (work: Work) => void, output: Output): Command {
     .addHelpText('after', examples('anchorage import backup.checkpoint --log new.db'))
     .action((file: string) =>
       choose(async (context) => {
-        const { importFrom } = await import('./commands/snapshot.ts')
+        const { importFrom } = await import('./commands/import.ts')
         return await importFrom(context, file)
       }),
     )
@@ -288,7 +312,7 @@ function describe(choose: (work: Work) => void, output: Output): Command {
     )
     .action((files: string[]) =>
       choose(async (context) => {
-        const { verify } = await import('./commands/snapshot.ts')
+        const { verify } = await import('./commands/verify.ts')
         return await verify(context, files)
       }),
     )
@@ -378,10 +402,19 @@ function oneOf<T extends number>(values: readonly T[]): (text: string) => T {
   }
 }
 
-function multiaddrs(text: string, before: readonly string[] = []): string[] {
-  try {
-    return [...before, multiaddr(text).toString()]
-  } catch {
-    throw new InvalidArgumentError('Give a multiaddr such as /ip4/127.0.0.1/tcp/4001')
+/** Collects the addresses of an option that may be given several times. */
+function addresses(option: 'listen' | 'announce'): (text: string, before?: readonly string[]) => string[] {
+  return (text, before = []) => {
+    try {
+      checkAddresses({ [option]: [text] })
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message)
+    }
+    return [...before, text]
   }
+}
+
+function path(text: string): string {
+  if (text === '') throw new InvalidArgumentError('Give a path')
+  return text
 }

@@ -93,6 +93,7 @@ export class Teller {
       }
       case 'served':
       case 'ignored':
+      case 'asked-again':
         return undefined
       case 'fault':
         return `${shortId(event.peer)}: ${event.error.message}`

@@ -5,7 +5,7 @@ import type { NoticeBoard } from './notices.ts'
  * log and a notice board. See `memoryLog()`, `sqliteLog()` and `jetstreamLog()`.
  */
 export interface LogBackend {
-  /** Open the group's log, making it if there is none. Fails with `LogMismatch` if it is another group's. */
+  /** Open the group's log, making it if there is none and `create` is not false. Fails with `LogMismatch` if it is another group's. */
   open(init: LogInit): Promise<Log>
 }
 
@@ -16,6 +16,8 @@ export interface LogInit {
   readonly signature: string
   /** Who appends through this handle: a PeerId, or any name of a program that only writes. */
   readonly author: string
+  /** False: fail with `LogMissing` where there is no log, rather than make an empty one. Default: true. */
+  readonly create?: boolean
   readonly signal?: AbortSignal
   /** Told what is wrong where the log goes on in spite of it, at the open or later: `ServersOutdated`. */
   readonly onProblem?: (error: Error) => void

@@ -38,6 +38,8 @@ export interface SqliteLogOptions {
   readonly pollMs?: number
   /** The largest payload of an entry, and the largest notice, in bytes, 4 KiB to 31 MiB. Default: 16 MiB. */
   readonly maxEntryBytes?: number
+  /** False: opening fails with `LogMissing` where the file is not there, rather than make it. Default: true. */
+  readonly create?: boolean
 }
 
 /**
@@ -82,9 +84,10 @@ class SqliteLog implements Log {
     const { lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_DEFAULT } = options
     const path = resolve(options.path)
     const { group, signature, author, signal } = init
+    const create = options.create !== false && init.create !== false
     const reader = new Thread<ReaderRequest>('reader', { path, lockTimeoutMs, pollMs })
     try {
-      const epoch = await reader.call<string>({ type: 'open', group, signature }, { signal })
+      const epoch = await reader.call<string>({ type: 'open', group, signature, create }, { signal })
       return new SqliteLog({ path, lockTimeoutMs, epoch, author }, maxEntryBytes, reader)
     } catch (error) {
       await reader.close()

@@ -29,6 +29,12 @@ export interface ReplicaInit<Result> {
    * restart needs neither the network nor the log's beginning. Default: none, the state is in memory only.
    */
   readonly dataDir?: string
+  /**
+   * True: go on although `dataDir` holds the state of another log, as one that was deleted and made again, or of one that is not
+   * there: begin without that state. Its checkpoints are left where they are, and `dataDir` belongs to this log from then on, so
+   * give it once, and not in a service's own command line. Default false: `createReplica` rejects with `DirectoryOfAnotherLog`.
+   */
+  readonly newLog?: boolean
   /** When to write checkpoints into `dataDir`. */
   readonly checkpoint?: CheckpointPolicy
   /** Who this replica is. Default: the key in `dataDir`, or a new Ed25519 key. */

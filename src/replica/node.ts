@@ -5,12 +5,13 @@ import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
-import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p'
 import type { SyncHost } from '../sync/host.ts'
 import { type Libp2pSnapshotSync, snapshotSync } from '../sync/index.ts'
 import type { SnapshotSyncInit } from '../sync/snapshot-sync.ts'
 import { ListenFailed } from './errors.ts'
+import { parseAddress } from './multiaddrs.ts'
 import { noiseCrypto } from './noise-crypto.ts'
 
 /** Loopback only: who wants to be reached from elsewhere says so. */
@@ -33,9 +34,6 @@ export interface NodeInit {
 }
 
 export type ReplicaNode = Libp2p<{ sync: Libp2pSnapshotSync }>
-
-/** What keeps others from dialling an announced address: any interface, or any port. */
-const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/
 
 /**
  * A libp2p node with TCP, noise and yamux, unless the application brings others, and the sync service. Throws
@@ -105,35 +103,13 @@ interface Debounced {
   readonly _updatePeerStoreAddresses?: { stop(): void }
 }
 
-/** Throws `RangeError` for what no replica can listen on, or announce. */
-export function checkAddresses({
-  listen = [],
-  announce = [],
-}: Partial<Pick<NodeInit, 'listen' | 'announce'>>): void {
-  for (const text of listen) parse('listen', text)
-  for (const text of announce) {
-    if (!UNDIALABLE.test(parse('announce', text).toString())) continue
-    throw new RangeError(`announce has ${text}, which nobody can dial; name one host and its port`)
-  }
-}
-
 /** libp2p adds the peer's id itself. */
 function announced(text: string, self: string): string {
-  const address = parse('announce', text)
+  const address = parseAddress('announce', text)
   const peer = address.getComponents().at(-1)
   if (peer?.name !== 'p2p') return address.toString()
   if (peer.value === self) return address.decapsulate(`/p2p/${self}`).toString()
   throw new RangeError(`announce has ${text}, which names another peer than this, ${self}; leave /p2p/ away`)
-}
-
-function parse(option: 'listen' | 'announce', text: string): Multiaddr {
-  try {
-    return multiaddr(text)
-  } catch {
-    throw new RangeError(
-      `${option} has ${JSON.stringify(text)}; give a multiaddr such as /ip4/127.0.0.1/tcp/4001`,
-    )
-  }
 }
 
 /** libp2p puts the reasons, with their stacks, into its message. */

@@ -12,8 +12,8 @@ import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
 import { providerLimits, syncTimes } from '../sync/limits.ts'
 import type { CheckpointPolicy } from './checkpointer.ts'
 import type { ReplicaInit } from './init.ts'
+import { checkAddresses } from './multiaddrs.ts'
 import { isNetworkKey } from './network-key.ts'
-import { checkAddresses } from './node.ts'
 import type { PrunePolicy } from './pruner.ts'
 
 /** What `checkOptions` looks at; a machine's results do not matter to it. */

@@ -2,6 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { checkInteger } from '../bounds.ts'
+import type { Belonging } from '../checkpoint/belonging.ts'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { writeCheckpoint } from '../checkpoint/file.ts'
 import { type Clock, sleep, systemClock } from '../expiry/clock.ts'
@@ -20,8 +21,15 @@ import { PAUSE_MS_MAX } from '../group/machine-time.ts'
 import { type Member, Membership } from '../group/membership.ts'
 import { Namesakes } from '../group/namesakes.ts'
 import { GuardedEvents } from '../guarded-events.ts'
-import { EntryTooLarge, EpochChanged, LogBusy, LogRewound, LogUnavailable } from '../log/errors.ts'
-import type { Log, LogEntry, LogTail } from '../log/log.ts'
+import {
+  EntryTooLarge,
+  EpochChanged,
+  LogBusy,
+  LogMissing,
+  LogRewound,
+  LogUnavailable,
+} from '../log/errors.ts'
+import type { Log, LogEntry, LogInit, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import { formatPosition, type Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
@@ -69,7 +77,8 @@ const FAREWELL_MS = 1_000
 /**
  * Start a replica. Resolves when its log is open and its node listens; `inSync()` tells when it has caught up. Rejects
  * with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir` or `volatile`, with
- * `DirectoryInUse` and `DirectoryUnusable`, and with what the log says (`LogMismatch`, `LogUnusable`, …).
+ * `DirectoryInUse`, `DirectoryUnusable` and `DirectoryOfAnotherLog`, with `ListenFailed`, and with what the log says
+ * (`LogMismatch`, `LogUnusable`, …).
  *
  * @example
  * ```ts
@@ -90,8 +99,7 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
   try {
     const privateKey = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
     const id = peerIdFromPrivateKey(privateKey).toString()
-    const { group, machine } = init
-    log = await init.log.open({ group, signature: machine.signature, author: id, onProblem })
+    log = await openLog(init, { author: id, onProblem }, data?.belonging)
     replica = new Replica(init, id, log, data)
     for (const warning of warnings) replica.warn(warning)
     await replica.start(privateKey)
@@ -102,6 +110,28 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
       await log?.close()
       data?.[Symbol.dispose]()
     }
+    throw error
+  }
+}
+
+/** A log that is empty because it is another one must not become the truth: see `ReplicaInit.newLog`. */
+async function openLog<Result>(
+  { group, machine, log: backend, newLog = false }: ReplicaInit<Result>,
+  by: Pick<LogInit, 'author' | 'onProblem'>,
+  belonging: Belonging | undefined,
+): Promise<Log> {
+  const of = { group, signature: machine.signature, ...by }
+  if (!(await belonging?.holdsState())) return await backend.open(of)
+  const log = await backend.open({ ...of, create: newLog }).catch(async (error: unknown) => {
+    if (error instanceof LogMissing) await belonging?.assert(error)
+    throw error
+  })
+  try {
+    if (newLog) await belonging?.tell(log.epoch)
+    else await belonging?.assert(log.epoch)
+    return log
+  } catch (error) {
+    await log.close()
     throw error
   }
 }
@@ -866,6 +896,8 @@ export class Replica<Result = unknown>
   #problem(error: Error): void {
     this.#trouble = error
     if (error.message === this.#status.failure?.message) return
+    // Whichever part of this replica sees it first: there is nothing to be tried again.
+    if (error instanceof EpochChanged) return this.#status.enter('halted', error)
     if (this.#stopping.signal.aborted || this.#problems.isNews(error)) this.#emit('problem', error)
   }
 

@@ -262,7 +262,9 @@ function failureOf(error: Error & { code?: string }): Failure {
 }
 
 function silence(answered: boolean): string {
-  return answered ? 'accepts the connection and does not finish the handshake' : 'gives no answer'
+  return answered
+    ? 'accepts the connection and does not finish the handshake: it hangs, or has another network key'
+    : 'gives no answer'
 }
 
 function reasonOf({ reason }: AbortSignal): string {

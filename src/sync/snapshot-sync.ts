@@ -71,6 +71,8 @@ export type SyncEvent =
   | { readonly type: 'session'; readonly state: SessionState }
   /** A peer failed the session, or sent what no honest replica sends; the session asks others. */
   | { readonly type: 'fault'; readonly peer: string; readonly error: Error }
+  /** Whoever leads named no anchor, for a reason that passes, or nobody leads: an anchor is asked for again. */
+  | { readonly type: 'asked-again'; readonly error: Error; readonly retryMs: number }
   /** The session's anchor is gone; it goes on with another. */
   | { readonly type: 'anchor-lost'; readonly error: AnchorGone }
 
@@ -276,7 +278,9 @@ export class SnapshotSync {
         if (asked.anchor !== undefined) return asked.anchor
         signal.throwIfAborted()
         if (asked.error instanceof CutFailed || this.#clock.now() >= giveUpMs) throw asked.error
-        await sleep(this.#clock, asked.retryMs, signal)
+        const { error, retryMs } = asked
+        this.#onEvent({ type: 'asked-again', error, retryMs })
+        await sleep(this.#clock, retryMs, signal)
       }
     } finally {
       signal.removeEventListener('abort', onAbort)

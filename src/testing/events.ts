@@ -39,6 +39,8 @@ export type SyncSummary =
   /** The newest of this error's name that this peer was told; there is at most one of these every 100 ms. */
   | { readonly type: 'refused'; readonly peer: string; readonly error: ErrorSummary }
   | { readonly type: 'broken'; readonly peer: string; readonly error: ErrorSummary }
+  /** The newest of this error's name; there is at most one of these every 100 ms. */
+  | { readonly type: 'asked-again'; readonly error: ErrorSummary; readonly retryMs: number }
   | { readonly type: 'session'; readonly state: SessionSummary }
   | { readonly type: 'fault'; readonly peer: string; readonly error: ErrorSummary }
   | { readonly type: 'anchor-lost'; readonly error: ErrorSummary }
@@ -150,6 +152,11 @@ export function reportEvents<Result>(
         const { type, peer } = detail
         const error = summary(detail.error)
         return soon(`${type} ${peer} ${error.name}`, { type: 'sync', detail: { type, peer, error } })
+      }
+      case 'asked-again': {
+        const { type, retryMs } = detail
+        const error = summary(detail.error)
+        return soon(`${type} ${error.name}`, { type: 'sync', detail: { type, error, retryMs } })
       }
       case 'ignored':
       case 'captured':

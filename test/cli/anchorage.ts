@@ -114,6 +114,11 @@ export class Running {
     }
   }
 
+  /** Resolves when it has ended; null when a signal ended it. Rejects when it does not end by itself. */
+  get exitCode(): Promise<number | null> {
+    return endOf(this.child, this.#exit)
+  }
+
   /** Resolves with the exit code. Rejects when the command does not end by itself. */
   async interrupt(signal: NodeJS.Signals = 'SIGINT'): Promise<number | null> {
     this.child.kill(signal)

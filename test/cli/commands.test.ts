@@ -32,7 +32,7 @@ describe('usage', () => {
     [['get', 'a', 'b'], 'too many arguments'],
     [['node', '--keep', 'x', '--volatile'], 'Give an integer from 0 on'],
     [['node', '--keep', '5'], 'add --data DIR'],
-    [['node', '--listen', 'localhost:80'], 'Give a multiaddr such as'],
+    [['node', '--listen', 'localhost:80'], 'give a multiaddr such as'],
     [['node', '--lease-ms', '1'], 'Give an integer from 250 to 3600000'],
     [['node', '--lease-ms', '3600001'], 'Give an integer from 250 to 3600000'],
     [['node', '--ttl-ms', '249'], 'Give an integer from 250 to 2147483647'],
@@ -48,6 +48,11 @@ describe('usage', () => {
     [['set', 'key', '9007199254740993'], 'the number 9007199254740993 is beyond what JSON numbers keep'],
     [['set', 'key', '{"ids": [-1152921504606846976]}'], 'the number -1152921504606846976 is beyond'],
     [['set', 'key', '[1e400]'], 'the number 1e400 is beyond'],
+    [['node', '--listen', '/ip4/127.0.0.1/udp'], 'give a multiaddr such as'],
+    [['node', '--announce', '/ip4/0.0.0.0/tcp/4001'], 'which nobody can dial'],
+    [['node', '--data', ''], 'Give a path'],
+    [['get', 'a', '--log', ''], '--log is empty'],
+    [['get', 'a', '--log', '.'], '--log names a directory'],
     [['get', 'a', '--log', 'http://host'], '--log names neither a file nor NATS servers'],
     [['get', 'a', '--log', 'nats://'], '"nats://" is no NATS server'],
     [['get', 'a', '--nkey', 'seed'], '--nkey is for a log on NATS servers, and ./anchorage.db is a file'],
@@ -113,7 +118,7 @@ describe('usage', () => {
 
 describe('set, get and delete', () => {
   test('what is set is got, until it is deleted', async () => {
-    expect(await place.run(['set', 'CH/Bern', '{"population": 134794}'])).toMatchObject({
+    expect(await place.run(['set', 'CH/Bern', '{"population": 134794}', '--create'])).toMatchObject({
       code: 0,
       stderr: '',
     })
@@ -132,7 +137,7 @@ describe('set, get and delete', () => {
 
   test('--string, --json, negative numbers, and a log named by the environment', async () => {
     const env = { ANCHORAGE_LOG: place.path('other.db') }
-    await place.run(['set', 'name', 'Bern', '--string'], { env })
+    await place.run(['set', 'name', 'Bern', '--string', '--create'], { env })
     expect((await place.run(['get', 'name'], { env })).stdout).toBe('"Bern"\n')
     const { stdout } = await place.run(['set', 'debt', '-7', '--json'], { env })
     const { position } = JSON.parse(stdout)
@@ -145,11 +150,10 @@ describe('set, get and delete', () => {
     expect(existsSync(place.path('anchorage.db'))).toBe(false)
   })
 
-  test.each([['get', 'key'], ['delete', 'key'], ['status']])('%s does not make a log', async (...args) => {
-    const { code, stderr } = await place.run(args)
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/^anchorage: there is no log at \.\/anchorage\.db: .*--log.*\n$/)
-    expect(existsSync(place.path('anchorage.db'))).toBe(false)
+  test('set and get in the log that --create made', async () => {
+    const log = ['--log', 'made.db']
+    expect((await place.run(['set', 'a', '1', '--create', ...log])).code).toBe(0)
+    expect((await place.run(['set', 'a', '2', '--create', ...log])).stdout).toBe('set a (entry 2)\n')
   })
 })
 
@@ -188,7 +192,7 @@ describe('a log that cannot be used', () => {
 
   async function rottenPage(): Promise<void> {
     const input = Array.from({ length: 3_000 }, (_, n) => `{"key":"k${n}","value":"${'v'.repeat(200)}"}\n`)
-    await place.run(['load', '-'], { input: input.join('') })
+    await place.run(['load', '-', '--create'], { input: input.join('') })
     const file = await open(place.path('anchorage.db'), 'r+')
     const { size } = await file.stat()
     await file.write(new Uint8Array(4096).fill(7), 0, 4096, Math.floor(size / 8192) * 4096)
@@ -196,7 +200,7 @@ describe('a log that cannot be used', () => {
   }
 
   async function newerFormat(): Promise<void> {
-    await place.run(['set', 'a', '1'])
+    await place.run(['set', 'a', '1', '--create'])
     using db = new DatabaseSync(place.path('anchorage.db'))
     db.exec('PRAGMA user_version = 99; PRAGMA wal_checkpoint(TRUNCATE)')
   }
@@ -225,7 +229,7 @@ describe('load', () => {
       '{"key": "c", "value": "the last, without a newline"}',
     ]
     await writeFile(place.path('rows.jsonl'), lines.join('\n'))
-    const { code, stdout, stderr } = await place.run(['load', 'rows.jsonl', '--json'])
+    const { code, stdout, stderr } = await place.run(['load', 'rows.jsonl', '--create', '--json'])
     expect(code).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({ loaded: 3, malformed: 4, complete: true })
     const errors = stderr
@@ -249,7 +253,7 @@ describe('load', () => {
       '["key", "value"]',
       '{"key": "short", "value": [9007199254740992, 0.12345678901234567890], "ttlMs": 3600000}',
     ]
-    const { code, stdout, stderr } = await place.run(['load', '-'], { input: lines.join('\n') })
+    const { code, stdout, stderr } = await place.run(['load', '-', '--create'], { input: lines.join('\n') })
     expect(code).toBe(1)
     expect(stdout).toMatch(/^loaded 1 entry in .*; 5 malformed lines left out\n$/)
     const told = stderr.trimEnd().split('\n')
@@ -263,7 +267,7 @@ describe('load', () => {
 
   test('keys live as long as their line says', async () => {
     const input = '{"key": "gone", "value": 1, "ttlMs": 1}\n{"key": "here", "value": 1, "ttlMs": 3600000}\n'
-    expect((await place.run(['load', '-'], { input })).code).toBe(0)
+    expect((await place.run(['load', '-', '--create'], { input })).code).toBe(0)
     expect((await place.run(['set', 'later', '1'])).code).toBe(0)
     expect((await place.run(['get', 'gone'])).code).toBe(1)
     expect((await place.run(['get', 'here'])).code).toBe(0)
@@ -271,7 +275,7 @@ describe('load', () => {
 
   test('loads many rows from standard input, in their order', async () => {
     const rows = Array.from({ length: 20_000 }, (_, n) => `{"key": "${n % 15_000}", "value": ${n}}\n`)
-    const { code, stdout, stderr } = await place.run(['load', '-'], { input: rows.join('') })
+    const { code, stdout, stderr } = await place.run(['load', '-', '--create'], { input: rows.join('') })
     expect(code).toBe(0)
     // A line a second of how far it is, on a machine where it takes so long.
     expect(stderr).toMatch(/^([\d,]+ entries, [^\n]+\n)*$/)
@@ -286,7 +290,7 @@ describe('load', () => {
       Buffer.from([0xff]),
       Buffer.from('"}\n'),
     ])
-    const { code, stderr } = await place.run(['load', '-'], { input })
+    const { code, stderr } = await place.run(['load', '-', '--create'], { input })
     expect(code).toBe(1)
     expect(stderr).toBe('anchorage: line 1 was left out: it is not UTF-8\n')
   })
@@ -295,7 +299,7 @@ describe('load', () => {
     ['missing.jsonl', 'there is no file missing.jsonl'],
     ['.', 'cannot be read'],
   ])('%s cannot be loaded', async (file, why) => {
-    const { code, stderr } = await place.run(['load', file])
+    const { code, stderr } = await place.run(['load', file, '--create'])
     expect(code).toBe(1)
     expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
     expect(stderr).toContain(why)
@@ -303,7 +307,7 @@ describe('load', () => {
   })
 
   test('Ctrl-C ends it with what was read so far', async () => {
-    const loading = place.start(['load', '-'])
+    const loading = place.start(['load', '-', '--create'])
     loading.child.stdin!.write('{"key": "a", "value": 1}\n')
     await vi.waitUntil(async () => {
       const { stdout } = await place.run(['status', '--json'])

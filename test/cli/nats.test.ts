@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeys } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -51,7 +51,7 @@ describeNats('a log on NATS servers', () => {
       said.push(stdout, stderr)
       return { code, stdout, stderr }
     }
-    expect(await run(['load', '-'], rows.join(''))).toMatchObject({ code: 0, stderr: '' })
+    expect(await run(['load', '-', '--create'], rows.join(''))).toMatchObject({ code: 0, stderr: '' })
     expect(await run(['set', 'city', '"Bern"', '--json'])).toMatchObject({ code: 0, stderr: '' })
     expect(await run(['get', 'city'])).toMatchObject({ code: 0, stdout: '"Bern"\n' })
     expect((await run(['delete', 'city'])).code).toBe(0)
@@ -90,6 +90,22 @@ describeNats('a log on NATS servers', () => {
     expect(await streams()).toEqual(before)
   })
 
+  test('an import that fails there leaves nothing', async () => {
+    const before = await streams()
+    // More than NATS takes in one message.
+    const input = `{"key": "a", "value": "${'x'.repeat(2_000_000)}"}\n`
+    expect((await place.run(['load', '-', '--create'], { input })).code).toBe(0)
+    const node = place.start(['node', '--data', 'data', '--lease-ms', '1000'])
+    await node.until(({ event, detail }: Printed) => event === 'state' && detail.state === 'in-sync')
+    expect(await node.interrupt()).toBe(0)
+    const [checkpoint] = await readdir(place.path('data/checkpoints'))
+    const target = ['--log', url, '--group', 'small']
+    const { code, stderr } = await place.run(['import', `data/checkpoints/${checkpoint}`, ...target])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/^anchorage: an entry of [^\n]+ beyond the log's limit [^\n]+\n$/)
+    expect(await streams()).toEqual(before)
+  })
+
   test('a wrong password is told, and not repeated', async () => {
     const wrong = url.replace(PASSWORD, 'hunter2')
     for (const args of [
@@ -109,7 +125,7 @@ describeNats('a log on NATS servers', () => {
   test('the seed of an NKey, and how many servers keep the log', async () => {
     await writeFile(place.path('seed'), `${Buffer.from(key.getSeed())}\n`)
     const options = ['--log', nats.urls[0]!, '--group', 'keyed', '--nkey', 'seed']
-    expect((await place.run(['set', 'a', '1', ...options])).code).toBe(0)
+    expect((await place.run(['set', 'a', '1', '--create', ...options])).code).toBe(0)
     expect((await place.run(['get', 'a', ...options])).stdout).toBe('1\n')
     const three = await place.run(['get', 'a', ...options, '--log-replicas', '3'])
     expect(three).toMatchObject({

@@ -16,7 +16,7 @@ const isEvent = (name: string) => (printed: Printed) => printed.event === name
 
 test('replicas lead, prune, catch up from each other, show in the status, and stop by a signal', async () => {
   const rows = Array.from({ length: 2_000 }, (_, n) => `{"key": "${n}", "value": ${n}}\n`)
-  await place.run(['load', '-'], { input: rows.join('') })
+  await place.run(['load', '-', '--create'], { input: rows.join('') })
   const first = place.start(['node', '--volatile', '--keep', '10', '--lease-ms', '1000'])
   await first.until(({ event, detail }) => event === 'pruned' && (detail.upTo as number) > 0)
   const second = place.start(['node', '--reader', '--volatile', '--lease-ms', '1000'])
@@ -59,6 +59,7 @@ test('a port in use', async () => {
   await once(server, 'listening')
   const { port } = server.address() as { port: number }
   try {
+    await place.run(['set', 'a', '1', '--create'])
     const { code, stderr } = await place.run(['node', '--listen', `/ip4/127.0.0.1/tcp/${port}`])
     expect(code).toBe(1)
     expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)

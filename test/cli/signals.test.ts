@@ -58,6 +58,7 @@ describe('signals', () => {
 
 describe('output that cannot be written', () => {
   test('a replica whose reader leaves stops, and does not say that all is well', async () => {
+    await place.run(['set', 'a', '1', '--create'])
     const node = place.spawn(['node', '--data', 'data', '--lease-ms', '1000', '--json'])
     const said = text(node.stderr!)
     let seen = ''
@@ -72,7 +73,7 @@ describe('output that cannot be written', () => {
   test.each([[['--help']], [['node', '--help']], [['--version']], [['status', '--json']]])(
     '%j whose reader left ends without a word',
     async (args) => {
-      await place.run(['set', 'a', '1'])
+      await place.run(['set', 'a', '1', '--create'])
       const child = place.spawn(args)
       child.stdout!.destroy()
       expect(await text(child.stderr!)).toBe('')
@@ -80,7 +81,7 @@ describe('output that cannot be written', () => {
   )
 
   test.skipIf(!existsSync('/dev/full'))('a full disk is told', async () => {
-    await place.run(['set', 'a', '1'])
+    await place.run(['set', 'a', '1', '--create'])
     const full = openSync('/dev/full', 'w')
     for (const args of [['get', 'a'], ['status'], ['--help'], ['node', '--json']]) {
       const child: ChildProcess = spawn(process.execPath, [MAIN, ...args], {

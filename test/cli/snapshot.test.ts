@@ -13,7 +13,7 @@ afterEach(async () => {
 const leads = ({ event }: Printed) => event === 'leader'
 
 test('a group is exported to a file, verified, and begun anew from it', async () => {
-  await place.run(['set', 'CH/Bern', '134794'])
+  await place.run(['set', 'CH/Bern', '134794', '--create'])
   await place.run(['set', 'session', 'true', '--ttl-ms', '3600000'])
   const node = place.start(['node', '--data', 'one', '--lease-ms', '1000'])
   await node.until(leads)
@@ -37,7 +37,7 @@ test('a group is exported to a file, verified, and begun anew from it', async ()
 })
 
 test('a file that is damaged is told from one that is not, and never imported', async () => {
-  await place.run(['set', 'a', '1'])
+  await place.run(['set', 'a', '1', '--create'])
   const node = place.start(['node', '--data', 'one', '--lease-ms', '1000'])
   await node.until(leads)
   await place.run(['export', 'whole'])

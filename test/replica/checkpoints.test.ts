@@ -1,8 +1,11 @@
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { DirectoryOfAnotherLog } from '../../src/checkpoint/errors.ts'
 import { memoryLog } from '../../src/log/memory.ts'
+import { sqliteLog } from '../../src/log/sqlite.ts'
 import { type MapResult, ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
@@ -146,4 +149,43 @@ describe('before the first checkpoint the log is not pruned, and why is said', (
     await leads(replica)
     await expect(replica.prune()).rejects.toThrow('no replica holds a checkpoint: give replicas a dataDir')
   })
+})
+
+test('a directory with the state of another log is refused, until it is told to go with that log', async () => {
+  await live({ dataDir, log: memoryLog({ epoch: 'e' }) }, 'old', 6)
+  const other = memoryLog({ epoch: 'other' })
+  const error = await start(new ReplicatedMap(), { dataDir, log: other }).catch((reason: unknown) => reason)
+  expect(error).toBeInstanceOf(DirectoryOfAnotherLog)
+  expect(error).toMatchObject({ epoch: 'other', held: { of: { group: 'g', epoch: 'e', items: 6 } } })
+  expect((error as Error).message).toMatch(/holds 6 items .* of the log of epoch e, but .* epoch other: /)
+
+  // Nobody has begun the log by that.
+  const { signature } = new ReplicatedMap()
+  const handle = await other.open({ group: 'g', signature, author: 'x' })
+  expect((await handle.bounds()).newest.index).toBe(0)
+  await handle.close()
+
+  const told = { dataDir, log: other, checkpoint: { onStop: false } }
+  await live({ ...told, newLog: true }, 'new', 3)
+  // It has no checkpoint of the new log yet, but was told.
+  await live(told, 'newer', 3)
+  await live({ dataDir, log: other }, 'newest', 1)
+  // What it holds of the old log is still there, if that comes back.
+  await using back = await start(new ReplicatedMap(), { dataDir, log: memoryLog({ epoch: 'e' }) })
+  expect(back.state).toBe('starting')
+})
+
+test('a log that is not there is not made for a directory that holds a state', async () => {
+  const log = sqliteLog({ path: join(dataDir, 'log.db') })
+  const data = join(dataDir, 'data')
+  await live({ dataDir: data, log }, 'old', 6)
+  await rm(join(dataDir, 'log.db'))
+  await expect(start(new ReplicatedMap(), { dataDir: data, log })).rejects.toMatchObject({
+    name: 'DirectoryOfAnotherLog',
+    epoch: undefined,
+    message: expect.stringContaining(`there is no log at ${join(dataDir, 'log.db')}`),
+  })
+  expect(existsSync(join(dataDir, 'log.db'))).toBe(false)
+  // Of a replica without a directory, and of one with an empty one, nothing is lost.
+  await live({ dataDir: join(dataDir, 'empty'), log }, 'new', 1)
 })

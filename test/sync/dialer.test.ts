@@ -160,7 +160,8 @@ describe('when none leads there, what became of each is told', () => {
   test('at the end of the time', async () => {
     const [one, two, three] = [await silent(), await closed(), bare(await start())]
     const error = await failure([one, two, three], 800)
-    const silence = 'accepts the connection and does not finish the handshake'
+    const silence =
+      'accepts the connection and does not finish the handshake: it hangs, or has another network key'
     expect(error.message).toContain(
       `${one} ${silence}, ${two} refuses the connection, ${three} is another peer`,
     )

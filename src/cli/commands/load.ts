@@ -7,14 +7,20 @@ import { type Context, EXIT } from '../context.ts'
 import { MalformedLine } from '../errors.ts'
 import { Input } from '../input.ts'
 import { parseJson } from '../json.ts'
-import { logOf, withLog } from '../open-log.ts'
+import { existingLog, logOf, withLog } from '../open-log.ts'
 import { count, counted, duration, size } from '../output.ts'
 
+export interface LoadOptions {
+  /** Make the log if there is none. */
+  readonly create?: boolean
+}
+
 /** Appends the entries of a JSON Lines file. What is malformed is reported and left out. */
-export async function load(context: Context, file: string): Promise<number> {
+export async function load(context: Context, file: string, options: LoadOptions): Promise<number> {
   const { output, signal } = context
   await using input = await Input.open(file)
-  return await withLog(context, logOf(context), async (log) => {
+  const backend = options.create ? logOf(context) : existingLog(context)
+  return await withLog(context, backend, async (log) => {
     const beganMs = performance.now()
     let loaded = 0
     let lineNumber = 0

@@ -1,10 +1,9 @@
-import { once } from 'node:events'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
-import { createReplica } from '../../replica/replica.ts'
+import { createReplica, type Replica } from '../../replica/replica.ts'
 import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
-import { OutputBroken, UsageError } from '../errors.ts'
-import { logOf } from '../open-log.ts'
+import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
+import { nameOf, newLog } from '../open-log.ts'
 import { Teller } from '../teller.ts'
 import { networkOf } from './network-key.ts'
 
@@ -15,6 +14,8 @@ export interface NodeOptions {
   readonly volatile?: boolean
   /** The replica's data directory. */
   readonly data?: string
+  /** The state in `data` is of another log, and may be left there. */
+  readonly newLog?: boolean
   readonly keep?: number
   readonly chunkBytes?: number
   readonly ttlMs?: number
@@ -36,7 +37,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     ...init,
     group: context.group,
     machine: new ReplicatedMap(),
-    log: logOf(context),
+    log: newLog(context, () => output.note(`there was no log at ${nameOf(context)}: made an empty one`)),
     lead: !reader,
     ...(dataDir !== undefined && { dataDir }),
     ...(await networkOf(context)),
@@ -54,13 +55,25 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     const text = teller.tell(event)
     if (text !== undefined) output.line(`${output.style('dim', clockTime(atMs))} ${text}`)
   })
-  if (!signal.aborted) await once(signal, 'abort')
+  const halted = await haltOf(replica, signal)
   await replica.stop()
   flush()
   const { reason } = signal
   if (reason instanceof OutputBroken && reason.exitCode !== undefined)
     output.note('stopped, since nobody takes the output any more')
+  if (halted !== undefined) throw new ReplicaHalted(halted, dataDir)
   return EXIT.ok
+}
+
+/** Resolves with what halted a replica; undefined when the signal aborts first. */
+function haltOf<Result>(replica: Replica<Result>, signal: AbortSignal): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve(undefined)
+    signal.addEventListener('abort', () => resolve(undefined), { once: true })
+    replica.addEventListener('state', ({ detail: { state, reason } }) => {
+      if (state === 'halted') resolve(reason)
+    })
+  })
 }
 
 function clockTime(atMs: number): string {

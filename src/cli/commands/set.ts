@@ -12,12 +12,15 @@ export interface SetOptions {
   readonly string?: boolean
   /** How long the key lives, in milliseconds. */
   readonly ttlMs?: number
+  /** Make the log if there is none. */
+  readonly create?: boolean
 }
 
 export async function set(context: Context, key: string, text: string, options: SetOptions): Promise<number> {
   const value = options.string ? text : parseValue(text)
   const command = new ReplicatedMap().commands.set(key, value, { ttlMs: options.ttlMs })
-  return await write(context, logOf(context), `set ${key}`, command)
+  const backend = options.create ? logOf(context) : existingLog(context)
+  return await write(context, backend, `set ${key}`, command)
 }
 
 /** Named so because `delete` is a word of the language. */

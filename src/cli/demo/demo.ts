@@ -43,11 +43,10 @@ export async function demo(context: Context, options: DemoOptions): Promise<numb
   await using ground = await groundFor(options.log, narrator, context.output)
   context.signal.throwIfAborted()
   narrator.say(`starting ${counted(options.providers, 'replica')}, each a process, on ${ground.text}`)
-  await using cluster = await startCluster({
-    ...ground.init,
-    replicas: options.providers,
-    dataDirs: true,
-  })
+  await using cluster = await narrator.waiting(
+    'replicas start',
+    startCluster({ ...ground.init, replicas: options.providers, dataDirs: true }),
+  )
   const here = { ...context, log: ground.place(cluster), group: cluster.group }
   const result = await withLog(here, logOf(here), (log) =>
     perform({ ground, cluster, log, rows, options, narrator }, context.signal),
@@ -69,46 +68,52 @@ interface Stage {
 async function perform(stage: Stage, signal: AbortSignal) {
   const { ground, cluster, log, rows, options, narrator } = stage
   const { history } = options
-  const step = <T>(work: Promise<T>) => orAbort(work, signal)
+  /** None is silent for long: each says every second what is being waited for. */
+  const step = <T>(what: string, work: Promise<T>) => narrator.waiting(what, orAbort(work, signal))
   const entries = rows.length * history
 
   narrator.say(
     `loading ${counted(rows.length, 'row')} with ${counted(history, 'entry', 'entries')} each: ${counted(entries, 'entry', 'entries')}`,
   )
   let appended = 0
-  await step(
+  await orAbort(
     appendAll(log, batches(rows, history, signal), (more) => {
       appended += more
-      narrator.progress(`${count(appended)} of ${count(entries)} entries`)
+      narrator.progress(`loaded ${count(appended)} of ${count(entries)} entries`)
     }),
+    signal,
   )
-  await step(Promise.all(cluster.replicas.map((replica) => replica.barrier())))
-  const leader = await step(cluster.leader({ timeoutMs: STEP_TIMEOUT_MS }))
-  const loaded = await step(commonRoots(cluster, leader))
+  await step('replicas apply them', Promise.all(cluster.replicas.map((replica) => replica.barrier())))
+  const leader = await step('replicas elect a leader', cluster.leader({ timeoutMs: STEP_TIMEOUT_MS }))
+  const loaded = await step('replicas compare their roots', commonRoots(cluster, leader))
   narrator.say(
     `all replicas are in sync, and at entry ${count(loaded.anchor.index)} ${sameOrNot(loaded)}; ${leader.name} leads`,
   )
 
-  const plain = await step(ground.plainReplay(cluster, signal))
+  const plain = await step('a bare loop reads the log', ground.plainReplay(cluster, signal))
   const plainEntriesPerSecond = Math.round((plain.entries / plain.tookMs) * 1_000)
   narrator.say(
     `a bare loop reads and sets them all in ${duration(plain.tookMs)}, ${count(plainEntriesPerSecond)}/s`,
   )
 
-  const replayMs = await step(wholeLog(cluster))
+  const replayMs = await step('a new replica follows the log', wholeLog(cluster))
   const replayEntriesPerSecond = Math.round((entries / replayMs) * 1_000)
   narrator.say(
     `a new replica follows the whole log in ${duration(replayMs)}, ${count(replayEntriesPerSecond)}/s`,
   )
 
   const keepEntries = Math.min(KEEP_ENTRIES, Math.floor(entries / 10))
-  await step(checkpointed(cluster, loaded.anchor))
+  await step('replicas write checkpoints', checkpointed(cluster, loaded.anchor))
   narrator.say(
     'every replica wrote a checkpoint of what they agreed on to its disk: nobody needs what the log held before',
   )
-  await step((await step(cluster.leader())).prune({ keepEntries }))
-  const { first: logFirstIndex, newest } = await step(log.bounds())
-  await step(ground.swept(cluster, Math.min(logFirstIndex, newest.index), signal))
+  const pruner = await orAbort(cluster.leader(), signal)
+  await step('the leader prunes the log', pruner.prune({ keepEntries }))
+  const { first: logFirstIndex, newest } = await orAbort(log.bounds(), signal)
+  await step(
+    'what was pruned is deleted',
+    ground.swept(cluster, Math.min(logFirstIndex, newest.index), signal),
+  )
   narrator.say(
     `the leader pruned the log: it begins with entry ${count(logFirstIndex)} now, and nobody can replay it`,
   )
@@ -116,6 +121,7 @@ async function perform(stage: Stage, signal: AbortSignal) {
   const writer = new BackgroundWriter(log, rewrites(rows, history))
   narrator.say('a writer goes on writing; another new replica, with nothing, joins')
   const { report, joiner, writesDuringCatchUp } = await step(
+    'the newcomer catches up',
     narrator.during(cluster, async () => {
       const joiner = await cluster.start({ name: 'newcomer', lead: false })
       const report = await caughtUp(joiner, { timeoutMs: STEP_TIMEOUT_MS })
@@ -125,10 +131,10 @@ async function perform(stage: Stage, signal: AbortSignal) {
 
   const replicas = cluster.replicas.filter(({ running }) => running)
   for (const replica of replicas) {
-    for (const { anchor, remainingMs } of (await step(replica.status())).offers)
+    for (const { anchor, remainingMs } of (await orAbort(replica.status(), signal)).offers)
       narrator.say(`offers anchor ${count(anchor.index)}: lapses in ${duration(remainingMs)}`, replica.name)
   }
-  const common = await step(commonRoots(cluster, joiner))
+  const common = await step('replicas compare their roots', commonRoots(cluster, joiner))
   narrator.say(`at entry ${count(common.anchor.index)} ${sameOrNot(common)}`)
   return {
     items: rows.length,

@@ -25,6 +25,11 @@ export class Narrator {
     this.#output.progress(`         ${text}`)
   }
 
+  /** Await a step, and tell each second that it takes place. */
+  async waiting<T>(what: string, work: Promise<T>): Promise<T> {
+    return await this.#output.waiting(`         ${what}`, work)
+  }
+
   /** Tell what happens to the processes of a cluster while some work goes on. */
   async during<T>(cluster: Cluster, work: () => Promise<T>): Promise<T> {
     const passed = new Map(cluster.replicas.map((replica) => [replica, replica.events.length]))

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { JetStreamApiCodes } from '@nats-io/jetstream'
-import { codeOf, Link } from '../../log/jetstream/link.ts'
-import { encodeName, streamName } from '../../log/jetstream/stream.ts'
+import { streamName } from '../../log/jetstream/stream.ts'
 import type { JetstreamLogOptions } from '../../log/jetstream.ts'
 import { clusterWarning, startNatsServers } from '../../testing/index.ts'
 import { type LogFlags, placeName, placeOf } from '../log-place.ts'
+import { removeStreams, streamsOf } from '../nats-streams.ts'
 import { counted, type Output } from '../output.ts'
 import type { Ground } from './ground.ts'
 import { plainNatsReplay } from './measured.ts'
@@ -36,10 +35,9 @@ export async function runningServers(flags: LogFlags, output: Output): Promise<G
   return {
     ...natsGround(place, flags, group),
     async [Symbol.asyncDispose]() {
-      const stream = streamName(group)
-      const left = [stream, `KV_${encodeName(stream)}`]
+      const left = streamsOf(group)
       try {
-        await remove(place, left)
+        await removeStreams(place, left)
       } catch (error) {
         output.note(`the streams ${left.join(' and ')} are left on the servers: ${(error as Error).message}`)
       }
@@ -68,21 +66,4 @@ async function placeOfServers(flags: LogFlags): Promise<JetstreamLogOptions> {
   const place = await placeOf(flags)
   if (typeof place === 'string') throw new TypeError(`${place} is no place on servers`)
   return place
-}
-
-async function remove(place: JetstreamLogOptions, streams: readonly string[]): Promise<void> {
-  const link = await Link.open(place)
-  try {
-    for (const stream of streams) {
-      await link.ask(async (jsm) => {
-        try {
-          await jsm.streams.delete(stream)
-        } catch (error) {
-          if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
-        }
-      })
-    }
-  } finally {
-    await link.close()
-  }
 }

@@ -72,12 +72,12 @@ export class JetstreamLog implements Log {
     init.signal?.throwIfAborted()
     checkInit(init)
     const {
-      create = true,
       duplicateWindowMs = DUPLICATE_WINDOW_MS,
       replicas,
       stream: name = streamName(init.group),
     } = options
     checkStreamName(name)
+    const create = options.create !== false && init.create !== false
     const link = await Link.open({ ...options, stream: name }, init)
     try {
       checkPayload(link, options)

@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, linkSync, rmSync, statfsSync, statSy
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { EpochChanged, LogDamaged, LogMismatch, LogUnusable } from '../errors.ts'
+import { EpochChanged, LogDamaged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
 
 /** "ANCH": tells our files from other programs' SQLite databases. */
 const APPLICATION_ID = 0x414e4348
@@ -59,13 +59,7 @@ export interface Meta {
 
 /** Make the log's file unless there is one, whole or not at all: of two makers one wins, and both then open its file. */
 export function makeFile(path: string, group: string, signature: string): void {
-  const walIsThere = existsSync(`${path}-wal`)
-  if (existsSync(path)) return
-  if (walIsThere)
-    throw new LogUnusable(
-      `it is gone, but ${path}-wal, a part of it, is still there: put the log back, or remove ${path}-wal and ${path}-shm to begin a new one`,
-      { place: path },
-    )
+  if (isThere(path)) return
   if (!existsSync(dirname(path)))
     throw new LogUnusable(`it cannot be made: make the folder ${dirname(path)} first`, { place: path })
   const draft = `${path}.${randomUUID()}.new`
@@ -89,6 +83,22 @@ export function makeFile(path: string, group: string, signature: string): void {
 
 /** What a connection is for: who only reads can do with a file that may not be written. */
 export type Use = 'read' | 'write'
+
+/** Throws `LogMissing` rather than make it. */
+export function assertFile(path: string): void {
+  if (!isThere(path)) throw new LogMissing(path)
+}
+
+/** Throws where only a part of a log is left. */
+function isThere(path: string): boolean {
+  const walIsThere = existsSync(`${path}-wal`)
+  if (existsSync(path)) return true
+  if (!walIsThere) return false
+  throw new LogUnusable(
+    `it is gone, but ${path}-wal, a part of it, is still there: put the log back, or remove ${path}-wal and ${path}-shm to begin a new one`,
+    { place: path },
+  )
+}
 
 /** An open connection to the file that was at a path, and whether it is still that file. */
 export class Connection {

@@ -21,7 +21,7 @@ export interface WriterInit {
 }
 
 export type ReaderRequest =
-  | { readonly type: 'open'; readonly group: string; readonly signature: string }
+  | { readonly type: 'open'; readonly group: string; readonly signature: string; readonly create: boolean }
   | { readonly type: 'bounds' }
   | { readonly type: 'notices' }
   | { readonly type: 'entries'; readonly cursor: Cursor; readonly follow: boolean }

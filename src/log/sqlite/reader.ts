@@ -3,7 +3,7 @@ import { workerData } from 'node:worker_threads'
 import { LogRewound, LogTruncated } from '../errors.ts'
 import type { Cursor, LogBounds } from '../log.ts'
 import { CommitWatch } from './commit-watch.ts'
-import { Connection, failure, makeFile } from './file.ts'
+import { assertFile, Connection, failure, makeFile } from './file.ts'
 import { whenFree } from './lock.ts'
 import { entryId, type PackedBatch, packBatch } from './pack.ts'
 import { Port } from './port.ts'
@@ -36,6 +36,8 @@ interface BoardStream extends Stream {
   /** The board's count of changes when it was last sent. */
   seen: number | undefined
 }
+
+type OpenRequest = Extract<ReaderRequest, { type: 'open' }>
 
 interface OpenLog {
   readonly connection: Connection
@@ -92,7 +94,7 @@ class Reader {
     const stream = { call, credit: PREFETCH_ITEMS, isBehind: true, source: undefined }
     switch (request.type) {
       case 'open':
-        this.#answer(call, this.#open(request.group, request.signature))
+        this.#answer(call, this.#open(request))
         break
       case 'bounds':
         this.#answer(
@@ -128,9 +130,10 @@ class Reader {
     }
   }
 
-  async #open(group: string, signature: string): Promise<string> {
+  async #open({ group, signature, create }: OpenRequest): Promise<string> {
     const { path } = this.#init
-    makeFile(path, group, signature)
+    if (create) makeFile(path, group, signature)
+    else assertFile(path)
     const connection = await this.#whenFree(() => Connection.open(path, group, signature))
     this.#epoch = connection.meta.epoch
     this.#use(connection)

@@ -1,0 +1,109 @@
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { LogMissing } from '../log/errors.ts'
+import { hash } from '../snapshot/hash.ts'
+import { totalItems } from '../snapshot/manifest.ts'
+import { DirectoryOfAnotherLog, type HeldState } from './errors.ts'
+import { openCheckpoint } from './file.ts'
+
+/** The position, then a part of the epoch's hash: `0000000000001234-1a2b3c4d.checkpoint`. */
+const NAME = /^(\d{16})-([0-9a-f]{8})\.checkpoint$/
+const INDEX_DIGITS = 16
+const TAG_BYTES = 4
+
+/** A checkpoint as its name tells. */
+export interface Named {
+  readonly name: string
+  readonly index: number
+  /** Tells the epochs of logs apart. */
+  readonly tag: string
+}
+
+export function epochTag(epoch: string): string {
+  return Buffer.from(hash('anchorage 2026 epoch tag 1', Buffer.from(epoch)))
+    .subarray(0, TAG_BYTES)
+    .toString('hex')
+}
+
+export function checkpointName(index: number, tag: string): string {
+  return `${String(index).padStart(INDEX_DIGITS, '0')}-${tag}.checkpoint`
+}
+
+/** Of the files of a directory, those that are checkpoints, newest first. */
+export function checkpointsAmong(names: readonly string[]): Named[] {
+  return names
+    .flatMap((name) => {
+      const [, index, tag] = NAME.exec(name) ?? []
+      return index === undefined || tag === undefined ? [] : [{ name, index: Number(index), tag }]
+    })
+    .sort((a, b) => b.index - a.index)
+}
+
+/**
+ * Which log a data directory belongs to: that of its checkpoints. One that was told to go with another log, and has no checkpoint
+ * of that yet, says so in the file `epoch`.
+ */
+export class Belonging {
+  readonly #path: string
+  readonly #directory: string
+
+  /** The data directory, and its folder of checkpoints. */
+  constructor(path: string, directory: string) {
+    this.#path = path
+    this.#directory = directory
+  }
+
+  /** There are checkpoints, of whichever log. */
+  async holdsState(): Promise<boolean> {
+    return (await this.#checkpoints()).length > 0
+  }
+
+  /** Throws `DirectoryOfAnotherLog` for a directory whose checkpoints are all of other logs than that of an epoch, or are of one that is gone. */
+  async assert(found: string | LogMissing): Promise<void> {
+    const checkpoints = await this.#checkpoints()
+    if (checkpoints.length === 0) return
+    if (typeof found === 'string') {
+      const tag = epochTag(found)
+      if (checkpoints.some((checkpoint) => checkpoint.tag === tag)) return
+      if ((await this.#told()) === found) return
+    }
+    throw new DirectoryOfAnotherLog(this.#path, await this.#newest(checkpoints), found)
+  }
+
+  /** From now on the directory goes with this log, whatever its checkpoints are of. */
+  async tell(epoch: string): Promise<void> {
+    const file = join(this.#path, 'epoch')
+    const draft = `${file}.new`
+    await writeFile(draft, `${epoch}\n`, { mode: 0o600, flush: true })
+    await rename(draft, file)
+  }
+
+  async #told(): Promise<string | undefined> {
+    return await readFile(join(this.#path, 'epoch'), 'utf8').then(
+      (text) => text.trim(),
+      () => undefined,
+    )
+  }
+
+  async #checkpoints(): Promise<Named[]> {
+    return checkpointsAmong(await readdir(this.#directory))
+  }
+
+  async #newest(checkpoints: readonly Named[]): Promise<HeldState> {
+    for (const { name } of checkpoints) {
+      try {
+        await using reader = await openCheckpoint(join(this.#directory, name))
+        const { path, group, position, manifest } = reader
+        return {
+          path,
+          index: position.index,
+          of: { group, epoch: position.epoch, items: totalItems(manifest) },
+        }
+      } catch {
+        // Whether it is whole is seen when it is loaded; the name tells that there is one.
+      }
+    }
+    const { name, index } = checkpoints[0]!
+    return { path: join(this.#directory, name), index }
+  }
+}

@@ -1,0 +1,28 @@
+import { JetStreamApiCodes } from '@nats-io/jetstream'
+import { codeOf, Link } from '../log/jetstream/link.ts'
+import { encodeName, streamName } from '../log/jetstream/stream.ts'
+import type { JetstreamLogOptions } from '../log/jetstream.ts'
+
+/** The streams that a group's log consists of: its own, and that of its bucket. */
+export function streamsOf(group: string): string[] {
+  const stream = streamName(group)
+  return [stream, `KV_${encodeName(stream)}`]
+}
+
+/** Remove streams, those that are there. */
+export async function removeStreams(place: JetstreamLogOptions, streams: readonly string[]): Promise<void> {
+  const link = await Link.open(place)
+  try {
+    for (const stream of streams) {
+      await link.ask(async (jsm) => {
+        try {
+          await jsm.streams.delete(stream)
+        } catch (error) {
+          if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
+        }
+      })
+    }
+  } finally {
+    await link.close()
+  }
+}

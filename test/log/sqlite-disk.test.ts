@@ -42,13 +42,13 @@ describe.skipIf(!mounts)('a log on a disk', () => {
     expect(await on('mount -t tmpfs -o size=2m none "$1"', 'full')).toEqual({
       append: named('AppendUncertain', 'disk is full', 'make room'),
       announce: named('LogUnusable', 'disk is full', 'make room'),
-      prune: named('LogUnusable', 'disk is full', 'make room'),
+      prune: expect.stringMatching(/^done$|^LogUnusable: .*group\.log: .*disk is full; make room/),
       read: 'done',
       'make another': expect.stringMatching(
         /^LogUnusable: .*another\.log: it cannot be made: .*disk is full/,
       ),
       'append with room': 'done',
-      entries: ['1', '2', '3'],
+      entries: ['2', '3'],
       'open to read': 'done',
       'open to write': named('LogUnusable', 'disk is full', 'make room'),
     })

@@ -9,6 +9,12 @@ import type { Member } from './membership.ts'
 export const PROGRESS_BYTES_PER_S_MIN = 32 * 1024
 /** An anchor that makes no progress for so many TTLs is given up: sooner than three TTLs, later than an offer lapses by itself. */
 const STALLED_TTLS = 1.5
+/** And not before so many announcements were due. */
+const ANNOUNCEMENTS_MIN = 3
+/** What members say that they received counts for so many TTLs, ten minutes: then only what was sent does. */
+const CLAIMED_TTLS = 60
+/** An anchor that nobody speaks of is remembered for so many times as long as it may stall. */
+const REMEMBERED_TIMES = 4
 /** And not sooner than this, in milliseconds: members announce what they served only a few times a second. */
 const STALLED_MS_MIN = 2_000
 
@@ -18,12 +24,20 @@ export interface AnchorProgressInit {
   readonly ttlMs: number
   /** How long a group has to agree on an anchor's root, in milliseconds: until it has, nobody can finish with it. */
   readonly sealTimeoutMs: number
+  /** How long announcements live, in milliseconds: members announce five times as often. */
+  readonly leaseMs: number
+  /** False while nobody can announce anything: silence says nothing then. */
+  readonly connected: () => boolean
   /** The group has not agreed on this anchor's root yet, as far as this replica knows. */
   readonly isOpen: (anchor: number) => boolean
 }
 
 interface Anchor {
   readonly firstSeenMs: number
+  /** When anybody last spoke of it. */
+  seenAtMs: number
+  /** Members whose pin has had its time to begin. */
+  readonly begun: Set<string>
   /** Since when nothing happened that counts as progress. */
   sinceMs: number
   /** What was served and received since then. */
@@ -58,8 +72,8 @@ interface Replay {
  * while it does: a member that fetches in drops, or that says it needs an anchor and never fetches, is moved on.
  *
  * What is measured is the sum of what all providers of an anchor have sent, so that a slow link counts as a whole, however many
- * providers share it. Networks hold megabytes that were sent and did not arrive: what those who fetch say that they received counts,
- * too, up to what was sent.
+ * providers share it. Networks hold megabytes that were sent and did not arrive, and a joiner that has most of the state already
+ * builds long and fetches little: what those who fetch say that they received and built in counts, too.
  */
 export class AnchorProgress {
   readonly #init: AnchorProgressInit
@@ -70,7 +84,8 @@ export class AnchorProgress {
 
   constructor(init: AnchorProgressInit) {
     this.#init = init
-    this.#stalledMs = Math.max(STALLED_TTLS * init.ttlMs, STALLED_MS_MIN)
+    const { ttlMs, leaseMs } = init
+    this.#stalledMs = Math.max(STALLED_TTLS * ttlMs, STALLED_MS_MIN, ANNOUNCEMENTS_MIN * (leaseMs / 5))
   }
 
   /** Take in what the members say now. */
@@ -82,7 +97,11 @@ export class AnchorProgress {
       if (member.needs > 0) wanted.add(member.needs)
       this.#follow(member, nowMs)
     }
-    for (const anchor of this.#anchors.keys()) if (!wanted.has(anchor)) this.#anchors.delete(anchor)
+    for (const [anchor, { seenAtMs }] of this.#anchors) {
+      // Remembered for a while, so that pins that come and go are not new each time.
+      if (!wanted.has(anchor) && nowMs - seenAtMs >= REMEMBERED_TIMES * this.#stalledMs)
+        this.#anchors.delete(anchor)
+    }
     const ids = new Set(members.map(({ id }) => id))
     for (const id of this.#replays.keys()) if (!ids.has(id)) this.#replays.delete(id)
     for (const anchor of wanted) this.#measure(anchor, members, nowMs)
@@ -91,6 +110,7 @@ export class AnchorProgress {
   /** The group has made no progress with this anchor for too long. */
   hasStalled(anchor: number): boolean {
     const known = this.#anchors.get(anchor)
+    if (!this.#init.connected()) return false
     return known !== undefined && this.#init.clock.now() - known.sinceMs >= this.#stalledMs
   }
 
@@ -102,35 +122,55 @@ export class AnchorProgress {
     return replay === undefined || this.#init.clock.now() - replay.movedAtMs < this.#stalledMs
   }
 
+  /** Everybody can announce again: what stood still meanwhile has its full time from now. */
+  reconnected(): void {
+    const nowMs = this.#init.clock.now()
+    for (const anchor of this.#anchors.values()) anchor.sinceMs = nowMs
+    for (const replay of this.#replays.values()) replay.movedAtMs = nowMs
+  }
+
   #follow({ id, applied }: Member, nowMs: number): void {
     const replay = this.#replays.get(id)
     if (replay === undefined) this.#replays.set(id, { applied, movedAtMs: nowMs })
-    else if (applied !== replay.applied) Object.assign(replay, { applied, movedAtMs: nowMs })
+    else if (applied > replay.applied) Object.assign(replay, { applied, movedAtMs: nowMs })
   }
 
   #measure(index: number, members: readonly Member[], nowMs: number): void {
-    const { sealTimeoutMs, isOpen } = this.#init
+    const { sealTimeoutMs, ttlMs, isOpen } = this.#init
     let anchor = this.#anchors.get(index)
     if (anchor === undefined) {
       const counters = { served: new Increments(), received: new Increments() }
-      anchor = { firstSeenMs: nowMs, sinceMs: nowMs, bytes: 0, ...counters }
+      anchor = {
+        firstSeenMs: nowMs,
+        seenAtMs: nowMs,
+        begun: new Set(),
+        sinceMs: nowMs,
+        bytes: 0,
+        ...counters,
+      }
       this.#anchors.set(index, anchor)
     }
     let isCut = false
     let isOffered = false
-    const { served, received } = anchor
-    const countedBefore = served.total + Math.min(received.total, served.total)
+    const { served, received, begun } = anchor
+    anchor.seenAtMs = nowMs
+    const before = served.total + received.total
+    const isClaimed = nowMs - anchor.firstSeenMs < CLAIMED_TTLS * ttlMs
     for (const { id, offers, needs, receivedBytes = 0 } of members) {
-      if (needs === index) received.add(id, receivedBytes, receivedBytes)
+      if (needs === index && isClaimed) received.add(id, receivedBytes, receivedBytes)
+      if (needs === index && !begun.has(id)) {
+        begun.add(id)
+        anchor.sinceMs = nowMs
+      }
       const offer = offers.find((one) => one.anchor === index)
       if (offer === undefined) continue
       isOffered = true
       isCut ||= offer.ready
       served.add(id, offer.servedBytes ?? 0, 0)
     }
-    anchor.bytes += served.total + Math.min(received.total, served.total) - countedBefore
+    anchor.bytes += served.total + received.total - before
     const isYoung = nowMs - anchor.firstSeenMs < sealTimeoutMs
-    const mustWait = (isOffered && !isCut) || (isYoung && isOpen(index))
+    const mustWait = isYoung && ((isOffered && !isCut) || isOpen(index))
     const enough = ((nowMs - anchor.sinceMs) / 1_000) * PROGRESS_BYTES_PER_S_MIN
     if (!mustWait && (anchor.bytes === 0 || anchor.bytes < enough)) return
     anchor.sinceMs = nowMs

@@ -141,6 +141,13 @@ export function announcementBytesMax(of: {
   return encodeAnnouncement(largest).length
 }
 
+/** Offers of one member that are read, the newest: a replica has few, and each costs everybody work whenever anybody speaks. */
+const OFFERS_MAX = 64
+
+function count(value: bigint): number {
+  return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
+}
+
 /** Undefined for a notice that is no announcement of this version. */
 export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined {
   try {
@@ -155,17 +162,17 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       applied: Number(applied),
       leads: Number(leads),
       needs: Number(needs),
-      ...(receivedBytes > 0n && { receivedBytes: Number(receivedBytes) }),
+      ...(receivedBytes > 0n && { receivedBytes: count(receivedBytes) }),
       checkpoint: Number(checkpoint),
       ...(durable && { durable }),
       ...(process !== '' && { process }),
       ...(contested && { contested }),
       ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
-      offers: offers.map(({ anchor, remainingMs, ready, servedBytes }) => ({
+      offers: offers.slice(-OFFERS_MAX).map(({ anchor, remainingMs, ready, servedBytes }) => ({
         anchor: Number(anchor),
         remainingMs,
         ready,
-        ...(servedBytes > 0n && { servedBytes: Number(servedBytes) }),
+        ...(servedBytes > 0n && { servedBytes: count(servedBytes) }),
       })),
     }
   } catch {

@@ -53,7 +53,9 @@ export function prunableTo(limits: PruneLimits, members: readonly Member[]): num
   let upTo = applied - keepEntries
   if (!volatile) upTo = Math.min(upTo, Math.max(0, ...members.map(({ checkpoint }) => checkpoint)))
   for (const member of members) {
-    if (progress.holds(member)) upTo = Math.min(upTo, member.needs - 1)
+    // Who has installed its anchor needs only what it has not applied yet.
+    const { needs, applied: own } = member
+    if (progress.holds(member)) upTo = Math.min(upTo, own >= needs ? own : needs - 1)
     for (const { anchor } of member.offers)
       if (!progress.hasStalled(anchor)) upTo = Math.min(upTo, anchor - 1)
   }

@@ -91,7 +91,7 @@ export class Anchors {
 
   /** Nobody uses these anchors: they make room for a newer one. */
   retired(anchors: readonly number[]): void {
-    for (const index of anchors) this.#init.sync().withdraw({ epoch: this.#init.epoch, index })
+    for (const index of anchors) this.#init.sync().retire({ epoch: this.#init.epoch, index })
   }
 
   /** The group cannot agree on a root: nobody may install this anchor. It does not tell whose state is wrong. */

@@ -213,6 +213,8 @@ export class Replica<Result = unknown>
       clock,
       ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
       sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
+      leaseMs: this.#leaseMs,
+      connected: () => this.logConnected,
       isOpen: (anchor) => group().seal(anchor)?.state === 'open',
     })
     this.#namesakes = new Namesakes({
@@ -686,6 +688,7 @@ export class Replica<Result = unknown>
   #connection(connected: boolean): void {
     if (connected) {
       this.#membership.reconnected()
+      this.#progress.reconnected()
       this.#leadership.reconnected()
     } else this.#follower.disconnected()
     this.#emit('log', { connected })
@@ -747,7 +750,7 @@ export class Replica<Result = unknown>
       leads: this.state === 'in-sync' && this.leader === this.id ? this.term : 0,
       offers,
       needs: this.state === 'catching-up' || this.state === 'following' ? this.#needs : 0,
-      receivedBytes: this.#sync.receivedBytes,
+      receivedBytes: this.#sync.progressBytes,
       checkpoint: this.#disk?.checkpoint ?? 0,
       durable: this.#data !== undefined,
       ...(this.#pruner.wish && { prune: this.#pruner.wish }),

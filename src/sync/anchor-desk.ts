@@ -43,7 +43,7 @@ const MINUTE_MS = 60_000
 /** A follower's offer that lives this long is still there when the requester comes: a few round trips of 200 ms. */
 const NAMED_LIFE_MS_MIN = 1_000
 /** An anchor was sealed or named so long ago without a pin that nobody will come for it: a few round trips, and less than 2 s. */
-const RETIRE_AFTER_MS = 1_500
+const RETIRE_AFTER_MS = 1_200
 
 /**
  * The leader's answer to a snapshot request: the anchor of a live offer that fits, or of one new marker, which
@@ -93,6 +93,8 @@ export class AnchorDesk {
       const anchor = await newest.promise
       if (anchor.index > above.index) return anchor
     }
+    // A pin that was just announced may not have been read.
+    if (available.list().length >= LIVE_ANCHORS_USUAL) await host.refreshMembers()
     try {
       return await this.#mark(requester, useless)
     } catch (error) {
@@ -119,7 +121,8 @@ export class AnchorDesk {
     const count = live.length + this.#underway().length
     const retires = idle.slice(0, Math.max(0, count + 1 - LIVE_ANCHORS_USUAL))
     if (count - retires.length >= LIVE_ANCHORS_MAX) {
-      throw new Busy(`${LIVE_ANCHORS_MAX} anchors are in use already, and none fits`, BUSY_RETRY_MS)
+      const retryMs = Math.min(...live.map(({ anchor }) => this.#idleInMs(anchor)))
+      throw new Busy(`${LIVE_ANCHORS_MAX} anchors are in use already, and none fits`, retryMs)
     }
     this.#assertWorthwhile()
     this.#countMarker(requester)
@@ -156,14 +159,20 @@ export class AnchorDesk {
     return offering.length >= Math.min(FOLLOWERS_ENOUGH, others.length)
   }
 
-  /** Nobody reads it, nobody pins it or makes progress with it, and whoever it was for has had time to come. */
-  #isIdle({ anchor, uses }: Available): boolean {
-    const { host, clock } = this.#init
+  /** How long from now an anchor may be retired, if nobody comes for it; the usual pause where that is not known. */
+  #idleInMs(anchor: Position): number {
     const key = positionKey(anchor)
     const sealedAtMs = this.#sealedAtMs.get(key)
-    if (uses > 0 || sealedAtMs === undefined) return false
+    if (sealedAtMs === undefined) return BUSY_RETRY_MS
     const wantedAtMs = Math.max(sealedAtMs, this.#namedAtMs.get(key) ?? sealedAtMs)
-    if (clock.now() - wantedAtMs < RETIRE_AFTER_MS) return false
+    return Math.max(0, wantedAtMs + RETIRE_AFTER_MS - this.#init.clock.now())
+  }
+
+  /** Nobody reads it, nobody pins it or makes progress with it, and whoever it was for has had time to come. */
+  #isIdle({ anchor, uses }: Available): boolean {
+    const { host } = this.#init
+    const key = positionKey(anchor)
+    if (uses > 0 || !this.#sealedAtMs.has(key) || this.#idleInMs(anchor) > 0) return false
     return host.hasStalled?.(anchor) === true || !host.members().some(({ needs }) => needs === anchor.index)
   }
 

@@ -40,6 +40,8 @@ export class Attempt {
   /** Chunks that the store has, and that were not read yet. */
   readonly #stored = new Set<number>()
 
+  #builtBytes = 0
+
   constructor(init: AttemptInit, events: AttemptEvents) {
     this.#init = init
     this.#events = events
@@ -47,6 +49,11 @@ export class Attempt {
     this.built = this.#build(AbortSignal.any([init.signal, this.#abandon.signal]))
     // A failure counts once this root is sealed: before that it may be one provider's nonsense.
     this.built.catch(() => {})
+  }
+
+  /** Bytes of chunks that are in the new state. */
+  get builtBytes(): number {
+    return this.#builtBytes
   }
 
   abandon(reason: Error): void {
@@ -107,6 +114,7 @@ export class Attempt {
     for await (const { bytes, items } of this.book.inOrder()) {
       try {
         if (failure === undefined) await installing.add(bytes, items)
+        this.#builtBytes += bytes.length
       } catch (error) {
         failure = error
       }

@@ -22,16 +22,20 @@ export interface ChannelInit {
 }
 
 /**
- * So many bytes within the timeout are as good as a frame: 3 KiB/s with the default of 5 s. What comes slower is asked of others; who
- * sends less would hold a session for ever with a byte now and then.
+ * A peer that sends less, in bytes a second, is silent: what comes slower is asked of others; who sends a byte now and then would
+ * hold a session for ever.
  */
-const HEARD_BYTES_MIN = 16 * 1024
+const HEARD_BYTES_PER_S_MIN = 3 * 1024
+/** An answer that is no range of chunks comes within so many timeouts, a minute, whatever else its peer sends. */
+const ANSWER_TIMEOUTS = 12
 
 /** The id of a peer's last word: it did not read on, or could not. */
 const NO_REQUEST = 0
 
 interface Due {
   readonly id: number
+  /** However much else the peer sends, this is late from then on. */
+  readonly untilMs: number
   /** Takes one answer; true when it was the last one. */
   readonly take: (body: ResponseBody, payload: Uint8Array | undefined) => boolean
   readonly fail: (error: Error) => void
@@ -146,7 +150,10 @@ export class Channel {
     } catch (error) {
       return fail(error as Error)
     }
-    this.#due.push({ id, take, fail })
+    const { clock, timeoutMs } = this.#init
+    const isRaw = body.type === 'chunks' || body.type === 'hints' || body.type === 'items'
+    const untilMs = isRaw ? Number.POSITIVE_INFINITY : clock.now() + ANSWER_TIMEOUTS * timeoutMs
+    this.#due.push({ id, untilMs, take, fail })
     if (this.#due.length === 1) this.#listen()
     this.#init.stream.send(frame).catch((error) => this.#end(asError(error)))
   }
@@ -183,9 +190,11 @@ export class Channel {
   #listen(): void {
     const { clock, timeoutMs, pulse } = this.#init
     const { bytes } = pulse
+    const enough = (timeoutMs / 1_000) * HEARD_BYTES_PER_S_MIN
     this.#silence?.cancel()
     this.#silence = clock.schedule(timeoutMs, () => {
-      if (pulse.bytes - bytes >= HEARD_BYTES_MIN) this.#listen()
+      const isOverdue = clock.now() >= (this.#due[0]?.untilMs ?? Number.POSITIVE_INFINITY)
+      if (pulse.bytes - bytes >= enough && !isOverdue) this.#listen()
       else this.#end(new PeerUnavailable(`the peer sent nothing for ${timeoutMs} ms`))
     })
   }

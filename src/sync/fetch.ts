@@ -115,6 +115,11 @@ export class Fetch {
     return this.#bytes
   }
 
+  /** Bytes of chunks that are in the new state, wherever they came from. */
+  get builtBytes(): number {
+    return this.#attempt?.builtBytes ?? 0
+  }
+
   /** Grows with each chunk that is listed, verified or built in: while it stands still nothing goes on. */
   get steps(): number {
     return this.#steps

@@ -161,6 +161,8 @@ export const HEDGE_PATIENCE_MAX = 8
 export const READ_AHEAD_CHUNKS = 64
 /** and in decoded bytes. It bounds what a session holds while one chunk is withheld. */
 export const READ_AHEAD_BYTES = 256 * 1024 * 1024
+/** What comes slower than this, in bytes a second, is as good as nothing: an anchor is given up below the same rate. */
+export const COMING_BYTES_PER_S_MIN = 32 * 1024
 /** How long a session keeps an anchor while nothing of it arrives. */
 export const STALL_MS = 60_000
 /** Anchors that one session loses before it gives up. */

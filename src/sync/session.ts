@@ -22,6 +22,7 @@ import type { SyncHost, SyncMember } from './host.ts'
 import {
   ANCHORS_LOST_MAX,
   BASIS_TIMEOUT_MS,
+  COMING_BYTES_PER_S_MIN,
   FIRST_LOOK_MS,
   FOLLOWERS_ENOUGH,
   FOLLOWERS_GRACE_MS,
@@ -135,9 +136,9 @@ export class Session {
     this.#signal.addEventListener('abort', () => void this.#peers.close(), { once: true })
   }
 
-  /** Bytes received from providers so far, also of chunks that are still on their way. */
-  get receivedBytes(): number {
-    return this.#peers.receivedBytes
+  /** Bytes received so far, also of chunks that are still on their way, and those built into the new state. */
+  get progressBytes(): number {
+    return this.#peers.receivedBytes + (this.#fetch?.fetch.builtBytes ?? 0)
   }
 
   /** A provider pushed an offer: a hint that saves us asking. False when it is not of the anchor this session wants. */
@@ -358,7 +359,7 @@ export class Session {
     let everLinked = false
     let sealDueSinceMs: number | undefined
     let verifying = false
-    let moved = { steps: fetch.steps, atMs: clock.now() }
+    let moved = { steps: fetch.steps, bytes: this.progressBytes, atMs: clock.now() }
     for (;;) {
       for (const [provider, offer] of this.#offers.of(anchor)) this.offered(provider, offer)
       // Whoever was just linked is not asked: the question would go before that for its chunks.
@@ -380,7 +381,10 @@ export class Session {
         fetch.keepAlive()
       }
       await fetch.tend()
-      if (fetch.steps !== moved.steps || fetch.awaitsSeal) moved = { steps: fetch.steps, atMs: clock.now() }
+      // A large item on a slow link is no whole chunk for minutes.
+      const comes = this.progressBytes - moved.bytes >= (STALL_MS / 1_000) * COMING_BYTES_PER_S_MIN
+      if (fetch.steps !== moved.steps || fetch.awaitsSeal || comes)
+        moved = { steps: fetch.steps, bytes: this.progressBytes, atMs: clock.now() }
       if (clock.now() - moved.atMs >= STALL_MS) {
         throw new AnchorGone(anchor, `nothing of it came for ${STALL_MS} ms`)
       }
@@ -555,10 +559,13 @@ export class Session {
       return exists ? new Useless(anchor, why) : new AnchorGone(anchor, why)
     }
     if (servers.some((server) => this.#mayServe(server, sinceMs))) return undefined
-    const cut = servers.filter(({ id }) => this.#offers.isUnreached(id, sinceMs))
-    // Whoever is cut off for a moment still has it, and a leader that can be reached again names it again.
-    if (cut.length > 0) return waitedMs >= UNREACHED_MS ? new AnchorGone(anchor, why) : undefined
-    return everLinked || servers.length > 0 ? new Useless(anchor, why) : undefined
+    const isCut = servers.some(({ id }) => this.#offers.isUnreached(id, sinceMs))
+    // Whoever is cut off, or starts again, still has it, and a leader that can be reached again names it again.
+    if (isCut || servers.length === 0) {
+      const isOver = waitedMs >= UNREACHED_MS && (isCut || everLinked)
+      return isOver ? new AnchorGone(anchor, why) : undefined
+    }
+    return new Useless(anchor, why)
   }
 
   async #timed<T>(phase: keyof SessionPhases, work: () => Promise<T>): Promise<T> {

@@ -183,9 +183,9 @@ export class SnapshotSync {
     return this.#provider.servedBytes(anchor)
   }
 
-  /** How many bytes the running session has received; 0 without one. */
-  get receivedBytes(): number {
-    return this.#session?.receivedBytes ?? 0
+  /** How many bytes the running session has received, and built into the new state; 0 without one. */
+  get progressBytes(): number {
+    return this.#session?.progressBytes ?? 0
   }
 
   /** Serve one stream that a peer opened. */
@@ -246,6 +246,12 @@ export class SnapshotSync {
   disputed(anchor: Position): void {
     this.#desk.disputed(anchor)
     this.#available.withdraw(anchor)
+  }
+
+  /** A marker retires an anchor: it is not offered any more, unless somebody reads it here. It then lapses by itself. */
+  retire(anchor: Position): void {
+    const found = this.#available.get(anchor)
+    if (found !== undefined && 'uses' in found && found.uses === 0) this.#available.withdraw(anchor)
   }
 
   /** Stop offering one anchor, or all of them. */

@@ -12,16 +12,20 @@ const SLOW_LINK_BYTES = 300_000
 let clock: VirtualClock
 let progress: AnchorProgress
 let open: Set<number>
+let connected: boolean
 const members = new Map<string, Member>()
 
 beforeEach(() => {
   clock = new VirtualClock()
   open = new Set()
+  connected = true
   members.clear()
   progress = new AnchorProgress({
     clock,
     ttlMs: TTL_MS,
     sealTimeoutMs: SEAL_TIMEOUT_MS,
+    leaseMs: 5_000,
+    connected: () => connected,
     isOpen: (anchor) => open.has(anchor),
   })
 })
@@ -98,7 +102,7 @@ describe('an anchor', () => {
   })
 
   test('that is still being cut, or not sealed yet, has time', () => {
-    pass(40, () => say('f', { offers: [offer(50, 0, false)] }))
+    pass(20, () => say('f', { offers: [offer(50, 0, false)] }))
     expect(progress.hasStalled(50)).toBe(false)
     open.add(60)
     say('f', { offers: [offer(60, 0)] })
@@ -117,12 +121,47 @@ describe('an anchor', () => {
     expect(progress.hasStalled(50)).toBe(true)
   })
 
-  test('that nobody speaks of any more is forgotten', () => {
+  test('that nobody speaks of any more is forgotten after a while', () => {
     say('f', { offers: [offer(50, 0)] })
     pass(20)
     say('f', { offers: [] })
-    pass(1)
+    pass(70)
     expect(progress.hasStalled(50)).toBe(false)
+  })
+
+  test('that is never cut to its end has no more time than a seal has', () => {
+    pass(SEAL_TIMEOUT_MS / 1_000 + 17, () => say('f', { offers: [offer(50, 0, false)] }))
+    expect(progress.hasStalled(50)).toBe(true)
+  })
+
+  test('of which a joiner builds in what it has already makes progress, for ten minutes', () => {
+    say('f', { offers: [offer(50, 0)] })
+    const build = (second: number) =>
+      say('j', { state: 'catching-up', applied: 0, needs: 50, receivedBytes: second * 10_000_000 })
+    pass(590, build)
+    expect(progress.hasStalled(50)).toBe(false)
+    pass(40, (second) => build(600 + second))
+    expect(progress.hasStalled(50)).toBe(true)
+  })
+
+  test('stands still for nobody while nothing can be announced, and has its time again after that', () => {
+    say('f', { offers: [offer(50, 0)] })
+    pass(10)
+    connected = false
+    pass(60)
+    expect(progress.hasStalled(50)).toBe(false)
+    connected = true
+    progress.reconnected()
+    pass(14)
+    expect(progress.hasStalled(50)).toBe(false)
+    pass(2)
+    expect(progress.hasStalled(50)).toBe(true)
+  })
+
+  test('that two members pin in turns stalls as if one did', () => {
+    say('f', { offers: [offer(50, 0), offer(60, 0)] })
+    pass(40, (second) => say('j', { state: 'catching-up', applied: 0, needs: second % 2 === 0 ? 50 : 60 }))
+    expect([progress.hasStalled(50), progress.hasStalled(60)]).toEqual([true, true])
   })
 })
 
@@ -130,6 +169,11 @@ describe('the pin of a member that has installed its anchor', () => {
   test('holds while the log is applied after it', () => {
     pass(100, (second) => say('j', { state: 'following', needs: 50, applied: 50 + second }))
     expect(progress.holds(members.get('j')!)).toBe(true)
+  })
+
+  test('does not hold when what it says goes back and forth', () => {
+    pass(20, (second) => say('j', { state: 'following', needs: 50, applied: 60 - (second % 2) }))
+    expect(progress.holds(members.get('j')!)).toBe(false)
   })
 
   test('does not hold one and a half TTLs after that stopped', () => {

@@ -18,6 +18,8 @@ const progress = new AnchorProgress({
   clock: new VirtualClock(),
   ttlMs: 10_000,
   sealTimeoutMs: 15_000,
+  leaseMs: 5_000,
+  connected: () => true,
   isOpen: () => false,
 })
 const offering = (...anchors: number[]) => ({
@@ -34,6 +36,7 @@ test.each<[what: string, applied: number, keep: number, members: Announcement[],
   ['an offer pins its marker', 100, 0, [offering(40)], 39],
   ['the oldest of several offers', 100, 0, [offering(60, 40), offering(50)], 39],
   ['a joiner pins the anchor it catches up from', 100, 0, [needing(20), offering(40)], 19],
+  ['who has installed it needs only what it has not applied', 100, 0, [{ ...needing(20), applied: 35 }], 35],
   ['who needs nothing pins nothing', 100, 0, [needing(0)], 100],
   ['a pin behind what is kept', 100, 70, [offering(40)], 30],
   ['the very first entry', 100, 0, [offering(1)], 0],

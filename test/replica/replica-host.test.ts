@@ -40,6 +40,8 @@ beforeEach(async () => {
       clock,
       ttlMs: 10_000,
       sealTimeoutMs: SEAL_TIMEOUT_MS,
+      leaseMs: 5_000,
+      connected: () => true,
       isOpen: () => false,
     }),
     state: () => state,

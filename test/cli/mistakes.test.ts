@@ -58,7 +58,7 @@ describe('a data directory with the state of another log', () => {
     await rename(place.path('anchorage.db'), place.path('lost.db'))
     const refused = await place.run([...NODE, '--data', 'data'])
     expect({ ...refused, stderr: '' }).toEqual({ code: 3, stdout: '', stderr: '' })
-    expect(refused.stderr).toMatch(/^anchorage: the data directory data holds 1 item .*--new-log\)\n$/)
+    expect(refused.stderr).toMatch(/^anchorage: the data directory \S+data holds 1 item .*--new-log\)\n$/)
     expect(existsSync(place.path('anchorage.db'))).toBe(false)
 
     // A mistyped group is another log, too.

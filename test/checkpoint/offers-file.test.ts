@@ -30,6 +30,20 @@ test('an offer lives no longer after a restart than before, and time away counts
   expect(later.deadlineOf('e:7')! - clock.now()).toBeLessThanOrEqual(10_000)
 })
 
+test.each<[stepMs: number, leftMs: number | undefined]>([
+  [-50 * 365 * 24 * 3_600_000, 10_000],
+  [-1_000, 10_000],
+  [1_000, 9_000],
+  [50 * 365 * 24 * 3_600_000, undefined],
+])('a step of the wall clock by %i ms makes no life longer: %s ms are left', async (stepMs, leftMs) => {
+  clock.jumpWall(1_790_000_000_000)
+  const leases = new LeaseTable<string>({ clock })
+  leases.register('e:7', 10_000)
+  await new OffersFile(path, clock).write(leases.toSnapshot())
+  clock.jumpWall(stepMs)
+  expect((await new OffersFile(path, clock).read()).deadlineOf('e:7')).toBe(leftMs)
+})
+
 test('no file is no offers', async () => {
   expect((await new OffersFile(path, clock).read()).size).toBe(0)
 })

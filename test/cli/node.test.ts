@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { copyFile, mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Place, type Printed } from './anchorage.ts'
@@ -77,6 +78,23 @@ test('others hear the announced address', async () => {
   expect(addresses).toEqual([`${announce}/p2p/${id}`])
   const { members } = JSON.parse((await place.run(['status', '--json'])).stdout)
   expect(members).toMatchObject([{ id, addresses }])
+  expect(await node.interrupt()).toBe(0)
+})
+
+test('a copy of a data directory is refused beside the first, which tells of it and shows it in the status', async () => {
+  const node = place.start(['node', '--lease-ms', '2000', '--data', 'first'])
+  await node.until(inSync)
+  await mkdir(place.path('copy'))
+  await copyFile(place.path('first/identity.key'), place.path('copy/identity.key'))
+  const { code, stderr } = await place.run(['node', '--lease-ms', '2000', '--data', 'copy'])
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringMatching(/^anchorage: another process runs with this replica's/),
+  ])
+  const { detail } = await node.until(isEvent('problem'))
+  expect(detail.name).toBe('IdentityInUse')
+  const { stdout } = await place.run(['status'])
+  expect(stdout).toContain('two processes have the identity of')
   expect(await node.interrupt()).toBe(0)
 })
 

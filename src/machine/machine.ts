@@ -4,7 +4,7 @@ import type { Items } from './items.ts'
 /** What a state machine may know of the entry it applies. The same on every replica. */
 export interface CommandContext {
   readonly position: Position
-  /** Machine time: the running maximum of the log's entry timestamps, in whole milliseconds. */
+  /** Machine time, in whole milliseconds: it follows from the timestamps of the log's entries alone, and never goes back. */
   readonly timeMs: number
 }
 

@@ -26,13 +26,29 @@ export class Dialer {
   readonly #dials = new Map<string, Dial>()
   /** Dials to each peer that ended in a broken handshake, since one did not. */
   readonly #broken = new Map<string, number>()
+  #stopped = false
 
   constructor(components: DialerComponents) {
     this.#components = components
   }
 
+  /** Dial again, after a stop. */
+  start(): void {
+    this.#stopped = false
+  }
+
+  /**
+   * End all dials, before the node closes its connections: it would not know of one that is made later, and that would keep the
+   * process.
+   */
+  stop(): void {
+    this.#stopped = true
+    for (const dial of this.#dials.values()) dial.end(new Error(STOPPED))
+  }
+
   /** An open connection to a peer, or a new one. Rejects with `HandshakeFailed`, and when none of the addresses answers. */
   async connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
+    if (this.#stopped) throw new Error(STOPPED)
     const { connectionManager } = this.#components
     const open = connectionManager
       .getConnections(peer)
@@ -151,14 +167,14 @@ class Dial {
       return await Promise.race([this.#won.promise, left.promise])
     } finally {
       signal.removeEventListener('abort', onAbort)
-      if (--this.#waiting === 0) this.#end(new Error('nobody waits for this dial any more'))
+      if (--this.#waiting === 0) this.end(new Error('nobody waits for this dial any more'))
     }
   }
 
   /** Begin with each address in turn: when the one before has failed, or has said nothing for a moment. */
   async #run(): Promise<void> {
     if (await this.#denied((gater) => gater.denyDialPeer?.(this.#peer)))
-      return this.#end(new Error(`it ${DENIED}`))
+      return this.end(new Error(`it ${DENIED}`))
     const attempts: Promise<void>[] = []
     for (const address of this.#addresses) {
       if (this.isOver) break
@@ -170,7 +186,7 @@ class Dial {
       moment.abort()
     }
     await Promise.all(attempts)
-    this.#end(new Error(this.failures))
+    this.end(new Error(this.failures))
   }
 
   /** Resolves when this address has led to the peer, or failed to. */
@@ -190,9 +206,9 @@ class Dial {
         },
       })
       this.#trying.delete(address)
-      if (this.isOver) return connection.abort(new Error('another address answered first'))
+      if (this.isOver) return connection.abort(asError(this.#over.signal.reason))
       this.#won.resolve(connection)
-      this.#end(new Error('another address answered first'))
+      this.end(new Error('another address answered first'))
     } catch (error) {
       if (this.isOver) return
       this.#failures.set(address, failureOf(error as Error))
@@ -209,7 +225,7 @@ class Dial {
     }
   }
 
-  #end(reason: Error): void {
+  end(reason: Error): void {
     if (this.isOver) return
     this.#over.abort(reason)
     for (const stop of this.#trying.values()) stop.abort(reason)
@@ -218,6 +234,7 @@ class Dial {
 }
 
 const CODE_P2P = 421
+const STOPPED = 'this node stops'
 const DENIED = "is denied by this node's connection gater"
 /** What nobody can dial: any interface, or any port. */
 const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/

@@ -33,6 +33,7 @@ export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
 /** Snapshot sync as a libp2p service. */
 export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
   readonly #registrar: Registrar
+  readonly #dialer: Dialer
   readonly #protocol: string
   readonly #maxInboundStreams: number
   #started = false
@@ -41,7 +42,9 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
     const { protocolPrefix = PROTOCOL_PREFIX_DEFAULT } = init
     checkText('protocolPrefix', protocolPrefix, PROTOCOL_PREFIX_BYTES_MAX)
     const protocol = `/${protocolPrefix}/${PROTOCOL_NAME}/${PROTOCOL_VERSION}`
-    super(init, network(components, protocol))
+    const dialer = new Dialer(components)
+    super(init, network(components, dialer, protocol))
+    this.#dialer = dialer
     this.#registrar = components.registrar
     this.#protocol = protocol
     // Of one connection; beyond it libp2p resets streams. Busy, which can be understood, comes first.
@@ -61,7 +64,12 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
       },
       { maxInboundStreams: this.#maxInboundStreams },
     )
+    this.#dialer.start()
     this.#started = true
+  }
+
+  beforeStop(): void {
+    this.#dialer.stop()
   }
 
   async stop(): Promise<void> {
@@ -71,8 +79,7 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
   }
 }
 
-function network(components: SnapshotSyncComponents, protocol: string): SyncNetwork {
-  const dialer = new Dialer(components)
+function network(components: SnapshotSyncComponents, dialer: Dialer, protocol: string): SyncNetwork {
   return {
     self: components.peerId.toString(),
     async dial(peer, addresses, signal) {

@@ -262,3 +262,18 @@ describe('another network key', () => {
     expect((await failure([address], 2_500)).name).toBe('HandshakeFailed')
   })
 })
+
+test('a node that stops while it dials leaves no connection behind, however far the dial is', async () => {
+  for (let turns = 0; turns <= 40; turns += 2) {
+    const from = await start()
+    const dialled = connect([bare(provider)], within(5_000), from)
+    const status = dialled.then(
+      (connection) => () => connection.status,
+      () => () => 'none',
+    )
+    for (let n = 0; n < turns; n++) await new Promise((resolve) => setImmediate(resolve))
+    await from.stop()
+    expect((await status)()).not.toBe('open')
+    await expect(connect([bare(provider)], within(5_000), from)).rejects.toThrow('this node stops')
+  }
+})

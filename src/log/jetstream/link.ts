@@ -207,6 +207,9 @@ export class Link implements LogConnection {
 
   async close(): Promise<void> {
     this.#closing.abort(new LogClosed())
+    // What ends with this is unsubscribed now. On a connection that has just ended too, that is an error of its socket, for which
+    // nobody listens any more once the client is closed: it would end the process. So it comes first.
+    await new Promise(setImmediate)
     await this.nc.close()
   }
 

@@ -163,6 +163,19 @@ describeNats('what a server and its client may do to a log', () => {
     })
   })
 
+  test('one consumer delivers all that there is, however much', async () => {
+    const writer = await open()
+    for (let n = 0; n < 10; n++) await writer.append(commands(...numbers(1, 1_000)))
+    await using proxy = await NatsProxy.to(nats.urls[0]!)
+    let made = 0
+    proxy.toServer = (bytes) => {
+      if (bytes.includes('CONSUMER.CREATE')) made++
+      return bytes
+    }
+    expect((await readAll(await open({ servers: proxy.url }))).length).toBe(10_000)
+    expect(made).toBe(1)
+  })
+
   test('what is no answer, where answers are waited for, does no harm', async () => {
     await using proxy = await NatsProxy.to(nats.urls[0]!)
     const garbage = ['', 'no JSON', 'null', '{"seq":"x"}', '{"error":{}}']

@@ -207,13 +207,14 @@ class PulledConsumer implements Disposable {
 /** How many messages of a request will not come, as a status message says; undefined when the consumer is gone. */
 function unanswered(msg: Msg): number | undefined {
   const { headers } = msg
-  const code = headers?.code
+  const { code = 0, description = '' } = headers ?? {}
   if (code === STATUS.heartbeat) return 0
+  // Servers from 2.10 on say so of each request that ends by its count, when its bytes would have allowed more.
+  if (code === STATUS.conflict && /batch completed/i.test(description)) return 0
   return code === STATUS.requestTimeout || isBeyondBytes(msg)
     ? Number(headers?.get('Nats-Pending-Messages') || PULL_MESSAGES)
     : undefined
 }
-
 function isBeyondBytes({ headers }: Msg): boolean {
   const { code = 0, description = '' } = headers ?? {}
   return code === STATUS.conflict && /exceeds maxbytes/i.test(description)

@@ -65,7 +65,7 @@ export interface Announcement {
   readonly offers: readonly AnnouncedOffer[]
   /** The anchor it is catching up from; 0 when there is none. */
   readonly needs: number
-  /** What it has received since it began to catch up, in bytes. Default 0. */
+  /** What it has received, and built into its new state, since it began to catch up, in bytes. Default 0. */
   readonly receivedBytes?: number
   /** The newest checkpoint on its disk whose root the group agreed on; 0 when there is none. */
   readonly checkpoint: number

@@ -1,7 +1,5 @@
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-
-/** What keeps others from dialling an announced address: any interface, or any port. */
-const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/
+import { isDialable } from '../sync/dialer.ts'
 
 /** Throws `RangeError` for what no replica can listen on, or announce. */
 export function checkAddresses({
@@ -13,7 +11,7 @@ export function checkAddresses({
 }): void {
   for (const text of listen) parseAddress('listen', text)
   for (const text of announce) {
-    if (!UNDIALABLE.test(parseAddress('announce', text).toString())) continue
+    if (isDialable(parseAddress('announce', text).toString())) continue
     throw new RangeError(`announce has ${text}, which nobody can dial; name one host and its port`)
   }
 }

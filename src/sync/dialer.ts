@@ -236,9 +236,13 @@ class Dial {
 const CODE_P2P = 421
 const STOPPED = 'this node stops'
 const DENIED = "is denied by this node's connection gater"
-/** What nobody can dial: any interface, or any port. */
 const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/
 const LOOPBACK = /^\/ip4\/127\.|^\/ip6\/::1\/|^\/dns[46]?\/localhost\//
+
+/** False of any interface, or any port: an address to listen on, which nobody can dial. */
+export function isDialable(address: string): boolean {
+  return !UNDIALABLE.test(address)
+}
 
 function isLoopback(address: Multiaddr): boolean {
   return LOOPBACK.test(address.toString())
@@ -246,7 +250,7 @@ function isLoopback(address: Multiaddr): boolean {
 
 /** An announced address with the peer it must lead to. What a member announces may be anything. */
 function addressOf(peer: PeerId, text: string): Multiaddr | undefined {
-  if (UNDIALABLE.test(text)) return undefined
+  if (!isDialable(text)) return undefined
   try {
     const address = multiaddr(text)
     const named = address.getComponents().findLast(({ code }) => code === CODE_P2P)?.value

@@ -309,7 +309,7 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
   durable: boolean;
 
   /**
-   * What it has received of the anchor that it catches up from, in bytes: on a slow link less than was sent.
+   * What it has received, and built into its new state, since it began to catch up, in bytes.
    *
    * @generated from field: uint64 received_bytes = 10;
    */

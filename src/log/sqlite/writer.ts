@@ -116,10 +116,9 @@ class Writer {
     for (const notice of notices) {
       if (!isFresh(notice)) queries.run('DELETE FROM notices WHERE member = ?', notice.member)
     }
-    const now = Date.now()
-    const before = notices.find((notice) => notice.member === member)?.version
-    // A notice that replaces another is told from it by its time.
-    const at = now === before ? now + 1 : now
+    // A notice is told from all before it by its time. So that only grows: within one millisecond, and after the clock was put back.
+    const before = notices.find((notice) => notice.member === member)?.version ?? Number.NEGATIVE_INFINITY
+    const at = Math.max(Date.now(), before + 1)
     queries.run('REPLACE INTO notices VALUES (?, ?, ?, ?)', member, data, ttlMs, at)
     queries.run('UPDATE state SET board = board + 1')
   }

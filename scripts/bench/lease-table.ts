@@ -1,6 +1,6 @@
-import { systemClock } from '../../src/expiry/clock.ts'
-import { LeaseTable } from '../../src/expiry/lease-table.ts'
-import { SWEEP_CHUNK_KEYS } from '../../src/expiry/sweeper.ts'
+import { LeaseTable } from '../../src/leases/lease-table.ts'
+import { SWEEP_CHUNK_KEYS } from '../../src/leases/sweeper.ts'
+import { systemClock } from '../../src/time/clock.ts'
 import {
   type Benchmark,
   collectGarbage,

@@ -1,6 +1,6 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import type { Clock } from '../expiry/clock.ts'
-import { type LeaseSnapshot, LeaseTable } from '../expiry/lease-table.ts'
+import { type LeaseSnapshot, LeaseTable } from '../leases/lease-table.ts'
+import type { Clock } from '../time/clock.ts'
 
 /** The deadlines of what a replica offers, for its next life. Losing them loses an offer, and nothing else. */
 export class OffersFile {

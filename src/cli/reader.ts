@@ -1,6 +1,6 @@
 import { type MapResult, ReplicatedMap } from '../machine/replicated-map.ts'
 import { createReplica, type Replica } from '../replica/replica.ts'
-import { HandshakeFailed } from '../sync/errors.ts'
+import { HandshakeFailed } from '../sync/wire/errors.ts'
 import { networkOf } from './commands/network-key.ts'
 import type { Context } from './context.ts'
 import { NobodyLeads, NobodyRuns } from './errors.ts'

@@ -1,4 +1,4 @@
-import type { Clock } from '../expiry/clock.ts'
+import type { Clock } from '../time/clock.ts'
 import type { Member } from './membership.ts'
 
 /**

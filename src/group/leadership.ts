@@ -1,5 +1,5 @@
-import type { Clock, Timer } from '../expiry/clock.ts'
 import { NOTICE_TTL_MS_MAX } from '../log/limits.ts'
+import type { Clock, Timer } from '../time/clock.ts'
 import type { GroupState } from './group-state.ts'
 import type { Member } from './membership.ts'
 

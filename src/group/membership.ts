@@ -1,7 +1,7 @@
-import type { Clock } from '../expiry/clock.ts'
-import { LeaseTable } from '../expiry/lease-table.ts'
-import { Sweeper } from '../expiry/sweeper.ts'
-import { isFresh, type Notice, type NoticeBoard, Sightings } from '../log/notices.ts'
+import { LeaseTable } from '../leases/lease-table.ts'
+import { Sweeper } from '../leases/sweeper.ts'
+import { isFresh, type Notice, type NoticeBoard, Sightings } from '../log/presence.ts'
+import type { Clock } from '../time/clock.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
 import type { OwnNotice } from './namesakes.ts'
 

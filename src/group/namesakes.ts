@@ -1,4 +1,4 @@
-import type { Clock } from '../expiry/clock.ts'
+import type { Clock } from '../time/clock.ts'
 import type { ReplicaState } from './announcement.ts'
 
 /** How long a replica announces that another process used its identity, in milliseconds: long enough for somebody to look. */

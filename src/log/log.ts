@@ -1,4 +1,4 @@
-import type { NoticeBoard } from './notices.ts'
+import type { NoticeBoard } from './presence.ts'
 
 /**
  * What orders a group's entries: the one thing that Anchorage leaves to others. A backend is small: an ordered

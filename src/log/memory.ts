@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { checkText, EPOCH_BYTES_MAX } from '../bounds.ts'
-import { Doorbell } from './doorbell.ts'
 import { EpochChanged, LogClosed, LogMismatch, LogRewound, LogTruncated } from './errors.ts'
 import {
   BATCH_BYTES_MAX,
@@ -26,7 +25,8 @@ import type {
   NewEntry,
   SignalOptions,
 } from './log.ts'
-import type { Notice, NoticeBoard } from './notices.ts'
+import { Doorbell } from './notifier.ts'
+import type { Notice, NoticeBoard } from './presence.ts'
 
 export interface MemoryLogOptions {
   /** The backend's clock, in whole milliseconds since 1970. Default: `Date.now`. */

@@ -20,7 +20,7 @@ import type {
   NewEntry,
   SignalOptions,
 } from './log.ts'
-import type { Notice, NoticeBoard } from './notices.ts'
+import type { Notice, NoticeBoard } from './presence.ts'
 import { AppendQueue } from './sqlite/append-queue.ts'
 import { type PackedBatch, packAppend, unpackBatch } from './sqlite/pack.ts'
 import type { ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'

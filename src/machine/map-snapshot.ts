@@ -1,4 +1,4 @@
-import type { LeaseTable } from '../expiry/lease-table.ts'
+import type { LeaseTable } from '../leases/lease-table.ts'
 import { ByteReader } from './byte-reader.ts'
 import { type ByteString, byteStringOf } from './byte-string.ts'
 import { appended, type ByteTree, emptyTree } from './byte-tree.ts'

@@ -1,4 +1,3 @@
-import { type Clock, sleep } from '../expiry/clock.ts'
 import type { Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
 import { AppendUncertain, LogBusy } from '../log/errors.ts'
@@ -6,8 +5,9 @@ import type { LogTail } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { sameBytes } from '../snapshot/hash.ts'
-import { CutFailed } from '../sync/errors.ts'
 import type { CapturedInit, SnapshotSync } from '../sync/snapshot-sync.ts'
+import { CutFailed } from '../sync/wire/errors.ts'
+import { type Clock, sleep } from '../time/clock.ts'
 
 export interface AnchorsInit {
   readonly self: string

@@ -1,13 +1,13 @@
 import { CheckpointFailed } from '../checkpoint/errors.ts'
 import type { CheckpointStore } from '../checkpoint/store.ts'
-import { type Clock, sleep } from '../expiry/clock.ts'
-import { Ticker } from '../expiry/ticker.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { formatPosition, type Position } from '../position.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
-import { CutFailed } from '../sync/errors.ts'
 import type { Hold } from '../sync/snapshot-sync.ts'
+import { CutFailed } from '../sync/wire/errors.ts'
 import { asError } from '../thrown.ts'
+import { type Clock, sleep } from '../time/clock.ts'
+import { Ticker } from '../time/ticker.ts'
 import { cutOwnState } from './own-state.ts'
 
 /**

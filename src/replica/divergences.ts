@@ -1,4 +1,4 @@
-import type { Clock } from '../expiry/clock.ts'
+import type { Clock } from '../time/clock.ts'
 
 /** Divergences of this replica within this time after which its state is not replaced once more. */
 const DIVERGENCES_MAX = 3

@@ -1,5 +1,5 @@
 import { formatPosition, type Position } from '../position.ts'
-import { NoProvider } from '../sync/errors.ts'
+import { NoProvider } from '../sync/wire/errors.ts'
 import { asError } from '../thrown.ts'
 
 /** The machine's `apply` threw. This replica stopped applying there; it still serves what it offers. */

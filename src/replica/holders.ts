@@ -1,5 +1,5 @@
-import type { Clock } from '../expiry/clock.ts'
 import type { Member } from '../group/membership.ts'
+import type { Clock } from '../time/clock.ts'
 
 /** Members that are remembered. */
 const REMEMBERED_MAX = 1_024

@@ -1,9 +1,9 @@
 import type { PrivateKey } from '@libp2p/interface'
 import type { Libp2pOptions } from 'libp2p'
-import type { Clock } from '../expiry/clock.ts'
 import type { LogBackend } from '../log/log.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import type { ProviderLimits } from '../sync/limits.ts'
+import type { Clock } from '../time/clock.ts'
 import type { CheckpointPolicy } from './checkpointer.ts'
 import type { PrunePolicy } from './pruner.ts'
 

@@ -1,9 +1,9 @@
-import type { Clock } from '../expiry/clock.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { cut } from '../snapshot/cut.ts'
 import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import type { Manifest } from '../snapshot/manifest.ts'
+import type { Clock } from '../time/clock.ts'
 
 export interface OwnStateInit {
   readonly snapshot: Snapshot

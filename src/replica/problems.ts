@@ -1,4 +1,4 @@
-import type { Clock } from '../expiry/clock.ts'
+import type { Clock } from '../time/clock.ts'
 
 /** A problem that stays is told again after this long, in milliseconds, and each time after twice as long as before. */
 const AGAIN_FIRST_MS = 5_000

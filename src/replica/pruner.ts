@@ -1,14 +1,14 @@
 import { checkInteger } from '../bounds.ts'
-import type { Clock } from '../expiry/clock.ts'
-import { Ticker } from '../expiry/ticker.ts'
 import type { AnchorProgress } from '../group/anchor-progress.ts'
 import type { PruneWish } from '../group/announcement.ts'
 import type { Control } from '../group/control.ts'
 import type { Membership } from '../group/membership.ts'
 import { groupPolicy, KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
 import type { Log } from '../log/log.ts'
-import { NotLeader } from '../sync/errors.ts'
+import { NotLeader } from '../sync/wire/errors.ts'
 import { asError } from '../thrown.ts'
+import type { Clock } from '../time/clock.ts'
+import { Ticker } from '../time/ticker.ts'
 
 /**
  * How the group's log is pruned without being told. Each replica announces its policy, and whoever leads prunes by it, also one that

@@ -1,4 +1,3 @@
-import type { Clock } from '../expiry/clock.ts'
 import type { AnchorProgress } from '../group/anchor-progress.ts'
 import { decodeControl, encodeControl, type Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
@@ -8,8 +7,10 @@ import { LogUnavailable } from '../log/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
-import { Disputed, NoMarker, NotLeader } from '../sync/errors.ts'
-import type { Installing, OwnState, SyncHost, SyncMember } from '../sync/host.ts'
+import type { Installing } from '../snapshot/state-builder.ts'
+import type { OwnState, SyncHost, SyncMember } from '../sync/host.ts'
+import { Disputed, NoMarker, NotLeader } from '../sync/wire/errors.ts'
+import type { Clock } from '../time/clock.ts'
 
 export interface ReplicaHostInit {
   readonly group: string

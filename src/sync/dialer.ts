@@ -1,10 +1,10 @@
 import type { Connection, ConnectionGater, ConnectionProtector, PeerId } from '@libp2p/interface'
 import type { ConnectionManager, TransportManager } from '@libp2p/interface-internal'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import { sleep, systemClock } from '../expiry/clock.ts'
 import { asError } from '../thrown.ts'
-import { HandshakeFailed } from './errors.ts'
+import { sleep, systemClock } from '../time/clock.ts'
 import { ADDRESSES_MAX, DIAL_STAGGER_MS, HANDSHAKES_BROKEN } from './limits.ts'
+import { HandshakeFailed } from './wire/errors.ts'
 
 /** What dialling needs of a libp2p node. */
 export interface DialerComponents {

@@ -1,5 +1,6 @@
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
+import type { Installing } from '../snapshot/state-builder.ts'
 
 /** A member of the group, as its announcement tells. */
 export interface SyncMember {
@@ -15,14 +16,6 @@ export interface SyncMember {
   readonly offers?: readonly { readonly anchor: number; readonly remainingMs: number }[]
   /** The anchor that it pins, as it announced. Undefined: none. */
   readonly needs?: number | undefined
-}
-
-/** A new state being built beside the current one; dropped without a call if it is never committed. */
-export interface Installing {
-  /** The next chunk, in order: its `items` items. It was checked against the manifest. */
-  add(chunk: Uint8Array, items: number): Promise<void>
-  /** The manifest was checked against the sealed root: replace the state, at once. */
-  commit(anchor: Position, control: Uint8Array): void
 }
 
 /** The state that a replica has while it catches up. */

@@ -26,13 +26,14 @@
 
 import { Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, type SnapshotSyncComponents } from './libp2p.ts'
 
-export * from './errors.ts'
-export type { Installing, SyncHost, SyncMember } from './host.ts'
+export type { Installing } from '../snapshot/state-builder.ts'
+export type { CaughtUp, SessionPhases, SessionState } from './fetching/session.ts'
+export type { SyncHost, SyncMember } from './host.ts'
 export type { Libp2pSnapshotSync, Libp2pSnapshotSyncInit, SnapshotSyncComponents } from './libp2p.ts'
 export { PROVIDER_LIMITS_DEFAULT, type ProviderLimits } from './limits.ts'
-export type { OfferView } from './messages.ts'
-export type { CaughtUp, SessionPhases, SessionState } from './session.ts'
 export type { CapturedInit, CatchUpInit, SyncEvent } from './snapshot-sync.ts'
+export * from './wire/errors.ts'
+export type { OfferView } from './wire/messages.ts'
 
 /** The service factory: `services: { sync: snapshotSync({ host }) }`. */
 export function snapshotSync(

@@ -4,7 +4,6 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { checkText } from '../bounds.ts'
 import { Dialer, type DialerComponents } from './dialer.ts'
-import type { ByteStream } from './frames.ts'
 import {
   PROTOCOL_NAME,
   PROTOCOL_PREFIX_BYTES_MAX,
@@ -13,8 +12,9 @@ import {
   providerLimits,
   REQUEST_BYTES_MAX,
 } from './limits.ts'
-import type { SyncNetwork } from './peers.ts'
 import { SnapshotSync, type SnapshotSyncInit } from './snapshot-sync.ts'
+import type { ByteStream } from './wire/frames.ts'
+import type { SyncNetwork } from './wire/peers.ts'
 
 /** What snapshot sync needs of a libp2p node. */
 export interface SnapshotSyncComponents extends DialerComponents {

@@ -3,7 +3,7 @@ import type { Position } from '../position.ts'
 import type { CatchUpReport, ReplicaEvents, StateChange } from '../replica/events.ts'
 import type { Replica } from '../replica/replica.ts'
 import { totalBytes, totalItems } from '../snapshot/manifest.ts'
-import type { SessionState } from '../sync/session.ts'
+import type { SessionState } from '../sync/fetching/session.ts'
 import type { SyncEvent } from '../sync/snapshot-sync.ts'
 
 /** What remains of an error in an event. */

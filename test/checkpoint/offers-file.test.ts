@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { OffersFile } from '../../src/checkpoint/offers-file.ts'
-import { LeaseTable } from '../../src/expiry/lease-table.ts'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import { LeaseTable } from '../../src/leases/lease-table.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 let directory: string
 let clock: VirtualClock

@@ -7,13 +7,13 @@ import {
   CheckpointStore,
   type CheckpointStoreInit,
 } from '../../src/checkpoint/store.ts'
-import { systemClock } from '../../src/expiry/clock.ts'
 import type { Position } from '../../src/position.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { cut } from '../../src/snapshot/cut.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
-import type { Installing } from '../../src/sync/host.ts'
+import type { Installing } from '../../src/snapshot/state-builder.ts'
+import { systemClock } from '../../src/time/clock.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 
 const CONTROL = Buffer.from('term 3')

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { AnchorProgress } from '../../src/group/anchor-progress.ts'
 import type { Announcement } from '../../src/group/announcement.ts'
 import type { Member } from '../../src/group/membership.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 const TTL_MS = 10_000
 const SEAL_TIMEOUT_MS = 12_000

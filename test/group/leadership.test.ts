@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { GroupState } from '../../src/group/group-state.ts'
 import { Leadership } from '../../src/group/leadership.ts'
 import type { Member } from '../../src/group/membership.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { controlEntry } from './entries.ts'
 
 const LEASE_MS = 1000

@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { Membership } from '../../src/group/membership.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 const TTL_MS = 100
 const ANNOUNCEMENT: Announcement = {

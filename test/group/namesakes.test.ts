@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { Namesakes, type OwnNotice } from '../../src/group/namesakes.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 const LEASE_MS = 1_000
 const SELF = 'm'

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { AnchorProgress } from '../../src/group/anchor-progress.ts'
 import type { Announcement, PruneWish } from '../../src/group/announcement.ts'
 import { groupPolicy, prunableTo } from '../../src/group/pruning.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 const NOBODY: Announcement = {
   epoch: 'e',

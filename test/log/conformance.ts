@@ -12,7 +12,7 @@ import {
 } from '../../src/log/errors.ts'
 import { NOTICE_TTL_MS_MAX } from '../../src/log/limits.ts'
 import type { Cursor, Log, LogBackend, LogInit } from '../../src/log/log.ts'
-import { isFresh, type Notice, Sightings } from '../../src/log/notices.ts'
+import { isFresh, type Notice, Sightings } from '../../src/log/presence.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 
 /** Where one test's log lives, and what may befall it there. */

@@ -17,7 +17,7 @@ import {
 import { streamName } from '../../src/log/jetstream/stream.ts'
 import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
 import type { Log, LogInit } from '../../src/log/log.ts'
-import { isFresh, Sightings } from '../../src/log/notices.ts'
+import { isFresh, Sightings } from '../../src/log/presence.ts'
 import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { isFresh, type Notice, Sightings } from '../../src/log/notices.ts'
+import { isFresh, type Notice, Sightings } from '../../src/log/presence.ts'
 
 const TTL_MS = 100
 const YEAR_MS = 365 * 24 * 3_600_000

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { ReplicaState } from '../../src/group/announcement.ts'
 import { LogDamaged } from '../../src/log/errors.ts'
 import { BATCH_ENTRIES_MAX } from '../../src/log/limits.ts'
@@ -8,8 +7,9 @@ import { type MemoryLog, memoryLog } from '../../src/log/memory.ts'
 import { Diverged } from '../../src/replica/errors.ts'
 import { Follower } from '../../src/replica/follower.ts'
 import { Status } from '../../src/replica/status.ts'
-import { CutFailed, NoProvider } from '../../src/sync/errors.ts'
-import type { CaughtUp } from '../../src/sync/session.ts'
+import type { CaughtUp } from '../../src/sync/fetching/session.ts'
+import { CutFailed, NoProvider } from '../../src/sync/wire/errors.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { FlakyLog } from './cluster.ts'
 
 const RETRY_MS = 500

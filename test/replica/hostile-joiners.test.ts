@@ -4,7 +4,7 @@ import { type Control, decodeControl } from '../../src/group/control.ts'
 import type { Position } from '../../src/position.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import { LIVE_ANCHORS_MAX, REQUEST_BYTES_MAX } from '../../src/sync/limits.ts'
-import type { RequestBody } from '../../src/sync/messages.ts'
+import type { RequestBody } from '../../src/sync/wire/messages.ts'
 import { Cluster, next, type Started } from './cluster.ts'
 import {
   gist,

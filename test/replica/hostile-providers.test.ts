@@ -1,10 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import type { NoProvider } from '../../src/sync/errors.ts'
-import { ProvenFault } from '../../src/sync/faults.ts'
-import { Cluster, next, type Started } from './cluster.ts'
-import { nextSync, synced } from './hostile.ts'
-import { line } from './journal.ts'
+import type { NoProvider } from '../../src/sync/wire/errors.ts'
+import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 import {
   anotherState,
   bomb,
@@ -20,7 +17,10 @@ import {
   unaskedChunk,
   withheld,
   wrongBytes,
-} from './liars.ts'
+} from './byzantine-peers.ts'
+import { Cluster, next, type Started } from './cluster.ts'
+import { nextSync, synced } from './hostile.ts'
+import { line } from './journal.ts'
 
 /** Chunks that a bomb of a few KiB can pass for, and so many that everybody is asked. */
 const CHUNK_BYTES = 16_384

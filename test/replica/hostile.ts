@@ -11,17 +11,17 @@ import { type Announcement, encodeAnnouncement } from '../../src/group/announcem
 import { type Control, encodeControl } from '../../src/group/control.ts'
 import type { Log, LogBackend } from '../../src/log/log.ts'
 import type { Replica } from '../../src/replica/replica.ts'
-import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
 import { byteStream } from '../../src/sync/libp2p.ts'
 import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
+import type { SyncEvent } from '../../src/sync/snapshot-sync.ts'
+import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 import {
   decodeResponse,
   encodeRequest,
   type RequestBody,
   type Response,
   type Scope,
-} from '../../src/sync/messages.ts'
-import type { SyncEvent } from '../../src/sync/snapshot-sync.ts'
+} from '../../src/sync/wire/messages.ts'
 
 export const PROTOCOL = '/anchorage/sync/1.0.0'
 const SCOPE: Scope = { group: 'journals', signature: 'journal/1' }

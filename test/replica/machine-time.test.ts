@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import { createReplica, type Replica } from '../../src/replica/replica.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { leads, TIMES } from './cluster.ts'
 
 const HOUR_MS = 3_600_000

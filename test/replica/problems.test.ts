@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { Problems } from '../../src/replica/problems.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 /** How often a problem is told that comes every second for so long. */
 function told(

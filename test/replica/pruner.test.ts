@@ -1,7 +1,7 @@
 import { describe, expect, test, vi } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { Replica } from '../../src/replica/replica.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { Cluster, FlakyLog, leads, next } from './cluster.ts'
 import { line } from './journal.ts'
 

@@ -1,5 +1,4 @@
 import { beforeEach, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { AnchorProgress } from '../../src/group/anchor-progress.ts'
 import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import { decodeControl, encodeControl } from '../../src/group/control.ts'
@@ -8,6 +7,7 @@ import { Membership } from '../../src/group/membership.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { ReplicaHost } from '../../src/replica/replica-host.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
 
 const SEAL_TIMEOUT_MS = 15_000

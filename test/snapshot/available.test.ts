@@ -1,10 +1,10 @@
 import { once } from 'node:events'
 import { beforeEach, expect, test, vi } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { allowFault } from '../setup/strict.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 

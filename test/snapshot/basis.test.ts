@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { Basis } from '../../src/snapshot/basis.ts'
 import { ChunkWriter, itemsOf, MalformedChunk } from '../../src/snapshot/chunk.ts'
 import { hintsOf, picked } from '../../src/snapshot/hints.ts'
 import { chunkHash } from '../../src/snapshot/manifest.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 
 const CHUNK_BYTES = 1024

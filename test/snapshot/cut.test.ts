@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { systemClock } from '../../src/expiry/clock.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { cut } from '../../src/snapshot/cut.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
@@ -16,6 +15,7 @@ import {
   totalBytes,
   totalItems,
 } from '../../src/snapshot/manifest.ts'
+import { systemClock } from '../../src/time/clock.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 
 const CONTROL = Buffer.from('control')

@@ -1,5 +1,5 @@
-import { SLICE_MS } from '../../src/expiry/slices.ts'
-import type { VirtualClock } from '../../src/expiry/virtual-clock.ts'
+import type { VirtualClock } from '../../src/time/virtual-clock.ts'
+import { SLICE_MS } from '../../src/time/yielder.ts'
 import { ItemSnapshot } from './item-snapshot.ts'
 
 /** An item after which a cut looks at the clock. */

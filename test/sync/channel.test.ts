@@ -1,12 +1,17 @@
 import { beforeEach, expect, test } from 'vitest'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
-import { Channel } from '../../src/sync/channel.ts'
-import { Busy, Failed, Malformed, PeerUnavailable } from '../../src/sync/errors.ts'
-import { ProvenFault } from '../../src/sync/faults.ts'
-import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import { REQUEST_BYTES_MAX } from '../../src/sync/limits.ts'
-import { decodeRequest, encodeResponse, type Request, type ResponseBody } from '../../src/sync/messages.ts'
-import { Pulse } from '../../src/sync/pulse.ts'
+import { Channel } from '../../src/sync/wire/channel.ts'
+import { Busy, Failed, Malformed, PeerUnavailable } from '../../src/sync/wire/errors.ts'
+import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
+import {
+  decodeRequest,
+  encodeResponse,
+  type Request,
+  type ResponseBody,
+} from '../../src/sync/wire/messages.ts'
+import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
+import { Pulse } from '../../src/sync/wire/pulse.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { duplexPair } from './memory-network.ts'
 
 const TIMEOUT_MS = 1000

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { expect, test } from 'vitest'
-import { Malformed } from '../../src/sync/errors.ts'
-import { decodeFrames, encodeFrame, type Frame, FrameTooLong } from '../../src/sync/frames.ts'
 import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
+import { Malformed } from '../../src/sync/wire/errors.ts'
+import { decodeFrames, encodeFrame, type Frame, FrameTooLong } from '../../src/sync/wire/frames.ts'
 
 const BYTES_MAX = 1000
 

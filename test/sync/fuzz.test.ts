@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { sleep } from '../../src/expiry/clock.ts'
+import { sleep } from '../../src/time/clock.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
 import { hold, play, script } from './hostile-asker.ts'
 import { lies, lying, withoutEnd } from './hostile-provider.ts'

@@ -1,12 +1,11 @@
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { expect } from 'vitest'
-import { sleep } from '../../src/expiry/clock.ts'
 import { Items } from '../../src/machine/items.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { encodeHints, hintsOf, picked } from '../../src/snapshot/hints.ts'
-import { type ByteStream, CutShort, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import { REQUEST_BYTES_MAX, REQUEST_CHUNKS_MAX, RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
+import { type ByteStream, CutShort, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
 import {
   decodeRequest,
   decodeResponse,
@@ -14,8 +13,9 @@ import {
   type Request,
   type RequestBody,
   type Response,
-} from '../../src/sync/messages.ts'
-import type { SyncNetwork } from '../../src/sync/peers.ts'
+} from '../../src/sync/wire/messages.ts'
+import type { SyncNetwork } from '../../src/sync/wire/peers.ts'
+import { sleep } from '../../src/time/clock.ts'
 import { anyNumber, type Mutation, mutate, mutation } from './mutations.ts'
 import { at, EPOCH, FETCH_TIMEOUT_MS, type SyncGroup, type SyncReplica } from './sync-group.ts'
 

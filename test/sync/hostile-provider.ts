@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
+import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
 import {
   Busy,
   CutFailed,
@@ -14,10 +15,14 @@ import {
   type SyncError,
   Unauthorized,
   UnknownAnchor,
-} from '../../src/sync/errors.ts'
-import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
-import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
-import { decodeResponse, encodeResponse, type OfferView, type ResponseBody } from '../../src/sync/messages.ts'
+} from '../../src/sync/wire/errors.ts'
+import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
+import {
+  decodeResponse,
+  encodeResponse,
+  type OfferView,
+  type ResponseBody,
+} from '../../src/sync/wire/messages.ts'
 import { anyNumber, type Mutation, mutate, mutation } from './mutations.ts'
 import { EPOCH } from './sync-group.ts'
 

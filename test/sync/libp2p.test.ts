@@ -12,13 +12,13 @@ import {
   SIGNATURE_BYTES_MAX,
   TTL_MS_MIN,
 } from '../../src/bounds.ts'
-import { sleep, systemClock } from '../../src/expiry/clock.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { CONTROL_BYTES_MAX, SnapshotTooLarge } from '../../src/snapshot/manifest.ts'
-import { encodeFrame } from '../../src/sync/frames.ts'
 import { type Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, snapshotSync } from '../../src/sync/index.ts'
 import { PROTOCOL_PREFIX_BYTES_MAX } from '../../src/sync/limits.ts'
-import { encodeRequest } from '../../src/sync/messages.ts'
+import { encodeFrame } from '../../src/sync/wire/frames.ts'
+import { encodeRequest } from '../../src/sync/wire/messages.ts'
+import { sleep, systemClock } from '../../src/time/clock.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { StubHost } from './stub-host.ts'
 

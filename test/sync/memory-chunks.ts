@@ -1,5 +1,5 @@
+import type { ChunkStore } from '../../src/snapshot/chunk-store.ts'
 import type { EncodedChunk } from '../../src/snapshot/encoding.ts'
-import type { ChunkStore } from '../../src/sync/chunk-store.ts'
 
 const nameOf = (hash: Uint8Array) => Buffer.from(hash).toString('hex')
 

@@ -1,6 +1,6 @@
 import type { Uint8ArrayList } from 'uint8arraylist'
-import type { ByteStream } from '../../src/sync/frames.ts'
-import type { SyncNetwork } from '../../src/sync/peers.ts'
+import type { ByteStream } from '../../src/sync/wire/frames.ts'
+import type { SyncNetwork } from '../../src/sync/wire/peers.ts'
 
 /** Unread bytes at which a sender has to wait. */
 const WINDOW_BYTES = 64 * 1024

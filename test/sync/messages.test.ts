@@ -4,6 +4,12 @@ import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import {
+  CONTROL_BYTES_MAX,
+  MANIFEST_PAGE_CHUNKS,
+  RESPONSE_BYTES_MAX,
+  RESPONSE_HEADER_BYTES_MAX,
+} from '../../src/sync/limits.ts'
+import {
   Busy,
   CutFailed,
   Expired,
@@ -16,13 +22,7 @@ import {
   type SyncError,
   Unauthorized,
   UnknownAnchor,
-} from '../../src/sync/errors.ts'
-import {
-  CONTROL_BYTES_MAX,
-  MANIFEST_PAGE_CHUNKS,
-  RESPONSE_BYTES_MAX,
-  RESPONSE_HEADER_BYTES_MAX,
-} from '../../src/sync/limits.ts'
+} from '../../src/sync/wire/errors.ts'
 import {
   decodeRequest,
   decodeResponse,
@@ -30,7 +30,7 @@ import {
   encodeResponse,
   type RequestBody,
   type ResponseBody,
-} from '../../src/sync/messages.ts'
+} from '../../src/sync/wire/messages.ts'
 
 const ANCHOR = { epoch: 'an epoch', index: 2 ** 40 }
 const OFFER = { anchor: ANCHOR, remainingMs: 1000, ready: true }

@@ -1,7 +1,7 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import fc from 'fast-check'
 import { sameBytes } from '../../src/snapshot/hash.ts'
-import { encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import { encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 
 /**
  * What can be done to a sound frame on its way. Places are numbers of any size, taken modulo what there is: so a mutation is

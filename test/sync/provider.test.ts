@@ -1,16 +1,11 @@
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/expiry/clock.ts'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { Items } from '../../src/machine/items.ts'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { decodeHints, hintsOf } from '../../src/snapshot/hints.ts'
 import { makeManifest } from '../../src/snapshot/manifest.ts'
-import { AnchorDesk } from '../../src/sync/anchor-desk.ts'
-import { Channel } from '../../src/sync/channel.ts'
-import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/frames.ts'
 import {
   ANSWER_WAIT_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
@@ -20,15 +15,20 @@ import {
   RUNS_MAX,
   SESSION_IDLE_MS,
 } from '../../src/sync/limits.ts'
+import { AnchorDesk } from '../../src/sync/serving/anchor-allocator.ts'
+import { Provider, type ProviderInit } from '../../src/sync/serving/provider.ts'
+import { Channel } from '../../src/sync/wire/channel.ts'
+import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
 import {
   decodeResponse,
   encodeRequest,
   type OfferView,
   type RequestBody,
   type ResponseBody,
-} from '../../src/sync/messages.ts'
-import { Provider, type ProviderInit } from '../../src/sync/provider.ts'
-import { Pulse } from '../../src/sync/pulse.ts'
+} from '../../src/sync/wire/messages.ts'
+import { Pulse } from '../../src/sync/wire/pulse.ts'
+import { systemClock } from '../../src/time/clock.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import { rawCoder } from '../snapshot/raw-coder.ts'

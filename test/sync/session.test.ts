@@ -1,16 +1,16 @@
 import { beforeEach, describe, expect, test } from 'vitest'
-import { Busy, Malformed, NoProvider } from '../../src/sync/errors.ts'
-import { ProvenFault } from '../../src/sync/faults.ts'
-import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+import type { CaughtUp } from '../../src/sync/fetching/session.ts'
 import { PROVIDER_FAILURES_MAX } from '../../src/sync/limits.ts'
+import { Busy, Malformed, NoProvider } from '../../src/sync/wire/errors.ts'
+import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 import {
   decodeRequest,
   decodeResponse,
   encodeResponse,
   type Response,
   type ResponseBody,
-} from '../../src/sync/messages.ts'
-import type { CaughtUp } from '../../src/sync/session.ts'
+} from '../../src/sync/wire/messages.ts'
+import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
 import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import {

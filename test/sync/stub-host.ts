@@ -1,5 +1,6 @@
 import type { Position } from '../../src/position.ts'
-import type { Installing, SyncHost, SyncMember } from '../../src/sync/host.ts'
+import type { Installing } from '../../src/snapshot/state-builder.ts'
+import type { SyncHost, SyncMember } from '../../src/sync/host.ts'
 
 /** A host whose answers are set by the test, and that counts what it is asked. */
 export class StubHost implements SyncHost {

@@ -1,9 +1,8 @@
-import { LeaseTable } from '../../src/expiry/lease-table.ts'
-import { VirtualClock } from '../../src/expiry/virtual-clock.ts'
 import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
 import { GroupState } from '../../src/group/group-state.ts'
 import type { StampedClock } from '../../src/group/machine-time.ts'
+import { LeaseTable } from '../../src/leases/lease-table.ts'
 import type { ByteString } from '../../src/machine/byte-string.ts'
 import { emptyTree } from '../../src/machine/byte-tree.ts'
 import { type Command, decodeCommand, encodeCommand } from '../../src/machine/command.ts'
@@ -26,8 +25,8 @@ import {
   type SyncError,
   Unauthorized,
   UnknownAnchor,
-} from '../../src/sync/errors.ts'
-import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/frames.ts'
+} from '../../src/sync/wire/errors.ts'
+import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 import {
   decodeRequest,
   decodeResponse,
@@ -35,7 +34,8 @@ import {
   encodeResponse,
   type Request,
   type ResponseBody,
-} from '../../src/sync/messages.ts'
+} from '../../src/sync/wire/messages.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { controlEntry } from '../group/entries.ts'
 import { generatedItems } from '../snapshot/generated-items.ts'
 

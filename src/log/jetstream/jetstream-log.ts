@@ -33,16 +33,16 @@ import type {
   NewEntry,
   SignalOptions,
 } from '../log.ts'
-import type { NoticeBoard } from '../notices.ts'
+import type { NoticeBoard } from '../presence.ts'
 import { Board } from './board.ts'
 import { EntryDecoder, EntryEncoder, maxPayloadOf } from './entry.ts'
 import { any, codeOf, Link, Pause } from './link.ts'
-import { Lookout } from './lookout.ts'
 import { Publisher } from './publisher.ts'
 import { type Delivered, pull } from './pull.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from './server-version.ts'
 import { SpotChecks } from './spot-checks.ts'
 import { checkStreamName, Stream, type StreamTail, streamName } from './stream.ts'
+import { Lookout } from './stream-monitor.ts'
 
 /** A new leader of the stream may not know yet what the old one has delivered. */
 const REWIND_CONFIRM_MS = 10_000

@@ -1,7 +1,7 @@
 import { AckPolicy, type ConsumerConfig, type JetStreamManager } from '@nats-io/jetstream'
 import { ClosedConnectionError, type Msg, nanos, nuid, type Subscription } from '@nats-io/transport-node'
-import { Doorbell } from '../doorbell.ts'
 import { LogRefused } from '../errors.ts'
+import { Doorbell } from '../notifier.ts'
 import { any, type Link } from './link.ts'
 
 /** What a delivered message tells of itself, in its reply subject. */

@@ -1,6 +1,6 @@
 import * as errors from '../errors.ts'
 import type { Cursor } from '../log.ts'
-import type { Notice } from '../notices.ts'
+import type { Notice } from '../presence.ts'
 import type { PackedAppend, PackedBatch } from './pack.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../limits.ts'
 import type { LogBounds } from '../log.ts'
-import type { Notice } from '../notices.ts'
+import type { Notice } from '../presence.ts'
 import type { Connection } from './file.ts'
 import { type EntryRow, entryId, type Writer } from './pack.ts'
 

@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads'
 import { threadFlags } from '../../node-flags.ts'
-import { Doorbell } from '../doorbell.ts'
 import { LogUnusable } from '../errors.ts'
 import type { SignalOptions } from '../log.ts'
+import { Doorbell } from '../notifier.ts'
 import {
   type Message,
   type ReaderInit,

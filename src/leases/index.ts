@@ -1,0 +1,32 @@
+/**
+ * Everything that expires: leases, their sweeper, a ticker for maintenance, and a queue for letting go. It knows nothing of
+ * snapshots, logs or networks.
+ *
+ * @example
+ * ```ts
+ * const sessions = new LeaseTable<string>({ clock: systemClock })
+ * const sweeper = new Sweeper({ table: sessions, clock: systemClock, onExpired: (id) => close(id) })
+ * sessions.register('42', 30_000)
+ * sessions.revive('42', 30_000) // undefined if it is gone
+ * ```
+ */
+export { type Clock, sleep, systemClock, type Timer } from '../time/clock.ts'
+export { startTicker, Ticker, type TickerInit, TickerStopped } from '../time/ticker.ts'
+export { VirtualClock } from '../time/virtual-clock.ts'
+export {
+  type DropCounters,
+  type DropFailedEvent,
+  type DropKind,
+  type DroppedEvent,
+  DropQueue,
+  type DropQueueInit,
+  type DropSource,
+} from './drop-queue.ts'
+export {
+  type LeaseSnapshot,
+  LeaseTable,
+  type LeaseTableInit,
+  type LeaseTransition,
+  MalformedLeases,
+} from './lease-table.ts'
+export { SWEEP_CHUNK_KEYS, Sweeper, type SweeperInit } from './sweeper.ts'

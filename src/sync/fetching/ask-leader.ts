@@ -1,0 +1,55 @@
+import type { Position } from '../../position.ts'
+import type { SyncHost } from '../host.ts'
+import { LOOK_MS } from '../limits.ts'
+import { Busy, NotLeader, SyncError } from '../wire/errors.ts'
+import type { Peers } from '../wire/peers.ts'
+import { busyMs } from './retry.ts'
+
+export interface AskLeaderInit {
+  readonly self: string
+  readonly host: SyncHost
+  readonly peers: Peers
+  /** A number from 0 up to 1. */
+  readonly random: () => number
+  /** This replica's own answer, for when it leads itself. */
+  readonly answer?: (above: Position) => Promise<Position>
+}
+
+/** An anchor, or why there is none yet and when to ask again. `peer` is who was asked last. */
+export type LeaderAnswer =
+  | { readonly anchor: Position; readonly peer: string }
+  | {
+      readonly anchor: undefined
+      readonly peer: string | undefined
+      readonly error: Error
+      readonly retryMs: number
+    }
+
+/**
+ * Ask whoever leads by now, or whom that one names instead, for an anchor above a position.
+ *
+ * @param first who is asked in the leader's place, to name it
+ */
+export async function askLeader(init: AskLeaderInit, above: Position, first?: string): Promise<LeaderAnswer> {
+  const { self, host, peers, random, answer } = init
+  let leader = first ?? host.leader()
+  let peer: string | undefined
+  let error: Error = new NotLeader(undefined)
+  for (let hop = 0; hop < 2 && leader !== undefined; hop++) {
+    peer = leader
+    try {
+      if (leader === self && answer !== undefined) return { anchor: await answer(above), peer }
+      if (leader === self) break
+      const channel = await peers.channel(leader, 'ask')
+      const { anchor } = await channel.request({ type: 'snapshot', position: above }, 'anchored')
+      return { anchor, peer }
+    } catch (cause) {
+      if (!(cause instanceof SyncError)) throw cause
+      error = cause
+      const named = cause instanceof NotLeader ? cause.leader : undefined
+      leader = named === leader ? undefined : named
+    }
+  }
+  const retryMs = error instanceof Busy ? busyMs(error, random) : LOOK_MS
+  return { anchor: undefined, peer, error, retryMs }
+}

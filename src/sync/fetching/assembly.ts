@@ -1,0 +1,126 @@
+import type { ChunkStore } from '../../snapshot/chunk-store.ts'
+import type { ChunkCoder } from '../../snapshot/encoding.ts'
+import type { ChunkInfo } from '../../snapshot/manifest.ts'
+import type { Installing } from '../../snapshot/state-builder.ts'
+import type { Clock } from '../../time/clock.ts'
+import { ChunkBook } from './chunk-tracker.ts'
+import type { LateChunk } from './scheduler.ts'
+
+export interface AttemptInit {
+  readonly clock: Clock
+  readonly coder: ChunkCoder
+  /** Chunks that an earlier fetch has verified. */
+  readonly store?: ChunkStore | undefined
+  /** Begin to build the new state: it takes the chunks in order while others still arrive. */
+  readonly beginInstall: (signal: AbortSignal) => Installing
+  readonly signal: AbortSignal
+}
+
+/** What an attempt did by itself. */
+export interface AttemptEvents {
+  /** A chunk was read from the store, and is verified. */
+  readonly onRecalled: (attempt: Attempt) => void
+  /** A chunk was built in, or the store does not have it after all: others may be asked for. */
+  readonly onMoved: (attempt: Attempt) => void
+}
+
+/** In the book, the store is one more provider. */
+const STORE = 'store'
+/** Chunks read from it at once. */
+const RECALL_CHUNKS = 16
+
+/** One manifest's chunks on their way into a new state: from the store as far as it has them, from peers otherwise. */
+export class Attempt {
+  readonly book: ChunkBook
+  /** Resolves once every chunk is in it; rejects when an item does not fit the machine. */
+  readonly built: Promise<Installing>
+  readonly #init: AttemptInit
+  readonly #events: AttemptEvents
+  readonly #abandon = new AbortController()
+  /** Chunks that the store has, and that were not read yet. */
+  readonly #stored = new Set<number>()
+
+  #builtBytes = 0
+
+  constructor(init: AttemptInit, events: AttemptEvents) {
+    this.#init = init
+    this.#events = events
+    this.book = new ChunkBook(init.coder)
+    this.built = this.#build(AbortSignal.any([init.signal, this.#abandon.signal]))
+    // A failure counts once this root is sealed: before that it may be one provider's nonsense.
+    this.built.catch(() => {})
+  }
+
+  /** Bytes of chunks that are in the new state. */
+  get builtBytes(): number {
+    return this.#builtBytes
+  }
+
+  abandon(reason: Error): void {
+    this.#abandon.abort(reason)
+  }
+
+  /** A provider lists the chunks from `from` on: see `ChunkBook`. */
+  list(from: number, infos: readonly ChunkInfo[]): boolean {
+    const { book } = this
+    const known = book.length
+    const agrees = book.list(from, infos)
+    for (let index = known; index < book.length; index++) {
+      if (this.#init.store?.has(book.info(index).hash)) this.#stored.add(index)
+    }
+    return agrees
+  }
+
+  /** The chunks to ask peers for. What the store has is taken from there, a few chunks at a time. */
+  wanted(): number[] {
+    this.#recall()
+    return this.book.wanted().filter((index) => !this.#stored.has(index))
+  }
+
+  /** The chunks that one peer alone owes, and since `sinceMs` or longer. */
+  late(sinceMs: number, sentAtMs: (provider: string) => number): LateChunk[] {
+    return this.book.late(sinceMs, sentAtMs).filter(({ provider }) => provider !== STORE)
+  }
+
+  #recall(): void {
+    const { store, clock, signal } = this.#init
+    if (store === undefined || signal.aborted) return
+    const { book } = this
+    for (const index of this.#stored) {
+      if (book.inFlightWith(STORE) >= RECALL_CHUNKS || !book.reaches(index)) return
+      this.#stored.delete(index)
+      const { hash } = book.info(index)
+      book.asked(index, 1, STORE, clock.now())
+      store
+        .read(hash)
+        .then((chunk) => book.received(index, chunk, STORE))
+        .then(() => this.#events.onRecalled(this))
+        .catch(() => {
+          // It is fetched like the others then.
+          store.forget(hash)
+          book.lost(STORE, index, 1)
+        })
+        .finally(() => this.#events.onMoved(this))
+    }
+  }
+
+  /**
+   * Build the state from each chunk as soon as all before it are there, while others still arrive. After one that does not
+   * fit the others are let go of: whether the group sealed this nonsense is known only when all are here.
+   */
+  async #build(signal: AbortSignal): Promise<Installing> {
+    const installing = this.#init.beginInstall(signal)
+    let failure: unknown
+    for await (const { bytes, items } of this.book.inOrder()) {
+      try {
+        if (failure === undefined) await installing.add(bytes, items)
+        this.#builtBytes += bytes.length
+      } catch (error) {
+        failure = error
+      }
+      this.#events.onMoved(this)
+    }
+    if (failure !== undefined) throw failure
+    return installing
+  }
+}

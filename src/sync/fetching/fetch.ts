@@ -1,0 +1,550 @@
+import type { Position } from '../../position.ts'
+import type { Basis } from '../../snapshot/basis.ts'
+import type { EncodedChunk } from '../../snapshot/encoding.ts'
+import { sameBytes } from '../../snapshot/hash.ts'
+import { type Manifest, makeManifest } from '../../snapshot/manifest.ts'
+import type { Installing } from '../../snapshot/state-builder.ts'
+import { sleep } from '../../time/clock.ts'
+import { HEDGE_UNMEASURED_MS, MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX } from '../limits.ts'
+import type { Channel } from '../wire/channel.ts'
+import { Busy, Expired, Unauthorized, UnknownAnchor } from '../wire/errors.ts'
+import { ProvenFault } from '../wire/proven-fault.ts'
+import { Attempt, type AttemptInit } from './assembly.ts'
+import { Pace } from './latency-tracker.ts'
+import { withBasis } from './own-chunks.ts'
+import { type Link, Links, type Ready, type Waiting } from './provider-pool.ts'
+import { Rebuilder } from './rebuild.ts'
+import { busyMs } from './retry.ts'
+import { type Assignment, hedge, type LateChunk, type ProviderLoad, schedule } from './scheduler.ts'
+import { Window } from './window.ts'
+
+export interface FetchInit extends AttemptInit {
+  readonly anchor: Position
+  /** A stream to a provider for chunks; rejects when it cannot be reached. */
+  readonly connect: (provider: string) => Promise<Channel>
+  /** What this replica has already, as soon as it is known. */
+  readonly basis?: Promise<Basis | undefined> | undefined
+  /** Another, for questions: they do not queue behind chunks. */
+  readonly ask: (provider: string) => Promise<Channel>
+  readonly leader: () => string | undefined
+  /** A number from 0 up to 1. */
+  readonly random: () => number
+  /** A provider says Unauthorized: announce this replica anew. Undefined when it was told that before. */
+  readonly introduce: (provider: string) => Promise<void> | undefined
+  /** A provider failed, or there is proof against it. */
+  readonly onFault: (provider: string, error: Error) => void
+  readonly onProgress: (progress: FetchProgress) => void
+}
+
+export interface FetchProgress {
+  readonly chunks: number
+  readonly chunksTotal: number
+  readonly bytes: number
+  readonly bytesTotal: number
+  readonly providers: readonly string[]
+}
+
+/** What a fetch ends with: the state is built, and its root is the sealed one. */
+export interface Fetched {
+  readonly manifest: Manifest
+  readonly installing: Installing
+}
+
+/** Where a chunk comes from. */
+interface Source {
+  readonly attempt: Attempt
+  readonly provider: string
+  readonly link: Ready
+  /** When it was asked for. */
+  readonly askedMs: number
+}
+
+const SCHEDULE_LIMITS = { rangeChunks: RANGE_CHUNKS_MAX }
+
+/**
+ * Pulls one anchor's chunks from all its providers at once. Fetching begins with the first chunk that a provider tells
+ * of, while others may still be cutting; providers whose list contradicts that one's wait aside until the seal says
+ * who is right. Every chunk is checked against the list when it arrives, and nothing is complete before the whole
+ * list is checked against the seal. A chunk that is late compared to the others is asked of a second provider as well.
+ */
+export class Fetch {
+  readonly #init: FetchInit
+  readonly #links: Links
+  readonly #pace = new Pace()
+  readonly #used = new Set<string>()
+  #basis: Basis | undefined
+  #rebuilder: Rebuilder | undefined
+  #attempt: Attempt | undefined
+  #sealed: Uint8Array | undefined
+  #isVerified = false
+  #bytes = 0
+  #steps = 0
+  readonly #begun = Promise.withResolvers<void>()
+  readonly #verified = Promise.withResolvers<void>()
+  readonly #complete = Promise.withResolvers<Fetched>()
+
+  constructor(init: FetchInit) {
+    this.#init = init
+    this.#links = new Links(init.clock)
+    this.#complete.promise.catch(() => {})
+    init.signal.addEventListener('abort', () => this.#complete.reject(init.signal.reason), { once: true })
+  }
+
+  /** Resolves when the first chunk can be asked for. */
+  get begun(): Promise<void> {
+    return this.#begun.promise
+  }
+
+  /** Resolves once every chunk is verified and the root is the sealed one. */
+  get verified(): Promise<void> {
+    return this.#verified.promise
+  }
+
+  /** Resolves once the new state is built, too. Rejects when an item of the sealed root does not fit the machine. */
+  get complete(): Promise<Fetched> {
+    return this.#complete.promise
+  }
+
+  /** Providers that sent at least one good chunk. */
+  get providersUsed(): string[] {
+    return [...this.#used]
+  }
+
+  /** Payload bytes received, those that had to be fetched again included. */
+  get bytesFetched(): number {
+    return this.#bytes
+  }
+
+  /** Bytes of chunks that are in the new state, wherever they came from. */
+  get builtBytes(): number {
+    return this.#attempt?.builtBytes ?? 0
+  }
+
+  /** Grows with each chunk that is listed, verified or built in: while it stands still nothing goes on. */
+  get steps(): number {
+    return this.#steps
+  }
+
+  /**
+   * Only the seal can help: every chunk of the first manifest is here, or whoever had the others has left, and
+   * the providers that remain hold something else.
+   */
+  get awaitsSeal(): boolean {
+    if (this.#sealed !== undefined || this.#attempt === undefined) return false
+    return this.#attempt.book.complete || !this.#links.ready().some(([, link]) => link.agrees)
+  }
+
+  /** The seal is due: only it can help, or a provider has told of all its chunks, so that the others will have soon. */
+  get sealDue(): boolean {
+    if (this.#sealed !== undefined) return false
+    return this.awaitsSeal || this.#links.ready().some(([, link]) => link.manifest !== undefined)
+  }
+
+  /** Every chunk is verified, and the root is the sealed one. */
+  get isVerified(): boolean {
+    return this.#isVerified
+  }
+
+  /** It is known which root the group agreed on. */
+  get isSealed(): boolean {
+    return this.#sealed !== undefined
+  }
+
+  /** Nobody is serving, and nobody is about to. */
+  get idle(): boolean {
+    return this.#links.linked === 0
+  }
+
+  /** Why the providers that left did so. */
+  get complaints(): string[] {
+    return this.#links.complaints
+  }
+
+  isLinked(provider: string): boolean {
+    return this.#links.isLinked(provider)
+  }
+
+  /** Nothing of this anchor is to be had from it any more. */
+  isGone(provider: string): boolean {
+    return this.#links.get(provider)?.status === 'gone'
+  }
+
+  /** How many providers are asked, or about to be, and have not said Busy. */
+  get serving(): number {
+    return this.#links.serving
+  }
+
+  /** How many providers have told of chunks, of all of them once the root is sealed, and have not said Busy. */
+  get delivering(): number {
+    return this.#links.ready().filter(([, link]) => {
+      const tells = this.#sealed === undefined ? link.list.length > 0 : link.manifest !== undefined
+      return tells && link.agrees && !this.#links.isBusy(link)
+    }).length
+  }
+
+  /** A provider offers this anchor, and is to be left in peace while others suffice. Its offer is kept alive. */
+  reserve(provider: string): void {
+    this.#links.reserve(provider)
+  }
+
+  /** A provider offers this anchor. One that was known and failed gets another chance after a rest. */
+  offeredBy(provider: string): void {
+    const opening = this.#links.open(provider)
+    if (opening !== undefined) void this.#open(provider, opening)
+  }
+
+  /** There is proof against a provider: nothing more is asked of it. */
+  drop(provider: string, proof: ProvenFault): void {
+    const link = this.#links.get(provider)
+    if (link !== undefined) this.#failed(provider, link, proof)
+  }
+
+  /** The group agreed on this root: what came from others is dropped. */
+  sealed(root: Uint8Array): void {
+    this.#sealed = root
+    for (const [provider, link] of this.#links.ready()) this.#judge(provider, link)
+    this.#pump()
+  }
+
+  /** Time has passed: a chunk may be late by now, a provider not busy any more. */
+  async tend(): Promise<void> {
+    const { clock } = this.#init
+    this.#pump()
+    const suspects = this.#late()
+    if (suspects.length === 0) return
+    // If it was this process that was held up, what has come meanwhile is there to be read: nobody is late with that.
+    await clock.turn()
+    await clock.turn()
+    const suspected = new Set(suspects.map(({ index }) => index))
+    this.#hedge(this.#late().filter(({ index }) => suspected.has(index)))
+  }
+
+  /** Revive the offers of all providers: also where chunks are on their way, which may take longer than an offer lives. */
+  keepAlive(): void {
+    const { anchor, ask } = this.#init
+    for (const [provider, link] of this.#links.present()) {
+      ask(provider)
+        .then((open) => open.request({ type: 'keepAlive', anchor }, 'revived'))
+        .catch((error: Error) => {
+          if (!(error instanceof Busy)) this.#failed(provider, link, error)
+        })
+    }
+  }
+
+  /** Open the streams to a provider, and hear of its chunks until it has told of all. */
+  async #open(provider: string, opening: Waiting): Promise<void> {
+    const { anchor, connect, ask, signal } = this.#init
+    let link: Link = opening
+    try {
+      const [channel, asking] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
+      // The offer must not lapse while the list is on its way. What is wrong with it the list will tell.
+      asking.request({ type: 'keepAlive', anchor }, 'revived').catch(() => {})
+      const { failures } = opening
+      const own = {
+        list: [],
+        manifest: undefined,
+        agrees: true,
+        busyUntilMs: 0,
+        rebuilding: 0,
+        window: new Window(),
+        rescued: 0,
+      }
+      const ready: Ready = { status: 'ready', failures, channel, ...own }
+      while (ready.manifest === undefined) {
+        const from = ready.list.length
+        const { chunks, control } = await this.#manifest(provider, from)
+        signal.throwIfAborted()
+        if (chunks.length === 0 && control === undefined)
+          throw new ProvenFault('a list of chunks without an end')
+        if (from + chunks.length > MANIFEST_CHUNKS_MAX) throw new ProvenFault('a list of too many chunks')
+        if (from === 0 && this.#links.opened(provider, opening, ready)) link = ready
+        if (this.#links.get(provider) !== ready) return
+        for (const info of chunks) ready.list.push(info)
+        if (control !== undefined) ready.manifest = makeManifest(control, ready.list)
+        this.#listed(ready, from)
+        this.#judge(provider, ready)
+        this.#pump()
+      }
+    } catch (error) {
+      this.#failed(provider, link, error as Error)
+    }
+  }
+
+  /** Nothing is asked for before it is known what this replica has itself. */
+  async #prepare(): Promise<void> {
+    const { basis, coder } = this.#init
+    this.#basis ??= await basis
+    if (this.#basis !== undefined) this.#rebuilder ??= new Rebuilder(this.#basis, coder)
+  }
+
+  /** The provider may have no more chunks yet: it then says Busy, and for how long. */
+  async #manifest(provider: string, from: number) {
+    const { anchor, ask, clock, random, signal } = this.#init
+    for (;;) {
+      try {
+        const channel = await ask(provider)
+        return await channel.request({ type: 'manifest', anchor, from }, 'manifest')
+      } catch (error) {
+        if (!(error instanceof Busy)) throw error
+        await sleep(clock, busyMs(error, random), signal)
+        // It may have been dropped meanwhile.
+        if (!this.#links.isLinked(provider)) throw error
+      }
+    }
+  }
+
+  /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
+  #listed(link: Ready, from: number): void {
+    const store = withBasis(this.#basis, this.#init.store, this.#init.clock)
+    this.#attempt ??= new Attempt(
+      { ...this.#init, store },
+      {
+        onRecalled: (attempt) => this.#report(attempt),
+        onMoved: (attempt) => {
+          if (attempt !== this.#attempt) return
+          this.#steps++
+          this.#pump()
+        },
+      },
+    )
+    const { book } = this.#attempt
+    const known = book.length
+    link.agrees &&= this.#attempt.list(from, link.list.slice(from))
+    this.#steps += book.length - known
+    if (link.manifest !== undefined) link.agrees &&= book.finish(link.manifest)
+    if (book.length > 0 || book.manifest !== undefined) this.#begun.resolve()
+  }
+
+  /** A provider that has told of all its chunks is held against the seal; so is what is being fetched. */
+  #judge(provider: string, link: Ready): void {
+    if (this.#sealed === undefined || link.manifest === undefined) return
+    if (!sameBytes(link.manifest.root, this.#sealed)) {
+      this.#failed(provider, link, new ProvenFault('its snapshot is not the one that the group sealed'))
+    } else if (!link.agrees) {
+      this.#beginAnew(link)
+    }
+  }
+
+  /** What is being fetched is not what the group sealed, and this provider has that. */
+  #beginAnew(right: Ready): void {
+    this.#attempt?.abandon(new Error('the group sealed another root'))
+    this.#attempt = undefined
+    this.#used.clear()
+    const others = this.#links.ready().flatMap(([, link]) => (link === right ? [] : [link]))
+    for (const link of [right, ...others]) {
+      link.agrees = true
+      this.#listed(link, 0)
+    }
+  }
+
+  /** Ask for what is wanted, wherever there is room. */
+  #pump(): void {
+    const { clock, signal } = this.#init
+    if (this.#attempt === undefined || signal.aborted) return
+    const attempt = this.#attempt
+    const { book, built } = attempt
+    const { manifest } = book
+    const isSealed =
+      manifest !== undefined && this.#sealed !== undefined && sameBytes(manifest.root, this.#sealed)
+    if (isSealed) book.trust()
+    if (book.complete) {
+      if (!isSealed) return
+      this.#isVerified = true
+      this.#verified.resolve()
+      built.then((installing) => this.#complete.resolve({ manifest, installing }), this.#complete.reject)
+      return
+    }
+    for (const assignment of schedule(attempt.wanted(), this.#loads(), SCHEDULE_LIMITS)) {
+      book.asked(assignment.first, assignment.count, assignment.provider, clock.now())
+      this.#fetchRange(attempt, assignment)
+    }
+  }
+
+  /** The chunks that are waited for any longer than others took. */
+  #late(): LateChunk[] {
+    const { clock } = this.#init
+    const sentAtMs = (provider: string) => {
+      const link = this.#links.get(provider)
+      return link?.status === 'ready' ? link.window.arrivedAtMs : Number.NEGATIVE_INFINITY
+    }
+    const late = this.#attempt?.late(clock.now() - this.#pace.lateMs, sentAtMs) ?? []
+    return late.filter((one) => !this.#isComing(one))
+  }
+
+  /**
+   * Ask others for late chunks as well: of each provider that owes some one at first, and twice as many each time others have
+   * sent them and it has not. Who is only slow then sends few for nothing.
+   */
+  #hedge(late: readonly LateChunk[]): void {
+    const { clock, signal } = this.#init
+    const attempt = this.#attempt
+    if (attempt === undefined || signal.aborted) return
+    const { book } = attempt
+    const room = new Map<string, number>()
+    const some = late.filter(({ provider }) => {
+      const link = this.#links.get(provider)
+      if (link?.status !== 'ready') return false
+      const left = room.get(provider) ?? link.rescued + 1 - book.doubled(provider)
+      room.set(provider, left - 1)
+      return left > 0
+    })
+    for (const assignment of hedge(some, this.#loads())) {
+      book.askedAgain(assignment.first, assignment.provider, clock.now())
+      this.#fetchRange(attempt, assignment)
+    }
+  }
+
+  /** As long as nothing is measured, a chunk of which bytes come is slow, and asking for it twice would make it slower. */
+  #isComing({ provider }: LateChunk): boolean {
+    const link = this.#links.get(provider)
+    if (this.#pace.isMeasured || link?.status !== 'ready') return false
+    return this.#init.clock.now() - link.channel.heardAtMs < HEDGE_UNMEASURED_MS
+  }
+
+  /** The providers that have what is being fetched, and were not told to wait. */
+  #loads(): ProviderLoad[] {
+    const leader = this.#init.leader()
+    return this.#links.ready().flatMap(([id, link]) => {
+      if (!link.agrees || this.#links.isBusy(link)) return []
+      const { failures, channel, list, rebuilding, window } = link
+      const inFlight = channel.chunksDue + rebuilding
+      return { id, leads: id === leader, failures, inFlight, window: window.chunks, listed: list.length }
+    })
+  }
+
+  #fetchRange(attempt: Attempt, { provider, first, count }: Assignment): void {
+    const link = this.#links.get(provider)
+    if (link?.status !== 'ready') return
+    const from: Source = { attempt, provider, link, askedMs: this.#init.clock.now() }
+    let whole = first
+    for (let index = first; index < first + count; index++) {
+      if (this.#rebuilder?.isWorthwhile(provider, attempt.book.info(index)) !== true) continue
+      if (whole < index) this.#fetchWhole(from, whole, index - whole)
+      whole = index + 1
+      void this.#rebuild(from, index, this.#rebuilder)
+    }
+    if (whole < first + count) this.#fetchWhole(from, whole, first + count - whole)
+  }
+
+  #fetchWhole(from: Source, first: number, count: number): void {
+    const { link } = from
+    link.channel
+      .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, chunk) => {
+        this.#bytes += chunk.bytes.length
+        link.window.arrived(from.askedMs, this.#init.clock.now())
+        link.rescued = 0
+        this.#received(from, index, chunk)
+      })
+      .catch((error: Error) => this.#notSent(from, first, count, error))
+  }
+
+  /** Get a chunk by what of it is not here already, or as a whole. */
+  async #rebuild(from: Source, index: number, rebuilder: Rebuilder): Promise<void> {
+    const { attempt, provider, link } = from
+    const { channel } = link
+    const { anchor } = this.#init
+    link.rebuilding++
+    try {
+      const onFetched = (bytes: number) => {
+        this.#bytes += bytes
+      }
+      const info = attempt.book.info(index)
+      const chunk = await rebuilder.rebuild({ anchor, index, info, provider, channel, onFetched })
+      // Whoever failed meanwhile owes nothing any more, and of an attempt that was given up nothing is wanted.
+      if (attempt !== this.#attempt || this.#links.get(provider) !== link) return
+      if (chunk === undefined) this.#fetchWhole(from, index, 1)
+      else this.#received(from, index, { encoding: 'raw', bytes: chunk })
+    } catch (error) {
+      this.#notSent(from, index, 1, error as Error)
+    } finally {
+      link.rebuilding--
+    }
+  }
+
+  #notSent({ attempt, provider, link }: Source, first: number, count: number, error: Error): void {
+    const { clock, random } = this.#init
+    if (!(error instanceof Busy && link.channel.open)) return this.#failed(provider, link, error)
+    // It is there, and goes on with what else it was asked for.
+    attempt.book.lost(provider, first, count)
+    link.busyUntilMs = clock.now() + busyMs(error, random)
+    this.#pump()
+  }
+
+  #received(from: Source, index: number, chunk: EncodedChunk): void {
+    this.#check(from, index, chunk).catch((error) => this.#failed(from.provider, from.link, error))
+  }
+
+  async #check(
+    { attempt, provider, link, askedMs }: Source,
+    index: number,
+    chunk: EncodedChunk,
+  ): Promise<void> {
+    const { store, clock, signal } = this.#init
+    const tookMs = clock.now() - askedMs
+    // What was asked for another manifest, or by a fetch that is over, is of no use.
+    if (attempt !== this.#attempt || signal.aborted) return
+    // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
+    const checked = attempt.book.received(index, chunk, provider)
+    this.#pump()
+    if (!(await checked)) return this.#pace.cameTwice()
+    this.#rescued(attempt, index)
+    store?.keep(attempt.book.info(index).hash, chunk)
+    if (attempt !== this.#attempt) return
+    this.#pace.arrived(tookMs)
+    link.failures = Math.max(0, link.failures - 1)
+    this.#used.add(provider)
+    this.#report(attempt)
+    this.#pump()
+  }
+
+  /** A chunk is here that another provider still owes: what else it owes may be worth asking for, too. */
+  #rescued({ book }: Attempt, index: number): void {
+    for (const provider of book.owing(index)) {
+      const link = this.#links.get(provider)
+      if (link?.status !== 'ready') continue
+      link.rescued++
+      this.#hedge(this.#late())
+    }
+  }
+
+  /** `link` is what the provider was when this began: what has ended since then cannot fail again. */
+  #failed(provider: string, link: Link, error: Error): void {
+    const { signal, random, introduce, onFault } = this.#init
+    if (error instanceof ProvenFault) onFault(provider, error)
+    // Streams are shared with the fetch that follows this one.
+    if (signal.aborted || this.#links.get(provider) !== link) return
+    this.#attempt?.book.lost(provider)
+    const introduced = error instanceof Unauthorized ? introduce(provider) : undefined
+    if (introduced !== undefined) {
+      const opening = this.#links.reopen(provider)
+      void introduced.then(() => this.#open(provider, opening))
+    } else if (error instanceof Busy) {
+      this.#links.busy(provider, busyMs(error, random))
+    } else {
+      this.#links.failed(provider, error)
+      if (!isNoFault(error)) onFault(provider, error)
+    }
+    // What is still due on this stream is asked of others: it must not come from here as well.
+    if (link.status === 'ready') link.channel.abort(error)
+    this.#pump()
+  }
+
+  /** One more chunk is verified. */
+  #report(attempt: Attempt): void {
+    if (attempt !== this.#attempt) return
+    this.#steps++
+    const { book } = attempt
+    this.#init.onProgress({
+      chunks: book.verified,
+      chunksTotal: book.length,
+      bytes: book.verifiedBytes,
+      bytesTotal: book.bytes,
+      providers: this.providersUsed,
+    })
+  }
+}
+
+/** An offer may lapse, and an honest replica may not have made it. */
+function isNoFault(error: Error): boolean {
+  return error instanceof Expired || error instanceof UnknownAnchor
+}

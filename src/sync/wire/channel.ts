@@ -1,0 +1,220 @@
+import type { Uint8ArrayList } from 'uint8arraylist'
+import type { EncodedChunk } from '../../snapshot/encoding.ts'
+import { asError } from '../../thrown.ts'
+import type { Clock, Timer } from '../../time/clock.ts'
+import { REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX } from '../limits.ts'
+import { Malformed, PeerUnavailable, SyncError } from './errors.ts'
+import { type ByteStream, CutShort, decodeFrames, encodeFrame, type Frame } from './frames.ts'
+import { decodeResponse, encodeRequest, type RequestBody, type ResponseBody, type Scope } from './messages.ts'
+import { ProvenFault } from './proven-fault.ts'
+import type { Pulse } from './pulse.ts'
+
+export interface ChannelInit {
+  readonly stream: ByteStream
+  readonly scope: Scope
+  readonly clock: Clock
+  /** How long the peer may send nothing while an answer is due. */
+  readonly timeoutMs: number
+  /** What the peer sends, on this stream and others. */
+  readonly pulse: Pulse
+  /** The channel ended because of what the peer sent, or because of what `abort` was told it sent. */
+  readonly onProof?: ((proof: ProvenFault) => void) | undefined
+}
+
+/**
+ * A peer that sends less, in bytes a second, is silent: what comes slower is asked of others; who sends a byte now and then would
+ * hold a session for ever.
+ */
+const HEARD_BYTES_PER_S_MIN = 3 * 1024
+/** An answer that is no range of chunks comes within so many timeouts, a minute, whatever else its peer sends. */
+const ANSWER_TIMEOUTS = 12
+
+/** The id of a peer's last word: it did not read on, or could not. */
+const NO_REQUEST = 0
+
+interface Due {
+  readonly id: number
+  /** However much else the peer sends, this is late from then on. */
+  readonly untilMs: number
+  /** Takes one answer; true when it was the last one. */
+  readonly take: (body: ResponseBody, payload: Uint8Array | undefined) => boolean
+  readonly fail: (error: Error) => void
+}
+
+type Answer<T extends ResponseBody['type']> = Extract<ResponseBody, { type: T }>
+
+/**
+ * The asking side of one long-lived stream. Requests are pipelined; the peer answers them in order. A peer that sends
+ * nothing for `timeoutMs` while an answer is due, or something that is no answer, ends the channel: every request
+ * that is due then fails with `PeerUnavailable` or `ProvenFault`.
+ */
+export class Channel {
+  readonly #init: ChannelInit
+  readonly #due: Due[] = []
+  #lastId = 0
+  #chunksDue = 0
+  #silence: Timer | undefined
+  #ended: Error | undefined
+
+  constructor(init: ChannelInit) {
+    this.#init = init
+    this.#receive().catch((error) => this.#end(asProof(asError(error))))
+  }
+
+  get open(): boolean {
+    return this.#ended === undefined
+  }
+
+  /** When the peer last sent anything. */
+  get heardAtMs(): number {
+    return this.#init.pulse.atMs
+  }
+
+  /** Chunks that the peer was asked for on this stream and has not sent. */
+  get chunksDue(): number {
+    return this.#chunksDue
+  }
+
+  /** One request, one answer of the given type. Rejects with the error the peer answered. */
+  request<T extends ResponseBody['type']>(body: RequestBody, type: T): Promise<Answer<T>> {
+    return new Promise((resolve, reject) => {
+      this.#ask(body, reject, (answer) => {
+        if (answer.type !== type)
+          throw new Malformed(`the peer answered ${answer.type} where ${type} was due`)
+        resolve(answer as Answer<T>)
+        return true
+      })
+    })
+  }
+
+  /** One request whose answer is raw bytes. */
+  payload<T extends 'hints' | 'items'>(
+    request: Extract<RequestBody, { type: T }>,
+  ): Promise<{ readonly answer: Answer<T>; readonly payload: Uint8Array }> {
+    const body: Extract<RequestBody, { type: 'hints' | 'items' }> = request
+    return new Promise((resolve, reject) => {
+      this.#ask(body, reject, (answer, payload = new Uint8Array()) => {
+        if (answer.type !== body.type || answer.index !== body.index) {
+          throw new Malformed(
+            `the peer sent something else where ${body.type} of chunk ${body.index} were due`,
+          )
+        }
+        resolve({ answer: answer as Answer<T>, payload })
+        return true
+      })
+    })
+  }
+
+  /** A ranged fetch. `onChunk` gets each chunk in order; what it throws ends the channel. */
+  fetch(
+    range: Extract<RequestBody, { type: 'chunks' }>,
+    onChunk: (index: number, chunk: EncodedChunk) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      let next = range.first
+      const end = range.first + range.count
+      this.#chunksDue += range.count
+      const fail = (error: Error) => {
+        this.#chunksDue -= end - next
+        reject(error)
+      }
+      this.#ask(range, fail, (answer, payload) => {
+        if (answer.type !== 'chunk' || answer.index !== next || payload === undefined) {
+          throw new Malformed(`the peer sent something else where chunk ${next} was due`)
+        }
+        this.#chunksDue--
+        onChunk(next++, { encoding: answer.encoding, bytes: payload })
+        if (next < end) return false
+        resolve()
+        return true
+      })
+    })
+  }
+
+  async close(): Promise<void> {
+    if (!this.open) return
+    this.#end(new PeerUnavailable('the channel was closed'), { abort: false })
+    await this.#init.stream.close().catch(() => {})
+  }
+
+  abort(reason: Error): void {
+    this.#end(reason)
+  }
+
+  #ask(body: RequestBody, fail: Due['fail'], take: Due['take']): void {
+    if (this.#ended !== undefined) return fail(this.#ended)
+    const id = ++this.#lastId
+    let frame: Uint8ArrayList
+    try {
+      frame = encodeFrame({ header: encodeRequest({ id, ...this.#init.scope, body }) }, REQUEST_BYTES_MAX)
+    } catch (error) {
+      return fail(error as Error)
+    }
+    const { clock, timeoutMs } = this.#init
+    const isRaw = body.type === 'chunks' || body.type === 'hints' || body.type === 'items'
+    const untilMs = isRaw ? Number.POSITIVE_INFINITY : clock.now() + ANSWER_TIMEOUTS * timeoutMs
+    this.#due.push({ id, untilMs, take, fail })
+    if (this.#due.length === 1) this.#listen()
+    this.#init.stream.send(frame).catch((error) => this.#end(asError(error)))
+  }
+
+  async #receive(): Promise<void> {
+    const source = this.#heard(this.#init.stream.source)
+    for await (const frame of decodeFrames(source, RESPONSE_BYTES_MAX)) this.#take(frame)
+    throw new PeerUnavailable('the peer ended the stream')
+  }
+
+  async *#heard(source: ByteStream['source']): AsyncGenerator<Uint8Array | Uint8ArrayList> {
+    for await (const piece of source) {
+      this.#init.pulse.beat(piece.byteLength, this.#init.clock.now())
+      yield piece
+    }
+  }
+
+  #take(frame: Frame): void {
+    const { id, body } = decodeResponse(frame.header)
+    if (id === NO_REQUEST && body.type === 'error') return this.#end(body.error)
+    const due = this.#due[0]
+    if (due === undefined || due.id !== id) throw new Malformed('the peer sent an answer nobody asked for')
+    this.#listen()
+    if (body.type === 'error') {
+      this.#due.shift()
+      due.fail(body.error)
+    } else if (due.take(body, frame.payload)) {
+      this.#due.shift()
+    }
+    if (this.#due.length === 0) this.#silence?.cancel()
+  }
+
+  /** (Re)start the watch on the peer's silence. A large frame on a slow link is none, as long as enough of it comes in time. */
+  #listen(): void {
+    const { clock, timeoutMs, pulse } = this.#init
+    const { bytes } = pulse
+    const enough = (timeoutMs / 1_000) * HEARD_BYTES_PER_S_MIN
+    this.#silence?.cancel()
+    this.#silence = clock.schedule(timeoutMs, () => {
+      const isOverdue = clock.now() >= (this.#due[0]?.untilMs ?? Number.POSITIVE_INFINITY)
+      if (pulse.bytes - bytes >= enough && !isOverdue) this.#listen()
+      else this.#end(new PeerUnavailable(`the peer sent nothing for ${timeoutMs} ms`))
+    })
+  }
+
+  #end(cause: Error, options: { abort: boolean } = { abort: true }): void {
+    if (this.#ended !== undefined) return
+    const error =
+      cause instanceof SyncError
+        ? cause
+        : new PeerUnavailable(`the stream broke: ${cause.message}`, { cause })
+    this.#ended = error
+    this.#silence?.cancel()
+    if (options.abort) this.#init.stream.abort(error)
+    for (const due of this.#due.splice(0)) due.fail(error)
+    if (error instanceof ProvenFault) this.#init.onProof?.(error)
+  }
+}
+
+/** What cannot be understood is proof against who sent it, unless the end of it is missing. */
+function asProof(error: Error): Error {
+  if (error instanceof CutShort) return new PeerUnavailable(error.message, { cause: error })
+  return error instanceof Malformed ? new ProvenFault(error.message, { cause: error }) : error
+}

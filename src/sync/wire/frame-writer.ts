@@ -1,0 +1,65 @@
+import type { Uint8ArrayList } from 'uint8arraylist'
+import type { Clock, Timer } from '../../time/clock.ts'
+import { PeerUnavailable } from './errors.ts'
+import type { ByteStream } from './frames.ts'
+
+/**
+ * A peer takes at least so much of what waits for it, in bytes a second, or its stream is cut off: it holds room that others wait
+ * for. A link of 0.3 MB/s that nine providers share is still fast enough.
+ */
+const TAKEN_BYTES_PER_S_MIN = 32 * 1024
+
+/**
+ * The sending side of one stream. A peer that takes nothing must not hold an offer, nor what waits in its stream: when a frame,
+ * or what is left of the last ones, is not taken in time, nor enough of it, the stream is cut off.
+ */
+export class Outlet {
+  readonly #stream: ByteStream
+  readonly #clock: Clock
+  readonly #timeoutMs: number
+  #watch: Timer | undefined
+  #sent = 0
+  #flushing = false
+
+  constructor(stream: ByteStream, clock: Clock, timeoutMs: number) {
+    this.#stream = stream
+    this.#clock = clock
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** Resolves when there is room for the next frame. */
+  async send(frame: Uint8ArrayList): Promise<void> {
+    this.#sent++
+    try {
+      const sending = this.#stream.send(frame)
+      this.#beginWatch()
+      await sending
+    } finally {
+      void this.#endWatch()
+    }
+  }
+
+  #beginWatch(): void {
+    const timeoutMs = this.#timeoutMs
+    const enough = (timeoutMs / 1_000) * TAKEN_BYTES_PER_S_MIN
+    const { unsentBytes } = this.#stream
+    this.#watch?.cancel()
+    this.#watch = this.#clock.schedule(timeoutMs, () => {
+      if (unsentBytes - this.#stream.unsentBytes >= enough) this.#beginWatch()
+      else this.#stream.abort(new PeerUnavailable(`the peer did not take a frame within ${timeoutMs} ms`))
+    })
+  }
+
+  /** The watch ends when nothing is left waiting, unless more was sent meanwhile. */
+  async #endWatch(): Promise<void> {
+    if (this.#flushing) return
+    this.#flushing = true
+    let upTo: number
+    do {
+      upTo = this.#sent
+      await this.#stream.flushed().catch(() => {})
+    } while (upTo !== this.#sent)
+    this.#flushing = false
+    this.#watch?.cancel()
+  }
+}

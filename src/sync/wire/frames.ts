@@ -1,0 +1,105 @@
+import * as lp from 'it-length-prefixed'
+import { Uint8ArrayList } from 'uint8arraylist'
+import { RESPONSE_BYTES_MAX } from '../limits.ts'
+import { Malformed } from './errors.ts'
+
+/**
+ * A duplex stream of bytes, as the sync core sees it. What carries it is not its business: `libp2p.ts` makes one
+ * of a libp2p stream, tests make one of a pair in memory.
+ */
+export interface ByteStream {
+  /** What the other side sent. Unread bytes hold the sender back. Ends when it closed its side. */
+  readonly source: AsyncIterable<Uint8Array | Uint8ArrayList>
+  /** Resolves when more may be sent. Rejects when the stream is broken. */
+  send(bytes: Uint8ArrayList): Promise<void>
+  /** What was sent, and still waits here. */
+  readonly unsentBytes: number
+  /** Resolves when nothing that was sent is left waiting here. Rejects when the stream is broken. */
+  flushed(): Promise<void>
+  /** End this side, after what was sent. */
+  close(): Promise<void>
+  /** End both sides at once. */
+  abort(reason: Error): void
+}
+
+/** A message's bytes, and the raw bytes that travel with it. */
+export interface Frame {
+  readonly header: Uint8Array
+  readonly payload?: Uint8Array
+}
+
+const VARINT_BYTES_MAX = 5
+
+/** The stream ended within a frame: its sender may have died. */
+export class CutShort extends Malformed {}
+
+/** A frame that its receiver would refuse. Nothing of it was sent. */
+export class FrameTooLong extends RangeError {
+  override readonly name = 'FrameTooLong'
+  readonly bytes: number
+  readonly bytesMax: number
+  constructor(bytes: number, bytesMax: number) {
+    super(`a frame of ${bytes} bytes is longer than its receiver reads, which is up to ${bytesMax}`)
+    this.bytes = bytes
+    this.bytesMax = bytesMax
+  }
+}
+
+/** Throws `FrameTooLong` for a frame beyond `bytesMax`, which is what `decodeFrames` is given on the other side. */
+export function encodeFrame(frame: Frame, bytesMax: number = RESPONSE_BYTES_MAX): Uint8ArrayList {
+  // The codec's own limit, 4 MiB unless it is told another, is below what a chunk may have.
+  const options = { maxDataLength: Number.POSITIVE_INFINITY }
+  const head = lp.encode.single(frame.header, options)
+  const body = frame.payload === undefined ? head : new Uint8ArrayList(head, frame.payload)
+  if (body.byteLength > bytesMax) throw new FrameTooLong(body.byteLength, bytesMax)
+  return lp.encode.single(body, options)
+}
+
+/** The frames of a stream. Anything that is no frame, or a longer one than allowed, ends it with `Malformed`. */
+export async function* decodeFrames(
+  source: AsyncIterable<Uint8Array | Uint8ArrayList>,
+  bytesMax: number,
+): AsyncGenerator<Frame> {
+  const frames = lp.decode(source, { maxDataLength: bytesMax, maxLengthLength: VARINT_BYTES_MAX })
+  const iterator = frames[Symbol.asyncIterator]()
+  try {
+    for (;;) {
+      const next = await iterator.next().catch((cause: Error) => {
+        if (cause.name === 'UnexpectedEOFError')
+          throw new CutShort('a stream ended within a frame', { cause })
+        throw isLengthError(cause)
+          ? new Malformed(`not a frame of this protocol: ${cause.message}`, { cause })
+          : cause
+      })
+      if (next.done) return
+      yield splitFrame(next.value)
+    }
+  } finally {
+    await iterator.return?.(undefined)
+  }
+}
+
+const LENGTH_ERRORS = new Set([
+  'InvalidDataLengthError',
+  'InvalidDataLengthLengthError',
+  'InvalidMessageLengthError',
+])
+
+function isLengthError(error: Error): boolean {
+  return LENGTH_ERRORS.has(error.name)
+}
+
+function splitFrame(frame: Uint8ArrayList): Frame {
+  let length = 0
+  let at = 0
+  for (let scale = 1; ; scale *= 128) {
+    if (at >= frame.byteLength || at >= VARINT_BYTES_MAX)
+      throw new Malformed('a frame ends before its header')
+    const byte = frame.get(at++)
+    length += (byte & 0x7f) * scale
+    if (byte < 0x80) break
+  }
+  if (at + length > frame.byteLength) throw new Malformed('a frame ends within its header')
+  const header = frame.subarray(at, at + length)
+  return at + length === frame.byteLength ? { header } : { header, payload: frame.subarray(at + length) }
+}

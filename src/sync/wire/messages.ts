@@ -1,0 +1,331 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { EPOCH_BYTES_MAX } from '../../bounds.ts'
+import type { Position } from '../../position.ts'
+import type { Encoding } from '../../snapshot/encoding.ts'
+import { HASH_BYTES } from '../../snapshot/hash.ts'
+import type { Runs } from '../../snapshot/hints.ts'
+import type { ChunkInfo } from '../../snapshot/manifest.ts'
+import {
+  BUSY_RETRY_MS,
+  BUSY_RETRY_MS_MAX,
+  CONTROL_BYTES_MAX,
+  MANIFEST_PAGE_CHUNKS,
+  OFFERS_MAX,
+  RESPONSE_BYTES_MAX,
+  RESPONSE_HEADER_BYTES_MAX,
+} from '../limits.ts'
+import {
+  Busy,
+  CutFailed,
+  Expired,
+  Failed,
+  Incompatible,
+  Malformed,
+  NotLeader,
+  OutOfRange,
+  type SyncError,
+  Unauthorized,
+  UnknownAnchor,
+} from './errors.ts'
+import * as pb from './pb/sync_pb.js'
+
+/** The messages of `pb/sync.proto`, checked once at the border and trusted from there on. */
+
+export interface OfferView {
+  readonly anchor: Position
+  readonly remainingMs: number
+  readonly ready: boolean
+}
+
+export type RequestBody =
+  | { readonly type: 'snapshot'; readonly position: Position }
+  | { readonly type: 'offers' }
+  | { readonly type: 'manifest'; readonly anchor: Position; readonly from: number }
+  | { readonly type: 'chunks'; readonly anchor: Position; readonly first: number; readonly count: number }
+  | { readonly type: 'hints'; readonly anchor: Position; readonly index: number }
+  | { readonly type: 'items'; readonly anchor: Position; readonly index: number; readonly runs: Runs }
+  | { readonly type: 'keepAlive'; readonly anchor: Position }
+  | { readonly type: 'offer'; readonly offer: OfferView }
+
+export type ResponseBody =
+  | { readonly type: 'anchored'; readonly anchor: Position }
+  | { readonly type: 'offers'; readonly offers: readonly OfferView[] }
+  /** At most a page of chunks. `control` is there when they are the last ones. */
+  | {
+      readonly type: 'manifest'
+      readonly chunks: readonly ChunkInfo[]
+      readonly control: Uint8Array | undefined
+    }
+  | { readonly type: 'chunk'; readonly index: number; readonly encoding: Encoding }
+  | { readonly type: 'hints'; readonly index: number }
+  | { readonly type: 'items'; readonly index: number; readonly encoding: Encoding }
+  | { readonly type: 'revived'; readonly remainingMs: number }
+  | { readonly type: 'noted' }
+  | { readonly type: 'error'; readonly error: SyncError }
+
+export interface Scope {
+  readonly group: string
+  readonly signature: string
+}
+
+export interface Request extends Scope {
+  readonly id: number
+  readonly body: RequestBody
+}
+
+export interface Response {
+  readonly id: number
+  readonly body: ResponseBody
+}
+
+/** What is kept of an error's message, in UTF-16 code units. */
+const ERROR_LENGTH_MAX = 500
+
+export function encodeRequest(request: Request): Uint8Array {
+  const { id, group, signature } = request
+  return toBinary(
+    pb.RequestSchema,
+    create(pb.RequestSchema, { id, group, signature, body: requestBody(request.body) }),
+  )
+}
+
+function requestBody(body: RequestBody): pb.Request['body'] {
+  switch (body.type) {
+    case 'snapshot':
+      return {
+        case: 'snapshot',
+        value: create(pb.SnapshotRequestSchema, { position: fromPosition(body.position) }),
+      }
+    case 'offers':
+      return { case: 'offers', value: create(pb.OffersRequestSchema) }
+    case 'manifest':
+      return {
+        case: 'manifest',
+        value: create(pb.ManifestRequestSchema, { anchor: fromPosition(body.anchor), from: body.from }),
+      }
+    case 'chunks': {
+      const { first, count } = body
+      return {
+        case: 'chunks',
+        value: create(pb.ChunksRequestSchema, { anchor: fromPosition(body.anchor), first, count }),
+      }
+    }
+    case 'hints':
+      return {
+        case: 'hints',
+        value: create(pb.HintsRequestSchema, { anchor: fromPosition(body.anchor), index: body.index }),
+      }
+    case 'items': {
+      const { index, runs } = body
+      return {
+        case: 'items',
+        value: create(pb.ItemsRequestSchema, { anchor: fromPosition(body.anchor), index, runs: [...runs] }),
+      }
+    }
+    case 'keepAlive':
+      return {
+        case: 'keepAlive',
+        value: create(pb.KeepAliveRequestSchema, { anchor: fromPosition(body.anchor) }),
+      }
+    case 'offer':
+      return { case: 'offer', value: fromOffer(body.offer) }
+    default:
+      return body satisfies never
+  }
+}
+
+export function decodeRequest(bytes: Uint8Array): Request {
+  const { id, group, signature, body } = parse('request', () => fromBinary(pb.RequestSchema, bytes))
+  switch (body.case) {
+    case 'snapshot':
+      return { id, group, signature, body: { type: 'snapshot', position: toPosition(body.value.position) } }
+    case 'offers':
+      return { id, group, signature, body: { type: 'offers' } }
+    case 'manifest': {
+      const { anchor, from } = body.value
+      return { id, group, signature, body: { type: 'manifest', anchor: toPosition(anchor), from } }
+    }
+    case 'chunks': {
+      const { anchor, first, count } = body.value
+      return { id, group, signature, body: { type: 'chunks', anchor: toPosition(anchor), first, count } }
+    }
+    case 'hints': {
+      const { anchor, index } = body.value
+      return { id, group, signature, body: { type: 'hints', anchor: toPosition(anchor), index } }
+    }
+    case 'items': {
+      const { anchor, index, runs } = body.value
+      return { id, group, signature, body: { type: 'items', anchor: toPosition(anchor), index, runs } }
+    }
+    case 'keepAlive':
+      return { id, group, signature, body: { type: 'keepAlive', anchor: toPosition(body.value.anchor) } }
+    case 'offer':
+      return { id, group, signature, body: { type: 'offer', offer: toOffer(body.value) } }
+    case undefined:
+      throw new Malformed('a request without a body that this version knows')
+    default:
+      return body satisfies never
+  }
+}
+
+export function encodeResponse(response: Response): Uint8Array {
+  const message = create(pb.ResponseSchema, { id: response.id, body: responseBody(response.body) })
+  return toBinary(pb.ResponseSchema, message)
+}
+
+function responseBody(body: ResponseBody): pb.Response['body'] {
+  switch (body.type) {
+    case 'anchored':
+      return { case: 'anchored', value: create(pb.AnchoredSchema, { anchor: fromPosition(body.anchor) }) }
+    case 'offers':
+      return { case: 'offers', value: create(pb.OffersSchema, { offers: body.offers.map(fromOffer) }) }
+    case 'manifest': {
+      const { control } = body
+      const chunks = body.chunks.map((chunk) => create(pb.ChunkInfoSchema, chunk))
+      const last = control === undefined ? {} : { complete: true, control }
+      return { case: 'manifest', value: create(pb.ManifestSchema, { chunks, ...last }) }
+    }
+    case 'chunk':
+      return {
+        case: 'chunk',
+        value: create(pb.ChunkSchema, { index: body.index, encoding: ENCODINGS.indexOf(body.encoding) }),
+      }
+    case 'hints':
+      return { case: 'hints', value: create(pb.HintsSchema, { index: body.index }) }
+    case 'items':
+      return {
+        case: 'items',
+        value: create(pb.ItemsSchema, { index: body.index, encoding: ENCODINGS.indexOf(body.encoding) }),
+      }
+    case 'revived':
+      return { case: 'revived', value: create(pb.RevivedSchema, { remainingMs: wholeMs(body.remainingMs) }) }
+    case 'noted':
+      return { case: 'noted', value: create(pb.NotedSchema) }
+    case 'error':
+      return { case: 'error', value: fromError(body.error) }
+    default:
+      return body satisfies never
+  }
+}
+
+export function decodeResponse(bytes: Uint8Array): Response {
+  if (bytes.length > RESPONSE_HEADER_BYTES_MAX) throw new Malformed(`a response of ${bytes.length} bytes`)
+  const { id, body } = parse('response', () => fromBinary(pb.ResponseSchema, bytes))
+  switch (body.case) {
+    case 'anchored':
+      return { id, body: { type: 'anchored', anchor: toPosition(body.value.anchor) } }
+    case 'offers':
+      if (body.value.offers.length > OFFERS_MAX) throw new Malformed('an answer with too many offers')
+      return { id, body: { type: 'offers', offers: body.value.offers.map(toOffer) } }
+    case 'manifest':
+      return { id, body: toManifest(body.value) }
+    case 'chunk':
+      return {
+        id,
+        body: { type: 'chunk', index: body.value.index, encoding: toEncoding(body.value.encoding) },
+      }
+    case 'hints':
+      return { id, body: { type: 'hints', index: body.value.index } }
+    case 'items':
+      return {
+        id,
+        body: { type: 'items', index: body.value.index, encoding: toEncoding(body.value.encoding) },
+      }
+    case 'revived':
+      return { id, body: { type: 'revived', remainingMs: body.value.remainingMs } }
+    case 'noted':
+      return { id, body: { type: 'noted' } }
+    case 'error':
+      return { id, body: { type: 'error', error: toError(body.value) } }
+    case undefined:
+      throw new Malformed('a response without a body that this version knows')
+    default:
+      return body satisfies never
+  }
+}
+
+function parse<T>(what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    throw new Malformed(`not a ${what} of this protocol`, { cause })
+  }
+}
+
+function fromPosition(position: Position): pb.Position {
+  return create(pb.PositionSchema, { epoch: position.epoch, index: BigInt(position.index) })
+}
+
+function toPosition(message: pb.Position | undefined): Position {
+  if (message === undefined) throw new Malformed('a message without its position')
+  if (message.epoch.length === 0 || message.epoch.length > EPOCH_BYTES_MAX) {
+    throw new Malformed('a position without a proper epoch')
+  }
+  const index = Number(message.index)
+  if (!Number.isSafeInteger(index)) throw new Malformed('a position beyond the largest index')
+  return { epoch: message.epoch, index }
+}
+
+function fromOffer(offer: OfferView): pb.Offer {
+  const { anchor, remainingMs, ready } = offer
+  return create(pb.OfferSchema, { anchor: fromPosition(anchor), remainingMs: wholeMs(remainingMs), ready })
+}
+
+function toOffer(message: pb.Offer): OfferView {
+  return { anchor: toPosition(message.anchor), remainingMs: message.remainingMs, ready: message.ready }
+}
+
+function toManifest(message: pb.Manifest): ResponseBody {
+  if (message.chunks.length > MANIFEST_PAGE_CHUNKS)
+    throw new Malformed('a manifest with too many chunks at once')
+  if (message.control.length > CONTROL_BYTES_MAX)
+    throw new Malformed('a manifest with too many control bytes')
+  const chunks = message.chunks.map(({ items, bytes, hash }): ChunkInfo => {
+    if (items === 0 || bytes < items || bytes > RESPONSE_BYTES_MAX || hash.length !== HASH_BYTES)
+      throw new Malformed('a manifest with an impossible chunk')
+    return { items, bytes, hash }
+  })
+  return { type: 'manifest', chunks, control: message.complete ? message.control : undefined }
+}
+
+/** By their numbers on the wire. */
+const ENCODINGS: readonly Encoding[] = ['raw', 'zstd']
+
+function toEncoding(number: number): Encoding {
+  const encoding = ENCODINGS[number]
+  if (encoding === undefined)
+    throw new Malformed(`bytes of encoding ${number}, which this version does not know`)
+  return encoding
+}
+
+function fromError(error: SyncError): pb.Error {
+  return create(pb.ErrorSchema, {
+    name: error.name,
+    message: error.message,
+    retryMs: error instanceof Busy ? wholeMs(error.retryMs) : 0,
+    leader: error instanceof NotLeader ? (error.leader ?? '') : '',
+  })
+}
+
+/** By their names on the wire. One that this version does not know is `Failed`, with what its message says. */
+const ERRORS = {
+  Expired,
+  CutFailed,
+  UnknownAnchor,
+  OutOfRange,
+  Unauthorized,
+  Incompatible,
+  Malformed,
+  Failed,
+}
+
+function toError({ name, message: text, retryMs, leader }: pb.Error): SyncError {
+  const message = text.slice(0, ERROR_LENGTH_MAX)
+  if (name === 'Busy') return new Busy(message, Math.min(retryMs || BUSY_RETRY_MS, BUSY_RETRY_MS_MAX))
+  if (name === 'NotLeader') return new NotLeader(leader === '' ? undefined : leader)
+  return Object.hasOwn(ERRORS, name) ? new ERRORS[name as keyof typeof ERRORS](message) : new Failed(message)
+}
+
+function wholeMs(ms: number): number {
+  return Math.min(0xffff_ffff, Math.max(0, Math.ceil(ms)))
+}

@@ -1,0 +1,121 @@
+import { asError } from '../../thrown.ts'
+import type { Clock } from '../../time/clock.ts'
+import type { SyncHost } from '../host.ts'
+import { Channel } from './channel.ts'
+import { HandshakeFailed, PeerUnavailable } from './errors.ts'
+import type { ByteStream } from './frames.ts'
+import type { ProvenFault } from './proven-fault.ts'
+import { Pulse } from './pulse.ts'
+
+/** How the sync core reaches other replicas. `libp2p.ts` is one such network. */
+export interface SyncNetwork {
+  /** This replica's PeerId, as text. */
+  readonly self: string
+  /** Open a stream of the sync protocol to a peer. */
+  dial(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<ByteStream>
+}
+
+/** What a stream is for. Questions do not queue behind chunks: each has a stream of its own. */
+export type Purpose = 'ask' | 'fetch'
+const PURPOSES: readonly Purpose[] = ['ask', 'fetch']
+
+export interface PeersInit {
+  readonly host: SyncHost
+  readonly network: SyncNetwork
+  readonly clock: Clock
+  /** How long a dial may take, and how long a peer may then be silent while an answer is due. */
+  readonly timeoutMs: number
+  /** A peer sent what no honest replica sends. Its stream is ended. */
+  readonly onProof?: (peer: string, proof: ProvenFault) => void
+}
+
+/** The long-lived streams of one session: opened when first needed, and again after they broke. */
+export class Peers {
+  readonly #init: PeersInit
+  readonly #channels = new Map<string, Promise<Channel>>()
+  readonly #pulses = new Map<string, Pulse>()
+  readonly #closing = new AbortController()
+  #closed: Promise<void> | undefined
+
+  constructor(init: PeersInit) {
+    this.#init = init
+  }
+
+  /** Bytes received from all peers so far. */
+  get receivedBytes(): number {
+    let bytes = 0
+    for (const pulse of this.#pulses.values()) bytes += pulse.bytes
+    return bytes
+  }
+
+  /** Rejects with `PeerUnavailable` when the peer cannot be reached, and after `close`. */
+  async channel(peer: string, purpose: Purpose): Promise<Channel> {
+    if (this.#closing.signal.aborted) throw this.#closing.signal.reason
+    const key = `${purpose}/${peer}`
+    const existing = this.#channels.get(key)
+    if (existing !== undefined && (await existing).open) return existing
+    if (existing === undefined || this.#channels.get(key) === existing) {
+      const opening = this.#open(peer)
+      this.#channels.set(key, opening)
+      opening.catch(() => {
+        if (this.#channels.get(key) === opening) this.#channels.delete(key)
+      })
+      return await opening
+    }
+    return await this.channel(peer, purpose)
+  }
+
+  /** End the streams to one peer: what is due on them fails with the reason. */
+  abort(peer: string, reason: Error): void {
+    for (const purpose of PURPOSES) {
+      const channel = this.#channels.get(`${purpose}/${peer}`)
+      channel?.then(
+        (open) => open.abort(reason),
+        () => {},
+      )
+    }
+  }
+
+  /** End every dial and every stream: what is due then fails. */
+  close(): Promise<void> {
+    this.#closing.abort(new PeerUnavailable('the session is over'))
+    this.#closed ??= Promise.allSettled(
+      [...this.#channels.values()].map(async (channel) => (await channel).close()),
+    ).then(() => {})
+    return this.#closed
+  }
+
+  #pulse(peer: string): Pulse {
+    const pulse = this.#pulses.get(peer) ?? new Pulse()
+    this.#pulses.set(peer, pulse)
+    return pulse
+  }
+
+  async #open(peer: string): Promise<Channel> {
+    const { host, network, clock, timeoutMs, onProof } = this.#init
+    const addresses = host.members().find((member) => member.id === peer)?.addresses ?? []
+    const dialling = new AbortController()
+    const timer = clock.schedule(timeoutMs, () =>
+      dialling.abort(new Error(`no connection within ${timeoutMs} ms`)),
+    )
+    const signal = AbortSignal.any([this.#closing.signal, dialling.signal])
+    try {
+      const stream = await network.dial(peer, addresses, signal)
+      return new Channel({
+        stream,
+        scope: { group: host.group, signature: host.signature },
+        clock,
+        timeoutMs,
+        pulse: this.#pulse(peer),
+        onProof: (proof) => onProof?.(peer, proof),
+      })
+    } catch (cause) {
+      const Kind = cause instanceof HandshakeFailed ? HandshakeFailed : PeerUnavailable
+      throw new Kind(`${peer} cannot be reached: ${asError(cause).message}`, {
+        cause,
+      })
+    } finally {
+      timer.cancel()
+    }
+  }
+}

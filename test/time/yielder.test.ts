@@ -1,0 +1,50 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { expect, test } from 'vitest'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
+import { SLICE_MS, Slices, STRETCHES, type Stretch, stretch } from '../../src/time/yielder.ts'
+
+test('a slice is due once its time is used up, and anew after a rest', async () => {
+  const clock = new VirtualClock()
+  const slices = new Slices(clock, 'work')
+  clock.advance(SLICE_MS - 1)
+  expect(slices.due()).toBe(false)
+  clock.advance(1)
+  expect(slices.due()).toBe(true)
+  await slices.rest()
+  expect(slices.due()).toBe(false)
+  clock.advance(SLICE_MS)
+  expect(slices.due()).toBe(true)
+})
+
+test('a rest lets others use the event loop', async () => {
+  const clock = new VirtualClock()
+  let others = false
+  setImmediate(() => {
+    others = true
+  })
+  await new Slices(clock, 'work', 1).rest()
+  expect(others).toBe(true)
+})
+
+test('whoever subscribes hears how long each stretch of work held the event loop', async () => {
+  const heard: Stretch[] = []
+  const hear = (message: unknown) => heard.push(message as Stretch)
+  subscribe(STRETCHES, hear)
+  try {
+    const slices = new Slices(new VirtualClock(), 'build')
+    await slices.rest()
+    slices.pause()
+    const beganMs = performance.now()
+    const spin = () => {
+      while (performance.now() - beganMs < 3);
+      return 'done'
+    }
+    expect(stretch('spin', spin)).toBe('done')
+    expect(heard.map(({ what }) => what)).toEqual(['build', 'build', 'spin'])
+    expect(heard[2]!.tookMs).toBeGreaterThan(2)
+  } finally {
+    unsubscribe(STRETCHES, hear)
+  }
+  stretch('unheard', () => {})
+  expect(heard).toHaveLength(3)
+})

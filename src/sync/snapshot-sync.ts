@@ -21,7 +21,7 @@ import { askLeader } from './fetching/ask-leader.ts'
 import { type CaughtUp, Session, type SessionState } from './fetching/session.ts'
 import type { SyncHost } from './host.ts'
 import { type ProviderLimits, providerLimits, type SyncTimes, syncTimes } from './limits.ts'
-import { AnchorDesk } from './serving/anchor-allocator.ts'
+import { AnchorAllocator } from './serving/anchor-allocator.ts'
 import { gone, offersOf, Provider } from './serving/provider.ts'
 import { type AnchorGone, CutFailed, SessionRunning, type SyncError } from './wire/errors.ts'
 import type { ByteStream } from './wire/frames.ts'
@@ -112,7 +112,7 @@ export class SnapshotSync {
   readonly #onEvent: (event: SyncEvent) => void
   readonly #times: SyncTimes
   readonly #available: AvailableSnapshots
-  readonly #desk: AnchorDesk
+  readonly #allocator: AnchorAllocator
   readonly #store: ChunkStore | undefined
   readonly #provider: Provider
   #session: Session | undefined
@@ -136,13 +136,13 @@ export class SnapshotSync {
       coder: this.#coder,
       onEvent: (event) => {
         if (event.type === 'released') {
-          this.#desk.released(event.anchor, event.cause === 'failed' ? event.why : undefined)
+          this.#allocator.released(event.anchor, event.cause === 'failed' ? event.why : undefined)
           this.#provider.released(event.anchor)
         }
         this.#onEvent(event)
       },
     })
-    this.#desk = new AnchorDesk({
+    this.#allocator = new AnchorAllocator({
       self: network.self,
       host,
       available: this.#available,
@@ -154,7 +154,7 @@ export class SnapshotSync {
     this.#provider = new Provider({
       host,
       available: this.#available,
-      desk: this.#desk,
+      allocator: this.#allocator,
       clock,
       limits,
       authorize,
@@ -201,7 +201,7 @@ export class SnapshotSync {
   captured(anchor: Position, snapshot: Snapshot, init: CapturedInit): void {
     checkControl(init.control)
     checkInteger('chunkBytes', init.chunkBytes, CHUNK_BYTES_MIN, CHUNK_BYTES_MAX)
-    this.#desk.captured(anchor)
+    this.#allocator.captured(anchor)
     this.#available.add(anchor, snapshot, init)
     for (const requester of init.requesters) {
       if (requester !== this.#network.self) void this.#push(requester, anchor)
@@ -211,8 +211,8 @@ export class SnapshotSync {
   /** Offer an anchor again that the group agreed on and that this replica offered in an earlier life. */
   adopt(anchor: Position, cut: CutSnapshot, remainingMs: number): void {
     this.#available.adopt(anchor, cut, remainingMs)
-    this.#desk.captured(anchor)
-    this.#desk.sealed(anchor)
+    this.#allocator.captured(anchor)
+    this.#allocator.sealed(anchor)
   }
 
   /** The deadlines of what is offered, for another life of this process. Keys are those of `positionKey`. */
@@ -239,12 +239,12 @@ export class SnapshotSync {
 
   /** The group agreed on this anchor's root. */
   sealed(anchor: Position): void {
-    this.#desk.sealed(anchor)
+    this.#allocator.sealed(anchor)
   }
 
   /** The group cannot agree on this anchor's root: it is offered, and named to whoever asks, no more. */
   disputed(anchor: Position): void {
-    this.#desk.disputed(anchor)
+    this.#allocator.disputed(anchor)
     this.#available.withdraw(anchor)
   }
 
@@ -276,7 +276,7 @@ export class SnapshotSync {
     const onAbort = () => void peers.close()
     signal.addEventListener('abort', onAbort, { once: true })
     const giveUpMs = this.#clock.now() + this.#times.requestTimeoutMs
-    const answer = (position: Position) => this.#desk.anchorFor(this.self, position)
+    const answer = (position: Position) => this.#allocator.anchorFor(this.self, position)
     const asking = { self: this.self, host: this.#host, peers, random: this.#random, answer }
     try {
       for (;;) {

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { VAIN_PAUSE_MS, VAIN_PAUSE_MS_MAX } from '../../src/sync/limits.ts'
-import { AnchorDesk } from '../../src/sync/serving/anchor-allocator.ts'
+import { AnchorAllocator } from '../../src/sync/serving/anchor-allocator.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
 import { StubHost } from './stub-host.ts'
@@ -12,7 +12,7 @@ const at = (index: number) => ({ epoch: 'e', index })
 let clock: VirtualClock
 let host: StubHost
 let available: AvailableSnapshots
-let desk: AnchorDesk
+let allocator: AnchorAllocator
 
 beforeEach(() => {
   clock = new VirtualClock()
@@ -22,10 +22,10 @@ beforeEach(() => {
     clock,
     ttlMs: 60_000,
     onEvent: (event) => {
-      if (event.type === 'released') desk.released(event.anchor, event.why)
+      if (event.type === 'released') allocator.released(event.anchor, event.why)
     },
   })
-  desk = new AnchorDesk({
+  allocator = new AnchorAllocator({
     self: 'me',
     host,
     available,
@@ -38,7 +38,7 @@ beforeEach(() => {
 
 /** This replica applies the marker at `index`. */
 async function capture(index: number): Promise<void> {
-  desk.captured(at(index))
+  allocator.captured(at(index))
   available.add(at(index), new ItemSnapshot([]), { control: new Uint8Array(0), chunkBytes: 1 })
   await available.whenCut(at(index))
 }
@@ -46,7 +46,7 @@ async function capture(index: number): Promise<void> {
 test('requests that arrive while a marker is being appended share it', async () => {
   const appended = Promise.withResolvers<void>()
   host.onAppend = () => appended.promise
-  const asked = ['a', 'b', 'c'].map((who) => desk.anchorFor(who, at(5)))
+  const asked = ['a', 'b', 'c'].map((who) => allocator.anchorFor(who, at(5)))
   await clock.turn()
   appended.resolve()
   expect(await Promise.all(asked)).toEqual([at(101), at(101), at(101)])
@@ -54,61 +54,61 @@ test('requests that arrive while a marker is being appended share it', async () 
 })
 
 test('requests that arrive before the marker is applied share it, too', async () => {
-  await desk.anchorFor('a', at(5))
-  expect(await desk.anchorFor('b', at(5))).toEqual(at(101))
+  await allocator.anchorFor('a', at(5))
+  expect(await allocator.anchorFor('b', at(5))).toEqual(at(101))
   expect(host.markers).toEqual(['a'])
 })
 
 test('a requester that is past the pending marker gets one of its own', async () => {
-  await desk.anchorFor('a', at(5))
-  expect(await desk.anchorFor('b', at(101))).toEqual(at(102))
+  await allocator.anchorFor('a', at(5))
+  expect(await allocator.anchorFor('b', at(101))).toEqual(at(102))
 })
 
 test('markers that are not applied yet count as live, also when they are asked for at once', async () => {
   const far = at(Number.MAX_SAFE_INTEGER)
-  const asked = await Promise.allSettled(['a', 'b', 'c', 'd'].map((who) => desk.anchorFor(who, far)))
+  const asked = await Promise.allSettled(['a', 'b', 'c', 'd'].map((who) => allocator.anchorFor(who, far)))
   expect(asked.filter(({ status }) => status === 'fulfilled')).toHaveLength(3)
-  await expect(desk.anchorFor('e', far)).rejects.toMatchObject({ name: 'Busy' })
+  await expect(allocator.anchorFor('e', far)).rejects.toMatchObject({ name: 'Busy' })
   expect(host.markers).toHaveLength(3)
 })
 
 test('an append that fails is told to all who wait for it, and tried anew by the next', async () => {
   host.onAppend = () => Promise.reject(new Error('the log is locked'))
-  const asked = ['a', 'b'].map((who) => desk.anchorFor(who, at(5)))
+  const asked = ['a', 'b'].map((who) => allocator.anchorFor(who, at(5)))
   for (const each of asked) await expect(each).rejects.toThrow('the log is locked')
   host.onAppend = async () => {}
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(102))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(102))
 })
 
 test('a marker that is never applied is given up after the seal timeout', async () => {
-  await desk.anchorFor('a', at(5))
+  await allocator.anchorFor('a', at(5))
   clock.advance(SEAL_TIMEOUT_MS - 1)
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(101))
   clock.advance(1)
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(102))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(102))
 })
 
 test('the newest live offer that fits is named', async () => {
   await capture(101)
   await capture(105)
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(105))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(105))
   available.withdraw(at(105))
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(101))
   expect(host.markers).toEqual([])
 })
 
 test('an offer whose place in the log was pruned does not fit', async () => {
   await capture(90)
   host.first = 91
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(101))
 })
 
 test('an offer that is not sealed in time does not fit any more; one that is, does', async () => {
   await capture(90)
   await capture(91)
-  desk.sealed(at(90))
+  allocator.sealed(at(90))
   clock.advance(SEAL_TIMEOUT_MS)
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(90))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(90))
 })
 
 test.each<[which: string, waste: () => void]>([
@@ -126,48 +126,48 @@ test.each<[which: string, waste: () => void]>([
   ['nobody makes progress with', () => [90, 91, 92].forEach((n) => void host.stalled.add(n))],
 ])('anchors that %s are no reason to be busy', async (_which, waste) => {
   for (const index of [90, 91, 92]) await capture(index)
-  await expect(desk.anchorFor('a', at(95))).rejects.toMatchObject({ name: 'Busy' })
+  await expect(allocator.anchorFor('a', at(95))).rejects.toMatchObject({ name: 'Busy' })
   waste()
-  expect(await desk.anchorFor('a', at(95))).toEqual(at(101))
+  expect(await allocator.anchorFor('a', at(95))).toEqual(at(101))
 })
 
 test('an anchor that is offered again after it lapsed has to be sealed again', async () => {
   await capture(90)
-  desk.sealed(at(90))
+  allocator.sealed(at(90))
   available.withdraw()
   await capture(90)
   clock.advance(SEAL_TIMEOUT_MS)
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(101))
 })
 
 test('a disputed anchor is never named again, whether its marker was captured or not', async () => {
-  await desk.anchorFor('a', at(5))
+  await allocator.anchorFor('a', at(5))
   await capture(101)
   await capture(102)
-  desk.disputed(at(102))
+  allocator.disputed(at(102))
   available.withdraw(at(102))
-  expect(await desk.anchorFor('b', at(5))).toEqual(at(101))
-  desk.disputed(at(101))
+  expect(await allocator.anchorFor('b', at(5))).toEqual(at(101))
+  allocator.disputed(at(101))
   available.withdraw(at(101))
   clock.advance(VAIN_PAUSE_MS)
-  expect(await desk.anchorFor('b', at(5))).toEqual(at(102))
+  expect(await allocator.anchorFor('b', at(5))).toEqual(at(102))
   // Nobody captured that one: it was applied too late.
-  desk.disputed(at(102))
+  allocator.disputed(at(102))
   await clock.turn()
-  expect(await desk.anchorFor('b', at(5))).toEqual(at(103))
+  expect(await allocator.anchorFor('b', at(5))).toEqual(at(103))
 })
 
 test('an anchor that is released while it is being looked at is not named', async () => {
   await capture(90)
   host.onLook = () => available.withdraw(at(90))
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(101))
 })
 
 test('a seal is not remembered for an anchor that is not held', async () => {
-  desk.sealed(at(90))
+  allocator.sealed(at(90))
   await capture(90)
   clock.advance(SEAL_TIMEOUT_MS)
-  expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+  expect(await allocator.anchorFor('a', at(5))).toEqual(at(101))
 })
 
 describe('a marker that came to nothing', () => {
@@ -180,7 +180,7 @@ describe('a marker that came to nothing', () => {
       },
       release() {},
     }
-    desk.captured(at(index))
+    allocator.captured(at(index))
     available.add(at(index), broken, { control: new Uint8Array(0), chunkBytes: 1 })
     await available.whenCut(at(index))?.catch(() => {})
   }
@@ -194,7 +194,7 @@ describe('a marker that came to nothing', () => {
     [
       'it is disputed',
       async (index) => {
-        desk.disputed(at(index))
+        allocator.disputed(at(index))
         await clock.turn()
       },
       SEAL_TIMEOUT_MS / 2,
@@ -209,10 +209,10 @@ describe('a marker that came to nothing', () => {
       for (let n = 0, pauseMs = VAIN_PAUSE_MS; n < 7; n++, pauseMs *= 2) {
         // This replica's own checkpoints are no exception.
         const who = n % 2 === 0 ? 'me' : 'a'
-        const { index } = await desk.anchorFor(who, at(host.newest))
+        const { index } = await allocator.anchorFor(who, at(host.newest))
         await waste(index)
         clock.advance(Math.min(pauseMs, maxMs) - 1)
-        const refusal = await desk.anchorFor(who, at(host.newest)).catch((error: Error) => error)
+        const refusal = await allocator.anchorFor(who, at(host.newest)).catch((error: Error) => error)
         expect([(refusal as Error).name, (refusal as Error).message]).toEqual([
           name,
           expect.stringMatching(message),
@@ -224,29 +224,29 @@ describe('a marker that came to nothing', () => {
   )
 
   test.each(ways)('because %s: the others who agree on one end the pause', async (_what, waste) => {
-    const { index } = await desk.anchorFor('a', at(5))
+    const { index } = await allocator.anchorFor('a', at(5))
     await waste(index)
-    desk.sealed(at(index - 1))
-    await expect(desk.anchorFor('a', at(index))).rejects.toThrow()
-    desk.sealed(at(index))
-    expect(await desk.anchorFor('a', at(index))).toEqual(at(index + 1))
+    allocator.sealed(at(index - 1))
+    await expect(allocator.anchorFor('a', at(index))).rejects.toThrow()
+    allocator.sealed(at(index))
+    expect(await allocator.anchorFor('a', at(index))).toEqual(at(index + 1))
   })
 
   test.each(ways)('because %s: what is offered still is named', async (_what, waste) => {
     await capture(101)
     await waste(102)
-    expect(await desk.anchorFor('a', at(5))).toEqual(at(101))
+    expect(await allocator.anchorFor('a', at(5))).toEqual(at(101))
   })
 })
 
 test('who does not lead names who does', async () => {
   host.leads = 'other'
-  await expect(desk.anchorFor('a', at(5))).rejects.toMatchObject({ name: 'NotLeader', leader: 'other' })
+  await expect(allocator.anchorFor('a', at(5))).rejects.toMatchObject({ name: 'NotLeader', leader: 'other' })
 })
 
 test('markers for one requester are limited within a minute; for others, and for this replica itself, they are not', async () => {
   const ask = async (who: string) => {
-    desk.captured(await desk.anchorFor(who, at(host.newest)))
+    allocator.captured(await allocator.anchorFor(who, at(host.newest)))
     await clock.turn()
   }
   for (let n = 0; n < 3; n++) await ask('a')
@@ -277,20 +277,20 @@ describe('an offer that the followers', () => {
   ])('%s', async (_what, offers, named) => {
     await capture(90)
     followers(...offers)
-    expect(await desk.anchorFor('a', at(5))).toEqual(at(named))
+    expect(await allocator.anchorFor('a', at(5))).toEqual(at(named))
   })
 
   test('have not come to yet, is named', async () => {
     await capture(90)
     host.announce({ id: 'f', addresses: [], serves: true, applied: 89, offers: [] })
-    expect(await desk.anchorFor('a', at(5))).toEqual(at(90))
+    expect(await allocator.anchorFor('a', at(5))).toEqual(at(90))
   })
 
   test('have let expire is named all the same where no new marker is to be had', async () => {
     await capture(90)
     for (const index of [91, 92]) await capture(index)
     followers([], [])
-    expect(await desk.anchorFor('a', at(5))).toEqual(at(92))
+    expect(await allocator.anchorFor('a', at(5))).toEqual(at(92))
     expect(host.markers).toEqual([])
   })
 })
@@ -300,30 +300,30 @@ describe('an anchor that nobody uses', () => {
   beforeEach(async () => {
     for (const index of [90, 91]) {
       await capture(index)
-      desk.sealed(at(index))
+      allocator.sealed(at(index))
     }
   })
 
   test('makes room for a new one once whoever asked for it has had time to come', async () => {
     clock.advance(2_000)
-    expect(await desk.anchorFor('a', past)).toEqual(at(101))
+    expect(await allocator.anchorFor('a', past)).toEqual(at(101))
     expect(host.retired).toEqual([90])
     // It is not named any more, though the marker is not applied yet.
     available.withdraw(at(91))
-    expect(await desk.anchorFor('b', at(5))).toEqual(at(101))
+    expect(await allocator.anchorFor('b', at(5))).toEqual(at(101))
   })
 
   test('stays while it may be fetched yet, and a third one is made beside it', async () => {
     clock.advance(1_000)
-    expect(await desk.anchorFor('a', past)).toEqual(at(101))
+    expect(await allocator.anchorFor('a', past)).toEqual(at(101))
     expect(host.retired).toEqual([])
   })
 
   test('has more time once it was named again', async () => {
     clock.advance(1_400)
-    await desk.anchorFor('a', at(90))
+    await allocator.anchorFor('a', at(90))
     clock.advance(200)
-    await desk.anchorFor('b', past)
+    await allocator.anchorFor('b', past)
     expect(host.retired).toEqual([90])
   })
 
@@ -331,12 +331,12 @@ describe('an anchor that nobody uses', () => {
     host.announce({ id: 'j', addresses: [], serves: false, applied: 0, needs: 90 })
     const end = available.use(at(91))
     clock.advance(2_000)
-    expect(await desk.anchorFor('a', past)).toEqual(at(101))
+    expect(await allocator.anchorFor('a', past)).toEqual(at(101))
     await capture(101)
-    desk.sealed(at(101))
-    await expect(desk.anchorFor('b', at(101))).rejects.toMatchObject({ name: 'Busy' })
+    allocator.sealed(at(101))
+    await expect(allocator.anchorFor('b', at(101))).rejects.toMatchObject({ name: 'Busy' })
     clock.advance(1_500)
-    expect(await desk.anchorFor('b', at(101))).toEqual(at(102))
+    expect(await allocator.anchorFor('b', at(101))).toEqual(at(102))
     expect(host.retired).toEqual([101])
     end()
   })
@@ -345,12 +345,12 @@ describe('an anchor that nobody uses', () => {
     host.announce({ id: 'j', addresses: [], serves: false, applied: 0, needs: 90 })
     clock.advance(2_000)
     host.stalled.add(90)
-    await desk.anchorFor('a', past)
+    await allocator.anchorFor('a', past)
     expect(host.retired).toEqual([])
     // It does not count at all.
     await capture(101)
-    desk.sealed(at(101))
-    expect(await desk.anchorFor('b', at(101))).toEqual(at(102))
+    allocator.sealed(at(101))
+    expect(await allocator.anchorFor('b', at(101))).toEqual(at(102))
     expect(host.retired).toEqual([91])
   })
 })

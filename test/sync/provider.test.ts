@@ -15,7 +15,7 @@ import {
   RUNS_MAX,
   SESSION_IDLE_MS,
 } from '../../src/sync/limits.ts'
-import { AnchorDesk } from '../../src/sync/serving/anchor-allocator.ts'
+import { AnchorAllocator } from '../../src/sync/serving/anchor-allocator.ts'
 import { Provider, type ProviderInit } from '../../src/sync/serving/provider.ts'
 import { Channel } from '../../src/sync/wire/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
@@ -64,7 +64,7 @@ class HeldClock extends VirtualClock {
 let clock: HeldClock
 let host: StubHost
 let available: AvailableSnapshots
-let desk: AnchorDesk
+let allocator: AnchorAllocator
 let provider: Provider
 let served: number
 let pushed: [peer: string, offer: OfferView][]
@@ -77,7 +77,7 @@ beforeEach(() => {
   host.admit('peer')
   available = new AvailableSnapshots({ clock, ttlMs: TTL_MS, coder: rawCoder })
   const times = { ttlMs: TTL_MS, sealTimeoutMs: 15_000 }
-  desk = new AnchorDesk({ self: 'me', host, available, clock, ...times, markersPerMinute: 30 })
+  allocator = new AnchorAllocator({ self: 'me', host, available, clock, ...times, markersPerMinute: 30 })
   served = 0
   pushed = []
   refused = []
@@ -90,7 +90,7 @@ const makeProvider = (init: Partial<ProviderInit> = {}) =>
     host,
     available,
     clock,
-    desk,
+    allocator,
     onOffer: (peer, offer) => pushed.push([peer, offer]),
     onServed: () => {
       served++
@@ -215,7 +215,7 @@ describe('data', () => {
   test('the leader names the anchor of a live offer above the position, and revives it', async () => {
     host.leads = 'me'
     await offer(7)
-    desk.captured(at(7))
+    allocator.captured(at(7))
     clock.advance(500)
     const channel = connect()
     expect(await channel.request({ type: 'snapshot', position: at(6) }, 'anchored')).toEqual({
@@ -487,7 +487,7 @@ describe('refusals', () => {
     host.leads = 'me'
     for (const index of [7, 8, 9]) {
       await offer(index)
-      desk.captured(at(index))
+      allocator.captured(at(index))
     }
     await expect(connect().request({ type: 'snapshot', position: at(50) }, 'anchored')).rejects.toEqual(
       error('Busy', '3 anchors are in use'),

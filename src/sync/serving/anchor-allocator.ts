@@ -12,7 +12,7 @@ import {
 } from '../limits.ts'
 import { Busy, CutFailed, NotLeader, type SyncError } from '../wire/errors.ts'
 
-export interface AnchorDeskInit {
+export interface AnchorAllocatorInit {
   readonly self: string
   readonly host: SyncHost
   readonly available: AvailableSnapshots
@@ -49,8 +49,8 @@ const RETIRE_AFTER_MS = 1_200
  * The leader's answer to a snapshot request: the anchor of a live offer that fits, or of one new marker, which
  * requests that arrive meanwhile share.
  */
-export class AnchorDesk {
-  readonly #init: AnchorDeskInit
+export class AnchorAllocator {
+  readonly #init: AnchorAllocatorInit
   /** Markers that were appended, or are being, and that this replica has not applied yet, oldest first. */
   #pending: PendingMarker[] = []
   #appliedIndex = 0
@@ -64,7 +64,7 @@ export class AnchorDesk {
   /** When a marker was appended for whom, oldest first, within the last minute. */
   #appended: { readonly requester: string; readonly atMs: number }[] = []
 
-  constructor(init: AnchorDeskInit) {
+  constructor(init: AnchorAllocatorInit) {
     this.#init = init
   }
 

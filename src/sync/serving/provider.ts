@@ -42,13 +42,13 @@ import {
   type ResponseBody,
 } from '../wire/messages.ts'
 import { Admission, type AdmissionInit } from './admission.ts'
-import type { AnchorDesk } from './anchor-allocator.ts'
+import type { AnchorAllocator } from './anchor-allocator.ts'
 import { Quota } from './quota.ts'
 import { ServedBytes } from './served-bytes.ts'
 
 export interface ProviderInit extends AdmissionInit {
   readonly available: AvailableSnapshots
-  readonly desk: AnchorDesk
+  readonly allocator: AnchorAllocator
   readonly limits?: Partial<ProviderLimits> | undefined
   /** How long a peer may take to accept one frame before its stream is cut off, in milliseconds. Default 5,000. */
   readonly sendTimeoutMs?: number
@@ -231,11 +231,11 @@ export class Provider {
     peer: string,
     body: Exclude<Request['body'], { type: 'chunks' | 'hints' | 'items' }>,
   ): Promise<ResponseBody> {
-    const { available, desk, onOffer } = this.#init
+    const { available, allocator, onOffer } = this.#init
     switch (body.type) {
       case 'snapshot':
         this.#checkEpoch(body.position)
-        return { type: 'anchored', anchor: await desk.anchorFor(peer, body.position) }
+        return { type: 'anchored', anchor: await allocator.anchorFor(peer, body.position) }
       case 'offers':
         return { type: 'offers', offers: offersOf(available) }
       case 'manifest':

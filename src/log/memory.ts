@@ -25,7 +25,7 @@ import type {
   NewEntry,
   SignalOptions,
 } from './log.ts'
-import { Doorbell } from './notifier.ts'
+import { Notifier } from './notifier.ts'
 import type { Notice, NoticeBoard } from './presence.ts'
 
 export interface MemoryLogOptions {
@@ -103,8 +103,8 @@ class SharedLog implements MemoryLog {
   readonly now: () => number
   readonly maxEntryBytes: number
   current: Incarnation
-  /** One bell for each iteration that runs on any handle. */
-  readonly bells = new Set<Doorbell>()
+  /** One notifier for each iteration that runs on any handle. */
+  readonly notifiers = new Set<Notifier>()
   #writers = 0
   #bound: { group: string; signature: string } | undefined
 
@@ -129,7 +129,7 @@ class SharedLog implements MemoryLog {
   recreate(epoch: string = randomUUID()): void {
     this.current = new Incarnation(epoch)
     this.#bound = undefined
-    this.ring()
+    this.notify()
   }
 
   rewind(index: number): void {
@@ -137,11 +137,11 @@ class SharedLog implements MemoryLog {
     if (index < base.index || index > newest.index)
       throw new RangeError(`this log can be put back to ${base.index} up to ${newest.index}, not to ${index}`)
     entries.length = index + 1 - first
-    this.ring()
+    this.notify()
   }
 
-  ring(): void {
-    for (const bell of this.bells) bell.ring()
+  notify(): void {
+    for (const notifier of this.notifiers) notifier.notify()
   }
 }
 
@@ -175,22 +175,22 @@ class MemoryHandle implements Log {
     return current
   }
 
-  /** The log as it is now, and again after it changed or the bell was rung, until the signal aborts or the handle closes. */
-  async *states({ signal }: SignalOptions = {}): AsyncGenerator<{ log: Incarnation; bell: Doorbell }> {
+  /** The log as it is now, and again after it changed or the notifier was rung, until the signal aborts or the handle closes. */
+  async *states({ signal }: SignalOptions = {}): AsyncGenerator<{ log: Incarnation; notifier: Notifier }> {
     if (signal?.aborted) return
     this.incarnation()
     const end = AbortSignal.any(signal ? [signal, this.#closing.signal] : [this.#closing.signal])
-    const bell = new Doorbell()
-    this.#log.bells.add(bell)
-    end.addEventListener('abort', bell.ring)
+    const notifier = new Notifier()
+    this.#log.notifiers.add(notifier)
+    end.addEventListener('abort', notifier.notify)
     try {
       while (!end.aborted) {
-        yield { log: this.incarnation(), bell }
-        await bell.wait()
+        yield { log: this.incarnation(), notifier }
+        await notifier.wait()
       }
     } finally {
-      end.removeEventListener('abort', bell.ring)
-      this.#log.bells.delete(bell)
+      end.removeEventListener('abort', notifier.notify)
+      this.#log.notifiers.delete(notifier)
     }
   }
 
@@ -209,7 +209,7 @@ class MemoryHandle implements Log {
         kind,
         payload: payload.slice(),
       })
-    this.#log.ring()
+    this.#log.notify()
     return { first, last: log.newest.index }
   }
 
@@ -230,13 +230,13 @@ class MemoryHandle implements Log {
   ): AsyncGenerator<LogBatch> {
     let last = cursor
     let until: number | undefined
-    for await (const { log, bell } of this.states(options)) {
+    for await (const { log, notifier } of this.states(options)) {
       until ??= untilOf(log)
       const batch = log.batchAfter(last, until)
       if (batch) {
         yield batch
         last = batch.entries.at(-1)!
-        bell.ring()
+        notifier.notify()
       } else if (last.index >= until) return
     }
   }
@@ -251,7 +251,7 @@ class MemoryHandle implements Log {
     checkPrune(upTo, log.newest.index)
     if (upTo < log.first) return
     log.base = log.entries.splice(0, upTo + 1 - log.first).at(-1)!
-    this.#log.ring()
+    this.#log.notify()
   }
 
   async close(): Promise<void> {
@@ -273,14 +273,14 @@ class MemoryBoard implements NoticeBoard {
     checkNotice(member, data, ttlMs, this.#handle.maxEntryBytes)
     log.board++
     log.notices.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now(), version: log.board })
-    this.#log.ring()
+    this.#log.notify()
   }
 
   async withdraw(member: string, options?: SignalOptions): Promise<void> {
     const log = this.#handle.incarnation(options)
     if (!log.notices.delete(member)) return
     log.board++
-    this.#log.ring()
+    this.#log.notify()
   }
 
   async read(options?: SignalOptions): Promise<Notice[]> {

@@ -1,9 +1,9 @@
 /** Lets one loop sleep until somebody has news for it. A ring that nobody waits for is kept for the next wait. */
-export class Doorbell {
+export class Notifier {
   #rung = false
   #wake: (() => void) | undefined
 
-  readonly ring = (): void => {
+  readonly notify = (): void => {
     this.#rung = true
     this.#wake?.()
   }

@@ -1,7 +1,7 @@
 import { AckPolicy, type ConsumerConfig, type JetStreamManager } from '@nats-io/jetstream'
 import { ClosedConnectionError, type Msg, nanos, nuid, type Subscription } from '@nats-io/transport-node'
 import { LogRefused } from '../errors.ts'
-import { Doorbell } from '../notifier.ts'
+import { Notifier } from '../notifier.ts'
 import { any, type Link } from './link.ts'
 
 /** What a delivered message tells of itself, in its reply subject. */
@@ -59,7 +59,7 @@ class PulledConsumer implements Disposable {
   readonly #init: PullInit
   readonly #ended = new AbortController()
   readonly #signal: AbortSignal
-  readonly #bell = new Doorbell()
+  readonly #notifier = new Notifier()
   readonly #inbox: string
   readonly #request: string
   readonly #subscription: Subscription
@@ -133,7 +133,7 @@ class PulledConsumer implements Disposable {
     this.#guard(() => this.#ask())
     yield []
     while (!this.#signal.aborted) {
-      if (this.#arrived.length === 0) await this.#bell.wait()
+      if (this.#arrived.length === 0) await this.#notifier.wait()
       else {
         const batch = this.#arrived
         this.#arrived = []
@@ -155,7 +155,7 @@ class PulledConsumer implements Disposable {
     this.#subscription.unsubscribe()
     // The server would forget it by itself.
     if (link.linked && this.#name !== '') link.jsm.consumers.delete(stream, this.#name).catch(() => {})
-    this.#bell.ring()
+    this.#notifier.notify()
   }
 
   #take(msg: Msg): void {
@@ -173,7 +173,7 @@ class PulledConsumer implements Disposable {
     if (delivered.delivery !== this.#last + 1) return this.#end()
     this.#last = delivered.delivery
     this.#arrived.push(delivered)
-    this.#bell.ring()
+    this.#notifier.notify()
   }
 
   #ask(): void {

@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { threadFlags } from '../../node-flags.ts'
 import { LogUnusable } from '../errors.ts'
 import type { SignalOptions } from '../log.ts'
-import { Doorbell } from '../notifier.ts'
+import { Notifier } from '../notifier.ts'
 import {
   type Message,
   type ReaderInit,
@@ -80,17 +80,17 @@ export class Thread<Request extends { readonly type: string }> {
   ): AsyncGenerator<Item> {
     if (signal.aborted) return
     const items: Item[] = []
-    const bell = new Doorbell()
+    const notifier = new Notifier()
     let end: { error?: Error } | undefined
     const over = (error?: Error) => {
       end ??= error ? { error } : {}
-      bell.ring()
+      notifier.notify()
     }
     const abort = () => over()
     const call = this.#ask(request, {
       item: (item) => {
         items.push(receive(item))
-        bell.ring()
+        notifier.notify()
       },
       value: abort,
       error: over,
@@ -105,7 +105,7 @@ export class Thread<Request extends { readonly type: string }> {
         } else if (end) {
           if (end.error) throw end.error
           return
-        } else await bell.wait()
+        } else await notifier.wait()
       }
     } finally {
       signal.removeEventListener('abort', abort)

@@ -32,7 +32,7 @@ import {
   SyncError,
   UnknownAnchor,
 } from '../wire/errors.ts'
-import { Outlet } from '../wire/frame-writer.ts'
+import { FrameWriter } from '../wire/frame-writer.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../wire/frames.ts'
 import {
   decodeRequest,
@@ -129,8 +129,8 @@ export class Provider {
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
         (requests) => this.#answerAll(peer, stream, requests),
         async (answers) => {
-          const outlet = new Outlet(stream, clock, this.#sendTimeoutMs)
-          for await (const answer of answers) await outlet.send(answer)
+          const writer = new FrameWriter(stream, clock, this.#sendTimeoutMs)
+          for await (const answer of answers) await writer.send(answer)
         },
       )
       this.#forget(stream)

@@ -13,7 +13,7 @@ const TAKEN_BYTES_PER_S_MIN = 32 * 1024
  * The sending side of one stream. A peer that takes nothing must not hold an offer, nor what waits in its stream: when a frame,
  * or what is left of the last ones, is not taken in time, nor enough of it, the stream is cut off.
  */
-export class Outlet {
+export class FrameWriter {
   readonly #stream: ByteStream
   readonly #clock: Clock
   readonly #timeoutMs: number

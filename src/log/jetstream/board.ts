@@ -20,7 +20,7 @@ export interface BoardInit {
   /** Aborts when the log closes. */
   readonly closing: AbortSignal
   /** Has the log's stream looked at while somebody waits; the reason why waiting is in vain. */
-  readonly lookout: (signal: AbortSignal) => AbortSignal
+  readonly monitor: (signal: AbortSignal) => AbortSignal
 }
 
 interface Written {
@@ -80,11 +80,11 @@ export class Board implements NoticeBoard {
 
   /** What is on the board, and each time it changes, until the signal aborts. Begins again whenever the connection was lost. */
   async *#watch(patient: boolean, options: SignalOptions = {}): AsyncGenerator<Notice[]> {
-    const { link, stream, closing, lookout } = this.#init
+    const { link, stream, closing, monitor } = this.#init
     const ends = any(options.signal, closing)
     if (options.signal?.aborted) return
     const stop = new AbortController()
-    const trouble = lookout(any(ends, stop.signal))
+    const trouble = monitor(any(ends, stop.signal))
     const signal = AbortSignal.any([ends, trouble])
     const pause = new Pause()
     try {

@@ -42,7 +42,7 @@ import { type Delivered, pull } from './pull.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from './server-version.ts'
 import { SpotChecks } from './spot-checks.ts'
 import { checkStreamName, Stream, type StreamTail, streamName } from './stream.ts'
-import { Lookout } from './stream-monitor.ts'
+import { StreamMonitor } from './stream-monitor.ts'
 
 /** A new leader of the stream may not know yet what the old one has delivered. */
 const REWIND_CONFIRM_MS = 10_000
@@ -61,7 +61,7 @@ export class JetstreamLog implements Log {
   readonly #link: Link
   readonly #stream: Stream
   readonly #publisher: Publisher
-  readonly #lookout: Lookout
+  readonly #monitor: StreamMonitor
   readonly #spots: SpotChecks
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
@@ -97,14 +97,14 @@ export class JetstreamLog implements Log {
     this.#link = link
     this.#stream = stream
     this.#publisher = new Publisher(link, stream, new EntryEncoder(stream.epoch, init.author))
-    this.#lookout = new Lookout(link, stream, pollMs)
+    this.#monitor = new StreamMonitor(link, stream, pollMs)
     this.#spots = new SpotChecks((index, id) => this.#confirmEntry(index, id, this.#closing.signal))
     this.notices = new Board({
       link,
       stream,
       maxBytes: () => this.maxEntryBytes,
       closing: this.#closing.signal,
-      lookout: (signal) => this.#lookout.until(signal),
+      monitor: (signal) => this.#monitor.until(signal),
     })
     this.#warnOfVersion()
     link.onChange((connected) => connected && this.#warnOfVersion())
@@ -174,7 +174,7 @@ export class JetstreamLog implements Log {
     const ends = any(options.signal, this.#closing.signal)
     const stop = new AbortController()
     const reading = new Reading(cursor)
-    const trouble = this.#lookout.until(any(ends, stop.signal), async (tail, signal) => {
+    const trouble = this.#monitor.until(any(ends, stop.signal), async (tail, signal) => {
       const { index, id } = reading
       if (tail.newest.index < index) await this.#confirmRewound(index, signal)
       // The servers send nothing instead of what was purged.

@@ -17,7 +17,7 @@ interface Waiting {
  * Looks at the stream now and then while somebody waits for it to go on: the servers tell nobody that it was deleted, made anew or put
  * back.
  */
-export class Lookout {
+export class StreamMonitor {
   readonly #link: Link
   readonly #stream: Stream
   readonly #pollMs: number

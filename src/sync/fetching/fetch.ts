@@ -12,7 +12,7 @@ import { ProvenFault } from '../wire/proven-fault.ts'
 import { Attempt, type AttemptInit } from './assembly.ts'
 import { Pace } from './latency-tracker.ts'
 import { withBasis } from './own-chunks.ts'
-import { type Link, Links, type Ready, type Waiting } from './provider-pool.ts'
+import { ProviderPool, type ProviderState, type Ready, type Waiting } from './provider-pool.ts'
 import { Rebuilder } from './rebuild.ts'
 import { busyMs } from './retry.ts'
 import { type Assignment, hedge, type LateChunk, type ProviderLoad, schedule } from './scheduler.ts'
@@ -54,7 +54,7 @@ export interface Fetched {
 interface Source {
   readonly attempt: Attempt
   readonly provider: string
-  readonly link: Ready
+  readonly state: Ready
   /** When it was asked for. */
   readonly askedMs: number
 }
@@ -69,7 +69,7 @@ const SCHEDULE_LIMITS = { rangeChunks: RANGE_CHUNKS_MAX }
  */
 export class Fetch {
   readonly #init: FetchInit
-  readonly #links: Links
+  readonly #pool: ProviderPool
   readonly #pace = new Pace()
   readonly #used = new Set<string>()
   #basis: Basis | undefined
@@ -85,7 +85,7 @@ export class Fetch {
 
   constructor(init: FetchInit) {
     this.#init = init
-    this.#links = new Links(init.clock)
+    this.#pool = new ProviderPool(init.clock)
     this.#complete.promise.catch(() => {})
     init.signal.addEventListener('abort', () => this.#complete.reject(init.signal.reason), { once: true })
   }
@@ -131,13 +131,13 @@ export class Fetch {
    */
   get awaitsSeal(): boolean {
     if (this.#sealed !== undefined || this.#attempt === undefined) return false
-    return this.#attempt.book.complete || !this.#links.ready().some(([, link]) => link.agrees)
+    return this.#attempt.book.complete || !this.#pool.ready().some(([, state]) => state.agrees)
   }
 
   /** The seal is due: only it can help, or a provider has told of all its chunks, so that the others will have soon. */
   get sealDue(): boolean {
     if (this.#sealed !== undefined) return false
-    return this.awaitsSeal || this.#links.ready().some(([, link]) => link.manifest !== undefined)
+    return this.awaitsSeal || this.#pool.ready().some(([, state]) => state.manifest !== undefined)
   }
 
   /** Every chunk is verified, and the root is the sealed one. */
@@ -152,57 +152,57 @@ export class Fetch {
 
   /** Nobody is serving, and nobody is about to. */
   get idle(): boolean {
-    return this.#links.linked === 0
+    return this.#pool.linked === 0
   }
 
   /** Why the providers that left did so. */
   get complaints(): string[] {
-    return this.#links.complaints
+    return this.#pool.complaints
   }
 
   isLinked(provider: string): boolean {
-    return this.#links.isLinked(provider)
+    return this.#pool.isLinked(provider)
   }
 
   /** Nothing of this anchor is to be had from it any more. */
   isGone(provider: string): boolean {
-    return this.#links.get(provider)?.status === 'gone'
+    return this.#pool.get(provider)?.status === 'gone'
   }
 
   /** How many providers are asked, or about to be, and have not said Busy. */
   get serving(): number {
-    return this.#links.serving
+    return this.#pool.serving
   }
 
   /** How many providers have told of chunks, of all of them once the root is sealed, and have not said Busy. */
   get delivering(): number {
-    return this.#links.ready().filter(([, link]) => {
-      const tells = this.#sealed === undefined ? link.list.length > 0 : link.manifest !== undefined
-      return tells && link.agrees && !this.#links.isBusy(link)
+    return this.#pool.ready().filter(([, state]) => {
+      const tells = this.#sealed === undefined ? state.list.length > 0 : state.manifest !== undefined
+      return tells && state.agrees && !this.#pool.isBusy(state)
     }).length
   }
 
   /** A provider offers this anchor, and is to be left in peace while others suffice. Its offer is kept alive. */
   reserve(provider: string): void {
-    this.#links.reserve(provider)
+    this.#pool.reserve(provider)
   }
 
   /** A provider offers this anchor. One that was known and failed gets another chance after a rest. */
   offeredBy(provider: string): void {
-    const opening = this.#links.open(provider)
+    const opening = this.#pool.open(provider)
     if (opening !== undefined) void this.#open(provider, opening)
   }
 
   /** There is proof against a provider: nothing more is asked of it. */
   drop(provider: string, proof: ProvenFault): void {
-    const link = this.#links.get(provider)
-    if (link !== undefined) this.#failed(provider, link, proof)
+    const state = this.#pool.get(provider)
+    if (state !== undefined) this.#failed(provider, state, proof)
   }
 
   /** The group agreed on this root: what came from others is dropped. */
   sealed(root: Uint8Array): void {
     this.#sealed = root
-    for (const [provider, link] of this.#links.ready()) this.#judge(provider, link)
+    for (const [provider, state] of this.#pool.ready()) this.#judge(provider, state)
     this.#pump()
   }
 
@@ -222,11 +222,11 @@ export class Fetch {
   /** Revive the offers of all providers: also where chunks are on their way, which may take longer than an offer lives. */
   keepAlive(): void {
     const { anchor, ask } = this.#init
-    for (const [provider, link] of this.#links.present()) {
+    for (const [provider, state] of this.#pool.present()) {
       ask(provider)
         .then((open) => open.request({ type: 'keepAlive', anchor }, 'revived'))
         .catch((error: Error) => {
-          if (!(error instanceof Busy)) this.#failed(provider, link, error)
+          if (!(error instanceof Busy)) this.#failed(provider, state, error)
         })
     }
   }
@@ -234,7 +234,7 @@ export class Fetch {
   /** Open the streams to a provider, and hear of its chunks until it has told of all. */
   async #open(provider: string, opening: Waiting): Promise<void> {
     const { anchor, connect, ask, signal } = this.#init
-    let link: Link = opening
+    let state: ProviderState = opening
     try {
       const [channel, asking] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
       // The offer must not lapse while the list is on its way. What is wrong with it the list will tell.
@@ -257,8 +257,8 @@ export class Fetch {
         if (chunks.length === 0 && control === undefined)
           throw new ProvenFault('a list of chunks without an end')
         if (from + chunks.length > MANIFEST_CHUNKS_MAX) throw new ProvenFault('a list of too many chunks')
-        if (from === 0 && this.#links.opened(provider, opening, ready)) link = ready
-        if (this.#links.get(provider) !== ready) return
+        if (from === 0 && this.#pool.opened(provider, opening, ready)) state = ready
+        if (this.#pool.get(provider) !== ready) return
         for (const info of chunks) ready.list.push(info)
         if (control !== undefined) ready.manifest = makeManifest(control, ready.list)
         this.#listed(ready, from)
@@ -266,7 +266,7 @@ export class Fetch {
         this.#pump()
       }
     } catch (error) {
-      this.#failed(provider, link, error as Error)
+      this.#failed(provider, state, error as Error)
     }
   }
 
@@ -288,13 +288,13 @@ export class Fetch {
         if (!(error instanceof Busy)) throw error
         await sleep(clock, busyMs(error, random), signal)
         // It may have been dropped meanwhile.
-        if (!this.#links.isLinked(provider)) throw error
+        if (!this.#pool.isLinked(provider)) throw error
       }
     }
   }
 
   /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
-  #listed(link: Ready, from: number): void {
+  #listed(state: Ready, from: number): void {
     const store = withBasis(this.#basis, this.#init.store, this.#init.clock)
     this.#attempt ??= new Attempt(
       { ...this.#init, store },
@@ -309,19 +309,19 @@ export class Fetch {
     )
     const { book } = this.#attempt
     const known = book.length
-    link.agrees &&= this.#attempt.list(from, link.list.slice(from))
+    state.agrees &&= this.#attempt.list(from, state.list.slice(from))
     this.#steps += book.length - known
-    if (link.manifest !== undefined) link.agrees &&= book.finish(link.manifest)
+    if (state.manifest !== undefined) state.agrees &&= book.finish(state.manifest)
     if (book.length > 0 || book.manifest !== undefined) this.#begun.resolve()
   }
 
   /** A provider that has told of all its chunks is held against the seal; so is what is being fetched. */
-  #judge(provider: string, link: Ready): void {
-    if (this.#sealed === undefined || link.manifest === undefined) return
-    if (!sameBytes(link.manifest.root, this.#sealed)) {
-      this.#failed(provider, link, new ProvenFault('its snapshot is not the one that the group sealed'))
-    } else if (!link.agrees) {
-      this.#beginAnew(link)
+  #judge(provider: string, state: Ready): void {
+    if (this.#sealed === undefined || state.manifest === undefined) return
+    if (!sameBytes(state.manifest.root, this.#sealed)) {
+      this.#failed(provider, state, new ProvenFault('its snapshot is not the one that the group sealed'))
+    } else if (!state.agrees) {
+      this.#beginAnew(state)
     }
   }
 
@@ -330,10 +330,10 @@ export class Fetch {
     this.#attempt?.abandon(new Error('the group sealed another root'))
     this.#attempt = undefined
     this.#used.clear()
-    const others = this.#links.ready().flatMap(([, link]) => (link === right ? [] : [link]))
-    for (const link of [right, ...others]) {
-      link.agrees = true
-      this.#listed(link, 0)
+    const others = this.#pool.ready().flatMap(([, state]) => (state === right ? [] : [state]))
+    for (const state of [right, ...others]) {
+      state.agrees = true
+      this.#listed(state, 0)
     }
   }
 
@@ -364,8 +364,8 @@ export class Fetch {
   #late(): LateChunk[] {
     const { clock } = this.#init
     const sentAtMs = (provider: string) => {
-      const link = this.#links.get(provider)
-      return link?.status === 'ready' ? link.window.arrivedAtMs : Number.NEGATIVE_INFINITY
+      const state = this.#pool.get(provider)
+      return state?.status === 'ready' ? state.window.arrivedAtMs : Number.NEGATIVE_INFINITY
     }
     const late = this.#attempt?.late(clock.now() - this.#pace.lateMs, sentAtMs) ?? []
     return late.filter((one) => !this.#isComing(one))
@@ -382,9 +382,9 @@ export class Fetch {
     const { book } = attempt
     const room = new Map<string, number>()
     const some = late.filter(({ provider }) => {
-      const link = this.#links.get(provider)
-      if (link?.status !== 'ready') return false
-      const left = room.get(provider) ?? link.rescued + 1 - book.doubled(provider)
+      const state = this.#pool.get(provider)
+      if (state?.status !== 'ready') return false
+      const left = room.get(provider) ?? state.rescued + 1 - book.doubled(provider)
       room.set(provider, left - 1)
       return left > 0
     })
@@ -396,26 +396,26 @@ export class Fetch {
 
   /** As long as nothing is measured, a chunk of which bytes come is slow, and asking for it twice would make it slower. */
   #isComing({ provider }: LateChunk): boolean {
-    const link = this.#links.get(provider)
-    if (this.#pace.isMeasured || link?.status !== 'ready') return false
-    return this.#init.clock.now() - link.channel.heardAtMs < HEDGE_UNMEASURED_MS
+    const state = this.#pool.get(provider)
+    if (this.#pace.isMeasured || state?.status !== 'ready') return false
+    return this.#init.clock.now() - state.channel.heardAtMs < HEDGE_UNMEASURED_MS
   }
 
   /** The providers that have what is being fetched, and were not told to wait. */
   #loads(): ProviderLoad[] {
     const leader = this.#init.leader()
-    return this.#links.ready().flatMap(([id, link]) => {
-      if (!link.agrees || this.#links.isBusy(link)) return []
-      const { failures, channel, list, rebuilding, window } = link
+    return this.#pool.ready().flatMap(([id, state]) => {
+      if (!state.agrees || this.#pool.isBusy(state)) return []
+      const { failures, channel, list, rebuilding, window } = state
       const inFlight = channel.chunksDue + rebuilding
       return { id, leads: id === leader, failures, inFlight, window: window.chunks, listed: list.length }
     })
   }
 
   #fetchRange(attempt: Attempt, { provider, first, count }: Assignment): void {
-    const link = this.#links.get(provider)
-    if (link?.status !== 'ready') return
-    const from: Source = { attempt, provider, link, askedMs: this.#init.clock.now() }
+    const state = this.#pool.get(provider)
+    if (state?.status !== 'ready') return
+    const from: Source = { attempt, provider, state, askedMs: this.#init.clock.now() }
     let whole = first
     for (let index = first; index < first + count; index++) {
       if (this.#rebuilder?.isWorthwhile(provider, attempt.book.info(index)) !== true) continue
@@ -427,12 +427,12 @@ export class Fetch {
   }
 
   #fetchWhole(from: Source, first: number, count: number): void {
-    const { link } = from
-    link.channel
+    const { state } = from
+    state.channel
       .fetch({ type: 'chunks', anchor: this.#init.anchor, first, count }, (index, chunk) => {
         this.#bytes += chunk.bytes.length
-        link.window.arrived(from.askedMs, this.#init.clock.now())
-        link.rescued = 0
+        state.window.arrived(from.askedMs, this.#init.clock.now())
+        state.rescued = 0
         this.#received(from, index, chunk)
       })
       .catch((error: Error) => this.#notSent(from, first, count, error))
@@ -440,10 +440,10 @@ export class Fetch {
 
   /** Get a chunk by what of it is not here already, or as a whole. */
   async #rebuild(from: Source, index: number, rebuilder: Rebuilder): Promise<void> {
-    const { attempt, provider, link } = from
-    const { channel } = link
+    const { attempt, provider, state } = from
+    const { channel } = state
     const { anchor } = this.#init
-    link.rebuilding++
+    state.rebuilding++
     try {
       const onFetched = (bytes: number) => {
         this.#bytes += bytes
@@ -451,31 +451,31 @@ export class Fetch {
       const info = attempt.book.info(index)
       const chunk = await rebuilder.rebuild({ anchor, index, info, provider, channel, onFetched })
       // Whoever failed meanwhile owes nothing any more, and of an attempt that was given up nothing is wanted.
-      if (attempt !== this.#attempt || this.#links.get(provider) !== link) return
+      if (attempt !== this.#attempt || this.#pool.get(provider) !== state) return
       if (chunk === undefined) this.#fetchWhole(from, index, 1)
       else this.#received(from, index, { encoding: 'raw', bytes: chunk })
     } catch (error) {
       this.#notSent(from, index, 1, error as Error)
     } finally {
-      link.rebuilding--
+      state.rebuilding--
     }
   }
 
-  #notSent({ attempt, provider, link }: Source, first: number, count: number, error: Error): void {
+  #notSent({ attempt, provider, state }: Source, first: number, count: number, error: Error): void {
     const { clock, random } = this.#init
-    if (!(error instanceof Busy && link.channel.open)) return this.#failed(provider, link, error)
+    if (!(error instanceof Busy && state.channel.open)) return this.#failed(provider, state, error)
     // It is there, and goes on with what else it was asked for.
     attempt.book.lost(provider, first, count)
-    link.busyUntilMs = clock.now() + busyMs(error, random)
+    state.busyUntilMs = clock.now() + busyMs(error, random)
     this.#pump()
   }
 
   #received(from: Source, index: number, chunk: EncodedChunk): void {
-    this.#check(from, index, chunk).catch((error) => this.#failed(from.provider, from.link, error))
+    this.#check(from, index, chunk).catch((error) => this.#failed(from.provider, from.state, error))
   }
 
   async #check(
-    { attempt, provider, link, askedMs }: Source,
+    { attempt, provider, state, askedMs }: Source,
     index: number,
     chunk: EncodedChunk,
   ): Promise<void> {
@@ -491,7 +491,7 @@ export class Fetch {
     store?.keep(attempt.book.info(index).hash, chunk)
     if (attempt !== this.#attempt) return
     this.#pace.arrived(tookMs)
-    link.failures = Math.max(0, link.failures - 1)
+    state.failures = Math.max(0, state.failures - 1)
     this.#used.add(provider)
     this.#report(attempt)
     this.#pump()
@@ -500,32 +500,32 @@ export class Fetch {
   /** A chunk is here that another provider still owes: what else it owes may be worth asking for, too. */
   #rescued({ book }: Attempt, index: number): void {
     for (const provider of book.owing(index)) {
-      const link = this.#links.get(provider)
-      if (link?.status !== 'ready') continue
-      link.rescued++
+      const state = this.#pool.get(provider)
+      if (state?.status !== 'ready') continue
+      state.rescued++
       this.#hedge(this.#late())
     }
   }
 
-  /** `link` is what the provider was when this began: what has ended since then cannot fail again. */
-  #failed(provider: string, link: Link, error: Error): void {
+  /** `state` is what the provider was when this began: what has ended since then cannot fail again. */
+  #failed(provider: string, state: ProviderState, error: Error): void {
     const { signal, random, introduce, onFault } = this.#init
     if (error instanceof ProvenFault) onFault(provider, error)
     // Streams are shared with the fetch that follows this one.
-    if (signal.aborted || this.#links.get(provider) !== link) return
+    if (signal.aborted || this.#pool.get(provider) !== state) return
     this.#attempt?.book.lost(provider)
     const introduced = error instanceof Unauthorized ? introduce(provider) : undefined
     if (introduced !== undefined) {
-      const opening = this.#links.reopen(provider)
+      const opening = this.#pool.reopen(provider)
       void introduced.then(() => this.#open(provider, opening))
     } else if (error instanceof Busy) {
-      this.#links.busy(provider, busyMs(error, random))
+      this.#pool.busy(provider, busyMs(error, random))
     } else {
-      this.#links.failed(provider, error)
+      this.#pool.failed(provider, error)
       if (!isNoFault(error)) onFault(provider, error)
     }
     // What is still due on this stream is asked of others: it must not come from here as well.
-    if (link.status === 'ready') link.channel.abort(error)
+    if (state.status === 'ready') state.channel.abort(error)
     this.#pump()
   }
 

@@ -15,7 +15,7 @@ import type { Window } from './window.ts'
  *                 |  |        |
  *                resting <----+               it failed, or said Busy and ended its stream
  */
-export type Link = Waiting | Ready | Resting | Gone
+export type ProviderState = Waiting | Ready | Resting | Gone
 
 export interface Waiting {
   /** Offered, and not asked since others suffice; or on its way to be ready. */
@@ -58,95 +58,97 @@ interface Gone {
 }
 
 /** The providers of one anchor: who is asked, who rests and for how long, and who is not asked any more. */
-export class Links {
+export class ProviderPool {
   readonly #clock: Clock
-  readonly #links = new Map<string, Link>()
+  readonly #providers = new Map<string, ProviderState>()
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  get(provider: string): Link | undefined {
-    return this.#links.get(provider)
+  get(provider: string): ProviderState | undefined {
+    return this.#providers.get(provider)
   }
 
   /** It is asked, or about to be. */
   isLinked(provider: string): boolean {
-    const status = this.#links.get(provider)?.status
+    const status = this.#providers.get(provider)?.status
     return status === 'opening' || status === 'ready'
   }
 
   get linked(): number {
-    return [...this.#links.keys()].filter((provider) => this.isLinked(provider)).length
+    return [...this.#providers.keys()].filter((provider) => this.isLinked(provider)).length
   }
 
   /** How many are linked and have not said Busy. */
   get serving(): number {
-    return this.linked - this.ready().filter(([, link]) => this.isBusy(link)).length
+    return this.linked - this.ready().filter(([, state]) => this.isBusy(state)).length
   }
 
-  isBusy(link: Ready): boolean {
-    return link.busyUntilMs > this.#clock.now()
+  isBusy(state: Ready): boolean {
+    return state.busyUntilMs > this.#clock.now()
   }
 
-  ready(): [provider: string, link: Ready][] {
-    return [...this.#links].flatMap(([provider, link]) => (link.status === 'ready' ? [[provider, link]] : []))
+  ready(): [provider: string, state: Ready][] {
+    return [...this.#providers].flatMap(([provider, state]) =>
+      state.status === 'ready' ? [[provider, state]] : [],
+    )
   }
 
   /** Those that are there, and whose offers are to be kept alive. */
-  present(): [provider: string, link: Link][] {
-    return [...this.#links].filter(
-      ([, link]) => link.status !== 'gone' && (link.status !== 'resting' || link.busy),
+  present(): [provider: string, state: ProviderState][] {
+    return [...this.#providers].filter(
+      ([, state]) => state.status !== 'gone' && (state.status !== 'resting' || state.busy),
     )
   }
 
   /** Why those that are gone went. */
   get complaints(): string[] {
-    return [...this.#links].flatMap(([provider, link]) =>
-      link.status === 'gone' ? [`${provider}: ${clip(link.reason.message)}`] : [],
+    return [...this.#providers].flatMap(([provider, state]) =>
+      state.status === 'gone' ? [`${provider}: ${clip(state.reason.message)}`] : [],
     )
   }
 
   reserve(provider: string): void {
-    if (!this.#links.has(provider)) this.#links.set(provider, { status: 'reserve', failures: 0 })
+    if (!this.#providers.has(provider)) this.#providers.set(provider, { status: 'reserve', failures: 0 })
   }
 
   /** Begin with a provider that offers the anchor. Undefined when its turn has not come, or is over. */
   open(provider: string): Waiting | undefined {
-    const link = this.#links.get(provider)
-    if (link?.status === 'opening' || link?.status === 'ready') return undefined
-    if (link?.status === 'gone' && !(link.reason instanceof UnknownAnchor)) return undefined
-    if (link?.status === 'resting') {
-      if (link.untilMs > this.#clock.now()) return undefined
+    const state = this.#providers.get(provider)
+    if (state?.status === 'opening' || state?.status === 'ready') return undefined
+    if (state?.status === 'gone' && !(state.reason instanceof UnknownAnchor)) return undefined
+    if (state?.status === 'resting') {
+      if (state.untilMs > this.#clock.now()) return undefined
       // Who failed often gets another chance where nobody else serves.
-      if (link.failures >= PROVIDER_FAILURES_MAX && this.linked > 0) return undefined
+      if (state.failures >= PROVIDER_FAILURES_MAX && this.linked > 0) return undefined
     }
     return this.reopen(provider)
   }
 
   reopen(provider: string): Waiting {
-    const opening: Waiting = { status: 'opening', failures: this.#links.get(provider)?.failures ?? 0 }
-    this.#links.set(provider, opening)
+    const opening: Waiting = { status: 'opening', failures: this.#providers.get(provider)?.failures ?? 0 }
+    this.#providers.set(provider, opening)
     return opening
   }
 
-  /** False when `opening` is not the provider's link any more. */
+  /** False when `opening` is not the provider's state any more. */
   opened(provider: string, opening: Waiting, ready: Ready): boolean {
-    if (this.#links.get(provider) !== opening) return false
-    this.#links.set(provider, ready)
+    if (this.#providers.get(provider) !== opening) return false
+    this.#providers.set(provider, ready)
     return true
   }
 
   /** It said Busy and ended its stream. Not yet is no failure. */
   busy(provider: string, restMs: number): void {
-    this.#rest(provider, this.#links.get(provider)?.failures ?? 0, restMs, true)
+    this.#rest(provider, this.#providers.get(provider)?.failures ?? 0, restMs, true)
   }
 
   /** It failed: it rests, the longer the more often it did, or is gone. */
   failed(provider: string, reason: Error): void {
-    const failures = (this.#links.get(provider)?.failures ?? 0) + 1
+    const failures = (this.#providers.get(provider)?.failures ?? 0) + 1
     if (isFinal(reason) || failures >= PROVIDER_FAILURES_LAST) {
-      this.#links.set(provider, { status: 'gone', failures, reason })
+      this.#providers.set(provider, { status: 'gone', failures, reason })
     } else {
       this.#rest(provider, failures, PROVIDER_REST_MS * failures, false)
     }
@@ -154,7 +156,7 @@ export class Links {
 
   #rest(provider: string, failures: number, restMs: number, busy: boolean): void {
     const untilMs = this.#clock.now() + restMs
-    this.#links.set(provider, { status: 'resting', failures, untilMs, busy })
+    this.#providers.set(provider, { status: 'resting', failures, untilMs, busy })
   }
 }
 

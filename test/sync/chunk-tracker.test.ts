@@ -2,7 +2,7 @@ import { zstdCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type EncodedChunk, zstdCoder } from '../../src/snapshot/encoding.ts'
 import { type ChunkInfo, chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
-import { ChunkBook } from '../../src/sync/fetching/chunk-tracker.ts'
+import { ChunkTracker } from '../../src/sync/fetching/chunk-tracker.ts'
 import { Failed, Malformed } from '../../src/sync/wire/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 
@@ -11,33 +11,33 @@ const NO_CONTROL = new Uint8Array(0)
 const infoOf = (bytes: Uint8Array): ChunkInfo => ({ items: 1, bytes: bytes.length, hash: chunkHash(bytes) })
 const INFOS = CHUNKS.map(infoOf)
 const raw = (text: string | Uint8Array): EncodedChunk => ({ encoding: 'raw', bytes: Buffer.from(text) })
-let book: ChunkBook
+let tracker: ChunkTracker
 
 const never = () => Number.NEGATIVE_INFINITY
 
 beforeEach(() => {
-  book = bookOf(INFOS)
+  tracker = bookOf(INFOS)
 })
 
-/** A book of all these chunks, and no more. */
-function bookOf(infos: readonly ChunkInfo[]): ChunkBook {
-  const whole = new ChunkBook(zstdCoder)
+/** A tracker of all these chunks, and no more. */
+function bookOf(infos: readonly ChunkInfo[]): ChunkTracker {
+  const whole = new ChunkTracker(zstdCoder)
   whole.list(0, infos)
   whole.finish(makeManifest(NO_CONTROL, infos))
   return whole
 }
 
 test('every chunk is wanted, then in flight, then verified', async () => {
-  expect([book.wanted(), book.complete]).toEqual([[0, 1, 2], false])
-  book.asked(0, 2, 'a', 0)
-  book.asked(2, 1, 'b', 0)
-  expect([book.wanted(), book.inFlightWith('a'), book.inFlightWith('b')]).toEqual([[], 2, 1])
-  await book.received(1, raw(CHUNKS[1]!), 'a')
-  expect([book.inFlightWith('a'), book.verified, book.verifiedBytes]).toEqual([1, 1, 6])
-  await book.received(2, raw(CHUNKS[2]!), 'b')
-  expect(book.complete).toBe(false)
-  await book.received(0, raw(CHUNKS[0]!), 'a')
-  expect(book.complete).toBe(true)
+  expect([tracker.wanted(), tracker.complete]).toEqual([[0, 1, 2], false])
+  tracker.asked(0, 2, 'a', 0)
+  tracker.asked(2, 1, 'b', 0)
+  expect([tracker.wanted(), tracker.inFlightWith('a'), tracker.inFlightWith('b')]).toEqual([[], 2, 1])
+  await tracker.received(1, raw(CHUNKS[1]!), 'a')
+  expect([tracker.inFlightWith('a'), tracker.verified, tracker.verifiedBytes]).toEqual([1, 1, 6])
+  await tracker.received(2, raw(CHUNKS[2]!), 'b')
+  expect(tracker.complete).toBe(false)
+  await tracker.received(0, raw(CHUNKS[0]!), 'a')
+  expect(tracker.complete).toBe(true)
 })
 
 test('a chunk that came compressed is verified like any other', async () => {
@@ -63,9 +63,9 @@ test.each([
   ['another chunk', raw('third!')],
   ['bytes that are not compressed, but said to be', { encoding: 'zstd', bytes: CHUNKS[1]! } as const],
 ])('%s: not what the manifest promises, so the chunk is wanted again', async (_what, chunk) => {
-  book.asked(1, 1, 'a', 0)
-  await expect(book.received(1, chunk, 'a')).rejects.toThrow(Malformed)
-  expect([book.wanted(), book.verified]).toEqual([[0, 1, 2], 0])
+  tracker.asked(1, 1, 'a', 0)
+  await expect(tracker.received(1, chunk, 'a')).rejects.toThrow(Malformed)
+  expect([tracker.wanted(), tracker.verified]).toEqual([[0, 1, 2], 0])
 })
 
 test.each([
@@ -75,41 +75,41 @@ test.each([
   ['beyond the last', 3, 'a'],
   ['before the first', -1, 'a'],
 ])('a chunk %s is malformed', async (_what, index, provider) => {
-  book.asked(1, 1, 'a', 0)
-  book.asked(2, 1, 'b', 0)
-  await book.received(1, raw(CHUNKS[1]!), 'a')
-  await expect(book.received(index, raw(CHUNKS[index] ?? CHUNKS[0]!), provider)).rejects.toThrow(Malformed)
-  expect([book.verified, book.inFlightWith('b')]).toEqual([1, 1])
+  tracker.asked(1, 1, 'a', 0)
+  tracker.asked(2, 1, 'b', 0)
+  await tracker.received(1, raw(CHUNKS[1]!), 'a')
+  await expect(tracker.received(index, raw(CHUNKS[index] ?? CHUNKS[0]!), provider)).rejects.toThrow(Malformed)
+  expect([tracker.verified, tracker.inFlightWith('b')]).toEqual([1, 1])
 })
 
 test('what a lost provider still owes is wanted again, what it sent is kept', async () => {
-  book.asked(0, 2, 'a', 0)
-  book.asked(2, 1, 'b', 0)
-  const receiving = book.received(0, raw(CHUNKS[0]!), 'a')
-  book.lost('a')
+  tracker.asked(0, 2, 'a', 0)
+  tracker.asked(2, 1, 'b', 0)
+  const receiving = tracker.received(0, raw(CHUNKS[0]!), 'a')
+  tracker.lost('a')
   await receiving
-  expect([book.wanted(), book.verified, book.inFlightWith('b')]).toEqual([[1], 1, 1])
+  expect([tracker.wanted(), tracker.verified, tracker.inFlightWith('b')]).toEqual([[1], 1, 1])
 })
 
 test('nothing is asked for twice', () => {
-  book.asked(0, 1, 'a', 0)
-  expect(() => book.asked(0, 1, 'b', 0)).toThrow('chunk 0 is not wanted')
-  expect(() => book.asked(2, 2, 'b', 0)).toThrow('chunk 3 is not wanted')
+  tracker.asked(0, 1, 'a', 0)
+  expect(() => tracker.asked(0, 1, 'b', 0)).toThrow('chunk 0 is not wanted')
+  expect(() => tracker.asked(2, 2, 'b', 0)).toThrow('chunk 3 is not wanted')
 })
 
 test('whoever builds the state gets each chunk as soon as it and all before it are there', async () => {
   const taken: string[] = []
   const taking = (async () => {
-    for await (const { bytes, items } of book.inOrder()) taken.push(`${Buffer.from(bytes)} of ${items}`)
+    for await (const { bytes, items } of tracker.inOrder()) taken.push(`${Buffer.from(bytes)} of ${items}`)
   })()
-  book.asked(0, 3, 'a', 0)
-  await book.received(1, raw(CHUNKS[1]!), 'a')
+  tracker.asked(0, 3, 'a', 0)
+  await tracker.received(1, raw(CHUNKS[1]!), 'a')
   await new Promise(setImmediate)
   expect(taken).toEqual([])
-  await book.received(0, raw(CHUNKS[0]!), 'a')
+  await tracker.received(0, raw(CHUNKS[0]!), 'a')
   await new Promise(setImmediate)
   expect(taken).toEqual(['first of 1', 'second of 1'])
-  await book.received(2, raw(CHUNKS[2]!), 'a')
+  await tracker.received(2, raw(CHUNKS[2]!), 'a')
   await taking
   expect(taken).toEqual(['first of 1', 'second of 1', 'third! of 1'])
 })
@@ -125,7 +125,7 @@ test('a decompression bomb is malformed, and is not unpacked beyond what the man
 test('a chunk that is longer than what it holds is not even decoded', async () => {
   let decoded = 0
   const decode = async () => Buffer.alloc(decoded++)
-  const single = new ChunkBook({ ...zstdCoder, decode })
+  const single = new ChunkTracker({ ...zstdCoder, decode })
   single.list(0, [INFOS[0]!])
   single.asked(0, 1, 'a', 0)
   await expect(single.received(0, raw('longer than first'), 'a')).rejects.toThrow('longer than what it holds')
@@ -136,7 +136,7 @@ test('a decoder that fails for a reason of its own proves nothing', async () => 
   const decode = async () => {
     throw new Error('out of memory')
   }
-  const single = new ChunkBook({ ...zstdCoder, decode })
+  const single = new ChunkTracker({ ...zstdCoder, decode })
   single.list(0, [INFOS[0]!])
   single.asked(0, 1, 'a', 0)
   await expect(single.received(0, raw('first'), 'a')).rejects.toThrow(Failed)
@@ -149,95 +149,99 @@ describe('a chunk that is asked of two providers', () => {
   beforeEach(() => {
     decoded = 0
     const { decode } = zstdCoder
-    book = new ChunkBook({
+    tracker = new ChunkTracker({
       ...zstdCoder,
       decode: (chunk, bytes) => {
         decoded++
         return decode(chunk, bytes)
       },
     })
-    book.list(0, INFOS)
-    book.asked(0, 1, 'a', 100)
-    book.askedAgain(0, 'b', 400)
+    tracker.list(0, INFOS)
+    tracker.asked(0, 1, 'a', 100)
+    tracker.askedAgain(0, 'b', 400)
   })
 
   test('is owed by both', () => {
-    expect([book.inFlightWith('a'), book.inFlightWith('b'), book.wanted()]).toEqual([1, 1, [1, 2]])
+    expect([tracker.inFlightWith('a'), tracker.inFlightWith('b'), tracker.wanted()]).toEqual([1, 1, [1, 2]])
   })
 
   test('is verified by the first valid answer; the other is ignored without being decoded', async () => {
-    expect(await book.received(0, raw('first'), 'b')).toBe(true)
-    expect([book.inFlightWith('a'), book.inFlightWith('b')]).toEqual([1, 0])
-    expect(await book.received(0, raw('whatever'), 'a')).toBe(false)
-    expect([decoded, book.verified, book.inFlightWith('a')]).toEqual([1, 1, 0])
+    expect(await tracker.received(0, raw('first'), 'b')).toBe(true)
+    expect([tracker.inFlightWith('a'), tracker.inFlightWith('b')]).toEqual([1, 0])
+    expect(await tracker.received(0, raw('whatever'), 'a')).toBe(false)
+    expect([decoded, tracker.verified, tracker.inFlightWith('a')]).toEqual([1, 1, 0])
   })
 
   test('is ignored also while the first answer is being decoded', async () => {
-    const answers = [book.received(0, raw('first'), 'a'), book.received(0, raw('first'), 'b')]
+    const answers = [tracker.received(0, raw('first'), 'a'), tracker.received(0, raw('first'), 'b')]
     expect(await Promise.all(answers)).toEqual([true, false])
     expect(decoded).toBe(1)
   })
 
   test('stays in flight while one of them still owes it', async () => {
-    await expect(book.received(0, raw('wrong'), 'a')).rejects.toThrow(ProvenFault)
-    expect(book.wanted()).toEqual([1, 2])
-    expect(await book.received(0, raw('first'), 'b')).toBe(true)
+    await expect(tracker.received(0, raw('wrong'), 'a')).rejects.toThrow(ProvenFault)
+    expect(tracker.wanted()).toEqual([1, 2])
+    expect(await tracker.received(0, raw('first'), 'b')).toBe(true)
   })
 
   test.each([['a'], ['b']])('is wanted again when neither owes it any more, %s last', (last) => {
-    book.lost(last === 'a' ? 'b' : 'a')
-    expect(book.wanted()).toEqual([1, 2])
-    book.lost(last)
-    expect([book.wanted(), book.inFlightWith('a'), book.inFlightWith('b')]).toEqual([[0, 1, 2], 0, 0])
+    tracker.lost(last === 'a' ? 'b' : 'a')
+    expect(tracker.wanted()).toEqual([1, 2])
+    tracker.lost(last)
+    expect([tracker.wanted(), tracker.inFlightWith('a'), tracker.inFlightWith('b')]).toEqual([
+      [0, 1, 2],
+      0,
+      0,
+    ])
   })
 
   test('is asked of no third, and of nobody twice', () => {
-    expect(() => book.askedAgain(0, 'c', 500)).toThrow('chunk 0 cannot be asked of c as well')
-    book.lost('b')
-    expect(() => book.askedAgain(0, 'a', 500)).toThrow('chunk 0 cannot be asked of a as well')
-    expect(() => book.askedAgain(1, 'b', 500)).toThrow('chunk 1 cannot be asked of b as well')
+    expect(() => tracker.askedAgain(0, 'c', 500)).toThrow('chunk 0 cannot be asked of c as well')
+    tracker.lost('b')
+    expect(() => tracker.askedAgain(0, 'a', 500)).toThrow('chunk 0 cannot be asked of a as well')
+    expect(() => tracker.askedAgain(1, 'b', 500)).toThrow('chunk 1 cannot be asked of b as well')
   })
 
   test('is not late any more; one that a single provider owes since long is', async () => {
-    book.asked(1, 1, 'a', 200)
-    book.asked(2, 1, 'b', 300)
-    expect(book.late(250, never)).toEqual([{ index: 1, provider: 'a' }])
-    expect(book.late(199, never)).toEqual([])
-    book.lost('b')
-    expect(book.late(250, never)).toEqual([
+    tracker.asked(1, 1, 'a', 200)
+    tracker.asked(2, 1, 'b', 300)
+    expect(tracker.late(250, never)).toEqual([{ index: 1, provider: 'a' }])
+    expect(tracker.late(199, never)).toEqual([])
+    tracker.lost('b')
+    expect(tracker.late(250, never)).toEqual([
       { index: 0, provider: 'a' },
       { index: 1, provider: 'a' },
     ])
-    await book.received(0, raw('first'), 'a')
-    expect(book.late(250, never)).toEqual([{ index: 1, provider: 'a' }])
+    await tracker.received(0, raw('first'), 'a')
+    expect(tracker.late(250, never)).toEqual([{ index: 1, provider: 'a' }])
   })
 
   test('is late only from when its provider sent the one before', () => {
-    book.asked(1, 2, 'b', 200)
+    tracker.asked(1, 2, 'b', 200)
     const sentAtMs = (provider: string) => (provider === 'b' ? 400 : never())
-    expect(book.late(399, sentAtMs)).toEqual([])
-    expect(book.late(400, sentAtMs).map(({ index }) => index)).toEqual([1, 2])
+    expect(tracker.late(399, sentAtMs)).toEqual([])
+    expect(tracker.late(400, sentAtMs).map(({ index }) => index)).toEqual([1, 2])
   })
 
   test('counts for each provider that owes it', () => {
-    book.asked(1, 2, 'a', 200)
-    expect([book.doubled('a'), book.doubled('b'), book.owing(0)]).toEqual([1, 1, ['a', 'b']])
-    book.askedAgain(2, 'b', 500)
-    expect([book.doubled('a'), book.doubled('c')]).toEqual([2, 0])
-    book.lost('a')
-    expect(book.doubled('b')).toBe(0)
+    tracker.asked(1, 2, 'a', 200)
+    expect([tracker.doubled('a'), tracker.doubled('b'), tracker.owing(0)]).toEqual([1, 1, ['a', 'b']])
+    tracker.askedAgain(2, 'b', 500)
+    expect([tracker.doubled('a'), tracker.doubled('c')]).toEqual([2, 0])
+    tracker.lost('a')
+    expect(tracker.doubled('b')).toBe(0)
   })
 })
 
 test('a part of what a provider owes can be lost', () => {
-  book.asked(0, 3, 'a', 0)
-  book.lost('a', 1, 1)
-  expect([book.wanted(), book.inFlightWith('a')]).toEqual([[1], 2])
+  tracker.asked(0, 3, 'a', 0)
+  tracker.lost('a', 1, 1)
+  expect([tracker.wanted(), tracker.inFlightWith('a')]).toEqual([[1], 2])
 })
 
 describe('what is given out', () => {
   const bookWith = (chunks: number, bytes: number) => {
-    const limited = new ChunkBook(zstdCoder, { chunks, bytes })
+    const limited = new ChunkTracker(zstdCoder, { chunks, bytes })
     limited.list(0, INFOS)
     return limited
   }
@@ -264,7 +268,7 @@ describe('what is given out', () => {
   })
 
   test('moves on with a list that grows', () => {
-    const limited = new ChunkBook(zstdCoder, { chunks: 2, bytes: 1000 })
+    const limited = new ChunkTracker(zstdCoder, { chunks: 2, bytes: 1000 })
     limited.list(0, INFOS.slice(0, 1))
     expect(limited.wanted()).toEqual([0])
     limited.list(1, INFOS.slice(1))
@@ -272,7 +276,7 @@ describe('what is given out', () => {
   })
 })
 
-describe('a book that grows', () => {
+describe('a tracker that grows', () => {
   const [A, B, C] = INFOS as [ChunkInfo, ChunkInfo, ChunkInfo]
   /** Another chunk in every respect, and one that differs in a single one. */
   const X = infoOf(Buffer.from('other'))
@@ -283,8 +287,8 @@ describe('a book that grows', () => {
   ]
 
   beforeEach(() => {
-    book = new ChunkBook(zstdCoder)
-    book.list(0, [A, B])
+    tracker = new ChunkTracker(zstdCoder)
+    tracker.list(0, [A, B])
   })
 
   test.each<[what: string, from: number, infos: ChunkInfo[], agrees: boolean, length: number]>([
@@ -300,13 +304,13 @@ describe('a book that grows', () => {
     ['chunks behind a gap', 3, [C], false, 2],
     ['nothing, behind a gap', 3, [], false, 2],
   ])('is told of %s', (_what, from, infos, agrees, length) => {
-    expect([book.list(from, infos), book.length]).toEqual([agrees, length])
-    expect(book.bytes).toBe(INFOS.slice(0, length).reduce((sum, { bytes }) => sum + bytes, 0))
-    expect(book.wanted()).toEqual([0, 1, 2].slice(0, length))
+    expect([tracker.list(from, infos), tracker.length]).toEqual([agrees, length])
+    expect(tracker.bytes).toBe(INFOS.slice(0, length).reduce((sum, { bytes }) => sum + bytes, 0))
+    expect(tracker.wanted()).toEqual([0, 1, 2].slice(0, length))
   })
 
   test.each(variants)('is contradicted by a chunk of another %s', (_what, info) => {
-    expect([book.list(1, [info]), book.length]).toEqual([false, 2])
+    expect([tracker.list(1, [info]), tracker.length]).toEqual([false, 2])
   })
 
   test.each<[what: string, from: number, infos: ChunkInfo[], agrees: boolean]>([
@@ -316,8 +320,8 @@ describe('a book that grows', () => {
     ['one more', 2, [C], false],
     ['all of it, and one more', 0, [A, B, C], false],
   ])('once it is finished is told of %s', (_what, from, infos, agrees) => {
-    book.finish(makeManifest(NO_CONTROL, [A, B]))
-    expect([book.list(from, infos), book.length]).toEqual([agrees, 2])
+    tracker.finish(makeManifest(NO_CONTROL, [A, B]))
+    expect([tracker.list(from, infos), tracker.length]).toEqual([agrees, 2])
   })
 
   test.each<[what: string, infos: ChunkInfo[], ends: boolean]>([
@@ -326,7 +330,7 @@ describe('a book that grows', () => {
     ['behind what is listed', [A, B, C], false],
   ])('is said to end %s', (_what, infos, ends) => {
     const manifest = makeManifest(NO_CONTROL, infos)
-    expect([book.finish(manifest), book.manifest]).toEqual([ends, ends ? manifest : undefined])
+    expect([tracker.finish(manifest), tracker.manifest]).toEqual([ends, ends ? manifest : undefined])
   })
 
   test.each<[what: string, control: Uint8Array, infos: ChunkInfo[], agrees: boolean]>([
@@ -335,37 +339,37 @@ describe('a book that grows', () => {
     ['other control bytes', Buffer.from('x'), [A, B], false],
   ])('that has an end keeps it when it is told %s', (_what, control, infos, agrees) => {
     const manifest = makeManifest(NO_CONTROL, [A, B])
-    book.finish(manifest)
-    expect([book.finish(makeManifest(control, infos)), book.manifest]).toEqual([agrees, manifest])
+    tracker.finish(manifest)
+    expect([tracker.finish(makeManifest(control, infos)), tracker.manifest]).toEqual([agrees, manifest])
   })
 
   test('is not complete before its end is known, though every chunk is there', async () => {
-    book.asked(0, 2, 'a', 0)
-    for (const n of [0, 1]) await book.received(n, raw(CHUNKS[n]!), 'a')
-    expect(book.complete).toBe(false)
-    book.finish(makeManifest(NO_CONTROL, [A, B]))
-    expect(book.complete).toBe(true)
+    tracker.asked(0, 2, 'a', 0)
+    for (const n of [0, 1]) await tracker.received(n, raw(CHUNKS[n]!), 'a')
+    expect(tracker.complete).toBe(false)
+    tracker.finish(makeManifest(NO_CONTROL, [A, B]))
+    expect(tracker.complete).toBe(true)
   })
 
   test('keeps what is in flight and verified when it is told of more', async () => {
-    book.asked(0, 2, 'a', 0)
-    await book.received(0, raw(CHUNKS[0]!), 'a')
-    book.list(1, [B, C])
-    expect([book.wanted(), book.inFlightWith('a'), book.verified]).toEqual([[2], 1, 1])
+    tracker.asked(0, 2, 'a', 0)
+    await tracker.received(0, raw(CHUNKS[0]!), 'a')
+    tracker.list(1, [B, C])
+    expect([tracker.wanted(), tracker.inFlightWith('a'), tracker.verified]).toEqual([[2], 1, 1])
   })
 
   test('gives chunks in order before its end is known, and ends with it', async () => {
     let ended = false
     const taken: string[] = []
     const taking = (async () => {
-      for await (const { bytes } of book.inOrder()) taken.push(`${Buffer.from(bytes)}`)
+      for await (const { bytes } of tracker.inOrder()) taken.push(`${Buffer.from(bytes)}`)
       ended = true
     })()
-    book.asked(0, 2, 'a', 0)
-    for (const n of [0, 1]) await book.received(n, raw(CHUNKS[n]!), 'a')
+    tracker.asked(0, 2, 'a', 0)
+    for (const n of [0, 1]) await tracker.received(n, raw(CHUNKS[n]!), 'a')
     await new Promise(setImmediate)
     expect([taken, ended]).toEqual([['first', 'second'], false])
-    book.finish(makeManifest(NO_CONTROL, [A, B]))
+    tracker.finish(makeManifest(NO_CONTROL, [A, B]))
     await taking
     expect(taken).toEqual(['first', 'second'])
   })
@@ -373,7 +377,7 @@ describe('a book that grows', () => {
 
 test('no more than the read-ahead is given out before the list is trusted', async () => {
   const infos = CHUNKS.map(infoOf)
-  const limited = new ChunkBook(zstdCoder, { chunks: 64, bytes: infos[0]!.bytes })
+  const limited = new ChunkTracker(zstdCoder, { chunks: 64, bytes: infos[0]!.bytes })
   limited.list(0, infos)
   limited.finish(makeManifest(NO_CONTROL, infos))
   let taken = 0

@@ -3,7 +3,7 @@ import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import type { ChunkInfo } from '../../snapshot/manifest.ts'
 import type { Installing } from '../../snapshot/state-builder.ts'
 import type { Clock } from '../../time/clock.ts'
-import { ChunkBook } from './chunk-tracker.ts'
+import { ChunkTracker } from './chunk-tracker.ts'
 import type { LateChunk } from './scheduler.ts'
 
 export interface AttemptInit {
@@ -24,14 +24,14 @@ export interface AttemptEvents {
   readonly onMoved: (attempt: Attempt) => void
 }
 
-/** In the book, the store is one more provider. */
+/** In the tracker, the store is one more provider. */
 const STORE = 'store'
 /** Chunks read from it at once. */
 const RECALL_CHUNKS = 16
 
 /** One manifest's chunks on their way into a new state: from the store as far as it has them, from peers otherwise. */
 export class Attempt {
-  readonly book: ChunkBook
+  readonly tracker: ChunkTracker
   /** Resolves once every chunk is in it; rejects when an item does not fit the machine. */
   readonly built: Promise<Installing>
   readonly #init: AttemptInit
@@ -45,7 +45,7 @@ export class Attempt {
   constructor(init: AttemptInit, events: AttemptEvents) {
     this.#init = init
     this.#events = events
-    this.book = new ChunkBook(init.coder)
+    this.tracker = new ChunkTracker(init.coder)
     this.built = this.#build(AbortSignal.any([init.signal, this.#abandon.signal]))
     // A failure counts once this root is sealed: before that it may be one provider's nonsense.
     this.built.catch(() => {})
@@ -60,13 +60,13 @@ export class Attempt {
     this.#abandon.abort(reason)
   }
 
-  /** A provider lists the chunks from `from` on: see `ChunkBook`. */
+  /** A provider lists the chunks from `from` on: see `ChunkTracker`. */
   list(from: number, infos: readonly ChunkInfo[]): boolean {
-    const { book } = this
-    const known = book.length
-    const agrees = book.list(from, infos)
-    for (let index = known; index < book.length; index++) {
-      if (this.#init.store?.has(book.info(index).hash)) this.#stored.add(index)
+    const { tracker } = this
+    const known = tracker.length
+    const agrees = tracker.list(from, infos)
+    for (let index = known; index < tracker.length; index++) {
+      if (this.#init.store?.has(tracker.info(index).hash)) this.#stored.add(index)
     }
     return agrees
   }
@@ -74,31 +74,31 @@ export class Attempt {
   /** The chunks to ask peers for. What the store has is taken from there, a few chunks at a time. */
   wanted(): number[] {
     this.#recall()
-    return this.book.wanted().filter((index) => !this.#stored.has(index))
+    return this.tracker.wanted().filter((index) => !this.#stored.has(index))
   }
 
   /** The chunks that one peer alone owes, and since `sinceMs` or longer. */
   late(sinceMs: number, sentAtMs: (provider: string) => number): LateChunk[] {
-    return this.book.late(sinceMs, sentAtMs).filter(({ provider }) => provider !== STORE)
+    return this.tracker.late(sinceMs, sentAtMs).filter(({ provider }) => provider !== STORE)
   }
 
   #recall(): void {
     const { store, clock, signal } = this.#init
     if (store === undefined || signal.aborted) return
-    const { book } = this
+    const { tracker } = this
     for (const index of this.#stored) {
-      if (book.inFlightWith(STORE) >= RECALL_CHUNKS || !book.reaches(index)) return
+      if (tracker.inFlightWith(STORE) >= RECALL_CHUNKS || !tracker.reaches(index)) return
       this.#stored.delete(index)
-      const { hash } = book.info(index)
-      book.asked(index, 1, STORE, clock.now())
+      const { hash } = tracker.info(index)
+      tracker.asked(index, 1, STORE, clock.now())
       store
         .read(hash)
-        .then((chunk) => book.received(index, chunk, STORE))
+        .then((chunk) => tracker.received(index, chunk, STORE))
         .then(() => this.#events.onRecalled(this))
         .catch(() => {
           // It is fetched like the others then.
           store.forget(hash)
-          book.lost(STORE, index, 1)
+          tracker.lost(STORE, index, 1)
         })
         .finally(() => this.#events.onMoved(this))
     }
@@ -111,7 +111,7 @@ export class Attempt {
   async #build(signal: AbortSignal): Promise<Installing> {
     const installing = this.#init.beginInstall(signal)
     let failure: unknown
-    for await (const { bytes, items } of this.book.inOrder()) {
+    for await (const { bytes, items } of this.tracker.inOrder()) {
       try {
         if (failure === undefined) await installing.add(bytes, items)
         this.#builtBytes += bytes.length

@@ -47,7 +47,7 @@ const READ_AHEAD: ReadAhead = { chunks: READ_AHEAD_CHUNKS, bytes: READ_AHEAD_BYT
  * Only chunks within the read-ahead are given out, so whoever withholds one chunk cannot make the session hold all that
  * follow it. Finding them costs as much as the read-ahead is long, however many chunks there are.
  */
-export class ChunkBook {
+export class ChunkTracker {
   readonly #coder: ChunkCoder
   readonly #readAhead: ReadAhead
   readonly #infos: ChunkInfo[] = []
@@ -106,7 +106,7 @@ export class ChunkBook {
     return true
   }
 
-  /** That is all of them, says a provider whose list was taken over. False where the book knows better. */
+  /** That is all of them, says a provider whose list was taken over. False where the tracker knows better. */
   finish(manifest: Manifest): boolean {
     if (this.#manifest !== undefined) return sameBytes(this.#manifest.root, manifest.root)
     if (manifest.chunks.length !== this.#infos.length) return false

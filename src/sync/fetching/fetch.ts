@@ -131,7 +131,7 @@ export class Fetch {
    */
   get awaitsSeal(): boolean {
     if (this.#sealed !== undefined || this.#attempt === undefined) return false
-    return this.#attempt.book.complete || !this.#pool.ready().some(([, state]) => state.agrees)
+    return this.#attempt.tracker.complete || !this.#pool.ready().some(([, state]) => state.agrees)
   }
 
   /** The seal is due: only it can help, or a provider has told of all its chunks, so that the others will have soon. */
@@ -307,12 +307,12 @@ export class Fetch {
         },
       },
     )
-    const { book } = this.#attempt
-    const known = book.length
+    const { tracker } = this.#attempt
+    const known = tracker.length
     state.agrees &&= this.#attempt.list(from, state.list.slice(from))
-    this.#steps += book.length - known
-    if (state.manifest !== undefined) state.agrees &&= book.finish(state.manifest)
-    if (book.length > 0 || book.manifest !== undefined) this.#begun.resolve()
+    this.#steps += tracker.length - known
+    if (state.manifest !== undefined) state.agrees &&= tracker.finish(state.manifest)
+    if (tracker.length > 0 || tracker.manifest !== undefined) this.#begun.resolve()
   }
 
   /** A provider that has told of all its chunks is held against the seal; so is what is being fetched. */
@@ -342,12 +342,12 @@ export class Fetch {
     const { clock, signal } = this.#init
     if (this.#attempt === undefined || signal.aborted) return
     const attempt = this.#attempt
-    const { book, built } = attempt
-    const { manifest } = book
+    const { tracker, built } = attempt
+    const { manifest } = tracker
     const isSealed =
       manifest !== undefined && this.#sealed !== undefined && sameBytes(manifest.root, this.#sealed)
-    if (isSealed) book.trust()
-    if (book.complete) {
+    if (isSealed) tracker.trust()
+    if (tracker.complete) {
       if (!isSealed) return
       this.#isVerified = true
       this.#verified.resolve()
@@ -355,7 +355,7 @@ export class Fetch {
       return
     }
     for (const assignment of schedule(attempt.wanted(), this.#loads(), SCHEDULE_LIMITS)) {
-      book.asked(assignment.first, assignment.count, assignment.provider, clock.now())
+      tracker.asked(assignment.first, assignment.count, assignment.provider, clock.now())
       this.#fetchRange(attempt, assignment)
     }
   }
@@ -379,17 +379,17 @@ export class Fetch {
     const { clock, signal } = this.#init
     const attempt = this.#attempt
     if (attempt === undefined || signal.aborted) return
-    const { book } = attempt
+    const { tracker } = attempt
     const room = new Map<string, number>()
     const some = late.filter(({ provider }) => {
       const state = this.#pool.get(provider)
       if (state?.status !== 'ready') return false
-      const left = room.get(provider) ?? state.rescued + 1 - book.doubled(provider)
+      const left = room.get(provider) ?? state.rescued + 1 - tracker.doubled(provider)
       room.set(provider, left - 1)
       return left > 0
     })
     for (const assignment of hedge(some, this.#loads())) {
-      book.askedAgain(assignment.first, assignment.provider, clock.now())
+      tracker.askedAgain(assignment.first, assignment.provider, clock.now())
       this.#fetchRange(attempt, assignment)
     }
   }
@@ -418,7 +418,7 @@ export class Fetch {
     const from: Source = { attempt, provider, state, askedMs: this.#init.clock.now() }
     let whole = first
     for (let index = first; index < first + count; index++) {
-      if (this.#rebuilder?.isWorthwhile(provider, attempt.book.info(index)) !== true) continue
+      if (this.#rebuilder?.isWorthwhile(provider, attempt.tracker.info(index)) !== true) continue
       if (whole < index) this.#fetchWhole(from, whole, index - whole)
       whole = index + 1
       void this.#rebuild(from, index, this.#rebuilder)
@@ -448,7 +448,7 @@ export class Fetch {
       const onFetched = (bytes: number) => {
         this.#bytes += bytes
       }
-      const info = attempt.book.info(index)
+      const info = attempt.tracker.info(index)
       const chunk = await rebuilder.rebuild({ anchor, index, info, provider, channel, onFetched })
       // Whoever failed meanwhile owes nothing any more, and of an attempt that was given up nothing is wanted.
       if (attempt !== this.#attempt || this.#pool.get(provider) !== state) return
@@ -465,7 +465,7 @@ export class Fetch {
     const { clock, random } = this.#init
     if (!(error instanceof Busy && state.channel.open)) return this.#failed(provider, state, error)
     // It is there, and goes on with what else it was asked for.
-    attempt.book.lost(provider, first, count)
+    attempt.tracker.lost(provider, first, count)
     state.busyUntilMs = clock.now() + busyMs(error, random)
     this.#pump()
   }
@@ -484,11 +484,11 @@ export class Fetch {
     // What was asked for another manifest, or by a fetch that is over, is of no use.
     if (attempt !== this.#attempt || signal.aborted) return
     // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
-    const checked = attempt.book.received(index, chunk, provider)
+    const checked = attempt.tracker.received(index, chunk, provider)
     this.#pump()
     if (!(await checked)) return this.#pace.cameTwice()
     this.#rescued(attempt, index)
-    store?.keep(attempt.book.info(index).hash, chunk)
+    store?.keep(attempt.tracker.info(index).hash, chunk)
     if (attempt !== this.#attempt) return
     this.#pace.arrived(tookMs)
     state.failures = Math.max(0, state.failures - 1)
@@ -498,8 +498,8 @@ export class Fetch {
   }
 
   /** A chunk is here that another provider still owes: what else it owes may be worth asking for, too. */
-  #rescued({ book }: Attempt, index: number): void {
-    for (const provider of book.owing(index)) {
+  #rescued({ tracker }: Attempt, index: number): void {
+    for (const provider of tracker.owing(index)) {
       const state = this.#pool.get(provider)
       if (state?.status !== 'ready') continue
       state.rescued++
@@ -513,7 +513,7 @@ export class Fetch {
     if (error instanceof ProvenFault) onFault(provider, error)
     // Streams are shared with the fetch that follows this one.
     if (signal.aborted || this.#pool.get(provider) !== state) return
-    this.#attempt?.book.lost(provider)
+    this.#attempt?.tracker.lost(provider)
     const introduced = error instanceof Unauthorized ? introduce(provider) : undefined
     if (introduced !== undefined) {
       const opening = this.#pool.reopen(provider)
@@ -533,12 +533,12 @@ export class Fetch {
   #report(attempt: Attempt): void {
     if (attempt !== this.#attempt) return
     this.#steps++
-    const { book } = attempt
+    const { tracker } = attempt
     this.#init.onProgress({
-      chunks: book.verified,
-      chunksTotal: book.length,
-      bytes: book.verifiedBytes,
-      bytesTotal: book.bytes,
+      chunks: tracker.verified,
+      chunksTotal: tracker.length,
+      bytes: tracker.verifiedBytes,
+      bytesTotal: tracker.bytes,
       providers: this.providersUsed,
     })
   }

@@ -6,7 +6,7 @@ import type { Clock } from '../../time/clock.ts'
 import { ChunkTracker } from './chunk-tracker.ts'
 import type { LateChunk } from './scheduler.ts'
 
-export interface AttemptInit {
+export interface AssemblyInit {
   readonly clock: Clock
   readonly coder: ChunkCoder
   /** Chunks that an earlier fetch has verified. */
@@ -16,12 +16,12 @@ export interface AttemptInit {
   readonly signal: AbortSignal
 }
 
-/** What an attempt did by itself. */
-export interface AttemptEvents {
+/** What an assembly did by itself. */
+export interface AssemblyEvents {
   /** A chunk was read from the store, and is verified. */
-  readonly onRecalled: (attempt: Attempt) => void
+  readonly onRecalled: (assembly: Assembly) => void
   /** A chunk was built in, or the store does not have it after all: others may be asked for. */
-  readonly onMoved: (attempt: Attempt) => void
+  readonly onMoved: (assembly: Assembly) => void
 }
 
 /** In the tracker, the store is one more provider. */
@@ -30,19 +30,19 @@ const STORE = 'store'
 const RECALL_CHUNKS = 16
 
 /** One manifest's chunks on their way into a new state: from the store as far as it has them, from peers otherwise. */
-export class Attempt {
+export class Assembly {
   readonly tracker: ChunkTracker
   /** Resolves once every chunk is in it; rejects when an item does not fit the machine. */
   readonly built: Promise<Installing>
-  readonly #init: AttemptInit
-  readonly #events: AttemptEvents
+  readonly #init: AssemblyInit
+  readonly #events: AssemblyEvents
   readonly #abandon = new AbortController()
   /** Chunks that the store has, and that were not read yet. */
   readonly #stored = new Set<number>()
 
   #builtBytes = 0
 
-  constructor(init: AttemptInit, events: AttemptEvents) {
+  constructor(init: AssemblyInit, events: AssemblyEvents) {
     this.#init = init
     this.#events = events
     this.tracker = new ChunkTracker(init.coder)

@@ -9,7 +9,7 @@ import { HEDGE_UNMEASURED_MS, MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX } from '../l
 import type { Channel } from '../wire/channel.ts'
 import { Busy, Expired, Unauthorized, UnknownAnchor } from '../wire/errors.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
-import { Attempt, type AttemptInit } from './assembly.ts'
+import { Assembly, type AssemblyInit } from './assembly.ts'
 import { Pace } from './latency-tracker.ts'
 import { withBasis } from './own-chunks.ts'
 import { ProviderPool, type ProviderState, type Ready, type Waiting } from './provider-pool.ts'
@@ -18,7 +18,7 @@ import { busyMs } from './retry.ts'
 import { type Assignment, hedge, type LateChunk, type ProviderLoad, schedule } from './scheduler.ts'
 import { Window } from './window.ts'
 
-export interface FetchInit extends AttemptInit {
+export interface FetchInit extends AssemblyInit {
   readonly anchor: Position
   /** A stream to a provider for chunks; rejects when it cannot be reached. */
   readonly connect: (provider: string) => Promise<Channel>
@@ -52,7 +52,7 @@ export interface Fetched {
 
 /** Where a chunk comes from. */
 interface Source {
-  readonly attempt: Attempt
+  readonly assembly: Assembly
   readonly provider: string
   readonly state: Ready
   /** When it was asked for. */
@@ -74,7 +74,7 @@ export class Fetch {
   readonly #used = new Set<string>()
   #basis: Basis | undefined
   #rebuilder: Rebuilder | undefined
-  #attempt: Attempt | undefined
+  #assembly: Assembly | undefined
   #sealed: Uint8Array | undefined
   #isVerified = false
   #bytes = 0
@@ -117,7 +117,7 @@ export class Fetch {
 
   /** Bytes of chunks that are in the new state, wherever they came from. */
   get builtBytes(): number {
-    return this.#attempt?.builtBytes ?? 0
+    return this.#assembly?.builtBytes ?? 0
   }
 
   /** Grows with each chunk that is listed, verified or built in: while it stands still nothing goes on. */
@@ -130,8 +130,8 @@ export class Fetch {
    * the providers that remain hold something else.
    */
   get awaitsSeal(): boolean {
-    if (this.#sealed !== undefined || this.#attempt === undefined) return false
-    return this.#attempt.tracker.complete || !this.#pool.ready().some(([, state]) => state.agrees)
+    if (this.#sealed !== undefined || this.#assembly === undefined) return false
+    return this.#assembly.tracker.complete || !this.#pool.ready().some(([, state]) => state.agrees)
   }
 
   /** The seal is due: only it can help, or a provider has told of all its chunks, so that the others will have soon. */
@@ -296,20 +296,20 @@ export class Fetch {
   /** Compare what a provider lists from `from` on with what is being fetched, or begin to fetch it. */
   #listed(state: Ready, from: number): void {
     const store = withBasis(this.#basis, this.#init.store, this.#init.clock)
-    this.#attempt ??= new Attempt(
+    this.#assembly ??= new Assembly(
       { ...this.#init, store },
       {
-        onRecalled: (attempt) => this.#report(attempt),
-        onMoved: (attempt) => {
-          if (attempt !== this.#attempt) return
+        onRecalled: (assembly) => this.#report(assembly),
+        onMoved: (assembly) => {
+          if (assembly !== this.#assembly) return
           this.#steps++
           this.#pump()
         },
       },
     )
-    const { tracker } = this.#attempt
+    const { tracker } = this.#assembly
     const known = tracker.length
-    state.agrees &&= this.#attempt.list(from, state.list.slice(from))
+    state.agrees &&= this.#assembly.list(from, state.list.slice(from))
     this.#steps += tracker.length - known
     if (state.manifest !== undefined) state.agrees &&= tracker.finish(state.manifest)
     if (tracker.length > 0 || tracker.manifest !== undefined) this.#begun.resolve()
@@ -327,8 +327,8 @@ export class Fetch {
 
   /** What is being fetched is not what the group sealed, and this provider has that. */
   #beginAnew(right: Ready): void {
-    this.#attempt?.abandon(new Error('the group sealed another root'))
-    this.#attempt = undefined
+    this.#assembly?.abandon(new Error('the group sealed another root'))
+    this.#assembly = undefined
     this.#used.clear()
     const others = this.#pool.ready().flatMap(([, state]) => (state === right ? [] : [state]))
     for (const state of [right, ...others]) {
@@ -340,9 +340,9 @@ export class Fetch {
   /** Ask for what is wanted, wherever there is room. */
   #pump(): void {
     const { clock, signal } = this.#init
-    if (this.#attempt === undefined || signal.aborted) return
-    const attempt = this.#attempt
-    const { tracker, built } = attempt
+    if (this.#assembly === undefined || signal.aborted) return
+    const assembly = this.#assembly
+    const { tracker, built } = assembly
     const { manifest } = tracker
     const isSealed =
       manifest !== undefined && this.#sealed !== undefined && sameBytes(manifest.root, this.#sealed)
@@ -354,9 +354,9 @@ export class Fetch {
       built.then((installing) => this.#complete.resolve({ manifest, installing }), this.#complete.reject)
       return
     }
-    for (const assignment of schedule(attempt.wanted(), this.#loads(), SCHEDULE_LIMITS)) {
+    for (const assignment of schedule(assembly.wanted(), this.#loads(), SCHEDULE_LIMITS)) {
       tracker.asked(assignment.first, assignment.count, assignment.provider, clock.now())
-      this.#fetchRange(attempt, assignment)
+      this.#fetchRange(assembly, assignment)
     }
   }
 
@@ -367,7 +367,7 @@ export class Fetch {
       const state = this.#pool.get(provider)
       return state?.status === 'ready' ? state.window.arrivedAtMs : Number.NEGATIVE_INFINITY
     }
-    const late = this.#attempt?.late(clock.now() - this.#pace.lateMs, sentAtMs) ?? []
+    const late = this.#assembly?.late(clock.now() - this.#pace.lateMs, sentAtMs) ?? []
     return late.filter((one) => !this.#isComing(one))
   }
 
@@ -377,9 +377,9 @@ export class Fetch {
    */
   #hedge(late: readonly LateChunk[]): void {
     const { clock, signal } = this.#init
-    const attempt = this.#attempt
-    if (attempt === undefined || signal.aborted) return
-    const { tracker } = attempt
+    const assembly = this.#assembly
+    if (assembly === undefined || signal.aborted) return
+    const { tracker } = assembly
     const room = new Map<string, number>()
     const some = late.filter(({ provider }) => {
       const state = this.#pool.get(provider)
@@ -390,7 +390,7 @@ export class Fetch {
     })
     for (const assignment of hedge(some, this.#loads())) {
       tracker.askedAgain(assignment.first, assignment.provider, clock.now())
-      this.#fetchRange(attempt, assignment)
+      this.#fetchRange(assembly, assignment)
     }
   }
 
@@ -412,13 +412,13 @@ export class Fetch {
     })
   }
 
-  #fetchRange(attempt: Attempt, { provider, first, count }: Assignment): void {
+  #fetchRange(assembly: Assembly, { provider, first, count }: Assignment): void {
     const state = this.#pool.get(provider)
     if (state?.status !== 'ready') return
-    const from: Source = { attempt, provider, state, askedMs: this.#init.clock.now() }
+    const from: Source = { assembly, provider, state, askedMs: this.#init.clock.now() }
     let whole = first
     for (let index = first; index < first + count; index++) {
-      if (this.#rebuilder?.isWorthwhile(provider, attempt.tracker.info(index)) !== true) continue
+      if (this.#rebuilder?.isWorthwhile(provider, assembly.tracker.info(index)) !== true) continue
       if (whole < index) this.#fetchWhole(from, whole, index - whole)
       whole = index + 1
       void this.#rebuild(from, index, this.#rebuilder)
@@ -440,7 +440,7 @@ export class Fetch {
 
   /** Get a chunk by what of it is not here already, or as a whole. */
   async #rebuild(from: Source, index: number, rebuilder: Rebuilder): Promise<void> {
-    const { attempt, provider, state } = from
+    const { assembly, provider, state } = from
     const { channel } = state
     const { anchor } = this.#init
     state.rebuilding++
@@ -448,10 +448,10 @@ export class Fetch {
       const onFetched = (bytes: number) => {
         this.#bytes += bytes
       }
-      const info = attempt.tracker.info(index)
+      const info = assembly.tracker.info(index)
       const chunk = await rebuilder.rebuild({ anchor, index, info, provider, channel, onFetched })
-      // Whoever failed meanwhile owes nothing any more, and of an attempt that was given up nothing is wanted.
-      if (attempt !== this.#attempt || this.#pool.get(provider) !== state) return
+      // Whoever failed meanwhile owes nothing any more, and of an assembly that was given up nothing is wanted.
+      if (assembly !== this.#assembly || this.#pool.get(provider) !== state) return
       if (chunk === undefined) this.#fetchWhole(from, index, 1)
       else this.#received(from, index, { encoding: 'raw', bytes: chunk })
     } catch (error) {
@@ -461,11 +461,11 @@ export class Fetch {
     }
   }
 
-  #notSent({ attempt, provider, state }: Source, first: number, count: number, error: Error): void {
+  #notSent({ assembly, provider, state }: Source, first: number, count: number, error: Error): void {
     const { clock, random } = this.#init
     if (!(error instanceof Busy && state.channel.open)) return this.#failed(provider, state, error)
     // It is there, and goes on with what else it was asked for.
-    attempt.tracker.lost(provider, first, count)
+    assembly.tracker.lost(provider, first, count)
     state.busyUntilMs = clock.now() + busyMs(error, random)
     this.#pump()
   }
@@ -475,30 +475,30 @@ export class Fetch {
   }
 
   async #check(
-    { attempt, provider, state, askedMs }: Source,
+    { assembly, provider, state, askedMs }: Source,
     index: number,
     chunk: EncodedChunk,
   ): Promise<void> {
     const { store, clock, signal } = this.#init
     const tookMs = clock.now() - askedMs
     // What was asked for another manifest, or by a fetch that is over, is of no use.
-    if (attempt !== this.#attempt || signal.aborted) return
+    if (assembly !== this.#assembly || signal.aborted) return
     // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
-    const checked = attempt.tracker.received(index, chunk, provider)
+    const checked = assembly.tracker.received(index, chunk, provider)
     this.#pump()
     if (!(await checked)) return this.#pace.cameTwice()
-    this.#rescued(attempt, index)
-    store?.keep(attempt.tracker.info(index).hash, chunk)
-    if (attempt !== this.#attempt) return
+    this.#rescued(assembly, index)
+    store?.keep(assembly.tracker.info(index).hash, chunk)
+    if (assembly !== this.#assembly) return
     this.#pace.arrived(tookMs)
     state.failures = Math.max(0, state.failures - 1)
     this.#used.add(provider)
-    this.#report(attempt)
+    this.#report(assembly)
     this.#pump()
   }
 
   /** A chunk is here that another provider still owes: what else it owes may be worth asking for, too. */
-  #rescued({ tracker }: Attempt, index: number): void {
+  #rescued({ tracker }: Assembly, index: number): void {
     for (const provider of tracker.owing(index)) {
       const state = this.#pool.get(provider)
       if (state?.status !== 'ready') continue
@@ -513,7 +513,7 @@ export class Fetch {
     if (error instanceof ProvenFault) onFault(provider, error)
     // Streams are shared with the fetch that follows this one.
     if (signal.aborted || this.#pool.get(provider) !== state) return
-    this.#attempt?.tracker.lost(provider)
+    this.#assembly?.tracker.lost(provider)
     const introduced = error instanceof Unauthorized ? introduce(provider) : undefined
     if (introduced !== undefined) {
       const opening = this.#pool.reopen(provider)
@@ -530,10 +530,10 @@ export class Fetch {
   }
 
   /** One more chunk is verified. */
-  #report(attempt: Attempt): void {
-    if (attempt !== this.#attempt) return
+  #report(assembly: Assembly): void {
+    if (assembly !== this.#assembly) return
     this.#steps++
-    const { tracker } = attempt
+    const { tracker } = assembly
     this.#init.onProgress({
       chunks: tracker.verified,
       chunksTotal: tracker.length,

@@ -10,13 +10,13 @@ export class Quota {
   readonly #requests = new Counts()
   /** Peers that fetched not long ago. */
   readonly #sessions: LeaseTable<string>
-  readonly #sending: Room
+  readonly #sending: FairByteLimiter
 
   /** @param waitMs how long a chunk waits for room among those that are being sent */
   constructor(limits: ProviderLimits, clock: Clock, waitMs: number) {
     this.#limits = limits
     this.#sessions = new LeaseTable({ clock })
-    this.#sending = new Room(limits.sendingBytes, clock, waitMs)
+    this.#sending = new FairByteLimiter(limits.sendingBytes, clock, waitMs)
   }
 
   /** A peer opened a stream. Returns what to call when it is over. */
@@ -70,10 +70,10 @@ interface Waiting {
 }
 
 /**
- * Room for so many bytes, given out first come, first served; a quarter of it to one peer at most, so that a few who stop reading
+ * FairByteLimiter for so many bytes, given out first come, first served; a quarter of it to one peer at most, so that a few who stop reading
  * do not keep the others waiting. What is larger than that goes alone.
  */
-class Room {
+class FairByteLimiter {
   readonly #max: number
   readonly #clock: Clock
   readonly #waitMs: number

@@ -6,8 +6,8 @@ export const SLICE_MS = 5
 /** For what can wait: beside work in longer slices it takes a tenth of the time, and alone all of it. */
 export const BACKGROUND_SLICE_MS = 0.5
 
-/** What is published for each stretch of work that held the event loop. */
-export interface Stretch {
+/** What is published for each span of work that held the event loop. */
+export interface Span {
   readonly what: string
   readonly tookMs: number
   /** Processor time of this thread: what the work itself took, whoever else had the processor meanwhile. */
@@ -15,12 +15,12 @@ export interface Stretch {
 }
 
 /** Who wants to know how long our own work holds the event loop subscribes to this channel; without subscribers it costs nothing. */
-export const STRETCHES = 'anchorage:stretch'
-const stretches = channel(STRETCHES)
+export const SPANS = 'anchorage:stretch'
+const spans = channel(SPANS)
 
 /** Do synchronous work, and say how long it held the event loop. */
-export function stretch<T>(what: string, work: () => T): T {
-  if (!stretches.hasSubscribers) return work()
+export function traceSync<T>(what: string, work: () => T): T {
+  if (!spans.hasSubscribers) return work()
   const began = begin()
   try {
     return work()
@@ -40,11 +40,11 @@ function begin(): Beginning {
 
 function publish(what: string, { atMs, cpu }: Beginning): void {
   const { user, system } = process.threadCpuUsage(cpu)
-  stretches.publish({
+  spans.publish({
     what,
     tookMs: performance.now() - atMs,
     cpuMs: (user + system) / 1_000,
-  } satisfies Stretch)
+  } satisfies Span)
 }
 
 /**
@@ -60,7 +60,7 @@ export class Slices {
   readonly #what: string
   readonly #sliceMs: number
   #beganMs: number
-  #stretch: Beginning | undefined
+  #span: Beginning | undefined
 
   /** @param what what is being done, for whoever watches how long it holds the event loop */
   constructor(clock: Clock, what: string, sliceMs: number = SLICE_MS) {
@@ -83,11 +83,11 @@ export class Slices {
   }
 
   resume(): void {
-    if (stretches.hasSubscribers) this.#stretch = begin()
+    if (spans.hasSubscribers) this.#span = begin()
   }
 
   pause(): void {
-    if (this.#stretch !== undefined) publish(this.#what, this.#stretch)
-    this.#stretch = undefined
+    if (this.#span !== undefined) publish(this.#what, this.#span)
+    this.#span = undefined
   }
 }

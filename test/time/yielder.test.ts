@@ -1,7 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { expect, test } from 'vitest'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
-import { SLICE_MS, Slices, STRETCHES, type Stretch, stretch } from '../../src/time/yielder.ts'
+import { SLICE_MS, Slices, SPANS, type Span, traceSync } from '../../src/time/yielder.ts'
 
 test('a slice is due once its time is used up, and anew after a rest', async () => {
   const clock = new VirtualClock()
@@ -26,10 +26,10 @@ test('a rest lets others use the event loop', async () => {
   expect(others).toBe(true)
 })
 
-test('whoever subscribes hears how long each stretch of work held the event loop', async () => {
-  const heard: Stretch[] = []
-  const hear = (message: unknown) => heard.push(message as Stretch)
-  subscribe(STRETCHES, hear)
+test('whoever subscribes hears how long each span of work held the event loop', async () => {
+  const heard: Span[] = []
+  const hear = (message: unknown) => heard.push(message as Span)
+  subscribe(SPANS, hear)
   try {
     const slices = new Slices(new VirtualClock(), 'build')
     await slices.rest()
@@ -39,12 +39,12 @@ test('whoever subscribes hears how long each stretch of work held the event loop
       while (performance.now() - beganMs < 3);
       return 'done'
     }
-    expect(stretch('spin', spin)).toBe('done')
+    expect(traceSync('spin', spin)).toBe('done')
     expect(heard.map(({ what }) => what)).toEqual(['build', 'build', 'spin'])
     expect(heard[2]!.tookMs).toBeGreaterThan(2)
   } finally {
-    unsubscribe(STRETCHES, hear)
+    unsubscribe(SPANS, hear)
   }
-  stretch('unheard', () => {})
+  traceSync('unheard', () => {})
   expect(heard).toHaveLength(3)
 })

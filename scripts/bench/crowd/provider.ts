@@ -1,6 +1,6 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { STRETCHES, type Stretch } from '../../../src/index.ts'
+import { SPANS, type Span } from '../../../src/index.ts'
 import { serveReplica } from '../../../src/testing/index.ts'
 import { collectGarbage } from '../runner.ts'
 import { ITEM_BYTES, Noise } from './noise.ts'
@@ -14,17 +14,17 @@ let watch:
   | { readonly timer: NodeJS.Timeout; readonly delay: ReturnType<typeof monitorEventLoopDelay> }
   | undefined
 let peakBytes = 0
-let longest: Stretch = { what: 'nothing', tookMs: 0, cpuMs: 0 }
+let longest: Span = { what: 'nothing', tookMs: 0, cpuMs: 0 }
 
-subscribe(STRETCHES, (message) => {
-  const stretch = message as Stretch
-  if (stretch.cpuMs > longest.cpuMs) longest = stretch
+subscribe(SPANS, (message) => {
+  const span = message as Span
+  if (span.cpuMs > longest.cpuMs) longest = span
 })
 
 export interface Watched {
   readonly peakBytes: number
   /** The longest that our own work held the event loop. */
-  readonly longest: Stretch
+  readonly longest: Span
   /** How late the event loop was, in milliseconds: libp2p, encryption, garbage collection and other processes included. */
   readonly delayMs: { readonly p50: number; readonly p99: number; readonly max: number }
 }

@@ -7,7 +7,7 @@ import type { Runs } from '../../snapshot/hints.ts'
 import type { ChunkInfo } from '../../snapshot/manifest.ts'
 import { asError } from '../../thrown.ts'
 import { sleep } from '../../time/clock.ts'
-import { SLICE_MS, stretch } from '../../time/yielder.ts'
+import { SLICE_MS, traceSync } from '../../time/yielder.ts'
 import {
   ANSWER_WAIT_MS,
   BUSY_RETRY_MS,
@@ -161,7 +161,7 @@ export class Provider {
         await this.#leaveOthersATurn()
         yield* this.#answer(
           { peer, stream },
-          stretch('request', () => decodeRequest(header)),
+          traceSync('request', () => decodeRequest(header)),
         )
       }
     } catch (error) {
@@ -370,7 +370,7 @@ export function gone(anchor: Position, { released, why }: Released): SyncError {
 
 /** Made before it is handed to the stream: one that cannot be made is a refusal that its peer is told. */
 function answer(id: number, body: ResponseBody, payload?: Uint8Array): Uint8ArrayList {
-  return stretch('answer', () => {
+  return traceSync('answer', () => {
     const header = encodeResponse({ id, body })
     return encodeFrame(payload === undefined ? { header } : { header, payload })
   })

@@ -4,7 +4,7 @@ import { MalformedCommand, type StateMachine } from '../machine/machine.ts'
 import { itemsOf } from '../snapshot/chunk.ts'
 import type { Installing } from '../snapshot/state-builder.ts'
 import type { Clock } from '../time/clock.ts'
-import { Slices } from '../time/yielder.ts'
+import { Yielder } from '../time/yielder.ts'
 import { ApplyFailed, InstallFailed } from './errors.ts'
 import { Waiters } from './waiters.ts'
 import { Writes } from './writes.ts'
@@ -37,13 +37,13 @@ export class Applier<Result> {
   #commands = 0
   #commandBytes = 0
   /** Of all batches together: small ones that follow each other at once must not keep the event loop either. */
-  readonly #slices: Slices
+  readonly #yielder: Yielder
   #sinceLook = 0
 
   constructor(init: ApplierInit<Result>) {
     this.#init = init
     this.#appliedAtMs = init.clock.now()
-    this.#slices = new Slices(init.clock, 'apply')
+    this.#yielder = new Yielder(init.clock, 'apply')
     this.writes = new Writes(init.epoch, init.self)
   }
 
@@ -76,44 +76,44 @@ export class Applier<Result> {
     return this.#group
   }
 
-  /** Apply a batch in slices, so that the event loop stays free. Throws `ApplyFailed`. */
+  /** Apply a batch in yielder, so that the event loop stays free. Throws `ApplyFailed`. */
   async apply(batch: LogBatch, signal: AbortSignal): Promise<void> {
-    this.#slices.resume()
+    this.#yielder.resume()
     try {
       for (const entry of batch.entries) {
         this.#applyEntry(entry, batch.newest)
         if (++this.#sinceLook < ENTRIES_PER_LOOK) continue
         this.#sinceLook = 0
-        if (this.#slices.due()) {
+        if (this.#yielder.due()) {
           this.waiters.reached(this.applied)
-          await this.#slices.rest()
+          await this.#yielder.rest()
           signal.throwIfAborted()
         }
       }
     } finally {
       this.waiters.reached(this.applied)
-      this.#slices.pause()
+      this.#yielder.pause()
     }
     this.#cursor = { index: this.applied, id: batch.entries.at(-1)!.id }
     this.#appliedAtMs = this.#init.clock.now()
   }
 
-  /** Build a new state beside the current one, in slices. Nothing changes before `commit`, and then everything does. */
+  /** Build a new state beside the current one, in yielder. Nothing changes before `commit`, and then everything does. */
   beginInstall(signal: AbortSignal): Installing {
-    const slices = new Slices(this.#init.clock, 'install')
+    const yielder = new Yielder(this.#init.clock, 'install')
     const installation = this.#init.machine.install()
     return {
       add: async (chunk, count) => {
-        slices.resume()
+        yielder.resume()
         const items = itemsOf(chunk, count)
         for (let from = 0; from < items.length; from += ITEMS_PER_LOOK) {
           orInstallFailed(() => installation.add(items.run(from, ITEMS_PER_LOOK)))
-          if (slices.due()) {
-            await slices.rest()
+          if (yielder.due()) {
+            await yielder.rest()
             signal.throwIfAborted()
           }
         }
-        slices.pause()
+        yielder.pause()
       },
       commit: (anchor, control) => {
         signal.throwIfAborted()

@@ -1,7 +1,7 @@
 import type { Items } from '../machine/items.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Clock } from '../time/clock.ts'
-import { Slices } from '../time/yielder.ts'
+import { Yielder } from '../time/yielder.ts'
 import { itemsOf, MalformedChunk } from './chunk.ts'
 import { cut } from './cut.ts'
 import { CutSnapshot } from './cut-snapshot.ts'
@@ -72,7 +72,7 @@ export class Basis {
     } finally {
       snapshot.release()
     }
-    const slices = new Slices(clock, 'basis')
+    const yielder = new Yielder(clock, 'basis')
     const parts: Part[] = []
     const byHash = new Map<string, Part>()
     let first = 0
@@ -81,10 +81,10 @@ export class Basis {
       parts.push(part)
       byHash.set(nameOf(hash), part)
       first += count
-      if (slices.due()) await slices.rest()
+      if (yielder.due()) await yielder.rest()
       signal.throwIfAborted()
     }
-    slices.pause()
+    yielder.pause()
     return new Basis(parts, byHash, clock)
   }
 
@@ -105,7 +105,7 @@ export class Basis {
   async match(hints: Uint32Array): Promise<Match> {
     this.#index ??= this.#makeIndex()
     const index = await this.#index
-    const slices = new Slices(this.#clock, 'basis')
+    const yielder = new Yielder(this.#clock, 'basis')
     const origins = new Int32Array(hints.length)
     const runs: number[] = [0]
     let isOwn = true
@@ -126,9 +126,9 @@ export class Basis {
         bytes += this.#recordBytes(origin)
         last = origin
       }
-      if (i % HINTS_PER_LOOK === 0 && slices.due()) await slices.rest()
+      if (i % HINTS_PER_LOOK === 0 && yielder.due()) await yielder.rest()
     }
-    slices.pause()
+    yielder.pause()
     return { origins, runs, missing, bytes }
   }
 
@@ -167,14 +167,14 @@ export class Basis {
   }
 
   async #makeIndex(): Promise<HintIndex> {
-    const slices = new Slices(this.#clock, 'basis')
+    const yielder = new Yielder(this.#clock, 'basis')
     const last = this.#parts.at(-1)
     const index = new HintIndex(last === undefined ? 0 : last.first + last.items.length)
     for (const { items, first } of this.#parts) {
       index.add(first, hintsOf(items))
-      if (slices.due()) await slices.rest()
+      if (yielder.due()) await yielder.rest()
     }
-    slices.pause()
+    yielder.pause()
     return index
   }
 

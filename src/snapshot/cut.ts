@@ -1,7 +1,7 @@
 import type { Snapshot } from '../machine/machine.ts'
 import { asError } from '../thrown.ts'
 import type { Clock } from '../time/clock.ts'
-import { BACKGROUND_SLICE_MS, Slices } from '../time/yielder.ts'
+import { BACKGROUND_SLICE_MS, Yielder } from '../time/yielder.ts'
 import { ChunkWriter } from './chunk.ts'
 import type { CutSnapshot } from './cut-snapshot.ts'
 import { checkControl, chunkHash, MANIFEST_CHUNKS_MAX, type Manifest, SnapshotTooLarge } from './manifest.ts'
@@ -18,12 +18,12 @@ export interface CutOptions {
 }
 
 /**
- * Cut and hash a snapshot, in slices that leave the event loop to whoever applies and serves. Each chunk is in `into` as
+ * Cut and hash a snapshot, in yielder that leave the event loop to whoever applies and serves. Each chunk is in `into` as
  * soon as it ends. Rejects with `SnapshotTooLarge` for more than anybody could fetch.
  */
 export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOptions): Promise<Manifest> {
   const { control, chunkBytes, clock, signal } = options
-  const slices = new Slices(clock, 'cut', BACKGROUND_SLICE_MS)
+  const yielder = new Yielder(clock, 'cut', BACKGROUND_SLICE_MS)
   const writer = new ChunkWriter(chunkBytes)
   const finishChunk = () => {
     if (into.infos.length === MANIFEST_CHUNKS_MAX) {
@@ -38,7 +38,7 @@ export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOpt
   try {
     checkControl(control)
     // Capture is O(1): the work begins in a later turn.
-    await slices.rest()
+    await yielder.rest()
     signal.throwIfAborted()
     let sinceLook = 0
     for (const item of snapshot.items()) {
@@ -48,8 +48,8 @@ export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOpt
       sinceLook += 2048 + item.length
       if (sinceLook >= 262_144) {
         sinceLook = 0
-        if (slices.due()) {
-          await slices.rest()
+        if (yielder.due()) {
+          await yielder.rest()
           signal.throwIfAborted()
         }
       }

@@ -1,19 +1,19 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { expect, test } from 'vitest'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
-import { SLICE_MS, Slices, SPANS, type Span, traceSync } from '../../src/time/yielder.ts'
+import { SLICE_MS, SPANS, type Span, traceSync, Yielder } from '../../src/time/yielder.ts'
 
 test('a slice is due once its time is used up, and anew after a rest', async () => {
   const clock = new VirtualClock()
-  const slices = new Slices(clock, 'work')
+  const yielder = new Yielder(clock, 'work')
   clock.advance(SLICE_MS - 1)
-  expect(slices.due()).toBe(false)
+  expect(yielder.due()).toBe(false)
   clock.advance(1)
-  expect(slices.due()).toBe(true)
-  await slices.rest()
-  expect(slices.due()).toBe(false)
+  expect(yielder.due()).toBe(true)
+  await yielder.rest()
+  expect(yielder.due()).toBe(false)
   clock.advance(SLICE_MS)
-  expect(slices.due()).toBe(true)
+  expect(yielder.due()).toBe(true)
 })
 
 test('a rest lets others use the event loop', async () => {
@@ -22,7 +22,7 @@ test('a rest lets others use the event loop', async () => {
   setImmediate(() => {
     others = true
   })
-  await new Slices(clock, 'work', 1).rest()
+  await new Yielder(clock, 'work', 1).rest()
   expect(others).toBe(true)
 })
 
@@ -31,9 +31,9 @@ test('whoever subscribes hears how long each span of work held the event loop', 
   const hear = (message: unknown) => heard.push(message as Span)
   subscribe(SPANS, hear)
   try {
-    const slices = new Slices(new VirtualClock(), 'build')
-    await slices.rest()
-    slices.pause()
+    const yielder = new Yielder(new VirtualClock(), 'build')
+    await yielder.rest()
+    yielder.pause()
     const beganMs = performance.now()
     const spin = () => {
       while (performance.now() - beganMs < 3);

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Faults } from '../../src/sync/fetching/faults.ts'
-import { Pace } from '../../src/sync/fetching/latency-tracker.ts'
+import { LatencyTracker } from '../../src/sync/fetching/latency-tracker.ts'
 import { busyMs } from '../../src/sync/fetching/retry.ts'
 import { FAULT_LENGTH_MAX, FAULTS_MAX } from '../../src/sync/limits.ts'
 import { Busy, Malformed, NoProvider, PeerUnavailable } from '../../src/sync/wire/errors.ts'
@@ -62,13 +62,13 @@ test.each<[what: string, tookMs: number[], lateMs: number]>([
   ['most chunks take a second', [1000, 1, 1000, 9000, 1000], 3000],
   ['chunks used to be slow, and are not any more', [...Array(64).fill(9000), ...Array(64).fill(200)], 600],
 ])('while %s, a chunk is late by its time', (_what, tookMs, lateMs) => {
-  const pace = new Pace()
+  const pace = new LatencyTracker()
   for (const ms of tookMs) pace.arrived(ms)
   expect(pace.lateMs).toBe(lateMs)
 })
 
 test('each chunk that came twice doubles what is waited, up to eight times; and 64 that came once halve it', () => {
-  const pace = new Pace()
+  const pace = new LatencyTracker()
   const after = (chunks: number, twice: number) => {
     for (let n = 0; n < chunks; n++) pace.arrived(10)
     for (let n = 0; n < twice; n++) pace.cameTwice()

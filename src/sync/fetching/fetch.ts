@@ -10,7 +10,7 @@ import type { Channel } from '../wire/channel.ts'
 import { Busy, Expired, Unauthorized, UnknownAnchor } from '../wire/errors.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 import { Assembly, type AssemblyInit } from './assembly.ts'
-import { Pace } from './latency-tracker.ts'
+import { LatencyTracker } from './latency-tracker.ts'
 import { withBasis } from './own-chunks.ts'
 import { ProviderPool, type ProviderState, type Ready, type Waiting } from './provider-pool.ts'
 import { Rebuilder } from './rebuild.ts'
@@ -70,7 +70,7 @@ const SCHEDULE_LIMITS = { rangeChunks: RANGE_CHUNKS_MAX }
 export class Fetch {
   readonly #init: FetchInit
   readonly #pool: ProviderPool
-  readonly #pace = new Pace()
+  readonly #latency = new LatencyTracker()
   readonly #used = new Set<string>()
   #basis: Basis | undefined
   #rebuilder: Rebuilder | undefined
@@ -367,7 +367,7 @@ export class Fetch {
       const state = this.#pool.get(provider)
       return state?.status === 'ready' ? state.window.arrivedAtMs : Number.NEGATIVE_INFINITY
     }
-    const late = this.#assembly?.late(clock.now() - this.#pace.lateMs, sentAtMs) ?? []
+    const late = this.#assembly?.late(clock.now() - this.#latency.lateMs, sentAtMs) ?? []
     return late.filter((one) => !this.#isComing(one))
   }
 
@@ -397,7 +397,7 @@ export class Fetch {
   /** As long as nothing is measured, a chunk of which bytes come is slow, and asking for it twice would make it slower. */
   #isComing({ provider }: LateChunk): boolean {
     const state = this.#pool.get(provider)
-    if (this.#pace.isMeasured || state?.status !== 'ready') return false
+    if (this.#latency.isMeasured || state?.status !== 'ready') return false
     return this.#init.clock.now() - state.channel.heardAtMs < HEDGE_UNMEASURED_MS
   }
 
@@ -486,11 +486,11 @@ export class Fetch {
     // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
     const checked = assembly.tracker.received(index, chunk, provider)
     this.#pump()
-    if (!(await checked)) return this.#pace.cameTwice()
+    if (!(await checked)) return this.#latency.cameTwice()
     this.#rescued(assembly, index)
     store?.keep(assembly.tracker.info(index).hash, chunk)
     if (assembly !== this.#assembly) return
-    this.#pace.arrived(tookMs)
+    this.#latency.arrived(tookMs)
     state.failures = Math.max(0, state.failures - 1)
     this.#used.add(provider)
     this.#report(assembly)

@@ -4,7 +4,7 @@ import { HEDGE_FACTOR, HEDGE_MIN_MS, HEDGE_PATIENCE_MAX, HEDGE_UNMEASURED_MS } f
 const SAMPLES = 64
 
 /** How long chunks take from request to arrival, and from when on one is late compared to the others. */
-export class Pace {
+export class LatencyTracker {
   readonly #tookMs: number[] = []
   #patience = 1
   /** Chunks that arrived since the patience last changed. */

@@ -1,6 +1,6 @@
 import { LeaseTable } from '../leases/lease-table.ts'
 import { Sweeper } from '../leases/sweeper.ts'
-import { isFresh, type Notice, type NoticeBoard, Sightings } from '../log/presence.ts'
+import { isFresh, type Presence, type PresenceStore, Sightings } from '../log/presence.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
 import type { OwnNotice } from './namesakes.ts'
@@ -16,7 +16,7 @@ export interface Member extends Announcement {
 }
 
 export interface MembershipInit {
-  readonly notices: NoticeBoard
+  readonly notices: PresenceStore
   readonly clock: Clock
   /** This replica's own id, once it announces itself. */
   readonly self?: string
@@ -24,7 +24,7 @@ export interface MembershipInit {
   readonly onOwn?: (notice: OwnNotice) => void
   /** The incarnation of the log: members of another one are not counted. */
   readonly epoch: string
-  /** False while the log's servers, and so the notice board, cannot be reached. Default: always true. */
+  /** False while the log's servers, and so the presence store, cannot be reached. Default: always true. */
   readonly connected?: () => boolean
   /** How long a member has to speak again once they can be. */
   readonly graceMs?: number
@@ -65,7 +65,7 @@ export class Membership {
     return this.#isFresh(id, this.#init.clock.now()) ? this.#members.get(id) : undefined
   }
 
-  /** The notice board can be reached again. */
+  /** The presence store can be reached again. */
   reconnected(): void {
     this.#graceUntilMs = Number.POSITIVE_INFINITY
   }
@@ -74,7 +74,7 @@ export class Membership {
     this.#take(await this.#init.notices.read())
   }
 
-  /** Follow the notice board until the signal aborts. */
+  /** Follow the presence store until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, notices, onChange } = this.#init
     const sweeper = new Sweeper({
@@ -92,7 +92,7 @@ export class Membership {
     }
   }
 
-  #take(notices: readonly Notice[]): void {
+  #take(notices: readonly Presence[]): void {
     const nowMs = this.#init.clock.now()
     const members: Member[] = []
     for (const notice of this.#sightings.look(notices, nowMs)) {
@@ -121,7 +121,7 @@ export class Membership {
   }
 
   /** Those who do not speak on this board, and are members all the same. */
-  #kept(notices: readonly Notice[], members: readonly Member[], nowMs: number): Member[] {
+  #kept(notices: readonly Presence[], members: readonly Member[], nowMs: number): Member[] {
     const speaking = new Set(members.map(({ id }) => id))
     const silent = [...this.#members.values()].filter(({ id }) => !speaking.has(id))
     if (nowMs < this.#graceUntilMs)

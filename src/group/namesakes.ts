@@ -4,7 +4,7 @@ import type { ReplicaState } from './announcement.ts'
 /** How long a replica announces that another process used its identity, in milliseconds: long enough for somebody to look. */
 const CONTESTED_MS = 60_000
 
-/** What the notice board holds under this replica's name. */
+/** What the presence store holds under this replica's name. */
 export interface OwnNotice {
   /** Which process wrote it; empty from a version that does not tell. */
   readonly process: string

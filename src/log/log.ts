@@ -1,8 +1,8 @@
-import type { NoticeBoard } from './presence.ts'
+import type { PresenceStore } from './presence.ts'
 
 /**
  * What orders a group's entries: the one thing that Anchorage leaves to others. A backend is small: an ordered
- * log and a notice board. See `memoryLog()`, `sqliteLog()` and `jetstreamLog()`.
+ * log and a presence store. See `memoryLog()`, `sqliteLog()` and `jetstreamLog()`.
  */
 export interface LogBackend {
   /** Open the group's log, making it if there is none and `create` is not false. Fails with `LogMismatch` if it is another group's. */
@@ -141,7 +141,7 @@ export interface Log {
    */
   prune(upTo: number, options?: SignalOptions): Promise<void>
 
-  readonly notices: NoticeBoard
+  readonly notices: PresenceStore
 
   /** Ends every iteration and releases every resource; pending appends are settled first. May be called twice. */
   close(): Promise<void>

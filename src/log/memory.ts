@@ -26,7 +26,7 @@ import type {
   SignalOptions,
 } from './log.ts'
 import { Notifier } from './notifier.ts'
-import type { Notice, NoticeBoard } from './presence.ts'
+import type { Presence, PresenceStore } from './presence.ts'
 
 export interface MemoryLogOptions {
   /** The backend's clock, in whole milliseconds since 1970. Default: `Date.now`. */
@@ -63,7 +63,7 @@ class Incarnation {
   base: LogTail & { id?: string } = { index: 0, timestampMs: 0 }
   readonly entries: LogEntry[] = []
   board = 0
-  readonly notices = new Map<string, Omit<Notice, 'member' | 'ageMs'> & { readonly atMs: number }>()
+  readonly notices = new Map<string, Omit<Presence, 'member' | 'ageMs'> & { readonly atMs: number }>()
 
   constructor(epoch: string) {
     checkText('epoch', epoch, EPOCH_BYTES_MAX)
@@ -147,7 +147,7 @@ class SharedLog implements MemoryLog {
 
 class MemoryHandle implements Log {
   readonly epoch: string
-  readonly notices: NoticeBoard
+  readonly notices: PresenceStore
   readonly #log: SharedLog
   readonly #author: string
   readonly #writer: number
@@ -259,7 +259,7 @@ class MemoryHandle implements Log {
   }
 }
 
-class MemoryBoard implements NoticeBoard {
+class MemoryBoard implements PresenceStore {
   readonly #handle: MemoryHandle
   readonly #log: SharedLog
 
@@ -283,11 +283,11 @@ class MemoryBoard implements NoticeBoard {
     this.#log.notify()
   }
 
-  async read(options?: SignalOptions): Promise<Notice[]> {
+  async read(options?: SignalOptions): Promise<Presence[]> {
     return this.#notices(this.#handle.incarnation(options))
   }
 
-  async *watch(options?: SignalOptions): AsyncGenerator<Notice[]> {
+  async *watch(options?: SignalOptions): AsyncGenerator<Presence[]> {
     let seen: number | undefined
     for await (const { log } of this.#handle.states(options)) {
       if (log.board === seen) continue
@@ -296,7 +296,7 @@ class MemoryBoard implements NoticeBoard {
     }
   }
 
-  #notices({ notices }: Incarnation): Notice[] {
+  #notices({ notices }: Incarnation): Presence[] {
     const now = this.#log.now()
     return Array.from(notices, ([member, { atMs, ...notice }]) => ({ member, ...notice, ageMs: now - atMs }))
   }

@@ -1,7 +1,7 @@
 import type { SignalOptions } from './log.ts'
 
 /** What one member wrote on the board, as seen when it was read. */
-export interface Notice {
+export interface Presence {
   readonly member: string
   readonly data: Uint8Array
   /** How long the notice was to live when it was written. */
@@ -19,18 +19,18 @@ export interface Notice {
  * Where the members of a group tell each other about themselves. One notice a member; a newer replaces the older.
  * A notice whose TTL is over may stay on the board for a while. Readers judge for themselves who is still there: see `Sightings`.
  */
-export interface NoticeBoard {
+export interface PresenceStore {
   /** Write or replace this member's notice. */
   announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void>
   /** Take this member's notice down. Nothing happens if there is none. */
   withdraw(member: string, options?: SignalOptions): Promise<void>
   /** All notices on the board. */
-  read(options?: SignalOptions): Promise<Notice[]>
+  read(options?: SignalOptions): Promise<Presence[]>
   /**
    * The notices now, and again after each announcement or withdrawal by anyone; several changes may be seen
    * as one. An expiry alone does not wake it. Ends when the signal aborts.
    */
-  watch(options?: SignalOptions): AsyncIterable<Notice[]>
+  watch(options?: SignalOptions): AsyncIterable<Presence[]>
 }
 
 /** When a notice was written, by a clock of the reader's that never jumps. */
@@ -52,7 +52,7 @@ export class Sightings {
    * The notices that are on the board now, with their ages; those that have reached their TTL too.
    * @param nowMs milliseconds that never jump, from any origin
    */
-  look(notices: readonly Notice[], nowMs: number): Notice[] {
+  look(notices: readonly Presence[], nowMs: number): Presence[] {
     const sinceMs = nowMs - this.#lookedMs
     const seen = new Map<string, Sighting>()
     const aged = notices.map((notice) => {
@@ -72,6 +72,6 @@ export class Sightings {
 }
 
 /** Its TTL is not over. */
-export function isFresh({ ageMs, ttlMs }: Pick<Notice, 'ageMs' | 'ttlMs'>): boolean {
+export function isFresh({ ageMs, ttlMs }: Pick<Presence, 'ageMs' | 'ttlMs'>): boolean {
   return ageMs < ttlMs
 }

@@ -20,7 +20,7 @@ import type {
   NewEntry,
   SignalOptions,
 } from './log.ts'
-import type { Notice, NoticeBoard } from './presence.ts'
+import type { Presence, PresenceStore } from './presence.ts'
 import { AppendQueue } from './sqlite/append-queue.ts'
 import { type PackedBatch, packAppend, unpackBatch } from './sqlite/pack.ts'
 import type { ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'
@@ -67,7 +67,7 @@ const POLL_MS = 250
 class SqliteLog implements Log {
   readonly epoch: string
   readonly maxEntryBytes: number
-  readonly notices: NoticeBoard
+  readonly notices: PresenceStore
   readonly #writerInit: WriterInit
   readonly #reader: Thread<ReaderRequest>
   readonly #appends = new AppendQueue((entries) => this.#commit(entries))
@@ -213,7 +213,7 @@ class SqliteLog implements Log {
   }
 }
 
-class SqliteBoard implements NoticeBoard {
+class SqliteBoard implements PresenceStore {
   readonly #log: SqliteLog
 
   constructor(log: SqliteLog) {
@@ -229,11 +229,11 @@ class SqliteBoard implements NoticeBoard {
     await this.#log.write({ type: 'withdraw', member }, options)
   }
 
-  async read(options?: SignalOptions): Promise<Notice[]> {
+  async read(options?: SignalOptions): Promise<Presence[]> {
     return this.#log.ask({ type: 'notices' }, options)
   }
 
-  watch(options?: SignalOptions): AsyncIterable<Notice[]> {
-    return this.#log.stream({ type: 'board' }, (item) => item as Notice[], options)
+  watch(options?: SignalOptions): AsyncIterable<Presence[]> {
+    return this.#log.stream({ type: 'board' }, (item) => item as Presence[], options)
   }
 }

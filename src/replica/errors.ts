@@ -120,7 +120,7 @@ export class FarewellFailed extends Error {
   override readonly name = 'FarewellFailed'
   constructor(afterMs: number) {
     super(
-      `the notice board took nothing for ${afterMs} ms while this replica stopped: the others take it for a member until its lease ends`,
+      `the presence store took nothing for ${afterMs} ms while this replica stopped: the others take it for a member until its lease ends`,
     )
   }
 }

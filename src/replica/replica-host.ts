@@ -42,7 +42,7 @@ const LEFT_OUT_TIMES = 5
 /** The log's servers are not waited for any longer while an anchor is being fetched. */
 const BOUNDS_TIMEOUT_MS = 1_000
 
-/** What snapshot sync needs, answered from the group's log and notice board. */
+/** What snapshot sync needs, answered from the group's log and presence store. */
 export class ReplicaHost implements SyncHost {
   readonly group: string
   readonly signature: string

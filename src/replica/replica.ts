@@ -62,7 +62,7 @@ import { Status } from './status.ts'
 const ANNOUNCEMENTS_PER_LEASE = 5
 /** How often a leader looks whether something in the machine is due while nobody writes, in milliseconds. */
 const TICK_MS = 1_000
-/** Pause before the notice board is watched, or the log's end is asked for, again after an error. */
+/** Pause before the presence store is watched, or the log's end is asked for, again after an error. */
 const RETRY_MS = 500
 /**
  * How long a replica waits for an answer of whoever announced itself by its name before, in milliseconds. Most often that is an earlier

@@ -12,7 +12,7 @@ import {
 } from '../../src/log/errors.ts'
 import { NOTICE_TTL_MS_MAX } from '../../src/log/limits.ts'
 import type { Cursor, Log, LogBackend, LogInit } from '../../src/log/log.ts'
-import { isFresh, type Notice, Sightings } from '../../src/log/presence.ts'
+import { isFresh, type Presence, Sightings } from '../../src/log/presence.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 
 /** Where one test's log lives, and what may befall it there. */
@@ -475,9 +475,9 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
       })
     })
 
-    describe('the notice board', () => {
+    describe('the presence store', () => {
       const bytes = (text: string) => new TextEncoder().encode(text)
-      const shown = (notices: readonly Notice[]) =>
+      const shown = (notices: readonly Presence[]) =>
         Object.fromEntries(notices.map(({ member, data }) => [member, new TextDecoder().decode(data)]))
 
       test('shows everybody the newest notice of each member', async () => {

@@ -152,7 +152,7 @@ describeNats('what a server and its client may do to a log', () => {
       expect((await readAll(await open({ servers: another.url }))).map(text)).toEqual(numbers(1, 10))
     })
 
-    test('is no error of the notice board', async () => {
+    test('is no error of the presence store', async () => {
       await (await open()).notices.announce('alice', new Uint8Array(1), 60_000)
       await using proxy = await cutting(2)
       const { notices } = await open({ servers: proxy.url })

@@ -327,7 +327,7 @@ describeNats('one server', () => {
     }
   })
 
-  describe('the notice board', () => {
+  describe('the presence store', () => {
     test('of a group that is gone is empty, though its notices are still stored', async () => {
       const log = await open()
       await log.notices.announce('alice', new Uint8Array(1), 1)

@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { isFresh, type Notice, Sightings } from '../../src/log/presence.ts'
+import { isFresh, type Presence, Sightings } from '../../src/log/presence.ts'
 
 const TTL_MS = 100
 const YEAR_MS = 365 * 24 * 3_600_000
 const STEPS_MS = [-70 * YEAR_MS, -600_000, -1_000, 1_000, 600_000, 70 * YEAR_MS]
 
-const notice = (member: string, version: number, ageMs: number): Notice => ({
+const notice = (member: string, version: number, ageMs: number): Presence => ({
   member,
   version,
   ageMs,
@@ -13,7 +13,7 @@ const notice = (member: string, version: number, ageMs: number): Notice => ({
   data: new Uint8Array(),
 })
 /** Who is fresh on a board that is read at this moment. */
-const fresh = (sightings: Sightings, notices: readonly Notice[], nowMs: number) =>
+const fresh = (sightings: Sightings, notices: readonly Presence[], nowMs: number) =>
   sightings
     .look(notices, nowMs)
     .filter(isFresh)

@@ -250,7 +250,7 @@ describe('a divergence that is found', () => {
     await follow()
     follower.diverged(diverged(), { forGood: false })
     await until(() => asked.length === 1)
-    asked[0]!.reject(new Error('the notice board is locked'))
+    asked[0]!.reject(new Error('the presence store is locked'))
     await until(() => problems.length > 0)
     clock.advance(RETRY_MS)
     await until(() => asked.length === 2)

@@ -639,7 +639,7 @@ describe('ending', () => {
   test.each<[who: string, lead: boolean]>([
     ['leader', true],
     ['follower', false],
-  ])('a %s stops although the notice board takes nothing any more', async (_who, lead) => {
+  ])('a %s stops although the presence store takes nothing any more', async (_who, lead) => {
     await using cluster = new Cluster()
     const [one] = await cluster.startLed(0)
     let takes = true

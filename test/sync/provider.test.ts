@@ -536,7 +536,7 @@ describe('refusals', () => {
 
   test('a membership that cannot be read: Failed, and later ones are let in', async () => {
     host.onRefresh = () => {
-      throw new Error('the notice board is locked')
+      throw new Error('the presence store is locked')
     }
     const asked = connect('stranger').request({ type: 'offers' }, 'offers')
     await expect(asked).rejects.toEqual(error('Failed', 'the membership cannot be read'))

@@ -491,7 +491,7 @@ describe('an anchor that is gone', () => {
     })
     const host = joiner.host as { pin: (anchor?: { index: number }) => Promise<void> }
     host.pin = async (anchor) => {
-      if (anchor === undefined) throw new Error('the notice board is locked')
+      if (anchor === undefined) throw new Error('the presence store is locked')
     }
     const report = await group.until(joiner.catchUp())
     expect([report.anchor, report.anchorsLost]).toEqual([at(102), 1])

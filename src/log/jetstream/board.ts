@@ -4,7 +4,7 @@ import type { Msg } from '@nats-io/transport-node'
 import { LogUnavailable } from '../errors.ts'
 import { checkNotice, NOTICE_TTL_MS_MAX } from '../limits.ts'
 import type { SignalOptions } from '../log.ts'
-import type { Notice, NoticeBoard } from '../presence.ts'
+import type { Presence, PresenceStore } from '../presence.ts'
 import { any, codeOf, type Link, Pause } from './link.ts'
 import { pull } from './pull.ts'
 import { ServerClock } from './server-clock.ts'
@@ -34,7 +34,7 @@ interface Written {
  * Announcements in a key-value bucket, a key for each member: the log's epoch, and `=` with the member's name. The age of a notice
  * is told by the servers' clock.
  */
-export class Board implements NoticeBoard {
+export class Board implements PresenceStore {
   readonly #init: BoardInit
   readonly #bucket: string
   readonly #prefix: string
@@ -60,13 +60,13 @@ export class Board implements NoticeBoard {
     await this.#change((kv) => kv.purge(this.#key(member)), options)
   }
 
-  async read(options?: SignalOptions): Promise<Notice[]> {
+  async read(options?: SignalOptions): Promise<Presence[]> {
     for await (const notices of this.#watch(false, options)) return notices
     options?.signal?.throwIfAborted()
     throw this.#init.closing.reason
   }
 
-  watch(options?: SignalOptions): AsyncIterable<Notice[]> {
+  watch(options?: SignalOptions): AsyncIterable<Presence[]> {
     return this.#watch(true, options)
   }
 
@@ -79,7 +79,7 @@ export class Board implements NoticeBoard {
   }
 
   /** What is on the board, and each time it changes, until the signal aborts. Begins again whenever the connection was lost. */
-  async *#watch(patient: boolean, options: SignalOptions = {}): AsyncGenerator<Notice[]> {
+  async *#watch(patient: boolean, options: SignalOptions = {}): AsyncGenerator<Presence[]> {
     const { link, stream, closing, monitor } = this.#init
     const ends = any(options.signal, closing)
     if (options.signal?.aborted) return
@@ -112,7 +112,7 @@ export class Board implements NoticeBoard {
   }
 
   /** One consumer's life. */
-  async *#notices(signal: AbortSignal): AsyncGenerator<Notice[]> {
+  async *#notices(signal: AbortSignal): AsyncGenerator<Presence[]> {
     const { link } = this.#init
     const stream = `KV_${this.#bucket}`
     const subjects = `$KV.${this.#bucket}.${this.#prefix}`
@@ -168,7 +168,7 @@ export class Board implements NoticeBoard {
   }
 }
 
-function noticesOn(board: Map<string, Written>, clock: ServerClock): Notice[] {
+function noticesOn(board: Map<string, Written>, clock: ServerClock): Presence[] {
   return Array.from(board, ([key, { data, ttlMs, writtenMs, sequence }]) => ({
     member: decodeName(key),
     data,

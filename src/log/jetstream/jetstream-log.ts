@@ -33,7 +33,7 @@ import type {
   NewEntry,
   SignalOptions,
 } from '../log.ts'
-import type { NoticeBoard } from '../presence.ts'
+import type { PresenceStore } from '../presence.ts'
 import { Board } from './board.ts'
 import { EntryDecoder, EntryEncoder, maxPayloadOf } from './entry.ts'
 import { any, codeOf, Link, Pause } from './link.ts'
@@ -55,7 +55,7 @@ const FRUITLESS_MAX = 8
 /** One handle on a group's stream. */
 export class JetstreamLog implements Log {
   readonly epoch: string
-  readonly notices: NoticeBoard
+  readonly notices: PresenceStore
   readonly #maxEntryBytes: number
   readonly #onProblem: (error: Error) => void
   readonly #link: Link

@@ -1,6 +1,6 @@
 import * as errors from '../errors.ts'
 import type { Cursor } from '../log.ts'
-import type { Notice } from '../presence.ts'
+import type { Presence } from '../presence.ts'
 import type { PackedAppend, PackedBatch } from './pack.ts'
 
 /**
@@ -42,7 +42,7 @@ export type Message<Request> =
   /** Settle what was asked, close the file, and end the thread. */
   | { readonly type: 'close' }
 
-export type StreamItem = PackedBatch | Notice[]
+export type StreamItem = PackedBatch | Presence[]
 
 export type Reply =
   | { readonly type: 'value'; readonly call: number; readonly value: unknown }

@@ -1,7 +1,7 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../limits.ts'
 import type { LogBounds } from '../log.ts'
-import type { Notice } from '../presence.ts'
+import type { Presence } from '../presence.ts'
 import type { Connection } from './file.ts'
 import { type EntryRow, entryId, type Writer } from './pack.ts'
 
@@ -144,7 +144,7 @@ export class Queries {
   }
 
   /** The notices, aged by the machine's wall clock. */
-  notices(): Notice[] {
+  notices(): Presence[] {
     const now = Date.now()
     const rows = this.#statement('SELECT member, data, ttl, at FROM notices ORDER BY member').all() as unknown
     return (rows as [string, Uint8Array, number, number][]).map(([member, data, ttlMs, at]) => ({

@@ -41,7 +41,7 @@ export class Faults {
 }
 
 /**
- * Asking again, for this anchor or another, is of no use. Unauthorized is no such word: a provider that is late with the notice board
+ * Asking again, for this anchor or another, is of no use. Unauthorized is no such word: a provider that is late with the presence store
  * does not know yet who is a member.
  */
 function isRefusal(error: Error): boolean {

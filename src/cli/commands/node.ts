@@ -3,8 +3,8 @@ import { createReplica, type Replica } from '../../replica/replica.ts'
 import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
+import { EventFormatter } from '../event-formatter.ts'
 import { nameOf, newLog } from '../open-log.ts'
-import { Teller } from '../teller.ts'
 import { networkOf } from './network-key.ts'
 
 export interface NodeOptions {
@@ -48,11 +48,11 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     { event: 'started', atMs: Date.now(), id, addresses },
     `replica ${id}\nlistens on ${addresses.join(' and ')}`,
   )
-  const teller = new Teller(output, id)
+  const formatter = new EventFormatter(output, id)
   const flush = reportEvents(replica, (event) => {
     const { type, detail, atMs } = event
     if (output.json) return output.object({ event: type, atMs: Math.round(atMs), detail })
-    const text = teller.tell(event)
+    const text = formatter.tell(event)
     if (text !== undefined) output.line(`${output.style('dim', clockTime(atMs))} ${text}`)
   })
   const halted = await haltOf(replica, signal)

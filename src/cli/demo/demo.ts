@@ -7,9 +7,9 @@ import { type Context, EXIT } from '../context.ts'
 import type { LogFlags } from '../log-place.ts'
 import { logOf, withLog } from '../open-log.ts'
 import { count, counted, duration, size } from '../output.ts'
-import { type Ground, groundFor } from './ground.ts'
+import { type DemoEnvironment, environmentFor } from './environment.ts'
 import { caughtUp, ordinaryReplay } from './measured.ts'
-import { Narrator } from './narrator.ts'
+import { DemoReporter } from './reporter.ts'
 import { type Row, readRows } from './rows.ts'
 import { BackgroundWriter } from './writer.ts'
 
@@ -39,72 +39,72 @@ const { commands } = new ReplicatedMap()
 /** Exit code 0 only if all replicas hold the same. */
 export async function demo(context: Context, options: DemoOptions): Promise<number> {
   const rows = await readRows(options.items)
-  const narrator = new Narrator(context.output)
-  await using ground = await groundFor(options.log, narrator, context.output)
+  const reporter = new DemoReporter(context.output)
+  await using environment = await environmentFor(options.log, reporter, context.output)
   context.signal.throwIfAborted()
-  narrator.say(`starting ${counted(options.providers, 'replica')}, each a process, on ${ground.text}`)
-  await using cluster = await narrator.waiting(
+  reporter.say(`starting ${counted(options.providers, 'replica')}, each a process, on ${environment.text}`)
+  await using cluster = await reporter.waiting(
     'replicas start',
-    startCluster({ ...ground.init, replicas: options.providers, dataDirs: true }),
+    startCluster({ ...environment.init, replicas: options.providers, dataDirs: true }),
   )
-  const here = { ...context, log: ground.place(cluster), group: cluster.group }
+  const here = { ...context, log: environment.place(cluster), group: cluster.group }
   const result = await withLog(here, logOf(here), (log) =>
-    perform({ ground, cluster, log, rows, options, narrator }, context.signal),
+    perform({ environment, cluster, log, rows, options, reporter }, context.signal),
   )
   if (context.output.json) context.output.object(result)
-  else conclude(result, narrator)
+  else conclude(result, reporter)
   return result.rootsMatch ? EXIT.ok : EXIT.failed
 }
 
 interface Stage {
-  readonly ground: Ground
+  readonly environment: DemoEnvironment
   readonly cluster: Cluster
   readonly log: Log
   readonly rows: readonly Row[]
   readonly options: DemoOptions
-  readonly narrator: Narrator
+  readonly reporter: DemoReporter
 }
 
 async function perform(stage: Stage, signal: AbortSignal) {
-  const { ground, cluster, log, rows, options, narrator } = stage
+  const { environment, cluster, log, rows, options, reporter } = stage
   const { history } = options
   /** None is silent for long: each says every second what is being waited for. */
-  const step = <T>(what: string, work: Promise<T>) => narrator.waiting(what, orAbort(work, signal))
+  const step = <T>(what: string, work: Promise<T>) => reporter.waiting(what, orAbort(work, signal))
   const entries = rows.length * history
 
-  narrator.say(
+  reporter.say(
     `loading ${counted(rows.length, 'row')} with ${counted(history, 'entry', 'entries')} each: ${counted(entries, 'entry', 'entries')}`,
   )
   let appended = 0
   await orAbort(
     appendAll(log, batches(rows, history, signal), (more) => {
       appended += more
-      narrator.progress(`loaded ${count(appended)} of ${count(entries)} entries`)
+      reporter.progress(`loaded ${count(appended)} of ${count(entries)} entries`)
     }),
     signal,
   )
   await step('replicas apply them', Promise.all(cluster.replicas.map((replica) => replica.barrier())))
   const leader = await step('replicas elect a leader', cluster.leader({ timeoutMs: STEP_TIMEOUT_MS }))
   const loaded = await step('replicas compare their roots', commonRoots(cluster, leader))
-  narrator.say(
+  reporter.say(
     `all replicas are in sync, and at entry ${count(loaded.anchor.index)} ${sameOrNot(loaded)}; ${leader.name} leads`,
   )
 
-  const plain = await step('a bare loop reads the log', ground.plainReplay(cluster, signal))
+  const plain = await step('a bare loop reads the log', environment.plainReplay(cluster, signal))
   const plainEntriesPerSecond = Math.round((plain.entries / plain.tookMs) * 1_000)
-  narrator.say(
+  reporter.say(
     `a bare loop reads and sets them all in ${duration(plain.tookMs)}, ${count(plainEntriesPerSecond)}/s`,
   )
 
   const replayMs = await step('a new replica follows the log', wholeLog(cluster))
   const replayEntriesPerSecond = Math.round((entries / replayMs) * 1_000)
-  narrator.say(
+  reporter.say(
     `a new replica follows the whole log in ${duration(replayMs)}, ${count(replayEntriesPerSecond)}/s`,
   )
 
   const keepEntries = Math.min(KEEP_ENTRIES, Math.floor(entries / 10))
   await step('replicas write checkpoints', checkpointed(cluster, loaded.anchor))
-  narrator.say(
+  reporter.say(
     'every replica wrote a checkpoint of what they agreed on to its disk: nobody needs what the log held before',
   )
   const pruner = await orAbort(cluster.leader(), signal)
@@ -112,17 +112,17 @@ async function perform(stage: Stage, signal: AbortSignal) {
   const { first: logFirstIndex, newest } = await orAbort(log.bounds(), signal)
   await step(
     'what was pruned is deleted',
-    ground.swept(cluster, Math.min(logFirstIndex, newest.index), signal),
+    environment.swept(cluster, Math.min(logFirstIndex, newest.index), signal),
   )
-  narrator.say(
+  reporter.say(
     `the leader pruned the log: it begins with entry ${count(logFirstIndex)} now, and nobody can replay it`,
   )
 
   const writer = new BackgroundWriter(log, rewrites(rows, history))
-  narrator.say('a writer goes on writing; another new replica, with nothing, joins')
+  reporter.say('a writer goes on writing; another new replica, with nothing, joins')
   const { report, joiner, writesDuringCatchUp } = await step(
     'the newcomer catches up',
-    narrator.during(cluster, async () => {
+    reporter.during(cluster, async () => {
       const joiner = await cluster.start({ name: 'newcomer', lead: false })
       const report = await caughtUp(joiner, { timeoutMs: STEP_TIMEOUT_MS })
       return { joiner, report, writesDuringCatchUp: writer.acknowledged }
@@ -132,10 +132,10 @@ async function perform(stage: Stage, signal: AbortSignal) {
   const replicas = cluster.replicas.filter(({ running }) => running)
   for (const replica of replicas) {
     for (const { anchor, remainingMs } of (await orAbort(replica.status(), signal)).offers)
-      narrator.say(`offers anchor ${count(anchor.index)}: lapses in ${duration(remainingMs)}`, replica.name)
+      reporter.say(`offers anchor ${count(anchor.index)}: lapses in ${duration(remainingMs)}`, replica.name)
   }
   const common = await step('replicas compare their roots', commonRoots(cluster, joiner))
-  narrator.say(`at entry ${count(common.anchor.index)} ${sameOrNot(common)}`)
+  reporter.say(`at entry ${count(common.anchor.index)} ${sameOrNot(common)}`)
   return {
     items: rows.length,
     entries,
@@ -177,9 +177,9 @@ function sameOrNot({ roots, match }: CommonRoots): string {
   return `the roots of all ${roots.length} replicas are ${match ? `the same, ${roots[0]!.slice(0, 16)}` : 'NOT the same'}`
 }
 
-function conclude(result: DemoResult, narrator: Narrator): void {
+function conclude(result: DemoResult, reporter: DemoReporter): void {
   const { replayMs, catchUpMs, bytesFetched, providersUsed, writesDuringCatchUp } = result
-  narrator.say(
+  reporter.say(
     `the log took ${duration(replayMs)}, the peers ${duration(catchUpMs)}: ${(replayMs / catchUpMs).toFixed(1)} times as fast, ${size(bytesFetched)} from ${counted(providersUsed, 'provider')}, while ${counted(writesDuringCatchUp, 'write')} went on`,
   )
 }

@@ -1,12 +1,12 @@
 import type { Cluster, ReplicaProcess } from '../../testing/index.ts'
+import { EventFormatter } from '../event-formatter.ts'
 import type { Output } from '../output.ts'
-import { Teller } from '../teller.ts'
 
 /** How often the processes' events are looked at. */
 const LOOK_MS = 100
 
 /** Tells the demo's story: on standard output, or with `--json`, and on a terminal, on standard error. */
-export class Narrator {
+export class DemoReporter {
   readonly #output: Output
   readonly #beganMs = performance.now()
 
@@ -33,16 +33,16 @@ export class Narrator {
   /** Tell what happens to the processes of a cluster while some work goes on. */
   async during<T>(cluster: Cluster, work: () => Promise<T>): Promise<T> {
     const passed = new Map(cluster.replicas.map((replica) => [replica, replica.events.length]))
-    const tellers = new Map<ReplicaProcess, Teller>()
+    const formatters = new Map<ReplicaProcess, EventFormatter>()
     const look = () => {
       const news = cluster.replicas.flatMap((replica) => {
         const events = replica.events.slice(passed.get(replica) ?? 0)
         passed.set(replica, replica.events.length)
-        if (!tellers.has(replica)) tellers.set(replica, new Teller(this.#output, replica.id))
+        if (!formatters.has(replica)) formatters.set(replica, new EventFormatter(this.#output, replica.id))
         return events.map((event) => ({ replica, event }))
       })
       for (const { replica, event } of news.sort((a, b) => a.event.atMs - b.event.atMs)) {
-        const text = tellers.get(replica)!.tell(event)
+        const text = formatters.get(replica)!.tell(event)
         if (text !== undefined) this.say(text, replica.name)
       }
     }

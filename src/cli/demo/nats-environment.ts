@@ -5,9 +5,9 @@ import { clusterWarning, startNatsServers } from '../../testing/index.ts'
 import { type LogFlags, placeName, placeOf } from '../log-place.ts'
 import { removeStreams, streamsOf } from '../nats-streams.ts'
 import { counted, type Output } from '../output.ts'
-import type { Ground } from './ground.ts'
+import type { DemoEnvironment } from './environment.ts'
 import { plainNatsReplay } from './measured.ts'
-import type { Narrator } from './narrator.ts'
+import type { DemoReporter } from './reporter.ts'
 
 const OWN_SERVERS = 3
 const PROGRAM = new URL(
@@ -16,24 +16,24 @@ const PROGRAM = new URL(
 )
 
 /** Three servers of this machine, each of which keeps the log. Rejects with `NatsServerMissing`. */
-export async function ownServers(narrator: Narrator): Promise<Ground> {
-  narrator.say(`starting ${OWN_SERVERS} NATS servers, each a process, as one JetStream cluster`)
+export async function ownServers(reporter: DemoReporter): Promise<DemoEnvironment> {
+  reporter.say(`starting ${OWN_SERVERS} NATS servers, each a process, as one JetStream cluster`)
   const warning = clusterWarning()
-  if (warning !== undefined) narrator.say(warning)
+  if (warning !== undefined) reporter.say(warning)
   const servers = await startNatsServers({ servers: OWN_SERVERS })
   const flags: LogFlags = { log: servers.urls.join(','), logReplicas: OWN_SERVERS }
   return {
-    ...natsGround(await placeOfServers(flags), flags, 'demo'),
+    ...natsEnvironment(await placeOfServers(flags), flags, 'demo'),
     [Symbol.asyncDispose]: () => servers.stop(),
   }
 }
 
 /** Servers that run and know nothing of this: a group of its own, removed when the demo ends. */
-export async function runningServers(flags: LogFlags, output: Output): Promise<Ground> {
+export async function runningServers(flags: LogFlags, output: Output): Promise<DemoEnvironment> {
   const group = `demo-${randomBytes(4).toString('hex')}`
   const place = await placeOfServers(flags)
   return {
-    ...natsGround(place, flags, group),
+    ...natsEnvironment(place, flags, group),
     async [Symbol.asyncDispose]() {
       const left = streamsOf(group)
       try {
@@ -45,11 +45,11 @@ export async function runningServers(flags: LogFlags, output: Output): Promise<G
   }
 }
 
-function natsGround(
+function natsEnvironment(
   place: JetstreamLogOptions,
   flags: LogFlags,
   group: string,
-): Omit<Ground, typeof Symbol.asyncDispose> {
+): Omit<DemoEnvironment, typeof Symbol.asyncDispose> {
   const { replicas = 1 } = place
   return {
     text: `one JetStream stream, ${counted(replicas, 'copy', 'copies')} of it, at ${placeName(place)}`,

@@ -4,11 +4,11 @@ import type { Cluster, ClusterInit } from '../../testing/index.ts'
 import { UsageError } from '../errors.ts'
 import type { LogFlags } from '../log-place.ts'
 import type { Output } from '../output.ts'
-import type { Narrator } from './narrator.ts'
 import type { PlainReplay } from './plain-map.ts'
+import type { DemoReporter } from './reporter.ts'
 
 /** What the demo's log stands on. Its end is the log's. */
-export interface Ground extends AsyncDisposable {
+export interface DemoEnvironment extends AsyncDisposable {
   /** For the story. */
   readonly text: string
   /** What the cluster must know. */
@@ -23,14 +23,14 @@ export interface Ground extends AsyncDisposable {
 /** The log that makes the demo start servers. */
 const OWN_SERVERS = 'nats'
 
-export async function groundFor(
+export async function environmentFor(
   flags: LogFlags | undefined,
-  narrator: Narrator,
+  reporter: DemoReporter,
   output: Output,
-): Promise<Ground> {
+): Promise<DemoEnvironment> {
   if (flags === undefined) {
-    const { sqliteGround } = await import('./sqlite-ground.ts')
-    return sqliteGround()
+    const { sqliteEnvironment } = await import('./sqlite-environment.ts')
+    return sqliteEnvironment()
   }
   const isOwn = flags.log === OWN_SERVERS
   if (!isOwn && !namesServers(flags.log)) {
@@ -38,6 +38,6 @@ export async function groundFor(
       `the demo makes a log of its own, so it does not take ${flags.log}: give --log ${OWN_SERVERS}, the URLs of NATS servers, or no --log`,
     )
   }
-  const { ownServers, runningServers } = await import('./nats-ground.ts')
-  return isOwn ? await ownServers(narrator) : await runningServers(flags, output)
+  const { ownServers, runningServers } = await import('./nats-environment.ts')
+  return isOwn ? await ownServers(reporter) : await runningServers(flags, output)
 }

@@ -1,12 +1,12 @@
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Ground } from './ground.ts'
+import type { DemoEnvironment } from './environment.ts'
 import { plainReplay } from './measured.ts'
 
 const SWEPT_LOOK_MS = 50
 
 /** A file in the cluster's folder. */
-export function sqliteGround(): Ground {
+export function sqliteEnvironment(): DemoEnvironment {
   return {
     text: 'one SQLite file',
     init: { group: 'demo' },

@@ -11,7 +11,7 @@ const REPEAT_MS = 1_000
 const STATEMENTS: ReadonlySet<string> = new Set(['IdentityInUse', 'ServersOutdated'])
 
 /** Tells people, in a line, what happened to a replica. */
-export class Teller {
+export class EventFormatter {
   readonly #output: Output
   readonly #self: string
   readonly #toldMs = new Map<string, number>()

@@ -207,7 +207,7 @@ export class Fetch {
   }
 
   /** Time has passed: a chunk may be late by now, a provider not busy any more. */
-  async tend(): Promise<void> {
+  async retryLate(): Promise<void> {
     const { clock } = this.#init
     this.#pump()
     const suspects = this.#late()

@@ -162,7 +162,7 @@ export class Session {
   async run(): Promise<CaughtUp> {
     const { clock, requestTimeoutMs, onState, onLost } = this.#init
     let anchorsLost = 0
-    this.#greet()
+    this.#preconnect()
     this.#basis = this.#readOwnState()
     try {
       for (;;) {
@@ -170,7 +170,12 @@ export class Session {
         onState({ status: 'requesting' })
         const anchor = await this.#timed('request', () => this.#request())
         try {
-          const done = { anchor, ...(await this.#take(anchor)), anchorsLost, phasesMs: this.#phasesMs }
+          const done = {
+            anchor,
+            ...(await this.#downloadAndInstall(anchor)),
+            anchorsLost,
+            phasesMs: this.#phasesMs,
+          }
           onState({ status: 'done', ...done })
           return done
         } catch (error) {
@@ -218,7 +223,7 @@ export class Session {
       if (asked.anchor !== undefined) return asked.anchor
       this.#signal.throwIfAborted()
       await host.refreshMembers()
-      this.#look()
+      this.#pollOffers()
       await sleep(clock, asked.retryMs, this.#signal)
       const late = clock.now() >= giveUpMs
       // A leader that cannot be reached names nothing before another one takes its office.
@@ -260,7 +265,7 @@ export class Session {
         }
       }
       // Nobody else can name a new anchor; but an offer of others is worth more than its word, if there is one.
-      this.#look()
+      this.#pollOffers()
       await sleep(clock, LOOK_MS, this.#signal)
       const offered = await this.#commonestOffer(above)
       if (offered !== undefined) return { anchor: offered }
@@ -301,7 +306,9 @@ export class Session {
   }
 
   /** From a chosen anchor to the installed snapshot. */
-  async #take(anchor: Position): Promise<{ providersUsed: readonly string[]; bytesFetched: number }> {
+  async #downloadAndInstall(
+    anchor: Position,
+  ): Promise<{ providersUsed: readonly string[]; bytesFetched: number }> {
     const { host, onState } = this.#init
     onState({ status: 'choosing', anchor })
     const pinned = host.pin(anchor)
@@ -330,13 +337,13 @@ export class Session {
       .catch((error: Error) =>
         leaving.abort(error instanceof AnchorGone ? error : new AnchorGone(anchor, error.message)),
       )
-    const tending = this.#tend(anchor, fetch, signal, pinned)
+    const monitoring = this.#monitor(anchor, fetch, signal, pinned)
     try {
-      await this.#timed('cut', () => Promise.race([tending, fetch.begun]))
-      await this.#timed('fetch', () => Promise.race([tending, fetch.verified, fetch.complete]))
+      await this.#timed('cut', () => Promise.race([monitoring, fetch.begun]))
+      await this.#timed('fetch', () => Promise.race([monitoring, fetch.verified, fetch.complete]))
       onState({ status: 'installing', anchor })
       await this.#timed('install', async () => {
-        const { manifest, installing } = await Promise.race([tending, fetch.complete])
+        const { manifest, installing } = await Promise.race([monitoring, fetch.complete])
         await pinned
         if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
         installing.commit(anchor, manifest.control)
@@ -353,7 +360,7 @@ export class Session {
   }
 
   /** Look for providers and keep offers alive, until the signal aborts. Rejects with `AnchorGone` when it is gone. */
-  async #tend(anchor: Position, fetch: Fetch, signal: AbortSignal, pinned: Promise<void>): Promise<never> {
+  async #monitor(anchor: Position, fetch: Fetch, signal: AbortSignal, pinned: Promise<void>): Promise<never> {
     const { host, clock, ttlMs, requestTimeoutMs, onState } = this.#init
     let keepAliveMs = clock.now() + ttlMs / 3
     let idleSinceMs = clock.now()
@@ -364,7 +371,7 @@ export class Session {
     for (;;) {
       for (const [provider, offer] of this.#offers.of(anchor)) this.offered(provider, offer)
       // Whoever was just linked is not asked: the question would go before that for its chunks.
-      this.#look()
+      this.#pollOffers()
       await pinned
       if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
       await sleep(clock, everLinked || !fetch.idle ? LOOK_MS : FIRST_LOOK_MS, signal)
@@ -381,7 +388,7 @@ export class Session {
         keepAliveMs = clock.now() + ttlMs / 3
         fetch.keepAlive()
       }
-      await fetch.tend()
+      await fetch.retryLate()
       // A large item on a slow link is no whole chunk for minutes.
       const comes = this.progressBytes - moved.bytes >= (STALL_MS / 1_000) * COMING_BYTES_PER_S_MIN
       if (fetch.steps !== moved.steps || fetch.awaitsSeal || comes)
@@ -425,12 +432,12 @@ export class Session {
   }
 
   /** Connect to those who may serve while the leader still thinks: they then push their offers over the same connection. */
-  #greet(): void {
+  #preconnect(): void {
     for (const { id } of this.#servers()) this.#peers.channel(id, 'fetch').catch(() => {})
   }
 
   /** Ask every member that serves, and is not being asked or fetched from, for its offers. */
-  #look(): void {
+  #pollOffers(): void {
     for (const { id } of this.#servers()) {
       if (this.#asking.has(id) || this.#fetch?.fetch.isLinked(id)) continue
       this.#asking.add(id)

@@ -8,7 +8,7 @@ import { existingLog } from './open-log.ts'
 import { count, counted, shortId } from './output.ts'
 
 /** How often is looked whether the others are still there, in milliseconds. */
-const LOOK_MS = 250
+const POLL_INTERVAL_MS = 250
 /** A group whose leader died has another one after a lease and an election: how much longer to wait than a lease, in milliseconds. */
 const ELECTION_MS = 3_000
 
@@ -97,7 +97,7 @@ export class Reader implements AsyncDisposable {
     }
     look()
     nobody.signal.throwIfAborted()
-    const timer = setInterval(look, LOOK_MS)
+    const timer = setInterval(look, POLL_INTERVAL_MS)
     try {
       return await this.waiting(
         () => `${what}, which ${counted(this.replica.members.length - 1, 'replica')} can make`,

@@ -31,7 +31,7 @@ export const KEEP_CHECKPOINTS_DEFAULT = 2
 const EVERY_COMMANDS_DEFAULT = 100_000
 const EVERY_BYTES_DEFAULT = 64 * 1024 * 1024
 const EVERY_MS_DEFAULT = 600_000
-const LOOK_MS = 1_000
+const POLL_INTERVAL_MS = 1_000
 /** Pause after a marker that brought no checkpoint, in milliseconds: each costs the group a capture. It doubles each time. */
 const RETRY_MS = 2_000
 /** The same after a checkpoint that the disk did not take: somebody has to make room first. */
@@ -115,7 +115,7 @@ export class Checkpointer {
     this.#ticker = new Ticker({
       clock,
       label: 'checkpoint',
-      intervalMs: LOOK_MS,
+      intervalMs: POLL_INTERVAL_MS,
       run: (signal) => this.#look(signal),
       onError: onProblem,
     })

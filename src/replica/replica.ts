@@ -70,7 +70,7 @@ const RETRY_MS = 500
  */
 const NAMESAKE_WAIT_MS = 250
 /** Pause between two looks at the board meanwhile, in milliseconds. */
-const NAMESAKE_LOOK_MS = 25
+const NAMESAKE_POLL_INTERVAL_MS = 25
 /** How long a replica that stops tries to say so. */
 const FAREWELL_MS = 1_000
 
@@ -765,7 +765,7 @@ export class Replica<Result = unknown>
     const { signal } = this.#stopping
     const endMs = this.#clock.now() + NAMESAKE_WAIT_MS
     while (this.#namesakes.mayBeAnother && this.#clock.now() < endMs) {
-      await sleep(this.#clock, NAMESAKE_LOOK_MS, signal)
+      await sleep(this.#clock, NAMESAKE_POLL_INTERVAL_MS, signal)
       await this.#membership.refresh()
       if (this.#namesakes.hasYielded) throw new IdentityInUse(this.id)
     }

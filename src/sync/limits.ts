@@ -183,9 +183,9 @@ export const ADDRESSES_MAX = 16
 /** Handshakes with one peer that break off, one after the other, until that is taken for a network key that is not ours. */
 export const HANDSHAKES_BROKEN = 2
 /** How often a session looks for offers and providers. */
-export const LOOK_MS = 200
+export const POLL_INTERVAL_MS = 200
 /** How often as long as nobody is fetched from yet: members answer within milliseconds. */
-export const FIRST_LOOK_MS = 20
+export const FIRST_POLL_INTERVAL_MS = 20
 /** What a Busy answer without a time of its own suggests. */
 export const BUSY_RETRY_MS = 500
 /** The shortest pause after a Busy answer, whatever it asks for. */

@@ -43,7 +43,7 @@ export interface StartOptions extends ReplicaOptions {
 /** Elections are quick, and yet a busy machine does not cause them. */
 const LEASE_MS_DEFAULT = 2_000
 /** How often a condition is looked at when no process reports anything. */
-const LOOK_MS = 250
+const POLL_INTERVAL_MS = 250
 
 const BUILT_IN_PROGRAM = new URL(
   import.meta.url.endsWith('.ts') ? './replica-process.ts' : './replica-process.js',
@@ -162,7 +162,7 @@ export class Cluster implements AsyncDisposable {
       const traces = this.replicas.map((replica) => replica.trace())
       late.reject(new ConditionTimeout(what, timeoutMs, traces))
     }, timeoutMs)
-    const looking = setInterval(() => this.#changed(), LOOK_MS)
+    const looking = setInterval(() => this.#changed(), POLL_INTERVAL_MS)
     try {
       for (;;) {
         const changed = this.#change.promise

@@ -29,7 +29,7 @@ export interface NatsServersInit {
 const WAIT_MS = 60_000
 /** How long a server's streams may take to be up to date, before it is ready without them. */
 const STREAMS_WAIT_MS = 15_000
-const LOOK_MS = 50
+const POLL_INTERVAL_MS = 50
 /** Another program may take a port between our look and the server's start. */
 const TRIES = 5
 const CLUSTER = 'anchorage'
@@ -201,7 +201,7 @@ export class NatsServer {
       } catch {
         // It does not listen yet.
       }
-      await delay(LOOK_MS)
+      await delay(POLL_INTERVAL_MS)
     }
     throw await this.#failure(`JetStream did not answer within ${WAIT_MS} ms`)
   }

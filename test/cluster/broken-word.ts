@@ -44,7 +44,7 @@ const WRITE_MS = 2
 const LAST_ACKS_MS = 3_000
 /** How long followers have to come to the log's end, or to find out that they cannot. */
 const FOLLOW_MS = 20_000
-const LOOK_MS = 100
+const POLL_INTERVAL_MS = 100
 const REQUESTS_MAX = 200
 const LEADER_WAIT_MS = 30_000
 const PATIENT = { maxReconnectAttempts: -1, reconnectTimeWait: 100 }
@@ -131,7 +131,7 @@ async function write(nc: NatsConnection, { subject, epoch, acks, ends }: WriteIn
     await delay(WRITE_MS)
   }
   const deadline = performance.now() + LAST_ACKS_MS
-  while (flight.size > 0 && performance.now() < deadline) await delay(LOOK_MS)
+  while (flight.size > 0 && performance.now() < deadline) await delay(POLL_INTERVAL_MS)
 }
 
 /** The server that leads a stream. */
@@ -141,7 +141,7 @@ async function leaderOf(jsm: JetStreamManager, nats: NatsServers, stream: string
     const info = await jsm.streams.info(stream).catch(() => undefined)
     const leader = nats.servers.find(({ name }) => name === info?.cluster?.leader)
     if (leader !== undefined) return leader
-    await delay(LOOK_MS)
+    await delay(POLL_INTERVAL_MS)
   }
   throw new Error(`the stream ${stream} had no leader for ${LEADER_WAIT_MS} ms`)
 }
@@ -183,7 +183,7 @@ class Follower {
   async until(index: number): Promise<void> {
     const deadline = performance.now() + FOLLOW_MS
     while (this.#last < index && this.#failure === undefined && performance.now() < deadline)
-      await delay(LOOK_MS)
+      await delay(POLL_INTERVAL_MS)
     // What it was told at the very end is compared with the leader's, too.
     await delay(Math.min(FOLLOW_MS, Math.max(0, deadline - performance.now())) / 2)
     this.#stop.abort()

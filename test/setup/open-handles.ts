@@ -17,7 +17,7 @@ const KINDS = new Set([
   'WORKER',
 ])
 /** What was told to close needs a few turns of the event loop. */
-const LOOK_MS = 20
+const POLL_INTERVAL_MS = 20
 const STACK_FRAMES = 30
 const RUNNER_FRAMES = /node_modules\/(vitest|@vitest)\//
 const NODE_FRAMES = /[( ]node:|<anonymous>/
@@ -66,7 +66,7 @@ export class OpenHandles {
         this.#hook.disable()
         return left
       }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
+      await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
     }
   }
 

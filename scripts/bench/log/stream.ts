@@ -12,7 +12,7 @@ export interface Made {
   readonly backend: LogBackend
 }
 
-const LOOK_MS = 20
+const POLL_INTERVAL_MS = 20
 const WAIT_MS = 30_000
 
 /**
@@ -31,7 +31,11 @@ export async function make({ servers, stream }: Place & { backend: 'jetstream' }
   const nc = await connect({ servers: urls })
   try {
     const jsm = await jetstreamManager(nc)
-    for (const endMs = performance.now() + WAIT_MS; performance.now() < endMs; await delay(LOOK_MS)) {
+    for (
+      const endMs = performance.now() + WAIT_MS;
+      performance.now() < endMs;
+      await delay(POLL_INTERVAL_MS)
+    ) {
       const { config, cluster } = await jsm.streams.info(stream)
       const leader = servers.length === 1 ? servers[0] : servers.find(({ name }) => name === cluster?.leader)
       const areCurrent = (cluster?.replicas ?? []).every(({ current }) => current)

@@ -10,7 +10,7 @@ const CLEAR_REFS = '/proc/self/clear_refs'
 const RESET_PEAK = '5'
 const KIB = 1024
 /** The allocator gives back in its own time: until nothing more was given back in so many looks, but for so small a part. */
-const LOOK_MS = 250
+const POLL_INTERVAL_MS = 250
 const LOOKS = 6
 const LOOKS_MAX = 80
 const SETTLED_PART = 0.005
@@ -21,7 +21,7 @@ export async function settledBytes(): Promise<number> {
   let since = 0
   for (let look = 0; since < LOOKS && look < LOOKS_MAX; look++) {
     collectGarbage({ type: 'major' })
-    await delay(LOOK_MS)
+    await delay(POLL_INTERVAL_MS)
     const bytes = process.memoryUsage.rss()
     since = bytes < least * (1 - SETTLED_PART) ? 0 : since + 1
     least = Math.min(least, bytes)

@@ -14,7 +14,7 @@ import { Reader } from '../reader.ts'
 /** How long the replicas have to say what their root is. */
 const VERIFY_MS = 15_000
 /** How often is looked whether those that have not said it are still there, in milliseconds. */
-const LOOK_MS = 250
+const POLL_INTERVAL_MS = 250
 
 /** Check files, or, without any, compare the roots of the replicas at one position. */
 export async function verify(context: Context, files: readonly string[]): Promise<number> {
@@ -80,7 +80,7 @@ async function attested(
     const present = new Set(replica.members.map(({ id }) => id))
     if (roots.size > 0 && !silent.some((id) => present.has(id))) done.abort()
   }
-  const timer = setInterval(look, LOOK_MS)
+  const timer = setInterval(look, POLL_INTERVAL_MS)
   const ends = AbortSignal.any([signal, done.signal, AbortSignal.timeout(VERIFY_MS)])
   try {
     await withLog(context, existingLog(context), async (log) => {

@@ -3,7 +3,7 @@ import { EventFormatter } from '../event-formatter.ts'
 import type { Output } from '../output.ts'
 
 /** How often the processes' events are looked at. */
-const LOOK_MS = 100
+const POLL_INTERVAL_MS = 100
 
 /** Tells the demo's story: on standard output, or with `--json`, and on a terminal, on standard error. */
 export class DemoReporter {
@@ -46,7 +46,7 @@ export class DemoReporter {
         if (text !== undefined) this.say(text, replica.name)
       }
     }
-    const timer = setInterval(look, LOOK_MS)
+    const timer = setInterval(look, POLL_INTERVAL_MS)
     try {
       return await work()
     } finally {

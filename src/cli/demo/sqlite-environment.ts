@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { DemoEnvironment } from './environment.ts'
 import { plainReplay } from './measured.ts'
 
-const SWEPT_LOOK_MS = 50
+const SWEPT_POLL_INTERVAL_MS = 50
 
 /** A file in the cluster's folder. */
 export function sqliteEnvironment(): DemoEnvironment {
@@ -16,7 +16,8 @@ export function sqliteEnvironment(): DemoEnvironment {
     async swept({ logPath }, oldestKept, signal) {
       using db = new DatabaseSync(logPath, { readOnly: true })
       const oldest = db.prepare('SELECT min(idx) AS idx FROM entries')
-      while ((oldest.get()!.idx as number) < oldestKept) await delay(SWEPT_LOOK_MS, undefined, { signal })
+      while ((oldest.get()!.idx as number) < oldestKept)
+        await delay(SWEPT_POLL_INTERVAL_MS, undefined, { signal })
     },
     async [Symbol.asyncDispose]() {},
   }

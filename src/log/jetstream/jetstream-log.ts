@@ -48,7 +48,7 @@ import { StreamMonitor } from './stream-monitor.ts'
 const REWIND_CONFIRM_MS = 10_000
 /** A leader that was deposed and does not know it yet may tell of another entry, until it hears of the new one. */
 const FORK_CONFIRM_MS = 3_000
-const REWIND_LOOK_MS = 250
+const REWIND_POLL_INTERVAL_MS = 250
 /** Who reads what is there gives up when so many consumers in a row delivered nothing. */
 const FRUITLESS_MAX = 8
 
@@ -262,7 +262,7 @@ export class JetstreamLog implements Log {
       const tail = await this.#stream.look({ signal })
       if (tail.newest.index >= index) return tail
       if (performance.now() >= deadline) throw this.#rewound(index, tail)
-      await delay(REWIND_LOOK_MS, undefined, { signal })
+      await delay(REWIND_POLL_INTERVAL_MS, undefined, { signal })
     }
   }
 
@@ -274,7 +274,7 @@ export class JetstreamLog implements Log {
       const found = await this.#entryAt(index, signal)
       if (found === undefined || found.id === id) return
       if (performance.now() >= deadline) throw this.#rewound(index, this.#stream.tail)
-      await delay(REWIND_LOOK_MS, undefined, { signal })
+      await delay(REWIND_POLL_INTERVAL_MS, undefined, { signal })
     }
   }
 

@@ -10,7 +10,7 @@ const FLIGHT_MESSAGES_MAX = 1_024
 const FLIGHT_BYTES_MAX = 8 * 1024 * 1024
 /** An acknowledgement that takes longer is taken for lost. */
 const ACK_MS = 5_000
-const LOOK_MS = 250
+const POLL_INTERVAL_MS = 250
 /**
  * Entries are published again, under the same id, in the first part of the servers' deduplication window: what is on its way then has
  * the rest of it to arrive.
@@ -132,7 +132,7 @@ export class Publisher {
       this.#pump()
     }
     signal?.addEventListener('abort', onAbort)
-    this.#watch ??= setInterval(() => this.#look(), LOOK_MS)
+    this.#watch ??= setInterval(() => this.#look(), POLL_INTERVAL_MS)
     this.#pump()
     try {
       return await promise

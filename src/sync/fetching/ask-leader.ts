@@ -1,6 +1,6 @@
 import type { Position } from '../../position.ts'
 import type { SyncHost } from '../host.ts'
-import { LOOK_MS } from '../limits.ts'
+import { POLL_INTERVAL_MS } from '../limits.ts'
 import { Busy, NotLeader, SyncError } from '../wire/errors.ts'
 import type { Peers } from '../wire/peers.ts'
 import { busyMs } from './retry.ts'
@@ -50,6 +50,6 @@ export async function askLeader(init: AskLeaderInit, above: Position, first?: st
       leader = named === leader ? undefined : named
     }
   }
-  const retryMs = error instanceof Busy ? busyMs(error, random) : LOOK_MS
+  const retryMs = error instanceof Busy ? busyMs(error, random) : POLL_INTERVAL_MS
   return { anchor: undefined, peer, error, retryMs }
 }

@@ -9,10 +9,10 @@ import {
   ANCHORS_LOST_MAX,
   BASIS_TIMEOUT_MS,
   COMING_BYTES_PER_S_MIN,
-  FIRST_LOOK_MS,
+  FIRST_POLL_INTERVAL_MS,
   FOLLOWERS_ENOUGH,
   FOLLOWERS_GRACE_MS,
-  LOOK_MS,
+  POLL_INTERVAL_MS,
   STALL_MS,
   UNREACHED_MS,
 } from '../limits.ts'
@@ -198,7 +198,7 @@ export class Session {
           const pauseMs =
             error instanceof Disputed
               ? requestTimeoutMs / ANCHORS_LOST_MAX
-              : LOOK_MS * (2 ** (anchorsLost - 1) - 1)
+              : POLL_INTERVAL_MS * (2 ** (anchorsLost - 1) - 1)
           if (pauseMs > 0) await sleep(clock, pauseMs, this.#signal)
         }
       }
@@ -260,13 +260,13 @@ export class Session {
         return {
           anchor: undefined,
           why: 'whoever serves was proven wrong',
-          retryMs: LOOK_MS,
+          retryMs: POLL_INTERVAL_MS,
           unreached: false,
         }
       }
       // Nobody else can name a new anchor; but an offer of others is worth more than its word, if there is one.
       this.#pollOffers()
-      await sleep(clock, LOOK_MS, this.#signal)
+      await sleep(clock, POLL_INTERVAL_MS, this.#signal)
       const offered = await this.#commonestOffer(above)
       if (offered !== undefined) return { anchor: offered }
     }
@@ -282,14 +282,14 @@ export class Session {
       const isAbove = anchor.epoch === above.epoch && anchor.index > above.index
       if (isAbove && this.#useless.has(anchor.index)) {
         const why = `the leader named ${formatPosition(anchor)} again, of which nothing came`
-        return { anchor: undefined, why, retryMs: LOOK_MS, unreached: false }
+        return { anchor: undefined, why, retryMs: POLL_INTERVAL_MS, unreached: false }
       }
       if (isAbove && (await host.isReadable(anchor))) {
         this.#namedBy = answer.peer
         return { anchor }
       }
       const why = `the leader named ${formatPosition(anchor)}${isAbove ? ', which was pruned' : ''}`
-      return { anchor: undefined, why, retryMs: LOOK_MS, unreached: false }
+      return { anchor: undefined, why, retryMs: POLL_INTERVAL_MS, unreached: false }
     }
     const { peer, error, retryMs } = answer
     const unreached = peer === leader && error instanceof PeerUnavailable
@@ -374,7 +374,7 @@ export class Session {
       this.#pollOffers()
       await pinned
       if (!(await host.isReadable(anchor))) throw new AnchorGone(anchor, 'its place in the log was pruned')
-      await sleep(clock, everLinked || !fetch.idle ? LOOK_MS : FIRST_LOOK_MS, signal)
+      await sleep(clock, everLinked || !fetch.idle ? POLL_INTERVAL_MS : FIRST_POLL_INTERVAL_MS, signal)
       // Nobody is needed any more.
       if (fetch.isVerified) continue
       if (!fetch.idle) {

@@ -1,9 +1,9 @@
 import type { ByteString } from './byte-string.ts'
 
 /** What a map's tree holds of a key: its value or, for a key with a TTL, its value and when it dies. */
-export type Entry = ByteString | Mortal
+export type Entry = ByteString | ExpiringEntry
 
-export interface Mortal {
+export interface ExpiringEntry {
   readonly value: ByteString
   /** The machine time at which the key is dead, whether or not it is still in the tree. */
   readonly deadlineMs: number

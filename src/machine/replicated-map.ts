@@ -6,7 +6,7 @@ import type { ByteString } from './byte-string.ts'
 import { type ByteRange, type ByteTree, emptyTree, scan } from './byte-tree.ts'
 import { type Codec, decodeWith, encodeWith, type Json, jsonCodec, stringCodec } from './codec.ts'
 import { type Command, decodeCommand } from './command.ts'
-import { isAlive, liveValue, type Mortal, valueIn } from './entry.ts'
+import { type ExpiringEntry, isAlive, liveValue, valueIn } from './entry.ts'
 import { AlreadyAttached, NotAttached } from './errors.ts'
 import type {
   CommandContext,
@@ -354,12 +354,12 @@ export class ReplicatedMap<K = string, V = Json>
   #endLease(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
     const dead = this.#leases.isExpired(key)
     if (dead !== undefined) this.#leases.unregister(key)
-    if (dead) this.#bury(key, changes)
+    if (dead) this.#removeExpired(key, changes)
   }
 
   /** Take a dead key out of memory. */
-  #bury(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
-    const { value } = this.#tree.get(key) as Mortal
+  #removeExpired(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
+    const { value } = this.#tree.get(key) as ExpiringEntry
     this.#tree.delete(key)
     changes?.push(this.#change('expire', key, value))
   }
@@ -368,7 +368,7 @@ export class ReplicatedMap<K = string, V = Json>
   #sweep(leases: LeaseTable<ByteString>): Sweeper<ByteString> {
     const onExpired = (key: ByteString) => {
       const changes: MapChange<K, V>[] = []
-      this.#bury(key, this.listenerCount('change') > 0 ? changes : undefined)
+      this.#removeExpired(key, this.listenerCount('change') > 0 ? changes : undefined)
       for (const detail of changes) this.safeDispatchEvent('change', { detail })
     }
     return new Sweeper({ table: leases, clock: this.#clock, restMs: 0, onExpired })

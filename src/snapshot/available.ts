@@ -66,7 +66,7 @@ interface Held {
   readonly anchor: Position
   readonly stop: AbortController
   /** Begin to cut, if that has not begun. */
-  readonly hurry: () => void
+  readonly startNow: () => void
   readonly cut: CutSnapshot
   /** Settles when the snapshot is cut; rejects when it is released before. */
   readonly whenCut: Promise<Manifest>
@@ -124,12 +124,12 @@ export class AvailableSnapshots {
     this.#begin()
     const stop = new AbortController()
     const beganMs = clock.now()
-    const { promise: begin, resolve: hurry } = Promise.withResolvers<void>()
-    if (options.cutDelayMs) clock.schedule(options.cutDelayMs, hurry)
-    else hurry()
+    const { promise: begin, resolve: startNow } = Promise.withResolvers<void>()
+    if (options.cutDelayMs) clock.schedule(options.cutDelayMs, startNow)
+    else startNow()
     const into = new CutSnapshot(coder ?? zstdCoder)
     const whenCut = begin.then(() => cut(source, into, { ...options, clock, signal: stop.signal }))
-    const held: Held = { anchor, stop, hurry, cut: into, whenCut, uses: 1, fetchedAtMs: beganMs }
+    const held: Held = { anchor, stop, startNow, cut: into, whenCut, uses: 1, fetchedAtMs: beganMs }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
     // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
@@ -157,7 +157,7 @@ export class AvailableSnapshots {
     this.#held.set(key, {
       anchor,
       stop: new AbortController(),
-      hurry: () => {},
+      startNow: () => {},
       cut,
       whenCut,
       uses: 0,
@@ -202,8 +202,8 @@ export class AvailableSnapshots {
   }
 
   /** Somebody waits for this anchor: a cut that was put off begins. */
-  hurry(anchor: Position): void {
-    this.#held.get(positionKey(anchor))?.hurry()
+  startNow(anchor: Position): void {
+    this.#held.get(positionKey(anchor))?.startNow()
   }
 
   /** Give an anchor a full TTL again. Returns how long it now lives, or undefined if it is not held. */

@@ -329,7 +329,7 @@ export class Provider {
 
   #held(anchor: Position): CutSnapshot {
     this.#find(anchor)
-    this.#init.available.hurry(anchor)
+    this.#init.available.startNow(anchor)
     return this.#init.available.chunks(anchor)!
   }
 

@@ -5,7 +5,7 @@ import type { Position } from '../position.ts'
 import { MalformedChunk } from '../snapshot/chunk.ts'
 import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
-import type { Installing } from '../snapshot/state-builder.ts'
+import type { StateBuilder } from '../snapshot/state-builder.ts'
 import { asError } from '../thrown.ts'
 import type { Clock } from '../time/clock.ts'
 import { checkpointName, checkpointsAmong, epochTag } from './belonging.ts'
@@ -92,7 +92,7 @@ export class CheckpointStore {
   }
 
   /** Install the newest one that is intact. Resolves with its position, or undefined when there is none. */
-  async load(begin: () => Installing, signal: AbortSignal): Promise<Position | undefined> {
+  async load(begin: () => StateBuilder, signal: AbortSignal): Promise<Position | undefined> {
     const { clock, onEvent } = this.#init
     const beganMs = clock.now()
     const found = await this.#find()
@@ -183,7 +183,7 @@ export class CheckpointStore {
     return 0
   }
 
-  async #install(reader: CheckpointReader, installing: Installing, signal: AbortSignal): Promise<void> {
+  async #install(reader: CheckpointReader, installing: StateBuilder, signal: AbortSignal): Promise<void> {
     for await (const { bytes, items } of verifiedChunks(reader, this.#init.coder)) {
       signal.throwIfAborted()
       await installing.add(bytes, items)

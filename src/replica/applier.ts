@@ -2,7 +2,7 @@ import { GroupState, type Outcome } from '../group/group-state.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../log/log.ts'
 import { MalformedCommand, type StateMachine } from '../machine/machine.ts'
 import { itemsOf } from '../snapshot/chunk.ts'
-import type { Installing } from '../snapshot/state-builder.ts'
+import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { Clock } from '../time/clock.ts'
 import { Yielder } from '../time/yielder.ts'
 import { ApplyFailed, InstallFailed } from './errors.ts'
@@ -99,7 +99,7 @@ export class Applier<Result> {
   }
 
   /** Build a new state beside the current one, in yielder. Nothing changes before `commit`, and then everything does. */
-  beginInstall(signal: AbortSignal): Installing {
+  beginInstall(signal: AbortSignal): StateBuilder {
     const yielder = new Yielder(this.#init.clock, 'install')
     const installation = this.#init.machine.install()
     return {

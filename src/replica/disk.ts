@@ -6,7 +6,7 @@ import { type CheckpointEvent, CheckpointStore } from '../checkpoint/store.ts'
 import { type Position, positionKey } from '../position.ts'
 import type { ChunkStore } from '../snapshot/chunk-store.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
-import type { Installing } from '../snapshot/state-builder.ts'
+import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
 import type { Clock } from '../time/clock.ts'
@@ -94,7 +94,7 @@ export class Disk {
   }
 
   /** Install the newest intact checkpoint, and offer what was offered. What cannot be read is reported, and done without. */
-  async load(begin: () => Installing, signal: AbortSignal): Promise<void> {
+  async load(begin: () => StateBuilder, signal: AbortSignal): Promise<void> {
     const { clock, onProblem } = this.#init
     try {
       await this.#checkpoints.load(begin, signal)

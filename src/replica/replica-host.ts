@@ -7,7 +7,7 @@ import { LogUnavailable } from '../log/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
-import type { Installing } from '../snapshot/state-builder.ts'
+import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { OwnState, SyncHost, SyncMember } from '../sync/host.ts'
 import { Disputed, NoMarker, NotLeader } from '../sync/wire/errors.ts'
 import type { Clock } from '../time/clock.ts'
@@ -30,7 +30,7 @@ export interface ReplicaHostInit {
   readonly reached: (position: Position) => Promise<void>
   readonly pin: (anchor: number) => Promise<void>
   readonly capture: () => Snapshot
-  readonly beginInstall: (signal: AbortSignal) => Installing
+  readonly beginInstall: (signal: AbortSignal) => StateBuilder
   /** The log says that the group agreed on this root, for an anchor that is being fetched. */
   readonly onSealed: (anchor: number, marker: Marker) => void
 }
@@ -190,7 +190,7 @@ export class ReplicaHost implements SyncHost {
     return undefined
   }
 
-  beginInstall(signal: AbortSignal): Installing {
+  beginInstall(signal: AbortSignal): StateBuilder {
     return this.#init.beginInstall(signal)
   }
 

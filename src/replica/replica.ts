@@ -33,7 +33,7 @@ import { formatPosition, type Position } from '../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
-import type { Installing } from '../snapshot/state-builder.ts'
+import type { StateBuilder } from '../snapshot/state-builder.ts'
 import { OFFERS_MAX, REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from '../sync/limits.ts'
 import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
 import { HandshakeFailed } from '../sync/wire/errors.ts'
@@ -673,7 +673,7 @@ export class Replica<Result = unknown>
     await this.#follower.run(signal)
   }
 
-  #beginInstall(signal: AbortSignal): Installing {
+  #beginInstall(signal: AbortSignal): StateBuilder {
     const { add, commit } = this.#applier.beginInstall(signal)
     return {
       add,

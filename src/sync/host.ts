@@ -1,6 +1,6 @@
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
-import type { Installing } from '../snapshot/state-builder.ts'
+import type { StateBuilder } from '../snapshot/state-builder.ts'
 
 /** A member of the group, as its announcement tells. */
 export interface SyncMember {
@@ -78,5 +78,5 @@ export interface SyncHost {
    */
   ownState?(): OwnState | undefined
   /** Begin to build a new state from chunks as they arrive. `signal` aborts when this one is not wanted any more. */
-  beginInstall(signal: AbortSignal): Installing
+  beginInstall(signal: AbortSignal): StateBuilder
 }

@@ -12,7 +12,7 @@ import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { cut } from '../../src/snapshot/cut.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
-import type { Installing } from '../../src/snapshot/state-builder.ts'
+import type { StateBuilder } from '../../src/snapshot/state-builder.ts'
 import { systemClock } from '../../src/time/clock.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 
@@ -56,7 +56,7 @@ async function write(store: CheckpointStore, index: number, items = ITEMS, seale
   await store.write({ position: at(index), sealed, manifest, chunk: (i) => into.chunk(i) }, signal)
 }
 
-function begin(): Installing {
+function begin(): StateBuilder {
   const items: string[] = []
   return {
     async add(chunk, count) {
@@ -223,7 +223,7 @@ describe('of what a crash, a disk or an operator did', () => {
 
   test('a state that the machine refuses is skipped', async () => {
     await write(open(), 7)
-    const refuses: Installing = { add: () => Promise.reject(new Error('no such item')), commit: () => {} }
+    const refuses: StateBuilder = { add: () => Promise.reject(new Error('no such item')), commit: () => {} }
     expect(await open().load(() => refuses, signal)).toBeUndefined()
     expect(events.at(-1)).toMatchObject({ type: 'skipped', reason: { message: 'no such item' } })
   })

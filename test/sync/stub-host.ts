@@ -1,5 +1,5 @@
 import type { Position } from '../../src/position.ts'
-import type { Installing } from '../../src/snapshot/state-builder.ts'
+import type { StateBuilder } from '../../src/snapshot/state-builder.ts'
 import type { SyncHost, SyncMember } from '../../src/sync/host.ts'
 
 /** A host whose answers are set by the test, and that counts what it is asked. */
@@ -80,7 +80,7 @@ export class StubHost implements SyncHost {
 
   async pin(): Promise<void> {}
 
-  beginInstall(): Installing {
+  beginInstall(): StateBuilder {
     return { async add() {}, commit() {} }
   }
 }

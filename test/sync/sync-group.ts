@@ -4,7 +4,7 @@ import type { Snapshot } from '../../src/machine/machine.ts'
 import type { Position } from '../../src/position.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import type { ChunkCoder } from '../../src/snapshot/encoding.ts'
-import type { Installing } from '../../src/snapshot/state-builder.ts'
+import type { StateBuilder } from '../../src/snapshot/state-builder.ts'
 import type { CaughtUp } from '../../src/sync/fetching/session.ts'
 import type { SyncHost, SyncMember } from '../../src/sync/host.ts'
 import { SnapshotSync, type SyncEvent } from '../../src/sync/snapshot-sync.ts'
@@ -247,7 +247,7 @@ export class SyncReplica {
     }
   }
 
-  #beginInstall(): Installing {
+  #beginInstall(): StateBuilder {
     const items: Uint8Array[] = []
     return {
       add: async (chunk, count) => {

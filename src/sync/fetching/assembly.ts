@@ -1,7 +1,7 @@
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import type { ChunkInfo } from '../../snapshot/manifest.ts'
-import type { Installing } from '../../snapshot/state-builder.ts'
+import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import type { Clock } from '../../time/clock.ts'
 import { ChunkTracker } from './chunk-tracker.ts'
 import type { LateChunk } from './scheduler.ts'
@@ -12,7 +12,7 @@ export interface AssemblyInit {
   /** Chunks that an earlier fetch has verified. */
   readonly store?: ChunkStore | undefined
   /** Begin to build the new state: it takes the chunks in order while others still arrive. */
-  readonly beginInstall: (signal: AbortSignal) => Installing
+  readonly beginInstall: (signal: AbortSignal) => StateBuilder
   readonly signal: AbortSignal
 }
 
@@ -33,7 +33,7 @@ const RECALL_CHUNKS = 16
 export class Assembly {
   readonly tracker: ChunkTracker
   /** Resolves once every chunk is in it; rejects when an item does not fit the machine. */
-  readonly built: Promise<Installing>
+  readonly built: Promise<StateBuilder>
   readonly #init: AssemblyInit
   readonly #events: AssemblyEvents
   readonly #abandon = new AbortController()
@@ -108,7 +108,7 @@ export class Assembly {
    * Build the state from each chunk as soon as all before it are there, while others still arrive. After one that does not
    * fit the others are let go of: whether the group sealed this nonsense is known only when all are here.
    */
-  async #build(signal: AbortSignal): Promise<Installing> {
+  async #build(signal: AbortSignal): Promise<StateBuilder> {
     const installing = this.#init.beginInstall(signal)
     let failure: unknown
     for await (const { bytes, items } of this.tracker.inOrder()) {

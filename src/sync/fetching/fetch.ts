@@ -3,7 +3,7 @@ import type { Basis } from '../../snapshot/basis.ts'
 import type { EncodedChunk } from '../../snapshot/encoding.ts'
 import { sameBytes } from '../../snapshot/hash.ts'
 import { type Manifest, makeManifest } from '../../snapshot/manifest.ts'
-import type { Installing } from '../../snapshot/state-builder.ts'
+import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import { sleep } from '../../time/clock.ts'
 import { HEDGE_UNMEASURED_MS, MANIFEST_CHUNKS_MAX, RANGE_CHUNKS_MAX } from '../limits.ts'
 import type { Channel } from '../wire/channel.ts'
@@ -47,7 +47,7 @@ export interface FetchProgress {
 /** What a fetch ends with: the state is built, and its root is the sealed one. */
 export interface Fetched {
   readonly manifest: Manifest
-  readonly installing: Installing
+  readonly installing: StateBuilder
 }
 
 /** Where a chunk comes from. */

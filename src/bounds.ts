@@ -19,7 +19,7 @@ export const EPOCH_BYTES_MAX = 64
 export const CHUNK_BYTES_MIN = 1
 export const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 
-/** A session asks again every 200 ms: an offer of less would lapse between two of its questions. */
+/** A session asks again every 200 ms: an offer of less would expire between two of its questions. */
 export const TTL_MS_MIN = 250
 /** In less, a marker may not be appended, applied, cut and sealed, though nothing is wrong. */
 export const REQUEST_TIMEOUT_MS_MIN = 500

@@ -9,7 +9,7 @@ const ITEMS = 1_000_000
 /** Entries for each item. */
 const ROUNDS = 10
 const PROVIDERS = 3
-/** Offers lapse sooner than by default, and yet not before the next replica joins. */
+/** Offers expire sooner than by default, and yet not before the next replica joins. */
 const TTL_MS = 5_000
 /** No wait is as long as this. */
 const WAIT_MS = 10 * 60_000
@@ -48,7 +48,7 @@ const measured = shared(async (scale, wanted): Promise<Measured> => {
   const cold: Pair[] = []
   const warm: Pair[] = []
   for (let run = 0; run < wanted; run++) {
-    await lapsed(cluster)
+    await expired(cluster)
     const colder = await join(cluster, items)
     const warmer = await join(cluster, items)
     if (!samePosition(colder.anchor, warmer.anchor)) throw new Error('the snapshot was cut anew')
@@ -107,12 +107,12 @@ async function join(cluster: Cluster, items: number): Promise<CatchUpReport> {
 }
 
 /** Resolves when nobody offers a snapshot any more. */
-async function lapsed(cluster: Cluster): Promise<void> {
+async function expired(cluster: Cluster): Promise<void> {
   const nobodyOffers = async () => {
     const statuses = await Promise.all(
       cluster.replicas.flatMap((replica) => (replica.running ? [replica.status()] : [])),
     )
     return statuses.every(({ offers }) => offers.length === 0)
   }
-  await cluster.waitUntil('offers lapse', nobodyOffers, { timeoutMs: WAIT_MS })
+  await cluster.waitUntil('offers expire', nobodyOffers, { timeoutMs: WAIT_MS })
 }

@@ -14,7 +14,7 @@ const RUNS_LARGEST = 3
 /** Each provider has served so many items so often before it counts, whatever it will hold: V8 compiles what runs often. */
 const WARM_UP_ITEMS = 100_000
 const WARM_UP_RUNS = 4
-/** Offers lapse soon, so that the next joiner has a snapshot of its own cut. */
+/** Offers expire soon, so that the next joiner has a snapshot of its own cut. */
 const TTL_MS = 1_000
 const WAIT_MS = 60_000
 const US_PER_MS = 1_000
@@ -90,7 +90,7 @@ async function costs(joiner: Child<JoinerMethods>, groups: readonly Group[]): Pr
 /** Have a replica with nothing join while no snapshot is there. Resolves with the milliseconds to cut, fetch and install it. */
 async function join(joiner: Child<JoinerMethods>, { cluster }: Group, items: number): Promise<number> {
   const nobodyOffers = async () => (await cluster.replicas[0]!.status()).offers.length === 0
-  await cluster.waitUntil('offers lapse', nobodyOffers, { timeoutMs: WAIT_MS })
+  await cluster.waitUntil('offers expire', nobodyOffers, { timeoutMs: WAIT_MS })
   const { phasesMs } = await joiner.call('join', cluster.group, cluster.logPath, items)
   return phasesMs.cut + phasesMs.fetch + phasesMs.install
 }

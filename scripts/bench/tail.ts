@@ -28,7 +28,7 @@ interface Tail {
 
 /**
  * A group of three processes writes, checkpoints and prunes all the time. One replica after the other joins it with nothing, at
- * random moments of three TTLs after the one before has left: the offers that it finds were just revived, are lapsing, or are
+ * random moments of three TTLs after the one before has left: the offers that it finds were just revived, are expiring, or are
  * gone. Then more join, and the leader is killed (SIGKILL) at a random moment of each join, and started again after it.
  */
 const measured = shared(async (scale): Promise<Tail> => {

@@ -7,7 +7,7 @@ import type { Member } from './membership.ts'
  * waits for it.
  */
 export const PROGRESS_BYTES_PER_S_MIN = 32 * 1024
-/** An anchor that makes no progress for so many TTLs is given up: sooner than three TTLs, later than an offer lapses by itself. */
+/** An anchor that makes no progress for so many TTLs is given up: sooner than three TTLs, later than an offer expires by itself. */
 const STALLED_TTLS = 1.5
 /** And not before so many announcements were due. */
 const ANNOUNCEMENTS_MIN = 3

@@ -33,7 +33,7 @@ export type Outcome =
   /** A no-op: of an old term, of no known kind, or about an anchor nobody knows. */
   | { readonly type: 'void'; readonly why: string }
 
-/** Anchors whose attestations are still counted; older ones have long lapsed. */
+/** Anchors whose attestations are still counted; older ones have long expired. */
 const ANCHORS_MAX = 16
 
 /**

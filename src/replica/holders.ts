@@ -5,7 +5,7 @@ import type { Clock } from '../time/clock.ts'
 const REMEMBERED_MAX = 1_024
 
 /**
- * Who announces a state, and when it last did. An announcement may lapse because its replica is too busy to renew it: who held
+ * Who announces a state, and when it last did. An announcement may expire because its replica is too busy to renew it: who held
  * the state a moment ago has not lost it.
  */
 export class Holders {

@@ -70,7 +70,7 @@ interface Held {
   readonly cut: CutSnapshot
   /** Settles when the snapshot is cut; rejects when it is released before. */
   readonly whenCut: Promise<Manifest>
-  /** The cut, and fetches being answered: a snapshot does not lapse under one, nor lose its chunks. */
+  /** The cut, and fetches being answered: a snapshot does not expire under one, nor lose its chunks. */
   uses: number
   /** When it was captured, or somebody has last fetched from it. */
   fetchedAtMs: number
@@ -84,7 +84,7 @@ const RELEASED_MAX = 64
 
 /**
  * The map from anchor to available snapshot. Each has a deadline, which fetches revive; one that nobody fetches
- * lapses and its memory is given back, off the hot path. A snapshot does not lapse while it is being cut or sent.
+ * expires and its memory is given back, off the hot path. A snapshot does not expire while it is being cut or sent.
  */
 export class AvailableSnapshots {
   readonly #init: AvailableInit
@@ -217,17 +217,17 @@ export class AvailableSnapshots {
 
   /**
    * Give an anchor a full TTL again for somebody who fetches from others, and may come back to it. Undefined when nobody has
-   * fetched from it for 60 TTLs: it then lapses.
+   * fetched from it for 60 TTLs: it then expires.
    */
   keepAlive(anchor: Position): number | undefined {
     const { clock, ttlMs } = this.#init
     const held = this.#held.get(positionKey(anchor))
     if (held === undefined || clock.now() - held.fetchedAtMs >= KEEP_ALIVE_TTLS * ttlMs) return undefined
-    // One that is in use does not lapse anyhow.
+    // One that is in use does not expire anyhow.
     return held.uses > 0 ? ttlMs : this.revive(anchor)
   }
 
-  /** Keep an anchor from lapsing until the returned function is called; then it has a full TTL. */
+  /** Keep an anchor from expiring until the returned function is called; then it has a full TTL. */
   use(anchor: Position): () => void {
     const key = positionKey(anchor)
     const held = this.#held.get(key)

@@ -248,7 +248,7 @@ export class SnapshotSync {
     this.#available.withdraw(anchor)
   }
 
-  /** A marker retires an anchor: it is not offered any more, unless somebody reads it here. It then lapses by itself. */
+  /** A marker retires an anchor: it is not offered any more, unless somebody reads it here. It then expires by itself. */
   retire(anchor: Position): void {
     const found = this.#available.get(anchor)
     if (found !== undefined && 'uses' in found && found.uses === 0) this.#available.withdraw(anchor)

@@ -94,7 +94,7 @@ test('an empty replica before a pruned log with no provider reports StateLost an
   expect((await orphan.status()).leader).not.toBe(orphan.id)
 })
 
-test('an offer that nobody fetches lapses, and what is being fetched does not', async () => {
+test('an offer that nobody fetches expires, and what is being fetched does not', async () => {
   await using cluster = await startCluster({ options: { ...OPTIONS, ttlMs: 1_500 } })
   const [first] = cluster.replicas
   await first!.fill(STATE)

@@ -34,7 +34,7 @@ test('who announces a state holds one, or may be about to; this replica itself d
   expect(holders.since(0)).toEqual(['a', 'b', 'c', 'd'])
 })
 
-test('whose announcement has lapsed since counts still, and not for the next time', () => {
+test('whose announcement has expired since counts still, and not for the next time', () => {
   const clock = new VirtualClock()
   const holders = new Holders('me', clock)
   const beganMs = clock.now()

@@ -156,7 +156,7 @@ describe('a member that asks for too much', () => {
     expect(await third.ask({ type: 'offers' })).toMatchObject(BUSY)
   })
 
-  test('stops reading in the middle of a range: it is cut off, and the offer lapses a TTL later', async () => {
+  test('stops reading in the middle of a range: it is cut off, and the offer expires a TTL later', async () => {
     await using cluster = new Cluster()
     const inspector = new Inspector()
     const times = { fetchTimeoutMs: 1000, ttlMs: 1000 }

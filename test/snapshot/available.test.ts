@@ -60,7 +60,7 @@ test('a source whose release throws is a warning, and its chunks are there', asy
   expect(events).toMatchObject([{ type: 'captured' }, { type: 'cut', manifest }])
 })
 
-test('one that nobody fetches lapses after its TTL, not a millisecond earlier', async () => {
+test('one that nobody fetches expires after its TTL, not a millisecond earlier', async () => {
   await held(7)
   clock.advance(TTL_MS - 1)
   expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
@@ -106,7 +106,7 @@ test('one of another epoch is another one', async () => {
   expect(available.get({ epoch: 'other', index: 7 })).toBeUndefined()
 })
 
-test('it does not lapse while it is being cut, and has a full TTL after that', async () => {
+test('it does not expire while it is being cut, and has a full TTL after that', async () => {
   available.add(at(7), new ItemSnapshot(numberedItems(50)), CUT)
   clock.advance(10 * TTL_MS)
   expect(available.get(at(7))).toMatchObject({ ready: false, remainingMs: TTL_MS })
@@ -115,7 +115,7 @@ test('it does not lapse while it is being cut, and has a full TTL after that', a
   expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
 })
 
-test('it does not lapse while it is sent to anyone, and has a full TTL after the last', async () => {
+test('it does not expire while it is sent to anyone, and has a full TTL after the last', async () => {
   await held(7)
   const [endFirst, endSecond] = [available.use(at(7)), available.use(at(7))]
   clock.advance(2 * TTL_MS)
@@ -238,7 +238,7 @@ async function dropped(): Promise<void> {
   for (let n = 0; n < 4; n++) await clock.turn()
 }
 
-test('the chunks of one that lapsed are let go soon after, and how many bytes that were is told', async () => {
+test('the chunks of one that expired are let go soon after, and how many bytes that were is told', async () => {
   await held(7)
   const chunks = available.chunks(at(7))!
   const bytes = chunks.infos.reduce((sum, info) => sum + info.bytes, 0)

@@ -131,7 +131,7 @@ test.each<[which: string, waste: () => void]>([
   expect(await allocator.anchorFor('a', at(95))).toEqual(at(101))
 })
 
-test('an anchor that is offered again after it lapsed has to be sealed again', async () => {
+test('an anchor that is offered again after it expired has to be sealed again', async () => {
   await capture(90)
   allocator.sealed(at(90))
   available.withdraw()

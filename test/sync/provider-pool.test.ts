@@ -57,7 +57,7 @@ test('the chances end', () => {
 
 test.each([
   ['a proven fault', new ProvenFault('another hash'), false],
-  ['a lapsed offer', new Expired('too late'), false],
+  ['a expired offer', new Expired('too late'), false],
   ['an offer it does not know of yet', new UnknownAnchor('what?'), true],
 ])('after %s a provider is gone at once; it comes back: %s', (_what, error, comesBack) => {
   pool.open('a')

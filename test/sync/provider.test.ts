@@ -369,7 +369,7 @@ describe('refusals', () => {
   const ask = (channel: Channel, body: RequestBody): Promise<unknown> =>
     body.type === 'chunks' ? channel.fetch(body, () => {}) : channel.request(body, 'noted')
 
-  test.each(about(7))('%s of an offer that lapsed: Expired', async (_what, body) => {
+  test.each(about(7))('%s of an offer that expired: Expired', async (_what, body) => {
     await offer(7)
     clock.advance(TTL_MS)
     await expect(ask(connect(), body)).rejects.toEqual(error('Expired', 'e:7 lapsed'))
@@ -420,7 +420,7 @@ describe('refusals', () => {
   test.each<[what: string, body: Parameters<Channel['payload']>[0]]>([
     ['hints', { type: 'hints', anchor: at(7), index: 0 }],
     ['items', { type: 'items', anchor: at(7), index: 0, runs: [0, 1] }],
-  ])('%s of an offer that lapses while they wait for room: Expired', async (_what, body) => {
+  ])('%s of an offer that expires while they wait for room: Expired', async (_what, body) => {
     await offer(7)
     await offer(8)
     host.admit('slow')
@@ -765,7 +765,7 @@ describe('what keeps an offer alive', () => {
     await expect(deaf.send(new Uint8ArrayList())).rejects.toThrow('did not take a frame within 5000 ms')
   })
 
-  test('an offer does not lapse while a chunk of it waits for a slow reader, and does after the reader has gone', async () => {
+  test('an offer does not expire while a chunk of it waits for a slow reader, and does after the reader has gone', async () => {
     await offer(7, 1_000_000)
     const slow = open()
     await slow.send(encodeFrame({ header: encodeRequest({ id: 1, ...SCOPE, body: chunks(7) }) }))

@@ -4,7 +4,7 @@ import type { Writer } from './writer.ts'
 
 /** What another client writes, in sets per second. */
 export const WRITES_PER_SECOND = 20_000
-/** That what is offered has lapsed is waited for. */
+/** That what is offered has expired is waited for. */
 const TTL_MS = 5_000
 export const STEP_TIMEOUT_MS = 120_000
 
@@ -65,7 +65,7 @@ export class Loaded implements AsyncDisposable {
     return await this.cluster.start({ lead: false })
   }
 
-  /** Resolves when every snapshot that was asked for has lapsed on a replica. */
+  /** Resolves when every snapshot that was asked for has expired on a replica. */
   async nothingOffered(replica: ReplicaProcess): Promise<void> {
     const nothing = async () => (await replica.status()).offers.length === 0
     await this.cluster.waitUntil('nothing is offered', nothing, { timeoutMs: STEP_TIMEOUT_MS })

@@ -7,7 +7,7 @@ import type { Joined, Joiner } from './joiner.ts'
 
 const PROVIDERS = 3
 export const LEASE_MS = 2_000
-/** Offers lapse soon, so that many joins fall on many moments of an offer's life in little time. */
+/** Offers expire soon, so that many joins fall on many moments of an offer's life in little time. */
 export const TTL_MS = 1_500
 /** Each replica writes so often: together they append 75 entries a second. */
 const WRITE_EVERY_MS = 40

@@ -237,7 +237,7 @@ export class Fetch {
     let state: ProviderState = opening
     try {
       const [channel, asking] = await Promise.all([connect(provider), ask(provider), this.#prepare()])
-      // The offer must not lapse while the list is on its way. What is wrong with it the list will tell.
+      // The offer must not expire while the list is on its way. What is wrong with it the list will tell.
       asking.request({ type: 'keepAlive', anchor }, 'revived').catch(() => {})
       const { failures } = opening
       const own = {
@@ -544,7 +544,7 @@ export class Fetch {
   }
 }
 
-/** An offer may lapse, and an honest replica may not have made it. */
+/** An offer may expire, and an honest replica may not have made it. */
 function isNoFault(error: Error): boolean {
   return error instanceof Expired || error instanceof UnknownAnchor
 }

@@ -263,7 +263,7 @@ export class Provider {
     checkRange(range, chunks)
     this.#quota.session(peer)
     let release: (() => void) | undefined
-    // What is refused revives nothing; and while it waited for room the offer may have lapsed.
+    // What is refused revives nothing; and while it waited for room the offer may have expired.
     const hold = () => {
       if (release !== undefined) return
       this.#find(anchor)

@@ -8,7 +8,7 @@ export abstract class SyncError extends Error {
   abstract override readonly name: string
 }
 
-/** The offer lapsed: nobody fetched for its TTL. Ask for a newer anchor. */
+/** The offer expired: nobody fetched for its TTL. Ask for a newer anchor. */
 export class Expired extends SyncError {
   override readonly name = 'Expired'
 }

@@ -52,7 +52,7 @@ export interface PruneWish {
   readonly volatile: boolean
 }
 
-/** What a replica tells the group about itself, on the presence store. */
+/** What a replica tells the group about itself, in the presence store. */
 export interface Announcement {
   readonly epoch: string
   /** Multiaddrs it listens on. */

@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts'
 
 /** Long enough to get work done, short enough that nobody who shares the event loop notices. */
 export const SLICE_MS = 5
-/** For what can wait: beside work in longer yielder it takes a tenth of the time, and alone all of it. */
+/** For what can wait: beside work in longer slices it takes a tenth of the time, and alone all of it. */
 export const BACKGROUND_SLICE_MS = 0.5
 
 /** What is published for each span of work that held the event loop. */
@@ -48,7 +48,7 @@ function publish(what: string, { atMs, cpu }: Beginning): void {
 }
 
 /**
- * Cuts long synchronous work into yielder. Ask `due()` often; when it says yes, `await rest()`.
+ * Cuts long synchronous work into slices. Ask `due()` often; when it says yes, `await rest()`.
  *
  *     for (const item of many) { work(item); if (yielder.due()) await yielder.rest() }
  *

@@ -15,7 +15,7 @@ let members: Map<string, Member>
 let eligible: boolean
 let claims: number[]
 let claim: (term: number) => Promise<void>
-/** What is on the presence store, and was not heard yet. */
+/** What is in the presence store, and was not heard yet. */
 let unheard: () => void
 let leadership: Leadership
 let index: number

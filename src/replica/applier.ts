@@ -76,7 +76,7 @@ export class Applier<Result> {
     return this.#group
   }
 
-  /** Apply a batch in yielder, so that the event loop stays free. Throws `ApplyFailed`. */
+  /** Apply a batch in slices, so that the event loop stays free. Throws `ApplyFailed`. */
   async apply(batch: LogBatch, signal: AbortSignal): Promise<void> {
     this.#yielder.resume()
     try {
@@ -98,7 +98,7 @@ export class Applier<Result> {
     this.#appliedAtMs = this.#init.clock.now()
   }
 
-  /** Build a new state beside the current one, in yielder. Nothing changes before `commit`, and then everything does. */
+  /** Build a new state beside the current one, in slices. Nothing changes before `commit`, and then everything does. */
   beginInstall(signal: AbortSignal): StateBuilder {
     const yielder = new Yielder(this.#init.clock, 'install')
     const installation = this.#init.machine.install()

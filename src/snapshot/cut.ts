@@ -18,7 +18,7 @@ export interface CutOptions {
 }
 
 /**
- * Cut and hash a snapshot, in yielder that leave the event loop to whoever applies and serves. Each chunk is in `into` as
+ * Cut and hash a snapshot, in slices that leave the event loop to whoever applies and serves. Each chunk is in `into` as
  * soon as it ends. Rejects with `SnapshotTooLarge` for more than anybody could fetch.
  */
 export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOptions): Promise<Manifest> {

@@ -13,6 +13,7 @@ import {
   REQUEST_BYTES_MAX,
 } from './limits.ts'
 import { SnapshotSync, type SnapshotSyncInit } from './snapshot-sync.ts'
+import { PeerUnavailable } from './wire/errors.ts'
 import type { ByteStream } from './wire/frames.ts'
 import type { SyncNetwork } from './wire/peers.ts'
 
@@ -20,6 +21,63 @@ import type { SyncNetwork } from './wire/peers.ts'
 export interface SnapshotSyncComponents extends DialerComponents {
   readonly peerId: PeerId
   readonly registrar: Registrar
+}
+
+export interface Libp2pNetworkInit {
+  /** This replica's PeerId, as text. */
+  readonly self: string
+  /** See `Libp2pSnapshotSyncInit`. */
+  readonly protocolPrefix?: string | undefined
+  /** Streams that one peer may have open: see `ProviderLimits`. */
+  readonly streamsPerPeer: number
+}
+
+/** Answers one stream that a peer opened. */
+export type ServeStream = (peer: string, stream: ByteStream) => Promise<void>
+
+/** The other replicas over libp2p. It is made before the node, and joins it as one of its services when that is made. */
+export class Libp2pNetwork implements SyncNetwork {
+  readonly self: string
+  readonly #protocol: string
+  readonly #maxInboundStreams: number
+  #dialer: Dialer | undefined
+
+  constructor({ self, protocolPrefix = PROTOCOL_PREFIX_DEFAULT, streamsPerPeer }: Libp2pNetworkInit) {
+    checkText('protocolPrefix', protocolPrefix, PROTOCOL_PREFIX_BYTES_MAX)
+    this.self = self
+    this.#protocol = `/${protocolPrefix}/${PROTOCOL_NAME}/${PROTOCOL_VERSION}`
+    // Of one connection; beyond it libp2p resets streams. Busy, which can be understood, comes first.
+    this.#maxInboundStreams = 2 * streamsPerPeer
+  }
+
+  /** Rejects with `PeerUnavailable` before this network has joined a node. */
+  async dial(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<ByteStream> {
+    if (this.#dialer === undefined) throw new PeerUnavailable('this replica has not joined its network yet')
+    const connection = await this.#dialer.connect(peerIdFromString(peer), addresses, signal)
+    return byteStream(await connection.newStream(this.#protocol, { signal }), ANSWERS_AHEAD_BYTES)
+  }
+
+  /** Join a node: what it starts and stops together with its other services. `serve` answers what peers ask. */
+  join(components: SnapshotSyncComponents, serve: ServeStream): Startable {
+    const { registrar } = components
+    const dialer = new Dialer(components)
+    this.#dialer = dialer
+    return {
+      start: async () => {
+        await registrar.handle(
+          this.#protocol,
+          (stream, connection) => {
+            stream.maxReadBufferLength = REQUESTS_UNREAD_BYTES_MAX
+            return serve(connection.remotePeer.toString(), byteStream(stream, REQUESTS_AHEAD_BYTES))
+          },
+          { maxInboundStreams: this.#maxInboundStreams },
+        )
+        dialer.start()
+      },
+      beforeStop: () => dialer.stop(),
+      stop: () => registrar.unhandle(this.#protocol),
+    }
+  }
 }
 
 export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
@@ -32,23 +90,15 @@ export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
 
 /** Snapshot sync as a libp2p service. */
 export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
-  readonly #registrar: Registrar
-  readonly #dialer: Dialer
-  readonly #protocol: string
-  readonly #maxInboundStreams: number
+  readonly #joined: Startable
   #started = false
 
   constructor(init: Libp2pSnapshotSyncInit, components: SnapshotSyncComponents) {
-    const { protocolPrefix = PROTOCOL_PREFIX_DEFAULT } = init
-    checkText('protocolPrefix', protocolPrefix, PROTOCOL_PREFIX_BYTES_MAX)
-    const protocol = `/${protocolPrefix}/${PROTOCOL_NAME}/${PROTOCOL_VERSION}`
-    const dialer = new Dialer(components)
-    super(init, network(components, dialer, protocol))
-    this.#dialer = dialer
-    this.#registrar = components.registrar
-    this.#protocol = protocol
-    // Of one connection; beyond it libp2p resets streams. Busy, which can be understood, comes first.
-    this.#maxInboundStreams = 2 * providerLimits(init.limits).streamsPerPeer
+    const { protocolPrefix } = init
+    const { streamsPerPeer } = providerLimits(init.limits)
+    const network = new Libp2pNetwork({ self: components.peerId.toString(), protocolPrefix, streamsPerPeer })
+    super(init, network)
+    this.#joined = network.join(components, (peer, stream) => this.serve(peer, stream))
   }
 
   isStarted(): boolean {
@@ -56,36 +106,18 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
   }
 
   async start(): Promise<void> {
-    await this.#registrar.handle(
-      this.#protocol,
-      (stream, connection) => {
-        stream.maxReadBufferLength = REQUESTS_UNREAD_BYTES_MAX
-        return this.serve(connection.remotePeer.toString(), byteStream(stream, REQUESTS_AHEAD_BYTES))
-      },
-      { maxInboundStreams: this.#maxInboundStreams },
-    )
-    this.#dialer.start()
+    await this.#joined.start()
     this.#started = true
   }
 
-  beforeStop(): void {
-    this.#dialer.stop()
+  async beforeStop(): Promise<void> {
+    await this.#joined.beforeStop?.()
   }
 
   async stop(): Promise<void> {
-    await this.#registrar.unhandle(this.#protocol)
+    await this.#joined.stop()
     await this.close()
     this.#started = false
-  }
-}
-
-function network(components: SnapshotSyncComponents, dialer: Dialer, protocol: string): SyncNetwork {
-  return {
-    self: components.peerId.toString(),
-    async dial(peer, addresses, signal) {
-      const connection = await dialer.connect(peerIdFromString(peer), addresses, signal)
-      return byteStream(await connection.newStream(protocol, { signal }), ANSWERS_AHEAD_BYTES)
-    },
   }
 }
 

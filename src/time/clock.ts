@@ -8,7 +8,7 @@ export interface Clock {
   wallNow(): number
   /** Run `callback` once, `delayMs` from now (soon, if that has passed), unless it is cancelled. Never holds the process. */
   schedule(delayMs: number, callback: () => void): Timer
-  /** Resolves in a later turn of the event loop: work in yielder awaits it between two of them. */
+  /** Resolves in a later turn of the event loop: work in slices awaits it between two of them. */
   turn(): Promise<void>
 }
 

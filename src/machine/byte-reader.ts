@@ -1,9 +1,12 @@
 import { type ByteString, byteStringOf } from './byte-string.ts'
 
-/** What the reader throws when the bytes are not as promised. */
+/** What the reader throws when the bytes do not have the expected form. */
 export type Malformation = new (message: string) => Error
 
-/** Reads bytes that nobody vouches for, front to back. Every method throws the given error on what it cannot read. */
+/**
+ * Reads untrusted bytes from front to back. Every method throws the given error for bytes that it cannot
+ * read.
+ */
 export class ByteReader {
   readonly #bytes: Uint8Array
   readonly #Malformed: Malformation
@@ -52,7 +55,7 @@ export class ByteReader {
     return byteStringOf(this.#bytes, start, this.skip(length))
   }
 
-  /** Pass over so many bytes. Returns the offset behind them. */
+  /** Skip `length` bytes. Returns the offset behind them. */
   skip(length: number): number {
     const end = this.#offset + length
     if (end > this.#end) throw this.malformed(`it ends ${end - this.#end} bytes too early`)

@@ -1,9 +1,9 @@
 /**
  * Bytes held as a JavaScript string with one character (U+0000 to U+00FF) per byte.
  *
- * V8 keeps such a string as one byte per character behind a 16-byte header, where a `Uint8Array` costs some 200
- * bytes before its first byte. It is immutable, so trees and snapshots can share it, and `<` and `===` compare it
- * in exactly the order of its bytes. It is not text: read it with a codec.
+ * V8 keeps such a string as one byte per character behind a 16-byte header, where a `Uint8Array` costs some
+ * 200 bytes before its first byte. It is immutable, so trees and snapshots can share it, and `<` and `===`
+ * compare it in exactly the order of its bytes. It is not text: read it with a codec.
  */
 export type ByteString = string & { readonly [brand]: never }
 declare const brand: unique symbol

@@ -2,14 +2,17 @@ import { type ByteString, writeByteString } from './byte-string.ts'
 
 const INITIAL_BYTES = 256
 const UVARINT_BYTES_MAX = 7
-/** Longer views are made anew each time. */
+/** Views up to this length are kept and reused. Longer ones are made anew each time. */
 const VIEW_BYTES_MAX = 1_024
 
-/** Writes what `ByteReader` reads, into one buffer that grows and is used again after `clear()`. */
+/** Writes the format that `ByteReader` reads, into one growing buffer that is reused after `clear()`. */
 export class ByteWriter {
   #bytes = pooled(INITIAL_BYTES)
   #length = 0
-  /** By their lengths: all begin where the bytes do, and a snapshot asks for a million of a few lengths. */
+  /**
+   * Views by length. All begin where the buffer does, and a snapshot asks for a million views of a few
+   * lengths.
+   */
   #views: Uint8Array[] = []
 
   clear(): void {
@@ -51,7 +54,10 @@ export class ByteWriter {
   }
 }
 
-/** From Node's pool, since a buffer of its own would cost more than all the writing; plain, so that views are cheap. */
+/**
+ * A buffer from Node's pool, because allocating a separate one costs more than all the writing. It is a plain
+ * `Uint8Array`, because views of a `Buffer` are slower to make.
+ */
 function pooled(count: number): Uint8Array {
   const { buffer, byteOffset } = Buffer.allocUnsafe(count)
   return new Uint8Array(buffer, byteOffset, count)

@@ -16,9 +16,12 @@ import { Undecodable, Unencodable } from './errors.ts'
 export interface Codec<T> {
   /** Part of the machine's signature: change it whenever the bytes for a value change. */
   readonly name: string
-  /** Throw for what cannot be encoded. The bytes are copied at once. */
+  /** Encode a value. The map copies the bytes at once. Throw for a value that cannot be encoded. */
   encode(value: T): Uint8Array
-  /** The inverse of `encode`. The bytes are a copy that may be kept. Throw for what `encode` would never make. */
+  /**
+   * The inverse of `encode`. The bytes are a copy that may be kept. Throw for bytes that `encode` would never
+   * produce.
+   */
   decode(bytes: Uint8Array): T
 }
 
@@ -27,7 +30,10 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Strings as UTF-8, so that byte order is the order of code points. A lone surrogate is refused: it has no UTF-8. */
+/**
+ * Strings as UTF-8: byte order is then the order of code points. A lone surrogate is refused, because it has
+ * no UTF-8 form.
+ */
 export const stringCodec: Codec<string> = {
   name: 'utf8',
   encode(text) {
@@ -47,8 +53,8 @@ export const bytesCodec: Codec<Uint8Array> = {
 }
 
 /**
- * Values as `JSON.stringify` writes them, for types that survive it: a `Date` comes back as a string, a `NaN` as
- * null. The order of an object's properties is part of the bytes.
+ * Values as `JSON.stringify` writes them, for types that survive it: a `Date` comes back as a string, a `NaN`
+ * as null. The order of an object's properties is part of the bytes.
  */
 export function jsonCodec<T = Json>(): Codec<T> {
   return {

@@ -6,14 +6,16 @@ import { MalformedCommand } from './machine.ts'
 /** The longest key, in bytes, after encoding. */
 export const KEY_BYTES_MAX = 64 * 1024
 
-/** The longest TTL, in milliseconds: 8,900 years, so that a deadline fits into a uvarint. */
+/**
+ * The longest TTL, in milliseconds: 8,900 years. A deadline then still fits into a uvarint of seven bytes.
+ */
 export const TTL_MS_MAX = 2 ** 48
 
 /**
- * One change of a map, as it stands in the log: an op byte, then its fields. The op byte's highest bit says that a TTL in
- * milliseconds comes first, as a uvarint. A key or value is its length as a uvarint, then its bytes; an optional value
- * is its length + 1, or 0 for none; a list is preceded by its count. The version is in the machine's signature, so
- * there is none here.
+ * One change of a map, as the log stores it: an op byte, then its fields. If the op byte's highest bit is
+ * set, a TTL in milliseconds follows first, as a uvarint. A key or value is its length as a uvarint, then its
+ * bytes. An optional value is its length + 1, or 0 for none. A list is preceded by its count. There is no
+ * version here, because the machine's signature has it.
  */
 export type Command =
   | { readonly type: 'set'; readonly key: ByteString; readonly value: ByteString; readonly ttlMs: Ttl }
@@ -34,7 +36,7 @@ export type Command =
   | { readonly type: 'clear' }
   | { readonly type: 'persist'; readonly key: ByteString }
 
-/** How long what is set lives; undefined for what lives until it is deleted. */
+/** How long a written key lives, in milliseconds. Undefined: until it is deleted. */
 type Ttl = number | undefined
 
 const OP = { set: 1, delete: 2, setMany: 3, deleteMany: 4, compareAndSet: 5, clear: 6, persist: 7 } as const
@@ -142,7 +144,7 @@ function readEntry(reader: ByteReader): readonly [ByteString, ByteString] {
   return [readKey(reader), readValue(reader)]
 }
 
-// Grows as it reads: a count that promises more than the bytes hold ends at their end.
+// The list grows while it is read. So a false count costs no memory: reading throws where the bytes end.
 function readList<T>(reader: ByteReader, readItem: (reader: ByteReader) => T): T[] {
   const items: T[] = []
   for (let left = reader.uvarint(); left > 0; left--) items.push(readItem(reader))

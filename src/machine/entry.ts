@@ -1,11 +1,11 @@
 import type { ByteString } from './byte-string.ts'
 
-/** What a map's tree holds of a key: its value or, for a key with a TTL, its value and when it dies. */
+/** What a map's tree holds for a key: its value or, for a key with a TTL, its value and its deadline. */
 export type Entry = ByteString | ExpiringEntry
 
 export interface ExpiringEntry {
   readonly value: ByteString
-  /** The machine time at which the key is dead, whether or not it is still in the tree. */
+  /** From this machine time on the key is dead, even if it is still in the tree. */
   readonly deadlineMs: number
 }
 
@@ -17,7 +17,7 @@ export function valueIn(entry: Entry): ByteString {
   return typeof entry === 'string' ? entry : entry.value
 }
 
-/** Undefined for what is not there, or dead. */
+/** The entry's value. Undefined for a key that is absent or dead. */
 export function liveValue(entry: Entry | undefined, timeMs: number): ByteString | undefined {
   return entry !== undefined && isAlive(entry, timeMs) ? valueIn(entry) : undefined
 }

@@ -1,5 +1,5 @@
 import { asError } from '../thrown.ts'
-/** A map that no replica has taken over cannot be written. */
+/** The map was written before a replica took it over. */
 export class NotAttached extends Error {
   override readonly name = 'NotAttached'
   constructor() {
@@ -9,7 +9,7 @@ export class NotAttached extends Error {
   }
 }
 
-/** A map was given to a second replica. */
+/** The map was given to a second replica. */
 export class AlreadyAttached extends Error {
   override readonly name = 'AlreadyAttached'
   constructor() {
@@ -17,7 +17,7 @@ export class AlreadyAttached extends Error {
   }
 }
 
-/** A key or value that its codec refused; `cause` is what the codec threw. Nothing was written. */
+/** A codec refused a key or value; `cause` is what the codec threw. Nothing was written. */
 export class Unencodable extends TypeError {
   override readonly name = 'Unencodable'
   readonly part: 'key' | 'value'
@@ -29,7 +29,7 @@ export class Unencodable extends TypeError {
   }
 }
 
-/** A stored key or value that its codec cannot read; `cause` is what the codec threw. The state is unharmed. */
+/** A codec cannot read a stored key or value; `cause` is what the codec threw. The state is unharmed. */
 export class Undecodable extends Error {
   override readonly name = 'Undecodable'
   readonly part: 'key' | 'value'
@@ -44,7 +44,7 @@ export class Undecodable extends Error {
   }
 }
 
-/** A key beyond the limit. Nothing was written. */
+/** A key is longer than the limit. Nothing was written. */
 export class KeyTooLarge extends RangeError {
   override readonly name = 'KeyTooLarge'
   readonly bytes: number
@@ -58,7 +58,7 @@ export class KeyTooLarge extends RangeError {
   }
 }
 
-/** Bytes that are no snapshot item of this machine, or not in its order. Nothing was installed. */
+/** Bytes are not a snapshot item of this machine, or items are out of order. Nothing was installed. */
 export class MalformedItem extends Error {
   override readonly name = 'MalformedItem'
 }

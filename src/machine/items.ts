@@ -1,6 +1,6 @@
 /**
- * A run of items as they lie in one buffer. Iterate it, or, where speed matters, read item `i` from `start(i)` up to
- * `end(i)` of `bytes`, which does not change while anybody holds it.
+ * A run of items in one buffer. Iterate it or, where speed matters, read item `i` from `start(i)` up to
+ * `end(i)` of `bytes`. The buffer does not change while the run is in use.
  */
 export class Items implements Iterable<Uint8Array> {
   readonly bytes: Uint8Array
@@ -36,7 +36,7 @@ export class Items implements Iterable<Uint8Array> {
     return this.#bounds[this.#from + 2 * i + 1]!
   }
 
-  /** `count` of them from the one at `from`, or as many as there are. */
+  /** Up to `count` items, beginning with the one at `from`. */
   run(from: number, count: number): Items {
     return new Items(this.bytes, this.#bounds, this.#from / 2 + from, Math.min(count, this.length - from))
   }

@@ -5,17 +5,18 @@ import { KeyTooLarge } from './errors.ts'
 
 export interface TtlOption {
   /**
-   * How long what is set lives, in whole milliseconds from 1 to 2 ** 48, by machine time from its entry's own time on.
-   * Default: until it is deleted.
+   * How long the key lives, in whole milliseconds from 1 to 2 ** 48 of machine time, beginning at the time of
+   * the command's own log entry. Default: until it is deleted.
    */
   readonly ttlMs?: number | undefined
 }
 
 /**
- * Makes the commands of a map, for programs that append to a log without being a replica. A replica's own map does
- * this for you in `set`, `delete` and so on.
+ * Makes the commands of a map, for programs that append to a log without being a replica. A replica's own map
+ * does this for you in `set`, `delete` and so on.
  *
- * Every method throws `Unencodable` for what its codec refuses, `KeyTooLarge`, and `RangeError` for an impossible TTL.
+ * Every method throws `Unencodable` for a key or value that its codec refuses, `KeyTooLarge`, and
+ * `RangeError` for an impossible TTL.
  */
 export class MapCommands<K, V> {
   readonly #keys: Codec<K>
@@ -45,7 +46,7 @@ export class MapCommands<K, V> {
     return encodeCommand({ type: 'deleteMany', keys: Array.from(keys, (key) => this.#key(key)) })
   }
 
-  /** `undefined` stands for the absence of the key, on either side. */
+  /** `undefined`, for `expected` or `value`, stands for the absence of the key. */
   compareAndSet(
     key: K,
     expected: V | undefined,

@@ -12,8 +12,11 @@ import type { Installation, Snapshot } from './machine.ts'
 const RUN_ITEMS = 16_384
 
 /**
- * A map's living entries, in the order of their keys' bytes. An item is a uvarint, twice the key's length and one more
- * for a key with a TTL; the key; of a key with a TTL, its deadline in machine time as a uvarint; the value.
+ * A map's living entries, in the order of their keys' bytes. An item is:
+ * 1. a uvarint: twice the key's length, plus 1 for a key with a TTL;
+ * 2. the key;
+ * 3. for a key with a TTL, its deadline in machine time as a uvarint;
+ * 4. the value.
  */
 export class MapSnapshot implements Snapshot {
   readonly size: number
@@ -22,7 +25,7 @@ export class MapSnapshot implements Snapshot {
 
   /**
    * @param tree the snapshot's own clone
-   * @param size how much of it lives at the machine time `timeMs`
+   * @param size how many of its entries are alive at the machine time `timeMs`
    */
   constructor(tree: ByteTree, timeMs: number, size: number) {
     this.#tree = tree
@@ -60,7 +63,10 @@ function* itemsOf(tree: ByteTree, timeMs: number): Generator<Uint8Array> {
   }
 }
 
-/** Builds a tree from the items of a `MapSnapshot`, in runs, and the table of what dies in it, and hands them over. */
+/**
+ * Builds a tree from the items of a `MapSnapshot`, and the table of its deadlines, and hands both over on
+ * `commit`.
+ */
 export class MapInstallation implements Installation {
   readonly #leases: LeaseTable<ByteString>
   readonly #replace: (tree: ByteTree, leases: LeaseTable<ByteString>) => void
@@ -71,7 +77,7 @@ export class MapInstallation implements Installation {
   #bytes: Uint8Array | undefined
   #text = '' as ByteString
 
-  /** @param leases empty, on the machine's clock */
+  /** @param leases an empty table on the machine's clock */
   constructor(
     leases: LeaseTable<ByteString>,
     replace: (tree: ByteTree, leases: LeaseTable<ByteString>) => void,
@@ -112,8 +118,9 @@ export class MapInstallation implements Installation {
   }
 
   /**
-   * A part of the chunk's text: V8 makes it a slice that shares the text, which is many times faster than a copy from
-   * the bytes. What that keeps in memory after its entry is gone is never more than the snapshot's size in all.
+   * A part of the chunk's text. V8 makes it a slice that shares the text, which is many times faster than
+   * copying the bytes. A slice keeps its chunk's text in memory after its entry is gone: in all, at most the
+   * snapshot's size.
    */
   #part(start: number, end: number): ByteString {
     return this.#text.slice(start, end) as ByteString

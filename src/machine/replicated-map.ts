@@ -20,7 +20,7 @@ import type {
 import { MapCommands, type TtlOption } from './map-commands.ts'
 import { MapInstallation, MapSnapshot } from './map-snapshot.ts'
 
-/** The item format and command format of this file's neighbours. */
+/** The version of the item format (map-snapshot.ts) and of the command format (command.ts). */
 const FORMAT = 'map/2'
 
 export interface ReplicatedMapInit<K, V> {
@@ -66,20 +66,26 @@ export interface SetManyResult {
 export type MapResult = SetResult | SetManyResult | boolean | number
 
 /**
- * One change of a map. Keys and values are decoded when they are read, anew each time; reading one that the codec
+ * One change of a map. Keys and values are decoded anew each time they are read; reading one that the codec
  * cannot decode throws `Undecodable`.
  */
 export type MapChange<K, V> =
   | { readonly type: 'set'; readonly key: K; readonly value: V; readonly previous: V | undefined }
   | { readonly type: 'delete'; readonly key: K; readonly previous: V }
-  /** A key whose TTL had ended was taken out of memory: some time after its death, and not at the same time everywhere. */
+  /**
+   * A key whose TTL had ended was removed from memory. That is some time after its death, and at a different
+   * time on each replica.
+   */
   | { readonly type: 'expire'; readonly key: K; readonly previous: V }
   | { readonly type: 'clear' }
 
 export type MapEvents<K, V> = {
-  /** One for each key that a command set or deleted, once all of the command is applied; one for a whole `clear`. */
+  /**
+   * One for each key that a command set or deleted, after the whole command is applied; one for a whole
+   * `clear`.
+   */
   change: CustomEvent<MapChange<K, V>>
-  /** The whole state was replaced by a snapshot. There is no `change` for its entries. */
+  /** A snapshot replaced the whole state. Its entries come without a `change`. */
   reset: CustomEvent<{ readonly size: number }>
 }
 
@@ -89,22 +95,24 @@ const REPLACED: SetResult = Object.freeze({ replaced: true })
 /**
  * A map that every replica of a group holds, ordered by the bytes of the encoded keys.
  *
- * Reads are local and see what this replica has applied. Writes are appended to the group's log and resolve when
- * they are applied here; before a replica has taken the map over they reject with `NotAttached`. A write rejects
- * with `Unencodable` when a codec refuses its key or value, with `KeyTooLarge` when an encoded key exceeds 64 KiB,
- * and with what the log says (such as `EntryTooLarge`). Its `signal` stops the wait, not the write.
+ * Reads are local and see what this replica has applied. Writes are appended to the group's log and resolve
+ * when they are applied here; before a replica has taken the map over they reject with `NotAttached`. A write
+ * rejects with `Unencodable` when a codec refuses its key or value, with `KeyTooLarge` when an encoded key
+ * exceeds 64 KiB, and with the log's own errors (such as `EntryTooLarge`). Its `signal` stops the wait, not
+ * the write.
  *
  * On a replica that has no state yet, because it waits for its first snapshot, reads throw `NotReadable`.
  *
- * A key that was set with `ttlMs` lives by machine time, which is the greatest timestamp in the log so far: it is dead, for
- * every read and on every replica at the same position, once its deadline is not above that. While nobody writes, the
- * leader moves machine time, at most once a second; so a death may be seen a second late, and never early.
+ * A key that was set with `ttlMs` lives by machine time, which is the greatest timestamp in the log so far.
+ * Once machine time reaches its deadline, the key is dead: for every read, and on every replica at the same
+ * position. If no writes come, the leader moves machine time, at most once a second. So a death may be seen a
+ * second late, and never early.
  *
- * An iterator finishes on the entries it began with, whatever is written meanwhile. A read throws `Undecodable`
- * when it meets bytes that the codec cannot read.
+ * An iterator reads the entries as they were when it began; later writes do not change it. A read throws
+ * `Undecodable` when it meets bytes that the codec cannot read.
  *
- * Listeners of `change` and `reset` are called while the entry is being applied, so they should be quick. One that
- * throws becomes a process warning and harms nobody.
+ * Listeners of `change` and `reset` are called while the entry is being applied, so they should be quick. If
+ * one throws, the error becomes a process warning and has no other effect.
  *
  * @example
  * ```ts
@@ -125,7 +133,7 @@ export class ReplicatedMap<K = string, V = Json>
   readonly #keys: Codec<K>
   readonly #values: Codec<V>
   #tree = emptyTree()
-  /** Machine time: only the log moves it. */
+  /** Machine time. Only entries of the log move it. */
   readonly #clock = new VirtualClock()
   #leases: LeaseTable<ByteString>
   #sweeper: Sweeper<ByteString>
@@ -133,7 +141,7 @@ export class ReplicatedMap<K = string, V = Json>
 
   constructor(init: ReplicatedMapInit<K, V> = {}) {
     super()
-    // The default is for K = string; a key of another type is refused by it when it is written.
+    // The default codec is for K = string. It refuses a key of another type when that is written.
     this.#keys = init.keys ?? (stringCodec as unknown as Codec<K>)
     this.#values = init.values ?? jsonCodec<V>()
     this.commands = new MapCommands(this.#keys, this.#values)
@@ -162,8 +170,8 @@ export class ReplicatedMap<K = string, V = Json>
   }
 
   /**
-   * How long a key still lives, in milliseconds of machine time: `Infinity` for one without a TTL, undefined for one that
-   * is not there.
+   * How long a key still lives, in milliseconds of machine time: `Infinity` for a key without a TTL,
+   * undefined for one that is absent.
    */
   ttl(key: K): number | undefined {
     this.#assertReadable()
@@ -202,7 +210,10 @@ export class ReplicatedMap<K = string, V = Json>
     )
   }
 
-  /** With `ttlMs` it dies by itself; setting it anew, with or without, ends the life it had. */
+  /**
+   * With `ttlMs` the key dies by itself. Setting a key again, with or without `ttlMs`, replaces the TTL it
+   * had.
+   */
   async set(key: K, value: V, options?: SetOptions): Promise<Written<SetResult>> {
     return this.#write(this.commands.set(key, value, options), options)
   }
@@ -217,20 +228,24 @@ export class ReplicatedMap<K = string, V = Json>
     return this.#write(this.commands.delete(key), options)
   }
 
-  /** All or nothing: one command, which must fit into one entry of the log. Of a repeated key the last value counts. */
+  /**
+   * All or nothing: one command, which must fit into one entry of the log. If a key is repeated, its last
+   * value counts.
+   */
   async setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Promise<Written<SetManyResult>> {
     return this.#write(this.commands.setMany(entries, options), options)
   }
 
-  /** All or nothing, like `setMany`. The result is how many there were to delete. */
+  /** All or nothing, like `setMany`. The result is how many keys were there and are deleted. */
   async deleteMany(keys: Iterable<K>, options?: SubmitOptions): Promise<Written<number>> {
     return this.#write(this.commands.deleteMany(keys), options)
   }
 
   /**
-   * Set `key` to `value` if it is `expected` when the command is applied. `undefined` stands for the absence of
-   * the key: as `expected` to add only, as `value` to delete. The encoded bytes are compared, so JSON objects with
-   * other property orders differ. The result says whether it was so.
+   * Set `key` to `value` if its value is `expected` when the command is applied. `undefined` stands for the
+   * absence of the key: as `expected` it means add only, as `value` it means delete. The encoded bytes are
+   * compared, so JSON objects with another order of properties differ. The result says whether the value was
+   * `expected`.
    */
   async compareAndSet(
     key: K,
@@ -269,7 +284,7 @@ export class ReplicatedMap<K = string, V = Json>
     if (byMs > 0) this.#clock.advance(byMs)
   }
 
-  /** When a key dies next, in machine time, or earlier; undefined if none ever does. */
+  /** The machine time at which a key dies next, or an earlier time; undefined if none ever does. */
   get dueMs(): number | undefined {
     return this.#leases.nextDeadlineMs
   }
@@ -350,21 +365,21 @@ export class ReplicatedMap<K = string, V = Json>
     return this.#tree.delete(key)
   }
 
-  /** Whatever is written, the life that a key had is over; if that was so already, it goes. */
+  /** Every write ends the lease that the key had. A key that was dead already is removed. */
   #endLease(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
     const dead = this.#leases.isExpired(key)
     if (dead !== undefined) this.#leases.unregister(key)
     if (dead) this.#removeExpired(key, changes)
   }
 
-  /** Take a dead key out of memory. */
+  /** Remove a dead key from memory. */
   #removeExpired(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
     const { value } = this.#tree.get(key) as ExpiringEntry
     this.#tree.delete(key)
     changes?.push(this.#change('expire', key, value))
   }
 
-  /** Remove what died, soon after, in pieces that leave the event loop free. */
+  /** Remove dead keys from memory soon after their deadline, in pieces that leave the event loop free. */
   #sweep(leases: LeaseTable<ByteString>): Sweeper<ByteString> {
     const onExpired = (key: ByteString) => {
       const changes: MapChange<K, V>[] = []
@@ -374,7 +389,7 @@ export class ReplicatedMap<K = string, V = Json>
     return new Sweeper({ table: leases, clock: this.#clock, restMs: 0, onExpired })
   }
 
-  /** How many keys live. */
+  /** The number of living keys. */
   #size(): number {
     return this.#tree.size - (this.#leases.mayHaveExpired() ? this.#leases.expired().length : 0)
   }
@@ -412,7 +427,7 @@ export class ReplicatedMap<K = string, V = Json>
     }
   }
 
-  // Takes its clone now, not at the first `next()` as a generator alone would.
+  // Not a generator itself: the tree is cloned now, not at the first `next()`.
   #read<T>(range: ByteRange, decode: (key: ByteString, value: ByteString) => T): Generator<T, undefined> {
     this.#assertReadable()
     return decoded(this.#tree.clone(), this.#clock.now(), range, decode)

@@ -17,40 +17,40 @@ export type AvailableEvent =
   | { readonly type: 'captured'; readonly anchor: Position; readonly items: number }
   | { readonly type: 'cut'; readonly anchor: Position; readonly manifest: Manifest; readonly tookMs: number }
   | { readonly type: 'revived'; readonly anchor: Position; readonly remainingMs: number }
-  /** It was offered before this process was started again, and is offered still. */
+  /** A snapshot that was offered before this process started again. It is offered still. */
   | { readonly type: 'adopted'; readonly anchor: Position; readonly remainingMs: number }
   | {
       readonly type: 'released'
       readonly anchor: Position
       readonly cause: ReleaseCause
-      /** Why it could not be cut, of one that failed. */
+      /** Why it could not be cut, or why it ended before its deadline. */
       readonly why?: string
     }
-  /** The chunks of so many released snapshots are out of memory. */
+  /** The chunks of `count` released snapshots are out of memory. */
   | { readonly type: 'freed'; readonly count: number; readonly bytes: number }
 
 /** One snapshot this replica can serve. */
 export interface Available {
   readonly anchor: Position
   readonly remainingMs: number
-  /** All of it is cut. */
+  /** The whole snapshot is cut. */
   readonly ready: boolean
-  /** The cut, and fetches being answered. */
+  /** How many hold it now: the cut, and fetches that are being answered. */
   readonly uses: number
 }
 
-/** A snapshot that was here once. */
+/** A snapshot that was available once. */
 export interface Released {
   readonly released: ReleaseCause
-  /** Why it could not be cut, of one that failed. */
+  /** Why it could not be cut, or why it ended before its deadline. */
   readonly why: string | undefined
 }
 
 export interface AvailableInit {
   readonly clock: Clock
-  /** How long a snapshot stays available after it was cut, or last revived, in milliseconds. */
+  /** How long a snapshot stays available after it was cut or last revived, in milliseconds. */
   readonly ttlMs: number
-  /** How chunks are encoded for the way. Default: zstd. */
+  /** How chunks are encoded for the wire. Default: zstd. */
   readonly coder?: ChunkCoder
   readonly onEvent?: (event: AvailableEvent) => void
 }
@@ -58,43 +58,50 @@ export interface AvailableInit {
 export interface AddOptions {
   readonly control: Uint8Array
   readonly chunkBytes: number
-  /** Begin to cut so much later, in milliseconds, unless somebody asks for the snapshot before. Default 0. */
+  /** How long to put the cut off, in milliseconds, unless the snapshot is asked for earlier. Default 0. */
   readonly cutDelayMs?: number
 }
 
 interface Held {
   readonly anchor: Position
   readonly stop: AbortController
-  /** Begin to cut, if that has not begun. */
+  /** Begin to cut now, if the cut was put off. */
   readonly startNow: () => void
   readonly cut: CutSnapshot
-  /** Settles when the snapshot is cut; rejects when it is released before. */
+  /** Settles when the snapshot is cut. Rejects if it is released earlier. */
   readonly whenCut: Promise<Manifest>
-  /** The cut, and fetches being answered: a snapshot does not expire under one, nor lose its chunks. */
+  /**
+   * The cut, and fetches being answered. While there are any, the snapshot neither expires nor loses its
+   * chunks.
+   */
   uses: number
-  /** When it was captured, or somebody has last fetched from it. */
+  /** When it was captured, or last fetched from. */
   fetchedAtMs: number
 }
 
-/** Keep-alives without a fetch hold an offer for so many TTLs at most. */
+/** Keep-alives hold an offer without a fetch for this many TTLs: 10 minutes at the default TTL of 10 s. */
 const KEEP_ALIVE_TTLS = 60
 
-/** Released anchors that are remembered, so that a late request is told why there is nothing, and not UnknownAnchor. */
+/**
+ * Released anchors that are remembered. A late request is then told why the snapshot is gone, and not
+ * `UnknownAnchor`.
+ */
 const RELEASED_MAX = 64
 
 /**
- * The map from anchor to available snapshot. Each has a deadline, which fetches revive; one that nobody fetches
- * expires and its memory is given back, off the hot path. A snapshot does not expire while it is being cut or sent.
+ * The map from anchor to available snapshot. Each snapshot has a deadline, which fetches revive. Without
+ * fetches it expires, and its memory is given back off the hot path. A snapshot does not expire while it is
+ * being cut or sent.
  */
 export class AvailableSnapshots {
   readonly #init: AvailableInit
   readonly #held = new Map<string, Held>()
   readonly #released = new Map<string, Released>()
-  /** The deadlines of those that nobody cuts or reads just now. */
+  /** Deadlines of the snapshots that are not in use: neither being cut nor read. */
   readonly #leases: LeaseTable<string>
   #sweeper: Sweeper<string> | undefined
   readonly #drops: DropQueue
-  /** What is left of snapshots that were released. */
+  /** Released snapshots whose chunks are still in memory. */
   readonly #remains: DropKind<Held>
 
   constructor(init: AvailableInit) {
@@ -113,7 +120,9 @@ export class AvailableSnapshots {
     })
   }
 
-  /** Take a captured snapshot over and cut it in the background. One that is held already is revived. */
+  /**
+   * Take over a captured snapshot and cut it in the background. If the anchor is held already, it is revived.
+   */
   add(anchor: Position, source: Snapshot, options: AddOptions): void {
     const key = positionKey(anchor)
     if (this.revive(anchor) !== undefined) {
@@ -132,7 +141,7 @@ export class AvailableSnapshots {
     const held: Held = { anchor, stop, startNow, cut: into, whenCut, uses: 1, fetchedAtMs: beganMs }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
-    // The source is given back when nobody reads it any more: also of an anchor released meanwhile.
+    // The source is released after its last read, even if the anchor was released earlier.
     whenCut.then(
       (manifest) => {
         release(source)
@@ -148,7 +157,7 @@ export class AvailableSnapshots {
     )
   }
 
-  /** Offer a snapshot again that this replica offered in an earlier life, for what is left of its own. */
+  /** Offer a snapshot again that this replica offered in an earlier life, for the rest of its TTL. */
   adopt(anchor: Position, cut: CutSnapshot, remainingMs: number): void {
     const key = positionKey(anchor)
     if (this.#held.has(key)) return
@@ -167,7 +176,10 @@ export class AvailableSnapshots {
     this.#emit({ type: 'adopted', anchor, remainingMs })
   }
 
-  /** Every anchor and its deadline, for another life of this process: one that is in use lives for a TTL from now. */
+  /**
+   * Every anchor and its deadline, for the next life of this process. An anchor in use gets a full TTL from
+   * now.
+   */
   leases(): LeaseSnapshot<string> {
     const { clock, ttlMs } = this.#init
     const table = new LeaseTable<string>({ clock })
@@ -178,13 +190,13 @@ export class AvailableSnapshots {
     return table.toSnapshot()
   }
 
-  /** The snapshot of an anchor; why it is here no more; undefined if it never was here. */
+  /** The snapshot of an anchor; if it was released, why; undefined if it was never here. */
   get(anchor: Position): Available | Released | undefined {
     const held = this.#held.get(positionKey(anchor))
     return held === undefined ? this.#released.get(positionKey(anchor)) : this.#view(held)
   }
 
-  /** All of them, oldest anchor first. */
+  /** All snapshots, oldest anchor first. */
   list(): Available[] {
     return [...this.#held.values()]
       .map((held) => this.#view(held))
@@ -196,12 +208,12 @@ export class AvailableSnapshots {
     return this.#held.get(positionKey(anchor))?.whenCut
   }
 
-  /** The anchor's chunks, as far as they are cut. Undefined if it is not held. */
+  /** The anchor's chunks, as far as they are cut. Undefined if the anchor is not held. */
   chunks(anchor: Position): CutSnapshot | undefined {
     return this.#held.get(positionKey(anchor))?.cut
   }
 
-  /** Somebody waits for this anchor: a cut that was put off begins. */
+  /** A joiner waits for this anchor: begin a cut that was put off. */
   startNow(anchor: Position): void {
     this.#held.get(positionKey(anchor))?.startNow()
   }
@@ -216,18 +228,18 @@ export class AvailableSnapshots {
   }
 
   /**
-   * Give an anchor a full TTL again for somebody who fetches from others, and may come back to it. Undefined when nobody has
-   * fetched from it for 60 TTLs: it then expires.
+   * Give an anchor a full TTL again for a joiner that fetches from other providers and may come back. Returns
+   * undefined, and lets the anchor expire, once the last fetch from here is 60 TTLs ago.
    */
   keepAlive(anchor: Position): number | undefined {
     const { clock, ttlMs } = this.#init
     const held = this.#held.get(positionKey(anchor))
     if (held === undefined || clock.now() - held.fetchedAtMs >= KEEP_ALIVE_TTLS * ttlMs) return undefined
-    // One that is in use does not expire anyhow.
+    // An anchor in use does not expire: it needs no reviving.
     return held.uses > 0 ? ttlMs : this.revive(anchor)
   }
 
-  /** Keep an anchor from expiring until the returned function is called; then it has a full TTL. */
+  /** Keep an anchor from expiring until the returned function is called. From then on it has a full TTL. */
   use(anchor: Position): () => void {
     const key = positionKey(anchor)
     const held = this.#held.get(key)
@@ -243,7 +255,7 @@ export class AvailableSnapshots {
     }
   }
 
-  /** End an offer before its time, since nobody makes progress with it. */
+  /** End an offer before its deadline, because its fetches make no progress. */
   expire(anchor: Position, why: string): void {
     const held = this.#held.get(positionKey(anchor))
     if (held !== undefined) this.#release(held, 'expired', why)
@@ -301,7 +313,7 @@ export class AvailableSnapshots {
     this.#free(held)
   }
 
-  /** One that is in use still is queued again when that ends. */
+  /** A snapshot that is still in use is queued when its last use ends. */
   #free(held: Held): void {
     if (held.uses === 0 && !this.#remains.drop(held)) held.cut.release()
   }
@@ -311,7 +323,7 @@ export class AvailableSnapshots {
   }
 }
 
-/** A machine that throws here keeps nobody from what was cut: it has what it needs by then. */
+/** Release a captured snapshot. If the machine throws here, what was cut is unharmed. */
 function release(source: Snapshot): void {
   try {
     source.release()

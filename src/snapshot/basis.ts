@@ -9,44 +9,47 @@ import { zstdCoder } from './encoding.ts'
 import { hintsOf, type Runs, recordStart } from './hints.ts'
 
 export interface BasisOptions {
-  /** The size that chunks have on average, in bytes: only chunks of one size are shared whole. */
+  /** The average size of chunks, in bytes. Only chunks cut with the same size can be shared whole. */
   readonly chunkBytes: number
   readonly clock: Clock
   readonly signal: AbortSignal
-  /** Aborts when it has taken long enough: the basis is what was cut by then. */
+  /** Aborts when cutting has taken long enough. The basis is then what was cut so far. */
   readonly enough: AbortSignal
 }
 
-/** What hints say of one chunk. */
+/** What the hints say about one chunk. */
 export interface Match {
-  /** The number of each item in the basis, or -1 for one that it lacks. */
+  /** For each item of the chunk, its number in the basis, or -1 if the basis lacks it. */
   readonly origins: Int32Array
-  /** Alternately how many items the basis has and how many it lacks. */
+  /** Run lengths, alternating: items that the basis has, items that it lacks. */
   readonly runs: Runs
-  /** How many it lacks. */
+  /** The number of items that the basis lacks. */
   readonly missing: number
-  /** Bytes of the items it has, each with its length before it. */
+  /** The size of the items that the basis has, each with its length before it. */
   readonly bytes: number
 }
 
 interface Part {
   readonly items: Items
-  /** The number of its first item. */
+  /** The number of its first item in the basis. */
   readonly first: number
 }
 
-/** A lone hint is believed so many items beyond the one before it; further off, only together with the next. */
+/**
+ * A hint alone is believed up to this many items behind the previous match. Further off, the next hint must
+ * match too.
+ */
 const NEAR_ITEMS = 64
-/** So many items that share their slots are told apart; of more, as of one item many times over, the rest is found only in sequence. */
+/** The longest probe sequence. Further duplicates are found only as successors of a match. */
 const PROBES_MAX = 64
 const NONE = -1
-/** Looking at the clock costs more than a hint. */
+/** Hints between two looks at the clock, because a look costs more than a hint. */
 const HINTS_PER_LOOK = 4_096
 
 /**
- * The state that a joiner has already, of which the new one is made as far as it goes: in whole chunks, and in single items
- * of chunks that differ. "Basis" is rsync's word for it (Tridgell, 1999); unlike there, boundaries are between items, so
- * that a few bytes an item are enough to find them again.
+ * The state that a joiner has already. The new state reuses its whole chunks and, in chunks that differ, its
+ * single items. "Basis" is rsync's word for it (Tridgell, 1999). Unlike in rsync, boundaries are between
+ * items, so a few bytes per item are enough to find them again.
  */
 export class Basis {
   readonly #parts: readonly Part[]
@@ -60,7 +63,7 @@ export class Basis {
     this.#clock = clock
   }
 
-  /** Cut a snapshot like one that is served. The snapshot is released. */
+  /** Cut a snapshot in the way providers cut theirs. The snapshot is released. */
   static async of(snapshot: Snapshot, options: BasisOptions): Promise<Basis> {
     const { chunkBytes, clock, signal, enough } = options
     const chunks = new CutSnapshot(zstdCoder)
@@ -96,12 +99,14 @@ export class Basis {
     return this.#byHash.has(nameOf(hash))
   }
 
-  /** The chunk of this hash, decoded. Undefined for one that this state does not have as a whole. */
+  /** The chunk with this hash, decoded. Undefined if this state does not have the whole chunk. */
   chunk(hash: Uint8Array): Uint8Array | undefined {
     return this.#byHash.get(nameOf(hash))?.items.bytes
   }
 
-  /** Find the items of a chunk among those that are here: both are in one order, so most are where the last one ended. */
+  /**
+   * Find a chunk's items in the basis. Both are in the same order, so most items follow the previous match.
+   */
   async match(hints: Uint32Array): Promise<Match> {
     this.#index ??= this.#makeIndex()
     const index = await this.#index
@@ -133,11 +138,12 @@ export class Basis {
   }
 
   /**
-   * Put a chunk together.
+   * Put a chunk together from the basis and the missing items.
    *
    * @param missing the items that the basis lacks, each with its length before it
    * @param bytes the chunk's size
-   * @throws {MalformedChunk} where that does not fit: a hint was wrong, or the missing items are not those that were asked for
+   * @throws {MalformedChunk} if the size is wrong: a hint misled, or `missing` does not hold the items that
+   *   were asked for
    */
   assemble({ origins, missing: count }: Match, missing: Uint8Array, bytes: number): Uint8Array {
     const others = itemsOf(missing, count)
@@ -195,10 +201,13 @@ export class Basis {
   }
 }
 
-/** The hints of all items of a basis, and where each is found: a table with open addressing, half full at most. */
+/**
+ * The hints of all items of a basis, and where each is found: an open-addressing table that is at most half
+ * full.
+ */
 class HintIndex {
   readonly #hints: Uint32Array
-  /** Numbers of items, plus one; 0 is free. */
+  /** Item numbers, plus 1; 0 marks a free slot. */
   readonly #slots: Uint32Array
 
   constructor(items: number) {
@@ -219,7 +228,7 @@ class HintIndex {
     }
   }
 
-  /** The item that `hints[i]` means, beyond the one that the hint before it meant. */
+  /** The item that `hints[i]` means. It comes after `last`, the item that the previous hint meant. */
   find(hints: Uint32Array, i: number, last: number): number {
     const hint = hints[i]!
     if (last !== NONE && this.#hints[last + 1] === hint) return last + 1

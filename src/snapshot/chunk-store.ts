@@ -1,12 +1,15 @@
 import type { EncodedChunk } from './encoding.ts'
 
-/** Where a session keeps verified chunks, so that another one need not fetch them again. Chunks are named by their hash. */
+/**
+ * Where a session keeps verified chunks, so that a later one need not fetch them again. A chunk's name is its
+ * hash.
+ */
 export interface ChunkStore {
   has(hash: Uint8Array): boolean
-  /** What is read is checked like what peers send. */
+  /** Read a chunk. The session verifies it like a chunk from a peer. */
   read(hash: Uint8Array): Promise<EncodedChunk>
-  /** Take a chunk in, soon. Nothing depends on it: failures are the store's own affair. */
+  /** Store a chunk, soon. Nothing depends on it, so the store handles its own failures. */
   keep(hash: Uint8Array, chunk: EncodedChunk): void
-  /** What was read was not what its hash says. */
+  /** The stored bytes did not match the hash. */
   forget(hash: Uint8Array): void
 }

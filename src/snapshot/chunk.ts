@@ -4,18 +4,18 @@ import { SnapshotTooLarge } from './manifest.ts'
 
 /** A chunk: consecutive items, each preceded by its length as an unsigned LEB128 varint. */
 
-/** The largest item, in bytes. Bounds what a peer can make us hold for one. */
+/** The largest item, in bytes. It bounds what one item from a peer can make us hold. */
 export const ITEM_BYTES_MAX = 32 * 1024 * 1024
 
-/** Bytes that are not what the manifest's hash promised, or hashed bytes that are no chunk. */
+/** Bytes that do not match the manifest's hash, or that match it and are no chunk. */
 export class MalformedChunk extends Error {
   override readonly name = 'MalformedChunk'
 }
 
 /**
- * Collects the items of one chunk after the other, in one growing buffer that is reused from chunk to chunk. A chunk ends
- * after a boundary item that finds it at half the average size or more, and in any case once it has twice that. So all
- * chunks but the last one have from S/2 up to 2 S bytes, and the excess of their last item.
+ * Collects items into one chunk after the other, in a growing buffer that is reused for each. A chunk ends
+ * after a boundary item, if it has half the average size S by then, and in any case once it has 2 S. So every
+ * chunk but the last has from S/2 to 2 S bytes, plus the excess of its last item.
  */
 export class ChunkWriter {
   readonly #chunkBytes: number
@@ -25,7 +25,7 @@ export class ChunkWriter {
   #items = 0
   #ended = false
 
-  /** @param chunkBytes the size S that chunks have on average, up to 8 MiB */
+  /** @param chunkBytes the average size S of chunks, up to 8 MiB */
   constructor(chunkBytes: number) {
     this.#chunkBytes = chunkBytes
     this.#buffer = Buffer.allocUnsafe(Math.min(2 * chunkBytes, 1024 * 1024) + 4096)
@@ -59,7 +59,7 @@ export class ChunkWriter {
     this.#ended = this.#endsAfter(this.#used - item.length, this.#used - before)
   }
 
-  /** The chunk's bytes, for keeps. The writer begins the next one. */
+  /** The chunk's bytes, as a copy. The writer begins the next chunk. */
   take(): { items: number; bytes: Buffer } {
     const bytes = Buffer.allocUnsafeSlow(this.#used)
     this.#buffer.copy(bytes, 0, 0, this.#used)
@@ -70,7 +70,7 @@ export class ChunkWriter {
     return { items, bytes }
   }
 
-  /** @param start of the newest item, which takes `itemBytes` with its length */
+  /** @param start of the newest item, which takes `itemBytes` including its length */
   #endsAfter(start: number, itemBytes: number): boolean {
     const chunkBytes = this.#chunkBytes
     if (this.#used * 2 < chunkBytes) return false
@@ -91,9 +91,9 @@ function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
   return new DataView(buffer, byteOffset, length)
 }
 
-/** The items of a chunk. Throws `MalformedChunk` where it does not hold exactly `count` items. */
+/** The items of a chunk. Throws `MalformedChunk` unless it holds exactly `count` items. */
 export function itemsOf(bytes: Uint8Array, count: number): Items {
-  // A view of a Buffer is a Buffer, and costs several times what a plain one does.
+  // A plain view: a view of a `Buffer` is a `Buffer`, and costs several times as much.
   const chunk = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
   if (count > chunk.length)
     throw new MalformedChunk(`a chunk of ${chunk.length} bytes cannot hold ${count} items`)

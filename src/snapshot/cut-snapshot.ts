@@ -5,9 +5,9 @@ import { encodeHints, hintsOf, picked, type Runs } from './hints.ts'
 import { type ChunkInfo, type Manifest, makeManifest } from './manifest.ts'
 
 /**
- * A snapshot being cut into chunks, and what it was cut into: encoded once, served to any number of joiners, each chunk
- * as soon as it is there. A chunk is encoded when it is first asked for, because each of several providers sends
- * only some of them, and replaces what it was made from.
+ * A snapshot that is being cut, and its chunks so far. Each chunk is encoded once and served to any number of
+ * joiners as soon as it is there. It is encoded when it is first asked for, because each of several providers
+ * sends only some of them. The encoded bytes then replace the raw ones.
  */
 export class CutSnapshot {
   readonly #coder: ChunkCoder
@@ -15,7 +15,7 @@ export class CutSnapshot {
   readonly #chunks: (EncodedChunk | Promise<EncodedChunk>)[] = []
   readonly #encoded = new Set<number>()
   readonly #hints = new Map<number, Promise<Uint8Array>>()
-  /** A chunk did not get smaller: the others will not either, and are sent as they are. */
+  /** False once a chunk did not get smaller. The others will not either, so they are sent as they are. */
   #compressible = true
   #manifest: Manifest | undefined
   #failure: Error | undefined
@@ -26,7 +26,7 @@ export class CutSnapshot {
     this.#coder = coder
   }
 
-  /** A snapshot that was cut and encoded before, by this replica in an earlier life. */
+  /** A snapshot that this replica cut and encoded in an earlier life. */
   static restored(coder: ChunkCoder, manifest: Manifest, chunks: readonly EncodedChunk[]): CutSnapshot {
     const restored = new CutSnapshot(coder)
     for (const [index, chunk] of chunks.entries()) {
@@ -39,12 +39,12 @@ export class CutSnapshot {
     return restored
   }
 
-  /** The chunks that are there, in order. */
+  /** The chunks that are there so far, in order. */
   get infos(): readonly ChunkInfo[] {
     return this.#infos
   }
 
-  /** Once all chunks are there. */
+  /** Undefined until all chunks are there. */
   get manifest(): Manifest | undefined {
     return this.#manifest
   }
@@ -57,20 +57,20 @@ export class CutSnapshot {
     this.#moved()
   }
 
-  /** That was the last chunk. */
+  /** Every chunk was added: make the manifest. */
   finish(control: Uint8Array): Manifest {
     this.#manifest = makeManifest(control, this.#infos)
     this.#moved()
     return this.#manifest
   }
 
-  /** There will be no more. */
+  /** Cutting failed: there will be no more chunks. */
   fail(reason: Error): void {
     this.#failure = reason
     this.#moved()
   }
 
-  /** Resolves when there are more than `count` chunks, or all; rejects when cutting failed before. */
+  /** Resolves when there are more than `count` chunks, or all of them. Rejects if cutting failed. */
   async beyond(count: number): Promise<void> {
     while (this.#infos.length <= count && this.#manifest === undefined) {
       if (this.#failure !== undefined) throw this.#failure
@@ -78,7 +78,7 @@ export class CutSnapshot {
     }
   }
 
-  /** The chunk as it is sent. Throws `RangeError` for one that is not there. */
+  /** The chunk as it is sent. Throws `RangeError` if it is not there. */
   async chunk(index: number): Promise<EncodedChunk> {
     const known = this.#chunks[index]
     if (known === undefined) throw new RangeError(`there is no chunk ${index}`)
@@ -97,14 +97,14 @@ export class CutSnapshot {
     return encoded
   }
 
-  /** The chunk as it was cut. Throws `RangeError` for one that is not there. */
+  /** The chunk as it was cut. Throws `RangeError` if it is not there. */
   async raw(index: number): Promise<Uint8Array> {
     const chunk = await this.#chunks[index]
     if (chunk === undefined) throw new RangeError(`there is no chunk ${index}`)
     return await this.#coder.decode(chunk, this.#infos[index]!.bytes)
   }
 
-  /** The hints of a chunk's items, as they are sent: made once, like the chunk. */
+  /** The hints of a chunk's items, as they are sent. They are made once, on the first request. */
   async hints(index: number): Promise<Uint8Array> {
     const known = this.#hints.get(index)
     if (known !== undefined) return await known
@@ -120,7 +120,10 @@ export class CutSnapshot {
     }
   }
 
-  /** Some items of a chunk, each with its length before it, as they are sent. Throws `RangeError` for items that are not there. */
+  /**
+   * Some items of a chunk as they are sent, each with its length before it. Throws `RangeError` for items
+   * that are not there.
+   */
   async pick(index: number, runs: Runs): Promise<EncodedChunk> {
     const bytes = picked(await this.#items(index), runs)
     return this.#compressible ? await this.#coder.encode(bytes) : { encoding: 'raw', bytes }

@@ -6,20 +6,20 @@ import { ChunkWriter } from './chunk.ts'
 import type { CutSnapshot } from './cut-snapshot.ts'
 import { checkControl, chunkHash, MANIFEST_CHUNKS_MAX, type Manifest, SnapshotTooLarge } from './manifest.ts'
 
-/** 1 MiB: larger chunks leave less to share between peers, smaller ones cost more frames and hashes. */
+/** 1 MiB. Larger chunks can be shared less well between peers; smaller ones cost more frames and hashes. */
 export const CHUNK_BYTES_DEFAULT = 1024 * 1024
 
 export interface CutOptions {
   readonly control: Uint8Array
-  /** The size that chunks have on average, in bytes, up to 8 MiB. Every replica must use the same. */
+  /** The average size of chunks, in bytes, up to 8 MiB. Every replica must use the same. */
   readonly chunkBytes: number
   readonly clock: Clock
   readonly signal: AbortSignal
 }
 
 /**
- * Cut and hash a snapshot, in slices that leave the event loop to whoever applies and serves. Each chunk is in `into` as
- * soon as it ends. Rejects with `SnapshotTooLarge` for more than anybody could fetch.
+ * Cut and hash a snapshot, in slices that leave the event loop to applying and serving. Each chunk is added
+ * to `into` as soon as it ends. Rejects with `SnapshotTooLarge` if a manifest cannot list the result.
  */
 export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOptions): Promise<Manifest> {
   const { control, chunkBytes, clock, signal } = options
@@ -44,7 +44,7 @@ export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOpt
     for (const item of snapshot.items()) {
       writer.add(item)
       if (writer.ended) finishChunk()
-      // Looking at the clock costs more than many small items: look every 128 of them, or 256 KiB.
+      // A look at the clock costs more than many small items. So look every 128 of them, or every 256 KiB.
       sinceLook += 2048 + item.length
       if (sinceLook >= 262_144) {
         sinceLook = 0

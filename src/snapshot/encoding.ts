@@ -2,7 +2,7 @@ import { promisify } from 'node:util'
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
 import { MalformedChunk } from './chunk.ts'
 
-/** How a chunk's bytes travel. */
+/** How a chunk's bytes are encoded on the wire. */
 export type Encoding = 'raw' | 'zstd'
 
 export interface EncodedChunk {
@@ -10,22 +10,32 @@ export interface EncodedChunk {
   readonly bytes: Uint8Array
 }
 
-/** Encodes chunks for the way and decodes them, off the event loop. */
+/** Encodes chunks for the wire and decodes them, off the event loop. */
 export interface ChunkCoder {
-  /** Gives `raw` back as it is when encoding would not make it much smaller. */
+  /** Returns `raw` unchanged if encoding would not make it much smaller. */
   encode(raw: Uint8Array): Promise<EncodedChunk>
-  /** Throws `MalformedChunk` unless that gives exactly `rawBytes` bytes; never makes more than that. */
+  /**
+   * Throws `MalformedChunk` unless the result has exactly `rawBytes` bytes. It never produces more than that.
+   */
   decode(chunk: EncodedChunk, rawBytes: number): Promise<Uint8Array>
 }
 
 const compress = promisify(zstdCompress)
 const decompress = promisify(zstdDecompress)
 
-/** Half the time of level 1, the fastest ordinary one, for a quarter more bytes: JSON still becomes four times smaller. */
+/**
+ * Takes half the time of level 1, the fastest ordinary level, for a quarter more bytes. JSON still gets four
+ * times smaller.
+ */
 const LEVEL = -2
-/** An encoded chunk at least this much smaller is worth decoding. */
+/**
+ * An encoded chunk is sent if it has at most this part of the raw size. Otherwise decoding is not worth it.
+ */
 const WORTHWHILE = 7 / 8
-/** Room for half of the data is enough for what is worth sending encoded; room beside the data, so that Node's output buffer is never too small by a frame header. */
+/**
+ * Added to zlib's output buffer, so that a frame header never makes the buffer too small. For encoding, the
+ * buffer is half the raw size: that suffices for chunks that compress well.
+ */
 const SLACK_BYTES = 64
 
 /** zstd (RFC 8878) by node:zlib, in libuv's threads. */

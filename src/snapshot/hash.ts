@@ -1,9 +1,9 @@
 import { Blake3Hasher } from '@napi-rs/blake-hash'
 
 /**
- * Hashes are BLAKE3 in its key derivation mode (section 2.3 of the BLAKE3 paper), which is made for keeping domains
- * apart: a chunk can never pass for a root. It is the fastest hash there is in a maintained package that neither
- * compiles nor downloads anything when it is installed.
+ * Hashes are BLAKE3 in key derivation mode (section 2.3 of the BLAKE3 paper). That mode is made for
+ * separating domains: a chunk can never pass for a root. BLAKE3 is the fastest hash in a maintained package
+ * that neither compiles nor downloads anything on installation.
  */
 export const HASH_BYTES = 32
 

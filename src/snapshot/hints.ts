@@ -2,9 +2,9 @@ import type { Items } from '../machine/items.ts'
 import { murmur3 } from './murmur3.ts'
 
 /**
- * A hint says that an item may be one that a joiner has already: 32 bits of a hash of its bytes, MurmurHash3_x86_32. Two
- * items in four thousand million share one by chance, and whoever likes can make more of them: a chunk that is put together
- * by hints is held against its own hash like any other.
+ * A hint says that a joiner may have an item already. It is 32 bits of a hash of the item's bytes,
+ * MurmurHash3_x86_32. Two items in four thousand million share a hint by chance, and an attacker can make
+ * more. So a chunk that was built by hints is checked against its own hash, like any other chunk.
  */
 export const HINT_BYTES = 4
 
@@ -17,7 +17,7 @@ export function hintsOf(items: Items): Uint32Array {
   return hints
 }
 
-/** Hints on their way: 4 bytes each, the low one first. */
+/** Hints as they are sent: 4 bytes each, little-endian. */
 export function encodeHints(hints: Uint32Array): Uint8Array {
   const bytes = new DataView(new ArrayBuffer(hints.length * HINT_BYTES))
   for (let i = 0; i < hints.length; i++) bytes.setUint32(i * HINT_BYTES, hints[i]!, true)
@@ -31,12 +31,12 @@ export function decodeHints(bytes: Uint8Array): Uint32Array {
   return hints
 }
 
-/** Which items of a chunk are meant: alternately how many are passed over and how many are. */
+/** A selection of a chunk's items as run lengths, alternating: items to skip, items to take. */
 export type Runs = readonly number[]
 
 /**
- * The items of a chunk that `runs` mean, as they lie in it: each with its length before it. Throws `RangeError` for runs that
- * go beyond the chunk.
+ * The items that `runs` select, as they are in the chunk: each with its length before it. Throws `RangeError`
+ * if the runs go beyond the chunk.
  */
 export function picked(items: Items, runs: Runs): Uint8Array {
   const parts: Uint8Array[] = []
@@ -50,7 +50,10 @@ export function picked(items: Items, runs: Runs): Uint8Array {
   return Buffer.concat(parts)
 }
 
-/** Where item `i` of a whole chunk begins, its length included. The one after the last begins at the chunk's end. */
+/**
+ * The offset of item `i` in a whole chunk, where its length begins. For `i` = the number of items, the
+ * chunk's end.
+ */
 export function recordStart(items: Items, i: number): number {
   return i === 0 ? 0 : items.end(i - 1)
 }

@@ -1,16 +1,22 @@
 import { HASH_BYTES, hash } from './hash.ts'
 
-/** Chunks of one snapshot: 256 GiB in chunks of 1 MiB. Bounds what a list of chunks can make a replica hold. */
+/**
+ * The most chunks of one snapshot: 256 GiB in chunks of 1 MiB. It bounds what a list of chunks can make a
+ * replica hold.
+ */
 export const MANIFEST_CHUNKS_MAX = 262_144
-/** Control bytes of one snapshot. */
+/** The most control bytes of one snapshot. It bounds what a manifest can make a replica hold. */
 export const CONTROL_BYTES_MAX = 1024 * 1024
 
-/** A snapshot that nobody could fetch: it has more chunks, or more control bytes, than a manifest may list. */
+/**
+ * A snapshot cannot be served: it has more chunks or control bytes than a manifest may list, or too large an
+ * item.
+ */
 export class SnapshotTooLarge extends RangeError {
   override readonly name = 'SnapshotTooLarge'
 }
 
-/** Throws for control bytes that no manifest may carry. */
+/** Throws `SnapshotTooLarge` if a manifest cannot carry these control bytes. */
 export function checkControl(control: Uint8Array): void {
   if (control.length <= CONTROL_BYTES_MAX) return
   throw new SnapshotTooLarge(`${control.length} control bytes are beyond the limit of ${CONTROL_BYTES_MAX}`)
@@ -25,9 +31,15 @@ export interface ChunkInfo {
   readonly hash: Uint8Array
 }
 
-/** What a snapshot consists of. Whoever holds the root can check the manifest, and with it each chunk alone. */
+/**
+ * What a snapshot consists of. With the root, a joiner can verify the manifest, and with the manifest each
+ * chunk alone.
+ */
 export interface Manifest {
-  /** What the host keeps beside the machine's items: opaque here, covered by the root, given back on install. */
+  /**
+   * The host's own bytes beside the machine's items. They are opaque here, covered by the root, and given
+   * back on install.
+   */
   readonly control: Uint8Array
   readonly chunks: readonly ChunkInfo[]
   readonly root: Uint8Array
@@ -36,8 +48,9 @@ export interface Manifest {
 const CHUNK_INFO_BYTES = 8 + HASH_BYTES
 
 /**
- * The root: a hash over the control bytes (preceded by their length) and, for each chunk in order, its number of
- * items and its size as unsigned 32-bit big-endian integers and its hash.
+ * Makes a manifest and its root. The root is a hash over the control bytes (preceded by their length) and
+ * every chunk in order: its number of items and its size, as unsigned 32-bit big-endian integers, and its
+ * hash.
  */
 export function makeManifest(control: Uint8Array, chunks: readonly ChunkInfo[]): Manifest {
   const list = Buffer.alloc(4 + chunks.length * CHUNK_INFO_BYTES)

@@ -1,6 +1,6 @@
 /**
- * MurmurHash3_x86_32 with seed 0 (Appleby, 2011, in the public domain). Quick, not strong: two inputs of one hash are easily
- * made, so whoever uses it must check what it leads to.
+ * MurmurHash3_x86_32 with seed 0 (Appleby, 2011, in the public domain). It is quick, not strong: inputs with
+ * the same hash are easily made, so a caller must verify what a match leads to.
  */
 export function murmur3(bytes: DataView, start: number, end: number): number {
   let hash = 0
@@ -20,7 +20,7 @@ function scrambled(word: number): number {
   return Math.imul((product << 15) | (product >>> 17), 0x1b873593)
 }
 
-/** MurmurHash3's last step: every bit of the hash then depends on each. */
+/** MurmurHash3's last step. Every bit of the result depends on every bit of `hash`. */
 export function fmix32(hash: number): number {
   let bits = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
   bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)

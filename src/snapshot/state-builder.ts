@@ -1,9 +1,9 @@
 import type { Position } from '../position.ts'
 
-/** A new state being built beside the current one; dropped without a call if it is never committed. */
+/** A new state, built beside the current one. If it is never committed, it is dropped without a call. */
 export interface StateBuilder {
-  /** The next chunk, in order: its `items` items. It was checked against the manifest. */
+  /** The next chunk, in order; it holds `items` items. It was verified against the manifest. */
   add(chunk: Uint8Array, items: number): Promise<void>
-  /** The manifest was checked against the sealed root: replace the state, at once. */
+  /** The manifest was verified against the sealed root. Replace the state, at once. */
   commit(anchor: Position, control: Uint8Array): void
 }

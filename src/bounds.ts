@@ -1,38 +1,58 @@
 /**
- * What callers may give. Each check throws a `RangeError` where the value is given. Its sentence says the value and what to
- * give instead. Programs in JavaScript can give anything, so that a check looks at the type too.
+ * Checks of the values that callers give. Each check throws a `RangeError` where the value is given. Its
+ * message names the value and says what to give instead. JavaScript programs can give anything, so a check
+ * looks at the type too.
  */
 
-/** The longest timer of Node, 24.8 days; what is beyond it would run out at once. */
+/** Node's longest timer, in milliseconds: 24.8 days. A longer one would fire at once. */
 export const TIMER_MS_MAX = 2 ** 31 - 1
 
-/** Every request carries the group's name, and so does the description of a stream, which has 4 KiB at most. */
+/**
+ * The longest name of a group, in bytes. Every request carries it, and so does the description of a stream,
+ * which has 4 KiB at most.
+ */
 export const GROUP_BYTES_MAX = 512
-/** The same is true of a machine's signature. */
+/** The longest signature of a machine, in bytes. Requests and the description of a stream carry it too. */
 export const SIGNATURE_BYTES_MAX = 1_024
-/** The author of entries, which is the member of a notice too. A stream's message has one byte for its length. */
+/**
+ * The longest author of entries, in bytes, who is also the member of a presence. A stream's message has one
+ * byte for its length.
+ */
 export const AUTHOR_BYTES_MAX = 255
-/** The incarnation of a log, as requests and offers name it. Ours have 22 or 36. */
+/**
+ * The longest epoch of a log, in bytes, as requests and offers carry it. The logs here have epochs of 22 or
+ * 36.
+ */
 export const EPOCH_BYTES_MAX = 64
 
-/** Average sizes of chunks. Twice the largest, and then an item of 32 MiB, is what fits into a frame. */
+/** The least average size of chunks, in bytes. */
 export const CHUNK_BYTES_MIN = 1
+/** The greatest average size of chunks, in bytes. Twice that, and an item of 32 MiB, fits into a frame. */
 export const CHUNK_BYTES_MAX = 8 * 1024 * 1024
 
-/** A session asks again every 200 ms: an offer of less would expire between two of its questions. */
+/**
+ * The shortest TTL of an offer, in milliseconds. A session asks again every 200 ms, so a shorter offer would
+ * expire between two questions.
+ */
 export const TTL_MS_MIN = 250
-/** In less, a marker may not be appended, applied, cut and sealed, though nothing is wrong. */
+/**
+ * The shortest request timeout, in milliseconds. Within less, a marker may not be appended, applied, cut and
+ * sealed, even if nothing is wrong.
+ */
 export const REQUEST_TIMEOUT_MS_MIN = 500
-/** In less, a busy event loop would be taken for a peer that has gone. */
+/**
+ * The shortest fetch timeout, in milliseconds. With less, a busy event loop would look like a peer that has
+ * gone.
+ */
 export const FETCH_TIMEOUT_MS_MIN = 250
 
-/** Milliseconds within bounds that are both allowed. They need not be whole. */
+/** Checks for milliseconds between two bounds, both allowed. They need not be whole. */
 export function checkMs(name: string, ms: unknown, min: number, max: number = TIMER_MS_MAX): void {
   if (typeof ms === 'number' && ms >= min && ms <= max) return
   throw new RangeError(`${name} is ${shown(ms)}; give milliseconds from ${min} to ${max}`)
 }
 
-/** An integer within bounds that are both allowed. */
+/** Checks for an integer between two bounds, both allowed. */
 export function checkInteger(name: string, value: unknown, min: number, max?: number): void {
   const most = max ?? Number.MAX_SAFE_INTEGER
   if (Number.isInteger(value) && (value as number) >= min && (value as number) <= most) return
@@ -41,13 +61,16 @@ export function checkInteger(name: string, value: unknown, min: number, max?: nu
   )
 }
 
-/** Any number from `min` on, and `Infinity`, which stands for never. */
+/** Checks for a number from `min` on. `Infinity` is allowed and stands for never. */
 export function checkAmount(name: string, value: unknown, min: number): void {
   if (typeof value === 'number' && value >= min) return
   throw new RangeError(`${name} is ${shown(value)}; give a number from ${min}, or Infinity`)
 }
 
-/** Text that others are told: without control characters, and of so many bytes of UTF-8. */
+/**
+ * Checks a text that other processes will see: no control characters, and from `bytesMin` to `bytesMax` bytes
+ * of UTF-8.
+ */
 export function checkText(name: string, text: unknown, bytesMax: number, bytesMin = 1): void {
   if (typeof text !== 'string') throw new RangeError(`${name} is ${shown(text)}; give a string`)
   const bytes = Buffer.byteLength(text)
@@ -61,12 +84,12 @@ export function checkText(name: string, text: unknown, bytesMax: number, bytesMi
   }
 }
 
-/** Bytes, and no text or list of numbers in their place. */
+/** Checks for bytes. Neither text nor a list of numbers will do. */
 export function checkBytes(name: string, bytes: unknown): void {
   if (!(bytes instanceof Uint8Array)) throw new RangeError(`${name} is ${shown(bytes)}; give a Uint8Array`)
 }
 
-/** What was given, as short as it takes to recognise it. */
+/** A short form of the value, from which the caller can recognise it. */
 function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'

@@ -1,24 +1,29 @@
 import { setFlagsFromString } from 'node:v8'
 
-/** The V8 whose flags these are, and for which they were measured: Node 24's. */
+/** The V8 version that has these flags, and with which they were measured: Node 24's. */
 const V8_VERSION = '13.6.'
 
 /**
- * V8 collects young garbage when young buffers take four times as many MiB as the flag says, by default 128, unless it is marking
- * all garbage just then. What else the flag sets, the size of the young generation, is settled by then, except for workers that
- * start later: theirs is a quarter of the default.
+ * Young buffers of this many MiB make V8 collect young garbage. V8's own default is 128. It collects at four
+ * times the flag's value, unless it is marking all garbage at that moment. The flag also sets the size of the
+ * young generation, but that is fixed by now. Only workers that start later get a quarter of the default
+ * size.
  */
 const YOUNG_BUFFERS_MIB = 32
 
 /**
- * Have V8 weigh the memory of buffers together with the heap, instead of collecting all garbage after each 64 MiB of new
- * buffers, and collect young garbage after each 32 MiB of them. Encryption makes a buffer of every 64 KiB that is sent or received,
- * so that a replica that serves or catches up spends a third of its processor time on collecting garbage, and pauses for it the
- * longer the larger its state is; with this, little. Those buffers die young: collecting them costs the same whatever the state, and
- * bounds what those that were sent still take. It sets flags for the whole process, which is why it is left to the program: call it
- * first thing. The command line and the processes of `anchorage/testing` do.
+ * Have V8 count the memory of buffers together with the heap, and collect young garbage after each 32 MiB of
+ * new buffers. By default, V8 collects all garbage after each 64 MiB of new buffers.
  *
- * @returns false where it is not known to help: with another V8 than Node 24's nothing is changed
+ * The reason is encryption, which makes a buffer for every 64 KiB that is sent or received. With the default,
+ * a replica that serves or catches up spends a third of its processor time on collecting garbage, and its
+ * pauses grow with its state. With these flags it spends little. The buffers die young: collecting them costs
+ * the same for any size of state, and bounds the memory of buffers that were sent.
+ *
+ * The flags hold for the whole process, which is why the program decides: call this first. The command line
+ * and the processes of `anchorage/testing` do.
+ *
+ * @returns false if V8 is not Node 24's: then it is not known to help, and nothing is changed
  *
  * @example
  * ```ts

@@ -2,9 +2,9 @@ import { type EventHandler, TypedEventEmitter } from '@libp2p/interface'
 import { tellListener } from './listener-warning.ts'
 
 /**
- * The typed event target of js-libp2p, where a listener that throws, or whose promise rejects, harms nobody: the
- * others are called all the same, and the error becomes a process warning (`ListenerFailed`). On a plain
- * `EventTarget` it would end the process.
+ * The typed event target of js-libp2p, with a guard around each listener. If a listener throws or its promise
+ * rejects, the other listeners are called all the same, and the error becomes a process warning
+ * (`ListenerFailed`). On a plain `EventTarget` the error would end the process.
  */
 export class GuardedEvents<Events extends Record<string, Event>> extends TypedEventEmitter<Events> {
   override addEventListener<E extends keyof Events>(
@@ -24,7 +24,8 @@ export class GuardedEvents<Events extends Record<string, Event>> extends TypedEv
   }
 }
 
-// One guard for each listener, so that it can be removed; and a guard is its own, for `once` removes what it was given.
+// Each listener has one guard, so that it can be removed. A guard is its own guard, because `once` removes
+// the function that it was given.
 const guards = new WeakMap<object, EventHandler<never>>()
 
 function guard<E>(listener: EventHandler<E>): EventHandler<E> {

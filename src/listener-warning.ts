@@ -1,4 +1,7 @@
-/** Call a listener of somebody else's. One that throws, or whose promise rejects, harms nobody: see `warnOfListener`. */
+/**
+ * Call a user's listener. If it throws or its promise rejects, the error becomes a process warning: see
+ * `warnOfListener`.
+ */
 export function tellListener<E>(listener: ((event: E) => unknown) | undefined, event: E): void {
   try {
     const outcome = listener?.(event)
@@ -8,7 +11,7 @@ export function tellListener<E>(listener: ((event: E) => unknown) | undefined, e
   }
 }
 
-/** A listener's mistake becomes a process warning (`ListenerFailed`). */
+/** Report a listener's error as a process warning (`ListenerFailed`). */
 export function warnOfListener(error: unknown): void {
   const detail = error instanceof Error ? error.stack : String(error)
   process.emitWarning('an event listener failed; the state is unharmed', { type: 'ListenerFailed', detail })

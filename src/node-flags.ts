@@ -2,19 +2,25 @@ import { createRequire } from 'node:module'
 import { isAbsolute, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-/** Node resolved the preloads of its command line against this folder. The program may be somewhere else by now. */
+/**
+ * The working directory when this module was loaded. Node resolved the preloads of its command line against
+ * it; the program may have changed it since.
+ */
 const START_FOLDER = process.cwd()
 
 const PRELOADS = new Set(['--import', '--require', '-r'])
-/** What a program prints stays as its user wants it, in its threads too. */
+/** Flags about printing. A thread keeps them, so that it prints as the user wants. */
 const PRINTING = /^--(no-warnings|disable-warning=|trace-warnings|enable-source-maps)/
-/** The type of code that is no file, and a port that is taken: neither fits another process. */
+/**
+ * Flags that fit this process only: the module type of piped code, and an inspector's port, which is taken.
+ */
 const OWN = /^--(input-type|inspect)/
 
 /**
- * The flags of this process that a thread of ours keeps: preloads that are found, and what concerns printing. Inherited as
- * they are, others end the thread before its first line: a thread's file may not have the type that piped code has, and a
- * relative preload is looked for in the folder of today. Limits of V8 hold for the whole process anyway.
+ * The flags of this process that our threads keep: flags about printing, and preloads that are found. A
+ * thread that inherited all flags could end before its first line: the module type of piped code does not fit
+ * a thread's file, and a relative preload would be searched in the current directory. V8's limits need no
+ * flag, because they hold for the whole process.
  */
 export function threadFlags(): { readonly execArgv: string[]; readonly env: NodeJS.ProcessEnv } {
   const { NODE_OPTIONS = '', ...env } = process.env
@@ -22,7 +28,10 @@ export function threadFlags(): { readonly execArgv: string[]; readonly env: Node
   return { execArgv: kept(flags, (flag) => PRINTING.test(flag)), env }
 }
 
-/** The environment for a process of ours, whose NODE_OPTIONS must not end it either. */
+/**
+ * The environment for a child process of ours. It keeps only those flags of NODE_OPTIONS that cannot end the
+ * child.
+ */
 export function childEnv(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS, ...env } = process.env
   if (NODE_OPTIONS === undefined) return env
@@ -44,11 +53,11 @@ function kept(flags: readonly string[], keeps: (flag: string) => boolean): strin
   return result
 }
 
-/** A preload, named so that it is found from anywhere; undefined for one that is not found any more. */
+/** A preload under a name that works from any directory; undefined if it cannot be found any more. */
 function found(flag: string, preload: string): string | undefined {
   if (/^(file|data|node):/.test(preload)) return preload
   const isPath = isAbsolute(preload) || /^\.\.?[/\\]/.test(preload)
-  // A package may be found by `import` alone.
+  // A package may offer only an `import` entry, which `require.resolve` cannot find.
   if (flag === '--import' && !isPath) return process.cwd() === START_FOLDER ? preload : undefined
   try {
     const path = createRequire(join(START_FOLDER, 'start.js')).resolve(preload)
@@ -58,7 +67,7 @@ function found(flag: string, preload: string): string | undefined {
   }
 }
 
-/** The flags in NODE_OPTIONS: separated by spaces, which may stand between double quotes. */
+/** The flags in NODE_OPTIONS. Spaces separate them, except between double quotes. */
 function words(options: string): string[] {
   return Array.from(options.matchAll(/(?:"(?:\\.|[^"\\])*"|[^\s"])+/g), ([word]) =>
     word.replace(/"((?:\\.|[^"\\])*)"/g, (_, quoted: string) => quoted.replace(/\\(.)/g, '$1')),

@@ -1,9 +1,12 @@
 import { inspect } from 'node:util'
 
-/** What is kept of a value that was thrown and is no error, in UTF-16 code units. */
+/** How much is kept of a thrown value that is no error, in UTF-16 code units. */
 const VALUE_LENGTH_MAX = 200
 
-/** Something was thrown, or was the reason of a rejection, that is no error: by a state machine, a listener, a library. */
+/**
+ * A value was thrown, or was the reason of a rejection, that is no error. A state machine, a listener or a
+ * library did it.
+ */
 export class ThrownValue extends Error {
   override readonly name = 'ThrownValue'
   readonly value: unknown
@@ -15,7 +18,7 @@ export class ThrownValue extends Error {
   }
 }
 
-/** An error as it is, and anything else as a `ThrownValue` that says what it was. */
+/** Returns an error unchanged, and wraps any other value in a `ThrownValue` that describes it. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new ThrownValue(thrown)
 }

@@ -2,51 +2,68 @@ import type { Clock } from '../time/clock.ts'
 import type { Member } from './membership.ts'
 
 /**
- * The slowest fetch of an anchor that counts as progress, over all who fetch it and all who send it, in bytes a second. A modem of
- * the nineties is slower; a link of 0.3 MB/s is ten times as fast. Below it a fetch would hold the log for longer than anybody
- * waits for it.
+ * The slowest fetch of an anchor that counts as progress, in bytes a second: the sum over all joiners and all
+ * providers. A modem of the nineties is slower; a link of 0.3 MB/s is ten times as fast. A slower fetch would
+ * hold the log for longer than anybody waits for it.
  */
 export const PROGRESS_BYTES_PER_S_MIN = 32 * 1024
-/** An anchor that makes no progress for so many TTLs is given up: sooner than three TTLs, later than an offer expires by itself. */
+/**
+ * An anchor without progress is given up after this many TTLs: later than an offer expires by itself (1), and
+ * sooner than 3.
+ */
 const STALLED_TTLS = 1.5
-/** And not before so many announcements were due. */
+/** An anchor is not given up before each member should have announced itself this many times. */
 const ANNOUNCEMENTS_MIN = 3
-/** What members say that they received counts for so many TTLs, ten minutes: then only what was sent does. */
+/**
+ * What joiners say that they received counts for this many TTLs (10 minutes at the default TTL). After that,
+ * only what providers sent counts.
+ */
 const CLAIMED_TTLS = 60
-/** An anchor that nobody speaks of is remembered for so many times as long as it may stall. */
+/**
+ * An anchor that no member names any more is remembered for this many times the time after which it stalls.
+ */
 const REMEMBERED_TIMES = 4
-/** And not sooner than this, in milliseconds: members announce what they served only a few times a second. */
+/**
+ * An anchor is not given up sooner than this, in milliseconds: members announce what they served only a few
+ * times a second.
+ */
 const STALLED_MS_MIN = 2_000
 
 export interface AnchorProgressInit {
   readonly clock: Clock
-  /** How long an offer lives when nobody fetches, in milliseconds. */
+  /** How long an offer lives without a fetch, in milliseconds. */
   readonly ttlMs: number
-  /** How long a group has to agree on an anchor's root, in milliseconds: until it has, nobody can finish with it. */
+  /**
+   * How long a group has to agree on an anchor's root, in milliseconds. Until it has agreed, no joiner can
+   * install.
+   */
   readonly sealTimeoutMs: number
-  /** How long announcements live, in milliseconds: members announce five times as often. */
+  /** How long announcements live, in milliseconds. Members announce five times as often. */
   readonly leaseMs: number
-  /** False while nobody can announce anything: silence says nothing then. */
+  /** False while no member can announce anything. Silence then says nothing about progress. */
   readonly connected: () => boolean
-  /** The group has not agreed on this anchor's root yet, as far as this replica knows. */
+  /** Whether the group has not agreed on this anchor's root yet, as far as this replica knows. */
   readonly isOpen: (anchor: number) => boolean
 }
 
 interface Anchor {
   readonly firstSeenMs: number
-  /** When anybody last spoke of it. */
+  /** When a member last named it. */
   seenAtMs: number
-  /** Members whose pin has had its time to begin. */
+  /** Members that have pinned it so far. The first pin of each gives the anchor its full time anew. */
   readonly begun: Set<string>
-  /** Since when nothing happened that counts as progress. */
+  /** The time of the last progress. */
   sinceMs: number
-  /** What was served and received since then. */
+  /** Bytes served and received since then. */
   bytes: number
   readonly served: Increments
   readonly received: Increments
 }
 
-/** What counters of several members have grown by. One that was started again counts from the beginning. */
+/**
+ * The sum by which the counters of several members have grown. A counter that is lower than before was
+ * restarted: it adds nothing then, and counts from there.
+ */
 class Increments {
   readonly #last = new Map<string, number>()
   #total = 0
@@ -55,7 +72,7 @@ class Increments {
     return this.#total
   }
 
-  /** @param from what the counter of a member stood at that was not heard before */
+  /** @param from what to subtract from a member's first count */
   add(member: string, count: number, from: number): void {
     this.#total += Math.max(0, count - (this.#last.get(member) ?? from))
     this.#last.set(member, count)
@@ -68,18 +85,23 @@ interface Replay {
 }
 
 /**
- * Whether the group makes progress with its anchors, as the announcements tell. A pin or an offer holds the log and an anchor only
- * while it does: a member that fetches in drops, or that says it needs an anchor and never fetches, is moved on.
+ * Whether the group makes progress with its anchors, judged by the announcements. A pin or an offer holds the
+ * log and an anchor only while there is progress. So a member that fetches a few bytes now and then, or that
+ * names an anchor and never fetches, loses its hold and needs a newer anchor.
  *
- * What is measured is the sum of what all providers of an anchor have sent, so that a slow link counts as a whole, however many
- * providers share it. Networks hold megabytes that were sent and did not arrive, and a joiner that has most of the state already
- * builds long and fetches little: what those who fetch say that they received and built in counts, too.
+ * The measure is the sum over all providers of an anchor: a slow link counts as a whole, however many
+ * providers share it. What joiners say that they received and built in counts too, for two reasons. Networks
+ * hold megabytes that were sent and have not arrived. And a joiner that has most of the state already builds
+ * for long and fetches little.
  */
 export class AnchorProgress {
   readonly #init: AnchorProgressInit
   readonly #stalledMs: number
   readonly #anchors = new Map<number, Anchor>()
-  /** Members that have installed what they pin, and apply the log after it. */
+  /**
+   * Every member's position in the log, and when it last moved on. It tells whether a member that has
+   * installed its anchor makes progress with the log.
+   */
   readonly #replays = new Map<string, Replay>()
 
   constructor(init: AnchorProgressInit) {
@@ -88,7 +110,7 @@ export class AnchorProgress {
     this.#stalledMs = Math.max(STALLED_TTLS * ttlMs, STALLED_MS_MIN, ANNOUNCEMENTS_MIN * (leaseMs / 5))
   }
 
-  /** Take in what the members say now. */
+  /** Take in what the members announce now. */
   observe(members: readonly Member[]): void {
     const nowMs = this.#init.clock.now()
     const wanted = new Set<number>()
@@ -98,7 +120,7 @@ export class AnchorProgress {
       this.#follow(member, nowMs)
     }
     for (const [anchor, { seenAtMs }] of this.#anchors) {
-      // Remembered for a while, so that pins that come and go are not new each time.
+      // Anchors are remembered for a while. Otherwise a pin that comes and goes would be new each time.
       if (!wanted.has(anchor) && nowMs - seenAtMs >= REMEMBERED_TIMES * this.#stalledMs)
         this.#anchors.delete(anchor)
     }
@@ -114,7 +136,10 @@ export class AnchorProgress {
     return known !== undefined && this.#init.clock.now() - known.sinceMs >= this.#stalledMs
   }
 
-  /** Whether a member's pin holds the log: it makes progress with its anchor, or with the log after it. */
+  /**
+   * Whether a member's pin holds the log: the group makes progress with its anchor or, once it is installed,
+   * the member makes progress with the log.
+   */
   holds({ id, needs, applied }: Member): boolean {
     if (needs === 0) return false
     if (applied < needs) return !this.hasStalled(needs)
@@ -122,7 +147,7 @@ export class AnchorProgress {
     return replay === undefined || this.#init.clock.now() - replay.movedAtMs < this.#stalledMs
   }
 
-  /** Everybody can announce again: what stood still meanwhile has its full time from now. */
+  /** Members can announce again. Every anchor and every member has its full time from now. */
   reconnected(): void {
     const nowMs = this.#init.clock.now()
     for (const anchor of this.#anchors.values()) anchor.sinceMs = nowMs

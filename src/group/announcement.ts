@@ -9,13 +9,13 @@ export type ReplicaState =
   | 'starting'
   /** Applying the log, not yet at its end. */
   | 'following'
-  /** Getting a snapshot from its peers. */
+  /** Fetching a snapshot from its peers. */
   | 'catching-up'
-  /** At the end of the log, and following. */
+  /** At the end of the log, and applying what is appended. */
   | 'in-sync'
-  /** It needs a snapshot and nobody can serve one. */
+  /** It needs a snapshot and no peer can serve one. */
   | 'lost'
-  /** It stopped applying and waits for the operator; it still serves what it offers. */
+  /** It stopped applying and waits for the operator. It still serves its offers. */
   | 'halted'
   | 'stopped'
 
@@ -33,47 +33,50 @@ export interface AnnouncedOffer {
   readonly anchor: number
   readonly remainingMs: number
   readonly ready: boolean
-  /** Chunk bytes that were sent of it since this replica offers it. Default 0. */
+  /** Chunk bytes of it that this replica has sent since it began to offer it. Default 0. */
   readonly servedBytes?: number
 }
 
-/** A process has a name of so many characters, chosen by chance. */
+/** Characters of a process's random name: 64 bits in hexadecimal. */
 const PROCESS_NAME_LENGTH = 16
 
 export function makeProcessName(): string {
   return randomBytes(PROCESS_NAME_LENGTH / 2).toString('hex')
 }
 
-/** What a replica would have whoever leads prune by itself. */
+/** A replica's own prune policy. The leader combines those of all members and prunes by the result. */
 export interface PruneWish {
-  /** Newest entries that stay. */
+  /** How many of the newest entries stay. */
   readonly keepEntries: number
-  /** What goes need not be in a checkpoint on anybody's disk. */
+  /** Entries may be pruned that no checkpoint on any member's disk covers. */
   readonly volatile: boolean
 }
 
 /** What a replica tells the group about itself, in the presence store. */
 export interface Announcement {
   readonly epoch: string
-  /** Multiaddrs it listens on. */
+  /** The multiaddrs that it listens on. */
   readonly addresses: readonly string[]
   readonly state: ReplicaState
-  /** The newest entry it applied. */
+  /** The index of the newest entry that it applied. */
   readonly applied: number
-  /** The term it leads; 0 when it does not. */
+  /** The term that it leads; 0 when it does not lead. */
   readonly leads: number
   readonly offers: readonly AnnouncedOffer[]
   /** The anchor it is catching up from; 0 when there is none. */
   readonly needs: number
-  /** What it has received, and built into its new state, since it began to catch up, in bytes. Default 0. */
+  /** Bytes that it has received, and built into its new state, since it began to catch up. Default 0. */
   readonly receivedBytes?: number
-  /** The newest checkpoint on its disk whose root the group agreed on; 0 when there is none. */
+  /** The index of the newest checkpoint on its disk whose root the group agreed on; 0 when there is none. */
   readonly checkpoint: number
-  /** It keeps checkpoints in a data directory, also before it has written the first. Default false. */
+  /** It has a data directory for checkpoints, even if it has not written the first one yet. Default false. */
   readonly durable?: boolean
   /** Absent when it has no policy. */
   readonly prune?: PruneWish
-  /** Names the process that wrote this: two with one identity can be told apart. Default: not told. */
+  /**
+   * The name of the process that wrote this, which tells apart two processes with one identity. Default:
+   * none.
+   */
   readonly process?: string
   /** Another process used this identity a short while ago. Default false. */
   readonly contested?: boolean
@@ -110,7 +113,9 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
   return toBinary(AnnouncementSchema, message)
 }
 
-/** How large an announcement of this epoch and these addresses can become, with so many offers. */
+/**
+ * The largest size, in bytes, of an announcement with this epoch, these addresses and this number of offers.
+ */
 export function announcementBytesMax(of: {
   readonly epoch: string
   readonly addresses: readonly string[]
@@ -141,14 +146,17 @@ export function announcementBytesMax(of: {
   return encodeAnnouncement(largest).length
 }
 
-/** Offers of one member that are read, the newest: a replica has few, and each costs everybody work whenever anybody speaks. */
+/**
+ * The most offers of one member that are read, the newest ones. A replica has few offers, and each one costs
+ * every member work with every announcement.
+ */
 const OFFERS_MAX = 64
 
 function count(value: bigint): number {
   return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
 }
 
-/** Undefined for a notice that is no announcement of this version. */
+/** Returns undefined for bytes that are no announcement of this version. */
 export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined {
   try {
     const message = fromBinary(AnnouncementSchema, bytes)

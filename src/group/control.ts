@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../bounds.ts'
 import * as pb from './pb/group_pb.js'
 
-/** What Anchorage writes into a group's log, beside users' commands. */
+/** The entries that Anchorage itself writes into a group's log, beside users' commands. */
 export type Control =
   | { readonly type: 'claim'; readonly term: number }
   | ({ readonly type: 'marker'; readonly term: number } & Marker)
@@ -11,13 +11,13 @@ export type Control =
   | { readonly type: 'tick'; readonly term: number }
 
 export interface Marker {
-  /** Whose attestations decide about the root. */
+  /** The members whose attestations decide about the root. */
   readonly electorate: readonly string[]
-  /** Who asked for the snapshot. */
+  /** The replicas that asked for the snapshot. */
   readonly requesters: readonly string[]
-  /** How the snapshot is cut: the size of its chunks on average. */
+  /** The average size of the snapshot's chunks, in bytes. */
   readonly chunkBytes: number
-  /** Older anchors that nobody uses: every replica stops offering them. Default: none. */
+  /** Older anchors that no member uses. Every replica stops offering them. Default: none. */
   readonly retires?: readonly number[]
 }
 
@@ -55,7 +55,10 @@ function toBody(control: Control): pb.Control['body'] {
   }
 }
 
-/** Undefined for bytes that are no control entry of this version: a no-op on every replica. */
+/**
+ * Returns undefined for bytes that are no control entry of this version. Such an entry is a no-op on every
+ * replica.
+ */
 export function decodeControl(payload: Uint8Array): Control | undefined {
   let body: pb.Control['body']
   try {

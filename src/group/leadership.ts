@@ -5,11 +5,16 @@ import type { Member } from './membership.ts'
 
 /** How long a leader may stay silent before others take office, in milliseconds. */
 export const LEASE_MS_DEFAULT = 5_000
-/** A leader announces itself five times within its lease. In less, its own event loop would depose it. */
+/**
+ * A leader announces itself five times within its lease. With a shorter lease, a busy event loop would depose
+ * it.
+ */
 export const LEASE_MS_MIN = 250
-/** A lease is the life of an announcement too, which is a notice. */
+/** A lease is also the TTL of an announcement in the presence store, so its limit holds for a lease. */
 export const LEASE_MS_MAX = NOTICE_TTL_MS_MAX
-/** Candidates wait a random part of this, so that they rarely claim at once. Nothing breaks when they do. */
+/**
+ * Each candidate waits a random part of this, so that two rarely claim at once. If two do, nothing breaks.
+ */
 const CLAIM_SPREAD_MS_MAX = 250
 
 export interface LeadershipInit {
@@ -20,18 +25,18 @@ export interface LeadershipInit {
   readonly random: () => number
   readonly group: () => GroupState
   readonly member: (id: string) => Member | undefined
-  /** True when this replica may take office: it wants to, and is in sync. */
+  /** Whether this replica may take office: it wants to lead and is in sync. */
   readonly eligible: () => boolean
-  /** Read the announcements anew. */
+  /** Read all announcements again. */
   readonly refresh: () => Promise<void>
   /** Append a claim. */
   readonly claim: (term: number) => Promise<void>
 }
 
 /**
- * Decides when this replica claims the next term: when it is eligible, and has not seen the leader's announcement for a
- * lease, or the leader says itself that it does not lead. Who leads is read off the log alone; a claim too many
- * changes the leader and harms nobody.
+ * Decides when this replica claims the next term. It must be eligible, and one of two things must hold: it
+ * has not seen an announcement of the leader for a lease, or the leader announces that it does not lead. The
+ * log alone says who leads, so an unnecessary claim only changes the leader.
  */
 export class Leadership {
   readonly #init: LeadershipInit
@@ -45,19 +50,22 @@ export class Leadership {
     this.#seenAtMs = init.clock.now()
   }
 
-  /** A claim was applied. The new leader has a lease from now to show itself. */
+  /** A claim was applied. The new leader has a lease from now to announce itself. */
   changed(): void {
     this.#seenAtMs = this.#init.clock.now()
     this.check()
   }
 
-  /** The log could not be reached, so nobody could show themselves: the leader has a lease from now. */
+  /**
+   * The log can be reached again. While it could not, no member could announce itself, so the leader has a
+   * lease from now.
+   */
   reconnected(): void {
     this.#seenAtMs = this.#init.clock.now()
     this.check()
   }
 
-  /** Look again: the membership, the term or this replica's own state changed. */
+  /** Decide again: the membership, the term or this replica's own state changed. */
   check(): void {
     const { self, clock, eligible, group } = this.#init
     this.#timer?.cancel()
@@ -77,7 +85,7 @@ export class Leadership {
     this.#timer?.cancel()
   }
 
-  /** How long until the office is vacant, as far as this replica can see; 0 when it is. */
+  /** How long until this replica may consider the office vacant, in milliseconds; 0 when it is vacant. */
   #vacantInMs(): number {
     const { clock, leaseMs, group, member } = this.#init
     const { leader, term, claimIndex } = group()
@@ -86,7 +94,7 @@ export class Leadership {
     if (seen !== undefined && seen.leads === term) {
       this.#seenAtMs = Math.max(this.#seenAtMs, seen.announcedAtMs)
     } else if (seen !== undefined && seen.applied >= claimIndex) {
-      // It has applied its own claim, and says that it does not lead: it resigned, or is leaving.
+      // The leader has applied its own claim and announces that it does not lead: it resigned, or is leaving.
       return 0
     }
     return Math.max(0, this.#seenAtMs + leaseMs - clock.now())
@@ -98,19 +106,21 @@ export class Leadership {
     this.#claiming = true
     let isVacant = false
     try {
-      // A process that was stopped, or starved, has heard nothing of the leader for as long: what it said meanwhile is on the board.
+      // A process that was stopped or starved has heard nothing of the leader meanwhile. So read the
+      // announcements before the claim.
       await refresh()
       isVacant = this.#mayClaim()
       if (isVacant) await claim(this.#init.group().term + 1)
     } catch {
-      // The board or the log was busy, or it is uncertain whether the claim is in it: what is applied will tell.
+      // The presence store or the log was busy, or it is uncertain whether the claim was appended. The
+      // entries that are applied will tell.
       isVacant = true
     } finally {
       this.#claiming = false
     }
     if (this.#stopped) return
     if (!isVacant) return this.check()
-    // Long enough for the claim to be applied here; if it never is, look again.
+    // A lease is long enough for the claim to be applied here. If it is not applied by then, decide again.
     this.#timer ??= clock.schedule(leaseMs, () => this.check())
   }
 

@@ -1,14 +1,21 @@
 /**
- * The longest pause between two entries that counts as time, in milliseconds: a week, so that a group may be down over a few free
- * days. What is longer is taken for a clock that is wrong: one writer in the year 2099 would kill every key that has a TTL.
+ * The longest pause between two entries that counts as time, in milliseconds: a week, so that a group may be
+ * down over a few free days. A longer pause is taken for a wrong clock: otherwise one writer in the year 2099
+ * would kill every key that has a TTL.
  */
 export const PAUSE_MS_MAX = 7 * 24 * 3_600_000
-/** The clocks of two writers differ by less; of entries that are no further behind than this, the latest timestamp counts. */
+/**
+ * The clocks of two writers that are right differ by less than this. An entry that is behind by at most this
+ * much belongs to the same clock, and the latest timestamp counts.
+ */
 const SKEW_MS_MAX = 1_000
-/** Clocks that are told apart at once. The one that was not read for longest is forgotten, and is a new one when it is read again. */
+/**
+ * The most clocks that are told apart at once. Beyond it the clock that was not read for longest is
+ * forgotten; it counts as new when it is read again.
+ */
 const CLOCKS_MAX = 8
 
-/** A clock that stamps entries: its latest timestamp, and what time it was by machine time then. */
+/** A clock that stamps entries: its latest timestamp, and the machine time at that timestamp. */
 export interface StampedClock {
   readonly timestampMs: number
   readonly timeMs: number
@@ -17,14 +24,15 @@ export interface StampedClock {
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /**
- * Machine time: what keys with a TTL die by. It follows from the entries' timestamps alone, so all replicas have the same at one
- * position. Only the time that passes between two timestamps of one clock counts. A timestamp belongs to the clock whose latest one is
- * the nearest before it, at most a week; otherwise to a clock that nobody has seen before, which moves nothing. So a clock may be
- * wrong by years: time goes on at its pace, whether that clock stays, is put right, or takes turns with others.
+ * Machine time, by which keys with a TTL die. It follows from the entries' timestamps alone, so all replicas
+ * have the same machine time at one position. Only the time between two timestamps of one clock counts. A
+ * timestamp belongs to the clock with the nearest latest timestamp before it, at most a week before. If there
+ * is none, it begins a new clock, which does not move time yet. So a clock may be wrong by years: time goes
+ * on at its pace, whether that clock stays, is corrected, or takes turns with others.
  */
 export class MachineTime {
   #timeMs: number
-  /** The one that was read last is at the end. */
+  /** Sorted by when each was last read, the latest at the end. */
   readonly #clocks: Writable<StampedClock>[]
 
   constructor(timeMs = 0, clocks: readonly StampedClock[] = []) {
@@ -34,18 +42,24 @@ export class MachineTime {
     }))
   }
 
-  /** In whole milliseconds; never goes back. 0 before the first entry, whose timestamp it takes over. */
+  /**
+   * Machine time in whole milliseconds. It never goes back. It is 0 before the first entry, whose timestamp
+   * it takes over.
+   */
   get ms(): number {
     return this.#timeMs
   }
 
-  /** None where there is one only, and time is what it says. */
+  /**
+   * The known clocks, for a snapshot. Empty if there is only one and its latest timestamp is machine time
+   * itself.
+   */
   get clocks(): readonly StampedClock[] {
     const [{ timestampMs, timeMs }, ...others] = this.#clocks as [StampedClock, ...StampedClock[]]
     return others.length === 0 && timestampMs === this.#timeMs && timeMs === this.#timeMs ? [] : this.#clocks
   }
 
-  /** An entry has this timestamp. Returns whether that moved time. */
+  /** Take in an entry's timestamp. Returns whether machine time moved. */
   advance(timestampMs: number): boolean {
     const before = this.#timeMs
     const stampMs = Math.max(0, Math.floor(timestampMs))
@@ -67,8 +81,8 @@ export class MachineTime {
   }
 
   /**
-   * What time an entry of this timestamp would make it; undefined for one that is further ahead of the newest entry than a pause may
-   * be, and of no clock that is known.
+   * The machine time after an entry with this timestamp. Undefined if the timestamp is more than a week ahead
+   * of the newest entry and belongs to no known clock.
    */
   at(timestampMs: number): number | undefined {
     const stampMs = Math.floor(timestampMs)

@@ -5,13 +5,13 @@ import type { Clock } from '../time/clock.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
 import type { OwnNotice } from './namesakes.ts'
 
-/** A member whose announcement is fresh. */
+/** A member with a fresh announcement. */
 export interface Member extends Announcement {
   /** Its PeerId, as text. */
   readonly id: string
-  /** When it announced this, by this process's clock. */
+  /** When it made this announcement, by this process's clock. */
   readonly announcedAtMs: number
-  /** When the announcement ends, by this process's clock. */
+  /** When the announcement expires, by this process's clock. */
   readonly untilMs: number
 }
 
@@ -20,22 +20,29 @@ export interface MembershipInit {
   readonly clock: Clock
   /** This replica's own id, once it announces itself. */
   readonly self?: string
-  /** The board was read, and holds a notice by this replica's id; this process need not have written it. */
+  /**
+   * The presence store was read and holds a presence with this replica's id. Another process may have written
+   * it.
+   */
   readonly onOwn?: (notice: OwnNotice) => void
-  /** The incarnation of the log: members of another one are not counted. */
+  /** The incarnation of the log. Members of another incarnation are not counted. */
   readonly epoch: string
   /** False while the log's servers, and so the presence store, cannot be reached. Default: always true. */
   readonly connected?: () => boolean
-  /** How long a member has to speak again once they can be. */
+  /**
+   * How long members have to announce themselves after the presence store can be reached again, in
+   * milliseconds.
+   */
   readonly graceMs?: number
-  /** Somebody came, went, or said something new. */
+  /** A member came, left, or announced something new. */
   readonly onChange: () => void
 }
 
 /**
- * Who is in the group, as their announcements tell. One that does not change ages by this process's clock, which never jumps. While
- * nobody can announce anything, silence says nothing: whoever was there stays, and for a while after, until all have had time to
- * speak.
+ * The members of the group, by their announcements. An announcement that does not change ages by this
+ * process's clock, which never jumps. While the presence store cannot be reached, no member can announce
+ * anything, so silence says nothing. The members at that time then stay until each has had time to announce
+ * itself again.
  */
 export class Membership {
   readonly #init: MembershipInit
@@ -47,7 +54,10 @@ export class Membership {
     { readonly data: Uint8Array; readonly announcement: Announcement | undefined }
   >()
 
-  /** Infinite until the board was read for the first time after it could not be reached. */
+  /**
+   * Members stay until then, even if they are silent. Infinite from a reconnection until the presence store
+   * is read for the first time.
+   */
   #graceUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(init: MembershipInit) {
@@ -120,7 +130,7 @@ export class Membership {
     this.#init.onChange()
   }
 
-  /** Those who do not speak on this board, and are members all the same. */
+  /** Members that have no fresh presence in `notices` and stay members all the same. */
   #kept(notices: readonly Presence[], members: readonly Member[], nowMs: number): Member[] {
     const speaking = new Set(members.map(({ id }) => id))
     const silent = [...this.#members.values()].filter(({ id }) => !speaking.has(id))
@@ -128,7 +138,8 @@ export class Membership {
       return silent.map((member) => ({ ...member, untilMs: this.#graceUntilMs }))
     const { self } = this.#init
     const present = new Set(notices.map(({ member }) => member))
-    // A board that has lost this replica's notice has lost those of others: that one is missing does not say that it left.
+    // If the presence store has lost this replica's own presence, it may have lost others: a missing one does
+    // not mean that the member left.
     const isComplete = self === undefined || !this.#members.has(self) || present.has(self)
     return isComplete ? [] : silent.filter(({ id, untilMs }) => !present.has(id) && untilMs > nowMs)
   }
@@ -138,7 +149,10 @@ export class Membership {
     return isWaitedFor || this.#leases.isExpired(id, nowMs) === false
   }
 
-  /** Whenever one member speaks, all notices come: most say what they said before. */
+  /**
+   * When one member announces something, the presences of all are read, and most are unchanged: decode only
+   * those that changed.
+   */
   #decode(id: string, data: Uint8Array): Announcement | undefined {
     const said = this.#said.get(id)
     if (said !== undefined && Buffer.compare(said.data, data) === 0) return said.announcement

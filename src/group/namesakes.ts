@@ -1,12 +1,17 @@
 import type { Clock } from '../time/clock.ts'
 import type { ReplicaState } from './announcement.ts'
 
-/** How long a replica announces that another process used its identity, in milliseconds: long enough for somebody to look. */
+/**
+ * How long a replica announces that another process used its identity, in milliseconds: long enough for an
+ * operator to look.
+ */
 const CONTESTED_MS = 60_000
 
-/** What the presence store holds under this replica's name. */
+/** The presence that the presence store holds under this replica's id. */
 export interface OwnNotice {
-  /** Which process wrote it; empty from a version that does not tell. */
+  /**
+   * The name of the process that wrote it. Empty if that process runs a version that does not write names.
+   */
   readonly process: string
   readonly version: number
   readonly state: ReplicaState
@@ -14,25 +19,29 @@ export interface OwnNotice {
 }
 
 export interface NamesakesInit {
-  /** This process, as it names itself in its announcements. */
+  /** The name of this process in its announcements. */
   readonly process: string
   readonly clock: Clock
-  /** How long two processes that began at the same time both go on, in milliseconds. */
+  /**
+   * How long two processes that began at the same time both go on, in milliseconds. Then one of them steps
+   * back.
+   */
   readonly leaseMs: number
-  /** Another process uses this replica's identity: told once for each. */
+  /** Another process uses this replica's identity. Called once for each such process. */
   readonly onFound: () => void
-  /** This process is to step back: it is the younger one. Told once. */
+  /** This process must step back. Called once. */
   readonly onYield: () => void
 }
 
 /**
- * Other processes with this replica's identity: copies of its data directory, or of its machine. All of them write the same
- * notice, so each sees the others' there. What an earlier life of this replica left on the board does not change any more. The
- * process that was there first goes on, the other steps back; where neither was first, it is left to chance.
+ * Finds other processes with this replica's identity: copies of its data directory, or of its machine. All of
+ * them write the same presence, so each sees those of the others. A presence that an earlier life of this
+ * replica left behind does not change any more, which tells it apart. The process that came later steps back.
+ * If neither was there before the other, the one with the smaller random name does.
  */
 export class Namesakes {
   readonly #init: NamesakesInit
-  /** What was on the board before this process announced itself. */
+  /** The presence before this process announced itself. */
   #left: OwnNotice | undefined
   #hasAnnounced = false
   #rival: { readonly process: string; readonly sinceMs: number } | undefined
@@ -48,12 +57,15 @@ export class Namesakes {
     this.#hasAnnounced = true
   }
 
-  /** Whoever wrote what was on the board may still live: nothing says that it left. */
+  /**
+   * The process that wrote the earlier presence may still run: that presence is fresh, and does not say that
+   * the process stopped.
+   */
   get mayBeAnother(): boolean {
     return this.#left?.isFresh === true && this.#left.state !== 'stopped'
   }
 
-  /** This process must write nothing to the board any more. */
+  /** This process must write nothing to the presence store any more. */
   get hasYielded(): boolean {
     return this.#hasYielded
   }
@@ -63,7 +75,7 @@ export class Namesakes {
     return this.#init.clock.now() - this.#seenMs < CONTESTED_MS
   }
 
-  /** The board was read. */
+  /** The presence store was read. */
   saw(notice: OwnNotice): void {
     const { process: self, clock, leaseMs, onFound } = this.#init
     const { process, version, state } = notice

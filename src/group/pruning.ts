@@ -2,18 +2,19 @@ import type { AnchorProgress } from './anchor-progress.ts'
 import type { PruneWish } from './announcement.ts'
 import type { Member } from './membership.ts'
 
-/** Entries that are kept readable behind the newest, unless told otherwise. */
+/** How many of the newest entries stay readable by default. */
 export const KEEP_ENTRIES_DEFAULT = 10_000
 
-/** Nobody holds the state on disk: pruning would mean that it lives only in memory. */
+/** No replica holds the state on disk. Pruning would leave the only copy in memory. */
 export class PruneRefused extends Error {
   override readonly name = 'PruneRefused'
 }
 
 /**
- * Why nothing may be pruned while no member announces a checkpoint, and what to do.
+ * The error for a group in which no member announces a checkpoint. It says why nothing may be pruned and what
+ * to do.
  *
- * @param outlook what makes the next checkpoint of this replica due; undefined without a data directory
+ * @param outlook what makes this replica's next checkpoint due; undefined without a data directory
  */
 export function pruneRefused(members: readonly Member[], outlook: string | undefined): PruneRefused {
   const durable = members.filter((member) => member.durable === true).map(({ id }) => id)
@@ -33,27 +34,30 @@ export function pruneRefused(members: readonly Member[], outlook: string | undef
 }
 
 export interface PruneLimits {
-  /** What the leader has applied. */
+  /** The index of the newest entry that the leader applied. */
   readonly applied: number
-  /** Newest entries that stay. */
+  /** How many of the newest entries stay. */
   readonly keepEntries: number
-  /** What goes need not be in a checkpoint on anybody's disk. */
+  /** Entries may be pruned that no checkpoint on any member's disk covers. */
   readonly volatile: boolean
-  /** What the group makes no progress with holds nothing. */
+  /** Which pins and anchors make progress. Without progress they do not hold the log. */
   readonly progress: Pick<AnchorProgress, 'holds' | 'hasStalled'>
 }
 
 /**
- * How far the log may be pruned: never past an anchor that a fresh announcement pins, by offering it or by catching up
- * from it, while the group makes progress with it; nor, unless the group is volatile, past the newest checkpoint that a
- * member announces. The marker itself stays, because whoever catches up from its anchor reads the electorate there.
+ * How far the log may be pruned. Two things limit it:
+ * - an anchor that a fresh announcement pins, by offering it or by catching up from it, while the group makes
+ *   progress with it;
+ * - unless the group is volatile, the newest checkpoint that a member announces.
+ *
+ * A pinned anchor's marker stays too, because a joiner reads the electorate there.
  */
 export function prunableTo(limits: PruneLimits, members: readonly Member[]): number {
   const { applied, keepEntries, volatile, progress } = limits
   let upTo = applied - keepEntries
   if (!volatile) upTo = Math.min(upTo, Math.max(0, ...members.map(({ checkpoint }) => checkpoint)))
   for (const member of members) {
-    // Who has installed its anchor needs only what it has not applied yet.
+    // A member that has installed its anchor needs only the entries that it has not applied.
     const { needs, applied: own } = member
     if (progress.holds(member)) upTo = Math.min(upTo, own >= needs ? own : needs - 1)
     for (const { anchor } of member.offers)
@@ -63,8 +67,9 @@ export function prunableTo(limits: PruneLimits, members: readonly Member[]): num
 }
 
 /**
- * What the group's members would have pruned, all together: nobody loses entries that its own policy keeps, and what goes is in a
- * checkpoint unless all of them can do without. Undefined if none has a policy.
+ * The prune policy of the group, from those of its members. No member loses entries that its own policy
+ * keeps. Pruned entries are in a checkpoint, unless every policy is volatile. Undefined if no member has a
+ * policy.
  */
 export function groupPolicy(wishes: readonly (PruneWish | undefined)[]): PruneWish | undefined {
   const told = wishes.filter((wish) => wish !== undefined)

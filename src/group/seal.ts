@@ -1,22 +1,24 @@
-/** The most members an electorate names: more would add attestations, not certainty. */
+/**
+ * The most members of an electorate. A larger one would add attestations to the log, and little certainty.
+ */
 export const ELECTORATE_MAX = 5
 
-/** What an attestation did that others have to know of. */
+/** What an attestation changed that other parts must know. */
 export type SealChange =
   /** Its root has the majority now. */
   | 'sealed'
   /** No root can get the majority any more. */
   | 'disputed'
-  /** It came after the seal, and its root is another one. */
+  /** It came after the seal, and its root is not the sealed one. */
   | 'diverged'
 
 /**
- * Counts the attestations of one anchor, as the log orders them, until it comes to one of two ends. It is sealed once
- * one root has the majority of the electorate, and disputed once no root can get it any more, whatever the electors say
- * that have not attested yet. An elector's first attestation counts, those of others do not.
+ * Counts the attestations of one anchor, in the order of the log. The anchor is sealed once one root has the
+ * majority of the electorate. It is disputed once no root can get the majority any more, whatever the
+ * remaining electors attest. Only an elector's first attestation counts, and only electors' attestations do.
  *
- * Up to a minority of wrong replicas is outvoted, and named: none in an electorate of 1 or 2 (where a split is
- * disputed), one of 3 or 4, two of 5. A dispute does not tell who is wrong.
+ * A minority of wrong replicas is outvoted and named: none in an electorate of 1 or 2 (where a split is
+ * disputed), one of 3 or 4, two of 5. A dispute does not tell which replica is wrong.
  */
 export class Seal {
   readonly #electorate: ReadonlySet<string>
@@ -28,7 +30,7 @@ export class Seal {
     this.#electorate = new Set(electorate)
   }
 
-  /** The root that has the majority, once one has. */
+  /** The root that has the majority. Undefined until one has. */
   get root(): Uint8Array | undefined {
     return this.#sealed
   }
@@ -43,18 +45,18 @@ export class Seal {
     return this.#roots
   }
 
-  /** The electors that have attested nothing so far. */
+  /** The electors that have not attested yet. */
   get silent(): readonly string[] {
     return [...this.#electorate].filter((elector) => !this.#roots.has(elector))
   }
 
-  /** The electors that attested another root than the sealed one so far, and which. */
+  /** The electors that attested another root than the sealed one, and their roots. */
   get minority(): ReadonlyMap<string, Uint8Array> {
     const sealed = this.#sealed
     return new Map([...this.#roots].filter(([, root]) => sealed !== undefined && !same(root, sealed)))
   }
 
-  /** Count an attestation. Undefined when it changes nothing that others have to know of. */
+  /** Count an attestation. Returns undefined if it changes nothing that other parts must know. */
   attest(author: string, root: Uint8Array): SealChange | undefined {
     if (!this.#electorate.has(author) || this.#roots.has(author)) return undefined
     this.#roots.set(author, root)
@@ -69,7 +71,7 @@ export class Seal {
     return 'disputed'
   }
 
-  /** Whether one root can still get the majority when, of the electors that are silent so far, these attest it. */
+  /** Whether a root can still get the majority if only these of the silent electors attest it. */
   mayBeSealedBy(electors: readonly string[]): boolean {
     const best = Math.max(0, ...[...this.#roots.values()].map((one) => this.#agreeing(one)))
     return this.#isMajority(best + electors.length)

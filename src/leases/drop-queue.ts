@@ -4,13 +4,16 @@ import type { Clock, Timer } from '../time/clock.ts'
 
 export interface DropQueueInit {
   readonly clock: Clock
-  /** Releases in one turn of the event loop, and queued requests that make a flush due. Default 100. */
+  /**
+   * How many items are released in one turn of the event loop. As many queued requests also make a flush due.
+   * Default 100.
+   */
   readonly batchSize?: number
-  /** A flush is due so long after the first request, in milliseconds. Default 50. */
+  /** A flush is due this long after the first request, in milliseconds. Default 50. */
   readonly flushMs?: number
-  /** Requests that are held; more are refused. Default 10,000. */
+  /** The most pending requests; further ones are refused. Default 10,000. */
   readonly capacity?: number
-  /** How often a release is tried. Default 3. */
+  /** How often a release is tried before it is given up. Default 3. */
   readonly attempts?: number
   /** A batch was released. */
   readonly onDropped?: (event: DroppedEvent) => void
@@ -27,53 +30,56 @@ export interface DroppedEvent {
 export interface DropFailedEvent {
   readonly kind: string
   readonly error: Error
-  /** It is tried again with the next flush; otherwise it was given up. */
+  /** True if it is tried again with the next flush, false if it was given up. */
   readonly willRetry: boolean
 }
 
 export interface DropCounters {
   /** Items released. */
   readonly dropped: number
-  /** Bytes that gave back. */
+  /** Bytes that the releases gave back. */
   readonly bytes: number
   /** Items that were in use, or wanted again, when their turn came. */
   readonly spared: number
   /** Attempts that failed, whether tried again or given up. */
   readonly failed: number
-  /** Requests that are not done. */
+  /** Requests that are not done yet. */
   readonly pending: number
 }
 
 /**
- * What the host knows about one kind of thing. Items are told apart as a `Map` tells its keys apart. None of these
+ * What the host tells the queue about one kind of item. Items are compared as `Map` compares keys. No method
  * may wait for the queue's `flush()` or `stop()`.
  */
 export interface DropSource<T> {
-  /** What there is of this kind now. */
+  /** All items of this kind that exist now. */
   list(): Iterable<T>
-  /** The item's place in the order that `dropBelow` and `keepLatest` go by; no two have the same. */
+  /** The item's place in the order that `dropBelow` and `keepLatest` use. No two items have the same. */
   indexOf(item: T): number
   /**
-   * The item is in use, wanted again, or gone. Asked right before its release. What is spared leaves the queue: whoever
-   * ends its use queues it again.
+   * Whether the item is in use, wanted again, or gone. Called right before its release. A spared item leaves
+   * the queue: queue it again when its use ends.
    */
   spared(item: T): boolean
   /**
-   * Frees the item; from this call on nobody may begin to use it. Says how many bytes that gave back. The next batch
-   * waits until it has ended.
+   * Free the item, and return how many bytes that gave back. After this call the item must not be used. The
+   * next batch waits until it has ended.
    */
   release(item: T): number | Promise<number>
 }
 
-/** Queues requests for one kind. Each says false, and queues nothing, when the queue is full or stopped. */
+/**
+ * Queues requests for one kind of item. Each method returns false, and queues nothing, when the queue is full
+ * or stopped.
+ */
 export interface DropKind<T> {
-  /** Release this item. One that is queued already, or being released, is released once. */
+  /** Release this item. An item that is queued or being released already is released once. */
   drop(item: T): boolean
-  /** Release what lies below `index`. Of several such requests the highest counts. */
+  /** Release all items below `index`. Of several such requests the highest `index` counts. */
   dropBelow(index: number): boolean
   /**
-   * Release all but the `n` latest; what is queued for release by then is not among them. Of several such requests
-   * the lowest counts.
+   * Release all items but the `n` latest. Items that are queued for release by then do not count among the
+   * latest. Of several such requests the lowest `n` counts.
    */
   keepLatest(n: number): boolean
 }
@@ -81,11 +87,11 @@ export interface DropKind<T> {
 interface Kind<T> {
   readonly name: string
   readonly source: DropSource<T>
-  /** What is to be released, and how often that has failed. */
+  /** The items to release, each with the number of failed attempts. */
   readonly items: Map<T, number>
   below: number
   keep: number
-  /** How often finding what is below, or not among the latest, has failed. */
+  /** How often `dropBelow` and `keepLatest` could not be resolved into items. */
   failures: number
 }
 
@@ -93,9 +99,10 @@ const NOTHING_BELOW = Number.NEGATIVE_INFINITY
 const KEEP_ALL = Number.POSITIVE_INFINITY
 
 /**
- * Releases what is no longer needed off the hot path, in batches, kind by kind; the event loop is free between two of
- * them. `dropBelow` and `keepLatest` are resolved when they are executed: what came since is judged too, and their
- * matches are queued whatever the capacity, for they are there already. A failed release harms no other.
+ * Releases items that are no longer needed, off the hot path: in batches, kind by kind, with a turn of the
+ * event loop between two batches. `dropBelow` and `keepLatest` are resolved into items when they are
+ * executed, so they apply to items that came after the request too. Their items are queued even beyond the
+ * capacity, because they exist already. A failed release does not affect the others.
  *
  *     const queue = new DropQueue({ clock, onDropped: ({ kind, bytes }) => freed(kind, bytes) })
  *     const files = queue.kind('checkpoint', { list, indexOf, spared, release })
@@ -114,12 +121,12 @@ export class DropQueue {
   /** Requests since the last flush began. */
   #fresh = 0
   #timer: Timer | undefined
-  /** The flush that has not begun. */
+  /** The flush that is queued and has not begun. */
   #next: Promise<void> | undefined
   #last: Promise<void> = Promise.resolve()
   #stopped = false
 
-  /** Throws `RangeError` for an impossible setting. */
+  /** Throws `RangeError` for a setting out of bounds. */
   constructor(init: DropQueueInit) {
     const { clock, batchSize = 100, flushMs = 50, capacity = 10_000, attempts = 3 } = init
     for (const [name, value] of Object.entries({ batchSize, capacity, attempts }))
@@ -134,7 +141,7 @@ export class DropQueue {
     this.#onFailed = init.onFailed
   }
 
-  /** Something that can be dropped, for as long as the queue lives. `name` is what events call it. */
+  /** Add a kind of item, for as long as the queue lives. Events name it by `name`. */
   kind<T>(name: string, source: DropSource<T>): DropKind<T> {
     const kind: Kind<T> = {
       name,
@@ -173,7 +180,7 @@ export class DropQueue {
     return { ...this.#counters, pending: this.#pending }
   }
 
-  /** Resolves when everything that is queued was executed once; what failed then waits for the next flush. */
+  /** Resolves when every queued request was executed once. Failed ones wait for the next flush. */
   flush(): Promise<void> {
     if (this.#next === undefined) {
       this.#next = this.#last.then(() => this.#execute())
@@ -182,7 +189,7 @@ export class DropQueue {
     return this.#next
   }
 
-  /** Refuses what comes from now on. Resolves when everything queued was released, spared or given up. */
+  /** Refuse further requests. Resolves when every queued item was released, spared or given up. */
   async stop(): Promise<void> {
     this.#stopped = true
     do await this.flush()
@@ -197,7 +204,7 @@ export class DropQueue {
     return pending
   }
 
-  /** A request that one in the queue covers takes no place of its own. */
+  /** Take in a request. One that a queued request covers takes no place of its own. */
   #request(covered: boolean, queue: () => void): boolean {
     if (this.#stopped || (!covered && this.#pending >= this.#capacity)) return false
     queue()
@@ -213,7 +220,7 @@ export class DropQueue {
   }
 
   async #execute(): Promise<void> {
-    // Never in the turn of who asked.
+    // Never release in the caller's own turn.
     await this.#clock.turn()
     this.#timer?.cancel()
     this.#timer = this.#next = undefined
@@ -229,7 +236,7 @@ export class DropQueue {
     if (this.#pending > 0) this.#arm()
   }
 
-  /** Queue what lies below, or is not among the latest. */
+  /** Resolve `dropBelow` and `keepLatest` into items, and queue those. */
   #resolve<T>(kind: Kind<T>): void {
     const { source, items, below, keep } = kind
     if (below === NOTHING_BELOW && keep === KEEP_ALL) return
@@ -292,7 +299,7 @@ export class DropQueue {
   }
 }
 
-/** A listener that throws, or whose promise rejects, harms nobody. */
+/** Call a listener. If it throws or its promise rejects, the error becomes a process warning. */
 function tell<E>(listener: ((event: E) => void) | undefined, event: E): void {
   if (listener === undefined) return
   Promise.try(listener, event).catch((error) => {

@@ -1,6 +1,6 @@
 /**
- * Everything that expires: leases, their sweeper, a ticker for maintenance, and a queue for letting go. It knows nothing of
- * snapshots, logs or networks.
+ * Everything that expires: leases, a sweeper for them, a ticker for maintenance, and a queue that releases
+ * things. It depends on no snapshot, log or network.
  *
  * @example
  * ```ts

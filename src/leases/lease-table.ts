@@ -5,35 +5,35 @@ import type { Clock } from '../time/clock.ts'
 export interface LeaseTransition<K> {
   readonly type: 'created' | 'revived' | 'expired' | 'released'
   readonly key: K
-  /** What its deadline was before; undefined for a new one. */
+  /** The deadline before; undefined for a new lease. */
   readonly oldDeadlineMs: number | undefined
-  /** What its deadline is now; undefined for one that is gone. */
+  /** The deadline now; undefined for a lease that is gone. */
   readonly deadlineMs: number | undefined
-  /** Why, in a word: what the caller gave, or the name of the method. */
+  /** The reason in a word: the caller's, or the name of the method. */
   readonly cause: string
 }
 
 export interface LeaseTableInit<K> {
-  /** What `now` means. Default of every `nowMs` below. */
+  /** The clock of every `nowMs` below that is not given. */
   readonly clock: Pick<Clock, 'now' | 'wallNow'>
-  /** Hears of each transition, in order. What it throws is thrown away. */
+  /** Called for each transition, in order. Its errors are ignored. */
   readonly audit?: (transition: LeaseTransition<K>) => void
-  /** Tells a key from other data where a snapshot is read. Default: anything is a key. */
+  /** Tells a key from other data when a snapshot is reloaded. Default: any value is a key. */
   readonly isKey?: (value: unknown) => value is K
 }
 
-/** A lease table as it is written down: plain data, which JSON keeps if it keeps the keys. */
+/** A lease table as plain data. It survives JSON if its keys do. */
 export interface LeaseSnapshot<K> {
   readonly format: typeof FORMAT
   /** When it was taken, in wall-clock milliseconds since the Unix epoch. */
   readonly takenAtMs: number
-  /** Each key and its deadline in the same time, rounded down; null for one that never ends. */
+  /** Each key and its deadline in wall-clock milliseconds, rounded down; null for a lease without end. */
   readonly leases: readonly (readonly [key: K, deadlineMs: number | null])[]
 }
 
 const FORMAT = 1
 
-/** Data that is no snapshot of a lease table. The table is as it was. */
+/** The data is no snapshot of a lease table. The table is unchanged. */
 export class MalformedLeases extends Error {
   override readonly name = 'MalformedLeases'
   constructor(reason: string) {
@@ -43,52 +43,58 @@ export class MalformedLeases extends Error {
 
 /** Keys whose deadlines are close together. */
 interface Bucket<K> {
-  /** By its start and its width. */
+  /** Made of its start and its width. */
   readonly id: number
   /** Its index in the list of buckets. */
   readonly at: number
-  /** No key in it is due before. */
+  /** No key in it is due earlier. */
   readonly startMs: number
-  /** All are due by then, but for those that were revived. */
+  /** Every key in it is due by then, except those that were revived. */
   readonly endMs: number
   readonly keys: K[]
-  /** Those of the keys. */
+  /** The slots of `keys`, in the same order. */
   readonly slots: number[]
 }
 
 const SLOTS_INITIAL = 16
-/** A slot as floats: the first is its deadline. */
+/** The length of a slot in floats. The first float is its deadline. */
 const FLOATS = 2
-/** A slot as integers: the first two are its deadline. */
+/** The length of a slot in integers. The first two are its deadline. */
 const INTS = 4
-/** The bucket it is in, or NONE if it is free or never comes due. */
+/** The integer of a slot that holds its bucket's index; NONE if the slot is free or its key never expires. */
 const BUCKET = 2
-/** Where in the bucket. */
+/** The integer of a slot that holds its place in the bucket. */
 const PLACE = 3
 const NONE = -1
-/** A bucket's width is at most this part of the time until it starts: 2 ** -10. */
+/** A bucket is at most 2 ** -10 as wide as the time until it starts. */
 const PRECISION_BITS = 10
-/** Ids of buckets leave room for so many widths, each twice the one before. */
+/** A bucket's id has room for this many widths, each twice the one before. */
 const WIDTHS = 64
 
 /**
- * Keys that each live until a deadline: exact, in constant time per operation, however many there are.
+ * Keys that each live until a deadline. It is exact, and takes constant time per operation for any number of
+ * keys.
  *
- * A deadline is a whole millisecond of the clock, rounded up. Keys due at about the same time share a bucket, and a binary
- * heap orders the buckets, not the keys. A bucket is as wide as a thousandth of the time until it is due, so a few
- * thousand of them are enough for any number of keys and any deadlines. When its time has come, what is due in it goes,
- * and the rest moves on to narrower ones. To revive a key only writes its deadline down: it too moves on when
- * its bucket comes up. So whoever looks for what has expired touches only what is due, or nearly, or was revived since it
- * would have been. It is the hierarchical timing wheel of Varghese and Lauck (1987, scheme 7) with a heap in the place of
- * the wheels, which has no range to exceed, and does nothing on a tick at which nothing is due.
+ * A deadline is a whole millisecond of the clock, rounded up. Keys that are due at about the same time share
+ * a bucket, and a binary heap orders the buckets, not the keys. A bucket is as wide as a thousandth of the
+ * time until it is due, so a few thousand buckets are enough for any number of keys and any deadlines. When a
+ * bucket comes up, its due keys are evicted, and the others move to narrower buckets. To revive a key only
+ * writes its new deadline: the key moves on when its bucket comes up. So a search for expired keys touches
+ * only keys that are due, nearly due, or were revived since.
+ *
+ * It is the hierarchical timing wheel of Varghese and Lauck (1987, scheme 7) with a heap in place of the
+ * wheels. The heap has no range to exceed, and does nothing on a tick at which nothing is due.
  */
 export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
   readonly #init: LeaseTableInit<K>
   readonly #slots = new Map<K, number>()
-  // By slot, side by side, so that one look at memory brings all.
+  // All fields of a slot are side by side, so that one memory access brings all.
   #floats = new Float64Array(SLOTS_INITIAL * FLOATS)
   #ints = new Int32Array(this.#floats.buffer)
-  /** By slot: 1 if its deadline was put off since it came into its bucket. Small enough to stay in the processor's cache. */
+  /**
+   * For each slot, 1 if its deadline was put off since it came into its bucket. It is small enough for the
+   * processor's cache.
+   */
   #putOff = new Uint8Array(SLOTS_INITIAL)
   #slotsUsed = 0
   #freeSlots: number[] = []
@@ -102,31 +108,36 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     this.#init = init
   }
 
-  /** How many keys there are, those included that have expired and were not evicted. */
+  /** The number of keys, including expired ones that were not evicted yet. */
   get size(): number {
     return this.#slots.size
   }
 
-  /** No key expires before this; undefined when none ever will. A lower bound: keys that were revived may live longer. */
+  /**
+   * No key expires earlier; undefined if none ever will. It is a lower bound: revived keys may live longer.
+   */
   get nextDeadlineMs(): number | undefined {
     return this.#order.peek()?.startMs
   }
 
-  /** In constant time: false when nothing can have expired. */
+  /** Whether a key may have expired, in constant time. False is certain. */
   mayHaveExpired(nowMs: number = this.#init.clock.now()): boolean {
     const first = this.#order.peek()
     return first !== undefined && first.startMs <= nowMs
   }
 
   /**
-   * Let a key live for `ttlMs` from now, whatever it had before. `Infinity` is a life without end. Returns the deadline.
-   * Throws `RangeError` for a `ttlMs` below 0 or that is no number.
+   * Let a key live for `ttlMs` from now, in place of any deadline it had. `Infinity` means without end.
+   * Returns the deadline. Throws `RangeError` if `ttlMs` is below 0 or is no number.
    */
   register(key: K, ttlMs: number, nowMs: number = this.#init.clock.now()): number {
     return this.#register(key, deadlineFor(ttlMs, nowMs), nowMs, 'registered')
   }
 
-  /** Let a key live until `deadlineMs`, rounded up to a whole millisecond. Throws `RangeError` for what is no number. */
+  /**
+   * Let a key live until `deadlineMs`, rounded up to a whole millisecond. Throws `RangeError` if that is no
+   * number.
+   */
   registerUntil(key: K, deadlineMs: number, nowMs: number = this.#init.clock.now()): number {
     if (typeof deadlineMs !== 'number' || Number.isNaN(deadlineMs)) {
       throw new RangeError(`deadlineMs is ${deadlineMs}; give a time of the clock`)
@@ -135,8 +146,8 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
   }
 
   /**
-   * Let a key that is there live for `ttlMs` from now: also one that has expired, as long as it was not evicted. Returns
-   * the deadline; undefined for an unknown key, which stays unknown. Throws like `register`.
+   * Let a known key live for `ttlMs` from now. An expired key that was not evicted yet is still known.
+   * Returns the deadline, or undefined for an unknown key, which stays unknown. Throws like `register`.
    */
   revive(
     key: K,
@@ -153,7 +164,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return deadlineMs
   }
 
-  /** Forget a key. Returns whether it was there. */
+  /** Remove a key. Returns whether it was there. */
   unregister(key: K, cause = 'unregistered'): boolean {
     const slot = this.#slots.get(key)
     if (slot === undefined) return false
@@ -165,9 +176,9 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return true
   }
 
-  /** Forget all keys, in one go and without a transition for each. */
+  /** Remove all keys, in one go and without a transition for each. */
   clear(): void {
-    // Whoever is evicting has one of these in hand.
+    // An eviction that called `clear()` still holds one of these buckets, and must find it empty.
     for (const bucket of this.#bucketsById.values()) bucket.slots.length = 0
     this.#slots.clear()
     this.#slotsUsed = 0
@@ -182,22 +193,22 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return this.#slots.has(key)
   }
 
-  /** When a key expires, or has; undefined for an unknown one. */
+  /** A key's deadline, which may have passed; undefined for an unknown key. */
   deadlineOf(key: K): number | undefined {
     const slot = this.#slots.get(key)
     return slot === undefined ? undefined : this.#floats[slot * FLOATS]
   }
 
-  /** Whether a key's deadline has come; undefined for an unknown one. */
+  /** Whether a key's deadline has come; undefined for an unknown key. */
   isExpired(key: K, nowMs: number = this.#init.clock.now()): boolean | undefined {
     const slot = this.#slots.get(key)
     return slot === undefined ? undefined : this.#floats[slot * FLOATS]! <= nowMs
   }
 
-  /** Up to `limit` of the keys that have expired, in no order. They stay. */
+  /** Up to `limit` expired keys, in no order. They are not evicted. */
   expired(limit = Number.POSITIVE_INFINITY, nowMs: number = this.#init.clock.now()): K[] {
     const keys: K[] = []
-    // The heap as it lies in its array: the children of i are at 2i + 1 and 2i + 2, and no earlier than i.
+    // This is the heap's own array: the children of i are at 2i + 1 and 2i + 2, and start no earlier than i.
     const heap = this.#order.data
     const path = [0]
     for (let i = path.pop(); i !== undefined && keys.length < limit; i = path.pop()) {
@@ -212,11 +223,12 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
   }
 
   /**
-   * Remove keys that have expired. Each is looked at again right before it goes, so that one which an earlier
-   * `onEvicted` revived stays. Looks at no more than `limit` keys, those included that were revived or are nearly due: ask
-   * `mayHaveExpired()` whether to go on. Returns how many went.
+   * Evict keys that have expired. Each key is checked right before it goes, so a key that an earlier
+   * `onEvicted` revived stays. The call looks at no more than `limit` keys; keys that were revived or are
+   * nearly due count too. Ask `mayHaveExpired()` whether to go on. Returns how many keys went.
    *
-   * @param onEvicted called for each, after it is gone; what it throws ends the call, and loses nothing
+   * @param onEvicted called for each key after it is gone; an error that it throws ends the call, and no key
+   *   is lost
    */
   evictExpired(
     limit = Number.POSITIVE_INFINITY,
@@ -224,7 +236,8 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     onEvicted?: (key: K, deadlineMs: number) => void,
   ): number {
     const heard = this.#init.audit !== undefined || onEvicted !== undefined
-    // Where nobody can interfere, all are deleted in one short loop: the processor then waits for several at a time.
+    // Without listeners nothing can interfere, so all keys are deleted in one short loop: the processor then
+    // overlaps their memory accesses.
     const unheard: K[] = []
     let evicted = 0
     let left = limit
@@ -237,6 +250,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
         const key = keys.pop() as K
         const slot = slots.pop()!
         // The slot itself is mostly far away in memory, and looking at it costs as much as deleting the key.
+        // So look at `#putOff` first.
         if ((!allDue || this.#putOff[slot] === 1) && this.#floats[slot * FLOATS]! > nowMs) {
           this.#link(key, slot, this.#floats[slot * FLOATS]!, nowMs)
           continue
@@ -257,14 +271,15 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return evicted
   }
 
-  /** Every key with its deadline, those included that have expired and were not evicted, oldest key first. */
+  /** Every key with its deadline, oldest key first, including expired keys that were not evicted yet. */
   *[Symbol.iterator](): Generator<[key: K, deadlineMs: number], undefined> {
     for (const [key, slot] of this.#slots) yield [key, this.#floats[slot * FLOATS]!]
   }
 
-  /** What lives now, for `reload` in another life of this process. */
+  /** The living keys, for `reload` in another life of this process. */
   toSnapshot(): LeaseSnapshot<K> {
-    // In this order: time that passes between the two shortens lives.
+    // The wall clock is read first: time that passes between the two readings shortens lives, and never
+    // lengthens them.
     const takenAtMs = this.#init.clock.wallNow()
     const nowMs = this.#init.clock.now()
     const leases: [K, number | null][] = []
@@ -276,14 +291,16 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
   }
 
   /**
-   * Replace what is here by a snapshot, without what has expired meanwhile. No life gets longer: where the wall clock
-   * was set back since, a key lives for what was left when the snapshot was taken, at most. Returns how many keys live.
-   * Throws `MalformedLeases` for anything else, and then the table is as it was.
+   * Replace all keys with those of a snapshot, without those that have expired meanwhile. No key lives longer
+   * than it would have: if the wall clock was set back since, a key lives at most for what was left when the
+   * snapshot was taken. Returns the number of living keys. Throws `MalformedLeases` for other data, and the
+   * table is then unchanged.
    */
   reload(snapshot: unknown): number {
     const { takenAtMs, leases } = parse(snapshot, this.#init.isKey)
     const { clock } = this.#init
-    // In this order: time that passes between the two shortens lives.
+    // The clock is read first: time that passes between the two readings shortens lives, and never lengthens
+    // them.
     const nowMs = clock.now()
     const awayMs = Math.max(0, clock.wallNow() - takenAtMs)
     this.clear()
@@ -295,7 +312,10 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return this.size
   }
 
-  /** Call `listener` whenever `nextDeadlineMs` got earlier. One at a time: a sweeper that sleeps till then. */
+  /**
+   * Call `listener` whenever `nextDeadlineMs` gets earlier. There is one listener at a time: the sweeper that
+   * sleeps until then.
+   */
   watch(listener: (() => void) | undefined): void {
     this.#onEarlier = listener
   }
@@ -315,7 +335,9 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return deadlineMs
   }
 
-  /** A later deadline is only written down; an earlier one must come up in time. */
+  /**
+   * A later deadline is only written down. For an earlier one the key changes its bucket, to come up in time.
+   */
   #move(key: K, slot: number, deadlineMs: number, nowMs: number): void {
     if (deadlineMs >= this.#floats[slot * FLOATS]!) {
       this.#floats[slot * FLOATS] = deadlineMs
@@ -326,7 +348,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     }
   }
 
-  /** The first bucket that has come up and is not empty. */
+  /** The first due bucket that is not empty. Empty ones before it are removed. */
   #firstDue(nowMs: number): Bucket<K> | undefined {
     for (;;) {
       const bucket = this.#order.peek()
@@ -356,7 +378,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     return slot
   }
 
-  /** Put a slot into the bucket of its deadline. One that never comes is in none. */
+  /** Put a slot into the bucket of its deadline. A slot without end is in no bucket. */
   #link(key: K, slot: number, deadlineMs: number, nowMs: number): void {
     this.#floats[slot * FLOATS] = deadlineMs
     if (deadlineMs === Number.POSITIVE_INFINITY) {
@@ -370,7 +392,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     bucket.keys.push(key)
   }
 
-  /** The last of its bucket takes its place. */
+  /** Take a slot out of its bucket. The bucket's last slot takes its place. */
   #unlink(slot: number): void {
     const at = this.#ints[slot * INTS + BUCKET]!
     if (at === NONE) return
@@ -415,7 +437,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     try {
       audit({ type, key, oldDeadlineMs, deadlineMs, cause })
     } catch {
-      // An auditor's mistake ends no lease and saves none.
+      // An error of the audit function must not change any lease.
     }
   }
 }
@@ -425,7 +447,7 @@ function byStart(a: Bucket<unknown>, b: Bucket<unknown>): number {
 }
 
 function deadlineFor(ttlMs: number, nowMs: number): number {
-  // Text would be put behind the time, and make a deadline in the far future.
+  // A string would be concatenated with the time, and give a deadline in the far future.
   if (!(typeof ttlMs === 'number' && ttlMs >= 0)) {
     throw new RangeError(`ttlMs is ${ttlMs}; give milliseconds from 0, or Infinity`)
   }

@@ -5,15 +5,18 @@ import type { LeaseTable } from './lease-table.ts'
 
 export interface SweeperInit<K> {
   readonly table: LeaseTable<K>
-  /** The table's. */
+  /** The clock of the table. */
   readonly clock: Clock
-  /** Called for each key after it is gone. What it throws goes to `onError`, and the sweep goes on. */
+  /** Called for each key after it is gone. Its errors go to `onError`, and the sweep goes on. */
   readonly onExpired?: (key: K, deadlineMs: number) => void
-  /** Keys looked at before the event loop gets its turn. Default 1,024. */
+  /** How many keys are looked at before the event loop gets its turn. Default 1,024. */
   readonly chunkKeys?: number
-  /** Sweep so often, in milliseconds, rather than when something is due. Default: when something is due. */
+  /** Sweep at this interval, in milliseconds. Default: sweep when something is due. */
   readonly cadenceMs?: number
-  /** The least time from one sweep to the next, in milliseconds: keys that are due close together go together. Default 10. */
+  /**
+   * The least time between two sweeps, in milliseconds: keys that are due close together go together. Default
+   * 10.
+   */
   readonly restMs?: number
   readonly onError?: (error: Error) => void
   /** Ends the sweeper. */
@@ -22,16 +25,19 @@ export interface SweeperInit<K> {
 
 /** Keys removed between two turns of the event loop: about a millisecond's work. */
 export const SWEEP_CHUNK_KEYS = 1_024
+/** Keys that are due within 10 ms of each other go in one sweep. */
 const REST_MS_DEFAULT = 10
 
 /**
- * Evicts from a lease table what is due, when it is due, and sleeps in between; its timers do not hold the process. It
- * never sweeps before it has slept once. One sweeper per table.
+ * Evicts keys from a lease table when they are due, and sleeps in between. Its timers do not keep the process
+ * alive. It never sweeps before it has slept once. A table has one sweeper.
  */
 export class Sweeper<K> {
   readonly #init: SweeperInit<K>
   readonly #chunkKeys: number
-  /** Until the next sweep, after one that evicted something, or after any if there is a cadence. */
+  /**
+   * The least time until the next sweep, after a sweep that evicted keys. With a cadence, after every sweep.
+   */
   readonly #restMs: number
   readonly #onAbort = () => this.stop()
   #timer: { readonly timer: Timer; readonly atMs: number } | undefined
@@ -58,12 +64,12 @@ export class Sweeper<K> {
     this.#arm()
   }
 
-  /** How many keys it evicted since it began. */
+  /** How many keys it has evicted so far. */
   get expired(): number {
     return this.#expired
   }
 
-  /** Evict all that is due at once, without a pause. Returns how many went. */
+  /** Evict all due keys at once, without a pause. Returns how many went. */
   sweepNow(): number {
     let evicted = 0
     do evicted += this.#chunk()
@@ -112,7 +118,7 @@ export class Sweeper<K> {
       }
     } finally {
       this.#sweeping = false
-      // A look that only brought keys nearer to their time must not make them late.
+      // A sweep that only moved keys to nearer buckets must not delay their eviction.
       if (evicted > 0 || cadenceMs !== undefined) this.#notBeforeMs = clock.now() + this.#restMs
       this.#arm()
     }
@@ -138,7 +144,7 @@ export class Sweeper<K> {
     try {
       this.#init.onError?.(asError(cause))
     } catch {
-      // Whom could we tell?
+      // An error of `onError` itself can be reported nowhere.
     }
   }
 }

@@ -10,16 +10,20 @@ import { pull } from './pull.ts'
 import { ServerClock } from './server-clock.ts'
 import { encodeName, type Stream, streamInfo } from './stream.ts'
 
+/** The TTL that precedes an announcement in its value: a float of 64 bits. */
 const TTL_BYTES = 8
 
 export interface BoardInit {
   readonly link: Link
   readonly stream: Stream
-  /** The largest notice at this moment. */
+  /** The largest presence at this moment, in bytes. */
   readonly maxBytes: () => number
   /** Aborts when the log closes. */
   readonly closing: AbortSignal
-  /** Has the log's stream looked at while somebody waits; the reason why waiting is in vain. */
+  /**
+   * Checks the log's stream until `signal` aborts. The returned signal aborts if the stream can no longer
+   * deliver, with the reason.
+   */
   readonly monitor: (signal: AbortSignal) => AbortSignal
 }
 
@@ -31,8 +35,8 @@ interface Written {
 }
 
 /**
- * Announcements in a key-value bucket, a key for each member: the log's epoch, and `=` with the member's name. The age of a notice
- * is told by the servers' clock.
+ * The presence store in a key-value bucket, with one key for each member: the log's epoch, a dot, and `=`
+ * followed by the member's name. A presence's age is judged by the servers' clock.
  */
 export class Board implements PresenceStore {
   readonly #init: BoardInit
@@ -70,7 +74,9 @@ export class Board implements PresenceStore {
     return this.#watch(true, options)
   }
 
-  /** Both may be done twice: the bucket keeps the newest value of a key. */
+  /**
+   * Change a key. A put and a purge may both be repeated, because the bucket keeps the newest value of a key.
+   */
   async #change(change: (kv: KV) => Promise<unknown>, options?: SignalOptions): Promise<void> {
     const { link, stream } = this.#init
     await stream.look(options)
@@ -78,7 +84,10 @@ export class Board implements PresenceStore {
     await link.ask(() => change(kv), options)
   }
 
-  /** What is on the board, and each time it changes, until the signal aborts. Begins again whenever the connection was lost. */
+  /**
+   * The presences, and again after each change, until the signal aborts. It begins again after each loss of
+   * connection.
+   */
   async *#watch(patient: boolean, options: SignalOptions = {}): AsyncGenerator<Presence[]> {
     const { link, stream, closing, monitor } = this.#init
     const ends = any(options.signal, closing)
@@ -98,7 +107,7 @@ export class Board implements PresenceStore {
           }
         } catch (error) {
           if (signal.aborted) break
-          // Somebody removed the bucket: it is made again.
+          // The bucket was removed: make it again.
           if (codeOf(error) === JetStreamApiCodes.StreamNotFound) this.#kv = undefined
           else if (!patient || !(error instanceof LogUnavailable)) throw error
         }
@@ -111,14 +120,15 @@ export class Board implements PresenceStore {
     }
   }
 
-  /** One consumer's life. */
+  /** What one consumer delivers, until it ends. */
   async *#notices(signal: AbortSignal): AsyncGenerator<Presence[]> {
     const { link } = this.#init
     const stream = `KV_${this.#bucket}`
     const subjects = `$KV.${this.#bucket}.${this.#prefix}`
     const clock = new ServerClock(() => performance.now())
     const board = new Map<string, Written>()
-    // What a consumer says is pending counts what was replaced meanwhile, and then never comes down to nothing.
+    // The keys that exist now. A consumer's `pending` cannot tell when all are read: it counts values that
+    // were replaced meanwhile, and then never reaches 0.
     const { state } = await link.ask((jsm) => streamInfo(jsm, stream, { subjects_filter: `${subjects}>` }), {
       signal,
     })
@@ -152,7 +162,7 @@ export class Board implements PresenceStore {
     return `${this.#prefix}=${encodeName(member)}`
   }
 
-  /** The bucket, made if there is none. Tried again by the next call when it fails. */
+  /** The bucket, made if there is none. After a failure the next call tries again. */
   async #open(): Promise<KV> {
     const { link } = this.#init
     const kvm = new Kvm(link.jsm.jetstream())
@@ -188,7 +198,7 @@ function decode(value: Uint8Array, writtenMs: number, sequence: number): Written
   return { data: value.subarray(TTL_BYTES), ttlMs, writtenMs, sequence }
 }
 
-/** What `encodeName` wrote. */
+/** Decodes what `encodeName` wrote. */
 function decodeName(name: string): string {
   const bytes = name.replace(/_([0-9a-f]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)))
   return Buffer.from(bytes, 'latin1').toString()

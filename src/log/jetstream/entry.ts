@@ -3,18 +3,21 @@ import { LogUnusable } from '../errors.ts'
 import type { EntryKind, LogEntry, NewEntry } from '../log.ts'
 
 /**
- * A message's data: version, kind, then the lengths of epoch, author and id, a byte each; those three, and the payload, which is
- * the rest.
+ * The version of a message's data, which is its first byte. The kind follows, then the lengths of epoch,
+ * author and id, a byte each, then those three. The rest is the payload.
  */
 const VERSION = 1
 const KINDS: readonly EntryKind[] = ['command', 'control']
+/** The offset of the three lengths: behind version and kind. */
 const LENGTHS_AT = 2
+/** The length of version, kind and the three lengths. */
 const HEAD_BYTES = 5
+/** The longest epoch, author or id: its length is one byte. */
 const NAME_BYTES_MAX = 255
-/** More than what a message has besides its payload: its data's head, and NATS's own header with the id. */
+/** More than a message has besides its payload: the head of its data, and NATS's own header with the id. */
 const OVERHEAD_BYTES_MAX = HEAD_BYTES + 3 * NAME_BYTES_MAX + 256
 
-/** The largest payload of an entry where a server takes messages of so many bytes. */
+/** The largest payload of an entry, in bytes, if a server takes messages of `maxMessageBytes`. */
 export function maxPayloadOf(maxMessageBytes: number): number {
   return maxMessageBytes - OVERHEAD_BYTES_MAX
 }
@@ -24,7 +27,7 @@ export interface Encoded {
   readonly data: Uint8Array
 }
 
-/** Makes the messages of one handle; every entry's id is unique. */
+/** Makes the messages of one handle. Every entry has a unique id. */
 export class EntryEncoder {
   readonly #epoch: Buffer
   readonly #author: Buffer
@@ -60,12 +63,15 @@ export class EntryEncoder {
   }
 }
 
-/** Reads messages. Most entries have the epoch and the author of the one before: their texts are made once. */
+/**
+ * Reads messages. Most entries have the same epoch and author as the one before, so the decoded texts are
+ * reused.
+ */
 export class EntryDecoder {
   readonly #epoch = new LastText()
   readonly #author = new LastText()
 
-  /** What a message that is none of ours counts for: an entry of no epoch, which does nothing. */
+  /** A message that is not ours is read as an entry of an empty epoch, which does nothing. */
   decode(index: number, timestampMs: number, data: Uint8Array): LogEntry {
     const bytes = Buffer.from(data.buffer, data.byteOffset, data.byteLength)
     const kind = KINDS[bytes[1]!]

@@ -44,12 +44,22 @@ import { SpotChecks } from './spot-checks.ts'
 import { checkStreamName, Stream, type StreamTail, streamName } from './stream.ts'
 import { StreamMonitor } from './stream-monitor.ts'
 
-/** A new leader of the stream may not know yet what the old one has delivered. */
+/**
+ * How long a log that seems to end too early is checked again, in milliseconds. A new leader of the stream
+ * may not know yet what the old one delivered.
+ */
 const REWIND_CONFIRM_MS = 10_000
-/** A leader that was deposed and does not know it yet may tell of another entry, until it hears of the new one. */
+/**
+ * How long an entry that seems to be another one is checked again, in milliseconds. A deposed leader may
+ * report another entry until it hears of the new leader.
+ */
 const FORK_CONFIRM_MS = 3_000
+/** How often these two are checked again, in milliseconds. */
 const REWIND_POLL_INTERVAL_MS = 250
-/** Who reads what is there gives up when so many consumers in a row delivered nothing. */
+/**
+ * `read` gives up after this many consumers in a row that delivered nothing. The pauses in between add up to
+ * about 4 seconds.
+ */
 const FRUITLESS_MAX = 8
 
 /** One handle on a group's stream. */
@@ -65,7 +75,7 @@ export class JetstreamLog implements Log {
   readonly #spots: SpotChecks
   readonly #closing = new AbortController()
   #closed: Promise<void> | undefined
-  /** The versions of servers that were warned of. */
+  /** The server versions that a warning was given for. */
   readonly #outdated = new Set<string>()
 
   static async open(options: JetstreamLogOptions, init: LogInit): Promise<Log> {
@@ -110,7 +120,10 @@ export class JetstreamLog implements Log {
     link.onChange((connected) => connected && this.#warnOfVersion())
   }
 
-  /** What the server that is connected now takes: others of a cluster, or the same one later, may take more or less. */
+  /**
+   * The limit of the server that is connected now. Other servers of the cluster, or the same one later, may
+   * have another limit.
+   */
   get maxEntryBytes(): number {
     return Math.min(this.#maxEntryBytes, maxPayloadOf(this.#link.maxPayload))
   }
@@ -163,7 +176,7 @@ export class JetstreamLog implements Log {
     this.#closing.signal.throwIfAborted()
   }
 
-  /** Everything after the cursor, up to and including what `untilOf` says at the start. */
+  /** The entries after the cursor, up to and including the index that `untilOf` returns at the start. */
   async *#batches(
     cursor: Cursor,
     untilOf: (tail: StreamTail) => number,
@@ -177,9 +190,10 @@ export class JetstreamLog implements Log {
     const trouble = this.#monitor.until(any(ends, stop.signal), async (tail, signal) => {
       const { index, id } = reading
       if (tail.newest.index < index) await this.#confirmRewound(index, signal)
-      // The servers send nothing instead of what was purged.
+      // The servers send nothing in place of pruned entries, so the reader would wait for ever.
       if (index + 1 < tail.first) throw this.#truncated(index + 1, tail.first)
-      // A follower's consumer may be on a server whose copy of the stream is not the leader's any more.
+      // A consumer may be on a server whose copy of the stream is no longer the leader's. One server alone
+      // has one copy.
       if (this.#stream.replicas === 1) return
       await this.#confirmEntry(index, id, signal)
       await this.#spots.look(this.#stream.leader)
@@ -223,7 +237,10 @@ export class JetstreamLog implements Log {
     }
   }
 
-  /** Before anything is read, and after each loss of connection: this is the log we know, and it holds what was read from it. */
+  /**
+   * Check, before the first read and after each loss of connection, that this is still the log that was
+   * opened, and that it holds what was read from it.
+   */
   async #check(reading: Reading, signal: AbortSignal): Promise<StreamTail> {
     let tail = await this.#stream.look({ signal })
     const { index, id } = reading
@@ -233,7 +250,7 @@ export class JetstreamLog implements Log {
     return tail
   }
 
-  /** What one consumer delivers, gapless. */
+  /** What one consumer delivers, without gaps. */
   async *#life(reading: Reading, signal: AbortSignal): AsyncGenerator<LogBatch> {
     const stream = this.#stream
     const consumer = { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: reading.index + 1 }
@@ -248,14 +265,17 @@ export class JetstreamLog implements Log {
     }
   }
 
-  /** The servers skip in silence what was purged. Returns when it is worth another try. */
+  /**
+   * Explain a gap: the servers skip pruned entries in silence. Throws `LogTruncated` if the entry is gone;
+   * returns if another try may deliver it.
+   */
   async #explainGap({ index }: Reading, found: number, signal: AbortSignal): Promise<void> {
     const { first } = await this.#stream.look({ signal })
     if (index + 1 < first) throw this.#truncated(index + 1, first)
     if ((await this.#entryAt(index + 1, signal)) === undefined) throw this.#truncated(index + 1, found)
   }
 
-  /** Returns when the log reaches `index` after all; throws `LogRewound` otherwise. */
+  /** Returns if the log reaches `index` after all. Otherwise throws `LogRewound`. */
   async #confirmRewound(index: number, signal: AbortSignal): Promise<StreamTail> {
     const deadline = performance.now() + (this.#stream.replicas > 1 ? REWIND_CONFIRM_MS : 0)
     for (;;) {
@@ -266,7 +286,10 @@ export class JetstreamLog implements Log {
     }
   }
 
-  /** Returns when the stream's leader has the entry of this id at `index`, or none any more; throws `LogRewound` otherwise. */
+  /**
+   * Returns if the stream's leader has the entry with this id at `index`, or no entry there any more.
+   * Otherwise throws `LogRewound`.
+   */
   async #confirmEntry(index: number, id: string | undefined, signal: AbortSignal): Promise<void> {
     if (id === undefined) return
     const deadline = performance.now() + (this.#stream.replicas > 1 ? FORK_CONFIRM_MS : 0)
@@ -286,7 +309,10 @@ export class JetstreamLog implements Log {
     return new LogRewound(index, newest.index, { place: this.#link.place })
   }
 
-  /** Servers of a cluster that are too old go on, but whoever runs them should know what they may do. */
+  /**
+   * Warn of servers that are too old for a replicated log. The log goes on, but the operator should know what
+   * they may lose.
+   */
   #warnOfVersion(): void {
     const { version } = this.#link.nc.info ?? {}
     const { place } = this.#link
@@ -297,7 +323,7 @@ export class JetstreamLog implements Log {
     this.#onProblem(new ServersOutdated(version, CLUSTER_VERSION_MIN, replicas, { place }))
   }
 
-  /** Undefined when there is no such entry. */
+  /** Returns undefined if there is no such entry. */
   async #entryAt(seq: number, signal: AbortSignal): Promise<LogEntry | undefined> {
     let found: StoredMsg | null
     try {
@@ -310,7 +336,7 @@ export class JetstreamLog implements Log {
   }
 }
 
-/** Throws for servers that do not take the entries that were asked for, or those that every group needs. */
+/** Throws if the servers do not take entries of the size asked for, or of the size that every group needs. */
 function checkPayload(link: Link, { maxEntryBytes = ENTRY_BYTES_MIN }: JetstreamLogOptions): void {
   const bytesMax = maxPayloadOf(link.maxPayload)
   if (maxEntryBytes <= bytesMax) return
@@ -320,7 +346,7 @@ function checkPayload(link: Link, { maxEntryBytes = ENTRY_BYTES_MIN }: Jetstream
   )
 }
 
-/** How far one iteration has come. */
+/** The position of one iteration. */
 class Reading {
   readonly #decoder = new EntryDecoder()
   #index: number
@@ -332,7 +358,7 @@ class Reading {
     this.#id = id
   }
 
-  /** The last entry that was read. */
+  /** The index of the last entry that was read. */
   get index(): number {
     return this.#index
   }
@@ -342,8 +368,9 @@ class Reading {
   }
 
   /**
-   * Entries for one batch from what was delivered, from `at` on, and where the next begins. A consumer on a server that lags may begin
-   * with what was read already. `gapAt` is the index before which something is missing.
+   * The entries for one batch, taken from `delivered` from `at` on, and where the next batch begins. The
+   * consumer's server may lag and begin with entries that were read already; those are skipped. `gapAt` is
+   * the index before which entries are missing.
    */
   take(delivered: readonly Delivered[], at: number): { entries: LogEntry[]; next: number; gapAt?: number } {
     const entries: LogEntry[] = []
@@ -364,7 +391,7 @@ class Reading {
     return { entries, next }
   }
 
-  /** How far the log reached when an entry was delivered. */
+  /** The log's newest entry when an entry was delivered. */
   newest({ sequence, pending }: Delivered, seen: StreamTail): LogTail {
     const isNewest = this.#index >= seen.newest.index
     return {

@@ -30,29 +30,34 @@ export interface LinkOptions {
   readonly servers: string | readonly string[]
   readonly connection?: Omit<NodeConnectionOptions, 'servers'>
   readonly domain?: string
-  /** The stream that is asked about, for messages. */
+  /** The stream that messages name. */
   readonly stream?: string
 }
 
 type TlsOptions = NodeConnectionOptions['tls']
 
-/** How long a first connection is looked for. */
+/** How long the first connection may take, in milliseconds. */
 const CONNECT_MS = 10_000
-/** How long an operation waits for servers that answer: those that are left need ten seconds to elect a leader. */
+/**
+ * How long an operation waits for servers that answer, in milliseconds. After the loss of a server the others
+ * need up to ten seconds to elect a leader.
+ */
 const PATIENCE_MS = 30_000
-/** How long one request waits for its answer. */
+/** How long one request waits for its answer, in milliseconds. */
 const REQUEST_MS = 2_000
-/** Pauses between two tries, doubled each time. */
+/** The first pause between two tries, in milliseconds. Each further one is twice as long. */
 const PAUSE_MS_MIN = 50
+/** The longest pause between two tries, in milliseconds. */
 const PAUSE_MS_MAX = 2_000
-/** A server that does not answer so many pings is left: a cut cable is not told to anybody. */
+/** Time between two pings, in milliseconds. They are needed because a cut cable is not reported. */
 const PING_MS = 3_000
+/** The client leaves a server that does not answer this many pings. */
 const PINGS_MAX = 2
 
-/** JetStream's status for what may be had later. */
+/** JetStream's status for a reason that may pass. */
 export const UNAVAILABLE = 503
 const PASSING = [ConnectionError, TimeoutError, RequestError, NoRespondersError]
-/** What JetStream answers for a reason that may pass, besides status 503. */
+/** JetStream's codes for other reasons that may pass, besides status 503. */
 const PASSING_CODES = new Set([
   10_008 /* JetStream is temporarily unavailable */, 10_009 /* a peer is not current */, 10_010,
   10_023 /* insufficient resources, while a leader is elected */, 10_118 /* the stream is offline */,
@@ -69,24 +74,24 @@ interface LinkInit {
   readonly stream: string | undefined
 }
 
-/** The connection to the servers, whichever of them it is at the moment, and whether there is one. */
+/** The connection to the servers. It is connected to one of them at a time, and reconnects to any of them. */
 export class Link implements LogConnection {
   readonly #stream: string | undefined
-  /** All that were given, without passwords. */
+  /** All servers that were given, without passwords. */
   readonly #servers: string
   #maxPayload = 0
   readonly nc: NatsConnection
   readonly jsm: JetStreamManager
-  /** What the subjects of JetStream's API begin with. */
+  /** The prefix of JetStream's API subjects. */
   readonly api: string
-  /** A new subject to receive answers on. */
+  /** Makes a new subject on which to receive answers. */
   readonly inbox: () => string
   readonly #listeners = new Set<(connected: boolean) => void>()
   readonly #onRefused = new Set<(error: PermissionViolationError) => void>()
   readonly #closing = new AbortController()
-  /** There is a connection, to one server at least. */
+  /** Whether there is a connection to one server at least. */
   #linked = true
-  /** Whether those who can be reached are enough to answer: with the majority gone they are not. */
+  /** Whether the servers that can be reached can answer. They cannot while the majority is gone. */
   #answers = true
   #lost = Promise.withResolvers<never>()
 
@@ -103,7 +108,8 @@ export class Link implements LogConnection {
       ...connection,
       ...(tls && { tls: withFilesRead(tls) }),
       ...(connection?.authenticator && { authenticator: [connection.authenticator].flat().map(unfailing) }),
-      // It is the operator who ends a replica, not an outage, however long, nor a password that is being changed.
+      // Only the operator ends a replica: no outage does, however long, and no password that is being
+      // changed.
       reconnect: true,
       maxReconnectAttempts: -1,
       ignoreAuthErrorAbort: true,
@@ -137,7 +143,10 @@ export class Link implements LogConnection {
     this.#listen(pause).catch((error) => this.#gaveUp(error))
   }
 
-  /** The stream, and the server that is asked for it now, or all while there is none. For messages: without passwords. */
+  /**
+   * The stream, and the server that is connected now, or all servers while there is none. For messages:
+   * without passwords.
+   */
   get place(): string {
     return placeOf(
       this.#linked && this.nc.getServer() ? urlOf(this.nc.getServer()) : this.#servers,
@@ -145,7 +154,10 @@ export class Link implements LogConnection {
     )
   }
 
-  /** The largest message that the server takes, in bytes; while there is none, what the one before took. */
+  /**
+   * The largest message that the connected server takes, in bytes. While there is none, the limit of the last
+   * one.
+   */
   get maxPayload(): number {
     this.#maxPayload = this.nc.info?.max_payload ?? this.#maxPayload
     return this.#maxPayload
@@ -155,12 +167,12 @@ export class Link implements LogConnection {
     return this.#linked && this.#answers
   }
 
-  /** There is a connection, whether or not anybody answers: then it is worth asking. */
+  /** Whether there is a connection, even if no server answers. With a connection, asking is worth a try. */
   get linked(): boolean {
     return this.#linked
   }
 
-  /** Somebody has asked, for a while, and was answered or not. */
+  /** Set whether the servers answer. */
   answers(answers: boolean): void {
     this.#change(this.#linked, answers)
   }
@@ -170,13 +182,16 @@ export class Link implements LogConnection {
     return () => this.#listeners.delete(listener)
   }
 
-  /** `listener` is called when the servers do not allow something that nobody waits for the answer of. */
+  /** `listener` is called when the servers forbid an operation whose answer is not awaited. */
   onRefused(listener: (error: PermissionViolationError) => void): () => void {
     this.#onRefused.add(listener)
     return () => this.#onRefused.delete(listener)
   }
 
-  /** Resolves when there is a connection, at once if there is. Rejects when the signal aborts or the link closes. */
+  /**
+   * Resolves when there is a connection, immediately if there is one. Rejects when the signal aborts or the
+   * link closes.
+   */
   async whenConnected(signal?: AbortSignal): Promise<void> {
     const ends = any(signal, this.#closing.signal)
     ends.throwIfAborted()
@@ -194,8 +209,8 @@ export class Link implements LogConnection {
   }
 
   /**
-   * What `request` answers; it is made again, for half a minute, while no server answers it. Then `LogUnavailable`. For requests
-   * that may be made twice.
+   * The answer to `request`. While no server answers, it is repeated for half a minute, then rejects with
+   * `LogUnavailable`. The request must be safe to repeat.
    */
   async ask<T>(request: (jsm: JetStreamManager) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     const ends = any(signal, this.#closing.signal)
@@ -207,8 +222,9 @@ export class Link implements LogConnection {
 
   async close(): Promise<void> {
     this.#closing.abort(new LogClosed())
-    // What ends with this is unsubscribed now. On a connection that has just ended too, that is an error of its socket, for which
-    // nobody listens any more once the client is closed: it would end the process. So it comes first.
+    // First let everything that ends with the abort unsubscribe. If the connection has just ended too, an
+    // unsubscription makes an error of the socket. Once the client is closed, no listener is left for that
+    // error, and it would end the process.
     await new Promise(setImmediate)
     await this.nc.close()
   }
@@ -226,7 +242,10 @@ export class Link implements LogConnection {
     this.#gaveUp(await this.nc.closed())
   }
 
-  /** The client has closed: because it was told to, or because of an error that it does not try to overcome. */
+  /**
+   * The client has closed, either because `close` was called or because of an error that it does not recover
+   * from.
+   */
   #gaveUp(cause: unknown): void {
     this.#change(false, this.#answers)
     if (this.#closing.signal.aborted) return
@@ -246,13 +265,13 @@ export class Link implements LogConnection {
     this.#tell(this.#listeners, this.connected)
   }
 
-  /** A listener that throws is the fault of its owner: the others are told all the same. */
+  /** Call every listener. If one throws, the others are called all the same. */
   #tell<T>(listeners: Iterable<(value: T) => void>, value: T): void {
     for (const listener of [...listeners]) tellListener(listener, value)
   }
 }
 
-/** A pause that doubles, and is a little different for everybody, so that not all come back at once. */
+/** A pause that doubles each time, with a random part, so that clients do not all come back at once. */
 export class Pause {
   #ms = PAUSE_MS_MIN
 
@@ -279,7 +298,10 @@ export class Pause {
   }
 }
 
-/** The client closes for good when an authenticator throws. What it then gives is refused, and it is asked again. */
+/**
+ * The client closes for good if an authenticator throws. So return nothing then: the server refuses that, and
+ * the client asks again.
+ */
 function unfailing(authenticator: Authenticator): Authenticator {
   return (nonce) => {
     try {
@@ -291,9 +313,10 @@ function unfailing(authenticator: Authenticator): Authenticator {
 }
 
 /**
- * The client reads these files between the server's first words and the handshake. Nobody listens for errors of the socket then,
- * and a connection that is reset in that moment would end the process. Read at once, there is no such moment; and each connection
- * reads them anew, since certificates are renewed.
+ * TLS options whose files are read when the client asks for their contents. The client itself would read them
+ * between the server's first words and the handshake. No listener for socket errors exists then, so a
+ * connection that is reset in that moment would end the process. Each connection reads the files anew,
+ * because certificates are renewed.
  */
 function withFilesRead(tls: NonNullable<TlsOptions>): NonNullable<TlsOptions> {
   const { caFile, certFile, keyFile, ...others } = tls
@@ -313,18 +336,18 @@ function placeOf(servers: string, stream: string | undefined): string {
   return stream === undefined ? servers : `stream ${stream} at ${servers}`
 }
 
-/** One signal for both. */
+/** A signal that aborts when either of the two does. */
 export function any(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {
   return signal === undefined ? other : AbortSignal.any([signal, other])
 }
 
-/** The server's own error code, of an error that JetStream answered. */
+/** The server's own error code, if JetStream answered with an error. */
 export function codeOf(error: unknown): number | undefined {
   const answered = error instanceof LogRefused ? error.cause : error
   return answered instanceof JetStreamApiError ? answered.code : undefined
 }
 
-/** Whether what JetStream answered may be otherwise in a moment: it has no leader, say. */
+/** Whether JetStream's answer may be another one soon, for example because it has no leader at the moment. */
 export function isPassing({ status, code }: { readonly status: number; readonly code: number }): boolean {
   return status === UNAVAILABLE || PASSING_CODES.has(code)
 }
@@ -360,7 +383,7 @@ async function patiently<T>(
   }
 }
 
-/** What an error means that trying again does not change; undefined for others. */
+/** The `LogRefused` for an error that another try does not change; undefined for other errors. */
 function refusalOf(error: unknown, place: string): LogRefused | undefined {
   if (!(error instanceof Error) || error instanceof LogError) return undefined
   const { message, code } = error as NodeJS.ErrnoException
@@ -380,19 +403,20 @@ function isRefusal(error: Error): boolean {
   )
 }
 
-/** JetStream's answer, or an error of the NATS client's own. */
+/** Whether it is JetStream's answer, or an error of the NATS client itself. */
 function isOfClient(error: Error): boolean {
   return [JetStreamApiError, JetStreamError, ...Object.values(natsErrors)].some(
     (kind) => error instanceof kind,
   )
 }
 
-/** No answer, or the answer of a JetStream that has no leader at the moment. */
+/** Whether the error may pass: no answer came, or JetStream has no leader at the moment. */
 function mayPass(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return isPassing(error)
   if (!(error instanceof Error)) return false
   const isSystemError = 'code' in error && typeof error.code === 'string'
-  // Also a server that does not run JetStream says so, and one of its neighbours may.
+  // A server without JetStream reports `JetStreamNotEnabled`, but another server of its cluster may have
+  // JetStream.
   const isOneOf = [...PASSING, LogUnavailable].some((kind) => error instanceof kind)
   return isSystemError || isOneOf || error.name === 'JetStreamNotEnabled'
 }

@@ -5,28 +5,35 @@ import { type Encoded, type EntryEncoder, maxPayloadOf } from './entry.ts'
 import { isPassing, type Link, Pause, UNAVAILABLE } from './link.ts'
 import type { Stream } from './stream.ts'
 
-/** Published and not acknowledged at a time. */
+/** The most messages that are published and not acknowledged at a time. */
 const FLIGHT_MESSAGES_MAX = 1_024
+/**
+ * No further message is published while those in flight have this many bytes. It bounds what a try repeats.
+ */
 const FLIGHT_BYTES_MAX = 8 * 1024 * 1024
-/** An acknowledgement that takes longer is taken for lost. */
+/** An acknowledgement that takes longer than this counts as lost, in milliseconds. */
 const ACK_MS = 5_000
+/** How often late acknowledgements and late messages are looked for, in milliseconds. */
 const POLL_INTERVAL_MS = 250
 /**
- * Entries are published again, under the same id, in the first part of the servers' deduplication window: what is on its way then has
- * the rest of it to arrive.
+ * Entries are published again, under the same id, during this part of the servers' deduplication window. A
+ * message that is on its way then has the rest of the window to arrive.
  */
 const RETRY_PART = 1 / 2
-/** How long an entry that was never published waits for servers, at most. */
+/** How long an entry that was never published waits for servers, in milliseconds. */
 const WAIT_MS_MAX = 60_000
-/** How long `close()` waits for acknowledgements. */
+/** How long `close()` waits for acknowledgements, in milliseconds. */
 const CLOSE_MS = 5_000
 
-/** What a server that will not store an entry says with a status of what may pass: `maximum messages exceeded`. */
+/**
+ * Part of the description of a refusal for good, such as `maximum messages exceeded`. Its status is that of a
+ * reason that may pass.
+ */
 const LIMIT = /exceeded/
-/** The server has this message already, and has not stored it yet: it waits for the others. Not a refusal. */
+/** Not a refusal: the server has this message already and waits for the other servers to store it. */
 const IN_PROCESS = 10_158
 
-/** One append: it settles when each of its messages has. */
+/** One append. It settles when all of its messages have. */
 interface Append {
   readonly resolve: (appended: Appended) => void
   readonly reject: (error: unknown) => void
@@ -38,12 +45,12 @@ interface Append {
 interface Message extends Encoded {
   readonly append: Append
   readonly payloadBytes: number
-  /** What its acknowledgements are sent to. */
+  /** The last word of the subject on which its acknowledgements arrive. */
   readonly token: string
   readonly calledMs: number
-  /** When it was first published, undefined while it cannot be in the log. */
+  /** When it was first published. Undefined while it cannot be in the log. */
   sentMs: number | undefined
-  /** By the wall clock, which goes on while the machine sleeps. */
+  /** The same by the wall clock, which goes on while the machine sleeps. */
   sentWallMs: number
   publishedMs: number
   publishedTimes: number
@@ -62,8 +69,9 @@ interface AckError {
 }
 
 /**
- * Publishes entries in the order of the calls, many at a time, and again under the same id when no acknowledgement came. After an
- * error those without acknowledgement are published again, in order; others that were under way with them may be in the log before them.
+ * Publishes entries in the order of the calls, many at a time. If acknowledgements are missing, the entries
+ * are published again under the same ids, in order. Others that were under way at that moment may then be in
+ * the log before them.
  */
 export class Publisher {
   readonly #link: Link
@@ -72,16 +80,16 @@ export class Publisher {
   readonly #inbox: string
   readonly #off: readonly (() => void)[]
   readonly #stopped = new AbortController()
-  /** To be published, from `#next` on, in the order of the calls. */
+  /** The messages in the order of the calls. Those from `#next` on are to be published. */
   #queue: Message[] = []
   #next = 0
-  /** Published and not settled, by token, the oldest first. */
+  /** Published messages that have not settled, by token, oldest first. */
   readonly #flight = new Map<string, Message>()
   #flightBytes = 0
   #count = 0
-  /** Between two tries, until one has worked. */
+  /** The pause between two tries. A success resets it. */
   readonly #pause = new Pause()
-  /** Why nothing is published now. */
+  /** The reason why nothing is published now. */
   #trouble: string | undefined
   #stalled = false
   #watch: NodeJS.Timeout | undefined
@@ -128,7 +136,7 @@ export class Publisher {
     for (const message of append.messages) this.#queue.push(message)
     const onAbort = () => {
       this.#fail(append, signal?.reason)
-      // It may have been all that was in flight.
+      // If this append was all that was in flight, no acknowledgement will call `#pump`.
       this.#pump()
     }
     signal?.addEventListener('abort', onAbort)
@@ -141,7 +149,7 @@ export class Publisher {
     }
   }
 
-  /** Resolves when every append has settled; those that the servers do not answer for five seconds are given up. */
+  /** Resolves when every append has settled. After five seconds without an answer the rest is given up. */
   async close(): Promise<void> {
     if (this.#pending && this.#link.connected) {
       const { promise, resolve } = Promise.withResolvers<void>()
@@ -177,7 +185,10 @@ export class Publisher {
     }
   }
 
-  /** A message that the client does not take fails its append, and is in flight no more. */
+  /**
+   * Publish a message. If the client does not take it, its append fails and the message is no longer in
+   * flight.
+   */
   #publish(message: Message): void {
     const header = headers()
     header.set('Nats-Msg-Id', message.id)
@@ -198,7 +209,10 @@ export class Publisher {
     this.#flightBytes += message.data.byteLength
   }
 
-  /** Why the client does not take a message: this server takes less than the one before, or there is none any more. */
+  /**
+   * The reason why the client did not take a message: this server has a lower limit than the last one, or
+   * there is no connection.
+   */
   #unpublishable({ payloadBytes }: Message, cause: unknown): LogError {
     const { place, maxPayload } = this.#link
     const maxBytes = maxPayloadOf(maxPayload)
@@ -208,10 +222,10 @@ export class Publisher {
 
   #answered(msg: Msg): void {
     const message = this.#flight.get(msg.subject.slice(this.#inbox.length + 1))
-    // Acknowledged twice, or given up.
+    // It was acknowledged twice, or was given up.
     if (message === undefined) return
     const { seq, error } = parseAck(msg)
-    // Whoever answers so has not stored it.
+    // A server that answers with an error has not stored the message, except with `IN_PROCESS`.
     if (error !== undefined && error.code !== IN_PROCESS && message.publishedTimes === 1) {
       message.sentMs = undefined
     }
@@ -221,7 +235,8 @@ export class Publisher {
       this.#pause.reset()
       this.#acknowledged(message.append)
     } else if (error === undefined || (isPassing(error) && !LIMIT.test(error.description))) {
-      // No stream there now, no leader, one that does not know yet whether it has this id, or one that waits for the others.
+      // The error may pass: there is no stream or no leader now, or the leader does not know yet whether it
+      // has this id, or it waits for other servers.
       return this.#stall(error?.description)
     } else {
       this.#leave(message)
@@ -231,7 +246,7 @@ export class Publisher {
     this.#settled()
   }
 
-  /** The servers say so of one entry, and mean all. */
+  /** The servers forbid publishing. They say so for one entry, but it holds for all. */
   #refused(why: string): void {
     for (const message of this.#flight.values()) {
       if (message.publishedTimes === 1) message.sentMs = undefined
@@ -256,7 +271,10 @@ export class Publisher {
     }
   }
 
-  /** Something was lost, or the servers are not ready: publish all that is not acknowledged again, after a pause. */
+  /**
+   * An acknowledgement is missing, or the servers are not ready. After a pause, publish again everything that
+   * is not acknowledged.
+   */
   #stall(trouble?: string): void {
     this.#trouble = trouble
     if (this.#stalled) return
@@ -276,7 +294,7 @@ export class Publisher {
       if (!this.#pending) break
       try {
         await this.#link.whenConnected(signal)
-        // Has it been made anew meanwhile, or got another subject?
+        // Fails if the stream was made anew meanwhile, or its subject changed.
         await this.#stream.look({ signal })
         break
       } catch (error) {
@@ -298,7 +316,7 @@ export class Publisher {
     this.#settled()
   }
 
-  /** Give up what waited too long. */
+  /** Stall if an acknowledgement takes too long, and give up messages that waited too long. */
   #look(): void {
     const nowMs = performance.now()
     const [oldest] = this.#flight.values()
@@ -322,7 +340,7 @@ export class Publisher {
     }
   }
 
-  /** Keep nothing of what was given up, and go on with what waited behind it. */
+  /** Drop the messages that were given up, and go on with those behind them. */
   #forgetSettled(): void {
     this.#queue = this.#queue.slice(this.#next).filter(({ append }) => !append.settled)
     this.#next = 0
@@ -330,13 +348,16 @@ export class Publisher {
     this.#settled()
   }
 
-  /** What was never published is certainly not in the log, whatever became of the rest. */
+  /**
+   * Fail an append. If none of its messages was published, none is in the log; otherwise the outcome is
+   * uncertain.
+   */
   #fail(append: Append, error: unknown): void {
     if (append.settled) return
     append.settled = true
     const isUncertain = append.messages.some(({ sentMs }) => sentMs !== undefined)
     const why = error instanceof Error ? error.message : String(error)
-    // What comes from here names the place already.
+    // A `LogError` names the place already.
     const options = { cause: error, ...(!(error instanceof LogError) && { place: this.#link.place }) }
     append.reject(isUncertain ? new AppendUncertain(`an append failed on its way: ${why}`, options) : error)
     for (const message of append.messages) this.#leave(message)
@@ -351,7 +372,7 @@ export class Publisher {
     if (this.#flight.delete(message.token)) this.#flightBytes -= message.data.byteLength
   }
 
-  /** Nothing to watch any more. */
+  /** If nothing is pending, stop watching. */
   #settled(): void {
     if (this.#pending && !this.#stopped.signal.aborted) return
     clearInterval(this.#watch)
@@ -360,7 +381,9 @@ export class Publisher {
   }
 }
 
-/** What a server says of a message; neither a sequence nor an error, for what is no acknowledgement. */
+/**
+ * Parses a server's answer to a message. An answer that is no acknowledgement gives sequence 0 and no error.
+ */
 function parseAck(msg: Msg): Ack {
   const status = msg.headers?.code ?? 0
   if (msg.data.length === 0 && status === UNAVAILABLE) {

@@ -4,11 +4,11 @@ import { LogRefused } from '../errors.ts'
 import { Notifier } from '../notifier.ts'
 import { any, type Link } from './link.ts'
 
-/** What a delivered message tells of itself, in its reply subject. */
+/** A delivered message, and what its reply subject says about it. */
 export interface Delivered {
   readonly sequence: number
   readonly timestampMs: number
-  /** How many the consumer has yet to deliver after this one. */
+  /** How many messages the consumer still has to deliver after this one. */
   readonly pending: number
   readonly msg: Msg
 }
@@ -18,37 +18,44 @@ export interface PullInit {
   readonly stream: string
   readonly consumer: Partial<ConsumerConfig>
   readonly signal: AbortSignal
-  /** The consumer is there. `madeMs` is what the servers' clock said then, `pending` what there is to deliver at once. */
+  /**
+   * The consumer was made. `madeMs` is the servers' time at that moment, `pending` the number of messages to
+   * deliver.
+   */
   readonly onMade?: (madeMs: number, pending: number) => void
 }
 
-/** Asked for at a time. A second request is under way while the first is answered, so that the server need not wait. */
+/** Messages of one request. A second request is under way meanwhile, so that the server need not wait. */
 const PULL_MESSAGES = 1_024
+/** Bytes of one request: what a slow reader has to buffer. Twice the largest message, if that is more. */
 const PULL_BYTES = 4 * 1024 * 1024
-/** What is left of a request is asked for again after so long. */
+/** A request expires after this time, in milliseconds. What is left of it is then asked for again. */
 const EXPIRES_MS = 30_000
-/** A consumer that has nothing to deliver says that it lives; it is given up when it misses two such beats. */
+/** How often a consumer that has nothing to deliver must show that it lives, in milliseconds. */
 const HEARTBEAT_MS = 1_000
+/** A consumer that was silent for this long, in milliseconds, has missed two beats and is given up. */
 const SILENT_MS = 2.5 * HEARTBEAT_MS
-/** The server forgets a consumer that nobody asks for so long. */
+/** The server forgets a consumer that gets no requests for this time, in milliseconds. */
 const FORGOTTEN_AFTER_MS = 60_000
 
 const REQUEST = { expires: nanos(EXPIRES_MS), idle_heartbeat: nanos(HEARTBEAT_MS) }
-/** For one message, however large. */
+/** A request for one message of any size. */
 const REQUEST_ONE = JSON.stringify({ ...REQUEST, batch: 1 })
 
-/** In the reply subjects of newer servers; those of 2.9 have nine. */
+/** The number of words in the reply subjects of newer servers. Those of 2.9 have nine. */
 const WORDS_MAX = 12
 
 const STATUS = { heartbeat: 100, requestTimeout: 408, conflict: 409 } as const
 
 /**
- * What one consumer of the server's delivers, in batches, each yielded when the one before was taken: a slow reader is sent no more
- * than it has room for. The first batch is empty. Ends when the consumer is gone or silent, a message was lost on its way, the connection
- * was lost, or the signal aborts: whoever reads then begins again where it was.
+ * What one consumer of the server delivers, in batches. Each batch is yielded when the one before was taken,
+ * so a slow reader is sent no more than it has room for. The first batch is empty. The iteration ends when
+ * the consumer is gone or silent, a message or the connection was lost, or the signal aborts. The caller then
+ * makes a new consumer for the position that it reached.
  *
- * The client's own `consume()` asks for more whatever its reader does, its `fetch()` waits between requests, and its ordered consumer
- * misses a dead one for a minute. This is the ordered consumer of NATS's ADR-17 by the pull requests of ADR-13.
+ * The client's own means do not fit: `consume()` asks for more even if its reader is slow, `fetch()` waits
+ * between requests, and the ordered consumer notices a dead consumer only after a minute. This is the ordered
+ * consumer of NATS's ADR-17, with the pull requests of ADR-13.
  */
 export async function* pull(init: PullInit): AsyncGenerator<readonly Delivered[]> {
   using consumer = new PulledConsumer(init)
@@ -67,15 +74,18 @@ class PulledConsumer implements Disposable {
   readonly #listening: NodeJS.Timeout
   #name = ''
   #arrived: Delivered[] = []
-  /** The newest that was delivered, as the consumer counts. */
+  /** The consumer's sequence of the newest delivered message. */
   #last = 0
   #wordsAtEnd: number | undefined
-  /** Messages that were asked for and did not come yet. */
+  /** How many messages were asked for and have not come yet. */
   #asked = 0
   #heardMs = performance.now()
-  /** The next message alone is beyond the bytes of a request: it was written when a server's `max_payload` was larger. */
+  /**
+   * The next message alone has more bytes than a request allows. It was written when a server's `max_payload`
+   * was larger.
+   */
   #isNextLarge = false
-  /** Why it ended, where beginning again would be in vain. */
+  /** Why it ended, if a new consumer would fail too. */
   #failure: unknown
 
   constructor(init: PullInit) {
@@ -98,16 +108,17 @@ class PulledConsumer implements Disposable {
     this.#listening = setInterval(() => {
       if (this.#asked > 0 && performance.now() - this.#heardMs > SILENT_MS) this.#end()
     }, HEARTBEAT_MS)
-    // Not only once its reader returns: one that never does would keep the process from ending.
+    // Release on abort, not only when the reader returns. A reader that never returns would keep the process
+    // from ending.
     this.#signal.addEventListener('abort', this.#release, { once: true })
     if (this.#signal.aborted) this.#release()
   }
 
-  /** False when the connection was lost before the servers had made it. */
+  /** Make the consumer. Returns false if the connection was lost meanwhile. */
   async make(): Promise<boolean> {
     const { link, stream, consumer, onMade } = this.#init
     const add = (jsm: JetStreamManager) => {
-      // Another name for each try: the servers may have given the one before to one of them that is dead.
+      // Each try has another name: the servers may have placed the last consumer on a server that is dead.
       this.#name = nuid.next()
       return jsm.consumers.add(stream, {
         ...consumer,
@@ -153,7 +164,7 @@ class PulledConsumer implements Disposable {
     clearInterval(this.#listening)
     for (const off of this.#off) off()
     this.#subscription.unsubscribe()
-    // The server would forget it by itself.
+    // A courtesy: the server would forget the consumer by itself.
     if (link.linked && this.#name !== '') link.jsm.consumers.delete(stream, this.#name).catch(() => {})
     this.#notifier.notify()
   }
@@ -193,23 +204,29 @@ class PulledConsumer implements Disposable {
     this.#ended.abort()
   }
 
-  /** What is thrown out of its callback ends all reading of the client's, of every subject, in silence. */
+  /**
+   * Run a callback of the client. An error thrown out of it would silently end the client's reading of every
+   * subject.
+   */
   #guard(work: () => void): void {
     try {
       work()
     } catch (error) {
-      // A closed client is the link's affair, and it says why.
+      // If the client is closed, the link reports why.
       this.#end(error instanceof ClosedConnectionError ? undefined : error)
     }
   }
 }
 
-/** How many messages of a request will not come, as a status message says; undefined when the consumer is gone. */
+/**
+ * How many messages of a request will not come, according to a status message. Undefined if the consumer is
+ * gone.
+ */
 function unanswered(msg: Msg): number | undefined {
   const { headers } = msg
   const { code = 0, description = '' } = headers ?? {}
   if (code === STATUS.heartbeat) return 0
-  // Servers from 2.10 on say so of each request that ends by its count, when its bytes would have allowed more.
+  // Servers from 2.10 on send this for each request that reaches its count before its bytes.
   if (code === STATUS.conflict && /batch completed/i.test(description)) return 0
   return code === STATUS.requestTimeout || isBeyondBytes(msg)
     ? Number(headers?.get('Nats-Pending-Messages') || PULL_MESSAGES)
@@ -221,11 +238,13 @@ function isBeyondBytes({ headers }: Msg): boolean {
 }
 
 /**
- * `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer sequence>.<nanoseconds>.<pending>`, where newer servers may
- * have two more words before the stream, and one at the end. It is read from the end, so that few words are cut out.
+ * Parses a reply subject: `$JS.ACK.<stream>.<consumer>.<delivered>.<stream sequence>.<consumer
+ * sequence>.<nanoseconds>.<pending>`. Newer servers may have two more words before the stream, and one at the
+ * end. It is read from its end, so that few words are cut out.
  */
 function parse(msg: Msg, wordsAtEnd: number): Delivered & { readonly delivery: number } {
-  // One without a reply subject was not delivered by a consumer: its numbers are none, and end this one.
+  // A message without a reply subject was not delivered by a consumer. Its numbers are then wrong, which ends
+  // this consumer.
   const { reply = '' } = msg
   let end = reply.length
   for (let n = 0; n < wordsAtEnd; n++) end = reply.lastIndexOf('.', end - 1)
@@ -236,14 +255,14 @@ function parse(msg: Msg, wordsAtEnd: number): Delivered & { readonly delivery: n
   return {
     sequence: +reply.slice(sequenceAt + 1, deliveryAt),
     delivery: +reply.slice(deliveryAt + 1, timeAt),
-    // Nanoseconds are more than a number holds.
+    // A number cannot hold the nanoseconds exactly, so cut them down to milliseconds.
     timestampMs: +reply.slice(timeAt + 1, pendingAt - 6),
     pending: +reply.slice(pendingAt + 1, end),
     msg,
   }
 }
 
-/** Of one consumer all messages have it alike. */
+/** The number of words after `<pending>`. All messages of one consumer have the same. */
 function countWordsAtEnd({ reply = '' }: Msg): number {
   return reply.split('.').length === WORDS_MAX ? 1 : 0
 }

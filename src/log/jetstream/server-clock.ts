@@ -1,13 +1,17 @@
-/** A clock that runs a little slower or faster than the servers' is noticed within two of these. */
+/**
+ * The length of a window, in milliseconds. A clock that runs a little slower or faster than the servers' is
+ * noticed within two of these.
+ */
 const WINDOW_MS = 60_000
 
 /**
- * What time it is on the servers, as their timestamps tell. A timestamp is never younger than the moment it arrives, so the
- * latest that was heard, moved on by our own clock, is the closest; those heard long ago are forgotten, because no two clocks run alike.
+ * Estimates the servers' time from their timestamps. A timestamp is at most as late as the servers' time when
+ * it arrives. So the greatest one heard, moved on by our own clock, is the closest estimate. Old ones are
+ * forgotten, because no two clocks run alike.
  */
 export class ServerClock {
   readonly #now: () => number
-  /** The greatest difference to our own clock in the window before, and in this one. */
+  /** The greatest difference between a timestamp and our own clock in the last window. */
   #before = Number.NEGATIVE_INFINITY
   #current = Number.NEGATIVE_INFINITY
   #windowEndsMs: number
@@ -18,13 +22,13 @@ export class ServerClock {
     this.#windowEndsMs = now() + WINDOW_MS
   }
 
-  /** The servers wrote this timestamp just now, or earlier. */
+  /** A timestamp arrived. The servers wrote it now or earlier. */
   heard(timestampMs: number): void {
     this.#turn()
     this.#current = Math.max(this.#current, timestampMs - this.#now())
   }
 
-  /** How old something is that the servers have given this timestamp. */
+  /** The age of something that the servers gave this timestamp, in milliseconds. */
   ageMs(timestampMs: number): number {
     this.#turn()
     return Math.max(0, this.#now() + Math.max(this.#before, this.#current) - timestampMs)

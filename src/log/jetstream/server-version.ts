@@ -1,7 +1,10 @@
-/** The oldest `nats-server` whose clusters kept every acknowledged entry when their leaders were stopped for seconds. */
+/**
+ * The oldest `nats-server` whose clusters kept every acknowledged entry when their leaders were stopped for
+ * seconds.
+ */
 export const CLUSTER_VERSION_MIN = '2.12.1'
 
-/** Whether a version comes before another, by its numbers; what follows them, such as `-RC.1`, does not count. */
+/** Whether one version precedes another, by their numbers. A suffix such as `-RC.1` does not count. */
 export function isOlder(version: string, than: string): boolean {
   const [own, other] = [numbersOf(version), numbersOf(than)]
   if (own.length === 0) return false

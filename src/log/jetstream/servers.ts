@@ -2,15 +2,15 @@ import type { NodeConnectionOptions } from '@nats-io/transport-node'
 
 const SCHEMES = new Set(['nats:', 'tls:'])
 
-/** Whether a text names NATS servers, as `jetstreamLog` and the command line take them. */
+/** Whether a text is a list of NATS servers, as `jetstreamLog` and the command line take it. */
 export function namesServers(text: string): boolean {
   return /^(nats|tls):\/\//.test(text)
 }
 
 /**
- * What URLs say, in the client's terms: `nats://host:4222`, a list of them with commas between, with `user:password@` or `token@`
- * before the host; `tls://` demands TLS. The client takes names and passwords only beside its servers. Throws `RangeError` for
- * anything else.
+ * Turns URLs into the client's options. A text has one or more URLs with commas between: `nats://host:4222`,
+ * with `user:password@` or `token@` before the host; `tls://` demands TLS. The client takes names and
+ * passwords only as options of their own. Throws `RangeError` for anything else.
  */
 export function parseServers(servers: string | readonly string[]): NodeConnectionOptions {
   const given = typeof servers === 'string' ? [servers] : servers
@@ -34,7 +34,7 @@ export function parseServers(servers: string | readonly string[]): NodeConnectio
 
 const NOTHING = new URL('nothing:')
 
-/** `URL` keeps the parts of these schemes as they stand, and knows no default port. */
+/** `URL` leaves the parts of these schemes unchanged, and knows no default port for them. */
 function parse(text: string): URL | undefined {
   const withScheme = text.includes('://') ? text : `nats://${text}`
   return URL.canParse(withScheme) ? new URL(withScheme) : undefined
@@ -52,7 +52,10 @@ function fail(error: Error): never {
   throw error
 }
 
-/** A password may have commas in it, which part it: where one may stand in the list, none of its parts are shown. */
+/**
+ * The error for a list that cannot be used. A password may contain commas and so be split. If the list may
+ * hold one, the error shows no part of it.
+ */
 function unusable(text: string, list: string): RangeError {
   const shown = list.includes('@') ? list.replace(/^(\w+:\/\/)?.*@/, '$1…@') : text
   return new RangeError(

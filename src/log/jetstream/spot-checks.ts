@@ -1,20 +1,29 @@
 import { LogRewound } from '../errors.ts'
 import type { LogEntry } from '../log.ts'
 
-/** Entries between two samples: a part of the stream that is no longer may escape. */
+/** Entries between two samples. A wrong part of the stream that is no longer than this may escape. */
 const SPACING = 64
-/** Time between two samples while entries come in one by one, in milliseconds. */
+/** Time between two samples while entries arrive one by one, in milliseconds. */
 const EVERY_MS = 100
-/** Entries between two comparisons while a log is read fast, a batch: beside the reading this costs nothing that shows. */
+/**
+ * Entries between two comparisons while a log is read fast: one batch. Beside the reading, the cost does not
+ * show.
+ */
 const COMPARED_MAX = 1_024
-/** For how long a sample is compared again, in milliseconds. Servers come apart when they elect a leader, which takes less. */
+/**
+ * How long a sample is compared again, in milliseconds. Servers come apart during an election, which takes
+ * less time.
+ */
 const KEPT_MS = 120_000
+/** The most samples that are kept, the newest ones. It bounds the memory, and the work after an election. */
 const SAMPLES_MAX = 4_096
-/** Comparisons under way at a time. More of new entries are left out: the servers do not answer then. */
+/**
+ * Comparisons under way at a time. Beyond it new entries are not compared: the servers do not answer then.
+ */
 const PENDING_MAX = 8
-/** Samples that are compared again at each look, beside all of them after an election. */
+/** Random samples that are compared again at each look. After an election all are. */
 const AGAIN = 4
-/** The servers answer with the whole entry. A larger one is not worth it. */
+/** The largest entry that is sampled, in bytes: the servers answer with the whole entry. */
 const ENTRY_BYTES_MAX = 16 * 1024
 
 interface Sample {
@@ -23,19 +32,23 @@ interface Sample {
   readonly atMs: number
 }
 
-/** Returns when the stream's leader has the entry of this id there, or none any more; throws `LogRewound` if it has another. */
+/**
+ * Returns if the stream's leader has the entry with this id there, or no entry any more. Throws `LogRewound`
+ * if it has another.
+ */
 type Confirm = (index: number, id: string) => Promise<void>
 
 /**
- * Compares entries that a handle was delivered with those of the stream's leader. A consumer is served by any server that keeps the
- * stream. Servers that came apart have other entries in a part of the stream, and the same again after it. Which of them is believed
- * changes with the leader, so entries of the last minutes are compared again with each new one.
+ * Compares delivered entries with those of the stream's leader. Any server that keeps the stream may serve a
+ * consumer. Servers that came apart have different entries in one part of the stream, and the same entries
+ * after it. The leader's version counts. So after each election the entries of the last two minutes are
+ * compared again.
  */
 export class SpotChecks {
   readonly #confirm: Confirm
   readonly #readers = new Set<SpotReader>()
   readonly #pending = new Set<Promise<boolean>>()
-  /** The oldest first. */
+  /** Oldest first. */
   #samples: Sample[] = []
   #sinceSample = 0
   #sinceCompared = 0
@@ -47,14 +60,14 @@ export class SpotChecks {
     this.#confirm = confirm
   }
 
-  /** Somebody reads: told when something that was delivered up to where it is turns out not to be the log's. */
+  /** Add a reader. Its signal aborts when an entry that was delivered to it turns out not to be the log's. */
   reader(): SpotReader {
     const reader = new SpotReader(this, () => this.#readers.delete(reader))
     this.#readers.add(reader)
     return reader
   }
 
-  /** These were delivered. */
+  /** Entries were delivered: sample some, and compare the newest sample. */
   delivered(entries: readonly LogEntry[]): void {
     const atMs = performance.now()
     const isQuiet = atMs - this.#sampledMs >= EVERY_MS
@@ -75,7 +88,7 @@ export class SpotChecks {
     if (this.#pending.size < PENDING_MAX) void this.#compare(newest)
   }
 
-  /** Compare again, with what leads the stream now. Never rejects. */
+  /** Compare samples again, with the current leader of the stream. Never rejects. */
   async look(leader: string | undefined): Promise<void> {
     const sinceMs = performance.now() - KEPT_MS
     this.#samples = this.#samples.filter(({ atMs }) => atMs >= sinceMs)
@@ -101,7 +114,7 @@ export class SpotChecks {
     return this.#samples[Math.floor(Math.random() * this.#samples.length)]!
   }
 
-  /** Resolves with whether the servers answered. */
+  /** Resolves with false if the servers did not answer. */
   async #compare({ index, id }: Sample): Promise<boolean> {
     const comparing = this.#confirm(index, id).then(
       () => true,
@@ -120,7 +133,7 @@ export class SpotChecks {
   }
 }
 
-/** One reader of a log, as long as it reads. */
+/** One reader of a log, for as long as it reads. */
 export class SpotReader implements Disposable {
   readonly #checks: SpotChecks
   readonly #leave: () => void
@@ -142,7 +155,7 @@ export class SpotReader implements Disposable {
     this.#checks.delivered(entries)
   }
 
-  /** What was delivered at `index` is not the log's. */
+  /** The entry that was delivered at `index` is not the log's. */
   rewound(index: number, error: LogRewound): void {
     if (index <= this.#index) this.#found.abort(error)
   }

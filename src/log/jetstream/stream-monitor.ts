@@ -2,10 +2,10 @@ import { LogClosed, LogUnavailable } from '../errors.ts'
 import { any, type Link } from './link.ts'
 import type { Stream, StreamTail } from './stream.ts'
 
-/** Throws what makes waiting vain. */
+/** Throws if the stream can no longer deliver. */
 type Check = (tail: StreamTail, signal: AbortSignal) => Promise<void>
 
-/** Longer than servers take to elect a leader. */
+/** How long one look waits for answers, in milliseconds: longer than servers take to elect a leader. */
 const ANSWER_MS = 15_000
 
 interface Waiting {
@@ -14,8 +14,8 @@ interface Waiting {
 }
 
 /**
- * Looks at the stream now and then while somebody waits for it to go on: the servers tell nobody that it was deleted, made anew or put
- * back.
+ * Looks at the stream at intervals while readers wait for entries. The servers do not report that a stream
+ * was deleted, made anew or put back.
  */
 export class StreamMonitor {
   readonly #link: Link
@@ -31,7 +31,10 @@ export class StreamMonitor {
     this.#pollMs = pollMs
   }
 
-  /** Look until `signal` aborts. The returned signal aborts with the reason why waiting is vain, by then. */
+  /**
+   * Look until `signal` aborts. The returned signal aborts if the stream can no longer deliver, with the
+   * reason.
+   */
   until(signal: AbortSignal, check?: Check): AbortSignal {
     const waiting = { check, trouble: new AbortController() }
     if (signal.aborted) return waiting.trouble.signal
@@ -57,7 +60,7 @@ export class StreamMonitor {
         try {
           await check?.(tail, any(trouble.signal, patience))
         } catch (error) {
-          // What could not be found out now is at the next look.
+          // A check that got no answer is repeated at the next look.
           if (!(error instanceof LogUnavailable || patience.aborted)) trouble.abort(error)
         }
       })

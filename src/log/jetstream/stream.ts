@@ -25,28 +25,40 @@ export interface StreamOptions {
 
 /** How far the stream reached at one look. */
 export interface StreamTail {
-  /** The oldest entry that can be read; `newest.index + 1` when none can. */
+  /** The oldest entry that can be read; `newest.index + 1` if none can. */
   readonly first: number
   readonly newest: LogTail
 }
 
+/** The longest name of a stream. It leaves room for the name of the bucket that is derived from it. */
 const STREAM_NAME_LENGTH_MAX = 200
 const STREAM_NAME = new RegExp(`^[\\w-]{1,${STREAM_NAME_LENGTH_MAX}}$`)
-/** A name on the servers, which is a folder's too, has 255 characters at most, and that of a bucket's stream begins with KV_. */
+/**
+ * The longest name of a bucket. On the servers a name is a folder's too, with 255 characters at most, and the
+ * name of a bucket's stream begins with `KV_`.
+ */
 const BUCKET_NAME_LENGTH_MAX = 252
-/** What stands for a group whose own name is too long: so much of it that it can be recognised, */
+/** If a group's name is too long for a stream's: how many characters of it are used, to recognise it. */
 const GROUP_PART_LENGTH = 60
-/** and so much of its hash that no two groups have the same. */
+/** If a group's name is too long: how many hexadecimal digits of its hash tell it from others, 128 bits. */
 const GROUP_HASH_LENGTH = 32
+/** JetStream's code for a stream that exists with other settings. */
 const NAME_IN_USE = 10_058
+/** A new stream is settled once the cluster has described the same one this many times more. */
 const SETTLED_LOOKS = 2
+/** A new stream that is not settled after this many looks, 10 seconds, is given up. */
 const SETTLED_LOOKS_MAX = 50
+/** How long the servers of a cluster may report that the stream is missing before it counts as gone. */
 const GONE_CONFIRM_MS = 5_000
-/** A stream of the same subject that is so much older or younger is another, made from a saved configuration. */
+/**
+ * Two streams of the same subject that were made further apart than this are different ones: the younger was
+ * made from a saved configuration.
+ */
 const MADE_APART_MS = 60_000
+/** Time between two looks at a new stream, in milliseconds. */
 const SETTLING_MS = 200
 
-/** What an entry's place in the log depends on. Everything else is the operator's to choose. */
+/** The settings on which an entry's place in the log depends. The operator may choose all others. */
 const REQUIRED: Partial<StreamConfig> = {
   retention: RetentionPolicy.Limits,
   storage: StorageType.File,
@@ -56,13 +68,13 @@ const REQUIRED: Partial<StreamConfig> = {
   max_msgs_per_subject: -1,
   sealed: false,
 }
-/** Features that would bring messages in, or take some out, behind our back. */
+/** Features that would add messages to the stream, or remove some, without our doing. */
 const FORBIDDEN = ['mirror', 'sources', 'subject_transform', 'no_ack', 'allow_msg_ttl'] as const
 
 /** The stream that holds a group's entries: an entry's index is its sequence number. */
 export class Stream {
   readonly name: string
-  /** The stream's identity: one made again has another. */
+  /** The stream's identity. A stream that is made again has another. */
   readonly epoch: string
   readonly #link: Link
   #config: StreamConfig
@@ -70,14 +82,15 @@ export class Stream {
   #tail: StreamTail
   #leader: string | undefined
 
-  /** Open the group's stream, making it if there is none. */
+  /** Open the group's stream. It is made if there is none. */
   static async open(link: Link, init: LogInit, options: StreamOptions): Promise<Stream> {
     const { group, signature, signal } = init
     const { name } = options
     const made: Partial<StreamConfig> & { name: string } = {
       ...REQUIRED,
       name,
-      // A stream that is made again has another subject: nothing that was meant for this one gets into that one.
+      // The subject is random. A stream that is made again has another, so messages for the old stream do not
+      // get into the new one.
       subjects: [`anchorage.${name}.${nuid.next()}`],
       description: JSON.stringify({ anchorage: 1, group, signature }),
       discard: DiscardPolicy.Old,
@@ -95,7 +108,7 @@ export class Stream {
         try {
           return await settled(jsm, await jsm.streams.add(made), signal)
         } catch (error) {
-          // Somebody else makes it, or it was deleted since: the next try tells.
+          // Another process makes the stream, or it was deleted since. The next try will tell.
           const passes = [NAME_IN_USE, JetStreamApiCodes.StreamNotFound].includes(codeOf(error) ?? 0)
           throw passes ? new LogUnavailable('the stream is being made') : error
         }
@@ -117,37 +130,40 @@ export class Stream {
     this.#leader = info.cluster?.leader
   }
 
-  /** Which stream it is, and where, for messages. */
+  /** The stream's name and its servers, for messages. */
   get place(): string {
     return this.#link.place
   }
 
-  /** Where entries are published. */
+  /** The subject on which entries are published. */
   get subject(): string {
     return this.#config.subjects[0]!
   }
 
-  /** Two messages of one id within so long of each other are one entry. */
+  /** Two messages with the same id within this time are one entry, in milliseconds. */
   get duplicateWindowMs(): number {
     return this.#config.duplicate_window / 1e6
   }
 
-  /** How many servers keep it: an operator may change that, and the window, meanwhile. */
+  /** How many servers keep the stream. An operator may change that, and the window, at any time. */
   get replicas(): number {
     return this.#config.num_replicas
   }
 
-  /** The server that led it at the last look, where several keep it. */
+  /** The leader at the last look, if several servers keep the stream. */
   get leader(): string | undefined {
     return this.#leader
   }
 
-  /** What the last look saw. */
+  /** How far the stream reached at the last look. */
   get tail(): StreamTail {
     return this.#tail
   }
 
-  /** Ask how far the stream reaches now. Fails with `EpochChanged` when it is another one or gone, with `LogUnavailable`. */
+  /**
+   * Ask how far the stream reaches now. Rejects with `EpochChanged` if it is gone or another one, and with
+   * `LogUnavailable`.
+   */
   async look(options?: SignalOptions): Promise<StreamTail> {
     const beganMs = performance.now()
     const info = await this.#link.ask(async (jsm) => {
@@ -179,8 +195,8 @@ export class Stream {
 }
 
 /**
- * What the stream's leader says of it. A server of a cluster that has lost the majority goes on answering for minutes, of what it
- * last knew.
+ * The leader's view of a stream. Without a leader it throws: a server of a cluster that lost its majority
+ * goes on answering for minutes, with what it last knew.
  */
 export async function streamInfo(
   jsm: JetStreamManager,
@@ -192,7 +208,10 @@ export async function streamInfo(
   return info
 }
 
-/** Several make the same stream at once, and for a moment a cluster may tell each of another one: wait until it tells of one. */
+/**
+ * Wait until the cluster agrees on a new stream. Several processes may make it at once, and for a moment the
+ * servers may each describe another one.
+ */
 async function settled(jsm: JetStreamManager, found: StreamInfo, signal?: AbortSignal): Promise<StreamInfo> {
   let info = found
   if (info.cluster === undefined) return info
@@ -207,8 +226,9 @@ async function settled(jsm: JetStreamManager, found: StreamInfo, signal?: AbortS
 }
 
 /**
- * The last word of the stream's subject, chosen when it was made. When that was is no name for it: where several make a stream at
- * once, the servers of a cluster may each tell of another moment, and later of yet another.
+ * The epoch: the last word of the stream's subject, which was chosen at random when the stream was made. Its
+ * creation time would not do: if several processes make a stream at once, the servers of a cluster may each
+ * report another time, and yet another later.
  */
 function epochOf({ config }: StreamInfo): string {
   return epochIn(config.subjects[0]!)
@@ -222,7 +242,10 @@ function madeMs({ created }: StreamInfo): number {
   return Date.parse(String(created))
 }
 
-/** A name that streams, buckets and keys may have: each byte that they may not hold is `_` and two digits. */
+/**
+ * Encodes a text as a name for streams, buckets and keys. Each byte that they may not hold becomes `_` and
+ * two hexadecimal digits.
+ */
 export function encodeName(text: string): string {
   return Array.from(Buffer.from(text), (byte) => {
     const character = String.fromCharCode(byte)
@@ -230,7 +253,10 @@ export function encodeName(text: string): string {
   }).join('')
 }
 
-/** The stream of a group, unless it is given another: of a long group name its beginning, and a hash of it. */
+/**
+ * The default name of a group's stream. For a long group name, it has the beginning of the name and a hash of
+ * it.
+ */
 export function streamName(group: string): string {
   const name = `anchorage-${encodeName(group)}`
   if (isStreamName(name)) return name
@@ -238,7 +264,7 @@ export function streamName(group: string): string {
   return `${name.slice(0, GROUP_PART_LENGTH)}-${hash}`
 }
 
-/** Throws for a name that no stream can have, or the bucket that is called after it. */
+/** Throws for a name that a stream cannot have, or that its bucket cannot have. */
 export function checkStreamName(name: string): void {
   if (isStreamName(name)) return
   throw new RangeError(

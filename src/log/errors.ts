@@ -1,11 +1,11 @@
 export interface LogErrorOptions extends ErrorOptions {
-  /** Which log it is: the file, or the stream and the servers it is on. Never with a password. */
+  /** The log's place: its file, or its stream and servers. Never with a password. */
   readonly place?: string
 }
 
-/** What a log does not do, and why. Its message begins with the place, where there is one. */
+/** A log did not do something. The message says why, and begins with the place if there is one. */
 export class LogError extends Error {
-  /** Which log it is: the file, or the stream and the servers it is on. */
+  /** The log's place: its file, or its stream and servers. */
   readonly place?: string
   constructor(message: string, { place, ...options }: LogErrorOptions = {}) {
     super(place === undefined ? message : `${place}: ${message}`, options)
@@ -25,11 +25,11 @@ export class LogTruncated extends LogError {
   }
 }
 
-/** The log is another incarnation than the one that was opened, or it is gone. */
+/** The log is gone, or is another incarnation than the one that was opened. */
 export class EpochChanged extends LogError {
   override readonly name = 'EpochChanged'
   readonly expected: string
-  /** Undefined when the log does not exist any more. */
+  /** Undefined if the log does not exist any more. */
   readonly found: string | undefined
   constructor(expected: string, found: string | undefined, options?: LogErrorOptions) {
     super(
@@ -43,7 +43,9 @@ export class EpochChanged extends LogError {
   }
 }
 
-/** The log ends before what was read from it, or holds another entry there: it was put back to an older state. */
+/**
+ * The log was put back to an older state. It ends before what was read from it, or holds another entry there.
+ */
 export class LogRewound extends LogError {
   override readonly name = 'LogRewound'
   readonly index: number
@@ -60,7 +62,10 @@ export class LogRewound extends LogError {
   }
 }
 
-/** An append that may or may not have been committed. It is not repeated blindly: look in the log. */
+/**
+ * An append whose outcome is unknown: it may have been committed or not. It is not repeated blindly; look in
+ * the log.
+ */
 export class AppendUncertain extends LogError {
   override readonly name = 'AppendUncertain'
   constructor(message: string, options?: LogErrorOptions) {
@@ -68,7 +73,7 @@ export class AppendUncertain extends LogError {
   }
 }
 
-/** The log's lock was not to be had in time. Nothing was written. */
+/** The log's lock could not be had in time. Nothing was written. */
 export class LogBusy extends LogError {
   override readonly name = 'LogBusy'
   readonly waitedMs: number
@@ -86,12 +91,12 @@ export class LogClosed extends Error {
   }
 }
 
-/** An entry, or a notice, beyond the log's limit. Nothing was written. */
+/** An entry or a presence is larger than the log's limit. Nothing was written. */
 export class EntryTooLarge extends LogError {
   override readonly name = 'EntryTooLarge'
   readonly bytes: number
   readonly maxBytes: number
-  /** @param what what is too large; default: an entry */
+  /** @param what the thing that is too large; default: an entry */
   constructor(bytes: number, maxBytes: number, options: LogErrorOptions & { what?: 'a notice' } = {}) {
     const { what = 'an entry', ...rest } = options
     const advice = what === 'an entry' ? 'split the command' : 'listen on fewer addresses'
@@ -118,17 +123,20 @@ export class LogMismatch extends LogError {
   }
 }
 
-/** The file or server is there, but it is no log this version can use. Nothing was written. */
+/** There is a file or a server, but no log that this version can use. Nothing was written. */
 export class LogUnusable extends LogError {
   override readonly name: string = 'LogUnusable'
 }
 
-/** The log's file contradicts itself. Trying again is in vain, and nothing more is written to it: restore a backup. */
+/**
+ * The log's file contradicts itself. Another try does not help, and nothing more is written to it: restore a
+ * backup.
+ */
 export class LogDamaged extends LogUnusable {
   override readonly name = 'LogDamaged'
 }
 
-/** There is no such log, and this program was not to make one. */
+/** There is no such log, and this program must not make one. */
 export class LogMissing extends Error {
   override readonly name = 'LogMissing'
   /** The file, or the stream. */
@@ -139,10 +147,10 @@ export class LogMissing extends Error {
   }
 }
 
-/** The log's servers did not answer in time. What was asked for was not done, or may be asked for again. */
+/** The log's servers did not answer in time. The request was not carried out, or may be repeated. */
 export class LogUnavailable extends LogError {
   override readonly name = 'LogUnavailable'
-  /** What is known of the reason. */
+  /** The reason, as far as it is known. */
   readonly why: string | undefined
   constructor(why?: string, options?: LogErrorOptions) {
     super(`the log's servers do not answer${why ? ` (${why})` : ''}; try again when they do`, options)
@@ -151,13 +159,13 @@ export class LogUnavailable extends LogError {
 }
 
 /**
- * A warning: the servers are older than those that keep a replicated log whole. It is used all the same, and they may acknowledge
- * what they then lose.
+ * A warning: the servers are older than the first version that keeps a replicated log whole. The log is used
+ * all the same, but such servers may lose entries that they have acknowledged.
  */
 export class ServersOutdated extends LogError {
   override readonly name = 'ServersOutdated'
   readonly version: string
-  /** The oldest version that keeps what it acknowledges. */
+  /** The oldest version that keeps what it has acknowledged. */
   readonly supported: string
   constructor(version: string, supported: string, copies: number, options?: LogErrorOptions) {
     super(
@@ -169,7 +177,10 @@ export class ServersOutdated extends LogError {
   }
 }
 
-/** The log's servers do not let this program in or do not allow what it asked for, or it does not trust them. Nothing was written. */
+/**
+ * The log's servers refused this program or an operation, or this program does not trust them. Nothing was
+ * written.
+ */
 export class LogRefused extends LogError {
   override readonly name = 'LogRefused'
 }

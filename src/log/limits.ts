@@ -10,34 +10,43 @@ import {
 import { EntryTooLarge, type LogErrorOptions } from './errors.ts'
 import type { Cursor, LogInit, NewEntry } from './log.ts'
 
-/** The largest payload of an entry, and the largest notice, unless the backend was told otherwise. */
+/** The largest payload of an entry, and the largest presence, by default, in bytes. */
 export const ENTRY_BYTES_DEFAULT = 16 * 1024 * 1024
-/** A marker with its electorate, and an announcement with 64 offers and some 30 addresses, fit into so much. */
+/**
+ * The smallest limit of entries, in bytes. A marker with its electorate fits, and so does an announcement
+ * with 64 offers and some 30 addresses.
+ */
 export const ENTRY_BYTES_MIN = 4 * 1024
-/** What one command sets must fit into one item of a snapshot, which has 32 MiB at most. */
+/**
+ * The greatest limit of entries, in bytes. What one command sets must fit into one item of a snapshot, of at
+ * most 32 MiB.
+ */
 export const ENTRY_BYTES_MAX = 31 * 1024 * 1024
-/** The longest life of a notice: a bucket of NATS forgets what is older. A group's leases are no longer either. */
+/**
+ * The longest TTL of a presence, in milliseconds: a bucket of NATS forgets older values. A group's lease is
+ * no longer either.
+ */
 export const NOTICE_TTL_MS_MAX = 60 * 60 * 1000
-/** A batch handed to a reader holds at most so many entries. */
+/** The most entries of a batch that a reader gets. */
 export const BATCH_ENTRIES_MAX = 1024
-/** A batch ends before it holds more payload than this, but has at least one entry. */
+/** The most payload of a batch, in bytes. A batch has at least one entry, of any size. */
 export const BATCH_BYTES_MAX = 512 * 1024
 
-/** Throws for what no log may be opened with. */
+/** Throws for parameters with which no log may be opened. */
 export function checkInit({ group, signature, author }: LogInit): void {
   checkText('group', group, GROUP_BYTES_MAX)
   checkText('signature', signature, SIGNATURE_BYTES_MAX)
   checkText('author', author, AUTHOR_BYTES_MAX, 0)
 }
 
-/** Throws for an entry size that no backend may be given. */
+/** Throws for an entry limit that no backend may have. */
 export function checkEntryBytes(maxEntryBytes: number | undefined): void {
   if (maxEntryBytes !== undefined) {
     checkInteger('maxEntryBytes', maxEntryBytes, ENTRY_BYTES_MIN, ENTRY_BYTES_MAX)
   }
 }
 
-/** Throws what `Log.append` promises for entries that no log may take. */
+/** Throws for entries that no log may take, as `Log.append` documents. */
 export function checkAppend(
   entries: readonly NewEntry[],
   maxEntryBytes: number,
@@ -51,12 +60,12 @@ export function checkAppend(
   }
 }
 
-/** Throws for a place that no entry can have. */
+/** Throws for a cursor at which no entry can be. */
 export function checkCursor({ index }: Cursor): void {
   checkInteger('cursor.index', index, 0)
 }
 
-/** Throws for a notice that no board may take. */
+/** Throws for a presence that no presence store may take. */
 export function checkNotice(
   member: string,
   data: Uint8Array,
@@ -71,7 +80,7 @@ export function checkNotice(
   throw new EntryTooLarge(data.byteLength, maxEntryBytes, { ...options, what: 'a notice' })
 }
 
-/** Throws for a place up to which this log cannot be pruned. */
+/** Throws for an index up to which this log cannot be pruned. */
 export function checkPrune(upTo: number, newest: number): void {
   if (!Number.isSafeInteger(upTo) || upTo < 0 || upTo > newest)
     throw new RangeError(`the log can be pruned up to an index from 0 to its newest, ${newest}, not ${upTo}`)

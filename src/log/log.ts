@@ -1,25 +1,34 @@
 import type { PresenceStore } from './presence.ts'
 
 /**
- * What orders a group's entries: the one thing that Anchorage leaves to others. A backend is small: an ordered
- * log and a presence store. See `memoryLog()`, `sqliteLog()` and `jetstreamLog()`.
+ * Orders a group's entries: the one thing that Anchorage leaves to others. A backend is small: an ordered log
+ * and a presence store. See `memoryLog()`, `sqliteLog()` and `jetstreamLog()`.
  */
 export interface LogBackend {
-  /** Open the group's log, making it if there is none and `create` is not false. Fails with `LogMismatch` if it is another group's. */
+  /**
+   * Open the group's log. If there is none, it is made, unless `create` is false. Rejects with `LogMismatch`
+   * if it is another group's.
+   */
   open(init: LogInit): Promise<Log>
 }
 
 export interface LogInit {
-  /** The group's name. Bound to the log when it is made. */
+  /** The group's name. A log is bound to it when it is made. */
   readonly group: string
-  /** The state machine's signature. Bound to the log when it is made. */
+  /** The state machine's signature. A log is bound to it when it is made. */
   readonly signature: string
-  /** Who appends through this handle: a PeerId, or any name of a program that only writes. */
+  /**
+   * The author of entries that are appended through this handle: a PeerId, or any name for a program that
+   * only writes.
+   */
   readonly author: string
-  /** False: fail with `LogMissing` where there is no log, rather than make an empty one. Default: true. */
+  /**
+   * If false, opening rejects with `LogMissing` when there is no log. Default: true, which makes an empty
+   * one.
+   */
   readonly create?: boolean
   readonly signal?: AbortSignal
-  /** Told what is wrong where the log goes on in spite of it, at the open or later: `ServersOutdated`. */
+  /** Called for a problem that does not stop the log, on opening or later: `ServersOutdated`. */
   readonly onProblem?: (error: Error) => void
 }
 
@@ -31,14 +40,14 @@ export interface LogEntry {
   /** Counts from 1 without gaps. */
   readonly index: number
   /**
-   * The backend's clock at the append, in milliseconds since 1970. It goes back where that clock was put back, or another one stamps:
-   * see `MachineTime`.
+   * The backend's clock at the append, in milliseconds since 1970. It goes back if that clock was set back,
+   * or if another clock stamps: see `MachineTime`.
    */
   readonly timestampMs: number
   readonly author: string
   /** Unique in the log. */
   readonly id: string
-  /** The incarnation of the log this entry was meant for. One of another epoch is a no-op. */
+  /** The incarnation of the log that this entry was meant for. An entry of another epoch is a no-op. */
   readonly epoch: string
   readonly kind: EntryKind
   /** May be a view of a larger buffer. */
@@ -50,14 +59,14 @@ export interface NewEntry {
   readonly payload: Uint8Array
 }
 
-/** Consecutive entries, and how far the log reached when they were read. */
+/** Consecutive entries, and the log's newest entry when they were read. */
 export interface LogBatch {
-  /** Never empty, never a gap inside or to the batch before. */
+  /** Never empty. There is no gap within it, nor to the batch before. */
   readonly entries: readonly LogEntry[]
   readonly newest: LogTail
 }
 
-/** The log's newest entry. Index 0 and time 0 while it has had none. */
+/** The log's newest entry. Index and time are 0 if it never had one. */
 export interface LogTail {
   readonly index: number
   readonly timestampMs: number
@@ -65,27 +74,33 @@ export interface LogTail {
 
 export interface LogBounds {
   readonly epoch: string
-  /** The oldest entry that can still be read; `newest.index + 1` when none can. */
+  /** The oldest entry that can still be read; `newest.index + 1` if none can. */
   readonly first: number
   readonly newest: LogTail
 }
 
 /**
- * Where the first and the last entry of one append are, in between the others in their order. Where several append at once, entries
- * of other appends may stand among them.
+ * The indexes of the first and the last entry of one append. The others are between them, in order. If
+ * several handles append at once, entries of other appends may be among them.
  */
 export interface Appended {
   readonly first: number
   readonly last: number
-  /** The first one's id, where servers order the log: they may lose what they acknowledged, and put another in its place. */
+  /**
+   * The id of the first entry, if servers order the log. They may lose entries that they acknowledged and put
+   * others in their place.
+   */
   readonly firstId?: string
 }
 
-/** The last entry the reader has; reading begins with the one after. */
+/** The last entry that the reader has. Reading begins with the next one. */
 export interface Cursor {
-  /** 0 to begin with the first entry ever. */
+  /** The entry's index; 0 to begin with the first entry ever. */
   readonly index: number
-  /** That entry's id. If given and the log now holds another one there, reading fails with `LogRewound`. */
+  /**
+   * The entry's id. If it is given and the log holds another entry there now, reading rejects with
+   * `LogRewound`.
+   */
   readonly id?: string
 }
 
@@ -93,56 +108,62 @@ export interface SignalOptions {
   readonly signal?: AbortSignal
 }
 
-/** Whether the servers that order a log can be reached. */
+/** Whether the servers of a log can be reached. */
 export interface LogConnection {
   readonly connected: boolean
-  /** `listener` is called at each change, until the returned function is. */
+  /** Call `listener` at each change, until the returned function is called. */
   onChange(listener: (connected: boolean) => void): () => void
 }
 
 export interface Log {
-  /** The incarnation that was opened. Every call fails with `EpochChanged` once the log is another one. */
+  /** The incarnation that was opened. Once the log is another one, every call rejects with `EpochChanged`. */
   readonly epoch: string
   /** The largest payload an entry may have, in bytes. */
   readonly maxEntryBytes: number
 
-  /** Absent where there is nothing to lose: a file, or this process's memory. */
+  /** Undefined if there is no connection to lose: for a file, or this process's memory. */
   readonly connection?: LogConnection
 
   /**
-   * Append entries in their order. Resolves when all are durable. Rejects with `AppendUncertain` when some may have been committed
-   * and some not. Otherwise none was: `LogBusy` when the log's lock was not to be had, `LogUnavailable` when its servers were not,
-   * `LogRefused` when they do not allow it, `EntryTooLarge` when one exceeds `maxEntryBytes`.
+   * Append entries in their order. Resolves when all are durable. Rejects with `AppendUncertain` if some may
+   * have been committed and some not. After any other error none was: `LogBusy` if the log's lock could not
+   * be had, `LogUnavailable` if its servers did not answer, `LogRefused` if they do not allow it,
+   * `EntryTooLarge` if an entry exceeds `maxEntryBytes`.
    *
-   * Concurrent appends of one handle are ordered as called, as long as none had to be repeated; who needs an order whatever happens
-   * awaits one before the next. The payloads must stay as they are until it has settled.
+   * Concurrent appends of one handle are ordered as called, unless one has to be repeated. If the order must
+   * hold in any case, await one append before the next. The payloads must not change until the append has
+   * settled.
    */
   append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended>
 
   /**
-   * Everything after `cursor`, then what is appended from then on, until the signal aborts (the iteration then
-   * ends without an error) or the consumer leaves. Fails with `LogTruncated` when the next entry has been
-   * pruned, at the start or later; with `LogRewound` when the log ends before the cursor; with `EpochChanged`.
-   * While the log's servers cannot be reached it waits. Throws `RangeError` for a cursor that is none.
+   * Every entry after `cursor`, then each one that is appended, until the signal aborts (the iteration then
+   * ends without an error) or the consumer leaves. Rejects with `LogTruncated` if the next entry has been
+   * pruned, at the start or later; with `LogRewound` if the log ends before the cursor; and with
+   * `EpochChanged`. While the log's servers cannot be reached it waits. Throws `RangeError` for a cursor that
+   * is none.
    */
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
   /**
-   * Like `follow`, but ends with the entry that was the newest when the iteration began, and fails with `LogUnavailable`
-   * rather than wait for servers.
+   * Like `follow`, but it ends with the entry that was the newest when the iteration began. It rejects with
+   * `LogUnavailable` instead of waiting for servers.
    */
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
   bounds(options?: SignalOptions): Promise<LogBounds>
 
   /**
-   * Make entries up to and including `upTo` unreadable, and free their space in the background. Pruning what is
-   * already pruned does nothing; `upTo` beyond the newest entry is an error (`RangeError`).
+   * Make entries up to and including `upTo` unreadable, and free their space in the background. If they are
+   * pruned already, nothing happens. Rejects with `RangeError` if `upTo` is beyond the newest entry.
    */
   prune(upTo: number, options?: SignalOptions): Promise<void>
 
   readonly notices: PresenceStore
 
-  /** Ends every iteration and releases every resource; pending appends are settled first. May be called twice. */
+  /**
+   * End every iteration and release every resource. Pending appends are settled first. It may be called
+   * twice.
+   */
   close(): Promise<void>
 }

@@ -33,24 +33,29 @@ export interface MemoryLogOptions {
   readonly now?: () => number
   /** The first incarnation's name, of 1 to 64 bytes. Default: a random UUID. */
   readonly epoch?: string
-  /** The largest payload of an entry, and the largest notice, in bytes, 4 KiB to 31 MiB. Default: 16 MiB. */
+  /**
+   * The largest payload of an entry, and the largest presence, in bytes: 4 KiB to 31 MiB. Default: 16 MiB.
+   */
   readonly maxEntryBytes?: number
 }
 
-/** A log that lives as long as this value, and the accidents that befall a log on a disk. */
+/** A log that lives as long as this value. It can also suffer the accidents of a log on a disk. */
 export interface MemoryLog extends LogBackend {
-  /** Delete the log and make it again, empty: open handles fail with `EpochChanged`. Default: a random UUID. */
+  /**
+   * Delete the log and make it again, empty. Open handles then reject with `EpochChanged`. Default epoch: a
+   * random UUID.
+   */
   recreate(epoch?: string): void
   /**
-   * Put the log back to the state in which `index` was its newest entry: who read further fails with `LogRewound`.
-   * Throws `RangeError` for an index that was pruned or never was.
+   * Put the log back to the state in which `index` was its newest entry. Readers that got further reject with
+   * `LogRewound`. Throws `RangeError` for an index that was pruned or never existed.
    */
   rewind(index: number): void
 }
 
 /**
- * A log in this process's memory, for tests and simulation. All handles opened from one value share its entries
- * and its notices. It has no timers, and no randomness but the default epoch.
+ * A log in this process's memory, for tests and simulation. All handles that are opened from one value share
+ * its entries and its presences. It has no timers, and no randomness except for the default epoch.
  */
 export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
   return new SharedLog(options)
@@ -59,7 +64,7 @@ export function memoryLog(options: MemoryLogOptions = {}): MemoryLog {
 /** One life of the log, from its making to its deletion. */
 class Incarnation {
   readonly epoch: string
-  /** The newest entry that was pruned. Indexes and times go on from it. */
+  /** The newest pruned entry. Indexes and timestamps go on from it. */
   base: LogTail & { id?: string } = { index: 0, timestampMs: 0 }
   readonly entries: LogEntry[] = []
   board = 0
@@ -103,7 +108,7 @@ class SharedLog implements MemoryLog {
   readonly now: () => number
   readonly maxEntryBytes: number
   current: Incarnation
-  /** One notifier for each iteration that runs on any handle. */
+  /** A notifier for each running iteration of any handle. */
   readonly notifiers = new Set<Notifier>()
   #writers = 0
   #bound: { group: string; signature: string } | undefined
@@ -166,7 +171,7 @@ class MemoryHandle implements Log {
     return this.#log.maxEntryBytes
   }
 
-  /** The log, if this handle may still use it. */
+  /** The log. Throws if this handle may not use it any more. */
   incarnation({ signal }: SignalOptions = {}): Incarnation {
     signal?.throwIfAborted()
     if (this.#closing.signal.aborted) throw new LogClosed()
@@ -175,7 +180,9 @@ class MemoryHandle implements Log {
     return current
   }
 
-  /** The log as it is now, and again after it changed or the notifier was rung, until the signal aborts or the handle closes. */
+  /**
+   * The log now, and again after each change or notification, until the signal aborts or the handle closes.
+   */
   async *states({ signal }: SignalOptions = {}): AsyncGenerator<{ log: Incarnation; notifier: Notifier }> {
     if (signal?.aborted) return
     this.incarnation()

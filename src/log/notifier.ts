@@ -1,4 +1,4 @@
-/** Lets one loop sleep until somebody has news for it. A ring that nobody waits for is kept for the next wait. */
+/** Lets one loop sleep until it is notified. A notification that comes before the wait is kept for it. */
 export class Notifier {
   #rung = false
   #wake: (() => void) | undefined

@@ -1,55 +1,57 @@
 import type { SignalOptions } from './log.ts'
 
-/** What one member told of itself, as seen when it was read. */
+/** What one member announced, as it was read. */
 export interface Presence {
   readonly member: string
   readonly data: Uint8Array
-  /** How long it was to live when it was written, in milliseconds. */
+  /** Its time to live when it was written, in milliseconds. */
   readonly ttlMs: number
   /**
-   * How old it is by the backend's clock. That clock may have been put forward or back since, so the age may be negative, or
-   * years. `Sightings` makes an age of it that can be relied on.
+   * Its age by the backend's clock, in milliseconds. That clock may have been set since, so the age may be
+   * negative, or years. `Sightings` computes an age that can be relied on.
    */
   readonly ageMs: number
-  /** Another one after each announcement of this member, also where it said the same again. */
+  /** Changes with each announcement of this member, even if the data are the same. */
   readonly version: number
 }
 
 /**
- * Where the members of a group tell each other about themselves. Each has one presence; a newer one replaces it.
- * One whose TTL is over may stay for a while: readers judge for themselves who is still there, see `Sightings`.
+ * Where the members of a group announce themselves to each other. Each member has one presence; a newer one
+ * replaces it. An expired presence may stay for a while. Readers judge which are fresh with `Sightings`.
  */
 export interface PresenceStore {
   /** Write or replace this member's presence. */
   announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void>
-  /** Take this member's presence away. Nothing happens if there is none. */
+  /** Remove this member's presence. If there is none, nothing happens. */
   withdraw(member: string, options?: SignalOptions): Promise<void>
   /** The presence of every member. */
   read(options?: SignalOptions): Promise<Presence[]>
   /**
-   * The presences now, and again after each announcement or withdrawal by anyone; several changes may be seen as
-   * one. An expiry alone does not wake it. Ends when the signal aborts.
+   * The presences now, and again after each announcement or withdrawal by any member. Several changes may
+   * arrive as one. An expiry alone causes no item. Ends when the signal aborts.
    */
   watch(options?: SignalOptions): AsyncIterable<Presence[]>
 }
 
-/** When a presence was written, by a clock of the reader's that never jumps. */
+/** When a presence was written, by the reader's own clock, which never jumps. */
 interface Sighting {
   readonly version: number
   readonly writtenMs: number
 }
 
 /**
- * How old presences are, by the clock of the reader. One that has not changed since it was first seen ages on that
- * clock, whatever happens to the wall clock that stamped it: no step keeps the dead there, nor takes the living away.
- * The backend's age counts at the first sight only, and bounded: what was not there at the last look was written since.
+ * The age of presences, by the reader's own clock. A presence that has not changed ages on that clock from
+ * the first sight on. So a step of the backend's wall clock neither keeps a dead member nor removes a living
+ * one. The backend's age counts at the first sight only. It is bounded: a presence that was absent at the
+ * last look was written since.
  */
 export class Sightings {
   #seen = new Map<string, Sighting>()
   #lookedMs = Number.NEGATIVE_INFINITY
 
   /**
-   * The presences that are there now, with their ages; those that have reached their TTL too.
+   * The presences with their reliable ages, including expired ones.
+   *
    * @param nowMs milliseconds that never jump, from any origin
    */
   look(presences: readonly Presence[], nowMs: number): Presence[] {
@@ -71,7 +73,7 @@ export class Sightings {
   }
 }
 
-/** Its TTL is not over. */
+/** Whether the TTL is not over yet. */
 export function isFresh({ ageMs, ttlMs }: Pick<Presence, 'ageMs' | 'ttlMs'>): boolean {
   return ageMs < ttlMs
 }

@@ -27,29 +27,35 @@ import type { ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol
 import { Thread, ThreadEnded } from './sqlite/thread.ts'
 
 export interface SqliteLogOptions {
-  /** The log's file. Its folder must exist; the file is made by whoever opens it first. */
+  /** The log's file. Its folder must exist. The first handle to open the file makes it. */
   readonly path: string
-  /** How long a write waits for the file's lock before it fails with `LogBusy`, in milliseconds from 0. Default: 5,000. */
+  /**
+   * How long a write waits for the file's lock before it rejects with `LogBusy`, in milliseconds from 0.
+   * Default: 5,000.
+   */
   readonly lockTimeoutMs?: number
   /**
-   * How often the file is looked at when it does not tell of a change by itself, in milliseconds from 1: how soon a
-   * deleted file is noticed. Default: 250.
+   * How often the file is checked if no change of it is reported, in milliseconds from 1. A deleted file is
+   * noticed that late. Default: 250.
    */
   readonly pollMs?: number
-  /** The largest payload of an entry, and the largest notice, in bytes, 4 KiB to 31 MiB. Default: 16 MiB. */
+  /**
+   * The largest payload of an entry, and the largest presence, in bytes: 4 KiB to 31 MiB. Default: 16 MiB.
+   */
   readonly maxEntryBytes?: number
-  /** False: opening fails with `LogMissing` where the file is not there, rather than make it. Default: true. */
+  /** If false, opening rejects with `LogMissing` when there is no file. Default: true, which makes it. */
   readonly create?: boolean
 }
 
 /**
- * A log in one SQLite file, shared by any number of processes of one machine. Each handle works in two threads of its
- * own, so that neither a lock nor a slow disk holds up its process.
+ * A log in one SQLite file, shared by any number of processes of one machine. Each handle works in two
+ * threads of its own, so neither a lock nor a slow disk holds up its process.
  *
- * The file is not alone: `-wal` and `-shm` beside it belong to it. To put a backup in its place, stop the processes
- * that use it, and remove those two.
- * A damaged file rejects with `LogDamaged`, other trouble with the file or its disk with `LogUnusable`. Who may not write
- * the file can open and follow it all the same.
+ * The files `-wal` and `-shm` beside it belong to it. To restore a backup, stop the processes that use the
+ * log, and remove these two files.
+ *
+ * A damaged file makes calls reject with `LogDamaged`, other trouble with the file or its disk with
+ * `LogUnusable`. Without write permission a log can still be opened and followed.
  */
 export function sqliteLog(options: SqliteLogOptions): LogBackend {
   const { path, lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes } = options
@@ -60,7 +66,11 @@ export function sqliteLog(options: SqliteLogOptions): LogBackend {
   checkEntryBytes(maxEntryBytes)
   return { open: (init) => SqliteLog.open(options, init) }
 }
+/** How long a write waits for the file's lock by default, in milliseconds. */
 
+/**
+ * How often the file is checked by default, in milliseconds: watches miss a file that is deleted or replaced.
+ */
 const LOCK_TIMEOUT_MS = 5_000
 const POLL_MS = 250
 
@@ -72,10 +82,10 @@ class SqliteLog implements Log {
   readonly #reader: Thread<ReaderRequest>
   readonly #appends = new AppendQueue((entries) => this.#commit(entries))
   readonly #closing = new AbortController()
-  /** Not there before the first write, so that who only reads has one thread less. */
+  /** Undefined before the first write, so that a handle that only reads has one thread less. */
   #writer: Thread<WriterRequest> | undefined
   #closed: Promise<void> | undefined
-  /** Set once a call found the file damaged: what is appended to it may be lost with it. */
+  /** Set once a call found the file damaged. Entries that are appended to it may be lost with it. */
   #damage: LogDamaged | undefined
 
   static async open(options: SqliteLogOptions, init: LogInit): Promise<Log> {
@@ -137,7 +147,7 @@ class SqliteLog implements Log {
   async #close(): Promise<void> {
     this.#closing.abort()
     this.#appends.handOverAll()
-    // One after the other, so that the last one knows it is the last, and takes -wal and -shm away.
+    // One after the other: the last connection to close knows that it is the last, and removes -wal and -shm.
     await this.#writer?.close()
     await this.#reader.close()
   }

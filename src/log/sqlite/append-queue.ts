@@ -2,8 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { AppendUncertain } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 
-/** One transaction takes appends up to these sizes; a larger append has one of its own. */
+/** The most entries that several appends may have together in one transaction. */
 const TRANSACTION_ENTRIES_MAX = 10_000
+/** The most bytes that several appends may have together in one transaction. A larger append has its own. */
 const TRANSACTION_BYTES_MAX = 8 * 1024 * 1024
 
 interface Append {
@@ -20,7 +21,10 @@ export class AppendQueue {
   #waiting: Append[] = []
   #isCommitting = false
 
-  /** `commit` writes entries in one transaction. It is called in order, and not again before it has settled. */
+  /**
+   * @param commit writes entries in one transaction; it is called in order, and not again before it has
+   *   settled
+   */
   constructor(commit: (entries: readonly NewEntry[]) => Promise<Appended>) {
     this.#commit = commit
   }
@@ -50,7 +54,7 @@ export class AppendQueue {
     }
   }
 
-  /** Hand over everything that waits, now: nobody will be there to do it later. */
+  /** Hand over everything that waits, now, because the queue will not run again. */
   handOverAll(): void {
     while (this.#waiting.length > 0) void this.#handOver()
   }
@@ -59,7 +63,8 @@ export class AppendQueue {
     this.#isCommitting = true
     while (this.#waiting.length > 0) {
       await this.#handOver()
-      // Those whose appends have settled append anew first, so that all of them go together.
+      // Callers whose appends have settled may append again in this turn. All of these then share a
+      // transaction.
       await nextTurn()
     }
     this.#isCommitting = false

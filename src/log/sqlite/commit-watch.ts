@@ -1,10 +1,11 @@
 import { type FSWatcher, watch } from 'node:fs'
 
 /**
- * The -wal file is written before its fsync, and a commit is seen only after it. So a write is looked after again and
- * again, each time after twice as long; then the reader's poll stands behind it.
+ * The first look after a write, in milliseconds. The -wal file is written before its fsync, and a commit
+ * becomes visible only after it. So there are several looks, each after twice as long as the one before.
  */
 const LOOK_FIRST_MS = 1
+/** The last look after a write, in milliseconds. After that only the reader's poll finds the commit. */
 const LOOK_LAST_MS = 32
 
 /** Calls `look` soon after each write to a log's -wal file, whichever process wrote. */
@@ -14,7 +15,7 @@ export class CommitWatch {
   #next: NodeJS.Timeout | undefined
   #delayMs = 0
 
-  /** Where the system has no watches to give, nothing is called. */
+  /** If the system has no watch to give, `look` is never called. */
   constructor(walPath: string, look: () => void) {
     this.#look = look
     try {
@@ -31,7 +32,7 @@ export class CommitWatch {
   }
 
   #written(): void {
-    // A commit writes many times within a moment, and a look is due at its end.
+    // A commit writes many times within a moment. A look is already due at its end.
     if (this.#next && this.#delayMs === LOOK_FIRST_MS) return
     this.#look()
     clearTimeout(this.#next)

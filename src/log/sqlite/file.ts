@@ -5,14 +5,18 @@ import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { EpochChanged, LogDamaged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
 
-/** "ANCH": tells our files from other programs' SQLite databases. */
+/** "ANCH". It tells our files from other programs' SQLite databases. */
 const APPLICATION_ID = 0x414e4348
-/** The version of the schema below. A file of a newer one is refused. */
+/** The version of the schema below. A file of any other version is refused. */
 const FORMAT = 1
 
 /**
- * `meta` never changes. Entries below `state.first` are pruned, whether or not their rows are still there; the newest
- * row always stays, so that indexes and timestamps go on from it. `state.board` counts the changes of the board.
+ * The tables of a log:
+ * - `meta` never changes.
+ * - `state.first` is the oldest entry that can be read. Entries before it are pruned, even if their rows are
+ *   still there.
+ * - `state.board` counts the changes of `notices`, the presence store.
+ * - `entries` always keeps the newest row, so that indexes and timestamps go on from it.
  */
 const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
@@ -40,24 +44,30 @@ const SQLITE_PROTOCOL = 15
 const SQLITE_NOTADB = 26
 
 /**
- * -wal grows while somebody reads an old state, and would stay so large. It is cut to this at its next beginning; in
- * ordinary work SQLite begins it anew after 4 MB.
+ * The size that the -wal file is cut to when SQLite begins it anew, in bytes. While a reader holds an old
+ * state, the file grows, and it would stay that large. In ordinary work SQLite begins it anew after 4 MB.
  */
 const WAL_BYTES = 8 * 1024 * 1024
-/** With less room than this, what SQLite calls an I/O error is a full disk: -shm grows by 32 KiB. */
+/**
+ * With less room than this on the disk, in bytes, SQLite's I/O error counts as a full disk: -shm grows by 32
+ * KiB.
+ */
 const ROOM_BYTES_MIN = 64 * 1024
 
-/** How often a file that is replaced while it is being opened is looked at again. */
+/** How often opening is tried again if the file is replaced meanwhile. */
 const OPEN_ATTEMPTS_MAX = 10
 
-/** What a log's file was made for. */
+/** The log that a file was made for. */
 export interface Meta {
   readonly epoch: string
   readonly group: string
   readonly signature: string
 }
 
-/** Make the log's file unless there is one, whole or not at all: of two makers one wins, and both then open its file. */
+/**
+ * Make the log's file if there is none, whole or not at all. If two processes make it at once, one wins, and
+ * both then open its file.
+ */
 export function makeFile(path: string, group: string, signature: string): void {
   if (isThere(path)) return
   if (!existsSync(dirname(path)))
@@ -66,7 +76,8 @@ export function makeFile(path: string, group: string, signature: string): void {
   try {
     const db = new DatabaseSync(draft)
     try {
-      // It must be said before there is a page: what is pruned can then be given back to the disk.
+      // This setting must precede the first page. With it, the pages of pruned entries can be given back to
+      // the disk.
       db.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; BEGIN; ${SCHEMA}`)
       db.prepare('INSERT INTO meta VALUES (?, ?, ?)').run(randomUUID(), group, signature)
       db.exec('COMMIT')
@@ -81,15 +92,15 @@ export function makeFile(path: string, group: string, signature: string): void {
   }
 }
 
-/** What a connection is for: who only reads can do with a file that may not be written. */
+/** What a connection is for. For reading, a file without write permission will do. */
 export type Use = 'read' | 'write'
 
-/** Throws `LogMissing` rather than make it. */
+/** Throws `LogMissing` if there is no file. */
 export function assertFile(path: string): void {
   if (!isThere(path)) throw new LogMissing(path)
 }
 
-/** Throws where only a part of a log is left. */
+/** Whether the file is there. Throws if only a part of a log is left. */
 function isThere(path: string): boolean {
   const walIsThere = existsSync(`${path}-wal`)
   if (existsSync(path)) return true
@@ -100,17 +111,17 @@ function isThere(path: string): boolean {
   )
 }
 
-/** An open connection to the file that was at a path, and whether it is still that file. */
+/** An open connection to the file that was at a path. It can tell whether that file is still there. */
 export class Connection {
   readonly path: string
   readonly db: DatabaseSync
   readonly meta: Meta
   readonly #file: string | undefined
   readonly #wal: string | undefined
-  /** How the file was when it was opened without locks: SQLite then takes it never to change. */
+  /** The file's stamp when it was opened without locks. SQLite then assumes that the file never changes. */
   readonly #frozen: string | undefined
 
-  /** Throws for a file that is not the log of `group` and `signature`; nothing is written to it. */
+  /** Throws for a file that is not the log of `group` and `signature`. Nothing is written to it. */
   static open(path: string, group: string, signature: string, use: Use = 'read'): Connection {
     return Connection.#open(path, use, (meta) => {
       if (meta.group !== group) throw new LogMismatch('group', group, meta.group, { place: path })
@@ -119,7 +130,7 @@ export class Connection {
     })
   }
 
-  /** Throws `EpochChanged` if the file is gone, or another incarnation's. */
+  /** Throws `EpochChanged` if the file is gone or has another epoch. */
   static reopen(path: string, epoch: string, use: Use): Connection {
     try {
       return Connection.#open(path, use, (meta) => {
@@ -127,7 +138,7 @@ export class Connection {
       })
     } catch (error) {
       if (!existsSync(path)) throw new EpochChanged(epoch, undefined, { place: path })
-      // It was one, so that nothing is to be expected of trying again.
+      // The file was a log before, so another try would not help: it is damaged.
       throw error instanceof NotALog ? damaged(path, error) : error
     }
   }
@@ -163,8 +174,8 @@ export class Connection {
   }
 
   /**
-   * False once the file, or the -wal that holds its newest entries, was deleted or replaced: what is then written
-   * through this connection would be seen by nobody else.
+   * False once the file was deleted or replaced, or the -wal that holds its newest entries was. No other
+   * connection would see what is then written through this one.
    */
   isCurrent(): boolean {
     if (identity(this.path) !== this.#file) return false
@@ -177,8 +188,9 @@ export class Connection {
   }
 
   /**
-   * Close a connection that is not current. If somebody took the -wal away, what it held is still to be had here and is
-   * brought into the file first; that needs locks, so it can fail with an `isBusy` error, and must then be tried again.
+   * Close a connection that is not current. If only the -wal was taken away, its contents are still available
+   * here and are brought into the file first. That needs locks: if it fails with an `isBusy` error, try
+   * again.
    */
   retire(): void {
     this.rollback()
@@ -189,7 +201,7 @@ export class Connection {
     this.db.close()
   }
 
-  /** Rolls back what was not committed. */
+  /** Close the connection. An open transaction is rolled back. */
   close(): void {
     try {
       this.retire()
@@ -203,11 +215,15 @@ export class Connection {
   }
 }
 
-/** The ways to open a file, the best first. Whoever may not write it can read it as long as SQLite needs no lock of its own. */
+/**
+ * Open a file in the best possible way. Without write permission it can be read, as long as SQLite needs no
+ * lock of its own.
+ */
 function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean } {
   const ways: string[] = []
   const canWrite = isWritable(path)
-  // SQLite would make -wal and -shm beside a file that it cannot write, and they would be in the way of who can.
+  // Not for a reader without write permission: SQLite would make -wal and -shm files of its own, which would
+  // be in the way of writers.
   if (use === 'write' || canWrite) ways.push('mode=rw')
   if (use === 'read' && isEmpty(`${path}-wal`)) ways.push('immutable=1')
   else if (use === 'read' && !canWrite) ways.push('mode=ro&readonly_shm=1')
@@ -237,12 +253,15 @@ function isWritable(path: string): boolean {
   }
 }
 
-/** An error as it leaves this folder: SQLite's own in a sentence for whoever owns the file, others as they are. */
+/**
+ * The error that this folder throws. SQLite's own errors become a sentence for the file's owner, others stay
+ * as they are.
+ */
 export function failure(path: string, what: string, error: unknown): unknown {
   return sqliteCode(error) === undefined || isBusy(error) ? error : unusable(path, what, error)
 }
 
-/** Why SQLite did not do something, in a sentence that says what to do. */
+/** Why SQLite failed, in a sentence that says what to do. */
 export function reason(path: string, error: unknown): string {
   const why = error instanceof Error ? error.message : String(error)
   const code = sqliteCode(error) ?? (error as NodeJS.ErrnoException | undefined)?.code
@@ -267,19 +286,22 @@ function damaged(path: string, cause: unknown): LogDamaged {
   return new LogDamaged(`the file is damaged: ${why}`, { place: path, cause })
 }
 
-/** True when another connection holds a lock that this one needs: it is worth trying again. */
+/** True if another connection holds a lock that this one needs. Another try may succeed. */
 export function isBusy(error: unknown): boolean {
   const code = sqliteCode(error)
   return code === SQLITE_BUSY || code === SQLITE_PROTOCOL
 }
 
-/** True when this user may not do it, and perhaps less. */
+/** True if this user lacks the permission. Opening with fewer rights may still succeed. */
 function isForbidden(error: unknown): boolean {
   const code = sqliteCode(error)
   return code === SQLITE_PERM || code === SQLITE_READONLY || code === SQLITE_CANTOPEN
 }
 
-/** True when the disk has no room for what was to be written; where it concerns -shm, SQLite does not say so. */
+/**
+ * True if the disk is full. If it is too full for -shm, SQLite reports an I/O error, so look at the disk
+ * then.
+ */
 function isFull(path: string, error: unknown): boolean {
   const code = sqliteCode(error)
   if (code !== SQLITE_IOERR) return code === SQLITE_FULL
@@ -291,16 +313,17 @@ function isFull(path: string, error: unknown): boolean {
   }
 }
 
-/** SQLite's primary result code, if the error is SQLite's. */
+/** SQLite's primary result code; undefined for an error that is not SQLite's. */
 function sqliteCode(error: unknown): number | undefined {
   if (!(error instanceof Error && 'errcode' in error && typeof error.errcode === 'number')) return undefined
   return error.errcode & 0xff
 }
 
 /**
- * What the file says it is. It is read as `immutable`: without a lock, and without the -wal, which SQLite would
- * otherwise make, or even play back into a file that is not ours. A checkpoint may be under way meanwhile: what is read
- * here never changes, but the file may still be shorter than its header says, which `writable_schema` overlooks.
+ * What the file says about itself. It is read as `immutable`: without a lock, and without the -wal file.
+ * Otherwise SQLite would make one, or even play one back into a file that is not ours. A checkpoint may be
+ * under way meanwhile. What is read here never changes, but the file may be shorter than its header says,
+ * which `writable_schema` tolerates.
  */
 function inspect(path: string): Meta {
   let db: DatabaseSync | undefined
@@ -327,7 +350,7 @@ function inspect(path: string): Meta {
 
 const NOT_A_LOG = 'it is not a log but some other file'
 
-/** What is at the path was made by somebody else. */
+/** The file at the path is no log of ours. */
 class NotALog extends LogUnusable {
   constructor(path: string) {
     super(`${NOT_A_LOG}: choose another path, or move it away`, { place: path })
@@ -340,7 +363,10 @@ function locate(path: string, parameters: string): URL {
   return url
 }
 
-/** Names the file that is at a path now. While it is open no other file can come to have the same name. */
+/**
+ * Identifies the file that is at a path now. While that file is open, no other file can get the same
+ * identity.
+ */
 function identity(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false })
   return stats && `${stats.dev}:${stats.ino}`

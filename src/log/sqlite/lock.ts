@@ -2,12 +2,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LogBusy } from '../errors.ts'
 import { isBusy } from './file.ts'
 
-/** Between two tries for a lock. Random, so that those who wait do not come back together. */
+/**
+ * The longest pause between two tries for a lock, in milliseconds. It is random, so that waiting processes do
+ * not collide again.
+ */
 const RETRY_MAX_MS = 10
 
 /**
- * Call `attempt` until no lock of the file at `path` is in its way; `LogBusy` once that has lasted `patienceMs()` since
- * `sinceMs` (by `performance.now`). Asynchronous between two tries, so that the thread goes on with its other work.
+ * Call `attempt` until no lock of the file at `path` is in its way. Throws `LogBusy` once `patienceMs()` have
+ * passed since `sinceMs` (by `performance.now`). Between two tries the thread goes on with its other work.
  */
 export async function whenFree<T>(
   path: string,

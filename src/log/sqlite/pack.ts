@@ -2,12 +2,12 @@ import { LogUnusable } from '../errors.ts'
 import type { EntryKind, LogBatch, LogEntry, LogTail, NewEntry } from '../log.ts'
 
 /**
- * Entries cross between threads as two buffers whose ownership is handed over, so that their number costs neither side a
- * copy, a promise or a message each.
+ * Entries cross between threads as two buffers, which are transferred. So an entry costs neither side a copy,
+ * a promise or a message of its own. A kind crosses as its index in this list.
  */
 const KINDS: readonly EntryKind[] = ['command', 'control']
 
-/** New entries: `[end of the payload, kind]` of each, and the payloads, end to end. */
+/** New entries: `[end of the payload, kind]` for each, and all payloads end to end. */
 export interface PackedAppend {
   readonly columns: Float64Array<ArrayBuffer>
   readonly payload: Uint8Array<ArrayBuffer>
@@ -30,7 +30,7 @@ export function packAppend(entries: readonly NewEntry[]): PackedAppend {
   return { columns, payload }
 }
 
-/** The kind of every entry, as a number, followed by its payload, as a view. */
+/** For each entry its kind, as a number, and its payload, as a view. */
 export function unpackAppend({ columns, payload }: PackedAppend): (number | Uint8Array)[] {
   const values = new Array<number | Uint8Array>(columns.length)
   let begin = 0
@@ -43,23 +43,29 @@ export function unpackAppend({ columns, payload }: PackedAppend): (number | Uint
   return values
 }
 
-/** One handle that has appended. Entries name it by its `ref` in the file; their id is its nonce and their `seq`. */
+/**
+ * A handle that has appended. Its entries refer to it by `ref`. An entry's id is the writer's nonce and the
+ * entry's `seq`.
+ */
 export interface Writer {
   readonly ref: number
   readonly nonce: string
   readonly author: string
 }
 
-/** A row of `entries`: idx, ts, writer, seq, kind, and the bytes of its payload. */
+/** A row of `entries`: idx, ts, writer, seq, kind, and the size of its payload in bytes. */
 export type EntryRow = readonly [number, number, number, number, number, number]
 
-/** Consecutive entries: `[end of the payload, timestamp, writer, seq, kind]` of each, and the payloads. */
+/**
+ * Consecutive entries: `[end of the payload, timestamp, writer, seq, kind]` for each, and all payloads end to
+ * end.
+ */
 export interface PackedBatch {
   readonly first: number
   readonly newest: LogTail
   readonly columns: Float64Array<ArrayBuffer>
   readonly payload: Uint8Array<ArrayBuffer>
-  /** Who wrote them, each once. */
+  /** The writers of the entries, by `ref`. */
   readonly writers: ReadonlyMap<number, Writer>
 }
 
@@ -90,7 +96,7 @@ export function packBatch(
   return { first: rows[0]![0], newest, columns, payload, writers }
 }
 
-/** The entries of a batch; their payloads are views of one buffer. */
+/** The entries of a batch. Their payloads are views of one buffer. */
 export function unpackBatch(
   { columns, payload, first, newest, writers }: PackedBatch,
   epoch: string,
@@ -115,7 +121,7 @@ export function unpackBatch(
   return { entries, newest }
 }
 
-/** Makes its id when it is asked for, which few are. */
+/** An entry that makes its id only when it is asked for. Few ids are. */
 class UnpackedEntry implements LogEntry {
   readonly index: number
   readonly timestampMs: number

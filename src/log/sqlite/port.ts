@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads'
 import { carry, type Message, type StreamItem } from './protocol.ts'
 
-/** A thread's way to the handle that started it. */
+/** A thread's connection to the handle that started it. */
 export class Port<Request> {
   readonly #port = parentPort!
 
@@ -21,7 +21,7 @@ export class Port<Request> {
     this.#port.postMessage({ type: 'item', call, item }, transfer)
   }
 
-  /** Nothing more is said or heard; the thread ends with its last timer. */
+  /** Send and receive nothing more. The thread ends with its last timer. */
   close(): void {
     this.#port.close()
   }

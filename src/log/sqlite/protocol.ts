@@ -4,8 +4,9 @@ import type { Presence } from '../presence.ts'
 import type { PackedAppend, PackedBatch } from './pack.ts'
 
 /**
- * What a handle and its two threads say to each other. Every request carries a number; it is answered by one `value` or
- * `error` with that number. A stream is answered by items, each of which uses up one credit, and then by `value` or `error`.
+ * The messages between a handle and its two threads. Every request has a number. Its answer is one `value` or
+ * one `error` with that number. The answer to a request for a stream is items, each of which uses up one
+ * credit, then `value` or `error`.
  */
 export interface ReaderInit {
   readonly path: string
@@ -37,9 +38,9 @@ export type Message<Request> =
   | { readonly type: 'request'; readonly call: number; readonly request: Request }
   | { readonly type: 'credit'; readonly call: number }
   | { readonly type: 'cancel'; readonly call: number }
-  /** Something was committed by this handle: look now. */
+  /** This handle has committed something: look now. */
   | { readonly type: 'look' }
-  /** Settle what was asked, close the file, and end the thread. */
+  /** Settle all requests, close the file, and end the thread. */
   | { readonly type: 'close' }
 
 export type StreamItem = PackedBatch | Presence[]
@@ -49,10 +50,13 @@ export type Reply =
   | { readonly type: 'error'; readonly call: number; readonly error: CarriedError }
   | { readonly type: 'item'; readonly call: number; readonly item: StreamItem }
 
-/** A stream's first credit: so many items are made before the consumer has asked for the next. */
+/** A stream's first credit: this many items are made before the consumer asks for more. */
 export const PREFETCH_ITEMS = 2
 
-/** An error on its way between threads: as cloned it is a plain `Error`, so what makes it ours travels beside it. */
+/**
+ * An error on its way between threads: as cloned it is a plain `Error`, so what makes it ours travels beside
+ * it.
+ */
 export interface CarriedError {
   readonly error: Error
   readonly fields: Readonly<Record<string, unknown>>

@@ -5,17 +5,22 @@ import type { Presence } from '../presence.ts'
 import type { Connection } from './file.ts'
 import { type EntryRow, entryId, type Writer } from './pack.ts'
 
-/** How many entries `probe` looks for: all over the file, so that damage of more than a few pages shows. */
+/** How many entries `probe` looks up, spread over the file, so that damage to more than a few pages shows. */
 const PROBES = 64
-/** How many entries are counted at once: about a millisecond's worth. */
+/**
+ * How many entries are counted at once while the file is searched for damage: about a millisecond of work.
+ */
 const SCAN_ENTRIES = 1_000
 
-/** What is asked of an open log again and again. */
+/** The statements on an open log, each prepared once. */
 export class Queries {
   readonly #connection: Connection
   readonly #prepared = new Map<string, StatementSync>()
   readonly #writers = new Map<number, Writer>()
-  /** So many entries, at the most, may fit into the next batch, to judge by the last one. */
+  /**
+   * How many rows the next batch reads. It is learnt from the last batch, so that no rows are read that would
+   * not fit when payloads are large.
+   */
   #fitting = BATCH_ENTRIES_MAX
   #isProbed = false
 
@@ -23,7 +28,7 @@ export class Queries {
     this.#connection = connection
   }
 
-  /** Everything that `work` asks is answered as of one moment. */
+  /** Run `work` on one state of the log: it sees no commit that comes meanwhile. */
   snapshot<T>(work: () => T): T {
     this.#connection.db.exec('BEGIN')
     try {
@@ -33,7 +38,7 @@ export class Queries {
     }
   }
 
-  /** A number that changes when another connection has committed. */
+  /** A number that changes when another connection commits. */
   dataVersion(): number {
     return this.#row('PRAGMA data_version')![0] as number
   }
@@ -45,7 +50,10 @@ export class Queries {
     return { first: this.#row('SELECT first FROM state')![0] as number, newest: { index, timestampMs } }
   }
 
-  /** The entries after one and up to another, as many as make a batch; none if the next one's row is missing. */
+  /**
+   * The entries after `after`, up to `upTo` or the size of a batch. Empty if the row of the next entry is
+   * missing.
+   */
   entries(after: number, upTo: number): EntryRow[] {
     const rows = this.#statement(
       'SELECT idx, ts, writer, seq, kind, length(payload) FROM entries WHERE idx > ? AND idx <= ? ORDER BY idx LIMIT ?',
@@ -64,8 +72,9 @@ export class Queries {
   }
 
   /**
-   * The payloads of consecutive entries, end to end. As a value of each row they would take several times as long. SQLite keeps the
-   * order of a subquery for this function, and joins blobs byte by byte; `packBatch` checks the sum.
+   * The payloads of consecutive entries, end to end. Reading them row by row would take several times as
+   * long. SQLite keeps the order of the subquery for `group_concat`, and joins blobs byte by byte.
+   * `packBatch` checks the sum.
    */
   payloads(first: number, last: number): Uint8Array<ArrayBuffer> {
     return this.#row(
@@ -76,14 +85,14 @@ export class Queries {
     )![0] as Uint8Array<ArrayBuffer>
   }
 
-  /** The index of the first row after one. */
+  /** The index of the first row after `after`. */
   next(after: number): number | undefined {
     return this.#row('SELECT idx FROM entries WHERE idx > ? ORDER BY idx LIMIT 1', after)?.[0] as
       | number
       | undefined
   }
 
-  /** The id of the entry whose row is still there at `index`. */
+  /** The id of the entry at `index`; undefined if its row is gone. */
   idAt(index: number): string | undefined {
     const [writer, seq] = (this.#row('SELECT writer, seq FROM entries WHERE idx = ?', index) ??
       []) as number[]
@@ -101,13 +110,13 @@ export class Queries {
     return writer
   }
 
-  /** The ref of a writer, who is entered if need be. */
+  /** The ref of a writer, which is added if it is new. */
   writerRef(nonce: string, author: string): number {
     this.run('INSERT OR IGNORE INTO writers (nonce, author) VALUES (?, ?)', nonce, author)
     return this.#row('SELECT ref FROM writers WHERE nonce = ?', nonce)![0] as number
   }
 
-  /** Pages of the file, those that hold nothing, and whether these can be given back to the disk. */
+  /** The number of pages, the number of free pages, and whether free pages can be given back to the disk. */
   pages(): { readonly all: number; readonly free: number; readonly canBeGivenBack: boolean } {
     const pragma = (name: string) => this.#row(`PRAGMA ${name}`)![0] as number
     const incremental = 2
@@ -118,14 +127,15 @@ export class Queries {
     }
   }
 
-  /** Gives pages that hold nothing back to the disk, with the next checkpoint. */
+  /** Give free pages back to the disk, with the next checkpoint. */
   giveBack(pages: number): void {
     this.#connection.db.exec(`PRAGMA incremental_vacuum(${pages})`)
   }
 
   /**
-   * Looks once for entries all over the file, and so at every page on the way to each; then, for `scanMs`, for one after the
-   * other from the newest back. Throws where SQLite finds it damaged: what is appended to such a file may be lost with it.
+   * Search the file for damage, once. First look up entries all over the file, which reads every page on the
+   * way to each. Then, for `scanMs`, count entries from the newest back. Throws if SQLite finds damage:
+   * entries that are appended to such a file may be lost with it.
    */
   probe(scanMs = 0): void {
     if (this.#isProbed) return
@@ -138,12 +148,12 @@ export class Queries {
     this.#isProbed = true
   }
 
-  /** How often the board was changed. */
+  /** How often the presence store was changed. */
   board(): number {
     return this.#row('SELECT board FROM state')![0] as number
   }
 
-  /** The notices, aged by the machine's wall clock. */
+  /** All presences, with ages by the machine's wall clock. */
   notices(): Presence[] {
     const now = Date.now()
     const rows = this.#statement('SELECT member, data, ttl, at FROM notices ORDER BY member').all() as unknown
@@ -156,7 +166,7 @@ export class Queries {
     }))
   }
 
-  /** Executes a statement that changes rows, and counts them. */
+  /** Run a statement that changes rows. Returns how many. */
   run(sql: string, ...parameters: SQLInputValue[]): number {
     return Number(this.#statement(sql).run(...parameters).changes)
   }

@@ -10,14 +10,14 @@ import { Port } from './port.ts'
 import { type Message, PREFETCH_ITEMS, type ReaderInit, type ReaderRequest } from './protocol.ts'
 import { Queries } from './queries.ts'
 
-/** A reader that is being closed gives up waiting for a lock so soon. */
+/** How long a reader that is being closed waits for a lock, in milliseconds. */
 const CLOSING_PATIENCE_MS = 250
 
 interface Stream {
   readonly call: number
   /** How many items the consumer has room for. */
   credit: number
-  /** There may be something that was not sent yet. */
+  /** There may be an item that was not sent yet. */
   isBehind: boolean
   /** The connection that the last item came from. */
   source: Connection | undefined
@@ -27,13 +27,13 @@ interface EntryStream extends Stream {
   readonly type: 'entries'
   readonly follow: boolean
   cursor: Cursor
-  /** The last entry to send, once that is known. */
+  /** The index of the last entry to send. Undefined until it is known. */
   until: number | undefined
 }
 
 interface BoardStream extends Stream {
   readonly type: 'board'
-  /** The board's count of changes when it was last sent. */
+  /** The count of the presence store's changes at the last item. */
   seen: number | undefined
 }
 
@@ -154,7 +154,7 @@ class Reader {
     this.#running.add(running)
   }
 
-  /** Send to every stream that has credit what it has not been sent, in turn, one item each. */
+  /** Send the streams with credit what they have not got yet, in turn, one item each. */
   #pump(): void {
     if (this.#isPumping) return
     this.#isPumping = true
@@ -218,7 +218,7 @@ class Reader {
     this.#port.value(call)
   }
 
-  /** The answer of the file that is at the path while it is given. */
+  /** Ask the file that is at the path. The answer counts only if the same file is still there afterwards. */
   #ask<T>(question: (queries: Queries, connection: Connection) => T): Promise<T> {
     return this.#whenFree(() => {
       for (;;) {
@@ -252,7 +252,7 @@ class Reader {
     this.#log = undefined
   }
 
-  /** Go on if another connection has committed. */
+  /** Send news if another connection has committed. */
   #look(): void {
     if (this.#streams.size === 0) return
     try {
@@ -260,16 +260,16 @@ class Reader {
       if (version !== undefined && version === this.#dataVersion) return
       this.#dataVersion = version
     } catch {
-      // Whatever is wrong with the file, the question asked next will say so.
+      // The next question to the file will report what is wrong with it.
     }
     this.#catchUp()
   }
 
-  /** A file that was deleted or replaced wakes no watch. */
+  /** Check the path: a file that is deleted or replaced triggers no watch. */
   #checkFile(): void {
     if (this.#log?.connection.isCurrent()) return this.#look()
     this.#catchUp()
-    // Without a stream nobody is told, but the old file is let go.
+    // Without a stream there is nobody to inform. But asking closes the old file.
     if (this.#log) this.#run(this.#ask(() => undefined).catch(() => undefined))
   }
 
@@ -289,7 +289,7 @@ class Reader {
   }
 }
 
-/** The next batch for a stream, if there is one, and how the stream then stands. */
+/** The next batch for a stream, if there is one, and the stream's new state. */
 function entriesFor(
   { cursor, until: untilBefore, follow, source: sourceBefore }: EntryStream,
   queries: Queries,

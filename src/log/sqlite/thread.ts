@@ -12,20 +12,20 @@ import {
   type WriterInit,
 } from './protocol.ts'
 
-/** What waits for a thread's reply. */
+/** A call or stream that waits for replies of the thread. */
 interface Waiting {
   item?(item: StreamItem): void
   value(value: unknown): void
   error(error: Error): void
 }
 
-/** The thread ended without having been asked to. */
+/** The thread ended without being asked to. */
 export class ThreadEnded extends LogUnusable {}
 
-/** This file's own name: `.ts` as it lies here, `.js` in the published package, none of both in a bundle. */
+/** This file's own name: `.ts` in the sources, `.js` in the published package. In a bundle it is neither. */
 const OWN_NAME = /[/\\]sqlite[/\\]thread\.(ts|js)$/
 
-/** One of a handle's two threads, as seen from the main one. */
+/** One of a handle's two threads, as the main thread sees it. */
 export class Thread<Request extends { readonly type: string }> {
   readonly #path: string
   readonly #worker: Worker
@@ -34,7 +34,7 @@ export class Thread<Request extends { readonly type: string }> {
   #calls = 0
   #isOver: Error | undefined
 
-  /** Throws `LogUnusable` where no thread can be had. */
+  /** Throws `LogUnusable` if no thread can be started. */
   constructor(name: 'reader' | 'writer', workerData: ReaderInit | WriterInit) {
     this.#path = workerData.path
     this.#worker = this.#start(name, workerData)
@@ -48,12 +48,12 @@ export class Thread<Request extends { readonly type: string }> {
     )
   }
 
-  /** False once the thread can be asked for nothing more. */
+  /** False once the thread can answer nothing more. */
   get isAlive(): boolean {
     return this.#isOver === undefined
   }
 
-  /** Ask, and wait for the answer. An abort stops the waiting, not the thread. */
+  /** Make a request and wait for the answer. An abort stops the waiting, not the thread. */
   async call<Value>(
     request: Request,
     { signal }: SignalOptions = {},
@@ -72,7 +72,10 @@ export class Thread<Request extends { readonly type: string }> {
     }
   }
 
-  /** Ask for a stream; it is made as fast as it is consumed. Ends without an error when the signal aborts. */
+  /**
+   * Request a stream. Its items are made as fast as they are consumed. It ends without an error when the
+   * signal aborts.
+   */
   async *stream<Item>(
     request: Request,
     receive: (item: StreamItem) => Item,
@@ -113,12 +116,12 @@ export class Thread<Request extends { readonly type: string }> {
     }
   }
 
-  /** Something was committed: whoever follows need not wait for the file to tell. */
+  /** Something was committed. Streams need not wait until the file's watch reports it. */
   look(): void {
     if (this.#waiting.size > 0) this.#post({ type: 'look' })
   }
 
-  /** Everything asked for is answered, then the thread ends. */
+  /** End the thread, after everything that was asked for is answered. */
   async close(): Promise<void> {
     this.#post({ type: 'close' })
     await this.#ended

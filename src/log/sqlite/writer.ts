@@ -12,25 +12,35 @@ import { Port } from './port.ts'
 import type { Message, WriterInit, WriterRequest } from './protocol.ts'
 import { Queries } from './queries.ts'
 
-/** A writer that is being closed gives up waiting for a lock so soon. */
+/** How long a writer that is being closed waits for a lock, in milliseconds. */
 const CLOSING_PATIENCE_MS = 250
-/** Pruned rows are deleted in transactions about so long, so that nobody waits long for the lock. */
+/**
+ * The length of one transaction that deletes pruned rows, in milliseconds. Others wait that long for the
+ * lock.
+ */
 const SWEEP_SLICE_MS = 5
 /**
- * The file keeps as many empty pages for the entries to come: a quarter of it, and at least 4 MiB. What is beyond that is
- * given back to the disk, so that a log which is pruned all the time does not shrink and grow in turns.
+ * The part of the file that may be empty pages, for later entries. Further ones are given back to the disk.
+ * With this reserve, a log that is pruned all the time does not shrink and grow in turns.
  */
 const FREE_PAGES_SHARE = 1 / 4
+/** The number of empty pages that a file may have in any case: 4 MiB. */
 const FREE_PAGES_MIN = 1024
-/** Between two such transactions others get the lock, and the disk. */
+/** The pause between two such transactions, in milliseconds. Others get the lock and the disk meanwhile. */
 const SWEEP_PAUSE_MS = 5
 
-/** How long the file is searched for damage before this thread's first append: all of a log that is pruned, part of others. */
+/**
+ * How long the file is searched for damage before this thread's first append, in milliseconds. That covers a
+ * whole pruned log, and a part of others.
+ */
 const PROBE_SCAN_MS = 20
 
-/** A statement costs as much as several rows. */
+/** The most rows of one statement. Running a statement costs as much as several rows. */
 const INSERT_ROWS_MAX = 8
-/** By the number of their rows. Parameters: the first one's idx and seq, ts, writer, then the kind and the payload of each. */
+/**
+ * Insert statements by their number of rows. Parameters: the first row's idx and seq, then ts and writer,
+ * then kind and payload of each row.
+ */
 const INSERTS = Array.from({ length: INSERT_ROWS_MAX + 1 }, (_, count) => {
   const rows = Array.from(
     { length: count },
@@ -44,7 +54,7 @@ interface OpenLog {
   readonly queries: Queries
 }
 
-/** COMMIT was issued, and what became of it cannot be told. */
+/** COMMIT was issued, and its outcome is unknown. */
 class OutcomeUnknown extends LogUnusable {
   readonly why: string
   constructor(path: string, why: string, cause?: unknown) {
@@ -57,7 +67,7 @@ class OutcomeUnknown extends LogUnusable {
 class Writer {
   readonly #init: WriterInit
   readonly #port = new Port<WriterRequest>()
-  /** Names this handle in the file; with a number that is never used twice it makes an entry's id. */
+  /** This handle's name in the file. An entry's id is the nonce and a number that is never used twice. */
   readonly #nonce = randomBytes(8).toString('hex')
   readonly #sightings = new Sightings()
   #sequence = 0
@@ -69,7 +79,7 @@ class Writer {
   constructor(init: WriterInit) {
     this.#init = init
     this.#port.listen((message) => this.#receive(message))
-    // Whoever pruned last may not have lived to delete every row.
+    // The last process to prune may have ended before every row was deleted.
     void this.#sweep()
   }
 
@@ -110,13 +120,14 @@ class Writer {
     }
   }
 
-  /** Whoever announces also takes down what has been there for longer than its TTL without a change. */
+  /** Write a presence. Presences that have not changed for longer than their TTL are removed on the way. */
   #announce(queries: Queries, { member, data, ttlMs }: Extract<WriterRequest, { type: 'announce' }>): void {
     const notices = this.#sightings.look(queries.notices(), performance.now())
     for (const notice of notices) {
       if (!isFresh(notice)) queries.run('DELETE FROM notices WHERE member = ?', notice.member)
     }
-    // A notice is told from all before it by its time. So that only grows: within one millisecond, and after the clock was put back.
+    // The time is the presence's version, so it must grow: within one millisecond too, and after the clock
+    // was set back.
     const before = notices.find((notice) => notice.member === member)?.version ?? Number.NEGATIVE_INFINITY
     const at = Math.max(Date.now(), before + 1)
     queries.run('REPLACE INTO notices VALUES (?, ?, ?, ?)', member, data, ttlMs, at)
@@ -151,7 +162,7 @@ class Writer {
     return { first: last + 1, last: index }
   }
 
-  /** A transaction that does no harm when it is done twice, so that an unknown outcome is no matter. */
+  /** Run a transaction that may be repeated. If its outcome is unknown, it is run again. */
   async #repeatable(work: (queries: Queries) => void, sinceMs: number): Promise<void> {
     try {
       await this.#transaction(work, sinceMs)
@@ -161,7 +172,10 @@ class Writer {
     }
   }
 
-  /** Fails with `OutcomeUnknown` once COMMIT was issued; with anything else nothing was written. */
+  /**
+   * Run a transaction. Rejects with `OutcomeUnknown` if COMMIT was issued. After any other error nothing was
+   * written.
+   */
   #transaction<T>(
     work: (queries: Queries) => T,
     sinceMs: number,
@@ -187,7 +201,7 @@ class Writer {
     )
   }
 
-  /** The file that is at the path, its write lock held. */
+  /** Take the write lock of the file that is at the path. */
   #lock(): OpenLog {
     for (;;) {
       this.#log ??= this.#open()
@@ -225,7 +239,10 @@ class Writer {
     this.#log = undefined
   }
 
-  /** Delete the rows of pruned entries, and shrink the file, in slices behind which whatever else was asked for has its turn. */
+  /**
+   * Delete the rows of pruned entries and shrink the file, in slices. Requests have their turn between two
+   * slices.
+   */
   async #sweep(): Promise<void> {
     if (this.#isSweeping) return
     this.#isSweeping = true
@@ -233,7 +250,7 @@ class Writer {
       await this.#enqueue(() => this.#sweepSlice())
       await delay(SWEEP_PAUSE_MS)
     }
-    // The file is shorter once its end was written.
+    // The file gets shorter only when a checkpoint has written its end.
     await this.#enqueue(async () => this.#checkpoint())
   }
 
@@ -241,7 +258,8 @@ class Writer {
     try {
       this.#isSweeping = await this.#transaction(sweepSome, performance.now(), 0)
     } catch (error) {
-      // A busy log is swept later. Anything else is for the next write to report, and for the next prune to mend.
+      // A busy log is swept later. Any other error is reported by the next write, and the next prune sweeps
+      // again.
       this.#isSweeping = error instanceof LogBusy
     }
   }
@@ -250,7 +268,7 @@ class Writer {
     try {
       this.#log?.connection.db.exec('PRAGMA wal_checkpoint(PASSIVE)')
     } catch {
-      // The next commits do it.
+      // The next commits will do it.
     }
   }
 
@@ -267,7 +285,7 @@ function moveFirst(queries: Queries, upTo: number): void {
   if (upTo >= first) queries.run('UPDATE state SET first = ?', upTo + 1)
 }
 
-/** Deletes pruned rows for a while, then gives empty pages back. True if there is more to do. */
+/** Deletes pruned rows for a while, then gives empty pages back. Returns whether there is more to do. */
 function sweepSome(queries: Queries): boolean {
   const stopMs = performance.now() + SWEEP_SLICE_MS
   return deleteSome(queries, stopMs) || shrinkSome(queries, stopMs)

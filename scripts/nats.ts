@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { makeDirectory } from '../src/checkpoint/make-directory.ts'
+import { fileStorage } from '../src/checkpoint/file-storage.ts'
 import { Interrupt } from '../src/cli/interrupt.ts'
 import { clusterWarning, startNatsServers } from '../src/testing/index.ts'
 
@@ -28,7 +28,7 @@ const program = new Command('npm run nats --')
 const { servers: count, dir, port: firstPort } = program.opts<Options>()
 
 const interrupt = new Interrupt()
-if (dir !== undefined) await makeDirectory(dir)
+if (dir !== undefined) await fileStorage.makeDirectory(dir, 0o777)
 const warning = count > 1 ? clusterWarning() : undefined
 if (warning !== undefined) process.stderr.write(`warning: ${warning}\n`)
 try {

@@ -1,10 +1,10 @@
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { LogMissing } from '../log/errors.ts'
 import { hash } from '../snapshot/hash.ts'
 import { totalItems } from '../snapshot/manifest.ts'
 import { DirectoryOfAnotherLog, type HeldState } from './errors.ts'
 import { openCheckpoint } from './file.ts'
+import type { Storage } from './storage.ts'
 
 /** The position, then a part of the epoch's hash: `0000000000001234-1a2b3c4d.checkpoint`. */
 const NAME = /^(\d{16})-([0-9a-f]{8})\.checkpoint$/
@@ -40,17 +40,19 @@ export function checkpointsAmong(names: readonly string[]): Named[] {
 }
 
 /**
- * Which log a data directory belongs to: that of its checkpoints. One that was told to go with another log, and has no checkpoint
- * of that yet, says so in the file `epoch`.
+ * Which log a data directory belongs to: that of its checkpoints. The file `epoch` names another log that it was told
+ * to go with, for as long as it has no checkpoint of that one.
  */
 export class Belonging {
   readonly #path: string
   readonly #directory: string
+  readonly #storage: Storage
 
   /** The data directory, and its folder of checkpoints. */
-  constructor(path: string, directory: string) {
+  constructor(path: string, directory: string, storage: Storage) {
     this.#path = path
     this.#directory = directory
+    this.#storage = storage
   }
 
   /** There are checkpoints, of whichever log. */
@@ -58,7 +60,11 @@ export class Belonging {
     return (await this.#checkpoints()).length > 0
   }
 
-  /** Throws `DirectoryOfAnotherLog` for a directory whose checkpoints are all of other logs than that of an epoch, or are of one that is gone. */
+  /**
+   * Check that this is the log of the directory's state. Throws `DirectoryOfAnotherLog` where no checkpoint is of the
+   * log that was found, and where there are checkpoints but no log.
+   * @param found the epoch of the log that was opened, or why there is none
+   */
   async assert(found: string | LogMissing): Promise<void> {
     const checkpoints = await this.#checkpoints()
     if (checkpoints.length === 0) return
@@ -74,25 +80,25 @@ export class Belonging {
   async tell(epoch: string): Promise<void> {
     const file = join(this.#path, 'epoch')
     const draft = `${file}.new`
-    await writeFile(draft, `${epoch}\n`, { mode: 0o600, flush: true })
-    await rename(draft, file)
+    await this.#storage.write(draft, Buffer.from(`${epoch}\n`), { flush: true })
+    await this.#storage.rename(draft, file)
   }
 
   async #told(): Promise<string | undefined> {
-    return await readFile(join(this.#path, 'epoch'), 'utf8').then(
-      (text) => text.trim(),
+    return await this.#storage.read(join(this.#path, 'epoch')).then(
+      (bytes) => bytes.toString().trim(),
       () => undefined,
     )
   }
 
   async #checkpoints(): Promise<Named[]> {
-    return checkpointsAmong(await readdir(this.#directory))
+    return checkpointsAmong(await this.#storage.list(this.#directory))
   }
 
   async #newest(checkpoints: readonly Named[]): Promise<HeldState> {
     for (const { name } of checkpoints) {
       try {
-        await using reader = await openCheckpoint(join(this.#directory, name))
+        await using reader = await openCheckpoint(join(this.#directory, name), this.#storage)
         const { path, group, position, manifest } = reader
         return {
           path,

@@ -1,21 +1,17 @@
-import { closeSync, openSync, write } from 'node:fs'
-import { readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { ChunkStore } from '../snapshot/chunk-store.ts'
 import type { EncodedChunk } from '../snapshot/encoding.ts'
 import { CheckpointDamaged } from './errors.ts'
-import { makeDirectory } from './make-directory.ts'
-
-const writeAt = promisify(write)
+import type { Storage } from './storage.ts'
 
 const RAW = 0
 const ZSTD = 1
 /**
- * What is being written at once: each chunk has a file open, and its bytes in memory. A chunk that comes while there is so
- * much is not kept. It is on its way to the state, and a crash right then fetches it again.
+ * Chunks that are written at the same time. Each has a file open. A chunk beyond this is not kept: it is on its way to
+ * the state, and only a crash right then makes the replica fetch it again.
  */
 const WRITES_MAX = 256
+/** Bytes that are written at the same time, which are in memory. A chunk beyond this is not kept either. */
 const WRITING_BYTES_MAX = 64 * 1024 * 1024
 
 /**
@@ -24,24 +20,36 @@ const WRITING_BYTES_MAX = 64 * 1024 * 1024
  */
 export class ChunkFiles implements ChunkStore {
   readonly #directory: string
+  readonly #storage: Storage
   readonly #onProblem: (error: Error) => void
   readonly #names: Set<string>
   readonly #writing = new Set<Promise<void>>()
   #writingBytes = 0
-  /** The disk did not take a chunk: no more are tried until what there is was removed. */
+  /** The disk did not take a chunk. No more are tried until those that are there have been removed. */
   #isRefused = false
   #clearing: Promise<void> = Promise.resolve()
 
-  private constructor(directory: string, names: Set<string>, onProblem: (error: Error) => void) {
+  private constructor(
+    directory: string,
+    storage: Storage,
+    names: Set<string>,
+    onProblem: (error: Error) => void,
+  ) {
     this.#directory = directory
+    this.#storage = storage
     this.#names = names
     this.#onProblem = onProblem
   }
 
-  static async open(directory: string, onProblem: (error: Error) => void): Promise<ChunkFiles> {
-    await makeDirectory(directory, 0o700)
-    const names = (await readdir(directory)).filter((name) => /^[0-9a-f]{64}$/.test(name))
-    return new ChunkFiles(directory, new Set(names), onProblem)
+  /** @param onProblem told of what the disk does not do; the chunks concerned are fetched again */
+  static async open(
+    directory: string,
+    storage: Storage,
+    onProblem: (error: Error) => void,
+  ): Promise<ChunkFiles> {
+    await storage.makeDirectory(directory, 0o700)
+    const names = (await storage.list(directory)).filter((name) => /^[0-9a-f]{64}$/.test(name))
+    return new ChunkFiles(directory, storage, new Set(names), onProblem)
   }
 
   has(hash: Uint8Array): boolean {
@@ -50,7 +58,7 @@ export class ChunkFiles implements ChunkStore {
 
   async read(hash: Uint8Array): Promise<EncodedChunk> {
     const path = join(this.#directory, nameOf(hash))
-    const file = await readFile(path)
+    const file = await this.#storage.read(path)
     const [encoding] = file
     if (encoding !== RAW && encoding !== ZSTD) {
       throw new CheckpointDamaged(path, 'it does not begin as a chunk does')
@@ -64,7 +72,8 @@ export class ChunkFiles implements ChunkStore {
     if (this.#names.has(name) || this.#isRefused || isTooMuch) return
     const bytes = Buffer.concat([Buffer.of(chunk.encoding === 'zstd' ? ZSTD : RAW), chunk.bytes])
     this.#writingBytes += bytes.length
-    const written = writeSoon(join(this.#directory, name), bytes)
+    const written = this.#storage
+      .write(join(this.#directory, name), bytes)
       .then(
         () => void this.#names.add(name),
         (error: Error) => this.#refused(error),
@@ -84,8 +93,8 @@ export class ChunkFiles implements ChunkStore {
     this.#isRefused = false
     this.#names.clear()
     this.#clearing = Promise.all(this.#writing)
-      .then(() => readdir(this.#directory))
-      .then((names) => Promise.all(names.map((name) => rm(join(this.#directory, name), { force: true }))))
+      .then(() => this.#storage.list(this.#directory))
+      .then((names) => Promise.all(names.map((name) => this.#storage.remove(join(this.#directory, name)))))
       .then(() => this.#names.clear(), this.#onProblem)
   }
 
@@ -100,16 +109,6 @@ export class ChunkFiles implements ChunkStore {
   async close(): Promise<void> {
     await Promise.all(this.#writing)
     await this.#clearing
-  }
-}
-
-/** The write begins in another thread before this returns: however busy the event loop is, the chunk is on its way. */
-async function writeSoon(path: string, bytes: Uint8Array): Promise<void> {
-  const file = openSync(path, 'w', 0o600)
-  try {
-    await writeAt(file, bytes, 0, bytes.length, 0)
-  } finally {
-    closeSync(file)
   }
 }
 

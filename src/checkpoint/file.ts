@@ -1,4 +1,3 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Position } from '../position.ts'
@@ -7,6 +6,7 @@ import { HASH_BYTES, hash, sameBytes } from '../snapshot/hash.ts'
 import { chunkHash, type Manifest, makeManifest } from '../snapshot/manifest.ts'
 import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
 import { ContentsSchema } from './pb/checkpoint_pb.js'
+import type { ReadableFile, Storage, WritableFile } from './storage.ts'
 
 /**
  * A checkpoint is one file: a magic number with the format's version, the encoded chunks back to back as they are
@@ -39,38 +39,39 @@ export interface CheckpointSource extends CheckpointOf {
 /** Write a checkpoint to `path`, whole or not at all. Resolves with its size in bytes. */
 export async function writeCheckpoint(
   path: string,
+  storage: Storage,
   source: CheckpointSource,
   signal: AbortSignal,
 ): Promise<number> {
   const draft = `${path}.new`
   try {
-    const file = await open(draft, 'w', 0o600)
+    const file = await storage.create(draft)
     let bytes: number
     try {
       bytes = await writeAll(file, source, signal)
-      await file.sync()
+      await file.flush()
     } finally {
       await file.close()
     }
-    await rename(draft, path)
-    await syncDirectory(dirname(path))
+    await storage.rename(draft, path)
+    await storage.flushDirectory(dirname(path))
     return bytes
   } catch (error) {
-    await rm(draft, { force: true }).catch(() => {})
+    await storage.remove(draft).catch(() => {})
     throw error
   }
 }
 
-async function writeAll(file: FileHandle, source: CheckpointSource, signal: AbortSignal): Promise<number> {
+async function writeAll(file: WritableFile, source: CheckpointSource, signal: AbortSignal): Promise<number> {
   const { group, signature, position, sealed, manifest } = source
   const magic = Buffer.concat([MAGIC, Buffer.of(FORMAT)])
-  await file.writeFile(magic)
+  await file.write(magic, 0)
   let bytes = magic.length
   const chunks = []
   for (const [index, info] of manifest.chunks.entries()) {
     signal.throwIfAborted()
     const encoded = await source.chunk(index)
-    await file.writeFile(encoded.bytes)
+    await file.write(encoded.bytes, bytes)
     bytes += encoded.bytes.length
     chunks.push({ ...info, encodedBytes: encoded.bytes.length, zstd: encoded.encoding === 'zstd' })
   }
@@ -88,11 +89,11 @@ async function writeAll(file: FileHandle, source: CheckpointSource, signal: Abor
   )
   const length = Buffer.alloc(4)
   length.writeUInt32BE(contents.length)
-  await file.writeFile(Buffer.concat([contents, length, contentsHash(contents), magic]))
+  await file.write(Buffer.concat([contents, length, contentsHash(contents), magic]), bytes)
   return bytes + contents.length + TRAILER_BYTES
 }
 
-/** An open checkpoint whose contents are known and checked; each chunk is checked by whoever takes it. */
+/** An open checkpoint whose contents are known and checked. Its chunks are not: see `verifiedChunks`. */
 export class CheckpointReader implements CheckpointOf, AsyncDisposable {
   readonly path: string
   readonly group: string
@@ -100,11 +101,11 @@ export class CheckpointReader implements CheckpointOf, AsyncDisposable {
   readonly position: Position
   readonly sealed: boolean
   readonly manifest: Manifest
-  readonly #file: FileHandle
+  readonly #file: ReadableFile
   readonly #encoded: readonly { readonly at: number; readonly bytes: number; readonly zstd: boolean }[]
 
   /** @internal Use `openCheckpoint`. */
-  constructor(path: string, file: FileHandle, contents: Uint8Array) {
+  constructor(path: string, file: ReadableFile, contents: Uint8Array) {
     const { group, signature, epoch, index, control, chunks, sealed } = fromBinary(ContentsSchema, contents)
     this.path = path
     this.#file = file
@@ -138,10 +139,10 @@ export class CheckpointReader implements CheckpointOf, AsyncDisposable {
 }
 
 /** Throws `CheckpointDamaged` for what is none, and `CheckpointMismatch` for one of a newer format. */
-export async function openCheckpoint(path: string): Promise<CheckpointReader> {
-  const file = await open(path, 'r')
+export async function openCheckpoint(path: string, storage: Storage): Promise<CheckpointReader> {
+  const file = await storage.open(path)
   try {
-    const { size } = await file.stat()
+    const { size } = file
     if (size < MAGIC_BYTES + TRAILER_BYTES) throw new CheckpointDamaged(path, `it has only ${size} bytes`)
     checkMagic(path, await readExactly(path, file, 0, MAGIC_BYTES))
     const trailer = await readExactly(path, file, size - TRAILER_BYTES, TRAILER_BYTES)
@@ -187,23 +188,13 @@ function contentsHash(contents: Uint8Array): Uint8Array {
   return hash('anchorage 2026 checkpoint 1', contents)
 }
 
-async function readExactly(path: string, file: FileHandle, at: number, length: number): Promise<Buffer> {
+async function readExactly(path: string, file: ReadableFile, at: number, length: number): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length)
   let read = 0
   while (read < length) {
-    const { bytesRead } = await file.read(buffer, read, length - read, at + read)
-    if (bytesRead === 0) throw new CheckpointDamaged(path, `it ends at byte ${at + read}`)
-    read += bytesRead
+    const bytes = await file.read(buffer.subarray(read), at + read)
+    if (bytes === 0) throw new CheckpointDamaged(path, `it ends at byte ${at + read}`)
+    read += bytes
   }
   return buffer
-}
-
-/** A rename is on disk once its directory is. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
-  try {
-    await directory.sync()
-  } finally {
-    await directory.close()
-  }
 }

@@ -1,15 +1,17 @@
-import { readFile, rename, writeFile } from 'node:fs/promises'
 import { type LeaseSnapshot, LeaseTable } from '../leases/lease-table.ts'
 import type { Clock } from '../time/clock.ts'
+import type { Storage } from './storage.ts'
 
 /** The deadlines of what a replica offers, for its next life. Losing them loses an offer, and nothing else. */
 export class OffersFile {
   readonly #path: string
+  readonly #storage: Storage
   readonly #clock: Clock
   #written = ''
 
-  constructor(path: string, clock: Clock) {
+  constructor(path: string, storage: Storage, clock: Clock) {
     this.#path = path
+    this.#storage = storage
     this.#clock = clock
   }
 
@@ -20,7 +22,7 @@ export class OffersFile {
       isKey: (key): key is string => typeof key === 'string',
     })
     try {
-      table.reload(JSON.parse(await readFile(this.#path, 'utf8')))
+      table.reload(JSON.parse((await this.#storage.read(this.#path)).toString()))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
@@ -31,8 +33,9 @@ export class OffersFile {
   async write(leases: LeaseSnapshot<string>): Promise<void> {
     const text = JSON.stringify(leases.leases)
     if (text === this.#written) return
-    await writeFile(`${this.#path}.new`, JSON.stringify(leases), { mode: 0o600 })
-    await rename(`${this.#path}.new`, this.#path)
+    const draft = `${this.#path}.new`
+    await this.#storage.write(draft, Buffer.from(JSON.stringify(leases)))
+    await this.#storage.rename(draft, this.#path)
     this.#written = text
   }
 }

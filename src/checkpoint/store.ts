@@ -1,4 +1,3 @@
-import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type DropKind, DropQueue } from '../leases/drop-queue.ts'
 import type { Position } from '../position.ts'
@@ -17,6 +16,7 @@ import {
   verifiedChunks,
   writeCheckpoint,
 } from './file.ts'
+import type { Storage } from './storage.ts'
 
 /** What happened to a replica's checkpoints. */
 export type CheckpointEvent =
@@ -29,6 +29,7 @@ export type CheckpointEvent =
 
 export interface CheckpointStoreInit {
   readonly directory: string
+  readonly storage: Storage
   readonly group: string
   readonly signature: string
   /** The incarnation of the log: checkpoints of another one are not loaded. */
@@ -68,10 +69,10 @@ export class CheckpointStore {
       indexOf: ({ index }) => index,
       spared: () => false,
       release: async (file) => {
-        const { size } = await stat(file.path)
-        await rm(file.path, { force: true })
+        const bytes = await init.storage.size(file.path)
+        await init.storage.remove(file.path)
         this.#kept = this.#kept.filter((kept) => kept !== file)
-        return size
+        return bytes
       },
     })
   }
@@ -99,7 +100,7 @@ export class CheckpointStore {
     this.#kept = found.filter(({ path }) => path.endsWith(`-${this.#epochTag}.checkpoint`))
     for (const { path } of found) {
       try {
-        await using reader = await openCheckpoint(path)
+        await using reader = await openCheckpoint(path, this.#init.storage)
         this.#check(reader)
         await this.#install(reader, begin(), signal)
         const { position, sealed } = reader
@@ -117,12 +118,12 @@ export class CheckpointStore {
 
   /** Write one, unless there is one at this position or above. Throws what the disk says; the others stay as they are. */
   async write(source: Omit<CheckpointSource, 'group' | 'signature'>, signal: AbortSignal): Promise<void> {
-    const { directory, group, signature, clock, keep, onEvent } = this.#init
+    const { directory, storage, group, signature, clock, keep, onEvent } = this.#init
     const { position, sealed } = source
     if (position.index <= this.#newest) return
     const beganMs = clock.now()
     const path = join(directory, checkpointName(position.index, this.#epochTag))
-    const bytes = await writeCheckpoint(path, { ...source, group, signature }, signal)
+    const bytes = await writeCheckpoint(path, storage, { ...source, group, signature }, signal)
     this.#kept = [...this.#kept, { index: position.index, path }]
     this.#newest = position.index
     if (sealed) this.#newestSealed = position.index
@@ -135,7 +136,7 @@ export class CheckpointStore {
     const kept = this.#kept.find(({ index }) => index === position.index)
     if (kept === undefined) return undefined
     try {
-      await using reader = await openCheckpoint(kept.path)
+      await using reader = await openCheckpoint(kept.path, this.#init.storage)
       this.#check(reader)
       if (!reader.sealed) return undefined
       const chunks: EncodedChunk[] = []
@@ -154,9 +155,9 @@ export class CheckpointStore {
 
   /** Newest first. What a write that was cut off left behind is removed. */
   async #find(): Promise<Kept[]> {
-    const { directory } = this.#init
-    const names = await readdir(directory)
-    for (const name of names) if (name.endsWith('.new')) await rm(join(directory, name), { force: true })
+    const { directory, storage } = this.#init
+    const names = await storage.list(directory)
+    for (const name of names) if (name.endsWith('.new')) await storage.remove(join(directory, name))
     return checkpointsAmong(names).map(({ name, index }) => ({ index, path: join(directory, name) }))
   }
 
@@ -173,7 +174,7 @@ export class CheckpointStore {
     for (const { index, path } of this.#kept) {
       if (index >= loaded) continue
       try {
-        await using reader = await openCheckpoint(path)
+        await using reader = await openCheckpoint(path, this.#init.storage)
         this.#check(reader)
         if (reader.sealed) return index
       } catch {
@@ -194,7 +195,7 @@ export class CheckpointStore {
 
   async #skip(path: string, reason: Error): Promise<void> {
     const damaged = reason instanceof CheckpointDamaged || reason instanceof MalformedChunk
-    if (damaged) await rename(path, `${path}.damaged`).catch(() => {})
+    if (damaged) await this.#init.storage.rename(path, `${path}.damaged`).catch(() => {})
     this.#kept = this.#kept.filter((kept) => kept.path !== path)
     this.#init.onEvent({ type: 'skipped', path, reason })
   }

@@ -43,9 +43,10 @@ export class Disk {
     const { data, group, signature, epoch, clock, policy, sync, onEvent } = init
     this.#init = init
     this.#fetched = fetched
-    this.#offers = new OffersFile(join(data.path, 'offers.json'), clock)
+    this.#offers = new OffersFile(join(data.path, 'offers.json'), data.storage, clock)
     const checkpoints = new CheckpointStore({
       directory: data.checkpoints,
+      storage: data.storage,
       group,
       signature,
       epoch,
@@ -75,7 +76,8 @@ export class Disk {
   }
 
   static async open(init: DiskInit): Promise<Disk> {
-    return new Disk(init, await ChunkFiles.open(join(init.data.path, 'fetched'), init.onProblem))
+    const { path, storage } = init.data
+    return new Disk(init, await ChunkFiles.open(join(path, 'fetched'), storage, init.onProblem))
   }
 
   /** Where a session keeps what it has verified. */

@@ -5,6 +5,8 @@ import { checkInteger } from '../bounds.ts'
 import type { Belonging } from '../checkpoint/belonging.ts'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { writeCheckpoint } from '../checkpoint/file.ts'
+import { fileStorage } from '../checkpoint/file-storage.ts'
+import type { Storage } from '../checkpoint/storage.ts'
 import { AnchorProgress } from '../group/anchor-progress.ts'
 import {
   announcementBytesMax,
@@ -50,6 +52,7 @@ import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.t
 import { Follower, isOfLog } from './follower.ts'
 import { Holders } from './holders.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
+import type { ReplicaInternals } from './internals.ts'
 import { createNode, type ReplicaNode } from './node.ts'
 import { checkOptions } from './options.ts'
 import { cutOwnState } from './own-state.ts'
@@ -89,8 +92,16 @@ const FAREWELL_MS = 1_000
  * ```
  */
 export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<Replica<Result>> {
+  return await createReplicaOn({}, init)
+}
+
+/** @internal As `createReplica`, on another ground than the machine's. */
+export async function createReplicaOn<Result>(
+  { storage = fileStorage }: ReplicaInternals,
+  init: ReplicaInit<Result>,
+): Promise<Replica<Result>> {
   checkOptions(init)
-  const data = init.dataDir === undefined ? undefined : await DataDirectory.open(init.dataDir)
+  const data = init.dataDir === undefined ? undefined : await DataDirectory.open(init.dataDir, storage)
   let log: Log | undefined
   let replica: Replica<Result> | undefined
   /** What the log warned of before there was a replica to tell it. */
@@ -100,7 +111,7 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
     const privateKey = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
     const id = peerIdFromPrivateKey(privateKey).toString()
     log = await openLog(init, { author: id, onProblem }, data?.belonging)
-    replica = new Replica(init, id, log, data)
+    replica = new Replica(init, id, log, storage, data)
     for (const warning of warnings) replica.warn(warning)
     await replica.start(privateKey)
     return replica
@@ -159,6 +170,7 @@ export class Replica<Result = unknown>
   readonly #anchors: Anchors
   readonly #pruner: Pruner
   readonly #host: ReplicaHost
+  readonly #storage: Storage
   readonly #data: DataDirectory | undefined
   #disk: Disk | undefined
   readonly #stopping = new AbortController()
@@ -178,11 +190,12 @@ export class Replica<Result = unknown>
   #sealed: { readonly index: number; readonly marker: Marker } | undefined
 
   /** @internal Use `createReplica`. */
-  constructor(init: ReplicaInit<Result>, id: string, log: Log, data?: DataDirectory) {
+  constructor(init: ReplicaInit<Result>, id: string, log: Log, storage: Storage, data?: DataDirectory) {
     super()
     this.id = id
     this.#init = init
     this.#log = log
+    this.#storage = storage
     this.#data = data
     const clock = init.clock ?? systemClock
     this.#clock = clock
@@ -540,7 +553,7 @@ export class Replica<Result = unknown>
       const chunk = (index: number) => held.cut.chunk(index)
       const { group, machine } = this.#init
       const of = { group, signature: machine.signature, position, sealed: true }
-      await writeCheckpoint(path, { ...of, manifest, chunk }, signal)
+      await writeCheckpoint(path, this.#storage, { ...of, manifest, chunk }, signal)
     } finally {
       held.release()
     }
@@ -562,6 +575,7 @@ export class Replica<Result = unknown>
     })
     await writeCheckpoint(
       path,
+      this.#storage,
       { group, signature: machine.signature, position, sealed: false, ...state },
       signal,
     )

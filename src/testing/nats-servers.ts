@@ -6,7 +6,7 @@ import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { makeDirectory } from '../checkpoint/make-directory.ts'
+import { fileStorage } from '../checkpoint/file-storage.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from '../log/jetstream/server-version.ts'
 import { atExit } from './at-exit.ts'
 import { NatsServerMissing, NatsServersFailed } from './errors.ts'
@@ -244,7 +244,7 @@ async function layOut(program: string, dir: string, init: NatsServersInit): Prom
     Array.from({ length: count }, async (_, n) => {
       const name = `nats-${n + 1}`
       const own = join(dir, name)
-      await makeDirectory(own)
+      await fileStorage.makeDirectory(own, 0o777)
       const client = port === undefined ? ports[n] : port + n
       const [route, monitor] = [ports[count + n], ports[2 * count + n]]
       const lines = [

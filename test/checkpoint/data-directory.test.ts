@@ -1,50 +1,80 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DataDirectory } from '../../src/checkpoint/data-directory.ts'
+import { fileStorage } from '../../src/checkpoint/file-storage.ts'
+import { MemoryStorage } from './memory-storage.ts'
+import { inMemory, onDisk, PLACES, type Place } from './places.ts'
 
-let parent: string
+describe.each(PLACES)('on $on', ({ make }) => {
+  let place: Place
+  let parent: string
 
-beforeEach(async () => {
-  parent = await mkdtemp(join(tmpdir(), 'anchorage-data-'))
+  beforeEach(async () => {
+    place = await make()
+    parent = place.directory
+  })
+  afterEach(() => place[Symbol.asyncDispose]())
+
+  const open = (path = parent) => DataDirectory.open(path, place.storage)
+
+  test('it is made when it is not there', async () => {
+    using data = await open(join(parent, 'a', 'b'))
+    expect(await place.storage.list(data.checkpoints)).toEqual([])
+  })
+
+  test('one replica at a time', async () => {
+    const first = await open()
+    await expect(open()).rejects.toMatchObject({ name: 'DirectoryInUse' })
+    first[Symbol.dispose]()
+    using again = await open()
+    expect(again.path).toBe(parent)
+  })
+
+  test('the key is made once', async () => {
+    using data = await open()
+    const key = await data.identity()
+    expect((await data.identity()).equals(key)).toBe(true)
+  })
+
+  test('a key file that holds no key is refused, and kept', async () => {
+    using data = await open()
+    await place.storage.write(join(parent, 'identity.key'), Buffer.from('nonsense'))
+    await expect(data.identity()).rejects.toMatchObject({ name: 'DirectoryUnusable' })
+    expect(await place.storage.list(parent)).toContain('identity.key')
+  })
+
+  test('a path that is a file, or below one, is refused', async () => {
+    const path = join(parent, 'file')
+    await place.storage.write(path, Buffer.alloc(0))
+    await expect(open(path)).rejects.toMatchObject({ name: 'DirectoryUnusable' })
+    await expect(open(join(path, 'below'))).rejects.toMatchObject({ name: 'DirectoryUnusable' })
+  })
 })
-afterEach(() => rm(parent, { recursive: true, force: true }))
 
-test('it is made when it is not there, for its owner only', async () => {
-  using data = await DataDirectory.open(join(parent, 'a', 'b'))
+test('it is for its owner only, and so is the key', async () => {
+  await using place = await onDisk()
+  const { directory, storage } = place
+  using data = await DataDirectory.open(join(directory, 'a', 'b'), storage)
   expect((await stat(data.checkpoints)).mode & 0o077).toBe(0)
+  // The key does not take its permissions from what a crash left.
+  await storage.write(join(data.path, 'identity.key.new'), Buffer.from('half'))
+  await chmod(join(data.path, 'identity.key.new'), 0o644)
+  await data.identity()
+  expect((await stat(join(data.path, 'identity.key'))).mode & 0o777).toBe(0o600)
 })
 
-test('one replica at a time', async () => {
-  const first = await DataDirectory.open(parent)
-  await expect(DataDirectory.open(parent)).rejects.toMatchObject({ name: 'DirectoryInUse' })
-  first[Symbol.dispose]()
-  using again = await DataDirectory.open(parent)
-  expect(again.path).toBe(parent)
-})
-
-test('the key is made once, and readable by its owner only', async () => {
-  using data = await DataDirectory.open(parent)
+test('a key that the disk has no room for is no key, and made later', async () => {
+  const full = new MemoryStorage()
+  const { directory, storage } = await inMemory(full)
+  using data = await DataDirectory.open(directory, storage)
+  full.failAfter(0, 'ENOSPC')
+  await expect(data.identity()).rejects.toMatchObject({ code: 'ENOSPC' })
+  full.mend()
   const key = await data.identity()
   expect((await data.identity()).equals(key)).toBe(true)
-  expect((await stat(join(parent, 'identity.key'))).mode & 0o777).toBe(0o600)
-})
-
-test('a key file that holds no key is refused, and kept', async () => {
-  using data = await DataDirectory.open(parent)
-  await writeFile(join(parent, 'identity.key'), 'nonsense')
-  await expect(data.identity()).rejects.toMatchObject({ name: 'DirectoryUnusable' })
-  await stat(join(parent, 'identity.key'))
-})
-
-test('a path that is a file, or below one, is refused', async () => {
-  const path = join(parent, 'file')
-  await writeFile(path, '')
-  await expect(DataDirectory.open(path)).rejects.toMatchObject({ name: 'DirectoryUnusable' })
-  await expect(DataDirectory.open(join(path, 'below'))).rejects.toMatchObject({ name: 'DirectoryUnusable' })
 })
 
 test.skipIf(!existsSync('/proc/self'))(
@@ -52,23 +82,26 @@ test.skipIf(!existsSync('/proc/self'))(
   async () => {
     // Node's own recursive mkdir spins there for ever.
     for (const path of ['/proc/anchorage', '/proc/anchorage/a/b']) {
-      await expect(DataDirectory.open(path)).rejects.toMatchObject({ name: 'DirectoryUnusable' })
+      await expect(DataDirectory.open(path, fileStorage)).rejects.toMatchObject({ name: 'DirectoryUnusable' })
     }
   },
 )
 
-test('one with a relative path stays where it is when the process goes elsewhere', () => {
-  const source = new URL('../../src/checkpoint/data-directory.ts', import.meta.url).href
+test('one with a relative path stays where it is when the process goes elsewhere', async () => {
+  await using place = await onDisk()
+  const source = (file: string) =>
+    JSON.stringify(new URL(`../../src/checkpoint/${file}`, import.meta.url).href)
   const program = `
-    const { DataDirectory } = await import(${JSON.stringify(source)})
-    const data = await DataDirectory.open('data')
+    const { DataDirectory } = await import(${source('data-directory.ts')})
+    const { fileStorage } = await import(${source('file-storage.ts')})
+    const data = await DataDirectory.open('data', fileStorage)
     process.chdir('/')
     await data.identity()
     data[Symbol.dispose]()`
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
-    cwd: parent,
+    cwd: place.directory,
     encoding: 'utf8',
   })
   expect([status, stderr]).toEqual([0, expect.not.stringContaining('Error')])
-  expect(existsSync(join(parent, 'data', 'identity.key'))).toBe(true)
+  expect(existsSync(join(place.directory, 'data', 'identity.key'))).toBe(true)
 })

@@ -1,7 +1,6 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Storage } from '../../src/checkpoint/storage.ts'
 import {
   type CheckpointEvent,
   CheckpointStore,
@@ -15,6 +14,8 @@ import { zstdCoder } from '../../src/snapshot/encoding.ts'
 import type { StateBuilder } from '../../src/snapshot/state-builder.ts'
 import { systemClock } from '../../src/time/clock.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
+import { MemoryStorage } from './memory-storage.ts'
+import { inMemory, PLACES, type Place } from './places.ts'
 
 const CONTROL = Buffer.from('term 3')
 const ITEMS = numberedItems(400, 20)
@@ -22,19 +23,21 @@ const { signal } = new AbortController()
 const at = (index: number): Position => ({ epoch: 'e', index })
 
 let directory: string
+let storage: Storage
 let events: CheckpointEvent[]
 let installed: { position: Position; control: string; items: string[] } | undefined
 
-beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'anchorage-checkpoints-'))
+function use(place: Place): void {
+  directory = place.directory
+  storage = place.storage
   events = []
   installed = undefined
-})
-afterEach(() => rm(directory, { recursive: true, force: true }))
+}
 
 const open = (init: Partial<CheckpointStoreInit> = {}) =>
   new CheckpointStore({
     directory,
+    storage,
     group: 'g',
     signature: 's',
     epoch: 'e',
@@ -70,161 +73,212 @@ function begin(): StateBuilder {
 
 const current = () => installed
 const load = (init: Partial<CheckpointStoreInit> = {}) => open(init).load(begin, signal)
-const files = async () => (await readdir(directory)).sort()
+const files = async () => (await storage.list(directory)).sort()
 const only = async () => join(directory, (await files()).at(-1)!)
 const skipped = () => events.flatMap((event) => (event.type === 'skipped' ? [event.reason.name] : []))
 
-test('what was written is loaded, item by item, with what the replica keeps beside it', async () => {
-  await write(open(), 7)
-  expect(await load()).toEqual(at(7))
-  expect(installed).toEqual({ position: at(7), control: 'term 3', items: ITEMS.map(String) })
-  expect(events).toMatchObject([
-    { type: 'written', position: at(7), bytes: (await readFile(await only())).length },
-    { type: 'loaded', position: at(7) },
-  ])
-})
+describe.each(PLACES)('on $on', ({ make }) => {
+  let place: Place
 
-test('an empty state is a state', async () => {
-  await write(open(), 7, [])
-  expect(await load()).toEqual(at(7))
-  expect(installed?.items).toEqual([])
-})
+  beforeEach(async () => {
+    place = await make()
+    use(place)
+  })
+  afterEach(() => place[Symbol.asyncDispose]())
 
-test('where nothing was written, nothing is loaded', async () => {
-  expect(await load()).toBeUndefined()
-  expect([installed, events]).toEqual([undefined, []])
-})
-
-test('the newest is loaded, and the newest that the group agreed on is told apart', async () => {
-  await write(open(), 7)
-  await write(open(), 9, ITEMS.slice(1), false)
-  const store = open()
-  await store.load(begin, signal)
-  expect(installed?.position).toEqual(at(9))
-  expect([store.newest, store.newestSealed]).toEqual([9, 7])
-})
-
-test('one that is rotten is never served', async () => {
-  await write(open(), 7)
-  const path = await only()
-  await write(open(), 9, ITEMS.slice(1))
-  const bytes = await readFile(path)
-  bytes[300] = bytes[300]! ^ 0x55
-  await writeFile(path, bytes)
-  const store = open()
-  await store.load(begin, signal)
-  expect((await store.read(at(9)))?.manifest).toBeDefined()
-  expect(await store.read(at(7))).toBeUndefined()
-  expect(skipped()).toHaveLength(1)
-})
-
-test('the latest are kept, older ones are removed', async () => {
-  const store = open({ keep: 2 })
-  for (const index of [1, 2, 3, 4]) await write(store, index)
-  await store.close()
-  expect((await files()).map((name) => Number(name.slice(0, 16)))).toEqual([3, 4])
-  expect(events.filter(({ type }) => type === 'dropped')).not.toEqual([])
-})
-
-test('one that is not newer is not written', async () => {
-  const store = open()
-  await write(store, 7)
-  await write(store, 7)
-  await write(store, 5)
-  expect(await files()).toHaveLength(1)
-})
-
-describe('of what a crash, a disk or an operator did', () => {
-  test('a file that ends anywhere is set aside, and the one before is loaded', async () => {
+  test('what was written is loaded, item by item, with what the replica keeps beside it', async () => {
     await write(open(), 7)
+    expect(await load()).toEqual(at(7))
+    expect(installed).toEqual({ position: at(7), control: 'term 3', items: ITEMS.map(String) })
+    expect(events).toMatchObject([
+      { type: 'written', position: at(7), bytes: (await storage.read(await only())).length },
+      { type: 'loaded', position: at(7) },
+    ])
+  })
+
+  test('an empty state is a state', async () => {
+    await write(open(), 7, [])
+    expect(await load()).toEqual(at(7))
+    expect(installed?.items).toEqual([])
+  })
+
+  test('where nothing was written, nothing is loaded', async () => {
+    expect(await load()).toBeUndefined()
+    expect([installed, events]).toEqual([undefined, []])
+  })
+
+  test('the newest is loaded, and the newest that the group agreed on is told apart', async () => {
+    await write(open(), 7)
+    await write(open(), 9, ITEMS.slice(1), false)
     const store = open()
-    await write(store, 9)
-    const path = await only()
-    const whole = await readFile(path)
-    for (let bytes = 0; bytes < whole.length; bytes += Math.ceil(whole.length / 40)) {
-      await writeFile(path, whole)
-      await truncate(path, bytes)
-      events = []
-      expect(await load(), `${bytes} bytes`).toEqual(at(7))
-      expect(skipped()).toEqual(['CheckpointDamaged'])
-      expect(await files()).toContain(`${path.split('/').at(-1)}.damaged`)
-    }
+    await store.load(begin, signal)
+    expect(installed?.position).toEqual(at(9))
+    expect([store.newest, store.newestSealed]).toEqual([9, 7])
   })
 
-  test('a rotten bit anywhere is noticed, unless it changes nothing', async () => {
+  test('one that is rotten is never served', async () => {
     await write(open(), 7)
     const path = await only()
-    const whole = await readFile(path)
-    for (let at = 0; at < whole.length; at += Math.ceil(whole.length / 150)) {
-      const rotten = Buffer.from(whole)
-      rotten[at] = rotten[at]! ^ 0x10
-      await writeFile(path, rotten)
-      installed = undefined
-      events = []
-      // A few bits of a zstd frame mean nothing to who decodes it: the hashes are over what comes out.
-      if ((await load()) === undefined)
-        expect([installed, skipped().length], `byte ${at}`).toEqual([undefined, 1])
-      else expect([current()?.items, current()?.control], `byte ${at}`).toEqual([ITEMS.map(String), 'term 3'])
-      await rm(`${path}.damaged`, { force: true })
-    }
+    await write(open(), 9, ITEMS.slice(1))
+    const bytes = await storage.read(path)
+    bytes[300] = bytes[300]! ^ 0x55
+    await storage.write(path, bytes)
+    const store = open()
+    await store.load(begin, signal)
+    expect((await store.read(at(9)))?.manifest).toBeDefined()
+    expect(await store.read(at(7))).toBeUndefined()
+    expect(skipped()).toHaveLength(1)
   })
 
-  test.each<[what: string, init: Partial<CheckpointStoreInit>, says: string]>([
-    ['another group', { group: 'h' }, 'is of group g, and this replica is of h'],
-    ['another state machine', { signature: 't' }, 'is of state machine s'],
-    ['another incarnation of the log', { epoch: 'f' }, 'is of epoch e'],
-  ])('one of %s is reported and left where it is', async (_what, init, says) => {
-    await write(open(), 7)
-    const before = await files()
-    expect(await load(init)).toBeUndefined()
-    expect(events.at(-1)).toMatchObject({
-      type: 'skipped',
-      reason: { name: 'CheckpointMismatch', message: expect.stringContaining(says) },
-    })
-    expect(await files()).toEqual(before)
+  test('the latest are kept, older ones are removed', async () => {
+    const store = open({ keep: 2 })
+    for (const index of [1, 2, 3, 4]) await write(store, index)
+    await store.close()
+    expect((await files()).map((name) => Number(name.slice(0, 16)))).toEqual([3, 4])
+    expect(events.filter(({ type }) => type === 'dropped')).not.toEqual([])
   })
 
-  test('one of a newer format is reported and left where it is', async () => {
-    await write(open(), 7)
-    const path = await only()
-    const newer = await readFile(path)
-    newer[7] = 9
-    await writeFile(path, newer)
-    expect(await load()).toBeUndefined()
-    expect(skipped()).toEqual(['CheckpointMismatch'])
-    expect(await files()).toHaveLength(1)
-  })
-
-  test('what a write left behind that was cut off is removed', async () => {
-    await writeFile(join(directory, '0000000000000009-00000000.checkpoint.new'), 'half')
-    expect(await load()).toBeUndefined()
-    expect(await files()).toEqual([])
-  })
-
-  test('a write that fails leaves the others, and nothing else', async () => {
+  test('one that is not newer is not written', async () => {
     const store = open()
     await write(store, 7)
-    const source = {
-      position: at(9),
-      sealed: true,
-      manifest: {
-        control: CONTROL,
-        chunks: [{ items: 1, bytes: 1, hash: new Uint8Array(32) }],
-        root: CONTROL,
-      },
-      chunk: () => Promise.reject(new Error('no space left on device')),
-    }
-    await expect(store.write(source, signal)).rejects.toThrow('no space left')
+    await write(store, 7)
+    await write(store, 5)
     expect(await files()).toHaveLength(1)
-    expect(store.newest).toBe(7)
-    await write(store, 11)
-    expect(await load()).toEqual(at(11))
   })
 
-  test('a state that the machine refuses is skipped', async () => {
+  describe('of what a crash, a disk or an operator did', () => {
+    test('a file that ends anywhere is set aside, and the one before is loaded', async () => {
+      await write(open(), 7)
+      const store = open()
+      await write(store, 9)
+      const path = await only()
+      const whole = await storage.read(path)
+      for (let bytes = 0; bytes < whole.length; bytes += Math.ceil(whole.length / 40)) {
+        await storage.write(path, whole.subarray(0, bytes))
+        events = []
+        expect(await load(), `${bytes} bytes`).toEqual(at(7))
+        expect(skipped()).toEqual(['CheckpointDamaged'])
+        expect(await files()).toContain(`${path.split('/').at(-1)}.damaged`)
+      }
+    })
+
+    test('a rotten bit anywhere is noticed, unless it changes nothing', async () => {
+      await write(open(), 7)
+      const path = await only()
+      const whole = await storage.read(path)
+      for (let at = 0; at < whole.length; at += Math.ceil(whole.length / 150)) {
+        const rotten = Buffer.from(whole)
+        rotten[at] = rotten[at]! ^ 0x10
+        await storage.write(path, rotten)
+        installed = undefined
+        events = []
+        // A few bits of a zstd frame mean nothing to who decodes it: the hashes are over what comes out.
+        if ((await load()) === undefined)
+          expect([installed, skipped().length], `byte ${at}`).toEqual([undefined, 1])
+        else
+          expect([current()?.items, current()?.control], `byte ${at}`).toEqual([ITEMS.map(String), 'term 3'])
+        await storage.remove(`${path}.damaged`)
+      }
+    })
+
+    test.each<[what: string, init: Partial<CheckpointStoreInit>, says: string]>([
+      ['another group', { group: 'h' }, 'is of group g, and this replica is of h'],
+      ['another state machine', { signature: 't' }, 'is of state machine s'],
+      ['another incarnation of the log', { epoch: 'f' }, 'is of epoch e'],
+    ])('one of %s is reported and left where it is', async (_what, init, says) => {
+      await write(open(), 7)
+      const before = await files()
+      expect(await load(init)).toBeUndefined()
+      expect(events.at(-1)).toMatchObject({
+        type: 'skipped',
+        reason: { name: 'CheckpointMismatch', message: expect.stringContaining(says) },
+      })
+      expect(await files()).toEqual(before)
+    })
+
+    test('one of a newer format is reported and left where it is', async () => {
+      await write(open(), 7)
+      const path = await only()
+      const newer = await storage.read(path)
+      newer[7] = 9
+      await storage.write(path, newer)
+      expect(await load()).toBeUndefined()
+      expect(skipped()).toEqual(['CheckpointMismatch'])
+      expect(await files()).toHaveLength(1)
+    })
+
+    test('what a write left behind that was cut off is removed', async () => {
+      await storage.write(join(directory, '0000000000000009-00000000.checkpoint.new'), Buffer.from('half'))
+      expect(await load()).toBeUndefined()
+      expect(await files()).toEqual([])
+    })
+
+    test('a write that fails leaves the others, and nothing else', async () => {
+      const store = open()
+      await write(store, 7)
+      const source = {
+        position: at(9),
+        sealed: true,
+        manifest: {
+          control: CONTROL,
+          chunks: [{ items: 1, bytes: 1, hash: new Uint8Array(32) }],
+          root: CONTROL,
+        },
+        chunk: () => Promise.reject(new Error('no space left on device')),
+      }
+      await expect(store.write(source, signal)).rejects.toThrow('no space left')
+      expect(await files()).toHaveLength(1)
+      expect(store.newest).toBe(7)
+      await write(store, 11)
+      expect(await load()).toEqual(at(11))
+    })
+
+    test('a state that the machine refuses is skipped', async () => {
+      await write(open(), 7)
+      const refuses: StateBuilder = { add: () => Promise.reject(new Error('no such item')), commit: () => {} }
+      expect(await open().load(() => refuses, signal)).toBeUndefined()
+      expect(events.at(-1)).toMatchObject({ type: 'skipped', reason: { message: 'no such item' } })
+    })
+  })
+})
+
+describe('a checkpoint is there whole, or not at all', () => {
+  let disk: MemoryStorage
+
+  beforeEach(async () => {
+    disk = new MemoryStorage()
+    use(await inMemory(disk))
+  })
+
+  test('one that was written outlives a crash of the machine', async () => {
     await write(open(), 7)
-    const refuses: StateBuilder = { add: () => Promise.reject(new Error('no such item')), commit: () => {} }
-    expect(await open().load(() => refuses, signal)).toBeUndefined()
-    expect(events.at(-1)).toMatchObject({ type: 'skipped', reason: { message: 'no such item' } })
+    disk.crash()
+    expect(await load()).toEqual(at(7))
+    expect(installed?.items).toEqual(ITEMS.map(String))
+  })
+
+  test('whichever write finds the disk full: the one before stays, and nothing else', async () => {
+    await write(open(), 7)
+    const before = await files()
+    let writes = 0
+    for (let isWritten = false; !isWritten && writes < 1_000; writes++) {
+      disk.failAfter(writes, 'ENOSPC')
+      const store = open()
+      await store.load(begin, signal)
+      isWritten = await write(store, 9).then(
+        () => true,
+        (error: NodeJS.ErrnoException) => {
+          expect(error.code).toBe('ENOSPC')
+          return false
+        },
+      )
+      disk.mend()
+      if (isWritten) continue
+      expect([await files(), store.newest]).toEqual([before, 7])
+      expect(await load()).toEqual(at(7))
+    }
+    expect(await load()).toEqual(at(9))
+    // The magic number, each chunk, and the contents.
+    expect(writes).toBeGreaterThan(5)
   })
 })

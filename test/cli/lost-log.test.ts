@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openCheckpoint } from '../../src/checkpoint/file.ts'
+import { fileStorage } from '../../src/checkpoint/file-storage.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
@@ -61,7 +62,7 @@ test('a replica whose log is gone exports its state, and a new log begins with i
   const file = place.path('state.checkpoint')
   const position = await replica.exportTo(file)
   expect(position).toEqual(replica.position)
-  await using checkpoint = await openCheckpoint(file)
+  await using checkpoint = await openCheckpoint(file, fileStorage)
   expect(checkpoint).toMatchObject({ sealed: false, position })
   await importInto(place.path('new.db'), file)
 })

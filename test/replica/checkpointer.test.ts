@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { fileStorage } from '../../src/checkpoint/file-storage.ts'
 import { CheckpointStore } from '../../src/checkpoint/store.ts'
 import type { Position } from '../../src/position.ts'
 import { Checkpointer } from '../../src/replica/checkpointer.ts'
@@ -47,6 +48,7 @@ beforeEach(async () => {
   })
   const store = new CheckpointStore({
     directory,
+    storage: fileStorage,
     group: 'g',
     signature: 's',
     epoch: 'e',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
 import { openCheckpoint, verifiedChunks } from '../../src/checkpoint/file.ts'
+import { fileStorage } from '../../src/checkpoint/file-storage.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { createReplica } from '../../src/replica/replica.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
@@ -48,7 +49,7 @@ test('the largest items are fetched to disk, exported, and there again after a r
 
   const path = join(dir, 'exported.checkpoint')
   await leader.replica.exportTo(path)
-  await using checkpoint = await openCheckpoint(path)
+  await using checkpoint = await openCheckpoint(path, fileStorage)
   const sizes = await Array.fromAsync(verifiedChunks(checkpoint, zstdCoder), ({ bytes }) => bytes.length)
   expect(Math.max(...sizes)).toBeGreaterThan(ITEM_BYTES_MAX)
   await joiner.replica.stop()

@@ -1,0 +1,120 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Storage } from '../../src/checkpoint/storage.ts'
+import { MemoryStorage } from './memory-storage.ts'
+import { inMemory, onDisk, PLACES, type Place } from './places.ts'
+
+const BYTES = Buffer.from('some bytes')
+
+describe.each(PLACES)('on $on', ({ make }) => {
+  let place: Place
+  let storage: Storage
+  let path: string
+
+  beforeEach(async () => {
+    place = await make()
+    storage = place.storage
+    path = join(place.directory, 'file')
+  })
+  afterEach(() => place[Symbol.asyncDispose]())
+
+  test('what is written is read, listed and measured', async () => {
+    await storage.write(path, Buffer.from('something longer that was there before'))
+    await storage.write(path, BYTES, { flush: true })
+    expect(await storage.read(path)).toEqual(BYTES)
+    expect(await storage.list(place.directory)).toEqual(['file'])
+    expect(await storage.size(path)).toBe(BYTES.length)
+  })
+
+  test('a file that is written in parts is read in parts', async () => {
+    const written = await storage.create(path)
+    await written.write(BYTES.subarray(0, 4), 0)
+    await written.write(BYTES.subarray(4), 4)
+    await written.flush()
+    await written.close()
+    const file = await storage.open(path)
+    const into = Buffer.alloc(6)
+    expect([file.size, await file.read(into, 6), into.toString('utf8', 0, 4)]).toEqual([10, 4, 'ytes'])
+    expect(await file.read(into, 10)).toBe(0)
+    await file.close()
+  })
+
+  test('a file that is open is read although its name is gone', async () => {
+    await storage.write(path, BYTES)
+    const file = await storage.open(path)
+    await storage.remove(path)
+    const into = Buffer.alloc(10)
+    await file.read(into, 0)
+    await file.close()
+    expect([into, await storage.list(place.directory)]).toEqual([BYTES, []])
+  })
+
+  test('a file takes the place of the one that has its new name', async () => {
+    await storage.write(path, Buffer.from('old'))
+    await storage.write(`${path}.new`, BYTES)
+    await storage.rename(`${path}.new`, path)
+    await storage.flushDirectory(place.directory)
+    expect([await storage.read(path), await storage.list(place.directory)]).toEqual([BYTES, ['file']])
+  })
+
+  test('what is not there is ENOENT, and nothing to remove', async () => {
+    const attempts = [
+      storage.read(path),
+      storage.open(path),
+      storage.size(path),
+      storage.list(path),
+      storage.rename(path, `${path}.new`),
+      storage.write(join(path, 'below'), BYTES),
+      storage.create(join(path, 'below')),
+    ]
+    for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ code: 'ENOENT' })
+    await storage.remove(path)
+  })
+
+  test('directories are made with those above them, once, and not in place of a file', async () => {
+    const below = join(place.directory, 'a', 'b')
+    await storage.makeDirectory(below, 0o700)
+    await storage.makeDirectory(below, 0o700)
+    expect(await storage.list(join(place.directory, 'a'))).toEqual(['b'])
+    await storage.write(path, BYTES)
+    for (const taken of [path, join(path, 'below')]) {
+      await expect(storage.makeDirectory(taken, 0o700)).rejects.toMatchObject({
+        code: expect.stringMatching(/EEXIST|ENOTDIR/),
+      })
+    }
+  })
+
+  test('a lock has one holder at a time', async () => {
+    const held = await storage.lock(path)
+    expect(await storage.lock(path)).toBeUndefined()
+    held![Symbol.dispose]()
+    const again = await storage.lock(path)
+    expect(again).toBeDefined()
+    again![Symbol.dispose]()
+  })
+})
+
+test('on the file system, files are their owner’s only', async () => {
+  await using place = await onDisk()
+  const { storage, directory } = place
+  await storage.write(join(directory, 'whole'), BYTES)
+  await (await storage.create(join(directory, 'parts'))).close()
+  for (const name of ['whole', 'parts']) {
+    expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600)
+  }
+})
+
+test('in memory, a crash leaves what was flushed, under the names that were', async () => {
+  const storage = new MemoryStorage()
+  const { directory } = await inMemory(storage)
+  const at = (name: string) => join(directory, name)
+  await storage.write(at('flushed'), BYTES, { flush: true })
+  await storage.write(at('not flushed'), BYTES)
+  await storage.flushDirectory(directory)
+  await storage.write(at('without its name'), BYTES, { flush: true })
+  await storage.rename(at('flushed'), at('renamed'))
+  storage.crash()
+  expect((await storage.list(directory)).sort()).toEqual(['flushed', 'not flushed'])
+  expect([await storage.read(at('flushed')), await storage.size(at('not flushed'))]).toEqual([BYTES, 0])
+})

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { checkText, EPOCH_BYTES_MAX } from '../bounds.ts'
+import { systemClock } from '../time/clock.ts'
 import { EpochChanged, LogClosed, LogMismatch, LogRewound, LogTruncated } from './errors.ts'
 import {
   BATCH_BYTES_MAX,
@@ -115,7 +116,7 @@ class SharedLog implements MemoryLog {
 
   constructor(options: MemoryLogOptions) {
     checkEntryBytes(options.maxEntryBytes)
-    this.now = options.now ?? Date.now
+    this.now = options.now ?? systemClock.wallNow
     this.maxEntryBytes = options.maxEntryBytes ?? ENTRY_BYTES_DEFAULT
     this.current = new Incarnation(options.epoch ?? randomUUID())
   }

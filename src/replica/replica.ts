@@ -32,6 +32,7 @@ import {
 import type { Log, LogEntry, LogInit, LogTail } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import { formatPosition, type Position } from '../position.ts'
+import { systemRandom } from '../random.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
@@ -259,7 +260,7 @@ export class Replica<Result = unknown>
       self: id,
       clock,
       leaseMs: this.#leaseMs,
-      random: init.random ?? Math.random,
+      random: init.random ?? systemRandom,
       group,
       member: (member) => this.#membership.get(member),
       eligible: () => (init.lead ?? true) && this.state === 'in-sync',

@@ -11,6 +11,7 @@ import type { LeaseSnapshot } from '../leases/lease-table.ts'
 import { tellListener } from '../listener-warning.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
+import { systemRandom } from '../random.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
 import type { ChunkStore } from '../snapshot/chunk-store.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
@@ -122,7 +123,7 @@ export class SnapshotSync {
     this.#host = init.host
     this.#network = network
     this.#clock = init.clock ?? systemClock
-    this.#random = init.random ?? Math.random
+    this.#random = init.random ?? systemRandom
     this.#coder = init.coder ?? zstdCoder
     this.#store = init.store
     this.#onEvent = (event) => tellListener(init.onEvent, event)

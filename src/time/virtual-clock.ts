@@ -1,4 +1,4 @@
-import type { Clock, Timer } from './clock.ts'
+import { type Clock, systemClock, type Timer } from './clock.ts'
 
 /** A clock that stands still until it is moved: by a test, by a simulation, or by a log, as machine time is. */
 export class VirtualClock implements Clock {
@@ -22,7 +22,7 @@ export class VirtualClock implements Clock {
   }
 
   turn(): Promise<void> {
-    return new Promise((resolve) => setImmediate(resolve))
+    return systemClock.turn()
   }
 
   /** Move time on, running what falls due in order of time; what it schedules runs too if it falls within. */

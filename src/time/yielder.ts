@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import type { Clock } from './clock.ts'
+import { type Clock, systemClock } from './clock.ts'
 
 /** Long enough to get work done, short enough that nobody who shares the event loop notices. */
 export const SLICE_MS = 5
@@ -35,14 +35,14 @@ interface Beginning {
 }
 
 function begin(): Beginning {
-  return { atMs: performance.now(), cpu: process.threadCpuUsage() }
+  return { atMs: systemClock.now(), cpu: process.threadCpuUsage() }
 }
 
 function publish(what: string, { atMs, cpu }: Beginning): void {
   const { user, system } = process.threadCpuUsage(cpu)
   spans.publish({
     what,
-    tookMs: performance.now() - atMs,
+    tookMs: systemClock.now() - atMs,
     cpuMs: (user + system) / 1_000,
   } satisfies Span)
 }

@@ -2,21 +2,25 @@ import { beforeEach, expect, test } from 'vitest'
 import { LogRewound, LogUnavailable } from '../../src/log/errors.ts'
 import { SpotChecks } from '../../src/log/jetstream/spot-checks.ts'
 import type { LogEntry } from '../../src/log/log.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 /** What the stream's leader has, by index; undefined while nobody answers. */
 let held: Map<number, string> | undefined
 let compared: number[]
+let clock: VirtualClock
 let checks: SpotChecks
 
 beforeEach(() => {
   held = new Map()
   compared = []
-  checks = new SpotChecks(async (index, id) => {
+  clock = new VirtualClock()
+  const confirm = async (index: number, id: string) => {
     compared.push(index)
     if (held === undefined) throw new LogUnavailable()
     const found = held.get(index)
     if (found !== undefined && found !== id) throw new LogRewound(index, index)
-  })
+  }
+  checks = new SpotChecks({ confirm, clock, random: () => 0.5 })
 })
 
 function entries(first: number, count: number, payloadBytes = 1): LogEntry[] {
@@ -80,4 +84,26 @@ test('large entries are not asked for', async () => {
   reader.delivered(entries(1, 3, 20_000))
   await checks.look('a')
   expect(compared).toEqual([])
+})
+
+test('of what comes in one by one, an entry is compared each tenth of a second', async () => {
+  using reader = checks.reader()
+  for (let index = 1; index <= 10; index++) {
+    reader.delivered(entries(index, 1))
+    clock.advance(40)
+  }
+  await checks.settled()
+  expect(compared).toEqual([1, 4, 7, 10])
+})
+
+test('what was delivered two minutes ago is not compared any more', async () => {
+  using reader = checks.reader()
+  reader.delivered(entries(1, 1_024))
+  clock.advance(120_000)
+  reader.delivered(entries(1_025, 1_024))
+  clock.advance(1)
+  await checks.settled()
+  compared = []
+  await checks.look('a')
+  expect(Math.min(...compared)).toBe(1_024 + 64)
 })

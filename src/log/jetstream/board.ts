@@ -125,7 +125,7 @@ export class Board implements PresenceStore {
     const { link } = this.#init
     const stream = `KV_${this.#bucket}`
     const subjects = `$KV.${this.#bucket}.${this.#prefix}`
-    const clock = new ServerClock(() => performance.now())
+    const clock = new ServerClock(link.clock)
     const board = new Map<string, Written>()
     // The keys that exist now. A consumer's `pending` cannot tell when all are read: it counts values that
     // were replaced meanwhile, and then never reaches 0.

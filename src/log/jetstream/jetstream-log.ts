@@ -1,6 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { DeliverPolicy, JetStreamApiCodes, type StoredMsg } from '@nats-io/jetstream'
 import { tellListener } from '../../listener-warning.ts'
+import { systemRandom } from '../../random.ts'
+import { type Clock, sleep, systemClock } from '../../time/clock.ts'
 import {
   LogClosed,
   LogRewound,
@@ -78,7 +79,8 @@ export class JetstreamLog implements Log {
   /** The server versions that a warning was given for. */
   readonly #outdated = new Set<string>()
 
-  static async open(options: JetstreamLogOptions, init: LogInit): Promise<Log> {
+  /** @param clock what tells whether the servers are late, and have come apart */
+  static async open(options: JetstreamLogOptions, init: LogInit, clock: Clock = systemClock): Promise<Log> {
     init.signal?.throwIfAborted()
     checkInit(init)
     const {
@@ -88,7 +90,7 @@ export class JetstreamLog implements Log {
     } = options
     checkStreamName(name)
     const create = options.create !== false && init.create !== false
-    const link = await Link.open({ ...options, stream: name }, init)
+    const link = await Link.open({ ...options, stream: name, clock }, init)
     try {
       checkPayload(link, options)
       const stream = await Stream.open(link, init, { name, create, replicas, duplicateWindowMs })
@@ -108,7 +110,11 @@ export class JetstreamLog implements Log {
     this.#stream = stream
     this.#publisher = new Publisher(link, stream, new EntryEncoder(stream.epoch, init.author))
     this.#monitor = new StreamMonitor(link, stream, pollMs)
-    this.#spots = new SpotChecks((index, id) => this.#confirmEntry(index, id, this.#closing.signal))
+    this.#spots = new SpotChecks({
+      confirm: (index, id) => this.#confirmEntry(index, id, this.#closing.signal),
+      clock: link.clock,
+      random: systemRandom,
+    })
     this.notices = new Board({
       link,
       stream,
@@ -277,12 +283,13 @@ export class JetstreamLog implements Log {
 
   /** Returns if the log reaches `index` after all. Otherwise throws `LogRewound`. */
   async #confirmRewound(index: number, signal: AbortSignal): Promise<StreamTail> {
-    const deadline = performance.now() + (this.#stream.replicas > 1 ? REWIND_CONFIRM_MS : 0)
+    const { clock } = this.#link
+    const deadline = clock.now() + (this.#stream.replicas > 1 ? REWIND_CONFIRM_MS : 0)
     for (;;) {
       const tail = await this.#stream.look({ signal })
       if (tail.newest.index >= index) return tail
-      if (performance.now() >= deadline) throw this.#rewound(index, tail)
-      await delay(REWIND_POLL_INTERVAL_MS, undefined, { signal })
+      if (clock.now() >= deadline) throw this.#rewound(index, tail)
+      await sleep(clock, REWIND_POLL_INTERVAL_MS, signal)
     }
   }
 
@@ -292,12 +299,13 @@ export class JetstreamLog implements Log {
    */
   async #confirmEntry(index: number, id: string | undefined, signal: AbortSignal): Promise<void> {
     if (id === undefined) return
-    const deadline = performance.now() + (this.#stream.replicas > 1 ? FORK_CONFIRM_MS : 0)
+    const { clock } = this.#link
+    const deadline = clock.now() + (this.#stream.replicas > 1 ? FORK_CONFIRM_MS : 0)
     for (;;) {
       const found = await this.#entryAt(index, signal)
       if (found === undefined || found.id === id) return
-      if (performance.now() >= deadline) throw this.#rewound(index, this.#stream.tail)
-      await delay(REWIND_POLL_INTERVAL_MS, undefined, { signal })
+      if (clock.now() >= deadline) throw this.#rewound(index, this.#stream.tail)
+      await sleep(clock, REWIND_POLL_INTERVAL_MS, signal)
     }
   }
 

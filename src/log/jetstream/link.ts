@@ -22,6 +22,8 @@ import {
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node'
 import { tellListener } from '../../listener-warning.ts'
+import { type Random, systemRandom } from '../../random.ts'
+import { type Clock, systemClock } from '../../time/clock.ts'
 import { LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
 import { parseServers } from './servers.ts'
@@ -32,6 +34,8 @@ export interface LinkOptions {
   readonly domain?: string
   /** The stream that messages name. */
   readonly stream?: string
+  /** What tells whether something is late, here and for all who use the connection. Default: the system's. */
+  readonly clock?: Clock
 }
 
 type TlsOptions = NodeConnectionOptions['tls']
@@ -72,6 +76,7 @@ interface LinkInit {
   readonly pause: Pause
   readonly servers: string
   readonly stream: string | undefined
+  readonly clock: Clock
 }
 
 /** The connection to the servers. It is connected to one of them at a time, and reconnects to any of them. */
@@ -82,6 +87,8 @@ export class Link implements LogConnection {
   #maxPayload = 0
   readonly nc: NatsConnection
   readonly jsm: JetStreamManager
+  /** What tells whether something is late. */
+  readonly clock: Clock
   /** The prefix of JetStream's API subjects. */
   readonly api: string
   /** Makes a new subject on which to receive answers. */
@@ -96,7 +103,7 @@ export class Link implements LogConnection {
   #lost = Promise.withResolvers<never>()
 
   static async open(options: LinkOptions, { signal }: SignalOptions = {}): Promise<Link> {
-    const { servers, connection, domain, stream } = options
+    const { servers, connection, domain, stream, clock = systemClock } = options
     const pause = new Pause()
     const parsed = parseServers(servers)
     const tls = connection?.tls ?? parsed.tls
@@ -116,7 +123,7 @@ export class Link implements LogConnection {
       reconnectDelayHandler: () => pause.nextMs(),
     }
     const all = [parsed.servers ?? []].flat().map(urlOf).join(',')
-    const opening: Patience = { place: () => placeOf(all, stream), ...(signal && { signal }) }
+    const opening: Patience = { clock, place: () => placeOf(all, stream), ...(signal && { signal }) }
     const nc = await patiently(CONNECT_MS, opening, () => connect(nats))
     try {
       const jsm = await patiently(PATIENCE_MS, opening, () =>
@@ -124,7 +131,7 @@ export class Link implements LogConnection {
       )
       const api = domain === undefined ? '$JS.API' : `$JS.${domain}.API`
       const inbox = () => createInbox(connection?.inboxPrefix)
-      return new Link({ nc, jsm, api, inbox, pause, servers: all, stream })
+      return new Link({ nc, jsm, api, inbox, pause, servers: all, stream, clock })
     } catch (error) {
       await nc.close()
       throw error
@@ -132,7 +139,8 @@ export class Link implements LogConnection {
   }
 
   private constructor(init: LinkInit) {
-    const { nc, jsm, api, inbox, pause, servers, stream } = init
+    const { nc, jsm, api, inbox, pause, servers, stream, clock } = init
+    this.clock = clock
     this.nc = nc
     this.jsm = jsm
     this.api = api
@@ -214,7 +222,7 @@ export class Link implements LogConnection {
    */
   async ask<T>(request: (jsm: JetStreamManager) => Promise<T>, { signal }: SignalOptions = {}): Promise<T> {
     const ends = any(signal, this.#closing.signal)
-    return await patiently(PATIENCE_MS, { place: () => this.place, signal: ends }, () => {
+    return await patiently(PATIENCE_MS, { clock: this.clock, place: () => this.place, signal: ends }, () => {
       if (!this.#linked) throw new LogUnavailable('there is no connection')
       return Promise.race([request(this.jsm), this.#lost.promise])
     })
@@ -225,7 +233,7 @@ export class Link implements LogConnection {
     // First let everything that ends with the abort unsubscribe. If the connection has just ended too, an
     // unsubscription makes an error of the socket. Once the client is closed, no listener is left for that
     // error, and it would end the process.
-    await new Promise(setImmediate)
+    await this.clock.turn()
     await this.nc.close()
   }
 
@@ -273,19 +281,27 @@ export class Link implements LogConnection {
 
 /** A pause that doubles each time, with a random part, so that clients do not all come back at once. */
 export class Pause {
+  readonly #random: Random
   #ms = PAUSE_MS_MIN
+
+  constructor(random: Random = systemRandom) {
+    this.#random = random
+  }
 
   nextMs(): number {
     const ms = this.#ms
     this.#ms = Math.min(2 * ms, PAUSE_MS_MAX)
-    return ms * (0.5 + Math.random() / 2)
+    return ms * (0.5 + this.#random() / 2)
   }
 
   reset(): void {
     this.#ms = PAUSE_MS_MIN
   }
 
-  /** Resolves after the next pause, or when the signal aborts. */
+  /**
+   * Resolves after the next pause, or when the signal aborts. Holds the process meanwhile: while the first connection is
+   * made, nothing else may.
+   */
   async wait(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const onAbort = () => resolve()
@@ -353,16 +369,17 @@ export function isPassing({ status, code }: { readonly status: number; readonly 
 }
 
 interface Patience {
+  readonly clock: Clock
   readonly place: () => string
   readonly signal?: AbortSignal
 }
 
 async function patiently<T>(
   patienceMs: number,
-  { place, signal }: Patience,
+  { clock, place, signal }: Patience,
   attempt: () => Promise<T>,
 ): Promise<T> {
-  const deadline = performance.now() + patienceMs
+  const deadline = clock.now() + patienceMs
   const ends = any(signal, AbortSignal.timeout(patienceMs))
   const pause = new Pause()
   for (;;) {
@@ -374,7 +391,7 @@ async function patiently<T>(
       const refusal = refusalOf(error, place())
       if (refusal !== undefined) throw refusal
       if (!mayPass(error)) throw error
-      if (performance.now() >= deadline) {
+      if (clock.now() >= deadline) {
         const why = error instanceof LogUnavailable ? error.why : (error as Error).message
         throw new LogUnavailable(why, { cause: error, place: place() })
       }

@@ -1,4 +1,5 @@
 import { headers, type Msg } from '@nats-io/transport-node'
+import type { Timer } from '../../time/clock.ts'
 import { AppendUncertain, EntryTooLarge, LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 import { type Encoded, type EntryEncoder, maxPayloadOf } from './entry.ts'
@@ -92,7 +93,7 @@ export class Publisher {
   /** The reason why nothing is published now. */
   #trouble: string | undefined
   #stalled = false
-  #watch: NodeJS.Timeout | undefined
+  #watch: Timer | undefined
   #drained: (() => void) | undefined
 
   constructor(link: Link, stream: Stream, encoder: EntryEncoder) {
@@ -118,7 +119,7 @@ export class Publisher {
   async append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
     const { promise, resolve, reject } = Promise.withResolvers<Appended>()
     const append: Append = { resolve, reject, messages: [], left: entries.length, settled: false }
-    const calledMs = performance.now()
+    const calledMs = this.#link.clock.now()
     for (const entry of entries) {
       append.messages.push({
         ...this.#encoder.encode(entry),
@@ -140,7 +141,7 @@ export class Publisher {
       this.#pump()
     }
     signal?.addEventListener('abort', onAbort)
-    this.#watch ??= setInterval(() => this.#look(), POLL_INTERVAL_MS)
+    if (this.#watch === undefined) this.#watchOver()
     this.#pump()
     try {
       return await promise
@@ -153,10 +154,10 @@ export class Publisher {
   async close(): Promise<void> {
     if (this.#pending && this.#link.connected) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      const timer = setTimeout(resolve, CLOSE_MS)
+      const timer = this.#link.clock.schedule(CLOSE_MS, resolve)
       this.#drained = resolve
       await promise
-      clearTimeout(timer)
+      timer.cancel()
     }
     this.#stopped.abort()
     for (const off of this.#off) off()
@@ -199,11 +200,12 @@ export class Publisher {
       this.#leave(message)
       return this.#fail(message.append, this.#unpublishable(message, error))
     }
-    message.publishedMs = performance.now()
+    const { clock } = this.#link
+    message.publishedMs = clock.now()
     message.publishedTimes = message.sentMs === undefined ? 1 : message.publishedTimes + 1
     if (message.sentMs === undefined) {
       message.sentMs = message.publishedMs
-      message.sentWallMs = Date.now()
+      message.sentWallMs = clock.wallNow()
     }
     this.#flight.set(message.token, message)
     this.#flightBytes += message.data.byteLength
@@ -316,9 +318,16 @@ export class Publisher {
     this.#settled()
   }
 
+  #watchOver(): void {
+    this.#watch = this.#link.clock.schedule(POLL_INTERVAL_MS, () => {
+      this.#watchOver()
+      this.#look()
+    })
+  }
+
   /** Stall if an acknowledgement takes too long, and give up messages that waited too long. */
   #look(): void {
-    const nowMs = performance.now()
+    const nowMs = this.#link.clock.now()
     const [oldest] = this.#flight.values()
     if (oldest !== undefined && nowMs - oldest.publishedMs > ACK_MS) this.#stall()
     if (this.#stalled) this.#giveUpLate()
@@ -326,8 +335,8 @@ export class Publisher {
   }
 
   #giveUpLate(): void {
-    const nowMs = performance.now()
-    const wallMs = Date.now()
+    const nowMs = this.#link.clock.now()
+    const wallMs = this.#link.clock.wallNow()
     const retryMs = this.#stream.duplicateWindowMs * RETRY_PART
     const waitMs = Math.min(WAIT_MS_MAX, Math.max(retryMs, ACK_MS))
     for (const message of [...this.#flight.values(), ...this.#queue.slice(this.#next)]) {
@@ -375,7 +384,7 @@ export class Publisher {
   /** If nothing is pending, stop watching. */
   #settled(): void {
     if (this.#pending && !this.#stopped.signal.aborted) return
-    clearInterval(this.#watch)
+    this.#watch?.cancel()
     this.#watch = undefined
     this.#drained?.()
   }

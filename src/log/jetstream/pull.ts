@@ -1,5 +1,6 @@
 import { AckPolicy, type ConsumerConfig, type JetStreamManager } from '@nats-io/jetstream'
 import { ClosedConnectionError, type Msg, nanos, nuid, type Subscription } from '@nats-io/transport-node'
+import type { Timer } from '../../time/clock.ts'
 import { LogRefused } from '../errors.ts'
 import { Notifier } from '../notifier.ts'
 import { any, type Link } from './link.ts'
@@ -71,7 +72,6 @@ class PulledConsumer implements Disposable {
   readonly #request: string
   readonly #subscription: Subscription
   readonly #off: readonly (() => void)[]
-  readonly #listening: NodeJS.Timeout
   #name = ''
   #arrived: Delivered[] = []
   /** The consumer's sequence of the newest delivered message. */
@@ -79,7 +79,8 @@ class PulledConsumer implements Disposable {
   #wordsAtEnd: number | undefined
   /** How many messages were asked for and have not come yet. */
   #asked = 0
-  #heardMs = performance.now()
+  #heardMs: number
+  #listening: Timer | undefined
   /**
    * The next message alone has more bytes than a request allows. It was written when a server's `max_payload`
    * was larger.
@@ -105,9 +106,8 @@ class PulledConsumer implements Disposable {
         this.#end(new LogRefused(`the log's servers refuse: ${message}`, { place: link.place }))
       }),
     ]
-    this.#listening = setInterval(() => {
-      if (this.#asked > 0 && performance.now() - this.#heardMs > SILENT_MS) this.#end()
-    }, HEARTBEAT_MS)
+    this.#heardMs = link.clock.now()
+    this.#listen()
     // Release on abort, not only when the reader returns. A reader that never returns would keep the process
     // from ending.
     this.#signal.addEventListener('abort', this.#release, { once: true })
@@ -161,7 +161,7 @@ class PulledConsumer implements Disposable {
 
   readonly #release = (): void => {
     const { link, stream } = this.#init
-    clearInterval(this.#listening)
+    this.#listening?.cancel()
     for (const off of this.#off) off()
     this.#subscription.unsubscribe()
     // A courtesy: the server would forget the consumer by itself.
@@ -169,8 +169,17 @@ class PulledConsumer implements Disposable {
     this.#notifier.notify()
   }
 
+  /** Notice, at each beat, that the consumer has missed two. */
+  #listen(): void {
+    const { clock } = this.#init.link
+    this.#listening = clock.schedule(HEARTBEAT_MS, () => {
+      this.#listen()
+      if (this.#asked > 0 && clock.now() - this.#heardMs > SILENT_MS) this.#end()
+    })
+  }
+
   #take(msg: Msg): void {
-    this.#heardMs = performance.now()
+    this.#heardMs = this.#init.link.clock.now()
     if (msg.subject === this.#inbox) {
       const left = unanswered(msg)
       if (left === undefined) return this.#end()
@@ -194,7 +203,7 @@ class PulledConsumer implements Disposable {
       const batch = this.#isNextLarge ? 1 : PULL_MESSAGES
       link.nc.publish(subject, this.#isNextLarge ? REQUEST_ONE : this.#request, { reply: this.#inbox })
       this.#isNextLarge = false
-      if (this.#asked === 0) this.#heardMs = performance.now()
+      if (this.#asked === 0) this.#heardMs = link.clock.now()
       this.#asked += batch
     }
   }

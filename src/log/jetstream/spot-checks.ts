@@ -1,3 +1,5 @@
+import type { Random } from '../../random.ts'
+import type { Clock } from '../../time/clock.ts'
 import { LogRewound } from '../errors.ts'
 import type { LogEntry } from '../log.ts'
 
@@ -32,11 +34,15 @@ interface Sample {
   readonly atMs: number
 }
 
-/**
- * Returns if the stream's leader has the entry with this id there, or no entry any more. Throws `LogRewound`
- * if it has another.
- */
-type Confirm = (index: number, id: string) => Promise<void>
+export interface SpotChecksInit {
+  /**
+   * Returns if the stream's leader has the entry with this id there, or no entry any more. Throws `LogRewound`
+   * if it has another.
+   */
+  readonly confirm: (index: number, id: string) => Promise<void>
+  readonly clock: Clock
+  readonly random: Random
+}
 
 /**
  * Compares delivered entries with those of the stream's leader. Any server that keeps the stream may serve a
@@ -45,7 +51,7 @@ type Confirm = (index: number, id: string) => Promise<void>
  * compared again.
  */
 export class SpotChecks {
-  readonly #confirm: Confirm
+  readonly #init: SpotChecksInit
   readonly #readers = new Set<SpotReader>()
   readonly #pending = new Set<Promise<boolean>>()
   /** Oldest first. */
@@ -56,8 +62,8 @@ export class SpotChecks {
   #leader: string | undefined
   #comparing = false
 
-  constructor(confirm: Confirm) {
-    this.#confirm = confirm
+  constructor(init: SpotChecksInit) {
+    this.#init = init
   }
 
   /** Add a reader. Its signal aborts when an entry that was delivered to it turns out not to be the log's. */
@@ -69,7 +75,7 @@ export class SpotChecks {
 
   /** Entries were delivered: sample some, and compare the newest sample. */
   delivered(entries: readonly LogEntry[]): void {
-    const atMs = performance.now()
+    const atMs = this.#init.clock.now()
     const isQuiet = atMs - this.#sampledMs >= EVERY_MS
     for (const [at, { index, id, payload }] of entries.entries()) {
       this.#sinceSample++
@@ -90,7 +96,7 @@ export class SpotChecks {
 
   /** Compare samples again, with the current leader of the stream. Never rejects. */
   async look(leader: string | undefined): Promise<void> {
-    const sinceMs = performance.now() - KEPT_MS
+    const sinceMs = this.#init.clock.now() - KEPT_MS
     this.#samples = this.#samples.filter(({ atMs }) => atMs >= sinceMs)
     if (this.#comparing || this.#samples.length === 0) return
     this.#comparing = true
@@ -111,12 +117,12 @@ export class SpotChecks {
   }
 
   #anySample(): Sample {
-    return this.#samples[Math.floor(Math.random() * this.#samples.length)]!
+    return this.#samples[Math.floor(this.#init.random() * this.#samples.length)]!
   }
 
   /** Resolves with false if the servers did not answer. */
   async #compare({ index, id }: Sample): Promise<boolean> {
-    const comparing = this.#confirm(index, id).then(
+    const comparing = this.#init.confirm(index, id).then(
       () => true,
       (error: unknown) => {
         if (!(error instanceof LogRewound)) return false

@@ -1,3 +1,4 @@
+import type { Timer } from '../../time/clock.ts'
 import { LogClosed, LogUnavailable } from '../errors.ts'
 import { any, type Link } from './link.ts'
 import type { Stream, StreamTail } from './stream.ts'
@@ -22,7 +23,7 @@ export class StreamMonitor {
   readonly #stream: Stream
   readonly #pollMs: number
   readonly #waiting = new Set<Waiting>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: Timer | undefined
   #looking = false
 
   constructor(link: Link, stream: Stream, pollMs: number) {
@@ -39,14 +40,21 @@ export class StreamMonitor {
     const waiting = { check, trouble: new AbortController() }
     if (signal.aborted) return waiting.trouble.signal
     this.#waiting.add(waiting)
-    this.#timer ??= setInterval(() => this.#look(), this.#pollMs)
+    if (this.#timer === undefined) this.#arm()
     signal.addEventListener('abort', () => {
       this.#waiting.delete(waiting)
       if (this.#waiting.size > 0) return
-      clearInterval(this.#timer)
+      this.#timer?.cancel()
       this.#timer = undefined
     })
     return waiting.trouble.signal
+  }
+
+  #arm(): void {
+    this.#timer = this.#link.clock.schedule(this.#pollMs, () => {
+      this.#arm()
+      void this.#look()
+    })
   }
 
   async #look(): Promise<void> {

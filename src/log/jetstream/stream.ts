@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
 import {
   DiscardPolicy,
   JetStreamApiCodes,
@@ -12,6 +11,7 @@ import {
 } from '@nats-io/jetstream'
 import { nanos, nuid } from '@nats-io/transport-node'
 import { EPOCH_BYTES_MAX } from '../../bounds.ts'
+import { type Clock, sleep } from '../../time/clock.ts'
 import { EpochChanged, LogMismatch, LogMissing, LogUnavailable, LogUnusable } from '../errors.ts'
 import type { LogInit, LogTail, SignalOptions } from '../log.ts'
 import { codeOf, type Link } from './link.ts'
@@ -86,6 +86,7 @@ export class Stream {
   static async open(link: Link, init: LogInit, options: StreamOptions): Promise<Stream> {
     const { group, signature, signal } = init
     const { name } = options
+    const { clock } = link
     const made: Partial<StreamConfig> & { name: string } = {
       ...REQUIRED,
       name,
@@ -100,13 +101,13 @@ export class Stream {
     const info = await link.ask(
       async (jsm) => {
         try {
-          return await settled(jsm, await streamInfo(jsm, name), signal)
+          return await settled(jsm, await streamInfo(jsm, name), clock, signal)
         } catch (error) {
           if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
         }
         if (!options.create) return undefined
         try {
-          return await settled(jsm, await jsm.streams.add(made), signal)
+          return await settled(jsm, await jsm.streams.add(made), clock, signal)
         } catch (error) {
           // Another process makes the stream, or it was deleted since. The next try will tell.
           const passes = [NAME_IN_USE, JetStreamApiCodes.StreamNotFound].includes(codeOf(error) ?? 0)
@@ -165,14 +166,15 @@ export class Stream {
    * `LogUnavailable`.
    */
   async look(options?: SignalOptions): Promise<StreamTail> {
-    const beganMs = performance.now()
+    const { clock } = this.#link
+    const beganMs = clock.now()
     const info = await this.#link.ask(async (jsm) => {
       try {
         return await streamInfo(jsm, this.name)
       } catch (error) {
         if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
         // A cluster that has just started may not know all its streams yet.
-        const isSure = this.replicas === 1 || performance.now() - beganMs > GONE_CONFIRM_MS
+        const isSure = this.replicas === 1 || clock.now() - beganMs > GONE_CONFIRM_MS
         if (!isSure) throw new LogUnavailable('the stream is not there')
         throw new EpochChanged(this.epoch, undefined, { place: this.place })
       }
@@ -212,12 +214,17 @@ export async function streamInfo(
  * Wait until the cluster agrees on a new stream. Several processes may make it at once, and for a moment the
  * servers may each describe another one.
  */
-async function settled(jsm: JetStreamManager, found: StreamInfo, signal?: AbortSignal): Promise<StreamInfo> {
+async function settled(
+  jsm: JetStreamManager,
+  found: StreamInfo,
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<StreamInfo> {
   let info = found
   if (info.cluster === undefined) return info
   for (let looks = 0, same = 0; same < SETTLED_LOOKS && info.state.last_seq === 0; looks++) {
     if (looks >= SETTLED_LOOKS_MAX) throw new LogUnavailable('its servers do not agree on the stream')
-    await delay(SETTLING_MS, undefined, { ...(signal && { signal }) })
+    await sleep(clock, SETTLING_MS, signal)
     const again = await streamInfo(jsm, info.config.name)
     same = epochOf(again) === epochOf(info) ? same + 1 : 0
     info = again

@@ -1,4 +1,4 @@
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { systemClock } from '../../time/clock.ts'
 import { AppendUncertain } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 
@@ -65,7 +65,7 @@ export class AppendQueue {
       await this.#handOver()
       // Callers whose appends have settled may append again in this turn. All of these then share a
       // transaction.
-      await nextTurn()
+      await systemClock.turn()
     }
     this.#isCommitting = false
   }

@@ -1,4 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { systemRandom } from '../../random.ts'
+import { systemClock } from '../../time/clock.ts'
 import { LogBusy } from '../errors.ts'
 import { isBusy } from './file.ts'
 
@@ -10,22 +12,22 @@ const RETRY_MAX_MS = 10
 
 /**
  * Call `attempt` until no lock of the file at `path` is in its way. Throws `LogBusy` once `patienceMs()` have
- * passed since `sinceMs` (by `performance.now`). Between two tries the thread goes on with its other work.
+ * passed since `sinceMs` by the system's clock. Between two tries the thread goes on with its other work.
  */
 export async function whenFree<T>(
   path: string,
   attempt: () => T,
   patienceMs: () => number,
-  sinceMs: number = performance.now(),
+  sinceMs: number = systemClock.now(),
 ): Promise<T> {
   for (;;) {
     try {
       return attempt()
     } catch (error) {
       if (!isBusy(error)) throw error
-      const waitedMs = performance.now() - sinceMs
+      const waitedMs = systemClock.now() - sinceMs
       if (waitedMs >= patienceMs()) throw new LogBusy(Math.round(waitedMs), { place: path })
     }
-    await delay(1 + Math.random() * (RETRY_MAX_MS - 1))
+    await delay(1 + systemRandom() * (RETRY_MAX_MS - 1))
   }
 }

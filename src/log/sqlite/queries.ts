@@ -1,4 +1,5 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
+import { systemClock } from '../../time/clock.ts'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../limits.ts'
 import type { LogBounds } from '../log.ts'
 import type { Presence } from '../presence.ts'
@@ -142,8 +143,8 @@ export class Queries {
     const { first, newest } = this.bounds()
     const step = Math.max(1, (newest.index - first) / (PROBES - 1))
     for (let index = first; index <= newest.index; index += step) this.idAt(Math.round(index))
-    const stopMs = performance.now() + scanMs
-    for (let last = newest.index; last >= first && performance.now() < stopMs; last -= SCAN_ENTRIES)
+    const stopMs = systemClock.now() + scanMs
+    for (let last = newest.index; last >= first && systemClock.now() < stopMs; last -= SCAN_ENTRIES)
       this.#row('SELECT count(*) FROM entries WHERE idx > ? AND idx <= ?', last - SCAN_ENTRIES, last)
     this.#isProbed = true
   }
@@ -155,7 +156,7 @@ export class Queries {
 
   /** All presences, with ages by the machine's wall clock. */
   notices(): Presence[] {
-    const now = Date.now()
+    const now = systemClock.wallNow()
     const rows = this.#statement('SELECT member, data, ttl, at FROM notices ORDER BY member').all() as unknown
     return (rows as [string, Uint8Array, number, number][]).map(([member, data, ttlMs, at]) => ({
       member,

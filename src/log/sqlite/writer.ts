@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { workerData } from 'node:worker_threads'
+import { systemClock } from '../../time/clock.ts'
 import { AppendUncertain, LogBusy, LogUnusable } from '../errors.ts'
 import { checkPrune } from '../limits.ts'
 import type { Appended } from '../log.ts'
@@ -87,7 +88,7 @@ class Writer {
     if (message.type === 'close') void this.#close()
     if (message.type !== 'request') return
     const { call, request } = message
-    const sinceMs = performance.now()
+    const sinceMs = systemClock.now()
     this.#enqueue(() => this.#execute(request, sinceMs)).then(
       (value) => this.#port.value(call, value),
       (error: unknown) => this.#port.error(call, error),
@@ -122,14 +123,14 @@ class Writer {
 
   /** Write a presence. Presences that have not changed for longer than their TTL are removed on the way. */
   #announce(queries: Queries, { member, data, ttlMs }: Extract<WriterRequest, { type: 'announce' }>): void {
-    const notices = this.#sightings.look(queries.notices(), performance.now())
+    const notices = this.#sightings.look(queries.notices(), systemClock.now())
     for (const notice of notices) {
       if (!isFresh(notice)) queries.run('DELETE FROM notices WHERE member = ?', notice.member)
     }
     // The time is the presence's version, so it must grow: within one millisecond too, and after the clock
     // was set back.
     const before = notices.find((notice) => notice.member === member)?.version ?? Number.NEGATIVE_INFINITY
-    const at = Math.max(Date.now(), before + 1)
+    const at = Math.max(systemClock.wallNow(), before + 1)
     queries.run('REPLACE INTO notices VALUES (?, ?, ?, ?)', member, data, ttlMs, at)
     queries.run('UPDATE state SET board = board + 1')
   }
@@ -148,7 +149,7 @@ class Writer {
 
   #insert(queries: Queries, entries: PackedAppend): Appended {
     const { index: last } = queries.bounds().newest
-    const now = Date.now()
+    const now = systemClock.wallNow()
     const writer = queries.writerRef(this.#nonce, this.#init.author)
     const values = unpackAppend(entries)
     let index = last
@@ -256,7 +257,7 @@ class Writer {
 
   async #sweepSlice(): Promise<void> {
     try {
-      this.#isSweeping = await this.#transaction(sweepSome, performance.now(), 0)
+      this.#isSweeping = await this.#transaction(sweepSome, systemClock.now(), 0)
     } catch (error) {
       // A busy log is swept later. Any other error is reported by the next write, and the next prune sweeps
       // again.
@@ -287,14 +288,14 @@ function moveFirst(queries: Queries, upTo: number): void {
 
 /** Deletes pruned rows for a while, then gives empty pages back. Returns whether there is more to do. */
 function sweepSome(queries: Queries): boolean {
-  const stopMs = performance.now() + SWEEP_SLICE_MS
+  const stopMs = systemClock.now() + SWEEP_SLICE_MS
   return deleteSome(queries, stopMs) || shrinkSome(queries, stopMs)
 }
 
 function deleteSome(queries: Queries, stopMs: number): boolean {
   const { first, newest } = queries.bounds()
   const end = Math.min(first, newest.index)
-  for (let rows = 1; performance.now() < stopMs; rows *= 2) {
+  for (let rows = 1; systemClock.now() < stopMs; rows *= 2) {
     const lowest = queries.next(0)
     if (lowest === undefined || lowest >= end) return false
     queries.run('DELETE FROM entries WHERE idx < ?', Math.min(lowest + rows, end))
@@ -307,7 +308,7 @@ function shrinkSome(queries: Queries, stopMs: number): boolean {
     const { all, free, canBeGivenBack } = queries.pages()
     const tooMany = free - Math.max(FREE_PAGES_MIN, Math.ceil(all * FREE_PAGES_SHARE))
     if (tooMany <= 0 || !canBeGivenBack) return false
-    if (performance.now() >= stopMs) return true
+    if (systemClock.now() >= stopMs) return true
     queries.giveBack(Math.min(some, tooMany))
   }
 }

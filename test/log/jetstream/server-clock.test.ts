@@ -8,7 +8,7 @@ let clock: ServerClock
 
 beforeEach(() => {
   nowMs = 5_000
-  clock = new ServerClock(() => nowMs)
+  clock = new ServerClock({ now: () => nowMs })
   clock.heard(SERVER_MS)
 })
 

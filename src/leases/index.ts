@@ -10,9 +10,7 @@
  * sessions.revive('42', 30_000) // undefined if it is gone
  * ```
  */
-export { type Clock, sleep, systemClock, type Timer } from '../time/clock.ts'
-export { startTicker, Ticker, type TickerInit, TickerStopped } from '../time/ticker.ts'
-export { VirtualClock } from '../time/virtual-clock.ts'
+export * from '../time/index.ts'
 export {
   type DropCounters,
   type DropFailedEvent,

@@ -10,7 +10,7 @@ import type { Position } from '../position.ts'
 import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { OwnState, SyncHost, SyncMember } from '../sync/host.ts'
 import { Disputed, NoMarker, NotLeader } from '../sync/wire/errors.ts'
-import type { Clock } from '../time/clock.ts'
+import { type Clock, Deadline } from '../time/clock.ts'
 
 export interface ReplicaHostInit {
   readonly group: string
@@ -124,7 +124,8 @@ export class ReplicaHost implements SyncHost {
     if (position.epoch !== this.epoch) return false
     if (log.connection === undefined) return (await log.bounds()).first <= position.index
     if (!log.connection.connected) return true
-    const signal = AbortSignal.timeout(BOUNDS_TIMEOUT_MS)
+    using late = new Deadline(this.#init.clock, BOUNDS_TIMEOUT_MS)
+    const { signal } = late
     try {
       return (await log.bounds({ signal })).first <= position.index
     } catch (error) {

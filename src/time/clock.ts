@@ -34,6 +34,24 @@ export const systemClock: Clock = {
   turn: () => new Promise((resolve) => setImmediate(resolve)),
 }
 
+/** Has a signal abort with a `TimeoutError` once a time is over, unless it is disposed of before. */
+export class Deadline implements Disposable {
+  readonly signal: AbortSignal
+  readonly #timer: Timer
+
+  constructor(clock: Clock, afterMs: number) {
+    const over = new AbortController()
+    this.signal = over.signal
+    this.#timer = clock.schedule(afterMs, () =>
+      over.abort(new DOMException(`it took more than ${afterMs} ms`, 'TimeoutError')),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    this.#timer.cancel()
+  }
+}
+
 /** Resolves after `delayMs`; rejects with the signal's reason when it aborts first. */
 export function sleep(clock: Clock, delayMs: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

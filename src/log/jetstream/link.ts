@@ -23,7 +23,7 @@ import {
 } from '@nats-io/transport-node'
 import { tellListener } from '../../listener-warning.ts'
 import { type Random, systemRandom } from '../../random.ts'
-import { type Clock, systemClock } from '../../time/clock.ts'
+import { type Clock, Deadline, systemClock } from '../../time/clock.ts'
 import { LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
 import { parseServers } from './servers.ts'
@@ -380,7 +380,8 @@ async function patiently<T>(
   attempt: () => Promise<T>,
 ): Promise<T> {
   const deadline = clock.now() + patienceMs
-  const ends = any(signal, AbortSignal.timeout(patienceMs))
+  using late = new Deadline(clock, patienceMs)
+  const ends = any(signal, late.signal)
   const pause = new Pause()
   for (;;) {
     signal?.throwIfAborted()

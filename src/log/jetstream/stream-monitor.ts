@@ -1,4 +1,4 @@
-import type { Timer } from '../../time/clock.ts'
+import { Deadline, type Timer } from '../../time/clock.ts'
 import { LogClosed, LogUnavailable } from '../errors.ts'
 import { any, type Link } from './link.ts'
 import type { Stream, StreamTail } from './stream.ts'
@@ -61,15 +61,16 @@ export class StreamMonitor {
     if (this.#looking || !this.#link.linked) return
     this.#looking = true
     try {
-      const tail = await this.#stream.look({ signal: AbortSignal.timeout(ANSWER_MS) })
+      using answer = new Deadline(this.#link.clock, ANSWER_MS)
+      const tail = await this.#stream.look({ signal: answer.signal })
       this.#link.answers(true)
-      const patience = AbortSignal.timeout(ANSWER_MS)
+      using patience = new Deadline(this.#link.clock, ANSWER_MS)
       const checks = [...this.#waiting].map(async ({ check, trouble }) => {
         try {
-          await check?.(tail, any(trouble.signal, patience))
+          await check?.(tail, any(trouble.signal, patience.signal))
         } catch (error) {
           // A check that got no answer is repeated at the next look.
-          if (!(error instanceof LogUnavailable || patience.aborted)) trouble.abort(error)
+          if (!(error instanceof LogUnavailable || patience.signal.aborted)) trouble.abort(error)
         }
       })
       await Promise.all(checks)

@@ -6,12 +6,15 @@ import { DirectoryOfAnotherLog, type HeldState } from './errors.ts'
 import { openCheckpoint } from './file.ts'
 import type { Storage } from './storage.ts'
 
-/** The position, then a part of the epoch's hash: `0000000000001234-1a2b3c4d.checkpoint`. */
+/**
+ * A checkpoint's file name: its index, and a part of its epoch's hash, as
+ * `0000000000001234-1a2b3c4d.checkpoint`.
+ */
 const NAME = /^(\d{16})-([0-9a-f]{8})\.checkpoint$/
 const INDEX_DIGITS = 16
 const TAG_BYTES = 4
 
-/** A checkpoint as its name tells. */
+/** What the name of a checkpoint tells. */
 export interface Named {
   readonly name: string
   readonly index: number
@@ -29,7 +32,7 @@ export function checkpointName(index: number, tag: string): string {
   return `${String(index).padStart(INDEX_DIGITS, '0')}-${tag}.checkpoint`
 }
 
-/** Of the files of a directory, those that are checkpoints, newest first. */
+/** The checkpoints among the files of a directory, newest first. */
 export function checkpointsAmong(names: readonly string[]): Named[] {
   return names
     .flatMap((name) => {
@@ -40,8 +43,8 @@ export function checkpointsAmong(names: readonly string[]): Named[] {
 }
 
 /**
- * Which log a data directory belongs to: that of its checkpoints. The file `epoch` names another log that it was told
- * to go with, for as long as it has no checkpoint of that one.
+ * Which log a data directory belongs to: that of its checkpoints. The file `epoch` names another log that it
+ * was told to go with, for as long as it has no checkpoint of that one.
  */
 export class Belonging {
   readonly #path: string
@@ -55,14 +58,14 @@ export class Belonging {
     this.#storage = storage
   }
 
-  /** There are checkpoints, of whichever log. */
+  /** Whether there are checkpoints, of any log. */
   async holdsState(): Promise<boolean> {
     return (await this.#checkpoints()).length > 0
   }
 
   /**
-   * Check that this is the log of the directory's state. Throws `DirectoryOfAnotherLog` where no checkpoint is of the
-   * log that was found, and where there are checkpoints but no log.
+   * Check that this is the log of the directory's state. Throws `DirectoryOfAnotherLog` where no checkpoint
+   * is of the log that was found, and where there are checkpoints but no log.
    * @param found the epoch of the log that was opened, or why there is none
    */
   async assert(found: string | LogMissing): Promise<void> {
@@ -76,7 +79,7 @@ export class Belonging {
     throw new DirectoryOfAnotherLog(this.#path, await this.#newest(checkpoints), found)
   }
 
-  /** From now on the directory goes with this log, whatever its checkpoints are of. */
+  /** Have the directory go with this log from now on, even if its checkpoints are of another one. */
   async tell(epoch: string): Promise<void> {
     const file = join(this.#path, 'epoch')
     const draft = `${file}.new`
@@ -106,7 +109,7 @@ export class Belonging {
           of: { group, epoch: position.epoch, items: totalItems(manifest) },
         }
       } catch {
-        // Whether it is whole is seen when it is loaded; the name tells that there is one.
+        // A damaged one is found out when it is loaded. An older one may still tell whose state it is.
       }
     }
     const { name, index } = checkpoints[0]!

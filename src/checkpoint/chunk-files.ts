@@ -7,16 +7,17 @@ import type { Storage } from './storage.ts'
 const RAW = 0
 const ZSTD = 1
 /**
- * Chunks that are written at the same time. Each has a file open. A chunk beyond this is not kept: it is on its way to
- * the state, and only a crash right then makes the replica fetch it again.
+ * Chunks that are written at the same time. Each has a file open. A chunk beyond this is not kept: it is on
+ * its way to the state, and only a crash right then makes the replica fetch it again.
  */
 const WRITES_MAX = 256
 /** Bytes that are written at the same time, which are in memory. A chunk beyond this is not kept either. */
 const WRITING_BYTES_MAX = 64 * 1024 * 1024
 
 /**
- * Verified chunks of a download that is not finished, one file each: a byte that says how it is encoded, then the chunk.
- * Nothing is flushed or renamed: what a crash leaves is checked when it is read, and fetched again where it is wrong.
+ * Verified chunks of a download that is not finished, one file each: a byte that says how it is encoded, then
+ * the chunk. Nothing is flushed or renamed. A chunk that a crash left torn is noticed when it is read, and is
+ * fetched again.
  */
 export class ChunkFiles implements ChunkStore {
   readonly #directory: string
@@ -98,7 +99,7 @@ export class ChunkFiles implements ChunkStore {
       .then(() => this.#names.clear(), this.#onProblem)
   }
 
-  /** Thousands of chunks follow, of which the disk would take none either. */
+  /** Told of once: thousands of chunks follow, and the disk would take none of them either. */
   #refused(error: Error): void {
     if (this.#isRefused) return
     this.#isRefused = true

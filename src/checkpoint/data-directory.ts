@@ -69,7 +69,7 @@ export class DataDirectory implements Disposable {
     }
     const key = await generateKeyPair('Ed25519')
     const draft = `${path}.new`
-    // One that a crash left may have other permissions, and a file that is written anew keeps those that it has.
+    // A draft that a crash left may have other permissions, and writing it anew would keep them.
     await this.storage.remove(draft)
     await this.storage.write(draft, privateKeyToProtobuf(key), { flush: true })
     await this.storage.rename(draft, path)

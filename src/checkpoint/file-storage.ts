@@ -11,7 +11,10 @@ const flushFile = promisify(fsync)
 const OWNER_ONLY = 0o600
 const SQLITE_BUSY = 5
 
-/** The machine's file system. Its locks hold between processes and threads, and the system ends those of a dead one. */
+/**
+ * The machine's file system. Its locks hold between processes and threads, and the system ends those of a
+ * dead one.
+ */
 export const fileStorage: Storage = {
   makeDirectory,
   list: (directory) => readdir(directory),
@@ -26,7 +29,10 @@ export const fileStorage: Storage = {
   lock,
 }
 
-/** Node's own `recursive` spins for ever where a file system answers ENOENT although the parent is there, as /proc does. */
+/**
+ * Node's own `recursive` spins for ever where a file system answers ENOENT although the parent is there, as
+ * /proc does.
+ */
 async function makeDirectory(path: string, mode: number): Promise<void> {
   try {
     await makeOne(path, mode)
@@ -131,7 +137,9 @@ async function flushDirectory(path: string): Promise<void> {
   }
 }
 
-/** SQLite's locks are the one kind of file lock that Node brings. Nothing is ever written to this database. */
+/**
+ * SQLite's locks are the one kind of file lock that Node brings. Nothing is ever written to this database.
+ */
 async function lock(path: string): Promise<Disposable | undefined> {
   const database = new DatabaseSync(path, { timeout: 0 })
   try {

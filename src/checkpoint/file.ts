@@ -9,16 +9,16 @@ import { ContentsSchema } from './pb/checkpoint_pb.js'
 import type { ReadableFile, Storage, WritableFile } from './storage.ts'
 
 /**
- * A checkpoint is one file: a magic number with the format's version, the encoded chunks back to back as they are
- * served, the `Contents` message, and a trailer of fixed size: the message's length as an unsigned 32-bit big-endian
- * integer, its hash, and the magic number again. It is written beside its place, flushed, and renamed: whatever
- * happens, what lies in its place is whole.
+ * A checkpoint is one file: a magic number with the format's version, the encoded chunks back to back as they
+ * are served, the `Contents` message, and a trailer of fixed size: the message's length as an unsigned 32-bit
+ * big-endian integer, its hash, and the magic number again. It is written under another
+ * name, flushed, and renamed. So the file under a checkpoint's name is whole, whatever happens.
  */
 const MAGIC = Buffer.from('ANCHCKP')
 const FORMAT = 1
 const MAGIC_BYTES = MAGIC.length + 1
 const TRAILER_BYTES = 4 + HASH_BYTES + MAGIC_BYTES
-/** Bounds what a file can make us hold before its hash is checked: the list of 4 million chunks. */
+/** The longest `Contents`, which is held before its hash is checked. 256 MiB list 4 million chunks. */
 const CONTENTS_BYTES_MAX = 256 * 1024 * 1024
 
 /** What a checkpoint is of. */
@@ -162,7 +162,9 @@ export async function openCheckpoint(path: string, storage: Storage): Promise<Ch
   }
 }
 
-/** The chunks in order, decoded. Throws `CheckpointDamaged` or `MalformedChunk` for one that is not what it should be. */
+/**
+ * The chunks in order, decoded. Throws `CheckpointDamaged` or `MalformedChunk` for a chunk that is damaged.
+ */
 export async function* verifiedChunks(
   { path, manifest, chunk }: Pick<CheckpointReader, 'path' | 'manifest' | 'chunk'>,
   coder: ChunkCoder,

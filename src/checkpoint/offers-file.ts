@@ -2,7 +2,10 @@ import { type LeaseSnapshot, LeaseTable } from '../leases/lease-table.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Storage } from './storage.ts'
 
-/** The deadlines of what a replica offers, for its next life. Losing them loses an offer, and nothing else. */
+/**
+ * The deadlines of a replica's offers, for its next life. If they are lost, so are the offers, and nothing
+ * else.
+ */
 export class OffersFile {
   readonly #path: string
   readonly #storage: Storage
@@ -15,7 +18,10 @@ export class OffersFile {
     this.#clock = clock
   }
 
-  /** What was offered and lives still, by each anchor's key. Throws what the disk says, and for what is no such file. */
+  /**
+   * The offers that have not expired, by their anchors' keys. None if there is no file. Throws if the file
+   * cannot be read or is no table of leases.
+   */
   async read(): Promise<LeaseTable<string>> {
     const table = new LeaseTable<string>({
       clock: this.#clock,

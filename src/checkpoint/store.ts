@@ -22,7 +22,9 @@ import type { Storage } from './storage.ts'
 export type CheckpointEvent =
   | { readonly type: 'written'; readonly position: Position; readonly bytes: number; readonly tookMs: number }
   | { readonly type: 'loaded'; readonly position: Position; readonly tookMs: number }
-  /** It cannot be used: one that is damaged was renamed, one of something else was left where it is. */
+  /**
+   * It cannot be used. A damaged one was renamed. One of another group, machine or log was left where it is.
+   */
   | { readonly type: 'skipped'; readonly path: string; readonly reason: Error }
   /** Older ones were removed. */
   | { readonly type: 'dropped'; readonly count: number; readonly bytes: number }
@@ -116,7 +118,10 @@ export class CheckpointStore {
     return undefined
   }
 
-  /** Write one, unless there is one at this position or above. Throws what the disk says; the others stay as they are. */
+  /**
+   * Write a checkpoint, unless there is one at this position or above. Throws if the disk does not take it.
+   * The others stay as they are.
+   */
   async write(source: Omit<CheckpointSource, 'group' | 'signature'>, signal: AbortSignal): Promise<void> {
     const { directory, storage, group, signature, clock, keep, onEvent } = this.#init
     const { position, sealed } = source
@@ -131,7 +136,9 @@ export class CheckpointStore {
     this.#files.keepLatest(keep)
   }
 
-  /** A checkpoint as it was cut, for serving it. Undefined where there is none, or none that is intact. */
+  /**
+   * The snapshot in a checkpoint, to serve it. Undefined if there is none, or none that is sealed and intact.
+   */
   async read(position: Position): Promise<CutSnapshot | undefined> {
     const kept = this.#kept.find(({ index }) => index === position.index)
     if (kept === undefined) return undefined
@@ -153,7 +160,7 @@ export class CheckpointStore {
     await this.#drops.stop()
   }
 
-  /** Newest first. What a write that was cut off left behind is removed. */
+  /** Find the checkpoints, newest first, and remove the drafts of writes that were cut off. */
   async #find(): Promise<Kept[]> {
     const { directory, storage } = this.#init
     const names = await storage.list(directory)
@@ -169,7 +176,9 @@ export class CheckpointStore {
     if (position.epoch !== ours.epoch) throw new CheckpointMismatch(path, 'epoch', position.epoch, ours.epoch)
   }
 
-  /** The newest below that says the group agreed on it: what it covers is in the one that was loaded, too. */
+  /**
+   * The newest sealed one below the one that was loaded, which covers all that it covers. 0 if there is none.
+   */
   async #sealedBelow(loaded: number): Promise<number> {
     for (const { index, path } of this.#kept) {
       if (index >= loaded) continue
@@ -178,7 +187,7 @@ export class CheckpointStore {
         this.#check(reader)
         if (reader.sealed) return index
       } catch {
-        // It was not loaded, and is not relied on.
+        // One that cannot be read is not counted on. It was not loaded either.
       }
     }
     return 0

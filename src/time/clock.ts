@@ -1,14 +1,22 @@
 import { TIMER_MS_MAX } from '../bounds.ts'
 
-/** Where time comes from. Everything that waits takes one, so that a whole cluster can run under a virtual clock. */
+/**
+ * Where time comes from. Everything that waits takes one, so that a whole group can run under a virtual
+ * clock.
+ */
 export interface Clock {
-  /** Milliseconds that never go back or jump, from an arbitrary origin: for deadlines while this process lives. */
+  /**
+   * Milliseconds from an arbitrary origin, which never go back or jump. For deadlines within this process.
+   */
   now(): number
-  /** Milliseconds since the Unix epoch, as the wall clock says, which may jump: only for what outlives this process. */
+  /** Milliseconds since 1970 by the wall clock, which may jump. Only for times that outlive this process. */
   wallNow(): number
-  /** Run `callback` once, `delayMs` from now (soon, if that has passed), unless it is cancelled. Never holds the process. */
+  /**
+   * Run `callback` once, `delayMs` from now, unless it is cancelled. A negative delay is none. Never keeps
+   * the process from ending.
+   */
   schedule(delayMs: number, callback: () => void): Timer
-  /** Resolves in a later turn of the event loop: work in slices awaits it between two of them. */
+  /** Resolves in a later turn of the event loop. Work in slices awaits it between two slices. */
   turn(): Promise<void>
 }
 
@@ -23,7 +31,7 @@ export const systemClock: Clock = {
   schedule(delayMs, callback) {
     let timer: NodeJS.Timeout
     const wait = (leftMs: number) => {
-      // Node's timers run at once when they are longer than this.
+      // A timer of Node's that is longer than this runs at once.
       const stepMs = Math.min(Math.max(0, leftMs), TIMER_MS_MAX)
       timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : callback()), stepMs)
       timer.unref()
@@ -34,7 +42,7 @@ export const systemClock: Clock = {
   turn: () => new Promise((resolve) => setImmediate(resolve)),
 }
 
-/** Has a signal abort with a `TimeoutError` once a time is over, unless it is disposed of before. */
+/** A signal that aborts with a `TimeoutError` after a time, unless it is disposed of first. */
 export class Deadline implements Disposable {
   readonly signal: AbortSignal
   readonly #timer: Timer

@@ -8,15 +8,24 @@ export interface TickerInit {
   readonly label: string
   /** From one tick to the next, in milliseconds from 1 to 2^31 - 1. */
   readonly intervalMs: number
-  /** The work. Its signal aborts when the ticker ends. It must not wait for `now()` or `stop()` of its own ticker. */
+  /**
+   * The work. Its signal aborts when the ticker ends. It must not wait for `now()` or `stop()` of its own
+   * ticker.
+   */
   readonly run: (signal: AbortSignal) => void | Promise<void>
-  /** A run failed that nobody waited for; the ticker goes on. Default: a process warning, `TickerFailed`. */
+  /**
+   * Told of a failed run that nobody waited for. The ticker goes on. Default: a process warning,
+   * `TickerFailed`.
+   */
   readonly onError?: (error: Error, label: string) => void
   /** Ends the ticker, as `stop()` does. */
   readonly signal?: AbortSignal
 }
 
-/** Why a run that was asked for did not take place. A ticker that a signal ended gives the signal's reason instead. */
+/**
+ * The ticker was stopped before the run that was asked for. If a signal ended it, the signal's reason is
+ * given.
+ */
 export class TickerStopped extends Error {
   override readonly name = 'TickerStopped'
 }
@@ -30,8 +39,8 @@ export function startTicker(
 }
 
 /**
- * Runs a task at an interval, and when asked; never twice at once. Ticks lie on the grid of start + n * interval, from
- * the first interval on; those that fall into a run, or that a blocked event loop missed, are skipped.
+ * Runs a task at an interval and on request, never twice at once. The n-th tick is due n intervals after the
+ * start. Ticks that fall into a run are skipped, and so are those that a blocked event loop missed.
  */
 export class Ticker {
   readonly #init: TickerInit
@@ -56,8 +65,8 @@ export class Ticker {
   }
 
   /**
-   * Run without waiting for the interval. Resolves when a run that began after this call is done, rejects when that
-   * run fails or the ticker ends first; the failure is the caller's and not reported.
+   * Run without waiting for the interval. Resolves when a run that began after this call is done. Rejects if
+   * that run fails or the ticker ends first. Such a failure is the caller's and is not reported.
    */
   now(): Promise<void> {
     if (this.#stopping.signal.aborted) return Promise.reject(this.#stopping.signal.reason)
@@ -66,14 +75,16 @@ export class Ticker {
     return this.#next.promise
   }
 
-  /** As `now()`, without waiting for it: a failure is reported, and mended by the next tick. Nothing, once stopped. */
+  /**
+   * As `now()`, but nobody waits: a failure is reported, and the next tick tries again. Nothing once stopped.
+   */
   soon(): void {
     this.now()
       .catch((error) => this.#report(error))
       .catch((error) => this.#warn(error))
   }
 
-  /** Resolves when the run going on, whose signal aborts now, has ended. There is none after it. */
+  /** Abort the signal of the current run. Resolves when that run has ended. None follows. */
   async stop(): Promise<void> {
     this.#end(new TickerStopped(`${this.#init.label}: the ticker was stopped`))
     await Promise.allSettled([this.#running])
@@ -89,7 +100,7 @@ export class Ticker {
   #arm(): void {
     const { clock, intervalMs } = this.#init
     const passed = Math.floor((clock.now() - this.#startMs) / intervalMs)
-    // The system's timers may fire a little early: no tick comes twice.
+    // The system's timers may fire a little early. The maximum keeps a tick from coming twice.
     this.#tick = Math.max(this.#tick, passed) + 1
     this.#timer = clock.schedule(this.#startMs + this.#tick * intervalMs - clock.now(), () => {
       this.#arm()

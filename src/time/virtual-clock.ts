@@ -1,6 +1,8 @@
 import { type Clock, systemClock, type Timer } from './clock.ts'
 
-/** A clock that stands still until it is moved: by a test, by a simulation, or by a log, as machine time is. */
+/**
+ * A clock that stands still until it is moved, by a test or a simulation, or by a log, as machine time is.
+ */
 export class VirtualClock implements Clock {
   #nowMs = 0
   #wallAheadMs = 0
@@ -25,7 +27,7 @@ export class VirtualClock implements Clock {
     return systemClock.turn()
   }
 
-  /** Move time on, running what falls due in order of time; what it schedules runs too if it falls within. */
+  /** Move time on. What falls due runs in order of time, and so does what it schedules within that time. */
   advance(byMs: number): void {
     const untilMs = this.#nowMs + byMs
     for (;;) {
@@ -38,7 +40,7 @@ export class VirtualClock implements Clock {
     this.#nowMs = untilMs
   }
 
-  /** Set the wall clock forward, or back, as an operator or NTP does; time itself stands still. */
+  /** Set the wall clock forward, or back, as an operator or NTP does. Time itself stands still. */
   jumpWall(byMs: number): void {
     this.#wallAheadMs += byMs
   }

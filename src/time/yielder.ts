@@ -1,20 +1,32 @@
 import { channel } from 'node:diagnostics_channel'
 import { type Clock, systemClock } from './clock.ts'
 
-/** Long enough to get work done, short enough that nobody who shares the event loop notices. */
+/**
+ * A slice, in milliseconds: long enough to get work done, and too short for others on the event loop to
+ * notice.
+ */
 export const SLICE_MS = 5
-/** For what can wait: beside work in longer slices it takes a tenth of the time, and alone all of it. */
+/**
+ * A slice of work that can wait. Beside work in longer slices it gets a tenth of the time, and alone all of
+ * it.
+ */
 export const BACKGROUND_SLICE_MS = 0.5
 
 /** What is published for each span of work that held the event loop. */
 export interface Span {
   readonly what: string
   readonly tookMs: number
-  /** Processor time of this thread: what the work itself took, whoever else had the processor meanwhile. */
+  /**
+   * The processor time of this thread, in milliseconds: what the work took, without what others had
+   * meanwhile.
+   */
   readonly cpuMs: number
 }
 
-/** Who wants to know how long our own work holds the event loop subscribes to this channel; without subscribers it costs nothing. */
+/**
+ * The diagnostics channel of spans. Subscribe to see how long work holds the event loop. Unwatched it costs
+ * nothing.
+ */
 export const SPANS = 'anchorage:stretch'
 const spans = channel(SPANS)
 
@@ -52,8 +64,9 @@ function publish(what: string, { atMs, cpu }: Beginning): void {
  *
  *     for (const item of many) { work(item); if (yielder.due()) await yielder.rest() }
  *
- * Work that comes in pieces, with other things to wait for in between, calls `resume()` before each piece and `pause()` after it: a
- * slice then goes on from piece to piece, so that many small ones that follow each other at once do not hold the event loop either.
+ * Work may come in pieces, with other things to wait for in between. It calls `resume()` before each piece
+ * and `pause()` after it. A slice then goes on from piece to piece, so that many small pieces in a row do not
+ * hold the event loop either.
  */
 export class Yielder {
   readonly #clock: Clock
@@ -62,7 +75,7 @@ export class Yielder {
   #beganMs: number
   #span: Beginning | undefined
 
-  /** @param what what is being done, for whoever watches how long it holds the event loop */
+  /** @param what names the work in the spans */
   constructor(clock: Clock, what: string, sliceMs: number = SLICE_MS) {
     this.#clock = clock
     this.#what = what

@@ -76,7 +76,7 @@ describe.each(PLACES)('on $on', ({ make }) => {
   })
 })
 
-test('a disk that takes nothing is a problem that is told once, and tried again for the next download', async () => {
+test('a disk that takes nothing is told of once, and tried again for the next download', async () => {
   await using place = await onDisk()
   use(place)
   const files = await open()

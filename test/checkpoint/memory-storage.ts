@@ -7,7 +7,10 @@ interface Contents {
   flushed: Buffer
 }
 
-/** A disk in memory, for one process, with the accidents that befall one. Directories outlive a crash as they are made. */
+/**
+ * A disk in memory, for one process, with the accidents that befall one. Directories outlive a crash as they
+ * are made.
+ */
 export class MemoryStorage implements Storage {
   #files = new Map<string, Contents>()
   /** The names that a crash of the machine leaves. */

@@ -299,8 +299,8 @@ export class Pause {
   }
 
   /**
-   * Resolves after the next pause, or when the signal aborts. Holds the process meanwhile: while the first connection is
-   * made, nothing else may.
+   * Resolves after the next pause, or when the signal aborts. Holds the process meanwhile: while the first
+   * connection is made, nothing else may.
    */
   async wait(signal: AbortSignal): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()

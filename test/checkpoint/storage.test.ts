@@ -60,15 +60,15 @@ describe.each(PLACES)('on $on', ({ make }) => {
 
   test('what is not there is ENOENT, and nothing to remove', async () => {
     const attempts = [
-      storage.read(path),
-      storage.open(path),
-      storage.size(path),
-      storage.list(path),
-      storage.rename(path, `${path}.new`),
-      storage.write(join(path, 'below'), BYTES),
-      storage.create(join(path, 'below')),
+      () => storage.read(path),
+      () => storage.open(path),
+      () => storage.size(path),
+      () => storage.list(path),
+      () => storage.rename(path, `${path}.new`),
+      () => storage.write(join(path, 'below'), BYTES),
+      () => storage.create(join(path, 'below')),
     ]
-    for (const attempt of attempts) await expect(attempt).rejects.toMatchObject({ code: 'ENOENT' })
+    for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject({ code: 'ENOENT' })
     await storage.remove(path)
   })
 

@@ -33,13 +33,36 @@ export type Outcome =
   /** A no-op: of an old term, of no known kind, or about an anchor nobody knows. */
   | { readonly type: 'void'; readonly why: string }
 
+/** What a snapshot carries of the group's state. */
+export interface CarriedState {
+  readonly term: number
+  readonly leader: string | undefined
+  /** Machine time, in whole milliseconds. */
+  readonly timeMs: number
+  readonly clocks: readonly StampedClock[]
+  /** The id of the newest entry; empty before the first. */
+  readonly entryId: string
+}
+
+/** Reads what `GroupState.encode` wrote. Throws for bytes that it did not. */
+export function decodeGroupState(bytes: Uint8Array): CarriedState {
+  const { term, leader, timeMs, entryId, clocks } = fromBinary(GroupStateSchema, bytes)
+  return {
+    term: Number(term),
+    leader: leader === '' ? undefined : leader,
+    timeMs: Number(timeMs),
+    clocks: clocks.map((clock) => ({ timestampMs: Number(clock.timestampMs), timeMs: Number(clock.timeMs) })),
+    entryId,
+  }
+}
+
 /** Anchors whose attestations are still counted; older ones have long expired. */
 const ANCHORS_MAX = 16
 
 /**
  * What follows from the control entries up to a position: the same on every replica there. Entries are applied in log
  * order; the first claim of the next term wins, and a marker or a prune whose term is not the newest at its place in
- * the log does nothing.
+ * the log does nothing. A replica has one such object for its whole life: an install restores it.
  */
 export class GroupState {
   #term = 0
@@ -149,7 +172,7 @@ export class GroupState {
     }
   }
 
-  /** The part that a snapshot carries, so that whoever installs it goes on with the same leader and time. */
+  /** The part that a snapshot carries: a replica that installs it goes on with the same leader and time. */
   encode(): Uint8Array {
     const message = {
       term: BigInt(this.#term),
@@ -164,19 +187,17 @@ export class GroupState {
     return toBinary(GroupStateSchema, create(GroupStateSchema, message))
   }
 
-  static decode(bytes: Uint8Array): GroupState {
-    const { term, leader, timeMs, entryId, clocks } = fromBinary(GroupStateSchema, bytes)
-    const state = new GroupState()
-    state.#term = Number(term)
-    state.#leader = leader === '' ? undefined : leader
-    state.#time = new MachineTime(
-      Number(timeMs),
-      clocks.map((clock) => ({ timestampMs: Number(clock.timestampMs), timeMs: Number(clock.timeMs) })),
-    )
-    state.#entryId = entryId
+  /** A snapshot was installed: go on from the state that it carries, as `decodeGroupState` read it. Cannot fail. */
+  restore({ term, leader, timeMs, clocks, entryId }: CarriedState): void {
+    this.#term = term
+    this.#leader = leader
+    // Its claim was applied by another replica, before this snapshot.
+    this.#claimIndex = 0
+    this.#time = new MachineTime(timeMs, clocks)
+    this.#entryId = entryId
     // The markers before the snapshot are not in it.
-    state.#countedFrom = Number.POSITIVE_INFINITY
-    return state
+    this.#anchors.clear()
+    this.#countedFrom = Number.POSITIVE_INFINITY
   }
 
   /**

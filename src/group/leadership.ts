@@ -23,7 +23,7 @@ export interface LeadershipInit {
   readonly leaseMs: number
   /** A number from 0 up to 1. */
   readonly random: () => number
-  readonly group: () => GroupState
+  readonly group: GroupState
   readonly member: (id: string) => Member | undefined
   /** Whether this replica may take office: it wants to lead and is in sync. */
   readonly eligible: () => boolean
@@ -70,7 +70,7 @@ export class Leadership {
     const { self, clock, eligible, group } = this.#init
     this.#timer?.cancel()
     this.#timer = undefined
-    if (this.#stopped || this.#claiming || !eligible() || group().leader === self) return
+    if (this.#stopped || this.#claiming || !eligible() || group.leader === self) return
     const vacantInMs = this.#vacantInMs()
     if (vacantInMs > 0) {
       this.#timer = clock.schedule(vacantInMs, () => this.check())
@@ -88,7 +88,7 @@ export class Leadership {
   /** How long until this replica may consider the office vacant, in milliseconds; 0 when it is vacant. */
   #vacantInMs(): number {
     const { clock, leaseMs, group, member } = this.#init
-    const { leader, term, claimIndex } = group()
+    const { leader, term, claimIndex } = group
     if (leader === undefined) return 0
     const seen = member(leader)
     if (seen !== undefined && seen.leads === term) {
@@ -110,7 +110,7 @@ export class Leadership {
       // announcements before the claim.
       await refresh()
       isVacant = this.#mayClaim()
-      if (isVacant) await claim(this.#init.group().term + 1)
+      if (isVacant) await claim(this.#init.group.term + 1)
     } catch {
       // The presence store or the log was busy, or it is uncertain whether the claim was appended. The
       // entries that are applied will tell.
@@ -126,6 +126,6 @@ export class Leadership {
 
   #mayClaim(): boolean {
     const { eligible, group, self } = this.#init
-    return !this.#stopped && eligible() && group().leader !== self && this.#vacantInMs() <= 0
+    return !this.#stopped && eligible() && group.leader !== self && this.#vacantInMs() <= 0
   }
 }

@@ -15,7 +15,7 @@ export interface AnchorsInit {
   readonly clock: Clock
   readonly ttlMs: number
   readonly sync: () => SnapshotSync
-  readonly group: () => GroupState
+  readonly group: GroupState
   readonly capture: () => Snapshot
   /** Append this replica's root for an anchor. */
   readonly attest: (anchor: number, root: Uint8Array) => Promise<void>
@@ -59,14 +59,14 @@ export class Anchors {
    */
   marked(index: number, marker: Marker, newest: LogTail): void {
     const { epoch, self, ttlMs, group } = this.#init
-    const newestMs = group().timeAt(newest.timestampMs) ?? Number.POSITIVE_INFINITY
-    if (newestMs - group().timeMs > ttlMs) return
+    const newestMs = group.timeAt(newest.timestampMs) ?? Number.POSITIVE_INFINITY
+    if (newestMs - group.timeMs > ttlMs) return
     const anchor = { epoch, index }
     const { requesters, chunkBytes, electorate } = marker
     const others = electorate.filter((elector) => elector !== self).length
-    const canWait = group().leader === self && others * 2 > electorate.length
+    const canWait = group.leader === self && others * 2 > electorate.length
     const cutDelayMs = canWait ? LEADER_CUT_DELAY_MS : 0
-    this.#capture(anchor, { control: group().encode(), chunkBytes, requesters, cutDelayMs }).then(
+    this.#capture(anchor, { control: group.encode(), chunkBytes, requesters, cutDelayMs }).then(
       async (own) => {
         // Of a state that is known to be wrong nothing is attested.
         if (!electorate.includes(self) || !this.#roots.has(index)) return
@@ -148,7 +148,7 @@ export class Anchors {
         onProblem(error)
       }
       await sleep(clock, RETRY_MS)
-    } while (sync().whenCut(anchor) !== undefined && group().seal(anchor.index)?.state === 'open')
+    } while (sync().whenCut(anchor) !== undefined && group.seal(anchor.index)?.state === 'open')
   }
 
   #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {

@@ -1,4 +1,4 @@
-import { GroupState, type Outcome } from '../group/group-state.ts'
+import { decodeGroupState, GroupState, type Outcome } from '../group/group-state.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../log/log.ts'
 import { MalformedCommand, type StateMachine } from '../machine/machine.ts'
 import { itemsOf } from '../snapshot/chunk.ts'
@@ -30,8 +30,9 @@ const ITEMS_PER_LOOK = 256
 export class Applier<Result> {
   readonly writes: Writes<Result>
   readonly waiters = new Waiters()
+  /** The same object for the whole life of this replica: an install restores it. */
+  readonly group = new GroupState()
   readonly #init: ApplierInit<Result>
-  #group = new GroupState()
   #cursor: Cursor = { index: 0 }
   #appliedAtMs: number
   #commands = 0
@@ -70,10 +71,6 @@ export class Applier<Result> {
   /** Where reading the log goes on. */
   get cursor(): Cursor {
     return this.#cursor
-  }
-
-  get group(): GroupState {
-    return this.#group
   }
 
   /** Apply a batch in slices, so that the event loop stays free. Throws `ApplyFailed`. */
@@ -117,11 +114,12 @@ export class Applier<Result> {
       },
       commit: (anchor, control) => {
         signal.throwIfAborted()
-        const group = GroupState.decode(control)
+        // Whatever may fail comes first: the machine and the group's state change together, or not at all.
+        const carried = decodeGroupState(control)
         orInstallFailed(() => installation.commit())
-        this.#group = group
-        this.#cursor = { index: anchor.index, ...(group.entryId !== '' && { id: group.entryId }) }
-        orInstallFailed(() => this.#init.machine.advance?.(group.timeMs))
+        this.group.restore(carried)
+        this.#cursor = { index: anchor.index, ...(carried.entryId !== '' && { id: carried.entryId }) }
+        orInstallFailed(() => this.#init.machine.advance?.(carried.timeMs))
         this.writes.covered(this.applied)
         this.waiters.reached(this.applied)
       },
@@ -142,10 +140,10 @@ export class Applier<Result> {
     const { epoch, onOutcome } = this.#init
     const { index } = entry
     const own = entry.epoch === epoch
-    this.#group.reached(entry.id)
-    if (own && this.#group.advance(entry.timestampMs)) this.#advanceMachine(index)
+    this.group.reached(entry.id)
+    if (own && this.group.advance(entry.timestampMs)) this.#advanceMachine(index)
     const result = own && entry.kind === 'command' ? this.#applyCommand(entry) : undefined
-    const outcome = own && entry.kind === 'control' ? this.#group.apply(entry) : undefined
+    const outcome = own && entry.kind === 'control' ? this.group.apply(entry) : undefined
     this.#cursor = { index }
     if (this.writes.wanted) this.writes.applied(entry, result)
     if (outcome !== undefined) onOutcome(outcome, entry, newest)
@@ -154,7 +152,7 @@ export class Applier<Result> {
   #advanceMachine(index: number): void {
     const { machine, epoch } = this.#init
     try {
-      machine.advance?.(this.#group.timeMs)
+      machine.advance?.(this.group.timeMs)
     } catch (error) {
       throw new ApplyFailed({ epoch, index }, error)
     }
@@ -166,7 +164,7 @@ export class Applier<Result> {
     this.#commands++
     this.#commandBytes += entry.payload.length
     try {
-      return machine.apply(entry.payload, { position, timeMs: this.#group.timeMs })
+      return machine.apply(entry.payload, { position, timeMs: this.group.timeMs })
     } catch (error) {
       if (!(error instanceof MalformedCommand)) throw new ApplyFailed(position, error)
       onMalformed(entry, error)

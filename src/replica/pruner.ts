@@ -2,6 +2,7 @@ import { checkInteger } from '../bounds.ts'
 import type { AnchorProgress } from '../group/anchor-progress.ts'
 import type { PruneWish } from '../group/announcement.ts'
 import type { Control } from '../group/control.ts'
+import type { GroupState } from '../group/group-state.ts'
 import type { Membership } from '../group/membership.ts'
 import { groupPolicy, KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
 import type { Log } from '../log/log.ts'
@@ -32,7 +33,7 @@ export interface PrunerInit {
   /** What makes this replica's next checkpoint due, for people; undefined when it writes none. */
   readonly checkpointOutlook: () => string | undefined
   readonly policy: PrunePolicy | undefined
-  readonly office: () => { readonly leader: string | undefined; readonly term: number }
+  readonly group: Pick<GroupState, 'leader' | 'term'>
   /** A leader that lags or diverged has resigned. */
   readonly inSync: () => boolean
   readonly applied: () => number
@@ -70,14 +71,14 @@ export class Pruner {
   }
 
   start(): void {
-    const { policy, clock, office, self, inSync, onProblem } = this.#init
+    const { policy, clock, group, self, inSync, onProblem } = this.#init
     this.#ticker = new Ticker({
       clock,
       label: 'pruning the log',
       intervalMs: policy?.intervalMs ?? INTERVAL_MS_DEFAULT,
       run: async () => {
         const wanted = this.#groupPolicy()
-        if (wanted === undefined || office().leader !== self || !inSync()) return
+        if (wanted === undefined || group.leader !== self || !inSync()) return
         await this.#prune({ ...wanted, slack: SLACK })
       },
       onError: onProblem,
@@ -95,9 +96,9 @@ export class Pruner {
   }
 
   async #prune({ keepEntries, volatile, slack }: PruneWish & { readonly slack: number }): Promise<number> {
-    const { self, log, membership, progress, office, inSync, applied, append } = this.#init
+    const { self, log, membership, progress, group, inSync, applied, append } = this.#init
     checkInteger('keepEntries', keepEntries, 0)
-    const { leader, term } = office()
+    const { leader, term } = group
     if (leader !== self || !inSync()) throw new NotLeader(leader === self ? undefined : leader)
     await membership.refresh()
     const members = membership.list()
@@ -118,8 +119,8 @@ export class Pruner {
 
   /** The prune at `index` was applied and counts. It stops before what was pinned since it was decided. */
   async decided(index: number, wanted: number): Promise<void> {
-    const { self, log, membership, progress, office, applied, onPruned, onProblem } = this.#init
-    if (office().leader !== self) return
+    const { self, log, membership, progress, group, applied, onPruned, onProblem } = this.#init
+    if (group.leader !== self) return
     const outcome = this.#outcome(index)
     try {
       await membership.refresh()
@@ -140,13 +141,13 @@ export class Pruner {
 
   /** The entry at `index` does nothing: if it is a prune of ours, we led no more. */
   voided(index: number): void {
-    if (this.#pruning > 0) this.#outcome(index).reject(new NotLeader(this.#init.office().leader))
+    if (this.#pruning > 0) this.#outcome(index).reject(new NotLeader(this.#init.group.leader))
   }
 
   /** A snapshot was installed that covers everything up to `index`: what became of our prunes there is not known. */
   covered(index: number): void {
     for (const [at, { reject }] of this.#outcomes) {
-      if (at <= index) reject(new NotLeader(this.#init.office().leader))
+      if (at <= index) reject(new NotLeader(this.#init.group.leader))
     }
   }
 

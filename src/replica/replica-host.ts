@@ -23,7 +23,7 @@ export interface ReplicaHostInit {
   readonly sealTimeoutMs: number
   readonly membership: Membership
   readonly progress: AnchorProgress
-  readonly state: () => GroupState
+  readonly state: GroupState
   /** Only then this replica is at its post, whoever the log says leads. */
   readonly inSync: () => boolean
   /** Resolves when everything up to there is in the state. */
@@ -66,7 +66,7 @@ export class ReplicaHost implements SyncHost {
    */
   leader(): string | undefined {
     const { state, membership, self, inSync } = this.#init
-    let { leader, term } = state()
+    let { leader, term } = state
     if (inSync()) return leader
     for (const { id, leads } of membership.list()) {
       if (leads > term) [leader, term] = [id, leads]
@@ -99,7 +99,7 @@ export class ReplicaHost implements SyncHost {
     const { self, log, state, membership, clock, chunkBytes, reached } = this.#init
     await membership.refresh()
     const electorate = this.#electorate(membership.list())
-    const { leader, term } = state()
+    const { leader, term } = state
     if (leader !== self) throw new NotLeader(leader)
     const marker = {
       type: 'marker',
@@ -114,7 +114,7 @@ export class ReplicaHost implements SyncHost {
     const anchor = { epoch: this.epoch, index: first }
     await reached(anchor)
     // A claim that came before it made it a no-op, at which nobody captures.
-    if (state().seal(first) === undefined) throw new NotLeader(state().leader)
+    if (state.seal(first) === undefined) throw new NotLeader(state.leader)
     return anchor
   }
 
@@ -136,7 +136,7 @@ export class ReplicaHost implements SyncHost {
 
   mayBeSealed(anchor: Position): boolean {
     const { state, membership, self } = this.#init
-    const seal = state().seal(anchor.index) ?? this.#reading.get(anchor.index)
+    const seal = state.seal(anchor.index) ?? this.#reading.get(anchor.index)
     if (seal === undefined || seal.state === 'sealed') return true
     const present = seal.silent.filter((elector) => elector === self || membership.get(elector) !== undefined)
     return seal.state === 'open' && seal.mayBeSealedBy(present)
@@ -208,9 +208,9 @@ export class ReplicaHost implements SyncHost {
     const overdue = (anchor: number) => {
       const atMs = this.#markedAtMs.get(anchor)
       const isOverdue = atMs !== undefined && clock.now() - atMs >= sealTimeoutMs
-      return isOverdue && state().seal(anchor)?.attestations.has(self) === true
+      return isOverdue && state.seal(anchor)?.attestations.has(self) === true
     }
-    const silent = state().silent(overdue)
+    const silent = state.silent(overdue)
     const inSync = members.filter(({ id, state }) => id !== self && state === 'in-sync').map(({ id }) => id)
     const telling = inSync.filter((id) => !silent.has(id))
     const missing = Math.max(0, ELECTORATE_MIN - 1 - telling.length)

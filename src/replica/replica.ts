@@ -205,7 +205,6 @@ export class Replica<Result = unknown>
     this.#leaseMs = init.leaseMs ?? LEASE_MS_DEFAULT
     const { epoch } = log
     const onProblem = (error: Error) => this.#problem(error)
-    const group = () => this.#applier.group
     const holders = new Holders(id, clock)
     const append = (control: Control) => this.#append(control)
 
@@ -223,13 +222,14 @@ export class Replica<Result = unknown>
       onOutcome: (outcome, entry, newest) => this.#decided(outcome, entry, newest),
       onMalformed: (entry, error) => this.#emit('skipped', { entry, why: error.message }),
     })
+    const { group } = this.#applier
     this.#progress = new AnchorProgress({
       clock,
       ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
       sealTimeoutMs: init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
       leaseMs: this.#leaseMs,
       connected: () => this.logConnected,
-      isOpen: (anchor) => group().seal(anchor)?.state === 'open',
+      isOpen: (anchor) => group.seal(anchor)?.state === 'open',
     })
     this.#namesakes = new Namesakes({
       process: this.#process,
@@ -297,7 +297,7 @@ export class Replica<Result = unknown>
       volatile: init.volatile ?? false,
       checkpointOutlook: () => data && (this.#disk?.outlook ?? 'once it has started'),
       policy: init.prune,
-      office: group,
+      group,
       inSync: () => this.state === 'in-sync',
       applied: () => this.#applier.applied,
       append,

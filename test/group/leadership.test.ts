@@ -37,7 +37,7 @@ beforeEach(() => {
     clock,
     leaseMs: LEASE_MS,
     random: () => 0.5,
-    group: () => group,
+    group,
     member: (id) => members.get(id),
     eligible: () => eligible,
     refresh: async () => unheard(),

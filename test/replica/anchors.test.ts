@@ -42,7 +42,7 @@ function makeAnchors(): Anchors {
     clock,
     ttlMs: TTL_MS,
     sync: () => sync,
-    group: () => group,
+    group,
     capture: () => new ItemSnapshot(numberedItems(3)),
     attest: async (_anchor, root) => {
       attested.push(root)

@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { AnchorProgress } from '../../src/group/anchor-progress.ts'
 import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import { decodeControl, encodeControl } from '../../src/group/control.ts'
-import { GroupState } from '../../src/group/group-state.ts'
+import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { Membership } from '../../src/group/membership.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
@@ -44,7 +44,7 @@ beforeEach(async () => {
       connected: () => true,
       isOpen: () => false,
     }),
-    state: () => state,
+    state,
     inSync: () => true,
     reached: async () => void (await apply()),
     pin: async () => {},
@@ -65,7 +65,7 @@ async function announce(...members: string[]): Promise<void> {
 
 /** Apply what the log has. Returns its newest electorate. */
 async function apply(): Promise<readonly string[]> {
-  state = new GroupState()
+  state.restore(decodeGroupState(new GroupState().encode()))
   let electorate: readonly string[] = []
   for await (const { entries } of log.read({ index: 0 })) {
     for (const entry of entries) {

@@ -1,6 +1,6 @@
 import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
-import { GroupState } from '../../src/group/group-state.ts'
+import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import type { StampedClock } from '../../src/group/machine-time.ts'
 import { LeaseTable } from '../../src/leases/lease-table.ts'
 import type { ByteString } from '../../src/machine/byte-string.ts'
@@ -142,7 +142,9 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   'group-state': {
     encode: (state: GroupStateInput) => groupStateOf(state).encode(),
     decode: (bytes) => {
-      const { term, leader, timeMs, entryId, clocks } = GroupState.decode(bytes)
+      const state = new GroupState()
+      state.restore(decodeGroupState(bytes))
+      const { term, leader, timeMs, entryId, clocks } = state
       return { term, leader, timeMs, entryId, ...(clocks.length > 0 && { clocks }) }
     },
   },

@@ -1,5 +1,5 @@
 import { verifiedChunks } from '../../checkpoint/file.ts'
-import { GroupState } from '../../group/group-state.ts'
+import { decodeGroupState } from '../../group/group-state.ts'
 import { EntryTooLarge } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import type { Json } from '../../machine/codec.ts'
@@ -57,7 +57,7 @@ async function stateOf(file: string): Promise<ReplicatedMap> {
   for await (const { bytes, items } of verifiedChunks(checkpoint, zstdCoder))
     installation.add(itemsOf(bytes, items))
   installation.commit()
-  map.advance(Math.max(GroupState.decode(checkpoint.manifest.control).timeMs, Date.now()))
+  map.advance(Math.max(decodeGroupState(checkpoint.manifest.control).timeMs, Date.now()))
   return map
 }
 

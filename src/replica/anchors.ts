@@ -14,7 +14,7 @@ export interface AnchorsInit {
   readonly epoch: string
   readonly clock: Clock
   readonly ttlMs: number
-  readonly sync: () => SnapshotSync
+  readonly sync: SnapshotSync
   readonly group: GroupState
   readonly capture: () => Snapshot
   /** Append this replica's root for an anchor. */
@@ -82,7 +82,7 @@ export class Anchors {
   sealed(index: number, sealed: Uint8Array): void {
     const { epoch, sync } = this.#init
     const anchor = { epoch, index }
-    sync().sealed(anchor)
+    sync.sealed(anchor)
     this.#roots.get(index)?.then(
       (own) => this.#compare(anchor, own, sealed),
       () => {},
@@ -91,12 +91,12 @@ export class Anchors {
 
   /** Nobody uses these anchors: they make room for a newer one. */
   retired(anchors: readonly number[]): void {
-    for (const index of anchors) this.#init.sync().retire({ epoch: this.#init.epoch, index })
+    for (const index of anchors) this.#init.sync.retire({ epoch: this.#init.epoch, index })
   }
 
   /** The group cannot agree on a root: nobody may install this anchor. It does not tell whose state is wrong. */
   disputed(index: number): void {
-    this.#init.sync().disputed({ epoch: this.#init.epoch, index })
+    this.#init.sync.disputed({ epoch: this.#init.epoch, index })
   }
 
   /** A snapshot took the state's place: what was captured of the old one says nothing about this one. */
@@ -122,17 +122,15 @@ export class Anchors {
    */
   #capture(anchor: Position, init: CapturedInit): Promise<Uint8Array> {
     const { sync, capture, onProblem } = this.#init
-    sync().captured(anchor, capture(), init)
-    const root = sync()
-      .whenCut(anchor)!
-      .then(
-        (manifest) => manifest.root,
-        (error: Error) => {
-          const reason = sync().whyGone(anchor) ?? error
-          if (reason instanceof CutFailed) onProblem(reason)
-          throw reason
-        },
-      )
+    sync.captured(anchor, capture(), init)
+    const root = sync.whenCut(anchor)!.then(
+      (manifest) => manifest.root,
+      (error: Error) => {
+        const reason = sync.whyGone(anchor) ?? error
+        if (reason instanceof CutFailed) onProblem(reason)
+        throw reason
+      },
+    )
     this.#remember(anchor.index, root)
     return root
   }
@@ -148,7 +146,7 @@ export class Anchors {
         onProblem(error)
       }
       await sleep(clock, RETRY_MS)
-    } while (sync().whenCut(anchor) !== undefined && group.seal(anchor.index)?.state === 'open')
+    } while (sync.whenCut(anchor) !== undefined && group.seal(anchor.index)?.state === 'open')
   }
 
   #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {

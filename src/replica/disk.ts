@@ -1,10 +1,9 @@
 import { join } from 'node:path'
-import { ChunkFiles } from '../checkpoint/chunk-files.ts'
+import type { ChunkFiles } from '../checkpoint/chunk-files.ts'
 import type { DataDirectory } from '../checkpoint/data-directory.ts'
 import { OffersFile } from '../checkpoint/offers-file.ts'
 import { type CheckpointEvent, CheckpointStore } from '../checkpoint/store.ts'
 import { type Position, positionKey } from '../position.ts'
-import type { ChunkStore } from '../snapshot/chunk-store.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
 import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
@@ -19,7 +18,9 @@ export interface DiskInit
   readonly group: string
   readonly signature: string
   readonly clock: Clock
-  readonly sync: () => SnapshotSync
+  /** What sessions have fetched and verified. */
+  readonly fetched: ChunkFiles
+  readonly sync: SnapshotSync
   readonly onEvent: (event: CheckpointEvent) => void
 }
 
@@ -39,10 +40,10 @@ export class Disk {
   #uncovered: number | undefined
   #ticker: Ticker | undefined
 
-  private constructor(init: DiskInit, fetched: ChunkFiles) {
+  constructor(init: DiskInit) {
     const { data, group, signature, epoch, clock, policy, sync, onEvent } = init
     this.#init = init
-    this.#fetched = fetched
+    this.#fetched = init.fetched
     this.#offers = new OffersFile(join(data.path, 'offers.json'), data.storage, clock)
     const checkpoints = new CheckpointStore({
       directory: data.checkpoints,
@@ -65,24 +66,14 @@ export class Disk {
         write: (source, signal) => this.#write(source, signal),
       },
       coder: zstdCoder,
-      requestAnchor: (above, signal) => sync().requestAnchor(above, signal),
-      hold: (anchor) => sync().hold(anchor),
-      whyGone: (anchor) => sync().whyGone(anchor),
+      requestAnchor: (above, signal) => sync.requestAnchor(above, signal),
+      hold: (anchor) => sync.hold(anchor),
+      whyGone: (anchor) => sync.whyGone(anchor),
       onWritten: () => {
         this.#dropFetched()
         init.onWritten()
       },
     })
-  }
-
-  static async open(init: DiskInit): Promise<Disk> {
-    const { path, storage } = init.data
-    return new Disk(init, await ChunkFiles.open(join(path, 'fetched'), storage, init.onProblem))
-  }
-
-  /** Where a session keeps what it has verified. */
-  get fetched(): ChunkStore {
-    return this.#fetched
   }
 
   /** The index of the newest checkpoint that the group agreed on; 0 when there is none. */
@@ -173,7 +164,7 @@ export class Disk {
   }
 
   async #writeOffers(): Promise<void> {
-    await this.#offers.write(this.#init.sync().leases())
+    await this.#offers.write(this.#init.sync.leases())
   }
 
   async #offerAgain(): Promise<void> {
@@ -184,7 +175,7 @@ export class Disk {
       if (deadlineMs === undefined || deadlineMs <= clock.now()) continue
       const cut = await this.#checkpoints.read(position)
       const remainingMs = deadlineMs - clock.now()
-      if (cut !== undefined && remainingMs > 0) sync().adopt(position, cut, remainingMs)
+      if (cut !== undefined && remainingMs > 0) sync.adopt(position, cut, remainingMs)
     }
   }
 }

@@ -1,4 +1,6 @@
+import type { PrivateKey } from '@libp2p/interface'
 import type { Storage } from '../checkpoint/storage.ts'
+import type { ReplicaNetwork } from './network.ts'
 
 /**
  * What a replica stands on, for a group that runs in one process from a seed. Not part of the public API:
@@ -7,6 +9,8 @@ import type { Storage } from '../checkpoint/storage.ts'
  * @internal
  */
 export interface ReplicaInternals {
+  /** The network of the replica that has this key. Default: a libp2p node. */
+  readonly network?: (key: PrivateKey) => ReplicaNetwork
   /** Where the data directory is kept, and exports are written. Default: the machine's file system. */
   readonly storage?: Storage
 }

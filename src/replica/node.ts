@@ -7,14 +7,15 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p'
-import type { SyncHost } from '../sync/host.ts'
-import { type Libp2pSnapshotSync, snapshotSync } from '../sync/index.ts'
-import type { SnapshotSyncInit } from '../sync/snapshot-sync.ts'
+import { Libp2pNetwork, type ServeStream, type SnapshotSyncComponents } from '../sync/libp2p.ts'
+import { type ProviderLimits, providerLimits } from '../sync/limits.ts'
+import type { ByteStream } from '../sync/wire/frames.ts'
 import { ListenFailed } from './errors.ts'
 import { parseAddress } from './multiaddrs.ts'
+import type { ReplicaNetwork } from './network.ts'
 import { noiseCrypto } from './noise-crypto.ts'
 
-/** Loopback only: who wants to be reached from elsewhere says so. */
+/** Loopback only: a replica that is to be reached from elsewhere is told so. */
 const LISTEN_DEFAULT = ['/ip4/127.0.0.1/tcp/0']
 /** libp2p's own limits, 5 a second from one host and 10 handshakes at once, would keep a cluster on one machine apart. */
 const CONNECTIONS = { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100 }
@@ -30,38 +31,60 @@ export interface NodeInit {
   readonly announce: readonly string[] | undefined
   readonly libp2p: Libp2pOptions | undefined
   readonly networkKey: Uint8Array | undefined
-  readonly sync: SnapshotSyncInit & { readonly host: SyncHost }
+  readonly limits: Partial<ProviderLimits> | undefined
 }
 
-export type ReplicaNode = Libp2p<{ sync: Libp2pSnapshotSync }>
+/** The default network of a replica: a libp2p node with TCP, noise and yamux, unless the application brings others. */
+export class Libp2pNode implements ReplicaNetwork {
+  readonly self: string
+  readonly #init: NodeInit
+  readonly #network: Libp2pNetwork
+  #node: Libp2p | undefined
 
-/**
- * A libp2p node with TCP, noise and yamux, unless the application brings others, and the sync service. Throws
- * `ListenFailed`, and `RangeError` for an announced address that names another peer.
- */
-export async function createNode(init: NodeInit): Promise<ReplicaNode> {
-  const listen = [...(init.listen ?? LISTEN_DEFAULT)]
-  const self = peerIdFromPrivateKey(init.privateKey).toString()
-  const announce = init.announce?.map((text) => announced(text, self))
-  try {
-    return await createLibp2p({
-      transports: [tcp()],
-      connectionEncrypters: [noise({ crypto: noiseCrypto })],
-      streamMuxers: [yamux()],
-      ...(init.networkKey && { connectionProtector: preSharedKey({ psk: init.networkKey }) }),
-      ...init.libp2p,
-      connectionManager: { ...CONNECTIONS, ...init.libp2p?.connectionManager },
-      connectionMonitor: { ...MONITOR, ...init.libp2p?.connectionMonitor },
-      privateKey: init.privateKey,
-      addresses: { ...init.libp2p?.addresses, listen, ...(announce && { announce }) },
-      services: {
-        ...init.libp2p?.services,
-        sync: snapshotSync(init.sync),
-        anchorageAddresses: (components: AddressComponents) => new Addresses(listen, components),
-      },
-    })
-  } catch (error) {
-    throw listenFailure(error) ?? error
+  constructor(init: NodeInit) {
+    this.self = peerIdFromPrivateKey(init.privateKey).toString()
+    this.#init = init
+    const { streamsPerPeer } = providerLimits(init.limits)
+    this.#network = new Libp2pNetwork({ self: this.self, streamsPerPeer })
+  }
+
+  get addresses(): string[] {
+    return this.#node?.getMultiaddrs().map(String) ?? []
+  }
+
+  async dial(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<ByteStream> {
+    return await this.#network.dial(peer, addresses, signal)
+  }
+
+  /** Throws `ListenFailed`, and `RangeError` for an announced address that names another peer. */
+  async start(serve: ServeStream): Promise<void> {
+    const { privateKey, libp2p, networkKey } = this.#init
+    const listen = [...(this.#init.listen ?? LISTEN_DEFAULT)]
+    const announce = this.#init.announce?.map((text) => announced(text, this.self))
+    try {
+      this.#node = await createLibp2p({
+        transports: [tcp()],
+        connectionEncrypters: [noise({ crypto: noiseCrypto })],
+        streamMuxers: [yamux()],
+        ...(networkKey && { connectionProtector: preSharedKey({ psk: networkKey }) }),
+        ...libp2p,
+        connectionManager: { ...CONNECTIONS, ...libp2p?.connectionManager },
+        connectionMonitor: { ...MONITOR, ...libp2p?.connectionMonitor },
+        privateKey,
+        addresses: { ...libp2p?.addresses, listen, ...(announce && { announce }) },
+        services: {
+          ...libp2p?.services,
+          sync: (components: SnapshotSyncComponents) => this.#network.join(components, serve),
+          anchorageAddresses: (components: AddressComponents) => new Addresses(listen, components),
+        },
+      })
+    } catch (error) {
+      throw listenFailure(error) ?? error
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#node?.stop()
   }
 }
 

@@ -1,8 +1,9 @@
+import { join } from 'node:path'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { checkInteger } from '../bounds.ts'
 import type { Belonging } from '../checkpoint/belonging.ts'
+import { ChunkFiles } from '../checkpoint/chunk-files.ts'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { writeCheckpoint } from '../checkpoint/file.ts'
 import { fileStorage } from '../checkpoint/file-storage.ts'
@@ -38,7 +39,7 @@ import { zstdCoder } from '../snapshot/encoding.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import type { StateBuilder } from '../snapshot/state-builder.ts'
 import { OFFERS_MAX, REQUEST_TIMEOUT_MS_DEFAULT, TTL_MS_DEFAULT } from '../sync/limits.ts'
-import type { SnapshotSyncInit, SyncEvent } from '../sync/snapshot-sync.ts'
+import { SnapshotSync, type SyncEvent } from '../sync/snapshot-sync.ts'
 import { HandshakeFailed } from '../sync/wire/errors.ts'
 import type { OfferView } from '../sync/wire/messages.ts'
 import { asError } from '../thrown.ts'
@@ -46,7 +47,7 @@ import { type Clock, sleep, systemClock } from '../time/clock.ts'
 import { startTicker, Ticker } from '../time/ticker.ts'
 import { Anchors } from './anchors.ts'
 import { Applier } from './applier.ts'
-import { Disk } from './disk.ts'
+import { Disk, type DiskInit } from './disk.ts'
 import { Divergences } from './divergences.ts'
 import { Diverged, FarewellFailed, IdentityInUse, NotInTime, NotReadable, ReplicaStopped } from './errors.ts'
 import type { Counted, Divergence, ReplicaEvents, StateChange } from './events.ts'
@@ -54,7 +55,8 @@ import { Follower, isOfLog } from './follower.ts'
 import { Holders } from './holders.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import type { ReplicaInternals } from './internals.ts'
-import { createNode, type ReplicaNode } from './node.ts'
+import type { ReplicaNetwork } from './network.ts'
+import { Libp2pNode } from './node.ts'
 import { checkOptions } from './options.ts'
 import { cutOwnState } from './own-state.ts'
 import { Problems } from './problems.ts'
@@ -98,7 +100,7 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
 
 /** @internal As `createReplica`, on another ground than the machine's. */
 export async function createReplicaOn<Result>(
-  { storage = fileStorage }: ReplicaInternals,
+  { storage = fileStorage, network: networkOf }: ReplicaInternals,
   init: ReplicaInit<Result>,
 ): Promise<Replica<Result>> {
   checkOptions(init)
@@ -110,11 +112,15 @@ export async function createReplicaOn<Result>(
   const onProblem = (error: Error) => (replica === undefined ? warnings.push(error) : replica.warn(error))
   try {
     const privateKey = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
-    const id = peerIdFromPrivateKey(privateKey).toString()
-    log = await openLog(init, { author: id, onProblem }, data?.belonging)
-    replica = new Replica(init, id, log, storage, data)
+    const network = networkOf?.(privateKey) ?? nodeOf(init, privateKey)
+    log = await openLog(init, { author: network.self, onProblem }, data?.belonging)
+    const disk = data && {
+      data,
+      fetched: await ChunkFiles.open(join(data.path, 'fetched'), storage, onProblem),
+    }
+    replica = new Replica(init, network, log, storage, disk)
     for (const warning of warnings) replica.warn(warning)
-    await replica.start(privateKey)
+    await replica.start()
     return replica
   } catch (error) {
     if (replica !== undefined) await replica.stop()
@@ -124,6 +130,11 @@ export async function createReplicaOn<Result>(
     }
     throw error
   }
+}
+
+function nodeOf<Result>(init: ReplicaInit<Result>, privateKey: PrivateKey): Libp2pNode {
+  const { listen, announce, libp2p, networkKey, limits } = init
+  return new Libp2pNode({ privateKey, listen, announce, libp2p, networkKey, limits })
 }
 
 /** A log that is empty because it is another one must not become the truth: see `ReplicaInit.newLog`. */
@@ -173,9 +184,12 @@ export class Replica<Result = unknown>
   readonly #host: ReplicaHost
   readonly #storage: Storage
   readonly #data: DataDirectory | undefined
-  #disk: Disk | undefined
+  readonly #disk: Disk | undefined
   readonly #stopping = new AbortController()
-  #node: ReplicaNode | undefined
+  readonly #network: ReplicaNetwork
+  readonly #sync: SnapshotSync
+  /** The network was started: this replica has addresses to announce. */
+  #listens = false
   #running: Promise<unknown> = Promise.resolve()
   #stopped: Promise<void> | undefined
   /** The anchor this replica is catching up from, as announced; 0 when there is none. */
@@ -191,13 +205,21 @@ export class Replica<Result = unknown>
   #sealed: { readonly index: number; readonly marker: Marker } | undefined
 
   /** @internal Use `createReplica`. */
-  constructor(init: ReplicaInit<Result>, id: string, log: Log, storage: Storage, data?: DataDirectory) {
+  constructor(
+    init: ReplicaInit<Result>,
+    network: ReplicaNetwork,
+    log: Log,
+    storage: Storage,
+    disk?: Pick<DiskInit, 'data' | 'fetched'>,
+  ) {
     super()
+    const id = network.self
     this.id = id
     this.#init = init
+    this.#network = network
     this.#log = log
     this.#storage = storage
-    this.#data = data
+    this.#data = disk?.data
     const clock = init.clock ?? systemClock
     this.#clock = clock
     this.#divergences = new Divergences(clock)
@@ -275,35 +297,6 @@ export class Replica<Result = unknown>
       onError: onProblem,
       signal: this.#stopping.signal,
     })
-    this.#anchors = new Anchors({
-      self: id,
-      epoch,
-      clock,
-      ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
-      sync: () => this.#sync,
-      group,
-      capture: () => init.machine.capture(),
-      attest: async (anchor, root) => void (await append({ type: 'attestation', anchor, root })),
-      onAgreed: (anchor) => this.#disk?.sealed(anchor),
-      onDivergence: (anchor, own, sealed) => this.#diverged(anchor, own, sealed),
-      onProblem,
-    })
-    this.#pruner = new Pruner({
-      self: id,
-      clock,
-      log,
-      membership: this.#membership,
-      progress: this.#progress,
-      volatile: init.volatile ?? false,
-      checkpointOutlook: () => data && (this.#disk?.outlook ?? 'once it has started'),
-      policy: init.prune,
-      group,
-      inSync: () => this.state === 'in-sync',
-      applied: () => this.#applier.applied,
-      append,
-      onPruned: (upTo) => this.#emit('pruned', { upTo }),
-      onProblem,
-    })
     this.#host = new ReplicaHost({
       group: init.group,
       signature: init.machine.signature,
@@ -338,6 +331,52 @@ export class Replica<Result = unknown>
         }
       },
     })
+    const { limits, authorize, ttlMs, requestTimeoutMs, fetchTimeoutMs } = init
+    const sync = new SnapshotSync(
+      {
+        host: this.#host,
+        clock,
+        ...(disk && { store: disk.fetched }),
+        onEvent: (event) => this.#synced(event),
+        ...(limits && { limits }),
+        ...(authorize && { authorize }),
+        ...(ttlMs !== undefined && { ttlMs }),
+        ...(requestTimeoutMs !== undefined && { requestTimeoutMs }),
+        ...(fetchTimeoutMs !== undefined && { fetchTimeoutMs }),
+      },
+      network,
+    )
+    this.#sync = sync
+    this.#disk = disk && this.#makeDisk(disk)
+    this.#anchors = new Anchors({
+      self: id,
+      epoch,
+      clock,
+      ttlMs: init.ttlMs ?? TTL_MS_DEFAULT,
+      sync,
+      group,
+      capture: () => init.machine.capture(),
+      attest: async (anchor, root) => void (await append({ type: 'attestation', anchor, root })),
+      onAgreed: (anchor) => this.#disk?.sealed(anchor),
+      onDivergence: (anchor, own, sealed) => this.#diverged(anchor, own, sealed),
+      onProblem,
+    })
+    this.#pruner = new Pruner({
+      self: id,
+      clock,
+      log,
+      membership: this.#membership,
+      progress: this.#progress,
+      volatile: init.volatile ?? false,
+      checkpointOutlook: () => this.#disk?.outlook,
+      policy: init.prune,
+      group,
+      inSync: () => this.state === 'in-sync',
+      applied: () => this.#applier.applied,
+      append,
+      onPruned: (upTo) => this.#emit('pruned', { upTo }),
+      onProblem,
+    })
     this.#follower = new Follower({
       log,
       applier: this.#applier,
@@ -349,7 +388,7 @@ export class Replica<Result = unknown>
         holders.saw(this.members)
         return holders.since(sinceMs)
       },
-      catchUp: (request) => this.#sync.catchUp(request),
+      catchUp: (request) => sync.catchUp(request),
       onInSync: () => {
         this.#needs = 0
         this.#disk?.inSync()
@@ -366,22 +405,10 @@ export class Replica<Result = unknown>
   }
 
   /** @internal */
-  async start(privateKey: PrivateKey): Promise<void> {
-    const { listen, announce, libp2p, networkKey, machine, limits, authorize } = this.#init
-    const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = this.#init
-    this.#disk = this.#data && (await this.#openDisk(this.#data))
-    const sync: SnapshotSyncInit = {
-      host: this.#host,
-      clock: this.#clock,
-      ...(this.#disk && { store: this.#disk.fetched }),
-      onEvent: (event) => this.#synced(event),
-      ...(limits && { limits }),
-      ...(authorize && { authorize }),
-      ...(ttlMs !== undefined && { ttlMs }),
-      ...(requestTimeoutMs !== undefined && { requestTimeoutMs }),
-      ...(fetchTimeoutMs !== undefined && { fetchTimeoutMs }),
-    }
-    this.#node = await createNode({ privateKey, listen, announce, libp2p, networkKey, sync })
+  async start(): Promise<void> {
+    const { machine } = this.#init
+    await this.#network.start((peer, stream) => this.#sync.serve(peer, stream))
+    this.#listens = true
     checkAnnouncement(this.addresses, this.#log)
     await this.#membership.refresh()
     this.#namesakes.announcing()
@@ -433,7 +460,7 @@ export class Replica<Result = unknown>
 
   /** Multiaddrs that others dial: those it announces, or else those it listens on. */
   get addresses(): string[] {
-    return this.#node?.getMultiaddrs().map(String) ?? []
+    return [...this.#network.addresses]
   }
 
   /** Everyone whose announcement is fresh, this replica included. */
@@ -603,11 +630,6 @@ export class Replica<Result = unknown>
     await this.stop()
   }
 
-  get #sync() {
-    if (this.#node === undefined) throw new ReplicaStopped()
-    return this.#node.services.sync
-  }
-
   /** What a control entry decided, on every replica alike; here is what this replica does about it. */
   #decided(outcome: Outcome, entry: LogEntry, newest: LogTail): void {
     switch (outcome.type) {
@@ -649,10 +671,10 @@ export class Replica<Result = unknown>
     }
   }
 
-  #openDisk(data: DataDirectory): Promise<Disk> {
+  #makeDisk(disk: Pick<DiskInit, 'data' | 'fetched'>): Disk {
     const { group, machine, checkpoint = {}, chunkBytes = CHUNK_BYTES_DEFAULT } = this.#init
-    return Disk.open({
-      data,
+    return new Disk({
+      ...disk,
       group,
       signature: machine.signature,
       epoch: this.#log.epoch,
@@ -660,7 +682,7 @@ export class Replica<Result = unknown>
       clock: this.#clock,
       chunkBytes,
       sealTimeoutMs: this.#init.requestTimeoutMs ?? REQUEST_TIMEOUT_MS_DEFAULT,
-      sync: () => this.#sync,
+      sync: this.#sync,
       applied: () => {
         const { applied: index, commands, commandBytes } = this.#applier
         return { index, commands, commandBytes }
@@ -752,7 +774,7 @@ export class Replica<Result = unknown>
 
   async #announce(options: SubmitOptions = {}): Promise<void> {
     // What was said before an outage would be heard after it: that a leader does not lead, though it does again.
-    if (this.#node === undefined || !this.logConnected || this.#namesakes.hasYielded) return
+    if (!this.#listens || !this.logConnected || this.#namesakes.hasYielded) return
     const { epoch, notices } = this.#log
     const offers = this.#sync.offers.map(({ anchor, ...offer }) => {
       return { anchor: anchor.index, ...offer, servedBytes: this.#sync.servedBytes(anchor) }
@@ -789,7 +811,7 @@ export class Replica<Result = unknown>
   /** Another process had this identity before: it is the replica of this name, and this one is none any more. */
   #yield(): void {
     this.#follower.halt(new IdentityInUse(this.id))
-    this.#node?.services.sync.withdraw()
+    this.#sync.withdraw()
   }
 
   async #watchMembers(signal: AbortSignal): Promise<void> {
@@ -891,7 +913,7 @@ export class Replica<Result = unknown>
     await this.#disk?.stop({ trusted })
     this.#fail(reason)
     this.#status.enter('stopped')
-    if (this.#node !== undefined) {
+    if (this.#listens) {
       this.#sync.withdraw()
       // A leader says that it leaves, so that nobody waits for its lease to run out.
       const late = new AbortController()
@@ -904,8 +926,9 @@ export class Replica<Result = unknown>
       }
       await leave().catch((error: Error) => this.#problem(error))
       timer.cancel()
-      await this.#node.stop()
     }
+    await this.#network.stop()
+    await this.#sync.close()
     await this.#log.close()
     this.#data?.[Symbol.dispose]()
   }

@@ -41,7 +41,7 @@ function makeAnchors(): Anchors {
     epoch: 'e',
     clock,
     ttlMs: TTL_MS,
-    sync: () => sync,
+    sync,
     group,
     capture: () => new ItemSnapshot(numberedItems(3)),
     attest: async (_anchor, root) => {

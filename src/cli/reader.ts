@@ -1,5 +1,6 @@
 import { type MapResult, ReplicatedMap } from '../machine/replicated-map.ts'
-import { createReplica, type Replica } from '../replica/replica.ts'
+import type { Replica } from '../replica/replica.ts'
+import { createReplica } from '../replica/start.ts'
 import { HandshakeFailed } from '../sync/wire/errors.ts'
 import { networkOf } from './commands/network-key.ts'
 import type { Context } from './context.ts'

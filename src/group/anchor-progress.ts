@@ -1,5 +1,7 @@
+import { isConnected, type LogConnection } from '../log/log.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Member } from './membership.ts'
+import type { Seal } from './seal.ts'
 
 /**
  * The slowest fetch of an anchor that counts as progress, in bytes a second: the sum over all joiners and all
@@ -40,10 +42,10 @@ export interface AnchorProgressInit {
   readonly sealTimeoutMs: number
   /** How long announcements live, in milliseconds. Members announce five times as often. */
   readonly leaseMs: number
-  /** False while no member can announce anything. Silence then says nothing about progress. */
-  readonly connected: () => boolean
-  /** Whether the group has not agreed on this anchor's root yet, as far as this replica knows. */
-  readonly isOpen: (anchor: number) => boolean
+  /** While its servers cannot be reached no member can announce anything. Silence then says nothing about progress. */
+  readonly log: { readonly connection?: Pick<LogConnection, 'connected'> }
+  /** Whether the group has agreed on an anchor's root yet, as far as this replica knows. */
+  readonly group: { seal(anchor: number): Pick<Seal, 'state'> | undefined }
 }
 
 interface Anchor {
@@ -132,7 +134,7 @@ export class AnchorProgress {
   /** The group has made no progress with this anchor for too long. */
   hasStalled(anchor: number): boolean {
     const known = this.#anchors.get(anchor)
-    if (!this.#init.connected()) return false
+    if (!isConnected(this.#init.log)) return false
     return known !== undefined && this.#init.clock.now() - known.sinceMs >= this.#stalledMs
   }
 
@@ -161,7 +163,7 @@ export class AnchorProgress {
   }
 
   #measure(index: number, members: readonly Member[], nowMs: number): void {
-    const { sealTimeoutMs, ttlMs, isOpen } = this.#init
+    const { sealTimeoutMs, ttlMs, group } = this.#init
     let anchor = this.#anchors.get(index)
     if (anchor === undefined) {
       const counters = { served: new Increments(), received: new Increments() }
@@ -195,7 +197,7 @@ export class AnchorProgress {
     }
     anchor.bytes += served.total + received.total - before
     const isYoung = nowMs - anchor.firstSeenMs < sealTimeoutMs
-    const mustWait = isYoung && ((isOffered && !isCut) || isOpen(index))
+    const mustWait = isYoung && ((isOffered && !isCut) || group.seal(index)?.state === 'open')
     const enough = ((nowMs - anchor.sinceMs) / 1_000) * PROGRESS_BYTES_PER_S_MIN
     if (!mustWait && (anchor.bytes === 0 || anchor.bytes < enough)) return
     anchor.sinceMs = nowMs

@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN } from '../bounds.ts'
+import type { Log } from '../log/log.ts'
 import * as pb from './pb/group_pb.js'
 
 /** The entries that Anchorage itself writes into a group's log, beside users' commands. */
@@ -19,6 +20,11 @@ export interface Marker {
   readonly chunkBytes: number
   /** Older anchors that no member uses. Every replica stops offering them. Default: none. */
   readonly retires?: readonly number[]
+}
+
+/** Append a control entry. Resolves with its index. */
+export async function appendControl(log: Pick<Log, 'append'>, control: Control): Promise<number> {
+  return (await log.append([{ kind: 'control', payload: encodeControl(control) }])).first
 }
 
 export function encodeControl(control: Control): Uint8Array {

@@ -1,7 +1,10 @@
 import { NOTICE_TTL_MS_MAX } from '../log/limits.ts'
+import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../time/clock.ts'
+import type { ReplicaState } from './announcement.ts'
+import { appendControl } from './control.ts'
 import type { GroupState } from './group-state.ts'
-import type { Member } from './membership.ts'
+import type { Membership } from './membership.ts'
 
 /** How long a leader may stay silent before others take office, in milliseconds. */
 export const LEASE_MS_DEFAULT = 5_000
@@ -24,13 +27,13 @@ export interface LeadershipInit {
   /** A number from 0 up to 1. */
   readonly random: () => number
   readonly group: GroupState
-  readonly member: (id: string) => Member | undefined
-  /** Whether this replica may take office: it wants to lead and is in sync. */
-  readonly eligible: () => boolean
-  /** Read all announcements again. */
-  readonly refresh: () => Promise<void>
-  /** Append a claim. */
-  readonly claim: (term: number) => Promise<void>
+  readonly membership: Pick<Membership, 'get' | 'refresh'>
+  /** Takes claims. */
+  readonly log: Pick<Log, 'append'>
+  /** False: this replica never takes office. */
+  readonly lead: boolean
+  /** Where this replica stands: only one in sync takes office. */
+  readonly status: { readonly state: ReplicaState }
 }
 
 /**
@@ -67,10 +70,10 @@ export class Leadership {
 
   /** Decide again: the membership, the term or this replica's own state changed. */
   check(): void {
-    const { self, clock, eligible, group } = this.#init
+    const { self, clock, group } = this.#init
     this.#timer?.cancel()
     this.#timer = undefined
-    if (this.#stopped || this.#claiming || !eligible() || group.leader === self) return
+    if (this.#claiming || !this.#isEligible() || group.leader === self) return
     const vacantInMs = this.#vacantInMs()
     if (vacantInMs > 0) {
       this.#timer = clock.schedule(vacantInMs, () => this.check())
@@ -87,10 +90,10 @@ export class Leadership {
 
   /** How long until this replica may consider the office vacant, in milliseconds; 0 when it is vacant. */
   #vacantInMs(): number {
-    const { clock, leaseMs, group, member } = this.#init
+    const { clock, leaseMs, group, membership } = this.#init
     const { leader, term, claimIndex } = group
     if (leader === undefined) return 0
-    const seen = member(leader)
+    const seen = membership.get(leader)
     if (seen !== undefined && seen.leads === term) {
       this.#seenAtMs = Math.max(this.#seenAtMs, seen.announcedAtMs)
     } else if (seen !== undefined && seen.applied >= claimIndex) {
@@ -101,16 +104,16 @@ export class Leadership {
   }
 
   async #claim(): Promise<void> {
-    const { refresh, claim, clock, leaseMs } = this.#init
+    const { membership, log, group, clock, leaseMs } = this.#init
     this.#timer = undefined
     this.#claiming = true
     let isVacant = false
     try {
       // A process that was stopped or starved has heard nothing of the leader meanwhile. So read the
       // announcements before the claim.
-      await refresh()
+      await membership.refresh()
       isVacant = this.#mayClaim()
-      if (isVacant) await claim(this.#init.group.term + 1)
+      if (isVacant) await appendControl(log, { type: 'claim', term: group.term + 1 })
     } catch {
       // The presence store or the log was busy, or it is uncertain whether the claim was appended. The
       // entries that are applied will tell.
@@ -125,7 +128,12 @@ export class Leadership {
   }
 
   #mayClaim(): boolean {
-    const { eligible, group, self } = this.#init
-    return !this.#stopped && eligible() && group.leader !== self && this.#vacantInMs() <= 0
+    const { group, self } = this.#init
+    return this.#isEligible() && group.leader !== self && this.#vacantInMs() <= 0
+  }
+
+  #isEligible(): boolean {
+    const { lead, status } = this.#init
+    return !this.#stopped && lead && status.state === 'in-sync'
   }
 }

@@ -1,6 +1,7 @@
 import { LeaseTable } from '../leases/lease-table.ts'
 import { Sweeper } from '../leases/sweeper.ts'
-import { isFresh, type Presence, type PresenceStore, Sightings } from '../log/presence.ts'
+import { isConnected, type Log } from '../log/log.ts'
+import { isFresh, type Presence, Sightings } from '../log/presence.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
 import type { OwnNotice } from './namesakes.ts'
@@ -16,26 +17,26 @@ export interface Member extends Announcement {
 }
 
 export interface MembershipInit {
-  readonly notices: PresenceStore
+  /** While its servers cannot be reached, the presence store cannot either. */
+  readonly log: Pick<Log, 'notices' | 'connection'>
   readonly clock: Clock
   /** This replica's own id, once it announces itself. */
   readonly self?: string
-  /**
-   * The presence store was read and holds a presence with this replica's id. Another process may have written
-   * it.
-   */
-  readonly onOwn?: (notice: OwnNotice) => void
   /** The incarnation of the log. Members of another incarnation are not counted. */
   readonly epoch: string
-  /** False while the log's servers, and so the presence store, cannot be reached. Default: always true. */
-  readonly connected?: () => boolean
   /**
    * How long members have to announce themselves after the presence store can be reached again, in
    * milliseconds.
    */
   readonly graceMs?: number
+}
+
+/** Is told what the presence store says. */
+export interface MembershipListener {
   /** A member came, left, or announced something new. */
-  readonly onChange: () => void
+  membersChanged(): void
+  /** The store was read and holds a presence with this replica's id. Another process may have written it. */
+  sawOwn(notice: OwnNotice): void
 }
 
 /**
@@ -60,9 +61,16 @@ export class Membership {
    */
   #graceUntilMs = Number.NEGATIVE_INFINITY
 
+  #listener: MembershipListener | undefined
+
   constructor(init: MembershipInit) {
     this.#init = init
     this.#leases = new LeaseTable({ clock: init.clock })
+  }
+
+  /** Tell this listener, in the place of any before it. */
+  listen(listener: MembershipListener): void {
+    this.#listener = listener
   }
 
   /** Everyone whose announcement is fresh, this replica included, sorted by id. */
@@ -81,22 +89,22 @@ export class Membership {
   }
 
   async refresh(): Promise<void> {
-    this.#take(await this.#init.notices.read())
+    this.#take(await this.#init.log.notices.read())
   }
 
   /** Follow the presence store until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { clock, notices, onChange } = this.#init
+    const { clock, log } = this.#init
     const sweeper = new Sweeper({
       table: this.#leases,
       clock,
       onExpired: (id) => {
         if (!this.#isFresh(id, clock.now())) this.#members.delete(id)
-        onChange()
+        this.#listener?.membersChanged()
       },
     })
     try {
-      for await (const all of notices.watch({ signal })) this.#take(all)
+      for await (const all of log.notices.watch({ signal })) this.#take(all)
     } finally {
       sweeper.stop()
     }
@@ -111,7 +119,7 @@ export class Membership {
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       if (id === this.#init.self) {
         const { process = '', state } = announcement
-        this.#init.onOwn?.({ process, version, state, isFresh: isFresh(notice) })
+        this.#listener?.sawOwn({ process, version, state, isFresh: isFresh(notice) })
       }
       if (!isFresh(notice)) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
@@ -127,7 +135,7 @@ export class Membership {
       this.#members.set(member.id, member)
       this.#leases.registerUntil(member.id, member.untilMs, nowMs)
     }
-    this.#init.onChange()
+    this.#listener?.membersChanged()
   }
 
   /** Members that have no fresh presence in `notices` and stay members all the same. */
@@ -145,7 +153,7 @@ export class Membership {
   }
 
   #isFresh(id: string, nowMs: number): boolean {
-    const isWaitedFor = this.#init.connected?.() === false || nowMs < this.#graceUntilMs
+    const isWaitedFor = !isConnected(this.#init.log) || nowMs < this.#graceUntilMs
     return isWaitedFor || this.#leases.isExpired(id, nowMs) === false
   }
 

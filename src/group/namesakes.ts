@@ -27,11 +27,14 @@ export interface NamesakesInit {
    * back.
    */
   readonly leaseMs: number
-  /** Another process uses this replica's identity. Called once for each such process. */
-  readonly onFound: () => void
-  /** This process must step back. Called once. */
-  readonly onYield: () => void
 }
+
+/** What the presence of another process says, once each. */
+export type NamesakeChange =
+  /** Another process uses this replica's identity. */
+  | 'found'
+  /** And this process is to step back: it is the younger one. */
+  | 'yield'
 
 /**
  * Finds other processes with this replica's identity: copies of its data directory, or of its machine. All of
@@ -75,28 +78,29 @@ export class Namesakes {
     return this.#init.clock.now() - this.#seenMs < CONTESTED_MS
   }
 
-  /** The presence store was read. */
-  saw(notice: OwnNotice): void {
-    const { process: self, clock, leaseMs, onFound } = this.#init
+  /** The presence store was read. Undefined when it says nothing new. */
+  saw(notice: OwnNotice): NamesakeChange | undefined {
+    const { process: self, clock, leaseMs } = this.#init
     const { process, version, state } = notice
-    if (process === self || this.#hasYielded) return
+    if (process === self || this.#hasYielded) return undefined
     if (!this.#hasAnnounced) {
       this.#left = notice
-      return
+      return undefined
     }
     const isLeft = process === this.#left?.process && version === this.#left.version
-    if (isLeft || process === '' || state === 'stopped') return
+    if (isLeft || process === '' || state === 'stopped') return undefined
     const nowMs = clock.now()
     this.#seenMs = nowMs
     if (process === this.#left?.process) return this.#yield()
     if (process !== this.#rival?.process) {
       this.#rival = { process, sinceMs: nowMs }
-      onFound()
-    } else if (nowMs - this.#rival.sinceMs > leaseMs && self < process) this.#yield()
+      return 'found'
+    }
+    return nowMs - this.#rival.sinceMs > leaseMs && self < process ? this.#yield() : undefined
   }
 
-  #yield(): void {
+  #yield(): NamesakeChange {
     this.#hasYielded = true
-    this.#init.onYield()
+    return 'yield'
   }
 }

@@ -115,6 +115,15 @@ export interface LogConnection {
   onChange(listener: (connected: boolean) => void): () => void
 }
 
+/** False while the log's servers cannot be reached. Always true of a log that has none. */
+export function isConnected({
+  connection,
+}: {
+  readonly connection?: Pick<LogConnection, 'connected'>
+}): boolean {
+  return connection?.connected ?? true
+}
+
 export interface Log {
   /** The incarnation that was opened. Once the log is another one, every call rejects with `EpochChanged`. */
   readonly epoch: string

@@ -1,13 +1,16 @@
-import type { Marker } from '../group/control.ts'
+import { appendControl, type Marker } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
 import { AppendUncertain, LogBusy } from '../log/errors.ts'
-import type { LogTail } from '../log/log.ts'
-import type { Snapshot } from '../machine/machine.ts'
+import type { Log, LogTail } from '../log/log.ts'
+import type { StateMachine } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import { sameBytes } from '../snapshot/hash.ts'
 import type { CapturedInit, SnapshotSync } from '../sync/snapshot-sync.ts'
 import { CutFailed } from '../sync/wire/errors.ts'
 import { type Clock, sleep } from '../time/clock.ts'
+import type { Disk } from './disk.ts'
+import type { Divergences } from './divergences.ts'
+import type { Reporter } from './reporter.ts'
 
 export interface AnchorsInit {
   readonly self: string
@@ -16,13 +19,14 @@ export interface AnchorsInit {
   readonly ttlMs: number
   readonly sync: SnapshotSync
   readonly group: GroupState
-  readonly capture: () => Snapshot
-  /** Append this replica's root for an anchor. */
-  readonly attest: (anchor: number, root: Uint8Array) => Promise<void>
-  /** The group agreed on the root that this replica has. */
-  readonly onAgreed: (anchor: Position) => void
-  readonly onDivergence: (anchor: Position, own: Uint8Array, sealed: Uint8Array) => void
-  readonly onProblem: (error: Error) => void
+  readonly machine: Pick<StateMachine, 'capture'>
+  /** Takes this replica's attestations. */
+  readonly log: Pick<Log, 'append'>
+  /** Is told of the roots on which the group agreed with this replica. */
+  readonly disk: Pick<Disk, 'sealed'> | undefined
+  /** Is told of those on which it did not. */
+  readonly divergences: Pick<Divergences, 'found'>
+  readonly reporter: Pick<Reporter, 'problem'>
 }
 
 /** Anchors whose roots are remembered after their snapshots were released. */
@@ -58,7 +62,7 @@ export class Anchors {
    * waits for it. Machine time decides, so that all replicas that read the same log judge alike.
    */
   marked(index: number, marker: Marker, newest: LogTail): void {
-    const { epoch, self, ttlMs, group } = this.#init
+    const { epoch, self, ttlMs, group, reporter } = this.#init
     const newestMs = group.timeAt(newest.timestampMs) ?? Number.POSITIVE_INFINITY
     if (newestMs - group.timeMs > ttlMs) return
     const anchor = { epoch, index }
@@ -70,7 +74,7 @@ export class Anchors {
       async (own) => {
         // Of a state that is known to be wrong nothing is attested.
         if (!electorate.includes(self) || !this.#roots.has(index)) return
-        await this.#attest(anchor, own).catch(this.#init.onProblem)
+        await this.#attest(anchor, own).catch((error: Error) => reporter.problem(error))
       },
       () => {
         // Without a cut there is no root to attest. Whoever asks is told why.
@@ -121,13 +125,13 @@ export class Anchors {
    * is cut.
    */
   #capture(anchor: Position, init: CapturedInit): Promise<Uint8Array> {
-    const { sync, capture, onProblem } = this.#init
-    sync.captured(anchor, capture(), init)
+    const { sync, machine, reporter } = this.#init
+    sync.captured(anchor, machine.capture(), init)
     const root = sync.whenCut(anchor)!.then(
       (manifest) => manifest.root,
       (error: Error) => {
         const reason = sync.whyGone(anchor) ?? error
-        if (reason instanceof CutFailed) onProblem(reason)
+        if (reason instanceof CutFailed) reporter.problem(reason)
         throw reason
       },
     )
@@ -137,13 +141,14 @@ export class Anchors {
 
   /** Without it the group may never agree. One that is in the log twice counts once. */
   async #attest(anchor: Position, root: Uint8Array): Promise<void> {
-    const { clock, sync, group, attest, onProblem } = this.#init
+    const { clock, sync, group, log, reporter } = this.#init
     do {
       try {
-        return await attest(anchor.index, root)
+        await appendControl(log, { type: 'attestation', anchor: anchor.index, root })
+        return
       } catch (error) {
         if (!(error instanceof LogBusy || error instanceof AppendUncertain)) throw error
-        onProblem(error)
+        reporter.problem(error)
       }
       await sleep(clock, RETRY_MS)
     } while (sync.whenCut(anchor) !== undefined && group.seal(anchor.index)?.state === 'open')
@@ -151,9 +156,9 @@ export class Anchors {
 
   #compare(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
     if (!this.#roots.has(anchor.index)) return
-    if (sameBytes(own, sealed)) return this.#init.onAgreed(anchor)
+    if (sameBytes(own, sealed)) return this.#init.disk?.sealed(anchor)
     this.#roots.clear()
-    this.#init.onDivergence(anchor, own, sealed)
+    this.#init.divergences.found(anchor, own, sealed)
   }
 
   #remember(index: number, root: Promise<Uint8Array>): void {

@@ -1,4 +1,4 @@
-import { decodeGroupState, GroupState, type Outcome } from '../group/group-state.ts'
+import { decodeGroupState, type GroupState, type Outcome } from '../group/group-state.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../log/log.ts'
 import { MalformedCommand, type StateMachine } from '../machine/machine.ts'
 import { itemsOf } from '../snapshot/chunk.ts'
@@ -15,10 +15,16 @@ export interface ApplierInit<Result> {
   /** This replica's id, to know its own writes by. */
   readonly self: string
   readonly clock: Clock
-  /** A control entry was applied. Called before the next entry is. */
-  readonly onOutcome: (outcome: Outcome, entry: LogEntry, newest: LogTail) => void
-  /** An entry was skipped because it does not decode, on every replica alike. */
-  readonly onMalformed: (entry: LogEntry, error: MalformedCommand) => void
+  /** Goes with the machine: an install replaces both. */
+  readonly group: GroupState
+}
+
+/** Is told what came of each entry, before the next one is applied. */
+export interface EntryListener {
+  /** A control entry was applied. */
+  decided(outcome: Outcome, entry: LogEntry, newest: LogTail): void
+  /** A command was skipped because it does not decode, on every replica alike. */
+  skipped(entry: LogEntry, error: MalformedCommand): void
 }
 
 /** Entries between two looks at the clock. */
@@ -30,8 +36,6 @@ const ITEMS_PER_LOOK = 256
 export class Applier<Result> {
   readonly writes: Writes<Result>
   readonly waiters = new Waiters()
-  /** The same object for the whole life of this replica: an install restores it. */
-  readonly group = new GroupState()
   readonly #init: ApplierInit<Result>
   #cursor: Cursor = { index: 0 }
   #appliedAtMs: number
@@ -74,11 +78,11 @@ export class Applier<Result> {
   }
 
   /** Apply a batch in slices, so that the event loop stays free. Throws `ApplyFailed`. */
-  async apply(batch: LogBatch, signal: AbortSignal): Promise<void> {
+  async apply(batch: LogBatch, listener: EntryListener, signal: AbortSignal): Promise<void> {
     this.#yielder.resume()
     try {
       for (const entry of batch.entries) {
-        this.#applyEntry(entry, batch.newest)
+        this.#applyEntry(entry, batch.newest, listener)
         if (++this.#sinceLook < ENTRIES_PER_LOOK) continue
         this.#sinceLook = 0
         if (this.#yielder.due()) {
@@ -117,7 +121,7 @@ export class Applier<Result> {
         // Whatever may fail comes first: the machine and the group's state change together, or not at all.
         const carried = decodeGroupState(control)
         orInstallFailed(() => installation.commit())
-        this.group.restore(carried)
+        this.#init.group.restore(carried)
         this.#cursor = { index: anchor.index, ...(carried.entryId !== '' && { id: carried.entryId }) }
         orInstallFailed(() => this.#init.machine.advance?.(carried.timeMs))
         this.writes.covered(this.applied)
@@ -136,38 +140,38 @@ export class Applier<Result> {
     this.writes.recover()
   }
 
-  #applyEntry(entry: LogEntry, newest: LogTail): void {
-    const { epoch, onOutcome } = this.#init
+  #applyEntry(entry: LogEntry, newest: LogTail, listener: EntryListener): void {
+    const { epoch, group } = this.#init
     const { index } = entry
     const own = entry.epoch === epoch
-    this.group.reached(entry.id)
-    if (own && this.group.advance(entry.timestampMs)) this.#advanceMachine(index)
-    const result = own && entry.kind === 'command' ? this.#applyCommand(entry) : undefined
-    const outcome = own && entry.kind === 'control' ? this.group.apply(entry) : undefined
+    group.reached(entry.id)
+    if (own && group.advance(entry.timestampMs)) this.#advanceMachine(index)
+    const result = own && entry.kind === 'command' ? this.#applyCommand(entry, listener) : undefined
+    const outcome = own && entry.kind === 'control' ? group.apply(entry) : undefined
     this.#cursor = { index }
     if (this.writes.wanted) this.writes.applied(entry, result)
-    if (outcome !== undefined) onOutcome(outcome, entry, newest)
+    if (outcome !== undefined) listener.decided(outcome, entry, newest)
   }
 
   #advanceMachine(index: number): void {
-    const { machine, epoch } = this.#init
+    const { machine, epoch, group } = this.#init
     try {
-      machine.advance?.(this.group.timeMs)
+      machine.advance?.(group.timeMs)
     } catch (error) {
       throw new ApplyFailed({ epoch, index }, error)
     }
   }
 
-  #applyCommand(entry: LogEntry): Result | undefined {
-    const { machine, epoch, onMalformed } = this.#init
+  #applyCommand(entry: LogEntry, listener: EntryListener): Result | undefined {
+    const { machine, epoch, group } = this.#init
     const position = { epoch, index: entry.index }
     this.#commands++
     this.#commandBytes += entry.payload.length
     try {
-      return machine.apply(entry.payload, { position, timeMs: this.group.timeMs })
+      return machine.apply(entry.payload, { position, timeMs: group.timeMs })
     } catch (error) {
       if (!(error instanceof MalformedCommand)) throw new ApplyFailed(position, error)
-      onMalformed(entry, error)
+      listener.skipped(entry, error)
       return undefined
     }
   }

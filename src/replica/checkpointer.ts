@@ -1,14 +1,16 @@
 import { CheckpointFailed } from '../checkpoint/errors.ts'
 import type { CheckpointStore } from '../checkpoint/store.ts'
-import type { Snapshot } from '../machine/machine.ts'
 import { formatPosition, type Position } from '../position.ts'
-import type { ChunkCoder } from '../snapshot/encoding.ts'
-import type { Hold } from '../sync/snapshot-sync.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { CutFailed } from '../sync/wire/errors.ts'
 import { asError } from '../thrown.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import { Ticker } from '../time/ticker.ts'
-import { cutOwnState } from './own-state.ts'
+import type { Applier } from './applier.ts'
+import type { Follower } from './follower.ts'
+import type { OwnState } from './own-state.ts'
+import type { Reporter } from './reporter.ts'
+import type { Status } from './status.ts'
 
 /**
  * When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. Each amount
@@ -36,11 +38,11 @@ const POLL_INTERVAL_MS = 1_000
 const RETRY_MS = 2_000
 /** The same after a checkpoint that the disk did not take: somebody has to make room first. */
 const DISK_RETRY_MS = 30_000
-/** So what was mended is noticed within five minutes; `mark()` has a checkpoint written at once. */
+/** The longest such pause: what was mended is noticed within five minutes, and `mark()` has a checkpoint written at once. */
 const RETRY_MS_MAX = 300_000
 /** How long a snapshot that others asked for waits to be written, in milliseconds. */
 const OFFER_DELAY_MS = 1_000
-/** Of what makes a checkpoint due, this much is enough to make use of an anchor that is there anyhow. */
+/** Reuse an existing anchor once a checkpoint is at least half due. */
 const ENOUGH = 1 / 2
 
 /** Commands that were applied since the replica was started. */
@@ -55,24 +57,20 @@ export interface CheckpointerInit {
   readonly policy: CheckpointPolicy
   readonly epoch: string
   readonly clock: Clock
-  readonly coder: ChunkCoder
-  readonly chunkBytes: number
   /** How long an electorate has to agree, in milliseconds. */
   readonly sealTimeoutMs: number
-  readonly applied: () => Applied
-  /** This replica follows the log, and may have the group capture. */
-  readonly inSync: () => boolean
-  /** Have the group capture above a position, or name an anchor there. */
-  readonly requestAnchor: (above: Position, signal: AbortSignal) => Promise<Position>
-  /** Keep a captured snapshot from being released. */
-  readonly hold: (anchor: Position) => Hold | undefined
-  /** Why there is no snapshot of an anchor any more. Undefined where there never was one. */
-  readonly whyGone: (anchor: Position) => Error | undefined
-  readonly capture: () => { readonly snapshot: Snapshot; readonly control: Uint8Array }
-  /** There is a newer checkpoint. */
-  readonly onWritten: () => void
-  readonly onProblem: (error: Error) => void
+  readonly applier: Pick<Applier<unknown>, 'applied' | 'commands' | 'commandBytes'>
+  /** A replica in sync follows the log, and may have the group capture. */
+  readonly status: Pick<Status, 'state'>
+  readonly ownState: Pick<OwnState, 'cut'>
+  readonly reporter: Pick<Reporter, 'problem'>
 }
+
+/** Where the group's snapshots come from. */
+export type AnchorSource = Pick<SnapshotSync, 'requestAnchor' | 'hold' | 'whyGone'>
+
+/** Whether the state may be what the next life begins with. */
+export type Trust = Pick<Follower, 'isTrusted'>
 
 /**
  * Writes checkpoints. Each is a snapshot that the group agreed on, so that replicas write the same one at the same anchor and
@@ -81,6 +79,8 @@ export interface CheckpointerInit {
 export class Checkpointer {
   readonly #init: CheckpointerInit
   readonly #stopping = new AbortController()
+  /** Undefined before the start. */
+  #sync: AnchorSource | undefined
   #ticker: Ticker | undefined
   #writing: Promise<void> = Promise.resolve()
   /** The state came from other replicas, and is not on this one's disk. */
@@ -105,25 +105,26 @@ export class Checkpointer {
 
   constructor(init: CheckpointerInit) {
     this.#init = init
-    this.#last = { ...init.applied(), atMs: init.clock.now() }
+    this.#last = { ...this.#applied, atMs: init.clock.now() }
   }
 
   /** Begin, with what was loaded. */
-  start(): void {
-    const { clock, applied, onProblem } = this.#init
-    this.#last = { ...applied(), atMs: clock.now() }
+  start(sync: AnchorSource): void {
+    const { clock, reporter } = this.#init
+    this.#sync = sync
+    this.#last = { ...this.#applied, atMs: clock.now() }
     this.#ticker = new Ticker({
       clock,
       label: 'checkpoint',
       intervalMs: POLL_INTERVAL_MS,
-      run: (signal) => this.#look(signal),
-      onError: onProblem,
+      run: (signal) => this.#look(sync, signal),
+      onError: (error) => reporter.problem(error),
     })
   }
 
   /** This replica captured at this anchor, right now. */
   captured(anchor: Position): void {
-    this.#captured.set(anchor.index, this.#init.applied())
+    this.#captured.set(anchor.index, this.#applied)
   }
 
   /** @param why it could not be cut, if that is the cause */
@@ -137,9 +138,8 @@ export class Checkpointer {
 
   /** What makes the next checkpoint due, for people. */
   get outlook(): string {
-    const { policy, applied } = this.#init
-    const { everyCommands, everyBytes, everyMs } = limitsOf(policy)
-    const commands = applied().commands - this.#last.commands
+    const { everyCommands, everyBytes, everyMs } = limitsOf(this.#init.policy)
+    const commands = this.#applied.commands - this.#last.commands
     const due = `after ${everyCommands} commands, ${everyBytes} bytes of commands or ${everyMs} ms, whichever is first`
     const failure = this.#failure === undefined ? '' : `, but the last try failed: ${this.#failure}`
     return `${due}, and ${commands} commands are in by now${failure}`
@@ -156,7 +156,7 @@ export class Checkpointer {
     this.#agreed = anchor
     if (this.#asked !== undefined && this.#asked.anchor.index <= anchor.index) this.#asked = undefined
     const { clock } = this.#init
-    // Whoever asked for the snapshot comes first. It is written all the same: the offer then survives a restart.
+    // The replicas that asked for the snapshot come first. It is written all the same: the offer then survives a restart.
     const delayMs = this.#due() >= ENOUGH ? 0 : OFFER_DELAY_MS
     this.#writing = this.#writing
       .then(() => sleep(clock, delayMs, this.#stopping.signal))
@@ -167,23 +167,29 @@ export class Checkpointer {
   }
 
   /** Write what there is, if there is anything new, and it can be trusted by then; then nothing more. */
-  async stop(options: { readonly trusted: () => boolean }): Promise<void> {
+  async stop(trust: Trust): Promise<void> {
     this.#stopping.abort(new Error('the replica is stopping'))
     await this.#ticker?.stop()
     await this.#writing
-    const { policy, applied, store, onProblem } = this.#init
-    const news = (this.#foreign || applied().commands > this.#last.commands) && applied().index > store.newest
-    if ((policy.onStop ?? true) && options.trusted() && news) await this.#writeOwn().catch(onProblem)
+    const { policy, applier, store, reporter } = this.#init
+    const isNew = this.#foreign || applier.commands > this.#last.commands
+    if (!isNew || applier.applied <= store.newest || policy.onStop === false || !trust.isTrusted) return
+    await this.#writeOwn().catch((error: Error) => reporter.problem(error))
   }
 
-  async #look(signal: AbortSignal): Promise<void> {
-    const { inSync, applied, hold, whyGone, clock } = this.#init
-    if (!inSync() || this.#due() < 1 || clock.now() < this.#notBeforeMs) return
-    if (this.#uncut === applied().commands) return
-    const anchor = await this.#request(signal)
+  get #applied(): Applied {
+    const { applied: index, commands, commandBytes } = this.#init.applier
+    return { index, commands, commandBytes }
+  }
+
+  async #look(sync: AnchorSource, signal: AbortSignal): Promise<void> {
+    const { status, applier, clock } = this.#init
+    if (status.state !== 'in-sync' || this.#due() < 1 || clock.now() < this.#notBeforeMs) return
+    if (this.#uncut === applier.commands) return
+    const anchor = await this.#request(sync, signal)
     // One that this replica has not applied yet is written when it is sealed.
-    if (anchor === undefined || anchor.index > applied().index) return
-    const held = hold(anchor)
+    if (anchor === undefined || anchor.index > applier.applied) return
+    const held = sync.hold(anchor)
     held?.release()
     if (held !== undefined) {
       if (anchor.index === this.#agreed?.index) this.sealed(anchor)
@@ -191,17 +197,18 @@ export class Checkpointer {
     }
     this.#above = anchor.index
     this.#asked = undefined
-    const why = whyGone(anchor) ?? new Error(`this replica has captured nothing at ${formatPosition(anchor)}`)
+    const why =
+      sync.whyGone(anchor) ?? new Error(`this replica has captured nothing at ${formatPosition(anchor)}`)
     this.#inVain(RETRY_MS, why)
   }
 
   /** Have the group name an anchor. Undefined when it does not; that has been told then. */
-  async #request(signal: AbortSignal): Promise<Position | undefined> {
-    const { applied, requestAnchor, epoch, clock, sealTimeoutMs } = this.#init
+  async #request(sync: AnchorSource, signal: AbortSignal): Promise<Position | undefined> {
+    const { applier, epoch, clock, sealTimeoutMs } = this.#init
     // An anchor of the second half of what is not written yet does as well, and spares a marker.
-    const half = this.#last.index + Math.floor((applied().index - this.#last.index) * ENOUGH)
+    const half = this.#last.index + Math.floor((applier.applied - this.#last.index) * ENOUGH)
     try {
-      const anchor = await requestAnchor({ epoch, index: Math.max(this.#above, half) }, signal)
+      const anchor = await sync.requestAnchor({ epoch, index: Math.max(this.#above, half) }, signal)
       const nowMs = clock.now()
       if (anchor.index === this.#asked?.anchor.index) return anchor
       if (this.#asked !== undefined && nowMs - this.#asked.atMs >= sealTimeoutMs) {
@@ -219,20 +226,20 @@ export class Checkpointer {
 
   /** Another try brought no checkpoint: the next one waits, the longer the more there were. */
   #inVain(firstMs: number, cause: Error): void {
-    const { clock, onProblem } = this.#init
+    const { clock, reporter } = this.#init
     this.#failure = cause.message
     const retryMs = Math.min(firstMs * 2 ** this.#vain++, RETRY_MS_MAX)
     this.#notBeforeMs = clock.now() + retryMs
-    // What the disk said is told as it is, and so is why a state cannot be cut, by whoever tried.
+    // Why a state cannot be cut was told where that was tried. What the disk said is told as it is.
     if (cause instanceof CutFailed) return
-    onProblem(firstMs === RETRY_MS ? new CheckpointFailed(cause.message, retryMs, { cause }) : cause)
+    reporter.problem(firstMs === RETRY_MS ? new CheckpointFailed(cause.message, retryMs, { cause }) : cause)
   }
 
   /** How much of what makes a checkpoint due has happened: it is due from 1 on. */
   #due(): number {
-    const { policy, applied, clock } = this.#init
+    const { policy, applier, clock } = this.#init
     const { everyCommands, everyBytes, everyMs } = limitsOf(policy)
-    const { commands, commandBytes } = applied()
+    const { commands, commandBytes } = applier
     if (this.#foreign) return 1
     const since = commands - this.#last.commands
     if (since === 0) return 0
@@ -244,11 +251,11 @@ export class Checkpointer {
   }
 
   async #write(position: Position): Promise<void> {
-    const { store, clock, hold, applied, onWritten } = this.#init
-    const held = position.index > store.newest ? hold(position) : undefined
+    const { store, clock } = this.#init
+    const held = position.index > store.newest ? this.#sync?.hold(position) : undefined
     if (held === undefined) return
     // What is applied meanwhile is not in it.
-    const captured = this.#captured.get(position.index) ?? applied()
+    const captured = this.#captured.get(position.index) ?? this.#applied
     try {
       const { signal } = this.#stopping
       const { manifest } = held.cut
@@ -259,7 +266,6 @@ export class Checkpointer {
       this.#foreign = false
       this.#vain = 0
       this.#failure = undefined
-      onWritten()
     } catch (error) {
       if (this.#stopping.signal.aborted) return
       this.#inVain(DISK_RETRY_MS, asError(error))
@@ -270,10 +276,10 @@ export class Checkpointer {
 
   /** Nobody else captures here: the root is this replica's word alone. */
   async #writeOwn(): Promise<void> {
-    const { store, clock, coder, chunkBytes, epoch, applied, capture } = this.#init
-    const position = { epoch, index: applied().index }
+    const { store, epoch, applier, ownState } = this.#init
+    const position = { epoch, index: applier.applied }
     const { signal } = new AbortController()
-    const state = await cutOwnState({ ...capture(), coder, chunkBytes, clock, signal })
+    const state = await ownState.cut(signal)
     await store.write({ position, sealed: false, ...state }, signal)
   }
 }

@@ -1,32 +1,31 @@
 import { join } from 'node:path'
-import type { ChunkFiles } from '../checkpoint/chunk-files.ts'
+import { ChunkFiles } from '../checkpoint/chunk-files.ts'
 import type { DataDirectory } from '../checkpoint/data-directory.ts'
 import { OffersFile } from '../checkpoint/offers-file.ts'
 import { type CheckpointEvent, CheckpointStore } from '../checkpoint/store.ts'
 import { type Position, positionKey } from '../position.ts'
+import type { ChunkStore } from '../snapshot/chunk-store.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
-import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
-import type { Clock } from '../time/clock.ts'
 import { Ticker } from '../time/ticker.ts'
-import { Checkpointer, type CheckpointerInit, KEEP_CHECKPOINTS_DEFAULT } from './checkpointer.ts'
+import type { Announcer } from './announcer.ts'
+import { Checkpointer, type CheckpointerInit, KEEP_CHECKPOINTS_DEFAULT, type Trust } from './checkpointer.ts'
+import type { Installer } from './installer.ts'
+import type { Reporter } from './reporter.ts'
 
-export interface DiskInit
-  extends Omit<CheckpointerInit, 'store' | 'coder' | 'requestAnchor' | 'hold' | 'whyGone'> {
+export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly data: DataDirectory
-  readonly group: string
+  readonly groupName: string
   readonly signature: string
-  readonly clock: Clock
-  /** What sessions have fetched and verified. */
-  readonly fetched: ChunkFiles
-  readonly sync: SnapshotSync
-  readonly onEvent: (event: CheckpointEvent) => void
+  /** Announces a newer checkpoint. */
+  readonly announcer: Pick<Announcer, 'soon'>
+  readonly reporter: Pick<Reporter, 'emit' | 'problem'>
 }
 
 type Written = Parameters<CheckpointStore['write']>[0]
 
-/** How often the deadlines of offers are written down: after a crash an offer lives at most so much shorter. */
+/** How often the deadlines of offers are written down, in milliseconds: after a crash an offer lives shorter by at most this. */
 const OFFERS_EVERY_MS = 1_000
 
 /** What a replica with a data directory keeps in it: its state, what it offers, and what it has fetched of another's. */
@@ -38,42 +37,43 @@ export class Disk {
   readonly #fetched: ChunkFiles
   /** The anchor whose snapshot was installed from what was fetched, until a checkpoint covers it. */
   #uncovered: number | undefined
+  /** Undefined before the checkpoints were loaded: nothing is offered. */
+  #sync: SnapshotSync | undefined
   #ticker: Ticker | undefined
 
-  constructor(init: DiskInit) {
-    const { data, group, signature, epoch, clock, policy, sync, onEvent } = init
+  private constructor(init: DiskInit, fetched: ChunkFiles) {
+    const { data, groupName, signature, epoch, clock, policy } = init
     this.#init = init
-    this.#fetched = init.fetched
+    this.#fetched = fetched
     this.#offers = new OffersFile(join(data.path, 'offers.json'), data.storage, clock)
-    const checkpoints = new CheckpointStore({
+    this.#checkpoints = new CheckpointStore({
       directory: data.checkpoints,
       storage: data.storage,
-      group,
+      group: groupName,
       signature,
       epoch,
       clock,
       coder: zstdCoder,
       keep: policy.keep ?? KEEP_CHECKPOINTS_DEFAULT,
-      onEvent,
+      onEvent: (event) => this.#tell(event),
     })
-    this.#checkpoints = checkpoints
-    this.#checkpointer = new Checkpointer({
-      ...init,
-      store: {
-        get newest() {
-          return checkpoints.newest
-        },
-        write: (source, signal) => this.#write(source, signal),
-      },
-      coder: zstdCoder,
-      requestAnchor: (above, signal) => sync.requestAnchor(above, signal),
-      hold: (anchor) => sync.hold(anchor),
-      whyGone: (anchor) => sync.whyGone(anchor),
-      onWritten: () => {
-        this.#dropFetched()
-        init.onWritten()
-      },
-    })
+    this.#checkpointer = new Checkpointer({ ...init, store: this })
+  }
+
+  static async open(init: DiskInit): Promise<Disk> {
+    const { data, reporter } = init
+    const onProblem = (error: Error) => reporter.problem(error)
+    return new Disk(init, await ChunkFiles.open(join(data.path, 'fetched'), data.storage, onProblem))
+  }
+
+  /** Where a session keeps what it has verified. */
+  get fetched(): ChunkStore {
+    return this.#fetched
+  }
+
+  /** The index of the newest checkpoint, sealed or not; 0 when there is none. */
+  get newest(): number {
+    return this.#checkpoints.newest
   }
 
   /** The index of the newest checkpoint that the group agreed on; 0 when there is none. */
@@ -87,22 +87,23 @@ export class Disk {
   }
 
   /** Install the newest intact checkpoint, and offer what was offered. What cannot be read is reported, and done without. */
-  async load(begin: () => StateBuilder, signal: AbortSignal): Promise<void> {
-    const { clock, onProblem } = this.#init
+  async load(into: Pick<Installer, 'begin'>, sync: SnapshotSync, signal: AbortSignal): Promise<void> {
+    const { clock, reporter } = this.#init
+    this.#sync = sync
     try {
-      await this.#checkpoints.load(begin, signal)
-      await this.#offerAgain()
+      await this.#checkpoints.load(() => into.begin('disk', signal), signal)
+      await this.#offerAgain(sync)
     } catch (error) {
       signal.throwIfAborted()
-      onProblem(asError(error))
+      reporter.problem(asError(error))
     }
-    this.#checkpointer.start()
+    this.#checkpointer.start(sync)
     this.#ticker = new Ticker({
       clock,
       label: 'offers',
       intervalMs: OFFERS_EVERY_MS,
       run: () => this.#writeOffers(),
-      onError: onProblem,
+      onError: (error) => reporter.problem(error),
     })
   }
 
@@ -131,16 +132,28 @@ export class Disk {
     this.#dropFetched()
   }
 
+  /** Write a checkpoint. Throws what the disk says. */
+  async write(source: Written, signal: AbortSignal): Promise<void> {
+    await this.#writeMakingRoom(source, signal)
+    if (source.sealed) this.#dropFetched()
+  }
+
   /** Write down what is to be there in the next life. */
-  async stop(options: { readonly trusted: () => boolean }): Promise<void> {
-    await this.#checkpointer.stop(options)
+  async stop(trust: Trust): Promise<void> {
+    await this.#checkpointer.stop(trust)
     if (this.#uncovered !== undefined) this.#dropFetched()
     if (this.#ticker !== undefined) {
       await this.#ticker.stop()
-      await this.#writeOffers().catch(this.#init.onProblem)
+      await this.#writeOffers().catch((error: Error) => this.#init.reporter.problem(error))
     }
     await this.#checkpoints.close()
     await this.#fetched.close()
+  }
+
+  #tell(event: CheckpointEvent): void {
+    const { announcer, reporter } = this.#init
+    reporter.emit('checkpoint', event)
+    if (event.type === 'written') announcer.soon()
   }
 
   /** What was installed is kept until it is in a checkpoint: a crash before that must not cost a second download. */
@@ -150,7 +163,7 @@ export class Disk {
     this.#fetched.clear()
   }
 
-  async #write(source: Written, signal: AbortSignal): Promise<void> {
+  async #writeMakingRoom(source: Written, signal: AbortSignal): Promise<void> {
     try {
       await this.#checkpoints.write(source, signal)
     } catch (error) {
@@ -164,11 +177,11 @@ export class Disk {
   }
 
   async #writeOffers(): Promise<void> {
-    await this.#offers.write(this.#init.sync.leases())
+    if (this.#sync !== undefined) await this.#offers.write(this.#sync.leases())
   }
 
-  async #offerAgain(): Promise<void> {
-    const { clock, sync } = this.#init
+  async #offerAgain(sync: SnapshotSync): Promise<void> {
+    const { clock } = this.#init
     const offered = await this.#offers.read()
     for (const position of this.#checkpoints.positions) {
       const deadlineMs = offered.deadlineOf(positionKey(position))

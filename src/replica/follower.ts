@@ -1,13 +1,16 @@
 import { EpochChanged, LogDamaged, LogRewound, LogTruncated } from '../log/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { CaughtUp } from '../sync/fetching/session.ts'
-import type { CatchUpInit } from '../sync/snapshot-sync.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { NoProvider } from '../sync/wire/errors.ts'
 import { asError } from '../thrown.ts'
 import { type Clock, sleep } from '../time/clock.ts'
-import type { Applier } from './applier.ts'
-import { ApplyFailed, Diverged, InstallFailed, StateLost } from './errors.ts'
-import type { CatchUpReport } from './events.ts'
+import type { Announcer } from './announcer.ts'
+import type { Applier, EntryListener } from './applier.ts'
+import type { Disk } from './disk.ts'
+import { ApplyFailed, Diverged, InstallFailed, NotReadable, StateLost } from './errors.ts'
+import type { Holders } from './holders.ts'
+import type { Reporter } from './reporter.ts'
 import type { Status } from './status.ts'
 
 /** Why a replica needs a snapshot. */
@@ -26,14 +29,13 @@ export interface FollowerInit {
   readonly clock: Clock
   /** Entries behind from which a snapshot is preferred to the log. */
   readonly snapshotAfter: number
-  /** Somebody else is in sync, and could serve a snapshot. */
-  readonly someoneServes: () => boolean
-  /** The other members that announce a state, or may be about to, or did so since then. */
-  readonly holders: (sinceMs: number) => readonly string[]
-  readonly catchUp: (init: CatchUpInit) => Promise<CaughtUp>
-  readonly onInSync: () => void
-  readonly onCaughtUp: (report: CatchUpReport) => void
-  readonly onProblem: (error: Error) => void
+  /** The other members that have a state. */
+  readonly holders: Pick<Holders, 'someoneServes' | 'since'>
+  readonly sync: Pick<SnapshotSync, 'catchUp'>
+  /** These are told when this replica is in sync: an anchor is needed no more, nor is what was fetched. */
+  readonly announcer: Pick<Announcer, 'unpin'>
+  readonly disk: Pick<Disk, 'inSync'> | undefined
+  readonly reporter: Pick<Reporter, 'emit' | 'problem'>
 }
 
 /** Pause before the log is followed again after an error that may pass, in milliseconds: each time twice as long. */
@@ -65,14 +67,18 @@ export class Follower {
     this.#init = init
   }
 
-  /** False until there is a state that some position of the log explains. */
-  get readable(): boolean {
-    return this.#readable
+  /** Throws `NotReadable` or `StateLost` while there is no state to read, or one that is known to be wrong. */
+  assertReadable(): void {
+    if (this.#diverged !== undefined) throw new NotReadable(this.#diverged)
+    if (!this.#readable) throw this.#init.status.failure ?? new NotReadable()
   }
 
-  /** How the state is known to differ from the group's, while it was not replaced yet. */
-  get divergence(): Diverged | undefined {
-    return this.#diverged
+  /** The state is worth to be the one that the next life begins with: not known to be wrong, nor to be of a log that was put back. */
+  get isTrusted(): boolean {
+    if (!this.#readable || this.#diverged !== undefined) return false
+    const { state, failure } = this.#init.status
+    if (state === 'halted') return isOfLog(failure) && !(failure instanceof LogRewound)
+    return state === 'in-sync' || state === 'following'
   }
 
   /** Apply nothing any more. */
@@ -81,22 +87,25 @@ export class Follower {
     this.#halting.abort(reason)
   }
 
-  /** Resolves when the signal aborts, or when an error left nothing to go on with; that is in the status then. */
-  async run(stopping: AbortSignal): Promise<void> {
-    const { clock, status, onProblem } = this.#init
+  /**
+   * Follow the log, and tell the listener what its entries did. Resolves when the signal aborts, or when an error left nothing to go
+   * on with; that is in the status then.
+   */
+  async run(listener: EntryListener, stopping: AbortSignal): Promise<void> {
+    const { clock, status, reporter } = this.#init
     const signal = AbortSignal.any([stopping, this.#halting.signal])
-    // Whoever made the replica gets to listen before anything happens.
+    // The application gets to listen before anything happens.
     await clock.turn()
     while (!signal.aborted) {
       try {
-        const lag = await this.#follow(signal)
+        const lag = await this.#follow(listener, signal)
         if (lag !== undefined) await this.#catchUp(lag, signal)
       } catch (error) {
         if (signal.aborted) return
         const reason = asError(error)
         if (isFinal(reason)) return status.enter('halted', reason)
-        onProblem(reason)
-        // Who cannot read the log does not know how far it is: it must not lead, nor vote.
+        reporter.problem(reason)
+        // A replica that cannot read the log does not know how far it is: it must not lead, nor vote.
         if (status.state === 'in-sync') status.enter('following')
         const pauseMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_LAST_MS)
         await sleep(clock, pauseMs, signal).catch(() => {})
@@ -119,8 +128,8 @@ export class Follower {
   }
 
   /** Apply the log from where this replica is. Returns why a snapshot is needed, or nothing when it is stopped. */
-  async #follow(signal: AbortSignal): Promise<Lag | undefined> {
-    const { log, applier, status, snapshotAfter, someoneServes } = this.#init
+  async #follow(listener: EntryListener, signal: AbortSignal): Promise<Lag | undefined> {
+    const { log, applier, status, snapshotAfter, holders } = this.#init
     const { first, newest } = await log.bounds({ signal })
     if (this.#divergence() !== undefined) return 'diverged'
     const behind = newest.index - applier.applied
@@ -128,7 +137,7 @@ export class Follower {
     this.#readable = true
     if (behind > 0) {
       status.enter('following')
-      if (behind > snapshotAfter && !this.#snapshotTried && someoneServes()) return 'far-behind'
+      if (behind > snapshotAfter && !this.#snapshotTried && holders.someoneServes) return 'far-behind'
     } else {
       // Whether the log was put back, and perhaps written again, only reading tells: it is over at once.
       for await (const _ of log.read(applier.cursor, { signal })) break
@@ -143,7 +152,7 @@ export class Follower {
       // Found since the last look.
       if (this.#diverged !== undefined) return this.#divergence()
       for await (const batch of log.follow(applier.cursor, { signal: following })) {
-        await applier.apply(batch, following)
+        await applier.apply(batch, listener, following)
         this.#failures = 0
         // A replica that falls behind under load stays in sync: it follows the log, and only that ends it.
         if (applier.applied >= batch.newest.index) this.#enterInSync()
@@ -164,7 +173,7 @@ export class Follower {
   }
 
   async #catchUp(lag: Lag, signal: AbortSignal): Promise<void> {
-    const { log, applier, status, clock, catchUp } = this.#init
+    const { log, applier, status, clock, sync } = this.#init
     this.#snapshotTried = true
     status.enter('catching-up')
     const beganMs = clock.now()
@@ -172,7 +181,7 @@ export class Follower {
       const triedMs = clock.now()
       try {
         const position = { epoch: log.epoch, index: applier.applied }
-        const caught = await catchUp({ position, signal })
+        const caught = await sync.catchUp({ position, signal })
         this.#readable = true
         if (!this.#divergedForGood) this.#diverged = undefined
         this.#caughtUp = { caught, beganMs, installedMs: clock.now() }
@@ -195,31 +204,32 @@ export class Follower {
     sinceMs: number,
     signal: AbortSignal,
   ): Promise<void> {
-    const { log, status, holders, onProblem } = this.#init
+    const { log, status, holders, reporter } = this.#init
     if (lag === 'diverged') {
       const { anchor, own, sealed } = this.#diverged!
       return status.enter('lost', new Diverged(anchor, own, sealed, error))
     }
     const { first } = await log.bounds({ signal })
-    if (holders(sinceMs).every((id) => error.refusals.has(id)))
+    if (holders.since(sinceMs).every((id) => error.refusals.has(id)))
       return status.enter('lost', new StateLost(first, error))
     status.enter('catching-up')
-    onProblem(error)
+    reporter.problem(error)
   }
 
   #enterInSync(): void {
-    const { status, clock, onInSync, onCaughtUp } = this.#init
+    const { status, clock, announcer, disk, reporter } = this.#init
     this.#failures = 0
     if (status.state === 'in-sync' || this.#diverged !== undefined) return
     const caughtUp = this.#caughtUp
     this.#caughtUp = undefined
     this.#snapshotTried = false
-    onInSync()
+    announcer.unpin()
+    disk?.inSync()
     status.enter('in-sync')
     if (caughtUp === undefined) return
     const { caught, beganMs, installedMs } = caughtUp
     const nowMs = clock.now()
-    onCaughtUp({ ...caught, totalMs: nowMs - beganMs, replayMs: nowMs - installedMs })
+    reporter.emit('caught-up', { ...caught, totalMs: nowMs - beganMs, replayMs: nowMs - installedMs })
   }
 }
 

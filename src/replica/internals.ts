@@ -13,4 +13,6 @@ export interface ReplicaInternals {
   readonly network?: (key: PrivateKey) => ReplicaNetwork
   /** Where the data directory is kept, and exports are written. Default: the machine's file system. */
   readonly storage?: Storage
+  /** Names this process in announcements; no two of a group may have the same. Default: by chance. */
+  readonly processName?: string
 }

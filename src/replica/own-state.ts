@@ -1,4 +1,5 @@
-import type { Snapshot } from '../machine/machine.ts'
+import type { GroupState } from '../group/group-state.ts'
+import type { StateMachine } from '../machine/machine.ts'
 import { cut } from '../snapshot/cut.ts'
 import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
@@ -6,26 +7,38 @@ import type { Manifest } from '../snapshot/manifest.ts'
 import type { Clock } from '../time/clock.ts'
 
 export interface OwnStateInit {
-  readonly snapshot: Snapshot
-  readonly control: Uint8Array
+  readonly machine: Pick<StateMachine, 'capture'>
+  readonly group: Pick<GroupState, 'encode'>
   readonly coder: ChunkCoder
   readonly chunkBytes: number
   readonly clock: Clock
-  readonly signal: AbortSignal
 }
 
 /** What a checkpoint of it is written from. */
-export interface OwnState {
+export interface OwnCut {
   readonly manifest: Manifest
   readonly chunk: (index: number) => Promise<EncodedChunk>
 }
 
-/** Cut this replica's state, where nobody else captures: the root is its word alone. Releases the snapshot. */
-export async function cutOwnState({ snapshot, coder, ...options }: OwnStateInit): Promise<OwnState> {
-  const into = new CutSnapshot(coder)
-  try {
-    return { manifest: await cut(snapshot, into, options), chunk: (index) => into.chunk(index) }
-  } finally {
-    snapshot.release()
+/** The state that this replica has, for a checkpoint where nobody else captures: the root is its word alone. */
+export class OwnState {
+  readonly #init: OwnStateInit
+
+  constructor(init: OwnStateInit) {
+    this.#init = init
+  }
+
+  /** Captured at once, and cut from then on. */
+  async cut(signal: AbortSignal): Promise<OwnCut> {
+    const { machine, group, coder, chunkBytes, clock } = this.#init
+    const snapshot = machine.capture()
+    try {
+      const into = new CutSnapshot(coder)
+      const control = group.encode()
+      const manifest = await cut(snapshot, into, { control, chunkBytes, clock, signal })
+      return { manifest, chunk: (index) => into.chunk(index) }
+    } finally {
+      snapshot.release()
+    }
   }
 }

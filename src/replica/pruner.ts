@@ -1,7 +1,7 @@
 import { checkInteger } from '../bounds.ts'
 import type { AnchorProgress } from '../group/anchor-progress.ts'
 import type { PruneWish } from '../group/announcement.ts'
-import type { Control } from '../group/control.ts'
+import { appendControl } from '../group/control.ts'
 import type { GroupState } from '../group/group-state.ts'
 import type { Membership } from '../group/membership.ts'
 import { groupPolicy, KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../group/pruning.ts'
@@ -10,6 +10,10 @@ import { NotLeader } from '../sync/wire/errors.ts'
 import { asError } from '../thrown.ts'
 import type { Clock } from '../time/clock.ts'
 import { Ticker } from '../time/ticker.ts'
+import type { Applier } from './applier.ts'
+import type { Disk } from './disk.ts'
+import type { Reporter } from './reporter.ts'
+import type { Status } from './status.ts'
 
 /**
  * How the group's log is pruned without being told. Each replica announces its policy, and whoever leads prunes by it, also one that
@@ -30,16 +34,13 @@ export interface PrunerInit {
   readonly progress: AnchorProgress
   /** Pruning is allowed although no checkpoint on disk holds what goes. */
   readonly volatile: boolean
-  /** What makes this replica's next checkpoint due, for people; undefined when it writes none. */
-  readonly checkpointOutlook: () => string | undefined
+  /** Knows what makes this replica's next checkpoint due; undefined when it writes none. */
+  readonly disk: Pick<Disk, 'outlook'> | undefined
   readonly policy: PrunePolicy | undefined
   readonly group: Pick<GroupState, 'leader' | 'term'>
-  /** A leader that lags or diverged has resigned. */
-  readonly inSync: () => boolean
-  readonly applied: () => number
-  readonly append: (control: Control) => Promise<number>
-  readonly onPruned: (upTo: number) => void
-  readonly onProblem: (error: Error) => void
+  readonly status: Pick<Status, 'state'>
+  readonly applier: Pick<Applier<unknown>, 'applied'>
+  readonly reporter: Pick<Reporter, 'emit' | 'problem'>
 }
 
 const INTERVAL_MS_DEFAULT = 1_000
@@ -59,8 +60,8 @@ export class Pruner {
   #ticker: Ticker | undefined
 
   constructor(init: PrunerInit) {
-    const outlook = init.checkpointOutlook()
-    if (init.policy !== undefined && !init.volatile && outlook === undefined) throw pruneRefused([], outlook)
+    const { policy, volatile, disk } = init
+    if (policy !== undefined && !volatile && disk === undefined) throw pruneRefused([], undefined)
     this.#init = init
   }
 
@@ -71,17 +72,17 @@ export class Pruner {
   }
 
   start(): void {
-    const { policy, clock, group, self, inSync, onProblem } = this.#init
+    const { policy, clock, reporter } = this.#init
     this.#ticker = new Ticker({
       clock,
       label: 'pruning the log',
       intervalMs: policy?.intervalMs ?? INTERVAL_MS_DEFAULT,
       run: async () => {
         const wanted = this.#groupPolicy()
-        if (wanted === undefined || group.leader !== self || !inSync()) return
+        if (wanted === undefined || !this.#leads()) return
         await this.#prune({ ...wanted, slack: SLACK })
       },
-      onError: onProblem,
+      onError: (error) => reporter.problem(error),
     })
   }
 
@@ -90,28 +91,34 @@ export class Pruner {
     return await this.#prune({ keepEntries, volatile: this.#init.volatile, slack: 0 })
   }
 
+  /** A leader that lags or diverged has resigned. */
+  #leads(): boolean {
+    const { self, group, status } = this.#init
+    return group.leader === self && status.state === 'in-sync'
+  }
+
   #groupPolicy(): PruneWish | undefined {
     const others = this.#init.membership.list().filter(({ id }) => id !== this.#init.self)
     return groupPolicy([this.wish, ...others.map(({ prune }) => prune)])
   }
 
   async #prune({ keepEntries, volatile, slack }: PruneWish & { readonly slack: number }): Promise<number> {
-    const { self, log, membership, progress, group, inSync, applied, append } = this.#init
+    const { self, log, membership, progress, group, applier } = this.#init
     checkInteger('keepEntries', keepEntries, 0)
     const { leader, term } = group
-    if (leader !== self || !inSync()) throw new NotLeader(leader === self ? undefined : leader)
+    if (!this.#leads()) throw new NotLeader(leader === self ? undefined : leader)
     await membership.refresh()
     const members = membership.list()
     // A policy waits for the first checkpoint in silence.
     if (slack === 0 && !volatile && !members.some(({ checkpoint }) => checkpoint > 0)) {
-      throw pruneRefused(members, this.#init.checkpointOutlook())
+      throw pruneRefused(members, this.#init.disk?.outlook)
     }
-    const upTo = prunableTo({ applied: applied(), keepEntries, volatile, progress }, members)
+    const upTo = prunableTo({ applied: applier.applied, keepEntries, volatile, progress }, members)
     const prunable = upTo + 1 - (await log.bounds()).first
     if (prunable <= 0 || (slack > 0 && prunable <= 1 + keepEntries * slack)) return 0
     this.#pruning++
     try {
-      return await this.#outcome(await append({ type: 'prune', term, upTo })).promise
+      return await this.#outcome(await appendControl(log, { type: 'prune', term, upTo })).promise
     } finally {
       if (--this.#pruning === 0) this.#outcomes.clear()
     }
@@ -119,7 +126,7 @@ export class Pruner {
 
   /** The prune at `index` was applied and counts. It stops before what was pinned since it was decided. */
   async decided(index: number, wanted: number): Promise<void> {
-    const { self, log, membership, progress, group, applied, onPruned, onProblem } = this.#init
+    const { self, log, membership, progress, group, applier, reporter } = this.#init
     if (group.leader !== self) return
     const outcome = this.#outcome(index)
     try {
@@ -127,14 +134,14 @@ export class Pruner {
       const volatile = this.#init.volatile || this.#groupPolicy()?.volatile === true
       const upTo = Math.min(
         wanted,
-        prunableTo({ applied: applied(), keepEntries: 0, volatile, progress }, membership.list()),
+        prunableTo({ applied: applier.applied, keepEntries: 0, volatile, progress }, membership.list()),
       )
       if (upTo > 0) await log.prune(upTo)
-      onPruned(upTo)
+      reporter.emit('pruned', { upTo })
       outcome.resolve(upTo)
     } catch (error) {
       const reason = asError(error)
-      onProblem(reason)
+      reporter.problem(reason)
       outcome.reject(reason)
     }
   }

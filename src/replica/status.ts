@@ -4,14 +4,9 @@ import type { StateChange } from './events.ts'
 
 /** Where a replica stands, and why, where something went wrong. Nothing follows `stopped`, and only that `halted`. */
 export class Status {
-  readonly #onChange: (change: StateChange) => void
-  readonly #listeners = new Set<() => void>()
+  readonly #listeners = new Set<(change: StateChange) => void>()
   #state: ReplicaState = 'starting'
   #failure: Error | undefined
-
-  constructor(onChange: (change: StateChange) => void) {
-    this.#onChange = onChange
-  }
 
   get state(): ReplicaState {
     return this.#state
@@ -29,8 +24,12 @@ export class Status {
     // What halted a replica remains the reason when it is stopped.
     if (state !== 'stopped') this.#failure = reason
     else if (previous !== 'halted') this.#failure = new ReplicaStopped()
-    this.#onChange({ state, previous, reason })
-    for (const listener of [...this.#listeners]) listener()
+    for (const listener of [...this.#listeners]) listener({ state, previous, reason })
+  }
+
+  /** Tell of each change, in the order of the listeners. */
+  onChange(listener: (change: StateChange) => void): void {
+    this.#listeners.add(listener)
   }
 
   /** Throws what ended this replica, or left it without a state. */

@@ -6,7 +6,8 @@ import { fileStorage } from '../../src/checkpoint/file-storage.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
-import { createReplica, type Replica } from '../../src/replica/replica.ts'
+import type { Replica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { Place } from './anchorage.ts'
 
 const KEYS = 3_000

@@ -25,8 +25,12 @@ beforeEach(() => {
     ttlMs: TTL_MS,
     sealTimeoutMs: SEAL_TIMEOUT_MS,
     leaseMs: 5_000,
-    connected: () => connected,
-    isOpen: (anchor) => open.has(anchor),
+    log: {
+      get connection() {
+        return { connected }
+      },
+    },
+    group: { seal: (anchor) => (open.has(anchor) ? { state: 'open' } : undefined) },
   })
 })
 

@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
+import { decodeControl } from '../../src/group/control.ts'
 import { GroupState } from '../../src/group/group-state.ts'
 import { Leadership } from '../../src/group/leadership.ts'
 import type { Member } from '../../src/group/membership.ts'
@@ -38,10 +39,20 @@ beforeEach(() => {
     leaseMs: LEASE_MS,
     random: () => 0.5,
     group,
-    member: (id) => members.get(id),
-    eligible: () => eligible,
-    refresh: async () => unheard(),
-    claim: (term) => claim(term),
+    membership: { get: (id) => members.get(id), refresh: async () => unheard() },
+    log: {
+      append: async ([entry]) => {
+        const control = decodeControl(entry!.payload)
+        if (control?.type === 'claim') await claim(control.term)
+        return { first: index, last: index }
+      },
+    },
+    lead: true,
+    status: {
+      get state() {
+        return eligible ? 'in-sync' : 'following'
+      },
+    },
   })
 })
 

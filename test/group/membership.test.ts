@@ -33,13 +33,12 @@ beforeEach(async () => {
     author: 'a',
   })
   changes = 0
-  membership = new Membership({
-    notices: log.notices,
-    clock,
-    epoch: 'e',
-    onChange: () => {
+  membership = new Membership({ log, clock, epoch: 'e' })
+  membership.listen({
+    membersChanged: () => {
       changes++
     },
+    sawOwn: () => {},
   })
 })
 
@@ -90,7 +89,7 @@ test("a board that lost this replica's own notice says nothing about those that 
   const board = (await backend.open({ group: 'g', signature: 's', author: 'self' })).notices
   const { self: lost, joiner: alsoLost, rest } = { self: 'self', joiner: 'joiner', rest: 'rest' }
   for (const id of [lost, alsoLost, rest]) await board.announce(id, encodeAnnouncement(ANNOUNCEMENT), TTL_MS)
-  membership = new Membership({ notices: board, clock, self: lost, epoch: 'e', onChange: () => {} })
+  membership = new Membership({ log: { notices: board }, clock, self: lost, epoch: 'e' })
   await membership.refresh()
   await board.withdraw(lost)
   await board.withdraw(alsoLost)
@@ -154,12 +153,15 @@ test('it follows the board until it is told to stop', async () => {
 test('while the board cannot be reached nobody is forgotten, and then everyone has a while to speak', async () => {
   let connected = true
   membership = new Membership({
-    notices: log.notices,
+    log: {
+      notices: log.notices,
+      get connection() {
+        return { connected, onChange: () => () => {} }
+      },
+    },
     clock,
     epoch: 'e',
-    connected: () => connected,
     graceMs: 50,
-    onChange: () => {},
   })
   await announce('a')
   await announce('b')

@@ -19,8 +19,8 @@ const progress = new AnchorProgress({
   ttlMs: 10_000,
   sealTimeoutMs: 15_000,
   leaseMs: 5_000,
-  connected: () => true,
-  isOpen: () => false,
+  log: {},
+  group: { seal: () => undefined },
 })
 const offering = (...anchors: number[]) => ({
   ...NOBODY,

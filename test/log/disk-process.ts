@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
-import { createReplica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { commands, Follower, init, readAll, text } from './entries.ts'
 
 const { signature } = new ReplicatedMap()

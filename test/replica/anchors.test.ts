@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { decodeControl } from '../../src/group/control.ts'
 import { GroupState } from '../../src/group/group-state.ts'
 import { AppendUncertain, LogBusy, LogClosed } from '../../src/log/errors.ts'
 import { Anchors } from '../../src/replica/anchors.ts'
@@ -43,15 +44,19 @@ function makeAnchors(): Anchors {
     ttlMs: TTL_MS,
     sync,
     group,
-    capture: () => new ItemSnapshot(numberedItems(3)),
-    attest: async (_anchor, root) => {
-      attested.push(root)
-      const answer = answers.shift()
-      if (answer !== undefined) throw answer
+    machine: { capture: () => new ItemSnapshot(numberedItems(3)) },
+    log: {
+      append: async ([entry]) => {
+        const control = decodeControl(entry!.payload)
+        if (control?.type === 'attestation') attested.push(control.root)
+        const answer = answers.shift()
+        if (answer !== undefined) throw answer
+        return { first: 3, last: 3 }
+      },
     },
-    onAgreed: () => {},
-    onDivergence: (anchor) => diverged.push(anchor.index),
-    onProblem: (error) => problems.push(error),
+    disk: undefined,
+    divergences: { found: (anchor) => void diverged.push(anchor.index) },
+    reporter: { problem: (error) => void problems.push(error) },
   })
 }
 

@@ -5,8 +5,10 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { fileStorage } from '../../src/checkpoint/file-storage.ts'
 import { CheckpointStore } from '../../src/checkpoint/store.ts'
+import { GroupState } from '../../src/group/group-state.ts'
 import type { Position } from '../../src/position.ts'
 import { Checkpointer } from '../../src/replica/checkpointer.ts'
+import { OwnState } from '../../src/replica/own-state.ts'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
@@ -17,7 +19,7 @@ import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
 const SEAL_TIMEOUT_MS = 15_000
 const CHUNK_BYTES = 1_000
 const at = (index: number): Position => ({ epoch: 'e', index })
-const capture = () => ({ snapshot: new ItemSnapshot([Buffer.from('a')]), control: new Uint8Array() })
+const capture = () => new ItemSnapshot([Buffer.from('a')])
 
 let directory: string
 let clock: VirtualClock
@@ -55,18 +57,38 @@ beforeEach(async () => {
     clock,
     coder: zstdCoder,
     keep: 2,
-    onEvent: () => {},
+    onEvent: (event) => {
+      if (event.type === 'written') written++
+    },
   })
   checkpointer = new Checkpointer({
     store,
     policy: { everyCommands: 5, onStop: false },
     epoch: 'e',
     clock,
-    coder: zstdCoder,
-    chunkBytes: CHUNK_BYTES,
     sealTimeoutMs: SEAL_TIMEOUT_MS,
-    applied: () => applied,
-    inSync: () => true,
+    applier: {
+      get applied() {
+        return applied.index
+      },
+      get commands() {
+        return applied.commands
+      },
+      get commandBytes() {
+        return applied.commandBytes
+      },
+    },
+    status: { state: 'in-sync' },
+    ownState: new OwnState({
+      machine: { capture },
+      group: new GroupState(),
+      coder: zstdCoder,
+      chunkBytes: CHUNK_BYTES,
+      clock,
+    }),
+    reporter: { problem: (error) => void problems.push(error) },
+  })
+  checkpointer.start({
     requestAnchor: () => onRequest(),
     hold: (anchor) => {
       const cut = available.chunks(anchor)
@@ -77,17 +99,11 @@ beforeEach(async () => {
       if (found === undefined || !('released' in found)) return undefined
       return found.released === 'failed' ? new CutFailed(found.why) : new Expired('it was withdrawn')
     },
-    capture,
-    onWritten: () => {
-      written++
-    },
-    onProblem: (error) => problems.push(error),
   })
-  checkpointer.start()
 })
 
 afterEach(async () => {
-  await checkpointer.stop({ trusted: () => false })
+  await checkpointer.stop({ isTrusted: false })
   await rm(directory, { recursive: true, force: true })
 })
 

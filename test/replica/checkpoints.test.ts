@@ -9,7 +9,8 @@ import { sqliteLog } from '../../src/log/sqlite.ts'
 import { type MapResult, ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
-import { createReplica, type Replica } from '../../src/replica/replica.ts'
+import type { Replica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { leads, next } from './cluster.ts'
 
 let dataDir: string

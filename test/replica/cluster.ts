@@ -4,7 +4,8 @@ import type { Cursor, Log, LogBackend, LogBatch, LogInit, SignalOptions } from '
 import { memoryLog } from '../../src/log/memory.ts'
 import type { ReplicaEvents } from '../../src/replica/events.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
-import { createReplica, type Replica } from '../../src/replica/replica.ts'
+import type { Replica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { Journal } from './journal.ts'
 
 /** Short enough for a quick suite, long enough for two busy cores. */

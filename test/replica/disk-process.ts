@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { memoryLog } from '../../src/log/memory.ts'
 import { bytesCodec, stringCodec } from '../../src/machine/codec.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
-import { createReplica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { leads, next } from './cluster.ts'
 
 const [, , what, dataDir = ''] = process.argv

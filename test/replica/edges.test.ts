@@ -15,7 +15,7 @@ import { ENTRY_BYTES_MIN } from '../../src/log/limits.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import { makeNetworkKey } from '../../src/replica/network-key.ts'
-import { createReplica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { leads } from './cluster.ts'
 import { Journal, line } from './journal.ts'
 

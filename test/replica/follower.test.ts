@@ -15,6 +15,7 @@ import { FlakyLog } from './cluster.ts'
 const RETRY_MS = 500
 const NOBODY_FAR_BEHIND = Number.POSITIVE_INFINITY
 const ENTRY = { kind: 'command', payload: Buffer.from('a') } as const
+const LISTENER = { decided: () => {}, skipped: () => {} }
 const named = (name: string) => expect.objectContaining({ name })
 
 const caughtUp = (index: number): CaughtUp => ({
@@ -53,7 +54,8 @@ beforeEach(async () => {
   flaky = new FlakyLog(backend)
   log = await flaky.open({ group: 'g', signature: 's', author: 'me' })
   states = []
-  status = new Status(({ state }) => states.push(state))
+  status = new Status()
+  status.onChange(({ state }) => void states.push(state))
   problems = []
   asked = []
   holders = []
@@ -73,17 +75,18 @@ beforeEach(async () => {
     get snapshotAfter() {
       return snapshotAfter
     },
-    someoneServes: () => true,
-    holders: () => holders,
-    catchUp: ({ signal }) => {
-      const one = Promise.withResolvers<CaughtUp>()
-      signal.addEventListener('abort', () => one.reject(signal.reason))
-      asked.push(one)
-      return one.promise
+    holders: { someoneServes: true, since: () => holders },
+    sync: {
+      catchUp: ({ signal }) => {
+        const one = Promise.withResolvers<CaughtUp>()
+        signal.addEventListener('abort', () => one.reject(signal.reason))
+        asked.push(one)
+        return one.promise
+      },
     },
-    onInSync: () => {},
-    onCaughtUp: () => {},
-    onProblem: (error) => problems.push(error),
+    announcer: { unpin: () => {} },
+    disk: undefined,
+    reporter: { emit: () => {}, problem: (error) => void problems.push(error) },
   })
   stop = new AbortController()
 })
@@ -93,6 +96,16 @@ afterEach(async () => {
   await running
 })
 
+/** How the state is known to differ from the group's, while it was not replaced yet. */
+function divergence(): unknown {
+  try {
+    follower.assertReadable()
+    return undefined
+  } catch (error) {
+    return (error as Error).cause
+  }
+}
+
 async function until(done: () => boolean): Promise<void> {
   while (!done()) await clock.turn()
 }
@@ -100,7 +113,7 @@ async function until(done: () => boolean): Promise<void> {
 /** It has applied three entries, and is in sync. */
 async function follow(): Promise<void> {
   await log.append([ENTRY, ENTRY, ENTRY])
-  running = follower.run(stop.signal)
+  running = follower.run(LISTENER, stop.signal)
   await until(() => status.state === 'in-sync')
   expect(applier.applied).toBe(3)
   states.length = 0
@@ -181,7 +194,7 @@ describe('a log that cannot be read', () => {
 
   test('keeps it out of sync although it knows where the log ends', async () => {
     flaky.readable = 'bounds'
-    running = follower.run(stop.signal)
+    running = follower.run(LISTENER, stop.signal)
     await until(() => problems.length > 0)
     expect(states).toEqual([])
   })
@@ -239,11 +252,11 @@ describe('a divergence that is found', () => {
         return { index: 0 }
       },
     })
-    running = follower.run(stop.signal)
+    running = follower.run(LISTENER, stop.signal)
     await until(() => asked.length > 0)
-    expect([states, follower.divergence]).toEqual([['catching-up'], named('Diverged')])
+    expect([states, divergence()]).toEqual([['catching-up'], named('Diverged')])
     asked[0]!.resolve(caughtUp(0))
-    await until(() => follower.divergence === undefined)
+    await until(() => divergence() === undefined)
   })
 
   test('is not forgotten when the catch-up fails', async () => {
@@ -265,7 +278,7 @@ describe('a divergence that is found', () => {
     await until(() => status.state === 'lost')
     expect(status.failure).toMatchObject({ name: 'Diverged', cause: { name: 'NoProvider' } })
     expect(status.failure?.message).toMatch(/nobody has served another state yet: nobody answered/)
-    expect(follower.divergence).toEqual(named('Diverged'))
+    expect(divergence()).toEqual(named('Diverged'))
   })
 
   test('once too often while it catches up: it halts when that is done', async () => {
@@ -298,7 +311,7 @@ describe('a pruned log, when nobody has served a snapshot', () => {
   async function beInVain(error: NoProvider): Promise<void> {
     await log.append([ENTRY, ENTRY, ENTRY])
     await log.prune(2)
-    running = follower.run(stop.signal)
+    running = follower.run(LISTENER, stop.signal)
     await until(() => asked.length > 0)
     asked[0]!.reject(error)
   }

@@ -20,8 +20,7 @@ const member = (id: string, state: ReplicaState, offers: Member['offers'] = []):
 const OFFER = { anchor: 7, remainingMs: 1_000, ready: true }
 
 test('who announces a state holds one, or may be about to; this replica itself does not count', () => {
-  const holders = new Holders('me', new VirtualClock())
-  holders.saw([
+  const members = [
     member('me', 'in-sync'),
     member('a', 'in-sync'),
     member('b', 'following'),
@@ -30,17 +29,19 @@ test('who announces a state holds one, or may be about to; this replica itself d
     member('e', 'halted'),
     member('f', 'catching-up'),
     member('g', 'lost'),
-  ])
+  ]
+  const holders = new Holders({ self: 'me', clock: new VirtualClock(), membership: { list: () => members } })
   expect(holders.since(0)).toEqual(['a', 'b', 'c', 'd'])
 })
 
 test('whose announcement has expired since counts still, and not for the next time', () => {
   const clock = new VirtualClock()
-  const holders = new Holders('me', clock)
+  let members = [member('a', 'in-sync'), member('b', 'in-sync')]
+  const holders = new Holders({ self: 'me', clock, membership: { list: () => members } })
   const beganMs = clock.now()
-  holders.saw([member('a', 'in-sync'), member('b', 'in-sync')])
+  holders.look()
   clock.advance(1_000)
-  holders.saw([member('b', 'in-sync')])
+  members = [member('b', 'in-sync')]
   expect(holders.since(beganMs)).toEqual(['a', 'b'])
   expect(holders.since(beganMs + 1)).toEqual(['b'])
 })

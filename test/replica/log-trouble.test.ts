@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { LogBackend } from '../../src/log/log.ts'
 import { sqliteLog } from '../../src/log/sqlite.ts'
-import { createReplica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { altered, alteredLog, next, TIMES } from './cluster.ts'
 import { Journal } from './journal.ts'
 

@@ -15,7 +15,7 @@ import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../src/group/leadership.ts'
 import type { LogBackend } from '../../src/log/log.ts'
 import { makeNetworkKey } from '../../src/replica/network-key.ts'
 import { type CheckedOptions, checkOptions } from '../../src/replica/options.ts'
-import { createReplica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { Journal } from './journal.ts'
 
 const INFINITE = Number.POSITIVE_INFINITY

@@ -7,6 +7,7 @@ import { Membership } from '../../src/group/membership.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { ReplicaHost } from '../../src/replica/replica-host.ts'
+import { SealReader } from '../../src/replica/seal-reader.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
 
@@ -26,9 +27,9 @@ beforeEach(async () => {
   log = await backend.open({ group: 'g', signature: 's', author: 'a' })
   rival = await backend.open({ group: 'g', signature: 's', author: 'b' })
   state = new GroupState()
-  const membership = new Membership({ notices: log.notices, clock, epoch: 'e', onChange: () => {} })
+  const membership = new Membership({ log, clock, epoch: 'e' })
   host = new ReplicaHost({
-    group: 'g',
+    groupName: 'g',
     signature: 's',
     self: 'a',
     log,
@@ -41,16 +42,15 @@ beforeEach(async () => {
       ttlMs: 10_000,
       sealTimeoutMs: SEAL_TIMEOUT_MS,
       leaseMs: 5_000,
-      connected: () => true,
-      isOpen: () => false,
+      log,
+      group: state,
     }),
-    state,
-    inSync: () => true,
-    reached: async () => void (await apply()),
-    pin: async () => {},
-    capture: () => captured,
-    beginInstall: () => ({ add: async () => {}, commit: () => {} }),
-    onSealed: () => {},
+    group: state,
+    status: { state: 'in-sync' },
+    positions: { reached: async () => void (await apply()) },
+    announcer: { pin: async () => {} },
+    machine: { capture: () => captured },
+    seals: new SealReader(log),
   })
   await log.append([{ kind: 'control', payload: encodeControl({ type: 'claim', term: 1 }) }])
 })

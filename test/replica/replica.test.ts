@@ -5,7 +5,7 @@ import type { Log, LogBackend, NewEntry, SignalOptions } from '../../src/log/log
 import { memoryLog } from '../../src/log/memory.ts'
 import type { Installation } from '../../src/machine/machine.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
-import { createReplica } from '../../src/replica/replica.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { altered, alteredLog, Cluster, FlakyLog, leads, next, TIMES, when } from './cluster.ts'
 import { Journal, line } from './journal.ts'
 

@@ -1,5 +1,6 @@
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
-import { createReplica, type Replica } from '../../replica/replica.ts'
+import type { Replica } from '../../replica/replica.ts'
+import { createReplica } from '../../replica/start.ts'
 import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'

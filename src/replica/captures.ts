@@ -1,0 +1,111 @@
+import { writeCheckpoint } from '../checkpoint/file.ts'
+import type { Storage } from '../checkpoint/storage.ts'
+import type { Log } from '../log/log.ts'
+import type { SubmitOptions } from '../machine/machine.ts'
+import type { Position } from '../position.ts'
+import { sameBytes } from '../snapshot/hash.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import type { Anchors } from './anchors.ts'
+import { Diverged } from './errors.ts'
+import { type Follower, isOfLog } from './follower.ts'
+import type { OwnState } from './own-state.ts'
+import type { Positions } from './positions.ts'
+import type { SealReader } from './seal-reader.ts'
+import type { Status } from './status.ts'
+
+export interface CapturesInit {
+  readonly groupName: string
+  readonly signature: string
+  /** Where files are written. */
+  readonly storage: Storage
+  readonly log: Pick<Log, 'epoch' | 'bounds'>
+  readonly status: Status
+  readonly positions: Positions
+  readonly follower: Pick<Follower, 'assertReadable'>
+  readonly sync: Pick<SnapshotSync, 'requestAnchor' | 'hold'>
+  readonly anchors: Pick<Anchors, 'root'>
+  readonly seals: SealReader
+  readonly ownState: OwnState
+}
+
+/** Snapshots that the application asks for: an anchor, this replica's root there, a file. */
+export class Captures {
+  readonly #init: CapturesInit
+
+  constructor(init: CapturesInit) {
+    this.#init = init
+  }
+
+  /** See `Replica.mark`. */
+  async mark(options: SubmitOptions): Promise<Position> {
+    const { log, positions, sync } = this.#init
+    positions.assertAlive()
+    const signal = positions.whileRunning(options.signal)
+    return await positions.inTime('mark()', options, async () => {
+      const { newest } = await log.bounds({ signal })
+      return await sync.requestAnchor({ epoch: log.epoch, index: newest.index }, signal)
+    })
+  }
+
+  /** See `Replica.rootAt`. */
+  async rootAt(anchor: Position, options: SubmitOptions): Promise<Uint8Array> {
+    const { positions, anchors } = this.#init
+    await positions.reached(anchor, options)
+    const root = anchors.root(anchor.index)
+    if (root === undefined) throw new RangeError(`nothing was captured at ${anchor.index}`)
+    return await positions.inTime('rootAt()', options, () => orAborted(root, options.signal))
+  }
+
+  /** See `Replica.exportTo`. */
+  async exportTo(path: string, options: SubmitOptions): Promise<Position> {
+    const { groupName: group, signature, storage, status, positions, sync, seals } = this.#init
+    const signal = positions.whileRunning(options.signal)
+    if (status.state === 'halted' && isOfLog(status.failure)) return await this.#exportOwn(path, signal)
+    const position = await this.mark({ signal })
+    const own = await this.rootAt(position, { signal })
+    const held = sync.hold(position)
+    const manifest = held?.cut.manifest
+    if (held === undefined || manifest === undefined) {
+      throw new RangeError(`the snapshot of ${position.index} was released`)
+    }
+    try {
+      const { root } = await seals.read(position, signal)
+      if (!sameBytes(root, own)) throw new Diverged(position, own, root)
+      const chunk = (index: number) => held.cut.chunk(index)
+      await writeCheckpoint(
+        path,
+        storage,
+        { group, signature, position, sealed: true, manifest, chunk },
+        signal,
+      )
+    } finally {
+      held.release()
+    }
+    return position
+  }
+
+  /** The state that this replica has, on its word alone. */
+  async #exportOwn(path: string, signal: AbortSignal): Promise<Position> {
+    const { groupName: group, signature, storage, positions, follower, ownState } = this.#init
+    signal.throwIfAborted()
+    follower.assertReadable()
+    const position = positions.current
+    const state = await ownState.cut(signal)
+    await writeCheckpoint(path, storage, { group, signature, position, sealed: false, ...state }, signal)
+    return position
+  }
+}
+
+/** A promise, or the signal's reason, whichever comes first. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return await promise
+  const aborted = Promise.withResolvers<never>()
+  const onAbort = () => aborted.reject(signal.reason)
+  if (signal.aborted) onAbort()
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}

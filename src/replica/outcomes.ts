@@ -1,0 +1,74 @@
+import type { Outcome } from '../group/group-state.ts'
+import type { Leadership } from '../group/leadership.ts'
+import type { LogEntry, LogTail } from '../log/log.ts'
+import type { Anchors } from './anchors.ts'
+import type { Announcer } from './announcer.ts'
+import type { EntryListener } from './applier.ts'
+import type { Divergences } from './divergences.ts'
+import type { Pruner } from './pruner.ts'
+import type { Reporter } from './reporter.ts'
+
+export interface OutcomesInit {
+  readonly epoch: string
+  readonly leadership: Pick<Leadership, 'changed'>
+  readonly announcer: Pick<Announcer, 'soon'>
+  readonly anchors: Anchors
+  readonly pruner: Pick<Pruner, 'decided' | 'voided'>
+  readonly divergences: Pick<Divergences, 'report'>
+  readonly reporter: Pick<Reporter, 'emit'>
+}
+
+/** What a control entry decided, it decided on every replica alike. Here is what this replica does about it. */
+export class Outcomes implements EntryListener {
+  readonly #init: OutcomesInit
+
+  constructor(init: OutcomesInit) {
+    this.#init = init
+  }
+
+  decided(outcome: Outcome, entry: LogEntry, newest: LogTail): void {
+    const { epoch, leadership, announcer, anchors, pruner, divergences, reporter } = this.#init
+    switch (outcome.type) {
+      case 'leader':
+        leadership.changed()
+        announcer.soon()
+        return reporter.emit('leader', { leader: outcome.leader, term: outcome.term })
+      case 'marker':
+        anchors.retired(outcome.marker.retires ?? [])
+        return anchors.marked(outcome.index, outcome.marker, newest)
+      case 'sealed': {
+        const { root, minority } = outcome
+        const anchor = { epoch, index: outcome.anchor }
+        anchors.sealed(anchor.index, root)
+        reporter.emit('sealed', { anchor, root })
+        for (const [replica, other] of minority) {
+          divergences.report({ anchor, replica, root: other, sealed: root })
+        }
+        return
+      }
+      case 'disputed': {
+        const { anchor: index, roots } = outcome
+        anchors.disputed(index)
+        return reporter.emit('disputed', { anchor: { epoch, index }, roots })
+      }
+      case 'diverged': {
+        const { anchor: index, author: replica, root, sealed } = outcome
+        return divergences.report({ anchor: { epoch, index }, replica, root, sealed })
+      }
+      case 'attested':
+      case 'tick':
+        return
+      case 'prune':
+        return void pruner.decided(entry.index, outcome.upTo)
+      case 'void':
+        pruner.voided(entry.index)
+        return reporter.emit('skipped', { entry, why: outcome.why })
+      default:
+        return outcome satisfies never
+    }
+  }
+
+  skipped(entry: LogEntry, error: Error): void {
+    this.#init.reporter.emit('skipped', { entry, why: error.message })
+  }
+}

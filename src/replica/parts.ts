@@ -1,0 +1,67 @@
+import type { DataDirectory } from '../checkpoint/data-directory.ts'
+import type { Storage } from '../checkpoint/storage.ts'
+import type { AnchorProgress } from '../group/anchor-progress.ts'
+import type { GroupState } from '../group/group-state.ts'
+import type { Leadership } from '../group/leadership.ts'
+import type { Membership } from '../group/membership.ts'
+import type { Namesakes } from '../group/namesakes.ts'
+import type { Log } from '../log/log.ts'
+import type { StateMachine } from '../machine/machine.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import type { Clock } from '../time/clock.ts'
+import type { Anchors } from './anchors.ts'
+import type { Announcer } from './announcer.ts'
+import type { Applier } from './applier.ts'
+import type { Captures } from './captures.ts'
+import type { Disk } from './disk.ts'
+import type { Follower } from './follower.ts'
+import type { Holders } from './holders.ts'
+import type { Installer } from './installer.ts'
+import type { ReplicaNetwork } from './network.ts'
+import type { Outcomes } from './outcomes.ts'
+import type { Positions } from './positions.ts'
+import type { Pruner } from './pruner.ts'
+import type { ReplicaHost } from './replica-host.ts'
+import type { Reporter } from './reporter.ts'
+import type { Status } from './status.ts'
+import type { Ticks } from './ticks.ts'
+
+/** What a replica stands on: opened before its parts are made, and closed after they have ended. */
+export interface Ground {
+  readonly clock: Clock
+  readonly storage: Storage
+  readonly network: ReplicaNetwork
+  readonly log: Log
+  /** Undefined: the state is in memory only. */
+  readonly data: DataDirectory | undefined
+  /** Aborts when the replica stops. */
+  readonly stopping: AbortController
+  readonly status: Status
+  readonly reporter: Reporter
+}
+
+/** The parts of one replica. `start.ts` makes them and ties them, `stop.ts` ends them, and the public `Replica` asks them. */
+export interface ReplicaParts<Result> extends Ground {
+  readonly machine: StateMachine<Result>
+  readonly group: GroupState
+  readonly applier: Applier<Result>
+  readonly positions: Positions
+  readonly membership: Membership
+  readonly progress: AnchorProgress
+  readonly holders: Holders
+  readonly namesakes: Namesakes
+  readonly announcer: Announcer
+  readonly leadership: Leadership
+  readonly disk: Disk | undefined
+  readonly host: ReplicaHost
+  readonly sync: SnapshotSync
+  readonly follower: Follower
+  readonly anchors: Anchors
+  readonly pruner: Pruner
+  readonly installer: Installer
+  readonly outcomes: Outcomes
+  readonly captures: Captures
+  readonly ticks: Ticks
+  /** What runs until the replica stops. */
+  readonly running: Promise<void>[]
+}

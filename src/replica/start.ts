@@ -1,0 +1,355 @@
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
+import type { Belonging } from '../checkpoint/belonging.ts'
+import { DataDirectory } from '../checkpoint/data-directory.ts'
+import { fileStorage } from '../checkpoint/file-storage.ts'
+import { AnchorProgress } from '../group/anchor-progress.ts'
+import { makeProcessName } from '../group/announcement.ts'
+import { GroupState } from '../group/group-state.ts'
+import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
+import { Membership } from '../group/membership.ts'
+import { Namesakes, type OwnNotice } from '../group/namesakes.ts'
+import { LogMissing } from '../log/errors.ts'
+import type { Log, LogInit } from '../log/log.ts'
+import { systemRandom } from '../random.ts'
+import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
+import { zstdCoder } from '../snapshot/encoding.ts'
+import { syncTimes } from '../sync/limits.ts'
+import { SnapshotSync, type SyncEvent } from '../sync/snapshot-sync.ts'
+import { HandshakeFailed } from '../sync/wire/errors.ts'
+import { asError } from '../thrown.ts'
+import { sleep, systemClock } from '../time/clock.ts'
+import { Anchors } from './anchors.ts'
+import { Announcer } from './announcer.ts'
+import { Applier } from './applier.ts'
+import { Captures } from './captures.ts'
+import { Disk } from './disk.ts'
+import { Divergences } from './divergences.ts'
+import { IdentityInUse } from './errors.ts'
+import type { StateChange } from './events.ts'
+import { Follower } from './follower.ts'
+import { Holders } from './holders.ts'
+import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
+import { Installer } from './installer.ts'
+import type { ReplicaInternals } from './internals.ts'
+import { Libp2pNode } from './node.ts'
+import { checkOptions } from './options.ts'
+import { Outcomes } from './outcomes.ts'
+import { OwnState } from './own-state.ts'
+import type { Ground, ReplicaParts } from './parts.ts'
+import { Positions } from './positions.ts'
+import { Pruner } from './pruner.ts'
+import { Replica } from './replica.ts'
+import { ReplicaHost } from './replica-host.ts'
+import { Reporter } from './reporter.ts'
+import { SealReader } from './seal-reader.ts'
+import { Status } from './status.ts'
+import { closeGround, stopParts } from './stop.ts'
+import { Ticks } from './ticks.ts'
+
+/** Pause before the presence store is watched again after an error, in milliseconds: a log's lock is free again by then. */
+const RETRY_MS = 500
+
+/**
+ * Start a replica. Resolves when its log is open and its node listens; `inSync()` tells when it has caught up. Rejects
+ * with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir` or `volatile`, with
+ * `DirectoryInUse`, `DirectoryUnusable` and `DirectoryOfAnotherLog`, with `ListenFailed`, and with what the log says
+ * (`LogMismatch`, `LogUnusable`, …).
+ *
+ * @example
+ * ```ts
+ * const cities = new ReplicatedMap<string, City>()
+ * await using replica = await createReplica({ group: 'cities', machine: cities, log: sqliteLog({ path: 'cities.db' }) })
+ * await replica.inSync()
+ * await cities.set('CH/Bern', { population: 134_794 })
+ * ```
+ */
+export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<Replica<Result>> {
+  return await createReplicaOn({}, init)
+}
+
+/** @internal As `createReplica`, on another ground than the machine's. */
+export async function createReplicaOn<Result>(
+  internals: ReplicaInternals,
+  init: ReplicaInit<Result>,
+): Promise<Replica<Result>> {
+  checkOptions(init)
+  const { storage = fileStorage } = internals
+  const clock = init.clock ?? systemClock
+  const stopping = new AbortController()
+  const status = new Status()
+  const reporter = new Reporter({ status, clock, stopping: stopping.signal })
+  const opened: { data?: DataDirectory; log?: Log; parts?: ReplicaParts<Result> } = {}
+  try {
+    if (init.dataDir !== undefined) opened.data = await DataDirectory.open(init.dataDir, storage)
+    const { data } = opened
+    const key = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
+    const network = internals.network?.(key) ?? nodeOf(init, key)
+    const onProblem = (error: Error) => reporter.warn(error)
+    opened.log = await openLog(init, { author: network.self, onProblem }, data?.belonging)
+    const ground = { clock, storage, network, log: opened.log, data, stopping, status, reporter }
+    opened.parts = await makeParts(init, ground, internals)
+    return await begin(opened.parts)
+  } catch (error) {
+    if (opened.parts !== undefined) await stopParts(opened.parts)
+    else {
+      stopping.abort(error)
+      await closeGround(opened)
+    }
+    throw error
+  }
+}
+
+function nodeOf<Result>(init: ReplicaInit<Result>, privateKey: PrivateKey): Libp2pNode {
+  const { listen, announce, libp2p, networkKey, limits } = init
+  return new Libp2pNode({ privateKey, listen, announce, libp2p, networkKey, limits })
+}
+
+/** A log that is empty because it is another one must not become the truth: see `ReplicaInit.newLog`. */
+async function openLog<Result>(
+  { group, machine, log: backend, newLog = false }: ReplicaInit<Result>,
+  by: Pick<LogInit, 'author' | 'onProblem'>,
+  belonging: Belonging | undefined,
+): Promise<Log> {
+  const of = { group, signature: machine.signature, ...by }
+  if (!(await belonging?.holdsState())) return await backend.open(of)
+  const log = await backend.open({ ...of, create: newLog }).catch(async (error: unknown) => {
+    if (error instanceof LogMissing) await belonging?.assert(error)
+    throw error
+  })
+  try {
+    if (newLog) await belonging?.tell(log.epoch)
+    else await belonging?.assert(log.epoch)
+    return log
+  } catch (error) {
+    await log.close()
+    throw error
+  }
+}
+
+/** What many parts take. Each names in its own init which of these it does take. */
+type Common<Result> = ReturnType<typeof commonOf<Result>>
+
+function commonOf<Result>(init: ReplicaInit<Result>, ground: Ground, { processName }: ReplicaInternals) {
+  const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = syncTimes(init)
+  return {
+    ...ground,
+    stopping: ground.stopping.signal,
+    self: ground.network.self,
+    process: processName ?? makeProcessName(),
+    epoch: ground.log.epoch,
+    groupName: init.group,
+    group: new GroupState(),
+    machine: init.machine,
+    signature: init.machine.signature,
+    coder: zstdCoder,
+    random: init.random ?? systemRandom,
+    chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
+    leaseMs: init.leaseMs ?? LEASE_MS_DEFAULT,
+    volatile: init.volatile ?? false,
+    ttlMs,
+    requestTimeoutMs,
+    fetchTimeoutMs,
+    /** A group has as long to agree on an anchor as a session waits for it. */
+    sealTimeoutMs: requestTimeoutMs,
+  }
+}
+
+/** Make the parts, each after those that it is given. */
+async function makeParts<Result>(
+  init: ReplicaInit<Result>,
+  ground: Ground,
+  internals: ReplicaInternals,
+): Promise<ReplicaParts<Result>> {
+  const common = commonOf(init, ground, internals)
+  const { group, machine } = common
+  const { log, data } = ground
+
+  // What follows from the log and the presence store.
+  const applier = new Applier(common)
+  const positions = new Positions({ ...common, applier })
+  const membership = new Membership({ ...common, graceMs: common.leaseMs })
+  const holders = new Holders({ ...common, membership })
+  const progress = new AnchorProgress(common)
+  const namesakes = new Namesakes(common)
+  const announcer = new Announcer({ ...common, applier, membership, namesakes })
+  const leadership = new Leadership({ ...common, membership, lead: init.lead ?? true })
+
+  // Snapshots: on this replica's disk, and of the other replicas.
+  const ownState = new OwnState(common)
+  const policy = init.checkpoint ?? {}
+  const disk = data && (await Disk.open({ ...common, data, policy, applier, ownState, announcer }))
+  const seals = new SealReader(log)
+  const host = new ReplicaHost({ ...common, membership, progress, positions, announcer, seals })
+  const sync = makeSync(init, common, { host, disk, announcer })
+  const follower = new Follower({
+    ...common,
+    snapshotAfter: init.snapshotAfter ?? SNAPSHOT_AFTER_DEFAULT,
+    applier,
+    holders,
+    sync,
+    announcer,
+    disk,
+  })
+
+  // What control entries and installs lead to.
+  const divergences = new Divergences({ ...common, follower, sync })
+  const anchors = new Anchors({ ...common, sync, disk, divergences })
+  const pruner = new Pruner({ ...common, membership, progress, applier, disk, policy: init.prune })
+  const installer = new Installer({ applier, group, pruner, anchors, disk, seals })
+  host.installBy(installer)
+  const outcomes = new Outcomes({ ...common, leadership, announcer, anchors, pruner, divergences })
+
+  // What the application asks for, and what a leader does unasked.
+  const captures = new Captures({ ...common, positions, follower, sync, anchors, seals, ownState })
+  const ticks = new Ticks({ ...common, applier })
+
+  const parts: ReplicaParts<Result> = {
+    ...ground,
+    ...{
+      machine,
+      group,
+      applier,
+      positions,
+      membership,
+      holders,
+      progress,
+      namesakes,
+      announcer,
+      leadership,
+    },
+    ...{ disk, host, sync, follower, anchors, pruner, installer, outcomes, captures, ticks },
+    running: [],
+  }
+  tie(parts)
+  return parts
+}
+
+function makeSync<Result>(
+  { limits, authorize }: Pick<ReplicaInit<Result>, 'limits' | 'authorize'>,
+  { clock, random, ttlMs, requestTimeoutMs, fetchTimeoutMs, network, status, reporter }: Common<Result>,
+  { host, disk, announcer }: Pick<ReplicaParts<Result>, 'host' | 'disk' | 'announcer'>,
+): SnapshotSync {
+  const onEvent = (event: SyncEvent) => {
+    if (event.type === 'session' && event.state.status === 'choosing') status.enter('catching-up')
+    if (event.type === 'captured') disk?.captured(event.anchor)
+    if (event.type === 'released') disk?.released(event.anchor, event.why)
+    if (event.type === 'captured' || event.type === 'cut' || event.type === 'released') announcer.soon()
+    // Waiting does not help: the operator has to compare the keys.
+    if (event.type === 'fault' && event.error instanceof HandshakeFailed) reporter.problem(event.error)
+    reporter.emit('sync', event)
+  }
+  return new SnapshotSync(
+    {
+      ...{ host, clock, random, ttlMs, requestTimeoutMs, fetchTimeoutMs, onEvent },
+      ...(disk && { store: disk.fetched }),
+      ...(limits && { limits }),
+      ...(authorize && { authorize }),
+    },
+    network,
+  )
+}
+
+/** Who hears of what. */
+function tie<Result>(parts: ReplicaParts<Result>): void {
+  const { status, membership, progress, holders, leadership } = parts
+  status.onChange((change) => stateChanged(parts, change))
+  membership.listen({
+    membersChanged: () => {
+      progress.observe(membership.list())
+      holders.look()
+      leadership.check()
+    },
+    sawOwn: (notice) => sawOwn(parts, notice),
+  })
+}
+
+/** Whoever waits for something to be applied is told why it will not be. A replica that was lost may yet get a state. */
+function stateChanged<Result>(parts: ReplicaParts<Result>, change: StateChange): void {
+  const { applier, pruner, announcer, leadership, reporter } = parts
+  const { state, previous, reason } = change
+  if (state === 'in-sync') reporter.recovered()
+  if (previous === 'lost' && state !== 'halted' && state !== 'stopped') applier.recover()
+  if ((state === 'halted' || state === 'lost') && reason !== undefined) {
+    applier.fail(reason)
+    if (state === 'halted') pruner.stop(reason)
+    else pruner.fail(reason)
+  }
+  if (state !== 'stopped') announcer.soon()
+  leadership.check()
+  reporter.emit('state', change)
+}
+
+/** Another process may have this replica's identity. */
+function sawOwn<Result>(parts: ReplicaParts<Result>, notice: OwnNotice): void {
+  const { network, namesakes, announcer, follower, sync, reporter } = parts
+  const found = namesakes.saw(notice)
+  switch (found) {
+    case undefined:
+      return
+    case 'found':
+      reporter.problem(new IdentityInUse(network.self))
+      // The other one is to see that this process is there.
+      return announcer.soon()
+    case 'yield':
+      // The other one is the replica of this name, and this one is none any more.
+      follower.halt(new IdentityInUse(network.self))
+      return sync.withdraw()
+    default:
+      return found satisfies never
+  }
+}
+
+/** Listen, join the group, and begin to follow the log. */
+async function begin<Result>(parts: ReplicaParts<Result>): Promise<Replica<Result>> {
+  const { network, log, machine, announcer, pruner, ticks, sync, stopping } = parts
+  const { signal } = stopping
+  await network.start((peer, stream) => sync.serve(peer, stream))
+  await announcer.join(parts)
+  const replica = new Replica(parts)
+  machine.attach?.(replica)
+  const offConnection = log.connection?.onChange((connected) => connectionChanged(parts, connected))
+  signal.addEventListener('abort', () => offConnection?.())
+  parts.running.push(follow(parts, signal), watchMembers(parts, signal))
+  pruner.start()
+  ticks.start(signal)
+  return replica
+}
+
+function connectionChanged<Result>(parts: ReplicaParts<Result>, connected: boolean): void {
+  const { membership, progress, leadership, follower, reporter } = parts
+  if (connected) {
+    membership.reconnected()
+    progress.reconnected()
+    leadership.reconnected()
+  } else follower.disconnected()
+  reporter.emit('log', { connected })
+}
+
+/** Load what the data directory has, and follow the log from there. */
+async function follow<Result>(parts: ReplicaParts<Result>, signal: AbortSignal): Promise<void> {
+  const { clock, reporter, disk, installer, sync, follower, outcomes } = parts
+  // The application gets to listen before anything happens.
+  await clock.turn()
+  reporter.tellHeld()
+  try {
+    await disk?.load(installer, sync, signal)
+  } catch {
+    // Stopped before it was loaded.
+    return
+  }
+  await follower.run(outcomes, signal)
+}
+
+async function watchMembers<Result>(parts: ReplicaParts<Result>, signal: AbortSignal): Promise<void> {
+  const { clock, membership, reporter } = parts
+  while (!signal.aborted) {
+    try {
+      await membership.run(signal)
+    } catch (error) {
+      if (signal.aborted) return
+      reporter.problem(asError(error))
+      await sleep(clock, RETRY_MS, signal).catch(() => {})
+    }
+  }
+}

@@ -1,4 +1,4 @@
-/** How fast is it, beside what one would use instead? `npm run bench -- --help` */
+/** Measures how fast it is, beside what one would use instead: `npm run bench -- --help`. */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { NatsServerMissing } from '../src/testing/errors.ts'
 import { capture } from './bench/capture.ts'
@@ -20,9 +20,9 @@ import { formatList, formatTable } from './bench/table.ts'
 import { tail } from './bench/tail.ts'
 import { transfer } from './bench/transfer.ts'
 
-/** Below, there is too little of anything to share out. */
+/** The smallest scale. Below it, sizes are too small to be divided. */
 const SCALE_MIN = 0.001
-/** Pairs of each benchmark that tell more than one. */
+/** Pairs of each benchmark with `--full`: more than one, so that there is a spread. */
 const PAIRS_FULL = 5
 
 const benchmarks = [
@@ -88,7 +88,7 @@ async function run(): Promise<void> {
       kept.push(keep(outcome, { date: new Date().toISOString(), full, scale }))
     }
   } finally {
-    // If one fails, what was measured before it is kept all the same.
+    // If one benchmark fails, the results before it are kept all the same.
     if (report !== undefined && kept.length > 0)
       await writeReport(reportDirectory!, merge(report, kept, names))
   }
@@ -98,7 +98,7 @@ async function run(): Promise<void> {
   )
 }
 
-/** Undefined, and said aloud, where a program is not installed that the benchmark needs. */
+/** Undefined, with a message, if the benchmark needs a program that is not installed. */
 async function measureIfPossible(benchmark: Benchmark): Promise<Measured | undefined> {
   try {
     return await measure(benchmark, scale, full ? PAIRS_FULL : 1)
@@ -113,7 +113,7 @@ function open(path: string): Promise<Report> {
   return openReport(path).catch((error: Error) => program.error(`error: ${error.message}`))
 }
 
-/** Of groups or benchmarks. */
+/** The names of groups or benchmarks that are known. */
 function known(name: string, before: readonly string[] = []): string[] {
   if (groups.includes(name) || names.includes(name)) return [...before, name]
   throw new InvalidArgumentError(`Allowed choices are ${[...new Set([...groups, ...names])].join(', ')}.`)

@@ -9,7 +9,7 @@ const dist = join(root, 'dist')
 const src = join(root, 'src')
 const BIN = 'cli/main.js'
 
-// TypeScript exports no path to its compiler, so it is found beside what it does export.
+// TypeScript exports no path to its compiler. So it is found relative to the path that is exported.
 const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.json'))), 'bin', 'tsc')
 
 rmSync(dist, { recursive: true, force: true })

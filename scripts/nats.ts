@@ -1,4 +1,4 @@
-/** NATS servers to try things out with. `npm run nats -- --help` */
+/** Starts NATS servers to try things out with: `npm run nats -- --help`. */
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
@@ -53,7 +53,7 @@ Try, in other terminals of this folder, or with "npx anchorage" where the packag
 Ctrl-C ends them; ${dir === undefined ? 'nothing is left' : `their streams stay in ${dir}`}.
 `)
   if (!interrupt.signal.aborted) await once(interrupt.signal, 'abort')
-  // What is kept should be whole.
+  // SIGTERM lets the servers write what is to be kept.
   if (dir !== undefined) await nats.kill('SIGTERM')
 } catch (error) {
   program.error(`error: ${(error as Error).message}`)

@@ -1,6 +1,6 @@
 /**
- * Does the package work where it is installed? Packs it, installs the archive and Node 24 in an empty project, and
- * uses what users use: the command line, the library, the harness.
+ * Tests whether the package works where it is installed. It packs it, installs the archive and Node 24 in an
+ * empty project, and uses the command line, the library and the harness.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'

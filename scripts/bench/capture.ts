@@ -5,10 +5,10 @@ import type { Span } from './capture/replica.ts'
 import { type Benchmark, type Pair, pairs, shared } from './runner.ts'
 
 const ITEMS = 1_000_000
-/** Of the items, on which everything is done once before anything counts. */
+/** The part of the items with which everything is done once before the measurement. */
 const WARM_UP_PART = 1 / 20
 const IDLE_MS = 4_000
-/** A shorter span tells nothing about a rate. */
+/** A shorter span says nothing about a rate, in milliseconds. */
 const SPAN_MIN_MS = 500
 
 type Event = ReplicaProcess['events'][number]
@@ -25,8 +25,8 @@ interface Captures {
 }
 
 /**
- * One replica with a million items of 100 random bytes, to which another client sets 20,000 keys a second through the log; a
- * joiner fetches a snapshot that was cut before. All three have processes of their own.
+ * One replica has a million items of 100 random bytes, and another client sets 20,000 keys a second through
+ * the log. A joiner fetches a snapshot that was cut before. All three have processes of their own.
  */
 async function measureIn(scale: number, wanted: number): Promise<Captures> {
   const items = Math.ceil(ITEMS * scale)
@@ -88,7 +88,7 @@ async function entered(joiner: ReplicaProcess, status: 'fetching' | 'installing'
   await joiner.waitFor(isIt, { timeoutMs: STEP_TIMEOUT_MS })
 }
 
-/** What a replica notices while something goes on. */
+/** What a replica measures of itself during some work. */
 async function span(replica: ReplicaProcess, work: () => Promise<void>): Promise<Span> {
   await replica.call('beginSpan')
   await Promise.all([work(), delay(SPAN_MIN_MS)])
@@ -127,7 +127,7 @@ const MEASURES = [
   },
 ] as const
 
-/** What capturing, cutting and serving a snapshot cost the replica that goes on applying. */
+/** What capturing, cutting and serving a snapshot cost a replica that goes on applying. */
 export const capture: readonly Benchmark[] = [
   {
     name: 'capture/capture',

@@ -6,27 +6,31 @@ import { history } from './catch-up/history.ts'
 import { type Benchmark, type Pair, shared } from './runner.ts'
 
 const ITEMS = 1_000_000
-/** Entries for each item. */
+/** Log entries for each item. */
 const ROUNDS = 10
 const PROVIDERS = 3
-/** Offers expire sooner than by default, and yet not before the next replica joins. */
+/**
+ * The TTL of offers, in milliseconds. They expire sooner than by default, but not before the next replica
+ * joins.
+ */
 const TTL_MS = 5_000
-/** No wait is as long as this. */
+/** The longest wait, in milliseconds, which no wait should need. */
 const WAIT_MS = 10 * 60_000
 
 interface Measured {
-  /** Our replay, and the bare loop. */
+  /** Our replay and the bare loop. */
   readonly replay: Pair
-  /** Catch-ups, and our replay. */
+  /** Catch-ups, each with our replay. */
   readonly cold: readonly Pair[]
   readonly warm: readonly Pair[]
 }
 
 /**
- * Processes on one machine, on one SQLite file of 10,000,000 entries that set 1,000,000 keys to JSON strings of 100
- * characters, too random to be sent compressed. The first replica replays them all, alone on the machine, which is the best
- * case for what the catch-ups are compared with; then it serves, and two more do that catch up from it. The log stays as it
- * is: joiners prefer a snapshot because they are far behind.
+ * Processes on one machine share a SQLite file of 10,000,000 entries. These set 1,000,000 keys to JSON
+ * strings of 100 characters, too random to be sent compressed. The first replica replays them all, alone on
+ * the machine: that is the best case for the baseline of the catch-ups. Then it serves, and two more replicas
+ * catch up from it and serve too. The log is not pruned: joiners prefer a snapshot because they are far
+ * behind.
  */
 const measured = shared(async (scale, wanted): Promise<Measured> => {
   await using cluster = await startCluster({ replicas: 0, options: { ttlMs: TTL_MS } })
@@ -43,7 +47,7 @@ const measured = shared(async (scale, wanted): Promise<Measured> => {
   })
   await Promise.all(others)
 
-  // Not counted: all of them have served by then.
+  // This join is not counted. Afterwards all three have served.
   await join(cluster, items)
   const cold: Pair[] = []
   const warm: Pair[] = []
@@ -60,7 +64,10 @@ const measured = shared(async (scale, wanted): Promise<Measured> => {
 
 const REPLAY = 'a new replica replays the log instead, 10 entries for each item; measured once'
 
-/** How long a replica with nothing takes until it is in sync, as it says itself: from noticing that it lags. */
+/**
+ * How long a replica without a state takes until it is in sync, by its own report: from noticing that it
+ * lags.
+ */
 export const catchUp: readonly Benchmark[] = [
   {
     name: 'catch-up/replay',
@@ -70,7 +77,7 @@ export const catchUp: readonly Benchmark[] = [
     measure: async (scale, pairs) => [(await measured(scale, pairs)).replay],
   },
   {
-    // Nobody offers a snapshot: the three providers capture, cut and attest one while it is fetched.
+    // No snapshot is offered. The three providers capture, cut and attest one while it is fetched.
     name: 'catch-up/cold',
     unit: 'ms',
     baseline: REPLAY,
@@ -78,7 +85,7 @@ export const catchUp: readonly Benchmark[] = [
     measure: async (scale, pairs) => (await measured(scale, pairs)).cold,
   },
   {
-    // The next joiner is named the same anchor.
+    // The next joiner gets the same anchor.
     name: 'catch-up/warm',
     unit: 'ms',
     baseline: REPLAY,
@@ -87,7 +94,7 @@ export const catchUp: readonly Benchmark[] = [
   },
 ]
 
-/** Straight into the log's file, while nobody follows it. */
+/** Write straight into the log's file, while no replica follows it. */
 async function load({ logPath, group }: Cluster, items: number): Promise<void> {
   const { signature } = new ReplicatedMap()
   const log = await sqliteLog({ path: logPath }).open({ group, signature, author: 'benchmark' })
@@ -106,7 +113,7 @@ async function join(cluster: Cluster, items: number): Promise<CatchUpReport> {
   return report
 }
 
-/** Resolves when nobody offers a snapshot any more. */
+/** Resolves when no snapshot is offered any more. */
 async function expired(cluster: Cluster): Promise<void> {
   const nobodyOffers = async () => {
     const statuses = await Promise.all(

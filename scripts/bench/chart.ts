@@ -13,24 +13,25 @@ import { short, spread, verdict } from './table.ts'
 
 use([BarChart, LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])
 
-/** Pixels, all of these. Words are on the left, and what they tell of is drawn on the right. */
+/** The width of the chart. All sizes are in pixels. */
 const WIDTH = 960
 const MARGIN = 20
 const HEADER_HEIGHT = 76
+/** The words are on the left of this, and their plot is on the right. */
 const PLOT_LEFT = 460
-/** Here stand the values of the longest bars. */
+/** The space on the right for the values of the longest bars. */
 const PLOT_RIGHT = 120
 const BAR_HEIGHT = 20
 const LINE_HEIGHT = 21
-/** Between the words on one benchmark and those on the next. */
+/** The gap between the words of one benchmark and those of the next. */
 const GAP_HEIGHT = 22
 const SERIES_HEIGHT_MIN = 220
-/** Under each plot. */
+/** The space below each plot. */
 const AXIS_HEIGHT = 76
-/** So many fit before the plot, at 14 pixels. */
+/** How many characters fit beside the plot, at 14 pixels. */
 const LINE_CHARACTERS = 50
 
-/** A series that spans more than this is drawn to a logarithmic scale. */
+/** A series that spans more than this factor is drawn to a logarithmic scale. */
 const LINEAR_SPAN = 20
 /** `series/number` */
 const POINT_NAME = /^(.+)\/(\d+)$/
@@ -52,13 +53,13 @@ const STYLES = {
 } as const
 const AXIS_TEXT = { fontSize: 14, color: GRAY }
 
-/** What is drawn on the same axes: the points of one series, or benchmarks that have the same unit. */
+/** What is drawn on the same axes: the points of one series, or benchmarks with the same unit. */
 interface Panel {
   readonly series: string | undefined
   readonly results: readonly Kept[]
 }
 
-/** A panel, to the library: the words, the axes, and what stands on them. */
+/** A panel in the library's terms: the words, the axes, and what is drawn on them. */
 interface Part {
   readonly title: readonly TitleComponentOption[]
   readonly grid: GridComponentOption & { readonly height: number }
@@ -67,7 +68,7 @@ interface Part {
   readonly series: readonly (BarSeriesOption | LineSeriesOption)[]
 }
 
-/** Ours beside the baseline, as an SVG document that depends on the results alone. */
+/** Ours beside the baseline, as an SVG document. It depends on the results alone. */
 export function drawChart(group: string, results: readonly Kept[]): string {
   let height = HEADER_HEIGHT
   const parts = panelsOf(results).map((panel, index) => {
@@ -96,7 +97,7 @@ export function drawChart(group: string, results: readonly Kept[]): string {
   return still(svg, `${group}: ours beside the baseline`)
 }
 
-/** In the order of the results. */
+/** The panels, in the order of the results. */
 function panelsOf(results: readonly Kept[]): Panel[] {
   const seriesOf = ({ name }: Kept) => POINT_NAME.exec(name)?.[1]
   const panels = Map.groupBy(results, (result) => JSON.stringify([seriesOf(result), result.unit]))
@@ -197,7 +198,7 @@ interface Line {
   readonly text: string
 }
 
-/** Lines of words, beside the plot that they belong to. */
+/** Lines of words beside their plot. */
 function words(top: number, lines: readonly Line[]): TitleComponentOption[] {
   return lines.map(({ style, text }, n) => ({
     left: MARGIN,
@@ -224,7 +225,7 @@ function judgement({ ratio, ratioMin, ratioMax, target, met }: Kept): Line {
   return { style: met ? 'met' : 'missed', text: `${text}, target ${target}: ${verdict(met)}` }
 }
 
-/** Lines of whole words. */
+/** Split a text into lines of whole words. */
 function wrap(text: string): string[] {
   const lines = ['']
   for (const word of text.split(' ')) {
@@ -251,7 +252,7 @@ function titled(unit: string) {
   return { name: unit, nameLocation: 'middle', nameGap: 32, nameTextStyle: AXIS_TEXT }
 }
 
-/** Of a point of a series. */
+/** The number of a point of a series. */
 function numberOf({ name }: Kept): number {
   return Number(POINT_NAME.exec(name)![2])
 }
@@ -260,7 +261,10 @@ function whole(value: number): string {
   return value.toLocaleString('en')
 }
 
-/** With a title, and without what serves only a page in a browser and counts the documents that the library has drawn. */
+/**
+ * Adds a title to the document. Removes what only a page in a browser needs, and the library's count of its
+ * documents.
+ */
 function still(svg: string, title: string): string {
   return svg
     .replace(/^<svg [^>]*>/, (tag) => `${tag}\n<title>${title}</title>`)

@@ -15,23 +15,24 @@ import type { Benchmark, Pair } from './runner.ts'
 
 const ITEMS = 1_000_000
 const VALUE_CHARACTERS = 100
-/** Values are cut out of this. */
+/** Random text, from which values are cut out. */
 const RANDOM = randomBytes(3 * 1024 * 1024).toString('base64')
 const GROUP = 'bench'
-/** Commands from one checkpoint to the next: that takes about as long as a checkpoint does. */
+/** Commands between two checkpoints. Applying them takes about as long as a checkpoint. */
 const EVERY_COMMANDS = 1_000_000
 const BATCH_ENTRIES = 1_000
 const TIME_MAX_MS = 300_000
 
-/** What was applied in some time. */
+/** What was applied in a span of time. */
 interface Applied {
   entries: number
   tookMs: number
 }
 
 /**
- * One replica applies sets to random keys of a large map, one after the other as fast as it can. What an entry takes from the
- * moment a snapshot is captured until it is on disk is compared with what it took since the checkpoint before.
+ * One replica applies sets to random keys of a large map, one after the other as fast as it can. The time per
+ * entry from the capture of a snapshot until it is on disk is compared with the time per entry since the
+ * previous checkpoint.
  */
 export const checkpoint: readonly Benchmark[] = [
   {
@@ -87,7 +88,7 @@ async function measureIn(dataDir: string, scale: number, wanted: number): Promis
   return await inPairs(replica, wanted, () => apply(random()))
 }
 
-/** Sort what is applied by whether a checkpoint is under way. The first one warms up. */
+/** Sort the applied entries by whether a checkpoint was under way. The first checkpoint warms up. */
 async function inPairs(
   replica: Replica<MapResult>,
   wanted: number,

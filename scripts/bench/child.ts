@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tuneGarbageCollection } from '../../src/index.ts'
 
-/** What a child answers. Arguments and results travel by structured clone. */
+/** The calls that a child answers. Arguments and results travel by structured clone. */
 export type Methods = Readonly<Record<string, (...args: never[]) => unknown>>
 
 interface Call {
@@ -17,19 +17,22 @@ type Answer =
   | { readonly call: number; readonly value: unknown }
   | { readonly call: number; readonly error: string }
 
-/** No single call takes longer, however busy the machine is. */
+/** The longest that a call may take, in milliseconds, even on a busy machine. */
 const CALL_MS_MAX = 180_000
-/** Then a child that was let go of is killed. */
+/** How long a child may take to end, in milliseconds, before it is killed. */
 const END_MS_MAX = 10_000
 
-/** A process of a benchmark's own: its program calls `serveCalls`. It ends when it is disposed of, or its parent ends. */
+/**
+ * A process of a benchmark, whose program calls `serveCalls`. It ends when it is disposed of, or when its
+ * parent ends.
+ */
 export class Child<M extends Methods> implements AsyncDisposable {
   readonly #process: ChildProcess
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
   #count = 0
 
   constructor(program: URL) {
-    // A process starts in half the time when Node keeps what it compiled from one to the next.
+    // A process starts in half the time if Node keeps compiled code from one process to the next.
     const env = { NODE_COMPILE_CACHE: join(tmpdir(), 'node-compile-cache'), ...process.env }
     this.#process = fork(program, { env, serialization: 'advanced' })
     this.#process.on('message', (answer: Answer) => {
@@ -72,9 +75,9 @@ export class Child<M extends Methods> implements AsyncDisposable {
   }
 }
 
-/** Answer the parent's calls; without a parent, `end` what is running, and the process. */
+/** Answer the parent's calls. When the parent has gone, call `end`, and end the process. */
 export function serveCalls(methods: Methods, end: () => unknown): void {
-  // Replicas and what they are compared with alike.
+  // This holds for replicas and for their baselines alike.
   tuneGarbageCollection()
   process.on('message', async ({ call, method, args }: Call) => {
     const answer = await Promise.try(() => methods[method]!(...(args as never[]))).then(

@@ -9,21 +9,22 @@ import { type Benchmark, shared } from './runner.ts'
 const STATE_BYTES = 100 * 1024 * 1024
 const SESSIONS = 64
 const PROCESSES = 2
-/** Announcements of so many replicas are many. */
+/** The lease, in milliseconds. It is long, because this many replicas make many announcements. */
 const LEASE_MS = 60_000
 const MIB = 1024 * 1024
 
 export interface Crowd extends Watched {
-  /** Replicas that joined, by the number of items they ended with. */
+  /** The number of items that each replica ended with. */
   readonly items: readonly number[]
-  /** The provider's resident memory with its state, before anybody came; without its snapshot, and with it. */
+  /** The provider's resident memory with its state, before a snapshot is cut. */
   readonly baselineBytes: number
+  /** The provider's resident memory with its state and a cut snapshot, before any replica joins. */
   readonly cutBytes: number
-  /** To how many peers the provider sent chunks. */
+  /** The number of peers to which the provider sent chunks. */
   readonly peers: number
 }
 
-/** Have `sessions` replicas, in `processes` processes, join a group of one at the same moment. */
+/** Have `sessions` replicas, in `processes` processes, join a group of one replica at the same moment. */
 export async function crowd(stateBytes: number, sessions: number, processes: number): Promise<Crowd> {
   await using cluster = await startCluster({
     replicas: 1,
@@ -87,7 +88,7 @@ async function end(child: ChildProcess): Promise<void> {
 
 const measured = shared((scale) => crowd(Math.ceil(STATE_BYTES * scale), SESSIONS, PROCESSES))
 
-/** What 64 replicas that join at once cost the one that serves them. */
+/** What 64 replicas that join at once cost their provider. */
 export const crowds: readonly Benchmark[] = [
   {
     name: 'crowd/memory',

@@ -5,18 +5,19 @@ import type { Benchmark, Pair } from './runner.ts'
 const ITEMS = 1_000_000
 const CHANGED_SHARE = 0.01
 const DELETED_SHARE = 0.001
-/** What changes among neighbours does so in so many places. */
+/** Changes among neighbours are in this many places. */
 const PLACES = 10
 const MB = 1_000_000
 const LEASE_MS = 60_000
 const WAIT_MS = 120_000
-/** The next round begins when nothing is offered any more. */
+/** The TTL of offers, in milliseconds: the next round begins when nothing is offered any more. */
 const TTL_MS = 5_000
 
 /**
- * Two replicas serve. A follower is paused, items of 100 incompressible bytes are set anew and deleted, and the log is pruned. Counted is every byte on the
- * follower's sockets, both ways, from the moment it is resumed until it is in sync: what it lacks, what it takes to find that
- * out, and encryption. It is compared with what a replica receives and sends that comes with nothing.
+ * Two replicas serve. A follower is paused, items of 100 incompressible bytes are set anew and deleted, and
+ * the log is pruned. Then every byte on the follower's sockets is counted, both ways, from its resumption
+ * until it is in sync: the items it lacks, the messages to find them, and encryption. The baseline is what a
+ * replica without a state receives and sends.
  */
 export const delta: readonly Benchmark[] = [
   {
@@ -35,7 +36,7 @@ export const delta: readonly Benchmark[] = [
   },
 ]
 
-/** @param places in how many runs items change at most */
+/** @param places the most runs in which items change */
 async function measureIn(scale: number, pairs: number, places: number): Promise<Pair[]> {
   await using cluster = await startCluster({
     replicas: 2,
@@ -71,7 +72,7 @@ async function measureIn(scale: number, pairs: number, places: number): Promise<
   return measured
 }
 
-/** So many items in runs of one length, at random places. */
+/** `chosen` of `items` items, in runs of one length, at random places. */
 function runs(items: number, chosen: number, places: number): Run[] {
   const number = Math.min(places, chosen)
   const stride = items / number
@@ -82,7 +83,7 @@ function runs(items: number, chosen: number, places: number): Run[] {
   }))
 }
 
-/** Bytes from the moment a paused follower goes on until it is in sync. */
+/** Bytes from the resumption of a paused follower until it is in sync. */
 async function resumed(follower: ReplicaProcess, before: number): Promise<number> {
   const since = follower.events.length
   follower.resume()

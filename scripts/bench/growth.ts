@@ -4,17 +4,19 @@ import type { JoinerMethods } from './growth/joiner.ts'
 import { type Benchmark, median, type Pair, shared } from './runner.ts'
 
 const SIZES = [10_000, 100_000, 1_000_000] as const
-/** What the others are compared with. */
+/** The size with which the others are compared. */
 const REFERENCE = 100_000
-/** A state that is hardly there takes what a request takes, however large the state. */
+/** The size of a nearly empty state, for what a request costs for a state of any size. */
 const NEARLY_EMPTY = 1
-/** Catch-ups of each size in one round, of which the median counts; those of the largest are long, and fewer do. */
+/** Catch-ups of each size in one round, of which the median counts. */
 const RUNS = 9
+/** Catch-ups of the largest size in one round: fewer, because they take long. */
 const RUNS_LARGEST = 3
-/** Each provider has served so many items so often before it counts, whatever it will hold: V8 compiles what runs often. */
+/** The items of each warm-up run, at every size. V8 compiles what runs often. */
 const WARM_UP_ITEMS = 100_000
+/** How often each provider serves before the measurement. */
 const WARM_UP_RUNS = 4
-/** Offers expire soon, so that the next joiner has a snapshot of its own cut. */
+/** The TTL of offers, in milliseconds. They expire soon, so that each joiner causes a cut. */
 const TTL_MS = 1_000
 const WAIT_MS = 60_000
 const US_PER_MS = 1_000
@@ -23,15 +25,15 @@ type Size = (typeof SIZES)[number]
 
 interface Group {
   readonly cluster: Cluster
-  /** What it is called, whatever the scale makes of it. */
+  /** The size in the benchmark's name, before it is scaled. */
   readonly size: Size | typeof NEARLY_EMPTY
   readonly items: number
   readonly runs: number
 }
 
 /**
- * Groups of one replica each: only then each side of a catch-up has a processor to itself, and what grows is the work, not the
- * wait for a processor. They wait while a replica joins another one.
+ * Each group has one replica. Only then each side of a catch-up has a processor to itself, and the figures
+ * show how the work grows, not the wait for a processor. The other groups wait while a replica joins one.
  */
 const measured = shared(async (scale, wanted): Promise<readonly ReadonlyMap<number, number>[]> => {
   await using stack = new AsyncDisposableStack()
@@ -58,7 +60,10 @@ const measured = shared(async (scale, wanted): Promise<readonly ReadonlyMap<numb
   return rounds
 })
 
-/** For each size, per item: from the leader's answer to the new state in place, less what that takes where there is one item. */
+/**
+ * For each size, time per item: from the leader's answer to the new state in place, less the time for a state
+ * of one item.
+ */
 export const growth: readonly Benchmark[] = SIZES.map((size) => ({
   name: `growth/${size}`,
   unit: 'µs',
@@ -70,7 +75,7 @@ export const growth: readonly Benchmark[] = SIZES.map((size) => ({
   },
 }))
 
-/** Microseconds for each item, by size: one round through all groups, in turn. */
+/** Microseconds per item, by size. This is one round through all groups, in turn. */
 async function costs(joiner: Child<JoinerMethods>, groups: readonly Group[]): Promise<Map<number, number>> {
   const tookMs = new Map(groups.map(({ size }) => [size, [] as number[]]))
   for (let run = 0; run < RUNS; run++) {
@@ -87,7 +92,10 @@ async function costs(joiner: Child<JoinerMethods>, groups: readonly Group[]): Pr
   )
 }
 
-/** Have a replica with nothing join while no snapshot is there. Resolves with the milliseconds to cut, fetch and install it. */
+/**
+ * Have a replica without a state join while there is no snapshot. Resolves with the milliseconds to cut,
+ * fetch and install it.
+ */
 async function join(joiner: Child<JoinerMethods>, { cluster }: Group, items: number): Promise<number> {
   const nobodyOffers = async () => (await cluster.replicas[0]!.status()).offers.length === 0
   await cluster.waitUntil('offers expire', nobodyOffers, { timeoutMs: WAIT_MS })

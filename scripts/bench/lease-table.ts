@@ -13,16 +13,16 @@ import {
 } from './runner.ts'
 
 const KEYS = 1_000_000
-/** Of the keys, those that one sweep finds due. */
+/** The part of the keys that one sweep finds due. */
 const DUE_SHARE = 0.01
 const GROWTH = { fewKeys: 100_000, manyKeys: 4_000_000, dueKeys: 10_000 }
 const TTL_MIN_MS = 1_000
 const TTL_MAX_MS = 60_000
-/** Of the keys, those that one run revives or asks for: others than the run before. */
+/** The part of the keys that one run revives or asks for. Each run takes other keys than the last one. */
 const PASS_SHARE = 0.2
-/** Marking a million keys takes longer than what is measured. */
+/** Only young garbage is collected: marking a million keys takes longer than the measured work. */
 const RUNS: Runs = { warmUps: 5, counted: 15, garbage: 'minor' }
-/** For what takes long, or is the same every time. */
+/** For work that takes long, or costs the same every time. */
 const RUNS_FEW: Runs = { warmUps: 1, counted: 3, garbage: 'major' }
 
 export const leaseTable: readonly Benchmark[] = [
@@ -168,7 +168,7 @@ export const leaseTable: readonly Benchmark[] = [
   },
 ]
 
-/** Sweeps against deletes, at the usual size. */
+/** Sweeps beside deletes, at the usual size. */
 const sweeps = shared((scale) => {
   const sweep = new Sweep(Math.ceil(KEYS * scale), Math.ceil(KEYS * DUE_SHARE * scale))
   return pairs(RUNS, {
@@ -179,7 +179,10 @@ const sweeps = shared((scale) => {
   })
 })
 
-/** The same work among many keys ("ours") and among few, for the table and for a plain Map, whose growth is the memory's. */
+/**
+ * The same work among many keys ("ours") and among few, for the table and for a plain Map. The growth of the
+ * Map's figure is due to memory alone.
+ */
 const growth = shared(async (scale): Promise<{ readonly table: Pair; readonly map: Pair }[]> => {
   const many = new Sweep(Math.ceil(GROWTH.manyKeys * scale), Math.ceil(GROWTH.dueKeys * scale))
   const few = new Sweep(Math.ceil(GROWTH.fewKeys * scale), Math.ceil(GROWTH.dueKeys * scale))
@@ -204,10 +207,10 @@ const growth = shared(async (scale): Promise<{ readonly table: Pair; readonly ma
 
 /** Keys, each with its TTL. */
 class Keys {
-  /** In another order than in memory, as they come in life. */
+  /** In another order than in memory, as in real use. */
   readonly keys: readonly string[]
   readonly ttlsMs: Int32Array
-  /** Theirs when they are put into something: yet another one. */
+  /** The order in which they are inserted, which is another one again. */
   readonly #order: Uint32Array
 
   constructor(size: number) {
@@ -223,7 +226,10 @@ class Keys {
     return table
   }
 
-  /** A plain Map from key to deadline. These are small integers, which a Map stores best; a real clock has fractions. */
+  /**
+   * A plain Map from key to deadline. The deadlines are small integers, which a Map stores best. Those of a
+   * real clock have fractions.
+   */
   map(): Map<string, number> {
     const map = new Map<string, number>()
     for (const i of this.#order) map.set(this.keys[i]!, this.ttlsMs[i]!)
@@ -239,20 +245,22 @@ function filled(size: number) {
 
 interface SweepTime {
   readonly perKeyNs: number
-  /** The median of the full chunks. */
+  /** The median time of a full chunk. */
   readonly chunkMs: number
 }
 
-/** One sweep after the other, each of about as many keys, which are then put back. */
+/** One sweep after the other, each of about as many keys. The keys are put back after each. */
 class Sweep {
   readonly #leases: ReturnType<typeof filled>
   readonly #dueKeys: number
-  /** By key, as `keys` are ordered. */
+  /** Deadlines, in the order of `keys`. */
   readonly #deadlinesMs: Int32Array
   readonly #sortedMs: Int32Array
   #nowMs = 0
   #due: number[] = []
-  /** As many others, so that neither the table nor the Map brings into the cache what the other is to remove. */
+  /**
+   * As many other keys. The Map deletes these, so that neither side brings the other's keys into the cache.
+   */
   #others: number[] = []
   #othersFrom = 0
 
@@ -277,7 +285,7 @@ class Sweep {
     }
   }
 
-  /** Evict what is due. */
+  /** Evict the due keys. */
   evict(): SweepTime {
     const { table } = this.#leases
     const sizeBefore = table.size
@@ -288,7 +296,7 @@ class Sweep {
     return this.#sweepTime(chunksMs)
   }
 
-  /** Delete the others. */
+  /** Delete the other keys. */
   delete(): SweepTime {
     const { map } = this.#leases
     const keys = this.#others.map((i) => this.#leases.keys[i]!)
@@ -300,7 +308,7 @@ class Sweep {
     return this.#sweepTime(chunksMs)
   }
 
-  /** Look at all keys of the Map, and delete what is due. Nanoseconds per key that was. */
+  /** Look at all keys of the Map, and delete the due ones. Returns nanoseconds per due key. */
   scan(): number {
     const { map } = this.#leases
     const scanMs = timeMs(() => {
@@ -326,12 +334,15 @@ class Sweep {
   }
 }
 
-/** Not inline: V8 forgets the compiled code of short-lived closures at a collection, and a slow Map would flatter us. */
+/**
+ * A function of its own: V8 drops the compiled code of short-lived closures at a collection, and the slower
+ * Map would flatter us.
+ */
 function deleteKeys(map: Map<string, number>, keys: readonly string[], from: number, to: number): void {
   for (let i = from; i < to; i++) map.delete(keys[i]!)
 }
 
-/** Keys revived, each to a deadline that much later than the one before. */
+/** Revives keys. Each run gives a deadline that is later than that of the last run by `laterMs`. */
 function reviveBy(laterMs: number, scale: number): Promise<Pair[]> {
   const { keys, ttlsMs, table, map } = filled(Math.ceil(KEYS * scale))
   const nowMs = 0
@@ -351,12 +362,12 @@ function reviveBy(laterMs: number, scale: number): Promise<Pair[]> {
 
 interface Passes {
   readonly prepare?: () => void
-  /** Work on the keys from the one index up to, and without, the other. */
+  /** Work on the keys from the first index up to, and without, the second. */
   readonly ours: (from: number, to: number) => void
   readonly baseline: (from: number, to: number) => void
 }
 
-/** Nanoseconds per key. Each run goes on where the one before ended, so that it finds no key in the cache. */
+/** Nanoseconds per key. Each run goes on where the last one ended, so that it finds no key in the cache. */
 function passes(size: number, { prepare, ours, baseline }: Passes, runs = RUNS): Promise<Pair[]> {
   const passKeys = Math.ceil(size * PASS_SHARE)
   let from = size
@@ -371,12 +382,12 @@ function passes(size: number, { prepare, ours, baseline }: Passes, runs = RUNS):
   })
 }
 
-/** Bytes that stay in use for what is built. */
+/** Bytes that stay in use for what `build` makes. */
 function bytesOf(build: () => { readonly size: number }): number {
   const bytesBefore = usedBytes()
   const built = build()
   const bytes = usedBytes() - bytesBefore
-  // Used once more here, so that it is not yet garbage above.
+  // This use keeps it from being garbage above.
   if (built.size === 0) throw new Error('nothing was built')
   return bytes
 }
@@ -393,7 +404,7 @@ function randomTtlMs(): number {
 
 function noop(): void {}
 
-/** In place. */
+/** Shuffles in place. */
 function shuffle<T extends Uint32Array | unknown[]>(items: T): T {
   for (let i = items.length - 1; i > 0; i--) {
     const j = Math.floor(Math.random() * (i + 1))

@@ -16,19 +16,23 @@ const APPENDED = { memory: 200_000, sqlite: 100_000, jetstream: 20_000, 'jetstre
 const FOLLOWED = { memory: 500_000, sqlite: 200_000, jetstream: 100_000, 'jetstream-3': 100_000 } as const
 const LATENCIES = { append: 1_000, seen: 300 } as const
 const WARM_UPS = 2
-/** Runs are short: at least so many are counted. */
+/** The least number of runs that count, because runs are short. */
 const COUNTED_MIN = 3
-/** A process's memory has no client of its own, and an array no ids, authors or epochs. */
+/**
+ * There is no target for memory: it has no client of its own, and a plain array has no ids, authors or
+ * epochs.
+ */
 const TARGETS = { memory: undefined, sqlite: 0.8, jetstream: 0.8, 'jetstream-3': 0.8 } as const
 
-/** Appends that are not awaited. */
+/** Appends that are under way at once. */
 const AT_ONCE = 1_000
 const SINGLE = { each: 1, inFlight: AT_ONCE } as const
 const BATCHES = { each: AT_ONCE, inFlight: 1 } as const
 
 /**
- * Entries of 100 bytes, appended and read by our log and by what one would use instead, each in a process of its own, on servers or
- * files of the same settings. Ours keep what makes them entries as well: id, author, epoch, time.
+ * Entries of 100 bytes are appended and read by our log, and by what one would use instead. Each side has its
+ * own process, on servers or files with the same settings. Our entries also keep their id, author, epoch and
+ * time.
  */
 export const logs: readonly Benchmark[] = [
   ...(
@@ -74,7 +78,7 @@ export const logs: readonly Benchmark[] = [
   }),
 ]
 
-/** What is appended goes to a new log each time. */
+/** Each run appends to a new log. */
 async function appends(
   backend: Backend,
   shapes: Readonly<Record<Side, Omit<Shape, 'entries'>>>,
@@ -93,7 +97,7 @@ async function appends(
   return await pairs(runs(wanted), { ours: () => run('ours'), baseline: () => run('plain') })
 }
 
-/** The same log is read each time, from the first entry to the last. */
+/** Each run reads the same log, from the first entry to the last. */
 async function follows(backend: Backend, scale: number, wanted: number): Promise<Pair[]> {
   await using sides = await startSides(backend)
   const entries = Math.ceil(FOLLOWED[backend] * scale)
@@ -115,7 +119,10 @@ const measured = {
   'jetstream-3': shared((scale, wanted) => latenciesOf('jetstream-3', scale, wanted)),
 }
 
-/** Of one entry after the other: until its append is settled, or until a follower in another handle has it. */
+/**
+ * The time of one entry after the other: until its append has settled, or until a follower in another handle
+ * has it.
+ */
 function latencies(kind: Kind, says: Readonly<Record<'sqlite' | 'jetstream', string>>): Benchmark[] {
   const group = kind === 'append' ? 'log-append' : 'log-follow'
   return (['sqlite', 'jetstream', 'jetstream-3'] as const).flatMap((backend) =>
@@ -158,7 +165,7 @@ async function latenciesOf(
 }
 
 interface Sides extends AsyncDisposable, Readonly<Record<Side, Child<SideMethods>>> {
-  /** Where nothing was kept before. */
+  /** A place where nothing was kept before. */
   newPlace(side: Side): Place
 }
 

@@ -3,7 +3,7 @@ import { version as libp2pVersion } from 'libp2p/version'
 
 const GIB = 1024 ** 3
 
-/** Where something was measured: figures of different machines say nothing about each other. */
+/** The machine of a measurement. Figures of different machines cannot be compared. */
 export interface Machine {
   readonly processor: string
   readonly cores: number

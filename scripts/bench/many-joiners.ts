@@ -13,28 +13,28 @@ const ITEM_BYTES = 100
 const STATE: StateKind = { type: 'noise', itemBytes: ITEM_BYTES }
 const JOINERS = [1, 4, 16] as const
 const JOINER_PROCESSES = 2
-/** For several pairs, and for one, which is a quick look. */
+/** Warm-ups for several pairs, and for a single one, which is a quick look. */
 const WARM_UPS = { several: 3, one: 1 }
 const WARM_UP_JOINERS = 4
-/** Less processor time than this says nothing. */
+/** Less processor time than this says nothing, in milliseconds. */
 const CPU_MIN_MS = 1
 
 type Joiners = (typeof JOINERS)[number]
 
-/** The sender's processor time, in milliseconds, by how many came at once. */
+/** The sender's processor time, in milliseconds, by the number of joiners. */
 type CpuMs = Readonly<Record<Joiners, number>>
 
 /**
- * Joiners without anything come all at once to a provider that has cut nothing yet, which must then cut once. Measured is the
- * provider's processor time (user and system), from before they come until the last one is in sync: all of it for one
- * joiner, and for more what each beyond the first adds. Compared with what a process adds that sends as many encoded bytes over
- * a raw libp2p stream to each, connecting included.
+ * Joiners without a state come all at once to a provider that has cut nothing yet, and must then cut once.
+ * The measure is the provider's processor time (user and system), from before they come until the last one is
+ * in sync: all of it for one joiner, and for more what each beyond the first adds. The baseline is what the
+ * same bytes cost a process that sends them over a raw libp2p stream to each, including connecting.
  */
 export const manyJoiners: readonly Benchmark[] = [
   {
     name: 'many-joiners/1',
     unit: 'ms',
-    // Mostly what does not grow with the joiners: cutting. Hence no target.
+    // There is no target, because most of this does not grow with the joiners: it is cutting.
     baseline: 'processor time of sending the bytes over one raw stream',
     measure: async (scale, wanted) =>
       (await cpu(scale, wanted)).map(({ ours, baseline }) => ({ ours: ours[1], baseline: baseline[1] })),
@@ -69,7 +69,7 @@ const cpu = shared(async (scale, wanted): Promise<Pair<CpuMs>[]> => {
   const raw = stack.use(await RawStreams.start(JOINER_PROCESSES))
   let runs = 0
 
-  /** A provider that has served nobody, in a group of its own. */
+  /** A provider that has not served yet, in a group of its own. */
   const ours = async (joiners: number): Promise<{ cpuMs: number; bytesEach: number }> => {
     const logPath = join(dir, `log-${++runs}.db`)
     await provider.call('start', { logPath, state: STATE })
@@ -90,7 +90,7 @@ const cpu = shared(async (scale, wanted): Promise<Pair<CpuMs>[]> => {
     return { cpuMs, bytesEach: joined[0]!.report.bytesFetched }
   }
 
-  // Uncounted, so that all processes have compiled what they run.
+  // Uncounted runs, after which all processes have compiled their code.
   let bytesEach = 0
   for (let run = 0; run < (wanted > 1 ? WARM_UPS.several : WARM_UPS.one); run++) {
     bytesEach = (await ours(WARM_UP_JOINERS)).bytesEach

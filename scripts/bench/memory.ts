@@ -6,19 +6,19 @@ import type { PlainMap } from './memory/plain-map.ts'
 import { type Benchmark, type Pair, shared } from './runner.ts'
 
 const ITEMS = 1_000_000
-/** What fewer take is lost among all that a process has. */
+/** The least number of items. The memory of fewer is lost among that of the process. */
 const ITEMS_MIN = 20_000
 const MIB = 1024 * 1024
-/** How long the follower misses what is written, of which it then has an older state. */
+/** How long the follower is stopped, in milliseconds. It then has an older state. */
 const STOPPED_MS = 3_000
-/** A process that was stopped within a transaction keeps the log's lock. */
+/** A process that was stopped within a transaction holds the log's lock this long, in milliseconds. */
 const LOCK_HELD_MS = 2_000
 
-/** A replica's resident memory above that of an empty one, in bytes. */
+/** A replica's resident memory beyond that of an empty one, in bytes. */
 interface Memory {
-  /** While it did what is measured. */
+  /** The peak during the measured work. */
   readonly peak: number
-  /** Some time before that, or after it, when nothing is offered nor written. */
+  /** The memory some time before or after the work, when nothing is offered or written. */
   readonly settled: number
 }
 
@@ -26,14 +26,17 @@ interface Run {
   readonly provider: Memory
   readonly joiner: Memory
   readonly follower: Memory
-  /** Per item: of a replica that has applied them, of one that has installed them, and of a plain `Map`. */
+  /**
+   * Bytes per item: of a replica that has applied them, of one that has installed them, and of a plain `Map`.
+   */
   readonly perItem: { readonly applied: number; readonly installed: number; readonly plain: number }
 }
 
 /**
- * One replica with a million items of 100 random bytes, to which another client sets 20,000 keys a second through the log. An
- * empty replica joins: the first captures, cuts and serves for it. The joiner is then stopped, misses 60,000 sets and their
- * pruning, goes on, and catches up again. Each has a process of its own. What peaks is the kernel's figure (`VmHWM`).
+ * One replica has a million items of 100 random bytes, and another client sets 20,000 keys a second through
+ * the log. An empty replica joins: the first captures, cuts and serves for it. Then the joiner is stopped,
+ * misses 60,000 sets and their pruning, goes on, and catches up again. Each has its own process. Peaks are
+ * the kernel's figure (`VmHWM`).
  */
 async function measureRun(scale: number, plainFirst: boolean): Promise<Run> {
   const items = Math.max(ITEMS_MIN, Math.ceil(ITEMS * scale))
@@ -80,7 +83,10 @@ async function measureReplicas(items: number) {
   }
 }
 
-/** Stop a replica, and have another client write: again, if the replica was just writing, too. */
+/**
+ * Stop a replica, and have another client write. If the replica holds the log's lock at that moment, try
+ * again.
+ */
 async function stopAndWrite(loaded: Loaded, replica: ReplicaProcess, items: number): Promise<void> {
   for (;;) {
     replica.pause()
@@ -105,7 +111,7 @@ function settled(replica: ReplicaProcess): Promise<number> {
   return replica.call('settledBytes')
 }
 
-/** What a `Map` of so many items takes in a process of its own, each value as a `Uint8Array`. */
+/** What a `Map` of this many items takes in its own process, with each value as a `Uint8Array`. */
 async function plainBytes(items: number): Promise<number> {
   await using child = new Child<PlainMap>(new URL('./memory/plain-map.ts', import.meta.url))
   return await child.call('fill', items)
@@ -127,7 +133,9 @@ const PEAKS = [
   { who: 'follower', when: 'before it fell behind', ratioMax: 2.3 },
 ] as const
 
-/** What a state takes, and how much more while it is captured, cut, served, fetched and installed. */
+/**
+ * What a state takes, and how much more it takes while it is captured, cut, served, fetched and installed.
+ */
 export const memory: readonly Benchmark[] = [
   ...PEAKS.map(({ who, when, ratioMax }) => ({
     name: `memory/${who}`,

@@ -11,13 +11,13 @@ import type { StateKind } from './transfer/states.ts'
 
 const STATE: StateKind = { type: 'noise', itemBytes: 1_024 }
 const LINK_BYTES_PER_SECOND = 8e6
-/** How long the links need for the whole state. */
+/** How long the links need for the whole state, in seconds. */
 const TRANSFER_SECONDS = 3
 
 /**
- * One joiner without anything fetches from several providers, each behind a link of its own that lets 8 MB/s through: bytes of
- * the snapshot, already cut, over the time from the first request for a chunk to the last chunk verified. Compared with
- * what the links let through together.
+ * One joiner without a state fetches from several providers, each behind a link of its own that lets 8 MB/s
+ * through. The measure is the snapshot's bytes, already cut, over the time from the first request for a chunk
+ * to the last chunk verified. The baseline is what the links let through together.
  */
 export const multiSource: readonly Benchmark[] = [
   fetchFrom(1),
@@ -41,7 +41,7 @@ async function measureWith(providers: number, scale: number, wanted: number): Pr
   stack.defer(() => rm(dir, { recursive: true }))
   const links = stack.use(new Child<Links>(new URL('./multi-source/links.ts', import.meta.url)))
   const joiner = stack.use(new Child<Joiner>(new URL('./transfer/joiner.ts', import.meta.url)))
-  // Beside two others or more the leader is held in reserve.
+  // If there are two others or more, the leader is held in reserve.
   const serving = Array.from({ length: providers === 1 ? 1 : providers + 1 }, () =>
     stack.use(new Child<Provider>(new URL('./transfer/provider.ts', import.meta.url))),
   )
@@ -68,7 +68,7 @@ async function measureWith(providers: number, scale: number, wanted: number): Pr
     if (passed < bytesFetched) throw new Error('some bytes did not come through the links')
     return fetchRate(joined!, whole)
   }
-  // Once as fast as it goes, so that all processes have compiled what they run.
+  // One run without limits, after which all processes have compiled their code.
   await fetch()
   await links.call('limit', LINK_BYTES_PER_SECOND)
   const pairs: Pair[] = []

@@ -1,7 +1,7 @@
 import type { Kept, Report } from './report.ts'
 import { short, spread, verdict } from './table.ts'
 
-/** The page of a report in Markdown: the machine, a table of all results, and the charts of the groups. */
+/** The page of a report in Markdown: the machine, a table of all results, and the groups' charts. */
 export function formatPage({ machine, results }: Report, groups: readonly string[]): string {
   const { processor, cores, memoryGiB, kernel, node, libp2p } = machine
   const dates = results.map(({ date }) => dayOf(date)).toSorted()

@@ -1,4 +1,4 @@
-/** What of a stream is needed to tell somebody something. */
+/** The part of a stream that is needed to show progress. */
 export interface Terminal {
   readonly isTTY?: boolean
   write(text: string): unknown
@@ -6,7 +6,7 @@ export interface Terminal {
 
 const ERASE_LINE = '\r\x1b[K'
 
-/** Tells whoever sits at the terminal how far the measuring is. A file or a pipe is told nothing. */
+/** Shows on a terminal how far the measuring is. A file or a pipe gets nothing. */
 export class Progress {
   readonly #terminal: Terminal
   readonly #total: number

@@ -2,12 +2,12 @@ import { Child } from './child.ts'
 import type { Receive, Receiver } from './raw-stream/receiver.ts'
 import type { Sender } from './raw-stream/sender.ts'
 
-/** The better of the two counts. */
+/** Sizes of one write. The faster of the two counts. */
 const WRITE_BYTES = [64 * 1024, 1024 * 1024]
 
 /**
- * What the wire carries: libp2p streams over TCP, noise and yamux, written as fast as back-pressure lets them. Sender and
- * receivers are processes of their own.
+ * What the wire carries: libp2p streams over TCP, noise and yamux, written as fast as back-pressure allows.
+ * The sender and the receivers have processes of their own.
  */
 export class RawStreams implements AsyncDisposable {
   readonly #sender = new Child<Sender>(new URL('./raw-stream/sender.ts', import.meta.url))
@@ -31,7 +31,7 @@ export class RawStreams implements AsyncDisposable {
     this.#receivers = Array.from({ length: receivers }, () => new Child<Receiver>(program))
   }
 
-  /** One stream, from the request to the last byte: bytes per second at the better size of writes. */
+  /** One stream, from the request to the last byte: bytes per second at the faster size of writes. */
   async bytesPerSecond(bytes: number, hashing: boolean): Promise<number> {
     let bestMs = Number.POSITIVE_INFINITY
     for (const writeBytes of WRITE_BYTES) {
@@ -42,7 +42,7 @@ export class RawStreams implements AsyncDisposable {
     return (bytes * 1_000) / bestMs
   }
 
-  /** Processor time of the sender, in milliseconds, for so many bytes on each of so many connections at once. */
+  /** The sender's processor time, in milliseconds, for `bytes` on each of `streams` connections at once. */
   async senderCpuMs(bytes: number, streams: number): Promise<number> {
     const of: Receive = {
       address: this.#address,

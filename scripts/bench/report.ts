@@ -11,7 +11,7 @@ const PAGE = 'README.md'
 export interface Circumstances {
   /** ISO 8601, UTC. */
   readonly date: string
-  /** Whether with `--full`. */
+  /** Whether it was measured with `--full`. */
   readonly full: boolean
   readonly scale: number
 }
@@ -19,25 +19,25 @@ export interface Circumstances {
 /** JSON has null for a number that is not finite. */
 type Written<T> = { readonly [Key in keyof T]: T[Key] extends number ? number | null : T[Key] }
 
-/** A benchmark's outcome with all that was measured for it. */
+/** A benchmark's outcome with its circumstances. */
 export interface Kept extends Written<Result>, Circumstances {
   readonly ratioMin: number | null
   readonly ratioMax: number | null
-  /** Null for what has no target. */
+  /** Null if there is no target. */
   readonly met: boolean | null
   readonly pairs: readonly Written<Pair>[]
 }
 
-/** What results.json holds. All else in its directory is made from it. */
+/** The content of results.json. All other files of its directory are made from it. */
 export interface Report {
   readonly machine: Machine
   readonly results: readonly Kept[]
 }
 
 /**
- * The report in a directory, an empty one if there is none yet.
+ * The report in a directory, or an empty one if there is none yet.
  *
- * @throws Error if the directory cannot be written, or if the results in it are another machine's or are no such results
+ * @throws Error if the directory cannot be written, or if it holds results of another machine or other data
  */
 export async function openReport(directory: string): Promise<Report> {
   await mkdir(directory, { recursive: true })
@@ -65,7 +65,7 @@ export function keep(
   return { ...result, ratioMin, ratioMax, met: met ?? null, pairs, ...circumstances }
 }
 
-/** Newer results take the place of older ones of the same name. Only the `names` remain, in their order. */
+/** Newer results replace older ones of the same name. Only `names` remain, in their order. */
 export function merge(report: Report, newer: readonly Kept[], names: readonly string[]): Report {
   const byName = new Map([...report.results, ...newer].map((result) => [result.name, result]))
   return { machine: report.machine, results: names.flatMap((name) => byName.get(name) ?? []) }
@@ -76,7 +76,7 @@ export async function writeReport(directory: string, report: Report): Promise<vo
   const json = `${JSON.stringify(report, undefined, 2)}\n`
   await writeFile(join(directory, RESULTS), json)
   const written: Report = JSON.parse(json)
-  // Loaded only now: while something is measured, the heap is not to hold a charting library.
+  // Loaded only now, so that the heap holds no charting library during the measurement.
   const { drawChart } = await import('./chart.ts')
   const groups = Map.groupBy(written.results, ({ name }) => groupOf(name))
   for (const [group, results] of groups) {
@@ -85,7 +85,7 @@ export async function writeReport(directory: string, report: Report): Promise<vo
   await writeFile(join(directory, PAGE), formatPage(written, [...groups.keys()]))
 }
 
-/** What stands before the slash. */
+/** The part of the name before the slash. */
 export function groupOf(name: string): string {
   return name.split('/')[0]!
 }

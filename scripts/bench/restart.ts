@@ -5,7 +5,10 @@ import type { Benchmark, Pair } from './runner.ts'
 const ITEMS = 1_000_000
 const WAIT_MS = 120_000
 
-/** Each in a process of its own, all on this machine: two replicas serve, a third one joins, is killed, and comes back. */
+/**
+ * Two replicas serve; a third joins, is killed, and comes back. Each has its own process, all on this
+ * machine.
+ */
 export const restart: readonly Benchmark[] = [
   {
     name: 'restart',

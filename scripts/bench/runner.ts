@@ -1,13 +1,13 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** One run of ours and one of what it is compared with, right after each other, in the same unit. */
+/** One run of ours and one of the baseline, one right after the other, in the same unit. */
 export interface Pair<T = number> {
   readonly ours: T
   readonly baseline: T
 }
 
-/** What the ratio may be at most, or at least, or what our value must stay below. */
+/** A limit for the ratio (at most, or at least), or one that our value must stay below. */
 export type Target =
   | { readonly ratioMax: number }
   | { readonly ratioMin: number }
@@ -17,15 +17,15 @@ export interface Benchmark {
   /** `group/what`, or just `what`. */
   readonly name: string
   readonly unit: string
-  /** What ours is compared with. */
+  /** The name of the baseline. */
   readonly baseline: string
-  /** Default: none, it is measured for the record. */
+  /** Default: none. Without a target it is measured for the record. */
   readonly target?: Target
   /**
    * Warm up, then measure some pairs.
    *
    * @param scale multiplies all sizes: 1, or less to try it out
-   * @param pairs how many are wanted; what is quick may measure more, and what cannot be repeated fewer
+   * @param pairs how many are wanted; a quick benchmark may measure more, one that cannot be repeated fewer
    */
   measure(scale: number, pairs: number): Promise<readonly Pair[]>
 }
@@ -40,33 +40,37 @@ export interface Result {
   readonly baselineValue: number
   /** The median of the pairs' ratios. */
   readonly ratio: number
-  /** "≤ 2" and "≥ 0.9" are about the ratio, "< 100 bytes" about the value; null: for the record. */
+  /**
+   * "≤ 2" and "≥ 0.9" are about the ratio, "< 100 bytes" about the value. Null for a result without a target.
+   */
   readonly target: string | null
 }
 
-/** What people are told beside the result. */
+/** A result for people, with what is shown beside it. */
 export interface Measured {
   readonly result: Result
   readonly pairs: readonly Pair[]
   readonly ratioMin: number
   readonly ratioMax: number
-  /** Undefined for what has no target. */
+  /** Undefined if there is no target. */
   readonly met: boolean | undefined
 }
 
 export interface Runs {
   readonly warmUps: number
   readonly counted: number
-  /** What is collected before each pair: all garbage, or only the young, where the heap is so large that all takes long. */
+  /**
+   * The garbage that is collected before each pair: all of it, or only the young, for a heap that takes long.
+   */
   readonly garbage: 'major' | 'minor'
 }
 
 export interface Contest<T> {
-  /** Before each pair, not timed. */
+  /** Called before each pair, not timed. */
   readonly prepare?: () => void
   readonly ours: () => T | Promise<T>
   readonly baseline: () => T | Promise<T>
-  /** After each pair, not timed. */
+  /** Called after each pair, not timed. */
   readonly restore?: () => void
 }
 
@@ -74,7 +78,7 @@ setFlagsFromString('--expose-gc')
 /** Collect garbage: all of it, or only the young. */
 export const collectGarbage: (of: { readonly type: Runs['garbage'] }) => void = runInNewContext('gc')
 
-/** Run both in turn, each the first every other time, after the garbage is collected. */
+/** Run both in turn, after collecting the garbage. Each is the first every other time. */
 export async function pairs<T>(
   { warmUps, counted, garbage }: Runs,
   { prepare, ours, baseline, restore }: Contest<T>,
@@ -113,7 +117,7 @@ function isMet(target: Target, value: number, ratio: number): boolean {
   return value < target.valueBelow
 }
 
-/** Milliseconds that some work takes. */
+/** How many milliseconds some work takes. */
 export function timeMs(work: () => unknown): number {
   const startMs = performance.now()
   work()
@@ -126,7 +130,7 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2
 }
 
-/** Benchmarks of which one measurement yields several share it: it is made for the first that asks. */
+/** Share one measurement between the benchmarks that it yields. It is made for the first of them. */
 export function shared<T>(make: (scale: number, pairs: number) => T): (scale: number, pairs: number) => T {
   let made: { readonly value: T } | undefined
   return (scale, pairs) => {

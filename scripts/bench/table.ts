@@ -1,6 +1,6 @@
 import { type Benchmark, formatTarget, type Measured } from './runner.ts'
 
-/** What was measured, for people. */
+/** A table of results for people. */
 export function formatTable(measured: readonly Measured[]): string {
   const head = ['benchmark', 'ours', 'baseline', 'ratio', 'spread', 'target', '', 'compared with']
   const rows = measured.map(({ result, ratioMin, ratioMax, met }) => [
@@ -16,7 +16,7 @@ export function formatTable(measured: readonly Measured[]): string {
   return columns([head, ...rows])
 }
 
-/** What can be measured, for people. */
+/** A list of all benchmarks for people. */
 export function formatList(benchmarks: readonly Benchmark[]): string {
   const head = ['benchmark', 'unit', 'target', 'compared with']
   const rows = benchmarks.map(({ name, unit, target, baseline }) => [
@@ -28,7 +28,7 @@ export function formatList(benchmarks: readonly Benchmark[]): string {
   return columns([head, ...rows])
 }
 
-/** @param value null, NaN and infinities are dashes */
+/** @param value null, NaN and infinities become dashes */
 export function short(value: number | null): string {
   if (value === null || !Number.isFinite(value)) return '–'
   return value.toLocaleString('en', { maximumSignificantDigits: 3 })

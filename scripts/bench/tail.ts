@@ -3,17 +3,20 @@ import { type JoinRecord, LEASE_MS, TailGroup, TTL_MS } from './tail/group.ts'
 import { randomFrom } from './tail/random.ts'
 import { formatProviders, formatSlowest } from './tail/slowest.ts'
 
-/** However few joins are wanted: a snapshot of a few chunks. */
+/** The number of items, for any number of joins: a snapshot of a few chunks. */
 const ITEMS = 20_000
 const JOINS = 200
 const KILLS = 40
-/** Not counted: by then the processes have compiled what they run. */
+/** Joins that are not counted. Afterwards the processes have compiled their code. */
 const WARM_UPS = 5
-/** Each join begins within so many lives of an offer after the one before. */
+/** The pause before each join, at most, in TTLs of an offer. */
 const PAUSE_TTLS = 3
-/** After one lease another replica takes office, and names an anchor. */
+/**
+ * The longest that a join with a killed leader should take, in milliseconds: after a lease another replica
+ * takes office and names an anchor.
+ */
 const KILLED_MS_MAX = LEASE_MS + 2_000
-/** Give the seed that was printed to join at the same moments again. */
+/** The variable with the seed. With the seed that was printed, the joins begin at the same moments again. */
 const SEED_VARIABLE = 'TAIL_SEED'
 
 type Duration = (join: JoinRecord) => number
@@ -27,9 +30,10 @@ interface Tail {
 }
 
 /**
- * A group of three processes writes, checkpoints and prunes all the time. One replica after the other joins it with nothing, at
- * random moments of three TTLs after the one before has left: the offers that it finds were just revived, are expiring, or are
- * gone. Then more join, and the leader is killed (SIGKILL) at a random moment of each join, and started again after it.
+ * A group of three processes writes, checkpoints and prunes all the time. One replica after the other joins
+ * it without a state. The joins begin at random moments of three TTLs after the last one has left, so the
+ * offers that they find were just revived, are expiring, or are gone. Then more replicas join. During each of
+ * these joins the leader is killed (SIGKILL) at a random moment, and restarted afterwards.
  */
 const measured = shared(async (scale): Promise<Tail> => {
   const seed = Number(process.env[SEED_VARIABLE] ?? Math.floor(Math.random() * 2 ** 32))
@@ -52,7 +56,7 @@ const measured = shared(async (scale): Promise<Tail> => {
   return { calm, killed }
 })
 
-/** How long most joins take, and how long the unluckiest. */
+/** How long most joins take, and how long the slowest. */
 export const tail: readonly Benchmark[] = [
   ofJoins('tail/p50', catchUpOf, 0.5, 'the same from createReplica on', wholeOf),
   ...beyond('catch-up', catchUpOf),
@@ -70,7 +74,7 @@ function beyond(what: string, duration: Duration): Benchmark[] {
   ]
 }
 
-/** @param share of the joins that took no longer; the baseline is always a median */
+/** @param share the share of the joins that took no longer; the baseline is always a median */
 function ofJoins(
   name: string,
   duration: Duration,
@@ -117,7 +121,7 @@ function show(title: string, joins: readonly JoinRecord[], { names }: TailGroup)
   tell(formatSlowest(joins, names, catchUpOf))
 }
 
-/** To whoever reads along: the results are printed elsewhere. */
+/** Inform the person at the terminal. The results are printed elsewhere. */
 function tell(text: string): void {
   process.stderr.write(`${text}\n`)
 }

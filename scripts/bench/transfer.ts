@@ -12,21 +12,23 @@ import type { StateKind } from './transfer/states.ts'
 const RANDOM: StateKind = { type: 'random', valueBytes: 1_000 }
 const RANDOM_BYTES = 256e6
 const CITIES_BYTES = 128e6
-/** For several pairs, and for one, which is a quick look. */
+/** Warm-ups for several pairs, and for a single one, which is a quick look. */
 const WARM_UPS = { several: 5, one: 3 }
 
 /** Megabytes per second. */
 interface Rates {
   readonly ours: number
-  /** The raw stream, by whether its receiver hashes what arrives. */
+  /** One raw stream whose receiver hashes what arrives. */
   readonly hashing: number
+  /** One raw stream whose receiver only counts what arrives. */
   readonly plain: number
 }
 
 /**
- * One provider whose snapshot is cut and encoded, one joiner without anything, each a process of its own: bytes of the snapshot
- * over the time from the first request for a chunk to the last chunk verified. The joiner builds its new state meanwhile.
- * Compared with one libp2p stream that carries as many bytes between two other processes, from the request to the last byte.
+ * One provider has a snapshot that is cut and encoded. One joiner without a state fetches it; each has its
+ * own process. The measure is the snapshot's bytes over the time from the first request for a chunk to the
+ * last chunk verified. The joiner builds its new state meanwhile. The baseline is one libp2p stream with as
+ * many bytes between two other processes, from the request to the last byte.
  */
 export const transfer: readonly Benchmark[] = [
   {
@@ -79,7 +81,7 @@ async function rates(
   }
 
   const ours = async () => {
-    // The joiner collects its garbage before it joins, and so do those of the raw stream.
+    // The joiner collects its garbage before it joins, and so do the processes of the raw stream.
     await provider.call('watch')
     const [joined] = await joiner.call('join', { logPath, state, replicas: 1 })
     return fetchRate(joined!, whole)
@@ -91,7 +93,8 @@ async function rates(
     }
     return measured
   }
-  // The first joiner has the chunks encoded; then all processes compile what they run, and settle on their memory.
+  // The first joiner causes the chunks to be encoded. In the other runs all processes compile their code and
+  // settle on their memory.
   for (let run = 0; run < (wanted > 1 ? WARM_UPS.several : WARM_UPS.one); run++) {
     await ours()
     await theirs()

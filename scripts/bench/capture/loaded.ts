@@ -2,13 +2,15 @@ import { type Cluster, type ReplicaProcess, startCluster } from '../../../src/te
 import { Child } from '../child.ts'
 import type { Writer } from './writer.ts'
 
-/** What another client writes, in sets per second. */
+/** How many sets a second the other client writes. */
 export const WRITES_PER_SECOND = 20_000
-/** That what is offered has expired is waited for. */
+/** The TTL of offers, in milliseconds: short, because the benchmarks wait until offers have expired. */
 const TTL_MS = 5_000
 export const STEP_TIMEOUT_MS = 120_000
 
-/** One replica and another client that writes to its log, in processes of their own; more replicas can join. */
+/**
+ * One replica, and another client that writes to its log, each in its own process. More replicas can join.
+ */
 export class Loaded implements AsyncDisposable {
   readonly cluster: Cluster
   readonly replica: ReplicaProcess
@@ -37,14 +39,14 @@ export class Loaded implements AsyncDisposable {
     this.#writer = new Child(new URL('./writer.ts', import.meta.url))
   }
 
-  /** Have the items `from` to `to` of so many set once. The log then begins after that. */
+  /** Have the items `from` to `to` of `items` set once. The log is then pruned up to there. */
   async fill(items: number, from: number, to: number): Promise<void> {
     await this.#writer.call('fill', items, from, to)
     await this.replica.barrier()
     await this.prune()
   }
 
-  /** Have random ones of so many items set, all the time. Resolves when that has begun. */
+  /** Have random ones of `items` items set all the time. Resolves when that has begun. */
   async write(items: number): Promise<void> {
     await this.#writer.call('write', items, WRITES_PER_SECOND)
   }
@@ -54,18 +56,18 @@ export class Loaded implements AsyncDisposable {
     await this.replica.barrier()
   }
 
-  /** Who has not applied what is in the log now needs a snapshot. */
+  /** Prune the log. A replica that has not applied all of it needs a snapshot then. */
   async prune(): Promise<void> {
     await this.nothingOffered(this.replica)
     await this.replica.prune({ keepEntries: 0 })
   }
 
-  /** A new replica without anything. */
+  /** A new replica without a state. */
   async join(): Promise<ReplicaProcess> {
     return await this.cluster.start({ lead: false })
   }
 
-  /** Resolves when every snapshot that was asked for has expired on a replica. */
+  /** Resolves when every offer of a replica has expired. */
   async nothingOffered(replica: ReplicaProcess): Promise<void> {
     const nothing = async () => (await replica.status()).offers.length === 0
     await this.cluster.waitUntil('nothing is offered', nothing, { timeoutMs: STEP_TIMEOUT_MS })

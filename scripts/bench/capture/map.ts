@@ -3,7 +3,7 @@ import { bytesCodec, ReplicatedMap } from '../../../src/index.ts'
 
 const VALUE_BYTES = 100
 const KEY_DIGITS = 8
-/** Values are cut out of this. */
+/** Random bytes, from which values are cut out. */
 const RANDOM = randomBytes(1024 * 1024)
 
 export type BytesMap = ReplicatedMap<string, Uint8Array>
@@ -21,7 +21,7 @@ export function randomKey(items: number): string {
   return keyOf(Math.floor(Math.random() * items))
 }
 
-/** Bytes that cannot be compressed: a view, to be copied by who keeps it. */
+/** Bytes that cannot be compressed. They are a view: a caller that keeps them must copy them. */
 export function randomValue(): Uint8Array {
   const at = Math.floor(Math.random() * (RANDOM.length - VALUE_BYTES))
   return RANDOM.subarray(at, at + VALUE_BYTES)

@@ -4,18 +4,18 @@ import { peakBytes, resetPeak, settledBytes } from '../memory/resident.ts'
 import { median, timeMs } from '../runner.ts'
 import { type BytesMap, bytesMap, randomKey, randomValue } from './map.ts'
 
-/** A replica that looks at its own event loop, pace and memory. */
+/** A replica that measures its own event loop, pace and memory. */
 
 const CAPTURES = 9
 const WRITES_PER_CAPTURE = 1_000
 const COPIES = 3
 
 export interface Span {
-  /** How late the event loop was, in milliseconds: whatever caused it. */
+  /** The event loop's delay from any cause, in milliseconds. */
   readonly p99Ms: number
   readonly maxMs: number
   readonly entriesPerSecond: number
-  /** How long what was committed at the end took to be applied. */
+  /** How long it took at the end to apply what was committed by then, in milliseconds. */
   readonly lagMs: number
 }
 
@@ -48,7 +48,10 @@ serveReplica({
         lagMs: performance.now() - endedMs,
       }
     },
-    /** How long a capture takes, each after some writes: what is shared with the one before is not all. */
+    /**
+     * How long a capture takes. Some writes precede each, so that it does not share all nodes with the last
+     * one.
+     */
     async captureMs(_replica, map: BytesMap): Promise<number> {
       const items = map.size
       const tookMs: number[] = []
@@ -61,7 +64,7 @@ serveReplica({
       }
       return median(tookMs)
     },
-    /** How long the shallow copy of a `Map` with the same keys takes. */
+    /** How long a shallow copy of a `Map` with the same keys takes. */
     copyMs(_replica, map: BytesMap): number {
       const value = randomValue()
       const plain = new Map(map.keys().map((key) => [key, value]))

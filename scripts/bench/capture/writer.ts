@@ -4,15 +4,16 @@ import { type Log, type NewEntry, sqliteLog } from '../../../src/index.ts'
 import { serveCalls } from '../child.ts'
 import { bytesMap, keyOf, randomKey, randomValue } from './map.ts'
 
-/** A client that only writes, in a process of its own. */
+/** A client that only writes, in its own process. */
 
-/** Items of one command of a fill, and commands of one append. */
+/** Items of one command of a fill. */
 const FILL_ITEMS = 1_000
+/** Commands of one append of a fill. */
 const FILL_COMMANDS = 10
-/** A prime greater than any number of items, so that its multiples go round all of them. */
+/** A prime greater than any number of items, so that its multiples visit all of them. */
 const STRIDE = 2_147_483_647
 const WRITE_EVERY_MS = 10
-/** After a stall it makes up for what it missed, so many entries at a time. */
+/** The most entries of one append when the client makes up for a stall. */
 const APPEND_ENTRIES_MAX = 2_000
 
 const { commands, signature } = bytesMap()
@@ -23,11 +24,11 @@ const methods = {
   async open(path: string, group: string): Promise<void> {
     log = await sqliteLog({ path }).open({ group, signature, author: 'writer' })
   },
-  /** Set each of the items `from` to `to` of so many once, in scattered order. */
+  /** Set each of the items `from` to `to` of `items` once, in scattered order. */
   async fill(items: number, from: number, to: number): Promise<void> {
     await appendAll(log!, batches(items, from, to), () => {})
   },
-  /** Begin to set random ones of so many items, at a steady rate. Resolves when the first is durable. */
+  /** Begin to set random ones of `items` items at a steady rate. Resolves when the first is durable. */
   async write(items: number, perSecond: number): Promise<void> {
     await log!.append([set(items)])
     const stop = new AbortController()

@@ -3,16 +3,16 @@ import { ReplicatedMap } from '../../../src/index.ts'
 
 const BATCH_ENTRIES = 1_000
 const KEY_DIGITS = 8
-/** Characters of each value, in JSON two bytes more. */
+/** Characters of each value. As JSON it has two bytes more. */
 const VALUE_LENGTH = 100
-/** Base64 has so many characters for so many bytes. */
+/** Base64 has 4 characters for 3 bytes. */
 const [BASE64_CHARACTERS, BASE64_BYTES] = [4, 3]
 
 const { commands } = new ReplicatedMap<string, string>()
 
 /**
- * Commands that set each of `items` keys once a round, in an order that is random and another one each round, to a
- * random text: in batches.
+ * Commands, in batches, that set each of `items` keys once a round to a random text. Each round has another
+ * random order.
  */
 export function* history(items: number, rounds: number): Generator<Uint8Array[]> {
   const order = Uint32Array.from({ length: items }, (_, n) => n)
@@ -34,7 +34,7 @@ function keyOf(number: number): string {
   return `key-${String(number).padStart(KEY_DIGITS, '0')}`
 }
 
-/** Fisher and Yates's, as Durstenfeld has it. */
+/** The shuffle of Fisher and Yates, in Durstenfeld's version. */
 function shuffle(order: Uint32Array): void {
   for (let last = order.length - 1; last > 0; last--) {
     const other = Math.floor(Math.random() * (last + 1))

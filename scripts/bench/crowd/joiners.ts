@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createReplica, type Replica, sqliteLog } from '../../../src/index.ts'
 import { Noise } from './noise.ts'
 
-/** A process with many replicas that join at once. It stops them and ends when its parent lets go of it. */
+/** A process with many replicas that join at once. When its parent releases it, it stops them and ends. */
 
 export interface Join {
   readonly group: string
@@ -12,11 +12,14 @@ export interface Join {
 }
 
 export interface Joined {
-  /** How many items each has. */
+  /** The number of items of each replica. */
   readonly items: readonly number[]
 }
 
-/** So many write their first announcement at once. */
+/**
+ * How long a write waits for the log's lock, in milliseconds: all replicas write their first announcement at
+ * once.
+ */
 const LOCK_TIMEOUT_MS = 60_000
 
 const replicas: Replica<void>[] = []
@@ -37,7 +40,10 @@ async function join({ group, logPath, count, leaseMs }: Join): Promise<Joined> {
   return { items: machines.map(({ items }) => items) }
 }
 
-/** However long it takes: on a busy machine one may find nobody in time, say that the state is lost, and go on looking. */
+/**
+ * Wait until the replica is in sync, for any time. On a busy machine it may find no provider in time and
+ * report that its state is lost, and yet it goes on looking.
+ */
 async function inSync(replica: Replica<void>): Promise<void> {
   while (replica.state !== 'in-sync') await once(replica, 'state')
 }

@@ -5,8 +5,8 @@ export const ITEM_BYTES = 1_024
 const ITEMS_PER_BATCH = 64
 
 /**
- * A state that takes no memory, however large it is: an item for each command, of bytes that cannot be compressed, made when
- * they are wanted. So a joiner costs little, and many find room in one process.
+ * A state of any size that takes no memory. It has an item for each command, of bytes that cannot be
+ * compressed, and makes them when they are read. So a joiner costs little, and one process has room for many.
  */
 export class Noise implements StateMachine<void> {
   readonly signature = 'noise/1'

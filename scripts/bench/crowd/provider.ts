@@ -5,7 +5,7 @@ import { serveReplica } from '../../../src/testing/index.ts'
 import { collectGarbage } from '../runner.ts'
 import { ITEM_BYTES, Noise } from './noise.ts'
 
-/** The process that serves the crowd: it looks at its own memory and event loop. */
+/** The process that serves the crowd. It measures its own memory and event loop. */
 
 const SAMPLE_MS = 20
 const WRITES_AT_ONCE = 256
@@ -23,16 +23,19 @@ subscribe(SPANS, (message) => {
 
 export interface Watched {
   readonly peakBytes: number
-  /** The longest that our own work held the event loop. */
+  /** The longest span for which our own work held the event loop. */
   readonly longest: Span
-  /** How late the event loop was, in milliseconds: libp2p, encryption, garbage collection and other processes included. */
+  /**
+   * The event loop's delay from any cause, in milliseconds: libp2p, encryption, garbage collection and other
+   * processes too.
+   */
   readonly delayMs: { readonly p50: number; readonly p99: number; readonly max: number }
 }
 
 serveReplica({
   machine: () => new Noise(),
   methods: {
-    /** Write so many items. */
+    /** Write `items` items. */
     async grow(replica, _noise, items: number) {
       const command = new Uint8Array(ITEM_BYTES)
       for (let left = items; left > 0; left -= WRITES_AT_ONCE) {
@@ -40,7 +43,7 @@ serveReplica({
         await Promise.all(Array.from({ length: writes }, () => replica.submit(command)))
       }
     },
-    /** Begin to watch. Returns the resident memory now, in bytes. */
+    /** Begin to measure. Returns the resident memory now, in bytes. */
     watch(): number {
       collectGarbage({ type: 'major' })
       peakBytes = process.memoryUsage.rss()

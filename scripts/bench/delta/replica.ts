@@ -35,7 +35,7 @@ serveReplica({
     delete: (_, map: BytesMap, runs: readonly Run[]) =>
       inBatches(runs, (items) => map.deleteMany(items.map(keyOf))),
     size: (_, map: BytesMap) => map.size,
-    /** Bytes received and sent so far, encryption and all. */
+    /** Bytes received and sent so far, including encryption. */
     traffic: () => {
       let bytes = 0
       for (const { bytesRead, bytesWritten } of sockets) bytes += bytesRead + bytesWritten

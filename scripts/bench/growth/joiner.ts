@@ -3,10 +3,13 @@ import { type CatchUpReport, createReplica, ReplicatedMap, sqliteLog } from '../
 import { serveCalls } from '../child.ts'
 import { collectGarbage } from '../runner.ts'
 
-/** One process in which one replica after the other joins, so that what V8 compiled for one serves the next. */
+/**
+ * One process in which replicas join one after the other, so that code that V8 compiled for one serves the
+ * next.
+ */
 
 const methods = {
-  /** Join with nothing, and leave. Resolves with what the replica reports. */
+  /** Join without a state, and leave. Resolves with the replica's report. */
   async join(group: string, path: string, items: number): Promise<CatchUpReport> {
     collectGarbage({ type: 'major' })
     const machine = new ReplicatedMap()

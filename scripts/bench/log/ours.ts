@@ -2,7 +2,7 @@ import { type Log, type LogBackend, memoryLog, sqliteLog } from '../../../src/in
 import { make } from './stream.ts'
 import { GROUP, type Place, type Subject } from './subject.ts'
 
-/** As long as a PeerId is. */
+/** An author as long as a PeerId. */
 const AUTHOR = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo'
 
 export async function openOurs(place: Place): Promise<Subject> {

@@ -7,12 +7,12 @@ import type { Place, Subject } from './subject.ts'
 
 /** Rows that a reader takes at a time. */
 const ROWS_MAX = 1_000
-/** Whoever has read everything looks again so soon. */
+/** How soon a reader at the end looks again, in milliseconds. */
 const POLL_MS = 1
-/** Asked for by the client at a time: less is slower, up to 5,000; more is not faster. */
+/** Messages that the client asks for at a time. Fewer are slower, up to 5,000; more are not faster. */
 const MESSAGES_MAX = 20_000
 
-/** What one would do without us. */
+/** What one would use instead of our log. */
 export async function openPlain(place: Place): Promise<Subject> {
   switch (place.backend) {
     case 'memory':
@@ -72,7 +72,7 @@ function openTable(path: string): Subject {
 }
 
 async function openStream(made: Made): Promise<Subject> {
-  // With stack traces of its requests it publishes half as much.
+  // With stack traces of its requests, the client publishes half as fast.
   const nc = await connect({ servers: made.url, noAsyncTraces: true })
   const js = jetstream(nc)
   const prefix = nuid.next()

@@ -4,12 +4,13 @@ import { openOurs } from './ours.ts'
 import { openPlain } from './plain.ts'
 import type { Place, Subject } from './subject.ts'
 
-/** A process in which one side is measured, ours or what it is compared with. */
+/** A process in which one side is measured: ours or its baseline. */
 
 export interface Shape {
   readonly entries: number
-  /** Entries in each append, and appends that are not awaited before the next. */
+  /** Entries in each append. */
   readonly each: number
+  /** How many appends are under way at once. */
   readonly inFlight: number
 }
 
@@ -19,13 +20,13 @@ export interface Latency {
 }
 
 const PAYLOAD_BYTES = 100
-/** Different ones; the first byte of each counts on. */
+/** Payloads that differ: the first byte of each is its number. */
 const PAYLOADS = Array.from({ length: 256 }, (_, n) => {
   const payload = crypto.getRandomValues(new Uint8Array(PAYLOAD_BYTES))
   payload[0] = n
   return payload
 })
-/** Before the latencies that count. */
+/** Entries before the latencies that count. */
 const WARM_UPS = 100
 
 let subject: Subject | undefined
@@ -35,7 +36,7 @@ const methods = {
   async open(side: 'ours' | 'plain', place: Place): Promise<void> {
     subject = await (side === 'ours' ? openOurs : openPlain)(place)
     appended = 0
-    // The first append may start threads.
+    // The first append may start threads, so it is not counted.
     await subject.append(next(1))
   },
 
@@ -60,14 +61,14 @@ const methods = {
     return rate(entries, beganMs)
   },
 
-  /** Of one append after the other, until it is kept. */
+  /** The latency of one append after the other, until it is kept. */
   async appendLatency(entries: number): Promise<Latency> {
     return await latency(entries, async () => {
       await subject!.append(next(1))
     })
   },
 
-  /** Of one entry after the other, from its append until a follower in another handle has it. */
+  /** The latency of one entry after the other, from its append until a follower in another handle has it. */
   async seenLatency(entries: number): Promise<Latency> {
     await using other = await subject!.again()
     const check = checker()
@@ -100,7 +101,7 @@ function next(count: number): Uint8Array[] {
   return Array.from({ length: count }, () => PAYLOADS[appended++ % PAYLOADS.length]!)
 }
 
-/** Throws unless the payloads come whole and in their order. */
+/** Throws unless the payloads come whole and in order. */
 function checker(): (payload: Uint8Array) => void {
   let count = 0
   return (payload) => {

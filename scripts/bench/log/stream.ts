@@ -6,7 +6,7 @@ import { GROUP, type Place } from './subject.ts'
 
 export interface Made {
   readonly stream: string
-  /** Of the server that leads the stream. */
+  /** The server that leads the stream. */
   readonly url: string
   readonly subject: string
   readonly backend: LogBackend
@@ -16,8 +16,8 @@ const POLL_INTERVAL_MS = 20
 const WAIT_MS = 30_000
 
 /**
- * The log's stream, made as our log makes it, for either side, so that both have the same. Each side connects to the server that
- * leads it: by another one it would be slower, and which one it is would be left to chance.
+ * The stream of the log, with our log's settings for either side. Each side connects to the server that leads
+ * the stream: another server would be slower, and which one it is would be left to chance.
  */
 export async function make({ servers, stream }: Place & { backend: 'jetstream' }): Promise<Made> {
   const replicas = servers.length as 1 | 3 | 5

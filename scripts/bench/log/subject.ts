@@ -9,13 +9,13 @@ export interface Server {
   readonly url: string
 }
 
-/** What is measured: a handle on ours, or on what it is compared with. */
+/** What is measured: a handle on our log, or on its baseline. */
 export interface Subject extends AsyncDisposable {
   /** Resolves when all of them are kept. */
   append(payloads: readonly Uint8Array[]): Promise<unknown>
   /** Call `each` with every payload from the first on, and with new ones as they come, `count` in all. */
   follow(count: number, each: (payload: Uint8Array) => void): Promise<void>
-  /** Another handle on the same. */
+  /** Another handle on the same log. */
   again(): Promise<Subject>
 }
 

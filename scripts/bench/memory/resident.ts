@@ -2,20 +2,23 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { collectGarbage } from '../runner.ts'
 
-/** What a process has resident. The peak is the kernel's own (Linux): nothing is too short for it. */
+/** The resident memory of a process. The peak is the kernel's own (Linux), so it misses no short one. */
 
 const STATUS = '/proc/self/status'
 const CLEAR_REFS = '/proc/self/clear_refs'
-/** Written there it makes the peak begin anew with what is resident now. */
+/** Written to that file, it restarts the peak from the resident memory now. */
 const RESET_PEAK = '5'
 const KIB = 1024
-/** The allocator gives back in its own time: until nothing more was given back in so many looks, but for so small a part. */
+/** Time between two looks at the memory, in milliseconds: the allocator gives back in its own time. */
 const POLL_INTERVAL_MS = 250
+/** The memory is settled after this many looks without a noticeable decrease. */
 const LOOKS = 6
+/** The most looks, if the memory does not settle. */
 const LOOKS_MAX = 80
+/** A decrease by less than this part does not count. */
 const SETTLED_PART = 0.005
 
-/** What stays when all garbage is collected, and all was given back that will be. */
+/** What stays when all garbage is collected and the allocator has given back what it will. */
 export async function settledBytes(): Promise<number> {
   let least = Number.POSITIVE_INFINITY
   let since = 0
@@ -33,7 +36,7 @@ export function resetPeak(): void {
   writeFileSync(CLEAR_REFS, RESET_PEAK)
 }
 
-/** The most since the process began, or since `resetPeak`. */
+/** The peak since the process began, or since `resetPeak`. */
 export function peakBytes(): number {
   const [, kib] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(STATUS, 'utf8'))!
   return Number(kib) * KIB

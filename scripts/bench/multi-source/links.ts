@@ -2,27 +2,29 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { serveCalls } from '../child.ts'
 
-/** A process with links to providers: TCP proxies that let through so many bytes a second from each of them. */
+/**
+ * A process with links to providers: TCP proxies, each of which limits the bytes a second from its provider.
+ */
 
-/** Of the bytes that may pass, so many milliseconds' worth go at once. */
+/** How much passes at once: the bytes of this many milliseconds. */
 const QUANTUM_MS = 2
-/** Bytes that wait in front of a link before its provider's connection is read no further. */
+/** Bytes that may wait before a link until its provider's connection is read no further. */
 const WAITING_BYTES_MAX = 1024 * 1024
 
 /**
- * While bytes wait, exactly its rate passes, however late its timer is; time in which none wait, or in which nobody takes
- * what has passed, is lost.
+ * One link. While bytes wait, exactly its rate passes, even if its timer is late. Time in which no bytes
+ * wait, or in which the receiver takes none, is lost.
  */
 class Link {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
-  /** Undefined: there is no limit. */
+  /** Undefined if there is no limit. */
   #bytesPerMs: number | undefined
   #target = 0
   #waiting: { readonly bytes: Buffer; readonly to: Socket }[] = []
   #waitingBytes = 0
   readonly #paused = new Set<Socket>()
-  /** Since bytes wait without a break, and what has passed since. */
+  /** Since when bytes have waited without a break, and what has passed since. */
   #sinceMs = 0
   #passedSince = 0
   #passed = 0
@@ -40,12 +42,12 @@ class Link {
     return (this.#server.address() as AddressInfo).port
   }
 
-  /** Bytes from the provider that have passed so far. */
+  /** Bytes of the provider that have passed so far. */
   get passed(): number {
     return this.#passed
   }
 
-  /** Where the provider listens. */
+  /** The port of the provider. */
   set target(port: number) {
     this.#target = port
   }
@@ -69,7 +71,7 @@ class Link {
     ] as const) {
       this.#sockets.add(socket)
       socket.setNoDelay(true)
-      // Its end is told by `close`.
+      // The `close` event reports the end.
       socket.on('error', () => {})
       socket.once('close', () => {
         this.#sockets.delete(socket)
@@ -90,7 +92,7 @@ class Link {
     })
   }
 
-  /** From now on time counts. */
+  /** Time counts from now on. */
   #begin(): void {
     this.#sinceMs = performance.now()
     this.#passedSince = 0
@@ -140,12 +142,12 @@ class Link {
 const links: Link[] = []
 
 const methods = {
-  /** Resolves with the ports of so many links, whose limits are not set yet. */
+  /** Resolves with the ports of `count` links, whose limits are not set yet. */
   async open(count: number): Promise<number[]> {
     links.push(...Array.from({ length: count }, () => new Link()))
     return await Promise.all(links.map((link) => link.listen()))
   },
-  /** Say where the provider behind a link listens. */
+  /** Set the port of the provider behind a link. */
   lead(link: number, port: number): void {
     links[link]!.target = port
   },

@@ -5,10 +5,10 @@ import { createLibp2p, type Libp2p } from 'libp2p'
 
 export const PROTOCOL = '/anchorage-bench/raw/1'
 
-/** What a receiver asks a sender for. */
+/** What a receiver asks of a sender. */
 export interface Wish {
   readonly bytes: number
-  /** Bytes handed to the stream at once. */
+  /** Bytes of one write. */
   readonly writeBytes: number
 }
 

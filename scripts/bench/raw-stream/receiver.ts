@@ -6,7 +6,7 @@ import { serveCalls } from '../child.ts'
 import { collectGarbage } from '../runner.ts'
 import { createNode, encodeWish, PROTOCOL, type Wish } from './node.ts'
 
-/** A process that takes in what a sender writes, and hashes it or counts it only. */
+/** A process that receives what a sender writes, and hashes it or only counts it. */
 
 export interface Receive extends Wish {
   readonly address: string
@@ -45,7 +45,7 @@ async function open(address: string): Promise<{ node: Libp2p; stream: Stream }> 
   return { node, stream: await node.dialProtocol(multiaddr(address), PROTOCOL) }
 }
 
-/** Resolves when so many bytes have arrived. */
+/** Resolves when `bytes` bytes have arrived. */
 function takeIn(stream: Stream, bytes: number, hashing: boolean): Promise<void> {
   return new Promise((resolve, reject) => {
     let received = 0

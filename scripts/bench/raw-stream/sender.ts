@@ -6,15 +6,15 @@ import { serveCalls } from '../child.ts'
 import { collectGarbage } from '../runner.ts'
 import { createNode, decodeWish, PROTOCOL } from './node.ts'
 
-/** A process that writes as many bytes as it is asked for to each stream, as fast as back-pressure lets it. */
+/** A process that writes as many bytes as it is asked for to each stream, as fast as back-pressure allows. */
 
-/** More than a processor's caches hold, as a snapshot is. */
+/** More than a processor's caches hold, like a snapshot. */
 const SOURCE = randomFillSync(new Uint8Array(64 * 1024 * 1024))
 
 let node: Libp2p | undefined
 
 const methods = {
-  /** Resolves with its address. */
+  /** Resolves with the node's address. */
   async listen(): Promise<string> {
     node = await createNode(['/ip4/127.0.0.1/tcp/0'])
     await node.handle(PROTOCOL, (stream) => serve(stream), { maxInboundStreams: 64 })
@@ -44,7 +44,7 @@ async function serve(stream: Stream): Promise<void> {
   await stream.close()
 }
 
-/** Resolves when less than a write is left waiting, so that the next one is there before the stream runs dry. */
+/** Resolves when less than one write is waiting, so that the next comes before the stream runs dry. */
 function below(stream: Stream, writeBytes: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const look = () => {

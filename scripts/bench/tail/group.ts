@@ -3,24 +3,27 @@ import { type Cluster, type ReplicaProcess, startCluster } from '../../../src/te
 import { Child } from '../child.ts'
 import type { Joined, Joiner } from './joiner.ts'
 
-/** Three processes that write, checkpoint and prune, and one in which replicas join, one after the other. */
+/** Three processes that write, checkpoint and prune, and one in which replicas join one after the other. */
 
 const PROVIDERS = 3
 export const LEASE_MS = 2_000
-/** Offers expire soon, so that many joins fall on many moments of an offer's life in little time. */
+/**
+ * The TTL of offers, in milliseconds. They expire soon, so that joins soon cover all moments of an offer's
+ * life.
+ */
 export const TTL_MS = 1_500
-/** Each replica writes so often: together they append 75 entries a second. */
+/** How often each replica writes, in milliseconds: together they append 75 entries a second. */
 const WRITE_EVERY_MS = 40
-/** The replicas write a checkpoint about every 8 s, and prune what it holds. */
+/** The replicas write a checkpoint about every 8 s, and prune up to it. */
 const CHECKPOINT = { everyCommands: 600 }
 const PRUNE = { keepEntries: 200, intervalMs: 500 }
 const READY_MS = 60_000
 
-/** One join, and what was known of the group. */
+/** One join, with what was known about the group. */
 export interface JoinRecord extends Joined {
-  /** Milliseconds since the join before it had ended. */
+  /** Milliseconds since the end of the previous join. */
   readonly pauseMs: number
-  /** How old the snapshot was when the join began, in milliseconds; undefined if it was captured for this join. */
+  /** The snapshot's age when the join began, in milliseconds. Undefined if it was captured for this join. */
   readonly anchorAgeMs: number | undefined
   /** When the leader was killed, in milliseconds since the join began. */
   readonly killedAfterMs: number | undefined
@@ -42,7 +45,7 @@ export class TailGroup implements AsyncDisposable {
       const leader = await cluster.leader()
       await leader.call('fill', items)
       await Promise.all(cluster.replicas.map((replica) => replica.call('overwrite', items, WRITE_EVERY_MS)))
-      // From then on nobody can replay the log instead.
+      // From then on no joiner can replay the log instead.
       await leader.waitFor(({ type }) => type === 'pruned', { timeoutMs: READY_MS })
       return new TailGroup(cluster, items)
     } catch (error) {
@@ -57,16 +60,16 @@ export class TailGroup implements AsyncDisposable {
     this.#joiners = new Child(new URL('./joiner.ts', import.meta.url))
   }
 
-  /** The name of each replica, by its PeerId. */
+  /** The replicas' names by PeerId. */
   get names(): ReadonlyMap<string, string> {
     return new Map(this.#cluster.replicas.map(({ id, name }) => [id, name]))
   }
 
   /**
-   * One replica joins.
+   * Have one replica join.
    *
-   * @param pauseMs wait so long before
-   * @param killAfterMs kill the leader so long after the join has begun; it is started again when the join is over
+   * @param pauseMs how long to wait before
+   * @param killAfterMs kill the leader this long after the join began; it is restarted when the join is over
    */
   async join(pauseMs: number, killAfterMs?: number): Promise<JoinRecord> {
     await sleep(pauseMs)

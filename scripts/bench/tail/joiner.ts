@@ -8,14 +8,17 @@ import {
 } from '../../../src/index.ts'
 import { serveCalls } from '../child.ts'
 
-/** One process in which one replica after the other joins with nothing, so that what V8 compiled for one serves the next. */
+/**
+ * One process in which replicas join one after the other without a state, so that code that V8 compiled for
+ * one serves the next.
+ */
 
 export interface Join {
   readonly group: string
   readonly logPath: string
   readonly leaseMs: number
   readonly ttlMs: number
-  /** How many it must end with. */
+  /** The number of items that it must end with. */
   readonly items: number
 }
 
@@ -25,7 +28,7 @@ export interface Joined {
   readonly wholeMs: number
   /** When the join began, in milliseconds since 1970. */
   readonly beganAtMs: number
-  /** What happened, each with the milliseconds since the beginning. */
+  /** The events of the join, each with the milliseconds since its beginning. */
   readonly steps: readonly Step[]
 }
 
@@ -34,9 +37,9 @@ export interface Step {
   readonly what: string
 }
 
-/** A join that takes longer is no slow one, but a failure. */
+/** A join that takes longer, in milliseconds, has failed. */
 const JOIN_MS_MAX = 120_000
-/** Of many steps the first tell where the time went. */
+/** How many steps are kept. The first ones show where the time went. */
 const STEPS_MAX = 60
 
 const methods = {
@@ -61,7 +64,7 @@ const methods = {
   },
 }
 
-/** Tell of each step that can take long, and of all that goes wrong. */
+/** Report each step that can take long, and each problem. */
 function follow<Result>(replica: Replica<Result>, step: (what: string) => void): void {
   let status: string | undefined
   replica.addEventListener('state', ({ detail: { state } }) => step(state))

@@ -1,9 +1,9 @@
 import type { JoinRecord } from './group.ts'
 
-/** So many tell where the time goes. */
+/** How many of the slowest joins are shown. */
 const SHOWN = 10
 
-/** The joins that took longest, for people: the phases of each, and what happened in it. */
+/** The slowest joins, for people: their phases, and the events of each. */
 export function formatSlowest(
   joins: readonly JoinRecord[],
   names: ReadonlyMap<string, string>,
@@ -13,7 +13,7 @@ export function formatSlowest(
   return slowest.flatMap((join) => [describe(join), ...timeline(join, names)]).join('\n')
 }
 
-/** How many joins fetched from so many providers. */
+/** How many joins fetched from each number of providers. */
 export function formatProviders(joins: readonly JoinRecord[]): string {
   const counts = new Map<number, number>()
   for (const { report } of joins) {

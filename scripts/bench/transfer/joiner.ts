@@ -5,7 +5,7 @@ import { collectGarbage } from '../runner.ts'
 import { GROUP, LEASE_MS, TTL_MS } from './group.ts'
 import { makeState, type StateKind } from './states.ts'
 
-/** A process in which empty replicas catch up, all at once, and are stopped. */
+/** A process in which empty replicas catch up, all at once, and are then stopped. */
 
 export interface Join {
   readonly logPath: string
@@ -18,7 +18,10 @@ export interface Joined {
   readonly report: CatchUpReport
 }
 
-/** So many write their first announcement at once. */
+/**
+ * How long a write waits for the log's lock, in milliseconds: all replicas write their first announcement at
+ * once.
+ */
 const LOCK_TIMEOUT_MS = 60_000
 
 const replicas = new Set<Replica>()
@@ -41,7 +44,7 @@ async function joinOne({ logPath, state: kind }: Omit<Join, 'replicas'>): Promis
     machine,
     log: sqliteLog({ path: logPath, lockTimeoutMs: LOCK_TIMEOUT_MS }),
     lead: false,
-    // Who serves cannot reach it: whatever goes to and fro does so over the connection that it opens.
+    // Providers cannot reach it, so all data pass over the connection that it opens.
     listen: [],
     leaseMs: LEASE_MS,
     ttlMs: TTL_MS,

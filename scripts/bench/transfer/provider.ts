@@ -6,12 +6,12 @@ import { collectGarbage } from '../runner.ts'
 import { GROUP, LEASE_MS, TTL_MS } from './group.ts'
 import { makeState, type State, type StateKind } from './states.ts'
 
-/** A process with a replica that serves. It is started, and stopped, as often as its parent says. */
+/** A process with a replica that serves. Its parent starts and stops the replica. */
 
 export interface Serve {
   readonly logPath: string
   readonly state: StateKind
-  /** The multiaddr that others are told. Default: where it listens. */
+  /** The multiaddr to announce. Default: the one that it listens on. */
   readonly announce?: string
   /** Default true. */
   readonly lead?: boolean
@@ -68,14 +68,14 @@ const methods = {
       .find(({ name }) => name === 'tcp')
     return Number(tcp!.value)
   },
-  /** Write about so many bytes of items. */
+  /** Write about `bytes` bytes of items. */
   async grow(bytes: number): Promise<void> {
     await running!.state.grow(running!.replica, bytes)
   },
   size: (): number => running!.state.size(),
   /** Have the group capture a snapshot. */
   mark: (): Promise<Position> => running!.replica.mark(),
-  /** Resolves with the bytes of the chunks when the snapshot of an anchor is cut here. */
+  /** Resolves with the bytes of the chunks when this provider has cut the snapshot of an anchor. */
   async cut(anchor: Position): Promise<number> {
     await running!.replica.rootAt(anchor)
     return cutBytes

@@ -1,17 +1,17 @@
 import type { Joined } from './joiner.ts'
 
-/** What is to be fetched. */
+/** The size of what is fetched. */
 export interface Whole {
   readonly items: number
-  /** Of all chunks, not encoded. */
+  /** Bytes of all chunks, not encoded. */
   readonly bytes: number
 }
 
 export const MB = 1e6
 
 /**
- * Megabytes per second from the first request for a chunk to the last chunk verified, of one joiner. Throws unless it has all,
- * in one go.
+ * One joiner's megabytes per second, from the first request for a chunk to the last chunk verified. Throws
+ * unless it has everything, in one go.
  */
 export function fetchRate({ items, report }: Joined, whole: Whole): number {
   if (items !== whole.items) throw new Error(`the joiner has ${items} of ${whole.items} items`)

@@ -3,25 +3,28 @@ import { readRows } from '../../../src/cli/demo/rows.ts'
 import { bytesCodec, type Replica, ReplicatedMap, type StateMachine } from '../../../src/index.ts'
 import { Noise } from '../crowd/noise.ts'
 
-/** What is replicated, and where its items come from. */
+/** A state to replicate, and the source of its items. */
 export type StateKind =
   /** A map of values that cannot be compressed. */
   | { readonly type: 'random'; readonly valueBytes: number }
   /** A map of GeoNames rows, repeated under keys of their own. */
   | { readonly type: 'cities' }
-  /** Items that cannot be compressed and take no memory: they are made when they are cut, and dropped when installed. */
+  /**
+   * Items that cannot be compressed and take no memory. They are made when they are cut, and dropped when
+   * they are installed.
+   */
   | { readonly type: 'noise'; readonly itemBytes: number }
 
 export interface State {
   readonly machine: StateMachine
-  /** How many items there are. */
+  /** The number of items. */
   size(): number
-  /** Write about so many bytes of items. Resolves when they are applied. */
+  /** Write about `bytes` bytes of items. Resolves when they are applied. */
   grow(replica: Replica, bytes: number): Promise<void>
 }
 
 const BATCH_ITEMS = 1_000
-/** Batches on their way to the log at once. */
+/** Batches that are appended at once. */
 const BATCHES = 4
 
 export function makeState(kind: StateKind): State {
@@ -78,7 +81,7 @@ function noise(itemBytes: number): State {
   }
 }
 
-/** Its commands say how many items there are to be more. */
+/** A noise machine whose commands say how many items to add. */
 class NoiseAtOnce extends Noise {
   override apply(command: Uint8Array): void {
     this.add(Number(Buffer.from(command).toString()))

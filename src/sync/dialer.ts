@@ -16,15 +16,16 @@ export interface DialerComponents {
 }
 
 /**
- * Connects to peers that announce several addresses, of which some may lead nowhere: a second network card, a container's inside,
- * another machine's loopback. libp2p itself tries one after the other, so that one that swallows packets takes up the time of all.
- * Here the next one is tried as soon as one has failed, or has said nothing for a moment, and the first that answers wins.
+ * Connects to peers that announce several addresses. Some may lead nowhere: a second network card, a
+ * container's inside, another machine's loopback. libp2p itself tries one after the other, so that an address
+ * that swallows packets takes up the time of all. Here the next address is tried as soon as one has failed,
+ * or has said nothing for a moment. The first that answers wins.
  */
 export class Dialer {
   readonly #components: DialerComponents
-  /** One dial at a time for a peer: whoever wants it too shares it. */
+  /** One dial at a time for a peer, which all callers share. */
   readonly #dials = new Map<string, Dial>()
-  /** Dials to each peer that ended in a broken handshake, since one did not. */
+  /** How many dials to each peer in a row ended in a broken handshake. */
   readonly #broken = new Map<string, number>()
   #stopped = false
 
@@ -38,15 +39,18 @@ export class Dialer {
   }
 
   /**
-   * End all dials, before the node closes its connections: it would not know of one that is made later, and that would keep the
-   * process.
+   * End all dials, before the node closes its connections. The node would not know of a connection that is
+   * made later, which would keep the process running.
    */
   stop(): void {
     this.#stopped = true
     for (const dial of this.#dials.values()) dial.end(new Error(STOPPED))
   }
 
-  /** An open connection to a peer, or a new one. Rejects with `HandshakeFailed`, and when none of the addresses answers. */
+  /**
+   * An open connection to a peer, or a new one. Rejects when no address answers; after repeated breaks with
+   * `HandshakeFailed`.
+   */
   async connect(peer: PeerId, addresses: readonly string[], signal: AbortSignal): Promise<Connection> {
     if (this.#stopped) throw new Error(STOPPED)
     const { connectionManager } = this.#components
@@ -55,7 +59,8 @@ export class Dialer {
       .find(({ status, limits }) => status === 'open' && !limits)
     if (open !== undefined) return open
     const known = this.#dialable(peer, addresses)
-    // Without an address of a transport of ours, libp2p may find one: by its peer store or routing, or in a /dnsaddr.
+    // No transport of ours knows an address of this kind. libp2p may find one: by its peer store, its
+    // routing, or a /dnsaddr.
     if (known.length === 0) return await connectionManager.openConnection(peer, { signal })
 
     const key = peer.toString()
@@ -75,7 +80,7 @@ export class Dialer {
     }
   }
 
-  /** The addresses to try, in order. Of nonsense, and of another peer's, there are none. */
+  /** The addresses to try, in order. Nonsense, and addresses of another peer, are left out. */
   #dialable(peer: PeerId, addresses: readonly string[]): Multiaddr[] {
     const { transportManager } = this.#components
     const known = new Map<string, Multiaddr>()
@@ -89,7 +94,10 @@ export class Dialer {
     return sorted.slice(0, ADDRESSES_MAX)
   }
 
-  /** One broken handshake may be a peer that is stopping, or has too many at once; the same again is not. */
+  /**
+   * One broken handshake may come from a peer that stops, or has too many at once. A second one has another
+   * cause.
+   */
   #explained(peer: string, dial: Dial, error: unknown): unknown {
     if (!dial.brokeOff) return error
     const count = (this.#broken.get(peer) ?? 0) + 1
@@ -115,17 +123,23 @@ interface Failure {
   readonly brokeOff: boolean
 }
 
-/** One dial to a peer at all of its addresses. It ends with the first that answers, or when nobody waits for it any more. */
+/**
+ * One dial to a peer, at all of its addresses. It ends with the first that answers, or when no caller waits
+ * for it.
+ */
 class Dial {
   readonly #components: DialerComponents
   readonly #peer: PeerId
   readonly #addresses: readonly Multiaddr[]
-  /** Of each address that is being tried. Never of one that has led to the peer: that would end its connection. */
+  /**
+   * Stops the try of an address. One that has led to the peer is not among them: stopping would end its
+   * connection.
+   */
   readonly #trying = new Map<Multiaddr, AbortController>()
   readonly #over = new AbortController()
   readonly #won = Promise.withResolvers<Connection>()
   readonly #failures = new Map<Multiaddr, Failure>()
-  /** Where the handshake began. */
+  /** The addresses at which the handshake began. */
   readonly #answered = new Set<Multiaddr>()
   #waiting = 0
 
@@ -141,7 +155,7 @@ class Dial {
     return this.#over.signal.aborted
   }
 
-  /** Somebody answered at one of the addresses, and broke off the handshake. A process that hangs is silent instead. */
+  /** The handshake was broken off at one of the addresses. A process that hangs is silent instead. */
   get brokeOff(): boolean {
     return [...this.#failures.values()].some(({ brokeOff }) => brokeOff)
   }
@@ -239,7 +253,7 @@ const DENIED = "is denied by this node's connection gater"
 const UNDIALABLE = /^\/ip4\/0\.0\.0\.0\/|^\/ip6\/::\/|\/tcp\/0(\/|$)/
 const LOOPBACK = /^\/ip4\/127\.|^\/ip6\/::1\/|^\/dns[46]?\/localhost\//
 
-/** False of any interface, or any port: an address to listen on, which nobody can dial. */
+/** False for an address to listen on, which nobody can dial: it stands for any interface, or any port. */
 export function isDialable(address: string): boolean {
   return !UNDIALABLE.test(address)
 }
@@ -261,7 +275,7 @@ function addressOf(peer: PeerId, text: string): Multiaddr | undefined {
   }
 }
 
-/** By the code of the system's error. */
+/** What an address does, by the code of the system's error. */
 const WHY: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'refuses the connection',
   EHOSTUNREACH: 'cannot be routed to',
@@ -274,7 +288,7 @@ const WHY: Readonly<Record<string, string>> = {
 }
 
 function failureOf(error: Error & { code?: string }): Failure {
-  // @libp2p/tcp says so of what happens before there is a connection.
+  // @libp2p/tcp begins so the message of an error that comes before there is a connection.
   const isConnected = !error.message.startsWith('connection error')
   const why = !isConnected && error.code !== undefined ? WHY[error.code] : undefined
   if (why !== undefined) return { why, brokeOff: false }

@@ -35,7 +35,10 @@ export interface Libp2pNetworkInit {
 /** Answers one stream that a peer opened. */
 export type ServeStream = (peer: string, stream: ByteStream) => Promise<void>
 
-/** The other replicas over libp2p. It is made before the node, and joins it as one of its services when that is made. */
+/**
+ * The other replicas, over libp2p. This network is made before the node, and joins it as one of the node's
+ * services.
+ */
 export class Libp2pNetwork implements SyncNetwork {
   readonly self: string
   readonly #protocol: string
@@ -46,7 +49,7 @@ export class Libp2pNetwork implements SyncNetwork {
     checkText('protocolPrefix', protocolPrefix, PROTOCOL_PREFIX_BYTES_MAX)
     this.self = self
     this.#protocol = `/${protocolPrefix}/${PROTOCOL_NAME}/${PROTOCOL_VERSION}`
-    // Of one connection; beyond it libp2p resets streams. Busy, which can be understood, comes first.
+    // Streams of one connection, beyond which libp2p resets them. `Busy` comes first, and tells the peer why.
     this.#maxInboundStreams = 2 * streamsPerPeer
   }
 
@@ -57,7 +60,10 @@ export class Libp2pNetwork implements SyncNetwork {
     return byteStream(await connection.newStream(this.#protocol, { signal }), ANSWERS_AHEAD_BYTES)
   }
 
-  /** Join a node: what it starts and stops together with its other services. `serve` answers what peers ask. */
+  /**
+   * Join a node. The node starts and stops the result with its other services. `serve` answers what peers
+   * ask.
+   */
   join(components: SnapshotSyncComponents, serve: ServeStream): Startable {
     const { registrar } = components
     const dialer = new Dialer(components)
@@ -82,8 +88,8 @@ export class Libp2pNetwork implements SyncNetwork {
 
 export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
   /**
-   * The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. 1 to 255 bytes without control characters.
-   * Default `anchorage`.
+   * The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. 1 to 255 bytes without
+   * control characters. Default `anchorage`.
    */
   readonly protocolPrefix?: string
 }
@@ -121,21 +127,25 @@ export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
   }
 }
 
-/** Unread bytes at which a stream tells the other side to wait: of answers that were asked for, and of requests. */
+/**
+ * Unread bytes of answers at which a stream tells the other side to wait: a few chunks are asked for ahead.
+ */
 const ANSWERS_AHEAD_BYTES = 4 * 1024 * 1024
+/** The same for requests, which are small: the longest, twice over. */
 const REQUESTS_AHEAD_BYTES = 2 * REQUEST_BYTES_MAX
 /**
- * Unread bytes of requests at which a stream is reset: what a window of yamux lets through before its sender hears that it is to
- * wait, twice over. Only who floods fills it; libp2p's own limit is 4 MiB.
+ * Unread bytes of requests at which a stream is reset. It is twice what a window of yamux lets through before
+ * its sender hears that it must wait, so that only a flood fills it. libp2p's own limit is 4 MiB.
  */
 const REQUESTS_UNREAD_BYTES_MAX = 512 * 1024
 
 /**
- * Bytes handed to a stream at once. yamux makes one message of what waits, as large as its window (256 KiB to 16 MiB), and its
- * receiver tells of nothing before all of it is there: on a slow link a peer would seem silent for seconds.
+ * Bytes handed to a stream at once. yamux makes one message of what waits, as large as its window (256 KiB to
+ * 16 MiB). Its receiver passes nothing on before all of that is there, so on a slow link a peer would seem
+ * silent for seconds.
  */
 const PIECE_BYTES = 128 * 1024
-/** Bytes that may be left waiting in a stream when more is sent: enough to keep the wire busy until that is there. */
+/** Bytes that may still wait in a stream when more is sent: they keep the wire busy until then. */
 const SENDING_AHEAD_BYTES = 128 * 1024
 
 /** A libp2p stream as the sync core sees it, with back-pressure both ways. */
@@ -169,9 +179,9 @@ export function byteStream(stream: Stream, readAheadBytes: number): ByteStream {
 }
 
 /**
- * Resolves when no more than so many of the bytes that were sent are left waiting in the stream. Not by its own `onDrain()`:
- * in @libp2p/utils 7.4 that keeps its first promise, and so resolves at once ever after. `drain` comes with each window
- * that opens, however much still waits.
+ * Resolves when at most `bytes` of what was sent still wait in the stream. The stream's own `onDrain()` is of
+ * no use: in @libp2p/utils 7.4 it keeps its first promise, and so resolves at once ever after. The event
+ * `drain` comes with each window that opens, however much still waits, so this looks again at each.
  */
 function waitingLess(stream: Stream, bytes: number): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -198,8 +208,8 @@ function waitingLess(stream: Stream, bytes: number): Promise<void> {
 }
 
 /**
- * What arrives on a stream. libp2p's own iterator takes in whatever is sent; this one pauses the stream while
- * more than `readAheadBytes` are waiting to be read.
+ * What arrives on a stream. libp2p's own iterator takes in all that is sent. This one pauses the stream while
+ * more than `readAheadBytes` wait to be read.
  */
 async function* receive(stream: Stream, readAheadBytes: number): AsyncGenerator<Uint8Array | Uint8ArrayList> {
   const waiting: (Uint8Array | Uint8ArrayList)[] = []

@@ -22,19 +22,22 @@ export interface ChannelInit {
 }
 
 /**
- * A peer that sends less, in bytes a second, is silent: what comes slower is asked of others; who sends a byte now and then would
- * hold a session for ever.
+ * A peer that sends fewer bytes a second than this counts as silent, and others are asked. Otherwise a peer
+ * that sends a byte now and then would hold a session for ever.
  */
 const HEARD_BYTES_PER_S_MIN = 3 * 1024
-/** An answer that is no range of chunks comes within so many timeouts, a minute, whatever else its peer sends. */
+/**
+ * Timeouts within which an answer must come that is no range of chunks, whatever else its peer sends. By
+ * default, a minute.
+ */
 const ANSWER_TIMEOUTS = 12
 
-/** The id of a peer's last word: it did not read on, or could not. */
+/** The id of an error that belongs to no request: the peer reads no more of this stream. */
 const NO_REQUEST = 0
 
 interface Due {
   readonly id: number
-  /** However much else the peer sends, this is late from then on. */
+  /** From then on the answer is late, however much else the peer sends. */
   readonly untilMs: number
   /** Takes one answer; true when it was the last one. */
   readonly take: (body: ResponseBody, payload: Uint8Array | undefined) => boolean
@@ -44,9 +47,9 @@ interface Due {
 type Answer<T extends ResponseBody['type']> = Extract<ResponseBody, { type: T }>
 
 /**
- * The asking side of one long-lived stream. Requests are pipelined; the peer answers them in order. A peer that sends
- * nothing for `timeoutMs` while an answer is due, or something that is no answer, ends the channel: every request
- * that is due then fails with `PeerUnavailable` or `ProvenFault`.
+ * The asking side of one long-lived stream. Requests are pipelined, and the peer answers them in order. The
+ * channel ends when the peer sends nothing for `timeoutMs` while an answer is due, and when it sends
+ * something that is no answer. Every request that is due then fails with `PeerUnavailable` or `ProvenFault`.
  */
 export class Channel {
   readonly #init: ChannelInit
@@ -186,7 +189,10 @@ export class Channel {
     if (this.#due.length === 0) this.#silence?.cancel()
   }
 
-  /** (Re)start the watch on the peer's silence. A large frame on a slow link is none, as long as enough of it comes in time. */
+  /**
+   * Start the watch on the peer's silence, anew. A large frame on a slow link is no silence while enough of
+   * it comes.
+   */
   #listen(): void {
     const { clock, timeoutMs, pulse } = this.#init
     const { bytes } = pulse
@@ -213,7 +219,10 @@ export class Channel {
   }
 }
 
-/** What cannot be understood is proof against who sent it, unless the end of it is missing. */
+/**
+ * Bytes that cannot be understood prove a fault of their sender, unless only their end is missing: it may
+ * have died.
+ */
 function asProof(error: Error): Error {
   if (error instanceof CutShort) return new PeerUnavailable(error.message, { cause: error })
   return error instanceof Malformed ? new ProvenFault(error.message, { cause: error }) : error

@@ -4,14 +4,15 @@ import { PeerUnavailable } from './errors.ts'
 import type { ByteStream } from './frames.ts'
 
 /**
- * A peer takes at least so much of what waits for it, in bytes a second, or its stream is cut off: it holds room that others wait
- * for. A link of 0.3 MB/s that nine providers share is still fast enough.
+ * A peer that takes fewer bytes a second of what waits for it is cut off: it holds room that others wait for.
+ * A link of 0.3 MB/s that nine providers share is still fast enough.
  */
 const TAKEN_BYTES_PER_S_MIN = 32 * 1024
 
 /**
- * The sending side of one stream. A peer that takes nothing must not hold an offer, nor what waits in its stream: when a frame,
- * or what is left of the last ones, is not taken in time, nor enough of it, the stream is cut off.
+ * The sending side of one stream. The stream is cut off when its peer does not take a frame, or what is left
+ * of the last ones, in time, nor enough of it. Otherwise a peer that takes nothing would hold an offer, and
+ * memory, for ever.
  */
 export class FrameWriter {
   readonly #stream: ByteStream

@@ -4,15 +4,15 @@ import { RESPONSE_BYTES_MAX } from '../limits.ts'
 import { Malformed } from './errors.ts'
 
 /**
- * A duplex stream of bytes, as the sync core sees it. What carries it is not its business: `libp2p.ts` makes one
- * of a libp2p stream, tests make one of a pair in memory.
+ * A duplex stream of bytes, as the sync core sees it. `libp2p.ts` makes one of a libp2p stream, tests make
+ * one of a pair in memory.
  */
 export interface ByteStream {
   /** What the other side sent. Unread bytes hold the sender back. Ends when it closed its side. */
   readonly source: AsyncIterable<Uint8Array | Uint8ArrayList>
   /** Resolves when more may be sent. Rejects when the stream is broken. */
   send(bytes: Uint8ArrayList): Promise<void>
-  /** What was sent, and still waits here. */
+  /** Bytes that were sent, and still wait on this side. */
   readonly unsentBytes: number
   /** Resolves when nothing that was sent is left waiting here. Rejects when the stream is broken. */
   flushed(): Promise<void>
@@ -45,7 +45,10 @@ export class FrameTooLong extends RangeError {
   }
 }
 
-/** Throws `FrameTooLong` for a frame beyond `bytesMax`, which is what `decodeFrames` is given on the other side. */
+/**
+ * Throws `FrameTooLong` for a frame beyond `bytesMax`, which is the limit of `decodeFrames` on the other
+ * side.
+ */
 export function encodeFrame(frame: Frame, bytesMax: number = RESPONSE_BYTES_MAX): Uint8ArrayList {
   // The codec's own limit, 4 MiB unless it is told another, is below what a chunk may have.
   const options = { maxDataLength: Number.POSITIVE_INFINITY }
@@ -55,7 +58,7 @@ export function encodeFrame(frame: Frame, bytesMax: number = RESPONSE_BYTES_MAX)
   return lp.encode.single(body, options)
 }
 
-/** The frames of a stream. Anything that is no frame, or a longer one than allowed, ends it with `Malformed`. */
+/** The frames of a stream. Bytes that are no frame, or one longer than allowed, end it with `Malformed`. */
 export async function* decodeFrames(
   source: AsyncIterable<Uint8Array | Uint8ArrayList>,
   bytesMax: number,

@@ -288,7 +288,7 @@ function toManifest(message: pb.Manifest): ResponseBody {
   return { type: 'manifest', chunks, control: message.complete ? message.control : undefined }
 }
 
-/** By their numbers on the wire. */
+/** The encodings, by their numbers on the wire. */
 const ENCODINGS: readonly Encoding[] = ['raw', 'zstd']
 
 function toEncoding(number: number): Encoding {
@@ -307,7 +307,10 @@ function fromError(error: SyncError): pb.Error {
   })
 }
 
-/** By their names on the wire. One that this version does not know is `Failed`, with what its message says. */
+/**
+ * The errors by their names on the wire. A name that this version does not know becomes `Failed`, with its
+ * message.
+ */
 const ERRORS = {
   Expired,
   CutFailed,

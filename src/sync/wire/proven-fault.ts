@@ -1,7 +1,7 @@
 import { Malformed } from './errors.ts'
 
 /**
- * Something that a peer itself sent, over its authenticated stream, and that no honest replica sends. Made on this side
- * alone: the `Malformed` that a peer answers is what it says of us.
+ * A peer sent something, over its authenticated stream, that no honest replica sends. This error is made on
+ * this side only: a `Malformed` that a peer answers is what it says of us, and proves nothing.
  */
 export class ProvenFault extends Malformed {}

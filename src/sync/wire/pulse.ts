@@ -1,6 +1,6 @@
 /**
- * What one peer has sent, over all its streams: while enough of it comes the peer is not silent, though an answer waits behind the
- * chunks that a slow link still carries.
+ * How much one peer has sent, over all its streams. While enough comes the peer is not silent: an answer may
+ * wait behind the chunks that a slow link still carries.
  */
 export class Pulse {
   #bytes = 0

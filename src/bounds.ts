@@ -89,6 +89,18 @@ export function checkBytes(name: string, bytes: unknown): void {
   if (!(bytes instanceof Uint8Array)) throw new RangeError(`${name} is ${shown(bytes)}; give a Uint8Array`)
 }
 
+export function checkFunction(name: string, value: unknown): void {
+  if (typeof value !== 'function') throw new RangeError(`${name} is ${shown(value)}; give a function`)
+}
+
+/** An object with these methods. */
+export function checkMethods(name: string, value: unknown, methods: readonly string[]): void {
+  if (typeof value !== 'object' || value === null) {
+    throw new RangeError(`${name} is ${shown(value)}; give an object with ${methods.join(', ')}`)
+  }
+  for (const method of methods) checkFunction(`${name}.${method}`, Reflect.get(value, method))
+}
+
 /** A short form of the value, from which the caller can recognise it. */
 function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)

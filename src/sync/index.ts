@@ -1,8 +1,8 @@
 /**
  * Snapshot sync as a libp2p service: the provider that serves snapshots and the session that fetches one.
  *
- * `createReplica` uses it over a log of ours. With a consensus of your own, give it a host of your own and use
- * it beside your other services:
+ * `createReplica` uses it over a log of ours. With a consensus of your own, give it a host of your own and
+ * use it beside your other services:
  *
  * @example
  * ```ts

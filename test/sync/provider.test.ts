@@ -16,7 +16,7 @@ import {
   SESSION_IDLE_MS,
 } from '../../src/sync/limits.ts'
 import { AnchorAllocator } from '../../src/sync/serving/anchor-allocator.ts'
-import { Provider, type ProviderInit } from '../../src/sync/serving/provider.ts'
+import { Provider, type ProviderEvent, type ProviderInit } from '../../src/sync/serving/provider.ts'
 import { Channel } from '../../src/sync/wire/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
 import {
@@ -91,14 +91,28 @@ const makeProvider = (init: Partial<ProviderInit> = {}) =>
     available,
     clock,
     allocator,
-    onOffer: (peer, offer) => pushed.push([peer, offer]),
-    onServed: () => {
-      served++
-    },
-    onRefused: (peer, error) => refused.push(`${peer} ${error.name}`),
-    onBroken: (peer, error) => broken.push(`${peer}: ${error.message}`),
+    onEvent: heard,
     ...init,
   })
+
+function heard(event: ProviderEvent): void {
+  switch (event.type) {
+    case 'served':
+      served++
+      return
+    case 'offered':
+      pushed.push([event.peer, event.offer])
+      return
+    case 'refused':
+      refused.push(`${event.peer} ${event.error.name}`)
+      return
+    case 'broken':
+      broken.push(`${event.peer}: ${event.error.message}`)
+      return
+    default:
+      event satisfies never
+  }
+}
 
 /** An offer of `count` chunks that is being cut: each call cuts one more, and the last one says that those were all. */
 function cutting(index: number, count: number): () => Promise<void> {

@@ -5,14 +5,22 @@ import { Failed, Unauthorized } from '../wire/errors.ts'
 export interface AdmissionInit {
   readonly host: SyncHost
   readonly clock: Clock
-  /** Asked about members too: false keeps a peer out. What it throws counts as false. Default: every member may. */
+  /**
+   * Asked about members too: false keeps a peer out. What it throws counts as false. Default: every member
+   * may.
+   */
   readonly authorize?: ((peer: string) => boolean | Promise<boolean>) | undefined
 }
 
-/** The membership is read anew for strangers at most this often: those that come meanwhile wait for one reading. */
+/**
+ * The membership is read anew for strangers at most once in so long. Strangers that come meanwhile share the
+ * next reading: a flood of them must not become a flood of reads.
+ */
 const REFRESH_EVERY_MS = 1_000
 
-/** Who is served: members of the group, known by the PeerId that the connection's encryption authenticated. */
+/**
+ * Who is served: members of the group, known by the PeerId that the connection's encryption authenticated.
+ */
 export class Admission {
   readonly #init: AdmissionInit
   #refreshed: Promise<void> | undefined
@@ -23,11 +31,11 @@ export class Admission {
   }
 
   /**
-   * Rejects with `Unauthorized`, or with `Failed` when the membership cannot be read. A stranger learns nothing of the group from
-   * either; a member is told why it is kept out.
+   * Rejects with `Unauthorized`, or with `Failed` when the membership cannot be read. Neither tells a
+   * stranger anything about the group. A member is told why it is kept out.
    */
   async admit(peer: string): Promise<void> {
-    // Somebody who has just announced itself may not be known yet.
+    // The announcement of a new member may not have been read yet.
     if (!this.#isMember(peer)) await this.#refresh()
     if (!this.#isMember(peer)) throw new Unauthorized('announce yourself to the group first')
     if (!(await this.#isAuthorized(peer))) {

@@ -30,38 +30,45 @@ interface PendingMarker {
   readonly sinceMs: number
 }
 
-/** Markers that came to nothing, one after the other. */
+/** A row of markers that came to nothing: the newest, and how many. */
 interface Vain {
   readonly newest: Position
   readonly count: number
   readonly untilMs: number
-  /** What whoever asks meanwhile is told. */
+  /** The answer to requests until then. */
   readonly refusal: (retryMs: number) => SyncError
 }
 
 const MINUTE_MS = 60_000
-/** A follower's offer that lives this long is still there when the requester comes: a few round trips of 200 ms. */
+/**
+ * The least life, in milliseconds, that is left of an offer that counts. A requester needs a few round trips
+ * of 200 ms to come for it.
+ */
 const NAMED_LIFE_MS_MIN = 1_000
-/** An anchor was sealed or named so long ago without a pin that nobody will come for it: a few round trips, and less than 2 s. */
+/**
+ * A sealed anchor that nobody has pinned within this time, in milliseconds, may be retired: its requester is
+ * not coming. A requester pins within a few round trips. More than 2 s would hold up a new joiner that needs
+ * the place.
+ */
 const RETIRE_AFTER_MS = 1_200
 
 /**
- * The leader's answer to a snapshot request: the anchor of a live offer that fits, or of one new marker, which
- * requests that arrive meanwhile share.
+ * Finds the leader's answer to a snapshot request: the anchor of a live offer that fits, or else of one new
+ * marker. Requests that arrive before that marker is applied share it.
  */
 export class AnchorAllocator {
   readonly #init: AnchorAllocatorInit
-  /** Markers that were appended, or are being, and that this replica has not applied yet, oldest first. */
+  /** Markers that this replica has begun to append and has not applied yet, oldest first. */
   #pending: PendingMarker[] = []
   #appliedIndex = 0
   readonly #capturedAtMs = new Map<string, number>()
   readonly #sealedAtMs = new Map<string, number>()
   /** When each live offer was last named. */
   readonly #namedAtMs = new Map<string, number>()
-  /** Anchors that a marker retires, which may not be applied yet. */
+  /** Anchors that markers of this replica retire. Such a marker may not be applied yet. */
   readonly #retired = new Set<string>()
   #vain: Vain | undefined
-  /** When a marker was appended for whom, oldest first, within the last minute. */
+  /** The markers of the last minute, oldest first: for whom, and when. */
   #appended: { readonly requester: string; readonly atMs: number }[] = []
 
   constructor(init: AnchorAllocatorInit) {
@@ -69,8 +76,9 @@ export class AnchorAllocator {
   }
 
   /**
-   * The anchor for a requester that needs one above a position. Rejects with `NotLeader`, and with `Busy` while as many anchors are
-   * in use as may be, or the requester had too many markers.
+   * The anchor for a requester that needs one above a position. Rejects with `NotLeader`. Rejects with `Busy`
+   * while the group has as many anchors in use as it may, and when the requester had its markers of this
+   * minute.
    */
   async anchorFor(requester: string, above: Position): Promise<Position> {
     const { host, self, available } = this.#init
@@ -113,7 +121,10 @@ export class AnchorAllocator {
     return true
   }
 
-  /** Have the group capture. Counted without a pause before the append: requests that come at once see each other's markers. */
+  /**
+   * Append a marker, so that the group captures. Nothing is awaited between the counting and the append:
+   * requests that come at the same time see each other's markers.
+   */
   async #mark(requester: string, useless: ReadonlySet<string>): Promise<Position> {
     const { host, available, clock } = this.#init
     const live = available.list().filter(({ anchor }) => !useless.has(positionKey(anchor)))
@@ -131,7 +142,7 @@ export class AnchorAllocator {
     const pending = { promise, sinceMs: clock.now() }
     this.#pending.push(pending)
     promise.then(
-      // It may have been applied by the time it is known where it is.
+      // The marker may be applied before the log tells its place.
       (anchor) => anchor.index <= this.#appliedIndex && this.#settle(pending),
       () => {
         for (const anchor of retires) this.#retired.delete(positionKey(anchor))
@@ -142,8 +153,9 @@ export class AnchorAllocator {
   }
 
   /**
-   * Whether the followers that have applied past the anchor still offer it, and for long enough that a requester finds them: the
-   * leader cuts later than they do, so that its own offer outlives theirs.
+   * Whether enough of the followers that have applied past the anchor still offer it, for long enough that a
+   * requester finds them. The leader's own offer tells nothing: the leader cuts later than they do, so its
+   * offer outlives theirs.
    */
   #isWidelyOffered(anchor: Position): boolean {
     const { host, self, ttlMs } = this.#init
@@ -159,7 +171,9 @@ export class AnchorAllocator {
     return offering.length >= Math.min(FOLLOWERS_ENOUGH, others.length)
   }
 
-  /** How long from now an anchor may be retired, if nobody comes for it; the usual pause where that is not known. */
+  /**
+   * After how many milliseconds an anchor may be retired if nobody comes for it. Unsealed: the usual pause.
+   */
   #idleInMs(anchor: Position): number {
     const key = positionKey(anchor)
     const sealedAtMs = this.#sealedAtMs.get(key)
@@ -168,7 +182,9 @@ export class AnchorAllocator {
     return Math.max(0, wantedAtMs + RETIRE_AFTER_MS - this.#init.clock.now())
   }
 
-  /** Nobody reads it, nobody pins it or makes progress with it, and whoever it was for has had time to come. */
+  /**
+   * Nobody reads it, no member pins it and makes progress with it, and its requester has had time to come.
+   */
   #isIdle({ anchor, uses }: Available): boolean {
     const { host } = this.#init
     const key = positionKey(anchor)
@@ -176,7 +192,7 @@ export class AnchorAllocator {
     return host.hasStalled?.(anchor) === true || !host.members().some(({ needs }) => needs === anchor.index)
   }
 
-  /** Those that may yet be applied and sealed in time. */
+  /** The pending markers that may still be applied and sealed in time. */
   #underway(): readonly PendingMarker[] {
     const { clock, sealTimeoutMs } = this.#init
     this.#pending = this.#pending.filter(({ sinceMs }) => clock.now() - sinceMs < sealTimeoutMs)
@@ -189,11 +205,15 @@ export class AnchorAllocator {
     this.#applied(anchor)
   }
 
-  /** The group cannot agree on its root, whether this replica captured it or not: the next request gets a new marker. */
+  /**
+   * The group cannot agree on the anchor's root: the next request gets a new marker. Also for an anchor that
+   * this replica never captured.
+   */
   disputed(anchor: Position): void {
     this.#applied(anchor)
     const why = `the group does not agree on its state at ${formatPosition(anchor)}`
-    // A session that asks for as long as it takes to seal meets a dispute itself, and with it who attested what.
+    // At most half the time that a session asks: it then meets the dispute itself, and learns who attested
+    // what.
     const pauseMsMax = this.#init.sealTimeoutMs / 2
     this.#cameToNothing(anchor, pauseMsMax, (retryMs) => new Busy(why, retryMs))
   }
@@ -214,13 +234,18 @@ export class AnchorAllocator {
     this.#pending = this.#pending.filter((one) => one !== pending)
   }
 
+  /** The group agreed on the anchor's root. */
   sealed(anchor: Position): void {
     const key = positionKey(anchor)
     if (this.#capturedAtMs.has(key)) this.#sealedAtMs.set(key, this.#init.clock.now())
     if (this.#vain !== undefined && this.#vain.newest.index <= anchor.index) this.#vain = undefined
   }
 
-  /** @param why it could not be cut, if that is the cause */
+  /**
+   * The anchor is not offered any more.
+   *
+   * @param why it could not be cut, if that is the cause
+   */
   released(anchor: Position, why?: string): void {
     const key = positionKey(anchor)
     this.#capturedAtMs.delete(key)
@@ -230,7 +255,10 @@ export class AnchorAllocator {
     if (why !== undefined) this.#cameToNothing(anchor, VAIN_PAUSE_MS_MAX, () => CutFailed.at(anchor, why))
   }
 
-  /** Each marker costs every replica a capture: the next one waits, the longer the more were in vain. A seal ends that. */
+  /**
+   * Each marker costs every replica a capture, so the next one waits. The pause doubles with each further
+   * marker that comes to nothing. A seal ends it.
+   */
   #cameToNothing(newest: Position, pauseMsMax: number, refusal: Vain['refusal']): void {
     if (this.#vain !== undefined && newest.index <= this.#vain.newest.index) return
     const count = (this.#vain?.count ?? 0) + 1
@@ -245,7 +273,10 @@ export class AnchorAllocator {
     }
   }
 
-  /** Each marker costs every replica a capture. This replica's own requests are not limited. */
+  /**
+   * Each marker costs every replica a capture: a requester gets so many a minute. This replica's own are not
+   * limited.
+   */
   #countMarker(requester: string): void {
     const { self, clock, markersPerMinute } = this.#init
     if (requester === self) return
@@ -258,7 +289,7 @@ export class AnchorAllocator {
     this.#appended.push({ requester, atMs: nowMs })
   }
 
-  /** Sealed or young enough to be, nobody has given it up, and its place in the log is still there. */
+  /** It is sealed or may still be, nobody has given it up, and the log can be read from there. */
   async #usable(anchor: Position): Promise<boolean> {
     const { host, clock, sealTimeoutMs } = this.#init
     const key = positionKey(anchor)

@@ -1,10 +1,8 @@
 import { pipe } from 'it-pipe'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { formatPosition, type Position } from '../../position.ts'
-import type { AvailableSnapshots, Released } from '../../snapshot/available.ts'
+import type { AvailableSnapshots } from '../../snapshot/available.ts'
 import type { CutSnapshot } from '../../snapshot/cut-snapshot.ts'
-import type { Runs } from '../../snapshot/hints.ts'
-import type { ChunkInfo } from '../../snapshot/manifest.ts'
 import { asError } from '../../thrown.ts'
 import { sleep } from '../../time/clock.ts'
 import { SLICE_MS, traceSync } from '../../time/yielder.ts'
@@ -12,14 +10,10 @@ import {
   ANSWER_WAIT_MS,
   BUSY_RETRY_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
-  HINTED_ITEM_BYTES_MIN,
   MANIFEST_PAGE_CHUNKS,
-  OFFERS_MAX,
   type ProviderLimits,
   providerLimits,
   REQUEST_BYTES_MAX,
-  REQUEST_CHUNKS_MAX,
-  RUNS_MAX,
 } from '../limits.ts'
 import {
   Busy,
@@ -27,7 +21,6 @@ import {
   Expired,
   Failed,
   Incompatible,
-  OutOfRange,
   PeerUnavailable,
   SyncError,
   UnknownAnchor,
@@ -43,23 +36,36 @@ import {
 } from '../wire/messages.ts'
 import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorAllocator } from './anchor-allocator.ts'
+import { type ChunkPart, type ChunkRange, checkRange, HINTS, itemsIn, only, wholly } from './chunk-parts.ts'
+import { gone, offersOf } from './offers.ts'
 import { Quota } from './quota.ts'
 import { ServedBytes } from './served-bytes.ts'
+
+/** What a provider tells of its work for others. */
+export type ServingEvent =
+  /** A peer was sent one chunk, or a part of it: it was handed to the stream. */
+  | { readonly type: 'served'; readonly peer: string; readonly anchor: Position; readonly bytes: number }
+  /** A peer was told an error. */
+  | { readonly type: 'refused'; readonly peer: string; readonly error: SyncError }
+  /** A stream that a peer opened broke: it left in the middle, or did not take an answer in time. */
+  | { readonly type: 'broken'; readonly peer: string; readonly error: Error }
+
+/** What a provider tells, and what peers tell it. */
+export type ProviderEvent =
+  | ServingEvent
+  /** A peer pushed an offer. */
+  | { readonly type: 'offered'; readonly peer: string; readonly offer: OfferView }
 
 export interface ProviderInit extends AdmissionInit {
   readonly available: AvailableSnapshots
   readonly allocator: AnchorAllocator
   readonly limits?: Partial<ProviderLimits> | undefined
-  /** How long a peer may take to accept one frame before its stream is cut off, in milliseconds. Default 5,000. */
+  /**
+   * How long a peer may take to accept one frame before its stream is cut off, in milliseconds. Default
+   * 5,000.
+   */
   readonly sendTimeoutMs?: number
-  /** A peer pushed an offer. */
-  readonly onOffer: (peer: string, offer: OfferView) => void
-  /** A chunk was handed to the stream. */
-  readonly onServed: (peer: string, anchor: Position, bytes: number) => void
-  /** A peer was told an error. */
-  readonly onRefused?: (peer: string, error: SyncError) => void
-  /** A stream broke while this side was answering: the peer left, or did not take its answer in time. */
-  readonly onBroken?: (peer: string, error: Error) => void
+  readonly onEvent: (event: ProviderEvent) => void
 }
 
 /** Who asks, and on which stream. */
@@ -68,35 +74,19 @@ interface Asker {
   readonly stream: ByteStream
 }
 
-/** Chunks of one anchor. */
-interface Range {
-  readonly anchor: Position
-  readonly first: number
-  readonly count: number
-}
-
-/** What is sent of a chunk. */
-interface Part {
-  /** The chunk must be decoded for it. */
-  readonly decodes: boolean
-  /** Throws `OutOfRange` where there is no such thing. */
-  check(chunk: ChunkInfo): void
-  make(chunks: CutSnapshot, index: number): Promise<{ body: ResponseBody; payload: Uint8Array }>
-}
-
-/** The id of an answer to bytes that are no request, or were not read. */
+/** The id of an answer that belongs to no request: it was no request, or was not read. */
 const NO_REQUEST = 0
 
 /**
- * The serving side: answers each request of a stream, in order, one at a time. A reader that stops reading
- * therefore costs one chunk and what its stream's window holds.
+ * The serving side. It answers the requests of a stream in order, one at a time. So a peer that stops reading
+ * costs one chunk, and what its stream's window holds.
  */
 export class Provider {
   readonly #init: ProviderInit
   readonly #admission: Admission
   readonly #quota: Quota
   readonly #sendTimeoutMs: number
-  /** Requesters have the same timeouts, and would take a provider that is silent for longer for gone. */
+  /** Half a requester's own timeout at most: it takes a provider that is silent for longer for gone. */
   readonly #waitMs: number
   readonly #served = new ServedBytes()
   /** This turn of the event loop, from the first request that was answered in it. */
@@ -121,9 +111,12 @@ export class Provider {
     this.#served.forget(anchor)
   }
 
-  /** Serve one stream until the peer ends it. Never rejects: a stream that breaks is told of, and aborted. */
+  /**
+   * Serve one stream until the peer ends it. Never rejects: a stream that breaks is aborted, and told of as
+   * `broken`.
+   */
   async serve(peer: string, stream: ByteStream): Promise<void> {
-    const { clock, onBroken } = this.#init
+    const { clock, onEvent } = this.#init
     try {
       await pipe(
         decodeFrames(stream.source, REQUEST_BYTES_MAX),
@@ -138,11 +131,14 @@ export class Provider {
     } catch (cause) {
       const error = asError(cause)
       stream.abort(error)
-      onBroken?.(peer, error)
+      onEvent({ type: 'broken', peer, error })
     }
   }
 
-  /** A peer that was refused may leave its side open, and go on sending what nobody reads. */
+  /**
+   * A peer that was refused may leave its side open and go on sending. Nobody reads that, so the stream is
+   * aborted.
+   */
   #forget(stream: ByteStream): void {
     this.#init.clock.schedule(this.#sendTimeoutMs, () => stream.abort(new Error('the stream is over')))
   }
@@ -173,7 +169,7 @@ export class Provider {
     }
   }
 
-  /** Requests that are pipelined and quickly answered follow each other at once: they must not hold the event loop. */
+  /** Pipelined requests with quick answers follow each other at once. They must not hold the event loop. */
   async #leaveOthersATurn(): Promise<void> {
     const { clock } = this.#init
     this.#turn ??= {
@@ -215,7 +211,7 @@ export class Provider {
 
   #refusal(peer: string, id: number, cause: unknown): Uint8ArrayList {
     const error = cause instanceof SyncError ? cause : new Failed(asError(cause).message)
-    this.#init.onRefused?.(peer, error)
+    this.#init.onEvent({ type: 'refused', peer, error })
     return answer(id, { type: 'error', error })
   }
 
@@ -231,7 +227,7 @@ export class Provider {
     peer: string,
     body: Exclude<Request['body'], { type: 'chunks' | 'hints' | 'items' }>,
   ): Promise<ResponseBody> {
-    const { available, allocator, onOffer } = this.#init
+    const { available, allocator, onEvent } = this.#init
     switch (body.type) {
       case 'snapshot':
         this.#checkEpoch(body.position)
@@ -247,7 +243,7 @@ export class Provider {
         return { type: 'revived', remainingMs }
       }
       case 'offer':
-        onOffer(peer, body.offer)
+        onEvent({ type: 'offered', peer, offer: body.offer })
         return { type: 'noted' }
       default:
         return body satisfies never
@@ -255,15 +251,21 @@ export class Provider {
   }
 
   /** What is asked of each chunk of a range, one after the other. */
-  async *#payloads(asker: Asker, id: number, range: Range, part: Part): AsyncGenerator<Uint8ArrayList> {
-    const { available, onServed } = this.#init
+  async *#payloads(
+    asker: Asker,
+    id: number,
+    range: ChunkRange,
+    part: ChunkPart,
+  ): AsyncGenerator<Uint8ArrayList> {
+    const { available, onEvent } = this.#init
     const { peer, stream } = asker
     const { anchor, first, count } = range
     const chunks = this.#held(anchor)
     checkRange(range, chunks)
     this.#quota.session(peer)
     let release: (() => void) | undefined
-    // What is refused revives nothing; and while it waited for room the offer may have expired.
+    // Only now: a request that is refused revives nothing, and the offer may expire while a chunk waits for
+    // room.
     const hold = () => {
       if (release !== undefined) return
       this.#find(anchor)
@@ -276,7 +278,8 @@ export class Provider {
         checkRange(range, chunks)
         const info = chunks.infos[index]!
         part.check(info)
-        // What is decoded takes room before that, what is there already only while it is sent.
+        // A part that is decoded first takes room from then on. A chunk that is there takes it while it is
+        // sent.
         let taken = part.decodes ? await this.#quota.send(peer, info.bytes) : undefined
         try {
           if (part.decodes) hold()
@@ -291,7 +294,7 @@ export class Provider {
           } finally {
             end({ taken: isTaken })
           }
-          onServed(peer, anchor, payload.length)
+          onEvent({ type: 'served', peer, anchor, bytes: payload.length })
         } finally {
           taken?.()
         }
@@ -333,7 +336,10 @@ export class Provider {
     return this.#init.available.chunks(anchor)!
   }
 
-  /** Resolves when there are more than `count` chunks, or all; Busy when that takes longer than a requester should wait. */
+  /**
+   * Resolves when more than `count` chunks are cut, or all. Rejects with `Busy` when a requester should not
+   * wait longer.
+   */
   async #beyond(anchor: Position, chunks: CutSnapshot, count: number): Promise<void> {
     if (chunks.infos.length > count || chunks.manifest !== undefined) return
     const waiting = new AbortController()
@@ -341,7 +347,7 @@ export class Provider {
       await Promise.race([
         chunks.beyond(count).catch((error: Error) => {
           this.#find(anchor)
-          // It failed just now, and is about to be released for that.
+          // Cutting failed just now, and the anchor is about to be released for that.
           throw CutFailed.at(anchor, error.message)
         }),
         sleep(this.#init.clock, this.#waitMs, waiting.signal).then(() => {
@@ -354,76 +360,10 @@ export class Provider {
   }
 }
 
-export function offersOf(available: AvailableSnapshots): OfferView[] {
-  return available
-    .list()
-    .slice(-OFFERS_MAX)
-    .map(({ anchor, remainingMs, ready }) => ({ anchor, remainingMs, ready }))
-}
-
-/** Why an anchor that was offered here is not any more. */
-export function gone(anchor: Position, { released, why }: Released): SyncError {
-  if (released === 'failed') return CutFailed.at(anchor, why ?? 'no reason was given')
-  const end = released === 'expired' ? 'lapsed' : 'was withdrawn'
-  return new Expired(`the offer of ${formatPosition(anchor)} ${end}${why === undefined ? '' : `: ${why}`}`)
-}
-
-/** Made before it is handed to the stream: one that cannot be made is a refusal that its peer is told. */
+/** An answer is made before it is handed to the stream: one that cannot be made becomes a refusal. */
 function answer(id: number, body: ResponseBody, payload?: Uint8Array): Uint8ArrayList {
   return traceSync('answer', () => {
     const header = encodeResponse({ id, body })
     return encodeFrame(payload === undefined ? { header } : { header, payload })
   })
-}
-
-function wholly({ first, count }: Range): Part {
-  return {
-    decodes: false,
-    check() {},
-    async make(chunks, index) {
-      // Encoding goes on in other threads while this chunk is sent.
-      const next = index + 1
-      if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
-      const { encoding, bytes } = await chunks.chunk(index)
-      return { body: { type: 'chunk', index, encoding }, payload: bytes }
-    },
-  }
-}
-
-const HINTS: Part = {
-  decodes: true,
-  check: checkHinted,
-  make: async (chunks, index) => ({ body: { type: 'hints', index }, payload: await chunks.hints(index) }),
-}
-
-function itemsIn(runs: Runs): Part {
-  return {
-    decodes: true,
-    check(chunk) {
-      checkHinted(chunk)
-      if (runs.length > RUNS_MAX) throw new OutOfRange(`${runs.length} runs of items at once`)
-      const end = runs.reduce((sum, run) => sum + run, 0)
-      if (end > chunk.items) throw new OutOfRange(`there is no item ${end - 1} among ${chunk.items}`)
-    },
-    async make(chunks, index) {
-      const { encoding, bytes } = await chunks.pick(index, runs)
-      return { body: { type: 'items', index, encoding }, payload: bytes }
-    },
-  }
-}
-
-/** Of many small items, hints would take more than what they are for. */
-function checkHinted({ items, bytes }: ChunkInfo): void {
-  if (bytes >= items * HINTED_ITEM_BYTES_MIN) return
-  throw new OutOfRange(`there are no hints of items of less than ${HINTED_ITEM_BYTES_MIN} bytes on average`)
-}
-
-function only({ anchor, index }: { readonly anchor: Position; readonly index: number }): Range {
-  return { anchor, first: index, count: 1 }
-}
-
-function checkRange({ first, count }: Range, { manifest, infos }: CutSnapshot): void {
-  const counts = count > 0 && count <= REQUEST_CHUNKS_MAX
-  if (counts && (manifest === undefined || first + count <= infos.length)) return
-  throw new OutOfRange(`chunks ${first} to ${first + count - 1} are not within 0 to ${infos.length - 1}`)
 }

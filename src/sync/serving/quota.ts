@@ -3,12 +3,15 @@ import type { Clock } from '../../time/clock.ts'
 import { BUSY_RETRY_MS, type ProviderLimits, SESSION_IDLE_MS } from '../limits.ts'
 import { Busy } from '../wire/errors.ts'
 
-/** What peers make a provider do at once, and no more than its limits. Beyond them: `Busy`. */
+/**
+ * Counts what peers make a provider do at once, within its limits. What is beyond them is answered with
+ * `Busy`.
+ */
 export class Quota {
   readonly #limits: ProviderLimits
   readonly #streams = new Counts()
   readonly #requests = new Counts()
-  /** Peers that fetched not long ago. */
+  /** Peers that fetched within the last five seconds. */
   readonly #sessions: LeaseTable<string>
   readonly #sending: FairByteLimiter
 
@@ -39,8 +42,8 @@ export class Quota {
   }
 
   /**
-   * Resolves when so many bytes may be handed to a stream, in order of asking, with what to call when they are taken. Rejects
-   * with `Busy` when there is no room for too long.
+   * Resolves when so many bytes may be handed to a stream, in the order of asking. The result is to be called
+   * when the stream has taken them. Rejects with `Busy` when there is no room in time.
    */
   async send(peer: string, bytes: number): Promise<() => void> {
     return await this.#sending.enter(peer, bytes)
@@ -70,8 +73,9 @@ interface Waiting {
 }
 
 /**
- * FairByteLimiter for so many bytes, given out first come, first served; a quarter of it to one peer at most, so that a few who stop reading
- * do not keep the others waiting. What is larger than that goes alone.
+ * Room for so many bytes, given out first come, first served. One peer gets a quarter of it at most: a few
+ * peers that stop reading do not keep the others waiting. Of one peer, a piece larger than a quarter goes
+ * alone.
  */
 class FairByteLimiter {
   readonly #max: number
@@ -115,7 +119,7 @@ class FairByteLimiter {
     })
   }
 
-  /** Somebody waits for room, not just for the end of what it has itself. */
+  /** Somebody waits for room that others use, and not just for the end of its own. */
   #isCrowded(): boolean {
     return this.#waiting.values().some(({ peer, bytes }) => this.#isFair(peer, bytes))
   }

@@ -11,7 +11,10 @@ interface Served {
   readonly sending: Set<Sending>
 }
 
-/** How many chunk bytes were sent of each anchor: also of chunks that a slow link is still taking. */
+/**
+ * Counts the chunk bytes that were sent of each anchor. A chunk that a slow link is still taking counts as
+ * far as the link has taken it.
+ */
 export class ServedBytes {
   readonly #anchors = new Map<string, Served>()
 

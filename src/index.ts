@@ -1,5 +1,6 @@
 export * from './checkpoint/errors.ts'
 export type { CheckpointEvent } from './checkpoint/store.ts'
+export { AnchorageError } from './errors.ts'
 export { tuneGarbageCollection } from './garbage-collection.ts'
 export type { AnnouncedOffer, Announcement, ReplicaState } from './group/announcement.ts'
 export type { Member } from './group/membership.ts'

@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { AnchorageError } from './errors.ts'
 
 /** How much is kept of a thrown value that is no error, in UTF-16 code units. */
 const VALUE_LENGTH_MAX = 200
@@ -7,7 +8,8 @@ const VALUE_LENGTH_MAX = 200
  * A value was thrown, or was the reason of a rejection, that is no error. A state machine, a listener or a
  * library did it.
  */
-export class ThrownValue extends Error {
+export class ThrownValue extends AnchorageError {
+  static override readonly code = 'THROWN_VALUE'
   override readonly name = 'ThrownValue'
   readonly value: unknown
   constructor(value: unknown) {

@@ -1,7 +1,9 @@
+import { AnchorageError } from '../errors.ts'
 import type { LogMissing } from '../log/errors.ts'
 
 /** A file that is no intact checkpoint: torn, rotten, or something else. */
-export class CheckpointDamaged extends Error {
+export class CheckpointDamaged extends AnchorageError {
+  static override readonly code = 'CHECKPOINT_DAMAGED'
   override readonly name = 'CheckpointDamaged'
   readonly path: string
   constructor(path: string, reason: string, options?: ErrorOptions) {
@@ -11,7 +13,8 @@ export class CheckpointDamaged extends Error {
 }
 
 /** A checkpoint of another group, state machine or log, or of a newer version of Anchorage. It is left alone. */
-export class CheckpointMismatch extends Error {
+export class CheckpointMismatch extends AnchorageError {
+  static override readonly code = 'CHECKPOINT_MISMATCH'
   override readonly name = 'CheckpointMismatch'
   readonly path: string
   constructor(path: string, what: string, theirs: string, ours: string) {
@@ -23,7 +26,8 @@ export class CheckpointMismatch extends Error {
 }
 
 /** A checkpoint was due, and none was written: the group has no snapshot that it agrees on. It is tried again by itself, after a pause. */
-export class CheckpointFailed extends Error {
+export class CheckpointFailed extends AnchorageError {
+  static override readonly code = 'CHECKPOINT_FAILED'
   override readonly name = 'CheckpointFailed'
   constructor(why: string, retryMs: number, options?: ErrorOptions) {
     super(`no checkpoint was written: ${why}; the next try is in ${retryMs} ms`, options)
@@ -43,7 +47,8 @@ export interface HeldState {
  * A data directory that holds the state of another log than the one that was opened, or of one that is gone. Whoever went on would
  * begin with an empty state. Nothing was written, and no log was made.
  */
-export class DirectoryOfAnotherLog extends Error {
+export class DirectoryOfAnotherLog extends AnchorageError {
+  static override readonly code = 'DIRECTORY_OF_ANOTHER_LOG'
   override readonly name = 'DirectoryOfAnotherLog'
   readonly path: string
   readonly held: HeldState
@@ -69,12 +74,14 @@ export class DirectoryOfAnotherLog extends Error {
 }
 
 /** A data directory that cannot be used: it is not there and cannot be made, or cannot be written. */
-export class DirectoryUnusable extends Error {
+export class DirectoryUnusable extends AnchorageError {
+  static override readonly code = 'DIRECTORY_UNUSABLE'
   override readonly name = 'DirectoryUnusable'
 }
 
 /** A data directory that another live replica uses. */
-export class DirectoryInUse extends Error {
+export class DirectoryInUse extends AnchorageError {
+  static override readonly code = 'DIRECTORY_IN_USE'
   override readonly name = 'DirectoryInUse'
   constructor(path: string) {
     super(`${path} is in use by another replica: give each replica a data directory of its own`)

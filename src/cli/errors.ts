@@ -1,10 +1,13 @@
+import { AnchorageError } from '../errors.ts'
 /** The command was given something it cannot work with: exit code 2. */
-export class UsageError extends Error {
+export class UsageError extends AnchorageError {
+  static override readonly code = 'USAGE_ERROR'
   override readonly name = 'UsageError'
 }
 
 /** A line of the input is no entry. The others are loaded. */
-export class MalformedLine extends Error {
+export class MalformedLine extends AnchorageError {
+  static override readonly code = 'MALFORMED_LINE'
   override readonly name = 'MalformedLine'
   readonly line: number
   constructor(line: number, reason: string) {
@@ -14,12 +17,14 @@ export class MalformedLine extends Error {
 }
 
 /** The input cannot be read. */
-export class InputUnreadable extends Error {
+export class InputUnreadable extends AnchorageError {
+  static override readonly code = 'INPUT_UNREADABLE'
   override readonly name = 'InputUnreadable'
 }
 
 /** The map has no such key. */
-export class KeyMissing extends Error {
+export class KeyMissing extends AnchorageError {
+  static override readonly code = 'KEY_MISSING'
   override readonly name = 'KeyMissing'
   readonly key: string
   constructor(key: string) {
@@ -29,7 +34,8 @@ export class KeyMissing extends Error {
 }
 
 /** No replica of the group runs, beside this command. */
-export class NobodyRuns extends Error {
+export class NobodyRuns extends AnchorageError {
+  static override readonly code = 'NOBODY_RUNS'
   override readonly name = 'NobodyRuns'
   constructor(group: string) {
     super(
@@ -39,7 +45,8 @@ export class NobodyRuns extends Error {
 }
 
 /** Replicas run, and none takes office. */
-export class NobodyLeads extends Error {
+export class NobodyLeads extends AnchorageError {
+  static override readonly code = 'NOBODY_LEADS'
   override readonly name = 'NobodyLeads'
   constructor(running: readonly string[]) {
     super(
@@ -49,7 +56,8 @@ export class NobodyLeads extends Error {
 }
 
 /** The rows that the demo loads are not installed. */
-export class RowsMissing extends Error {
+export class RowsMissing extends AnchorageError {
+  static override readonly code = 'ROWS_MISSING'
   override readonly name = 'RowsMissing'
   constructor(options?: ErrorOptions) {
     super(
@@ -60,7 +68,8 @@ export class RowsMissing extends Error {
 }
 
 /** The replica that this command ran does not apply the log any more. */
-export class ReplicaHalted extends Error {
+export class ReplicaHalted extends AnchorageError {
+  static override readonly code = 'REPLICA_HALTED'
   override readonly name = 'ReplicaHalted'
   constructor(cause: Error, dataDir: string | undefined) {
     const kept = dataDir === undefined ? '' : `; its checkpoints are in ${dataDir}/checkpoints`
@@ -69,7 +78,8 @@ export class ReplicaHalted extends Error {
 }
 
 /** Standard output takes nothing more. */
-export class OutputBroken extends Error {
+export class OutputBroken extends AnchorageError {
+  static override readonly code = 'OUTPUT_BROKEN'
   override readonly name = 'OutputBroken'
   /** As if SIGPIPE had ended the process, when its reader left; undefined when something is wrong. */
   readonly exitCode: number | undefined

@@ -1,7 +1,7 @@
 import { type MapResult, ReplicatedMap } from '../machine/replicated-map.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createReplica } from '../replica/start.ts'
-import { HandshakeFailed } from '../sync/wire/errors.ts'
+import { HandshakeFailed } from '../sync/errors.ts'
 import { networkOf } from './commands/network-key.ts'
 import type { Context } from './context.ts'
 import { NobodyLeads, NobodyRuns } from './errors.ts'

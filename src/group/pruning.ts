@@ -1,3 +1,4 @@
+import { AnchorageError } from '../errors.ts'
 import type { AnchorProgress } from './anchor-progress.ts'
 import type { PruneWish } from './announcement.ts'
 import type { Member } from './membership.ts'
@@ -6,7 +7,8 @@ import type { Member } from './membership.ts'
 export const KEEP_ENTRIES_DEFAULT = 10_000
 
 /** No replica holds the state on disk. Pruning would leave the only copy in memory. */
-export class PruneRefused extends Error {
+export class PruneRefused extends AnchorageError {
+  static override readonly code = 'PRUNE_REFUSED'
   override readonly name = 'PruneRefused'
 }
 

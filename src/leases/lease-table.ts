@@ -1,4 +1,5 @@
 import TinyQueue from 'tinyqueue'
+import { AnchorageError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
 
 /** What happened to a lease. */
@@ -34,7 +35,8 @@ export interface LeaseSnapshot<K> {
 const FORMAT = 1
 
 /** The data is no snapshot of a lease table. The table is unchanged. */
-export class MalformedLeases extends Error {
+export class MalformedLeases extends AnchorageError {
+  static override readonly code = 'MALFORMED_LEASES'
   override readonly name = 'MalformedLeases'
   constructor(reason: string) {
     super(`this is no snapshot of a lease table: ${reason}`)

@@ -1,10 +1,13 @@
+import { AnchorageError } from '../errors.ts'
 export interface LogErrorOptions extends ErrorOptions {
   /** The log's place: its file, or its stream and servers. Never with a password. */
   readonly place?: string
 }
 
 /** A log did not do something. The message says why, and begins with the place if there is one. */
-export class LogError extends Error {
+export class LogError extends AnchorageError {
+  static override readonly code: string = 'LOG_ERROR'
+  override readonly name: string = 'LogError'
   /** The log's place: its file, or its stream and servers. */
   readonly place?: string
   constructor(message: string, { place, ...options }: LogErrorOptions = {}) {
@@ -15,6 +18,7 @@ export class LogError extends Error {
 
 /** The next entry the reader needs has been pruned. A replica then asks its peers for a snapshot. */
 export class LogTruncated extends LogError {
+  static override readonly code = 'LOG_TRUNCATED'
   override readonly name = 'LogTruncated'
   readonly wanted: number
   readonly first: number
@@ -27,6 +31,7 @@ export class LogTruncated extends LogError {
 
 /** The log is gone, or is another incarnation than the one that was opened. */
 export class EpochChanged extends LogError {
+  static override readonly code = 'EPOCH_CHANGED'
   override readonly name = 'EpochChanged'
   readonly expected: string
   /** Undefined if the log does not exist any more. */
@@ -47,6 +52,7 @@ export class EpochChanged extends LogError {
  * The log was put back to an older state. It ends before what was read from it, or holds another entry there.
  */
 export class LogRewound extends LogError {
+  static override readonly code = 'LOG_REWOUND'
   override readonly name = 'LogRewound'
   readonly index: number
   readonly newest: number
@@ -67,6 +73,7 @@ export class LogRewound extends LogError {
  * the log.
  */
 export class AppendUncertain extends LogError {
+  static override readonly code = 'APPEND_UNCERTAIN'
   override readonly name = 'AppendUncertain'
   constructor(message: string, options?: LogErrorOptions) {
     super(`${message}; the entries may or may not be in the log: read it before appending again`, options)
@@ -75,6 +82,7 @@ export class AppendUncertain extends LogError {
 
 /** The log's lock could not be had in time. Nothing was written. */
 export class LogBusy extends LogError {
+  static override readonly code = 'LOG_BUSY'
   override readonly name = 'LogBusy'
   readonly waitedMs: number
   constructor(waitedMs: number, options?: LogErrorOptions) {
@@ -84,7 +92,8 @@ export class LogBusy extends LogError {
 }
 
 /** The handle was closed. */
-export class LogClosed extends Error {
+export class LogClosed extends AnchorageError {
+  static override readonly code = 'LOG_CLOSED'
   override readonly name = 'LogClosed'
   constructor() {
     super('the log was closed')
@@ -93,6 +102,7 @@ export class LogClosed extends Error {
 
 /** An entry or a presence is larger than the log's limit. Nothing was written. */
 export class EntryTooLarge extends LogError {
+  static override readonly code = 'ENTRY_TOO_LARGE'
   override readonly name = 'EntryTooLarge'
   readonly bytes: number
   readonly maxBytes: number
@@ -108,6 +118,7 @@ export class EntryTooLarge extends LogError {
 
 /** The log belongs to another group, or to another kind of state machine. Nothing was written. */
 export class LogMismatch extends LogError {
+  static override readonly code = 'LOG_MISMATCH'
   override readonly name = 'LogMismatch'
   readonly field: 'group' | 'signature'
   readonly expected: string
@@ -125,6 +136,7 @@ export class LogMismatch extends LogError {
 
 /** There is a file or a server, but no log that this version can use. Nothing was written. */
 export class LogUnusable extends LogError {
+  static override readonly code: string = 'LOG_UNUSABLE'
   override readonly name: string = 'LogUnusable'
 }
 
@@ -133,11 +145,13 @@ export class LogUnusable extends LogError {
  * backup.
  */
 export class LogDamaged extends LogUnusable {
+  static override readonly code = 'LOG_DAMAGED'
   override readonly name = 'LogDamaged'
 }
 
 /** There is no such log, and this program must not make one. */
-export class LogMissing extends Error {
+export class LogMissing extends AnchorageError {
+  static override readonly code = 'LOG_MISSING'
   override readonly name = 'LogMissing'
   /** The file, or the stream. */
   readonly place: string
@@ -149,6 +163,7 @@ export class LogMissing extends Error {
 
 /** The log's servers did not answer in time. The request was not carried out, or may be repeated. */
 export class LogUnavailable extends LogError {
+  static override readonly code = 'LOG_UNAVAILABLE'
   override readonly name = 'LogUnavailable'
   /** The reason, as far as it is known. */
   readonly why: string | undefined
@@ -163,6 +178,7 @@ export class LogUnavailable extends LogError {
  * all the same, but such servers may lose entries that they have acknowledged.
  */
 export class ServersOutdated extends LogError {
+  static override readonly code = 'SERVERS_OUTDATED'
   override readonly name = 'ServersOutdated'
   readonly version: string
   /** The oldest version that keeps what it has acknowledged. */
@@ -182,5 +198,6 @@ export class ServersOutdated extends LogError {
  * written.
  */
 export class LogRefused extends LogError {
+  static override readonly code = 'LOG_REFUSED'
   override readonly name = 'LogRefused'
 }

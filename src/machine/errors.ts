@@ -1,6 +1,8 @@
+import { AnchorageError } from '../errors.ts'
 import { asError } from '../thrown.ts'
 /** The map was written before a replica took it over. */
-export class NotAttached extends Error {
+export class NotAttached extends AnchorageError {
+  static override readonly code = 'NOT_ATTACHED'
   override readonly name = 'NotAttached'
   constructor() {
     super(
@@ -10,7 +12,8 @@ export class NotAttached extends Error {
 }
 
 /** The map was given to a second replica. */
-export class AlreadyAttached extends Error {
+export class AlreadyAttached extends AnchorageError {
+  static override readonly code = 'ALREADY_ATTACHED'
   override readonly name = 'AlreadyAttached'
   constructor() {
     super('this map belongs to a replica already; make a map for each replica')
@@ -19,7 +22,9 @@ export class AlreadyAttached extends Error {
 
 /** A codec refused a key or value; `cause` is what the codec threw. Nothing was written. */
 export class Unencodable extends TypeError {
+  static readonly code = 'UNENCODABLE'
   override readonly name = 'Unencodable'
+  readonly code = Unencodable.code
   readonly part: 'key' | 'value'
   readonly codec: string
   constructor(part: 'key' | 'value', codec: string, cause: unknown) {
@@ -30,7 +35,8 @@ export class Unencodable extends TypeError {
 }
 
 /** A codec cannot read a stored key or value; `cause` is what the codec threw. The state is unharmed. */
-export class Undecodable extends Error {
+export class Undecodable extends AnchorageError {
+  static override readonly code = 'UNDECODABLE'
   override readonly name = 'Undecodable'
   readonly part: 'key' | 'value'
   readonly codec: string
@@ -46,7 +52,9 @@ export class Undecodable extends Error {
 
 /** A key is longer than the limit. Nothing was written. */
 export class KeyTooLarge extends RangeError {
+  static readonly code = 'KEY_TOO_LARGE'
   override readonly name = 'KeyTooLarge'
+  readonly code = KeyTooLarge.code
   readonly bytes: number
   readonly bytesMax: number
   constructor(bytes: number, bytesMax: number) {
@@ -59,12 +67,14 @@ export class KeyTooLarge extends RangeError {
 }
 
 /** Bytes are not a snapshot item of this machine, or items are out of order. Nothing was installed. */
-export class MalformedItem extends Error {
+export class MalformedItem extends AnchorageError {
+  static override readonly code = 'MALFORMED_ITEM'
   override readonly name = 'MalformedItem'
 }
 
 /** A snapshot was read after its release. */
-export class SnapshotReleased extends Error {
+export class SnapshotReleased extends AnchorageError {
+  static override readonly code = 'SNAPSHOT_RELEASED'
   override readonly name = 'SnapshotReleased'
   constructor(when = '') {
     super(`this snapshot was released${when}; capture another one`)

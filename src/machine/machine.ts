@@ -1,3 +1,4 @@
+import { AnchorageError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { Items } from './items.ts'
 
@@ -109,6 +110,7 @@ export interface SubmitOptions {
 }
 
 /** Bytes that this machine does not understand as a command. */
-export class MalformedCommand extends Error {
+export class MalformedCommand extends AnchorageError {
+  static override readonly code = 'MALFORMED_COMMAND'
   override readonly name = 'MalformedCommand'
 }

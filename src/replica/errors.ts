@@ -1,9 +1,11 @@
+import { AnchorageError } from '../errors.ts'
 import { formatPosition, type Position } from '../position.ts'
-import { NoProvider } from '../sync/wire/errors.ts'
+import { NoProvider } from '../sync/errors.ts'
 import { asError } from '../thrown.ts'
 
 /** The machine's `apply` threw. This replica stopped applying there; it still serves what it offers. */
-export class ApplyFailed extends Error {
+export class ApplyFailed extends AnchorageError {
+  static override readonly code = 'APPLY_FAILED'
   override readonly name = 'ApplyFailed'
   readonly position: Position
   constructor(position: Position, cause: unknown) {
@@ -22,7 +24,8 @@ export class ApplyFailed extends Error {
  * The state machine refused a snapshot whose root the group sealed: it is of another version than its signature says, or
  * its `capture` and `install` disagree. Fetching it again would be in vain, so this replica stopped.
  */
-export class InstallFailed extends Error {
+export class InstallFailed extends AnchorageError {
+  static override readonly code = 'INSTALL_FAILED'
   override readonly name = 'InstallFailed'
   constructor(cause: unknown) {
     const why = asError(cause).message
@@ -37,7 +40,8 @@ export class InstallFailed extends Error {
  * it will not serve it; `cause` names them. Silence is not enough: while a member that announces a state does not answer, the replica
  * goes on trying, and tells that in `problem` events. It goes on looking after this error, too.
  */
-export class StateLost extends Error {
+export class StateLost extends AnchorageError {
+  static override readonly code = 'STATE_LOST'
   override readonly name = 'StateLost'
   readonly first: number
   constructor(first: number, cause?: unknown) {
@@ -54,7 +58,8 @@ export class StateLost extends Error {
  * This replica's state is not the one that the group sealed. It reads nothing of it to anybody, and replaces it. As the reason of a
  * halt: that was in vain three times in ten minutes.
  */
-export class Diverged extends Error {
+export class Diverged extends AnchorageError {
+  static override readonly code = 'DIVERGED'
   override readonly name = 'Diverged'
   readonly anchor: Position
   readonly own: Uint8Array
@@ -76,7 +81,8 @@ export class Diverged extends Error {
  * Two processes have this replica's identity: a copy of its data directory, of its key, or of its machine. The one that began later is
  * refused, or halts with this error; the other one tells it in a `problem` event.
  */
-export class IdentityInUse extends Error {
+export class IdentityInUse extends AnchorageError {
+  static override readonly code = 'IDENTITY_IN_USE'
   override readonly name = 'IdentityInUse'
   /** The PeerId that both have. */
   readonly id: string
@@ -92,7 +98,8 @@ export class IdentityInUse extends Error {
  * There is no state to read yet: the log's beginning was pruned, and no snapshot has been installed. Or there is one that the group
  * does not agree with, and that is about to be replaced: `cause` is `Diverged` then.
  */
-export class NotReadable extends Error {
+export class NotReadable extends AnchorageError {
+  static override readonly code = 'NOT_READABLE'
   override readonly name = 'NotReadable'
   constructor(cause?: Diverged) {
     super(
@@ -108,7 +115,8 @@ export class NotReadable extends Error {
  * The time that a caller gave, with `AbortSignal.timeout`, is up: the message says where this replica stands and what troubles it.
  * What was waited for may still happen. `cause` is the signal's reason. A signal that aborts for another reason rejects with that.
  */
-export class NotInTime extends Error {
+export class NotInTime extends AnchorageError {
+  static override readonly code = 'NOT_IN_TIME'
   override readonly name = 'NotInTime'
   constructor(what: string, standing: string, cause: Error) {
     super(`${what} took longer than it was given: ${standing}`, { cause })
@@ -116,7 +124,8 @@ export class NotInTime extends Error {
 }
 
 /** A replica that stops could not tell the group so: the others wait until its announcement ends. */
-export class FarewellFailed extends Error {
+export class FarewellFailed extends AnchorageError {
+  static override readonly code = 'FAREWELL_FAILED'
   override readonly name = 'FarewellFailed'
   constructor(afterMs: number) {
     super(
@@ -125,7 +134,8 @@ export class FarewellFailed extends Error {
   }
 }
 
-export class ReplicaStopped extends Error {
+export class ReplicaStopped extends AnchorageError {
+  static override readonly code = 'REPLICA_STOPPED'
   override readonly name = 'ReplicaStopped'
   constructor() {
     super('the replica was stopped')
@@ -133,7 +143,8 @@ export class ReplicaStopped extends Error {
 }
 
 /** An address in `listen` that this replica cannot listen on: its port is in use, say, or it is not this machine's. */
-export class ListenFailed extends Error {
+export class ListenFailed extends AnchorageError {
+  static override readonly code = 'LISTEN_FAILED'
   override readonly name = 'ListenFailed'
   readonly addresses: readonly string[]
   constructor(failed: readonly { readonly address: string; readonly why: string }[]) {

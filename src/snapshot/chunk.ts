@@ -1,3 +1,4 @@
+import { AnchorageError } from '../errors.ts'
 import { Items } from '../machine/items.ts'
 import { isBoundary, itemHash } from './boundary.ts'
 import { SnapshotTooLarge } from './manifest.ts'
@@ -8,7 +9,8 @@ import { SnapshotTooLarge } from './manifest.ts'
 export const ITEM_BYTES_MAX = 32 * 1024 * 1024
 
 /** Bytes that do not match the manifest's hash, or that match it and are no chunk. */
-export class MalformedChunk extends Error {
+export class MalformedChunk extends AnchorageError {
+  static override readonly code = 'MALFORMED_CHUNK'
   override readonly name = 'MalformedChunk'
 }
 

@@ -13,7 +13,9 @@ export const CONTROL_BYTES_MAX = 1024 * 1024
  * item.
  */
 export class SnapshotTooLarge extends RangeError {
+  static readonly code = 'SNAPSHOT_TOO_LARGE'
   override readonly name = 'SnapshotTooLarge'
+  readonly code = SnapshotTooLarge.code
 }
 
 /** Throws `SnapshotTooLarge` if a manifest cannot carry these control bytes. */

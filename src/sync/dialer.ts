@@ -3,8 +3,8 @@ import type { ConnectionManager, TransportManager } from '@libp2p/interface-inte
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { asError } from '../thrown.ts'
 import { sleep, systemClock } from '../time/clock.ts'
+import { HandshakeFailed } from './errors.ts'
 import { ADDRESSES_MAX, DIAL_STAGGER_MS, HANDSHAKES_BROKEN } from './limits.ts'
-import { HandshakeFailed } from './wire/errors.ts'
 
 /** What dialling needs of a libp2p node. */
 export interface DialerComponents {

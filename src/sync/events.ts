@@ -1,7 +1,8 @@
 import type { AvailableEvent } from '../snapshot/available.ts'
+import type { AnchorGone } from './errors.ts'
 import type { SessionState } from './fetching/index.ts'
 import type { ServingEvent } from './serving/index.ts'
-import type { AnchorGone, OfferView } from './wire/index.ts'
+import type { OfferView } from './wire/index.ts'
 
 /** Something that happened in snapshot sync. */
 export type SyncEvent =

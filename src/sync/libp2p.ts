@@ -4,6 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { checkText } from '../bounds.ts'
 import { Dialer, type DialerComponents } from './dialer.ts'
+import { PeerUnavailable } from './errors.ts'
 import {
   PROTOCOL_NAME,
   PROTOCOL_PREFIX_BYTES_MAX,
@@ -13,7 +14,6 @@ import {
   REQUEST_BYTES_MAX,
 } from './limits.ts'
 import { SnapshotSync, type SnapshotSyncInit } from './snapshot-sync.ts'
-import { PeerUnavailable } from './wire/errors.ts'
 import type { ByteStream } from './wire/frames.ts'
 import type { SyncNetwork } from './wire/peers.ts'
 

@@ -9,6 +9,7 @@ import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
 import type { Manifest } from '../snapshot/manifest.ts'
 import { type Clock, sleep, systemClock } from '../time/clock.ts'
+import { SessionRunning } from './errors.ts'
 import type { SyncEvent } from './events.ts'
 import { askLeader, type CaughtUp, Session } from './fetching/index.ts'
 import type { SyncHost } from './host.ts'
@@ -20,9 +21,8 @@ import {
   CutFailed,
   type OfferView,
   Peers,
-  SessionRunning,
-  type SyncError,
   type SyncNetwork,
+  type WireError,
 } from './wire/index.ts'
 
 export type { SyncEvent } from './events.ts'
@@ -165,7 +165,7 @@ export class SnapshotSync {
    * Why an anchor is not offered here any more: `CutFailed` or `Expired`. Undefined: it still is, or never
    * was.
    */
-  whyGone(anchor: Position): SyncError | undefined {
+  whyGone(anchor: Position): WireError | undefined {
     const found = this.#available.get(anchor)
     return found !== undefined && 'released' in found ? gone(anchor, found) : undefined
   }

@@ -1,3 +1,4 @@
+import { AnchorageError } from '../errors.ts'
 /** How a process ended: with a code, or by a signal. */
 export interface Exit {
   readonly code: number | null
@@ -14,7 +15,8 @@ export interface ProcessTrace {
 }
 
 /** A condition did not come true in time. The message holds the last lines of each process's output. */
-export class ConditionTimeout extends Error {
+export class ConditionTimeout extends AnchorageError {
+  static override readonly code = 'CONDITION_TIMEOUT'
   override readonly name = 'ConditionTimeout'
   readonly what: string
   readonly timeoutMs: number
@@ -28,7 +30,8 @@ export class ConditionTimeout extends Error {
 }
 
 /** The process ended, though nobody asked for it or something was still expected of it. */
-export class ProcessEnded extends Error {
+export class ProcessEnded extends AnchorageError {
+  static override readonly code = 'PROCESS_ENDED'
   override readonly name = 'ProcessEnded'
   readonly exit: Exit
   constructor(exit: Exit, trace: ProcessTrace) {
@@ -39,7 +42,8 @@ export class ProcessEnded extends Error {
 }
 
 /** The process did not exit by itself after `stop()`, and was killed. */
-export class ProcessLingered extends Error {
+export class ProcessLingered extends AnchorageError {
+  static override readonly code = 'PROCESS_LINGERED'
   override readonly name = 'ProcessLingered'
   readonly timeoutMs: number
   /** False when even `Replica.stop` did not resolve. */
@@ -55,7 +59,8 @@ export class ProcessLingered extends Error {
 }
 
 /** The program of the process has no such method. */
-export class NoSuchMethod extends Error {
+export class NoSuchMethod extends AnchorageError {
+  static override readonly code = 'NO_SUCH_METHOD'
   override readonly name = 'NoSuchMethod'
   readonly method: string
   constructor(method: string, known: readonly string[]) {
@@ -65,7 +70,8 @@ export class NoSuchMethod extends Error {
 }
 
 /** The module was run by hand. */
-export class NotStartedByCluster extends Error {
+export class NotStartedByCluster extends AnchorageError {
+  static override readonly code = 'NOT_STARTED_BY_CLUSTER'
   override readonly name = 'NotStartedByCluster'
   constructor() {
     super('this program is a process of a test cluster: pass its URL to startCluster({ program })')
@@ -73,7 +79,8 @@ export class NotStartedByCluster extends Error {
 }
 
 /** The program `nats-server` is not on this machine. */
-export class NatsServerMissing extends Error {
+export class NatsServerMissing extends AnchorageError {
+  static override readonly code = 'NATS_SERVER_MISSING'
   override readonly name = 'NatsServerMissing'
   constructor() {
     super(
@@ -83,7 +90,8 @@ export class NatsServerMissing extends Error {
 }
 
 /** A NATS server did not come up. The message holds the last lines of its log. */
-export class NatsServersFailed extends Error {
+export class NatsServersFailed extends AnchorageError {
+  static override readonly code = 'NATS_SERVERS_FAILED'
   override readonly name = 'NatsServersFailed'
   readonly server: string
   /** Another program has the port. */

@@ -1,4 +1,5 @@
 import { checkMs } from '../bounds.ts'
+import { AnchorageError } from '../errors.ts'
 import { asError } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 
@@ -26,7 +27,8 @@ export interface TickerInit {
  * The ticker was stopped before the run that was asked for. If a signal ended it, the signal's reason is
  * given.
  */
-export class TickerStopped extends Error {
+export class TickerStopped extends AnchorageError {
+  static override readonly code = 'TICKER_STOPPED'
   override readonly name = 'TickerStopped'
 }
 

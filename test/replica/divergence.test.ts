@@ -6,7 +6,7 @@ import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import type { Divergence } from '../../src/replica/events.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { Replica } from '../../src/replica/replica.ts'
-import { AnchorGone, Disputed } from '../../src/sync/wire/errors.ts'
+import { AnchorGone, Disputed } from '../../src/sync/errors.ts'
 import { Cluster, leads, next, type Started, when } from './cluster.ts'
 import { line } from './journal.ts'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import type { NoProvider } from '../../src/sync/wire/errors.ts'
+import type { NoProvider } from '../../src/sync/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 import {
   anotherState,

@@ -1,7 +1,8 @@
 import { beforeEach, expect, test } from 'vitest'
+import { PeerUnavailable } from '../../src/sync/errors.ts'
 import { REQUEST_BYTES_MAX } from '../../src/sync/limits.ts'
 import { Channel } from '../../src/sync/wire/channel.ts'
-import { Busy, Failed, Malformed, PeerUnavailable } from '../../src/sync/wire/errors.ts'
+import { Busy, Failed, Malformed } from '../../src/sync/wire/errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
 import {
   decodeRequest,

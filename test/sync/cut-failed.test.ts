@@ -1,5 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
-import { CutFailed, NoProvider } from '../../src/sync/wire/errors.ts'
+import { NoProvider } from '../../src/sync/errors.ts'
+import { CutFailed } from '../../src/sync/wire/errors.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { at, REQUEST_TIMEOUT_MS, SyncGroup, type SyncReplica } from './sync-group.ts'
 

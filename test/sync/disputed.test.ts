@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import { Disputed, NoProvider } from '../../src/sync/wire/errors.ts'
+import { Disputed, NoProvider } from '../../src/sync/errors.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
 import { at, REQUEST_TIMEOUT_MS, SyncGroup, type SyncReplica } from './sync-group.ts'
 

@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest'
+import { NoProvider, PeerUnavailable } from '../../src/sync/errors.ts'
 import { Faults } from '../../src/sync/fetching/faults.ts'
 import { LatencyTracker } from '../../src/sync/fetching/latency-tracker.ts'
 import { busyMs } from '../../src/sync/fetching/retry.ts'
 import { FAULT_LENGTH_MAX, FAULTS_MAX } from '../../src/sync/limits.ts'
-import { Busy, Malformed, NoProvider, PeerUnavailable } from '../../src/sync/wire/errors.ts'
+import { Busy, Malformed } from '../../src/sync/wire/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 
 test('a peer is dropped on proof, and not for what it says or fails to do', () => {

@@ -3,24 +3,13 @@ import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
-import {
-  Busy,
-  CutFailed,
-  Expired,
-  Failed,
-  Incompatible,
-  Malformed,
-  NotLeader,
-  OutOfRange,
-  type SyncError,
-  Unauthorized,
-  UnknownAnchor,
-} from '../../src/sync/wire/errors.ts'
+import { Busy, NotLeader, type WireError } from '../../src/sync/wire/errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
 import {
   decodeResponse,
   encodeResponse,
   type OfferView,
+  PLAIN_ERRORS,
   type ResponseBody,
 } from '../../src/sync/wire/messages.ts'
 import { anyNumber, type Mutation, mutate, mutation } from './mutations.ts'
@@ -53,21 +42,11 @@ const chunkInfo = fc.record({
   hash: fc.uint8Array({ minLength: HASH_BYTES, maxLength: HASH_BYTES }),
 })
 
-const PLAIN_ERRORS = [
-  Expired,
-  CutFailed,
-  UnknownAnchor,
-  OutOfRange,
-  Unauthorized,
-  Incompatible,
-  Malformed,
-  Failed,
-]
-const error: fc.Arbitrary<SyncError> = fc.oneof(
+const error: fc.Arbitrary<WireError> = fc.oneof(
   {
     weight: 3,
     arbitrary: fc
-      .tuple(fc.constantFrom(...PLAIN_ERRORS), fc.string({ maxLength: 400 }))
+      .tuple(fc.constantFrom(...Object.values(PLAIN_ERRORS)), fc.string({ maxLength: 400 }))
       .map(([Kind, message]) => new Kind(message)),
   },
   { weight: 2, arbitrary: fc.tuple(fc.string(), uint32).map(([message, ms]) => new Busy(message, ms)) },

@@ -3,31 +3,20 @@ import { expect, test } from 'vitest'
 import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
+import { PeerUnavailable } from '../../src/sync/errors.ts'
 import {
   CONTROL_BYTES_MAX,
   MANIFEST_PAGE_CHUNKS,
   RESPONSE_BYTES_MAX,
   RESPONSE_HEADER_BYTES_MAX,
 } from '../../src/sync/limits.ts'
-import {
-  Busy,
-  CutFailed,
-  Expired,
-  Failed,
-  Incompatible,
-  Malformed,
-  NotLeader,
-  OutOfRange,
-  PeerUnavailable,
-  type SyncError,
-  Unauthorized,
-  UnknownAnchor,
-} from '../../src/sync/wire/errors.ts'
+import { Busy, Malformed, NotLeader, type WireError } from '../../src/sync/wire/errors.ts'
 import {
   decodeRequest,
   decodeResponse,
   encodeRequest,
   encodeResponse,
+  PLAIN_ERRORS,
   type RequestBody,
   type ResponseBody,
 } from '../../src/sync/wire/messages.ts'
@@ -67,18 +56,11 @@ const RESPONSES: ResponseBody[] = [
   { type: 'revived', remainingMs: 9 },
   { type: 'noted' },
 ]
-const ERRORS: SyncError[] = [
-  new Expired('x'),
-  new CutFailed('x'),
-  new UnknownAnchor('x'),
-  new OutOfRange('x'),
+const ERRORS: WireError[] = [
+  ...Object.values(PLAIN_ERRORS).map((Kind) => new Kind('x')),
   new Busy('x', 250),
   new NotLeader('12D3'),
   new NotLeader(undefined),
-  new Unauthorized('x'),
-  new Incompatible('x'),
-  new Malformed('x'),
-  new Failed('x'),
 ]
 
 /** An unsigned varint of four bytes. */

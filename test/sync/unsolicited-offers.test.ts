@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Position } from '../../src/position.ts'
 import { chunkHash } from '../../src/snapshot/manifest.ts'
+import { NoMarker } from '../../src/sync/errors.ts'
 import { REQUEST_BYTES_MAX } from '../../src/sync/limits.ts'
-import { Busy, NoMarker } from '../../src/sync/wire/errors.ts'
+import { Busy } from '../../src/sync/wire/errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
 import {
   decodeRequest,

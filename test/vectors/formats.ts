@@ -13,25 +13,14 @@ import { itemHash } from '../../src/snapshot/boundary.ts'
 import { ChunkWriter, itemsOf } from '../../src/snapshot/chunk.ts'
 import { encodeHints, hintsOf } from '../../src/snapshot/hints.ts'
 import { type ChunkInfo, chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
-import {
-  Busy,
-  CutFailed,
-  Expired,
-  Failed,
-  Incompatible,
-  Malformed,
-  NotLeader,
-  OutOfRange,
-  type SyncError,
-  Unauthorized,
-  UnknownAnchor,
-} from '../../src/sync/wire/errors.ts'
+import { Busy, NotLeader, type WireError } from '../../src/sync/wire/errors.ts'
 import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 import {
   decodeRequest,
   decodeResponse,
   encodeRequest,
   encodeResponse,
+  PLAIN_ERRORS,
   type Request,
   type ResponseBody,
 } from '../../src/sync/wire/messages.ts'
@@ -189,18 +178,7 @@ interface ResponseInput {
     | { readonly type: 'error'; readonly error: ErrorInput }
 }
 
-const PLAIN_ERRORS = {
-  Expired,
-  CutFailed,
-  UnknownAnchor,
-  OutOfRange,
-  Unauthorized,
-  Incompatible,
-  Malformed,
-  Failed,
-}
-
-function errorOf({ name, message, retryMs = 0, leader }: ErrorInput): SyncError {
+function errorOf({ name, message, retryMs = 0, leader }: ErrorInput): WireError {
   if (name === 'Busy') return new Busy(message, retryMs)
   if (name === 'NotLeader') return new NotLeader(leader)
   return new PLAIN_ERRORS[name as keyof typeof PLAIN_ERRORS](message)

@@ -1,7 +1,8 @@
 import type { Position } from '../../position.ts'
+import { SyncError } from '../errors.ts'
 import type { SyncHost } from '../host.ts'
 import { POLL_INTERVAL_MS } from '../limits.ts'
-import { Busy, NotLeader, SyncError } from '../wire/errors.ts'
+import { Busy, NotLeader } from '../wire/errors.ts'
 import type { Peers } from '../wire/peers.ts'
 import { busyMs } from './retry.ts'
 

@@ -1,5 +1,6 @@
+import type { Fault } from '../errors.ts'
 import { FAULT_LENGTH_MAX, FAULTS_MAX } from '../limits.ts'
-import { CutFailed, type Fault, Incompatible } from '../wire/errors.ts'
+import { CutFailed, Incompatible } from '../wire/errors.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 
 /** What the peers of one session did wrong, and whom it asks no more. */

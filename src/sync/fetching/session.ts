@@ -4,6 +4,7 @@ import type { ChunkStore } from '../../snapshot/chunk-store.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import { asError } from '../../thrown.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
+import { AnchorGone, Disputed, NoMarker, NoProvider, PeerUnavailable } from '../errors.ts'
 import type { SyncHost, SyncMember } from '../host.ts'
 import {
   ANCHORS_LOST_MAX,
@@ -16,17 +17,7 @@ import {
   STALL_MS,
   UNREACHED_MS,
 } from '../limits.ts'
-import {
-  AnchorGone,
-  Busy,
-  CutFailed,
-  Disputed,
-  NoMarker,
-  NoProvider,
-  NotLeader,
-  PeerUnavailable,
-  Unauthorized,
-} from '../wire/errors.ts'
+import { Busy, CutFailed, NotLeader, Unauthorized } from '../wire/errors.ts'
 import type { OfferView } from '../wire/messages.ts'
 import { Peers, type SyncNetwork } from '../wire/peers.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'

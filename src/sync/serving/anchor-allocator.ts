@@ -10,7 +10,7 @@ import {
   VAIN_PAUSE_MS,
   VAIN_PAUSE_MS_MAX,
 } from '../limits.ts'
-import { Busy, CutFailed, NotLeader, type SyncError } from '../wire/errors.ts'
+import { Busy, CutFailed, NotLeader, type WireError } from '../wire/errors.ts'
 
 export interface AnchorAllocatorInit {
   readonly self: string
@@ -36,7 +36,7 @@ interface Vain {
   readonly count: number
   readonly untilMs: number
   /** The answer to requests until then. */
-  readonly refusal: (retryMs: number) => SyncError
+  readonly refusal: (retryMs: number) => WireError
 }
 
 const MINUTE_MS = 60_000

@@ -6,6 +6,7 @@ import type { CutSnapshot } from '../../snapshot/cut-snapshot.ts'
 import { asError } from '../../thrown.ts'
 import { sleep } from '../../time/clock.ts'
 import { SLICE_MS, traceSync } from '../../time/yielder.ts'
+import { PeerUnavailable } from '../errors.ts'
 import {
   ANSWER_WAIT_MS,
   BUSY_RETRY_MS,
@@ -15,16 +16,7 @@ import {
   providerLimits,
   REQUEST_BYTES_MAX,
 } from '../limits.ts'
-import {
-  Busy,
-  CutFailed,
-  Expired,
-  Failed,
-  Incompatible,
-  PeerUnavailable,
-  SyncError,
-  UnknownAnchor,
-} from '../wire/errors.ts'
+import { Busy, CutFailed, Expired, Failed, Incompatible, UnknownAnchor, WireError } from '../wire/errors.ts'
 import { FrameWriter } from '../wire/frame-writer.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../wire/frames.ts'
 import {
@@ -46,7 +38,7 @@ export type ServingEvent =
   /** A peer was sent one chunk, or a part of it: it was handed to the stream. */
   | { readonly type: 'served'; readonly peer: string; readonly anchor: Position; readonly bytes: number }
   /** A peer was told an error. */
-  | { readonly type: 'refused'; readonly peer: string; readonly error: SyncError }
+  | { readonly type: 'refused'; readonly peer: string; readonly error: WireError }
   /** A stream that a peer opened broke: it left in the middle, or did not take an answer in time. */
   | { readonly type: 'broken'; readonly peer: string; readonly error: Error }
 
@@ -162,7 +154,7 @@ export class Provider {
       }
     } catch (error) {
       // After bytes that are no message nothing that follows can be trusted to be one: answer, and end.
-      if (!(error instanceof SyncError) || error instanceof PeerUnavailable) throw error
+      if (!(error instanceof WireError) || error instanceof PeerUnavailable) throw error
       yield this.#refusal(peer, NO_REQUEST, error)
     } finally {
       leave?.()
@@ -210,7 +202,7 @@ export class Provider {
   }
 
   #refusal(peer: string, id: number, cause: unknown): Uint8ArrayList {
-    const error = cause instanceof SyncError ? cause : new Failed(asError(cause).message)
+    const error = cause instanceof WireError ? cause : new Failed(asError(cause).message)
     this.#init.onEvent({ type: 'refused', peer, error })
     return answer(id, { type: 'error', error })
   }

@@ -1,6 +1,6 @@
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Clock, Timer } from '../../time/clock.ts'
-import { PeerUnavailable } from './errors.ts'
+import { PeerUnavailable } from '../errors.ts'
 import type { ByteStream } from './frames.ts'
 
 /**

@@ -1,5 +1,6 @@
 import * as lp from 'it-length-prefixed'
 import { Uint8ArrayList } from 'uint8arraylist'
+import { AnchorageError } from '../../errors.ts'
 import { RESPONSE_BYTES_MAX } from '../limits.ts'
 import { Malformed } from './errors.ts'
 
@@ -34,7 +35,8 @@ const VARINT_BYTES_MAX = 5
 export class CutShort extends Malformed {}
 
 /** A frame that its receiver would refuse. Nothing of it was sent. */
-export class FrameTooLong extends RangeError {
+export class FrameTooLong extends AnchorageError {
+  static override readonly code = 'FRAME_TOO_LONG'
   override readonly name = 'FrameTooLong'
   readonly bytes: number
   readonly bytesMax: number

@@ -23,9 +23,9 @@ import {
   Malformed,
   NotLeader,
   OutOfRange,
-  type SyncError,
   Unauthorized,
   UnknownAnchor,
+  type WireError,
 } from './errors.ts'
 import * as pb from './pb/sync_pb.js'
 
@@ -61,7 +61,7 @@ export type ResponseBody =
   | { readonly type: 'items'; readonly index: number; readonly encoding: Encoding }
   | { readonly type: 'revived'; readonly remainingMs: number }
   | { readonly type: 'noted' }
-  | { readonly type: 'error'; readonly error: SyncError }
+  | { readonly type: 'error'; readonly error: WireError }
 
 export interface Scope {
   readonly group: string
@@ -298,7 +298,7 @@ function toEncoding(number: number): Encoding {
   return encoding
 }
 
-function fromError(error: SyncError): pb.Error {
+function fromError(error: WireError): pb.Error {
   return create(pb.ErrorSchema, {
     name: error.name,
     message: error.message,
@@ -311,7 +311,7 @@ function fromError(error: SyncError): pb.Error {
  * The errors by their names on the wire. A name that this version does not know becomes `Failed`, with its
  * message.
  */
-const ERRORS = {
+export const PLAIN_ERRORS = {
   Expired,
   CutFailed,
   UnknownAnchor,
@@ -322,11 +322,16 @@ const ERRORS = {
   Failed,
 }
 
-function toError({ name, message: text, retryMs, leader }: pb.Error): SyncError {
+/**
+ * Nothing of a peer's error is trusted but its name, and what stands here of the rest, within limits. That is why it
+ * is not read as errors of our own threads and processes are. A name that this version does not know is `Failed`.
+ */
+function toError({ name, message: text, retryMs, leader }: pb.Error): WireError {
   const message = text.slice(0, ERROR_LENGTH_MAX)
   if (name === 'Busy') return new Busy(message, Math.min(retryMs || BUSY_RETRY_MS, BUSY_RETRY_MS_MAX))
   if (name === 'NotLeader') return new NotLeader(leader === '' ? undefined : leader)
-  return Object.hasOwn(ERRORS, name) ? new ERRORS[name as keyof typeof ERRORS](message) : new Failed(message)
+  if (!Object.hasOwn(PLAIN_ERRORS, name)) return new Failed(message)
+  return new PLAIN_ERRORS[name as keyof typeof PLAIN_ERRORS](message)
 }
 
 function wholeMs(ms: number): number {

@@ -20,11 +20,6 @@ export {
   type DropQueueInit,
   type DropSource,
 } from './drop-queue.ts'
-export {
-  type LeaseSnapshot,
-  LeaseTable,
-  type LeaseTableInit,
-  type LeaseTransition,
-  MalformedLeases,
-} from './lease-table.ts'
+export { MalformedLeases } from './errors.ts'
+export { type LeaseSnapshot, LeaseTable, type LeaseTableInit, type LeaseTransition } from './lease-table.ts'
 export { SWEEP_CHUNK_KEYS, Sweeper, type SweeperInit } from './sweeper.ts'

@@ -1,6 +1,6 @@
 import TinyQueue from 'tinyqueue'
-import { AnchorageError } from '../errors.ts'
 import type { Clock } from '../time/clock.ts'
+import { MalformedLeases } from './errors.ts'
 
 /** What happened to a lease. */
 export interface LeaseTransition<K> {
@@ -33,15 +33,6 @@ export interface LeaseSnapshot<K> {
 }
 
 const FORMAT = 1
-
-/** The data is no snapshot of a lease table. The table is unchanged. */
-export class MalformedLeases extends AnchorageError {
-  static override readonly code = 'MALFORMED_LEASES'
-  override readonly name = 'MalformedLeases'
-  constructor(reason: string) {
-    super(`this is no snapshot of a lease table: ${reason}`)
-  }
-}
 
 /** Keys whose deadlines are close together. */
 interface Bucket<K> {

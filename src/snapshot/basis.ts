@@ -2,10 +2,11 @@ import type { Items } from '../machine/items.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Clock } from '../time/clock.ts'
 import { Yielder } from '../time/yielder.ts'
-import { itemsOf, MalformedChunk } from './chunk.ts'
+import { itemsOf } from './chunk.ts'
 import { cut } from './cut.ts'
 import { CutSnapshot } from './cut-snapshot.ts'
 import { zstdCoder } from './encoding.ts'
+import { MalformedChunk } from './errors.ts'
 import { hintsOf, type Runs, recordStart } from './hints.ts'
 
 export interface BasisOptions {

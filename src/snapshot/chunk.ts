@@ -1,18 +1,11 @@
-import { AnchorageError } from '../errors.ts'
 import { Items } from '../machine/items.ts'
 import { isBoundary, itemHash } from './boundary.ts'
-import { SnapshotTooLarge } from './manifest.ts'
+import { MalformedChunk, SnapshotTooLarge } from './errors.ts'
 
 /** A chunk: consecutive items, each preceded by its length as an unsigned LEB128 varint. */
 
 /** The largest item, in bytes. It bounds what one item from a peer can make us hold. */
 export const ITEM_BYTES_MAX = 32 * 1024 * 1024
-
-/** Bytes that do not match the manifest's hash, or that match it and are no chunk. */
-export class MalformedChunk extends AnchorageError {
-  static override readonly code = 'MALFORMED_CHUNK'
-  override readonly name = 'MalformedChunk'
-}
 
 /**
  * Collects items into one chunk after the other, in a growing buffer that is reused for each. A chunk ends

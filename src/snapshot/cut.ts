@@ -4,7 +4,8 @@ import type { Clock } from '../time/clock.ts'
 import { BACKGROUND_SLICE_MS, Yielder } from '../time/yielder.ts'
 import { ChunkWriter } from './chunk.ts'
 import type { CutSnapshot } from './cut-snapshot.ts'
-import { checkControl, chunkHash, MANIFEST_CHUNKS_MAX, type Manifest, SnapshotTooLarge } from './manifest.ts'
+import { SnapshotTooLarge } from './errors.ts'
+import { checkControl, chunkHash, MANIFEST_CHUNKS_MAX, type Manifest } from './manifest.ts'
 
 /** 1 MiB. Larger chunks can be shared less well between peers; smaller ones cost more frames and hashes. */
 export const CHUNK_BYTES_DEFAULT = 1024 * 1024

@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib'
-import { MalformedChunk } from './chunk.ts'
+import { MalformedChunk } from './errors.ts'
 
 /** How a chunk's bytes are encoded on the wire. */
 export type Encoding = 'raw' | 'zstd'

@@ -1,3 +1,4 @@
+import { SnapshotTooLarge } from './errors.ts'
 import { HASH_BYTES, hash } from './hash.ts'
 
 /**
@@ -7,16 +8,6 @@ import { HASH_BYTES, hash } from './hash.ts'
 export const MANIFEST_CHUNKS_MAX = 262_144
 /** The most control bytes of one snapshot. It bounds what a manifest can make a replica hold. */
 export const CONTROL_BYTES_MAX = 1024 * 1024
-
-/**
- * A snapshot cannot be served: it has more chunks or control bytes than a manifest may list, or too large an
- * item.
- */
-export class SnapshotTooLarge extends RangeError {
-  static readonly code = 'SNAPSHOT_TOO_LARGE'
-  override readonly name = 'SnapshotTooLarge'
-  readonly code = SnapshotTooLarge.code
-}
 
 /** Throws `SnapshotTooLarge` if a manifest cannot carry these control bytes. */
 export function checkControl(control: Uint8Array): void {

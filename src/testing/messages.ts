@@ -1,5 +1,6 @@
 import type { LogPlace } from '../log/log-at.ts'
 import type { ReplicaInit } from '../replica/init.ts'
+import type { SerializedError } from '../serialized-error.ts'
 import type { ProcessEvent } from './events.ts'
 
 /** The options of `createReplica` that are plain data, for a replica in a process of its own. */
@@ -32,45 +33,7 @@ export type Report =
   /** The replica was stopped; the process must now exit by itself. */
   | { readonly type: 'stopped' }
   /** The replica could not start, or not stop cleanly. */
-  | { readonly type: 'failed'; readonly error: CarriedError }
+  | { readonly type: 'failed'; readonly error: SerializedError }
   | { readonly type: 'event'; readonly event: ProcessEvent }
   | { readonly type: 'returned'; readonly call: number; readonly value: unknown }
-  | { readonly type: 'threw'; readonly call: number; readonly error: CarriedError }
-
-/** An error as it travels between processes: structured clone alone would lose its name and its fields. */
-export interface CarriedError {
-  readonly name: string
-  readonly message: string
-  readonly stack: string | undefined
-  readonly fields: Readonly<Record<string, unknown>>
-  readonly cause: CarriedError | undefined
-}
-
-export function carry(thrown: unknown): CarriedError {
-  const error = thrown instanceof Error ? thrown : new Error(String(thrown))
-  const { name, message, stack, cause } = error
-  const fields = Object.entries(error).filter(([, value]) => isCloneable(value))
-  return {
-    name,
-    message,
-    stack,
-    fields: Object.fromEntries(fields),
-    cause: cause === undefined ? undefined : carry(cause),
-  }
-}
-
-export function uncarry(carried: CarriedError): Error {
-  const { message, stack, name, fields } = carried
-  const cause = carried.cause && uncarry(carried.cause)
-  const error = new Error(message, cause && { cause })
-  return Object.assign(error, fields, { name, stack })
-}
-
-function isCloneable(value: unknown): boolean {
-  try {
-    structuredClone(value)
-    return true
-  } catch {
-    return false
-  }
-}
+  | { readonly type: 'threw'; readonly call: number; readonly error: SerializedError }

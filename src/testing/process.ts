@@ -9,11 +9,13 @@ import type { TtlOption } from '../machine/map-commands.ts'
 import type { SetManyResult, SetResult } from '../machine/replicated-map.ts'
 import { childEnv } from '../node-flags.ts'
 import type { Position } from '../position.ts'
+import { deserializeError } from '../serialized-error.ts'
 import { atExit } from './at-exit.ts'
+import { ERROR_CLASSES } from './error-classes.ts'
 import { ConditionTimeout, type Exit, ProcessEnded, ProcessLingered, type ProcessTrace } from './errors.ts'
 import type { ProcessEvent, ProcessEventType } from './events.ts'
 import { guard } from './guard.ts'
-import { type Command, type ProgramOptions, type Report, uncarry } from './messages.ts'
+import type { Command, ProgramOptions, Report } from './messages.ts'
 import type { ReplicaStatus } from './program.ts'
 import type { FillOptions, WritingOptions } from './replica-process.ts'
 
@@ -352,7 +354,7 @@ export class ReplicaProcess {
         this.#replicaStopped = true
         return
       case 'failed':
-        this.#failure = uncarry(report.error)
+        this.#failure = deserializeError(report.error, ERROR_CLASSES)
         return this.#started.reject(this.#failure)
       case 'event':
         this.#events.push(report.event)
@@ -360,7 +362,7 @@ export class ReplicaProcess {
       case 'returned':
         return this.#calls.get(report.call)?.resolve(report.value)
       case 'threw':
-        return this.#calls.get(report.call)?.reject(uncarry(report.error))
+        return this.#calls.get(report.call)?.reject(deserializeError(report.error, ERROR_CLASSES))
       default:
         return report satisfies never
     }

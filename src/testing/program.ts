@@ -5,9 +5,10 @@ import type { StateMachine } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createReplica } from '../replica/start.ts'
+import { serializeError } from '../serialized-error.ts'
 import { NoSuchMethod, NotStartedByCluster } from './errors.ts'
 import { reportEvents } from './events.ts'
-import { type Command, carry, type ProgramOptions, type Report } from './messages.ts'
+import type { Command, ProgramOptions, Report } from './messages.ts'
 
 /** What `ReplicaProcess.call` reaches. Arguments and results travel by structured clone. */
 export type ProgramMethods<Machine> = Readonly<
@@ -71,7 +72,7 @@ export function serveReplica<Machine extends StateMachine>(program: ReplicaProgr
       const value = await called(running.replica, running.machine, ...(args as never[]))
       await send({ type: 'returned', call, value })
     } catch (error) {
-      await send({ type: 'threw', call, error: carry(error) })
+      await send({ type: 'threw', call, error: serializeError(error) })
     }
   }
 
@@ -92,7 +93,7 @@ export function serveReplica<Machine extends StateMachine>(program: ReplicaProgr
 
   const fail = async (error: unknown) => {
     process.exitCode = 1
-    await send({ type: 'failed', error: carry(error) })
+    await send({ type: 'failed', error: serializeError(error) })
     leave()
   }
 

@@ -1,11 +1,7 @@
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import {
-  LeaseTable,
-  type LeaseTableInit,
-  type LeaseTransition,
-  MalformedLeases,
-} from '../../src/leases/lease-table.ts'
+import { MalformedLeases } from '../../src/leases/errors.ts'
+import { LeaseTable, type LeaseTableInit, type LeaseTransition } from '../../src/leases/lease-table.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 const FOREVER = Number.POSITIVE_INFINITY

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ChunkWriter, ITEM_BYTES_MAX, itemsOf, MalformedChunk } from '../../src/snapshot/chunk.ts'
+import { ChunkWriter, ITEM_BYTES_MAX, itemsOf } from '../../src/snapshot/chunk.ts'
+import { MalformedChunk } from '../../src/snapshot/errors.ts'
 
 function chunkOf(items: readonly Uint8Array[]): Uint8Array {
   const writer = new ChunkWriter(1000)

@@ -4,6 +4,7 @@ import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { cut } from '../../src/snapshot/cut.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
+import { SnapshotTooLarge } from '../../src/snapshot/errors.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import {
   CONTROL_BYTES_MAX,
@@ -11,7 +12,6 @@ import {
   MANIFEST_CHUNKS_MAX,
   type Manifest,
   makeManifest,
-  SnapshotTooLarge,
   totalBytes,
   totalItems,
 } from '../../src/snapshot/manifest.ts'

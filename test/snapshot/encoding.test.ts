@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { MalformedChunk } from '../../src/snapshot/chunk.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from '../../src/snapshot/encoding.ts'
+import { MalformedChunk } from '../../src/snapshot/errors.ts'
 import { chunkHash } from '../../src/snapshot/manifest.ts'
 
 const REPETITIVE = Buffer.alloc(100_000, 'the same again, ')

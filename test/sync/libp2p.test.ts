@@ -13,7 +13,8 @@ import {
   TTL_MS_MIN,
 } from '../../src/bounds.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
-import { CONTROL_BYTES_MAX, SnapshotTooLarge } from '../../src/snapshot/manifest.ts'
+import { SnapshotTooLarge } from '../../src/snapshot/errors.ts'
+import { CONTROL_BYTES_MAX } from '../../src/snapshot/manifest.ts'
 import { type Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, snapshotSync } from '../../src/sync/index.ts'
 import { PROTOCOL_PREFIX_BYTES_MAX } from '../../src/sync/limits.ts'
 import { encodeFrame } from '../../src/sync/wire/frames.ts'

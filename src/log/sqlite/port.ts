@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads'
-import { carry, type Message, type StreamItem } from './protocol.ts'
+import { serializeError } from '../../serialized-error.ts'
+import type { Message, StreamItem } from './protocol.ts'
 
 /** A thread's connection to the handle that started it. */
 export class Port<Request> {
@@ -14,7 +15,7 @@ export class Port<Request> {
   }
 
   error(call: number, error: unknown): void {
-    this.#port.postMessage({ type: 'error', call, error: carry(error as Error) })
+    this.#port.postMessage({ type: 'error', call, error: serializeError(error) })
   }
 
   item(call: number, item: StreamItem, transfer: ArrayBuffer[] = []): void {

@@ -1,4 +1,4 @@
-import * as errors from '../errors.ts'
+import type { SerializedError } from '../../serialized-error.ts'
 import type { Cursor } from '../log.ts'
 import type { Presence } from '../presence.ts'
 import type { PackedAppend, PackedBatch } from './pack.ts'
@@ -47,29 +47,8 @@ export type StreamItem = PackedBatch | Presence[]
 
 export type Reply =
   | { readonly type: 'value'; readonly call: number; readonly value: unknown }
-  | { readonly type: 'error'; readonly call: number; readonly error: CarriedError }
+  | { readonly type: 'error'; readonly call: number; readonly error: SerializedError }
   | { readonly type: 'item'; readonly call: number; readonly item: StreamItem }
 
 /** A stream's first credit: this many items are made before the consumer asks for more. */
 export const PREFETCH_ITEMS = 2
-
-/**
- * An error on its way between threads: as cloned it is a plain `Error`, so what makes it ours travels beside
- * it.
- */
-export interface CarriedError {
-  readonly error: Error
-  readonly fields: Readonly<Record<string, unknown>>
-}
-
-export function carry(error: Error): CarriedError {
-  return { error, fields: { ...error, name: error.name } }
-}
-
-/** Gives a carried error its class back. */
-export function uncarry({ error, fields }: CarriedError): Error {
-  const kind = Object.entries(errors).find(([name]) => name === fields.name)?.[1]
-  if (kind) Object.setPrototypeOf(error, kind.prototype)
-  else if (fields.name === 'RangeError') Object.setPrototypeOf(error, RangeError.prototype)
-  return Object.assign(error, fields)
-}

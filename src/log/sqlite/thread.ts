@@ -1,16 +1,12 @@
 import { Worker } from 'node:worker_threads'
 import { threadFlags } from '../../node-flags.ts'
+import { deserializeError, type ErrorClass } from '../../serialized-error.ts'
+import { asError } from '../../thrown.ts'
+import * as errors from '../errors.ts'
 import { LogUnusable } from '../errors.ts'
 import type { SignalOptions } from '../log.ts'
 import { Notifier } from '../notifier.ts'
-import {
-  type Message,
-  type ReaderInit,
-  type Reply,
-  type StreamItem,
-  uncarry,
-  type WriterInit,
-} from './protocol.ts'
+import type { Message, ReaderInit, Reply, StreamItem, WriterInit } from './protocol.ts'
 
 /** A call or stream that waits for replies of the thread. */
 interface Waiting {
@@ -21,6 +17,9 @@ interface Waiting {
 
 /** The thread ended without being asked to. */
 export class ThreadEnded extends LogUnusable {}
+
+/** Of ours, a thread throws errors of the log alone. */
+const LOG_ERRORS = Object.values<ErrorClass>(errors)
 
 /** This file's own name: `.ts` in the sources, `.js` in the published package. In a bundle it is neither. */
 const OWN_NAME = /[/\\]sqlite[/\\]thread\.(ts|js)$/
@@ -147,7 +146,7 @@ export class Thread<Request extends { readonly type: string }> {
     }
     this.#waiting.delete(reply.call)
     if (reply.type === 'value') waiting?.value(reply.value)
-    else waiting?.error(uncarry(reply.error))
+    else waiting?.error(deserializeError(reply.error, LOG_ERRORS))
   }
 
   #start(name: string, workerData: ReaderInit | WriterInit): Worker {
@@ -162,21 +161,17 @@ export class Thread<Request extends { readonly type: string }> {
       const file = new URL(`./${name}.${extension}`, own)
       return new Worker(file, { name: `anchorage log ${name}`, workerData, ...threadFlags() })
     } catch (cause) {
-      const why = `the thread that serves it cannot be started: ${messageOf(cause)}`
+      const why = `the thread that serves it cannot be started: ${asError(cause).message}`
       throw new LogUnusable(why, { place: this.#path, cause })
     }
   }
 
   #end(cause: unknown): void {
     if (this.#isOver) return
-    const why = cause === undefined ? '' : `: ${messageOf(cause)}`
+    const why = cause === undefined ? '' : `: ${asError(cause).message}`
     const message = `the thread that serves it has ended${why}; open the log again`
     this.#isOver = new ThreadEnded(message, { place: this.#path, cause })
     for (const waiting of this.#waiting.values()) waiting.error(this.#isOver)
     this.#waiting.clear()
   }
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause)
 }

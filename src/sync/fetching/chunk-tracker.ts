@@ -1,5 +1,5 @@
-import { MalformedChunk } from '../../snapshot/chunk.ts'
 import type { ChunkCoder, EncodedChunk } from '../../snapshot/encoding.ts'
+import { MalformedChunk } from '../../snapshot/errors.ts'
 import { sameBytes } from '../../snapshot/hash.ts'
 import { type ChunkInfo, chunkHash, type Manifest } from '../../snapshot/manifest.ts'
 import { READ_AHEAD_BYTES, READ_AHEAD_CHUNKS } from '../limits.ts'

@@ -1,7 +1,7 @@
 import type { Position } from '../../position.ts'
 import type { Basis } from '../../snapshot/basis.ts'
-import { MalformedChunk } from '../../snapshot/chunk.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
+import { MalformedChunk } from '../../snapshot/errors.ts'
 import { sameBytes } from '../../snapshot/hash.ts'
 import { decodeHints, HINT_BYTES } from '../../snapshot/hints.ts'
 import { type ChunkInfo, chunkHash } from '../../snapshot/manifest.ts'

@@ -1,3 +1,4 @@
+import { raceSignal } from 'race-signal'
 import type { ReplicaState } from '../group/announcement.ts'
 import { ReplicaStopped } from './errors.ts'
 import type { StateChange } from './events.ts'
@@ -49,25 +50,17 @@ export class Status {
     await this.#until(() => this.#failure !== undefined, signal)
   }
 
-  #until(isMet: () => boolean, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = () => {
-        this.#listeners.delete(look)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const look = () => {
-        if (!isMet()) return
-        leave()
-        resolve()
-      }
-      const onAbort = () => {
-        leave()
-        reject(signal?.reason)
-      }
-      if (signal?.aborted) return reject(signal.reason)
-      this.#listeners.add(look)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      look()
-    })
+  async #until(isMet: () => boolean, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const look = () => {
+      if (isMet()) resolve()
+    }
+    this.#listeners.add(look)
+    look()
+    try {
+      await raceSignal(promise, signal)
+    } finally {
+      this.#listeners.delete(look)
+    }
   }
 }

@@ -1,3 +1,5 @@
+import { raceSignal } from 'race-signal'
+
 interface Waiter {
   readonly index: number
   readonly resolve: () => void
@@ -8,31 +10,15 @@ interface Waiter {
 export class Waiters {
   readonly #waiters = new Set<Waiter>()
 
-  wait(index: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason)
-      const leave = () => {
-        this.#waiters.delete(waiter)
-        signal?.removeEventListener('abort', onAbort)
-      }
-      const onAbort = () => {
-        leave()
-        reject(signal?.reason)
-      }
-      const waiter: Waiter = {
-        index,
-        resolve: () => {
-          leave()
-          resolve()
-        },
-        reject: (reason) => {
-          leave()
-          reject(reason)
-        },
-      }
-      this.#waiters.add(waiter)
-      signal?.addEventListener('abort', onAbort, { once: true })
-    })
+  async wait(index: number, signal?: AbortSignal): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const waiter = { index, resolve, reject }
+    this.#waiters.add(waiter)
+    try {
+      await raceSignal(promise, signal)
+    } finally {
+      this.#waiters.delete(waiter)
+    }
   }
 
   /** Everything up to `index` is applied. */

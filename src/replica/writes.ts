@@ -1,3 +1,4 @@
+import { raceSignal } from 'race-signal'
 import { AppendUncertain } from '../log/errors.ts'
 import type { Appended, LogEntry } from '../log/log.ts'
 import type { Written } from '../machine/machine.ts'
@@ -61,26 +62,13 @@ export class Writes<Result> {
       return { position: this.#position(index), result: early?.result }
     }
     if (this.#failure !== undefined) throw this.#failure
-    return await new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.#waiting.delete(index)
-        reject(signal?.reason)
-      }
-      if (signal?.aborted) return reject(signal.reason)
-      signal?.addEventListener('abort', onAbort, { once: true })
-      const leave = () => signal?.removeEventListener('abort', onAbort)
-      this.#waiting.set(index, {
-        id,
-        resolve: (written) => {
-          leave()
-          resolve(written)
-        },
-        reject: (reason) => {
-          leave()
-          reject(reason)
-        },
-      })
-    })
+    const { promise, resolve, reject } = Promise.withResolvers<Written<Result>>()
+    this.#waiting.set(index, { id, resolve, reject })
+    try {
+      return await raceSignal(promise, signal)
+    } finally {
+      this.#waiting.delete(index)
+    }
   }
 
   /** An entry was applied, this replica's own or another's, while results are wanted. */

@@ -1,3 +1,4 @@
+import { raceSignal } from 'race-signal'
 import type { Log } from '../../log/log.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import type { Position } from '../../position.ts'
@@ -69,14 +70,14 @@ async function perform(stage: Stage, signal: AbortSignal) {
   const { environment, cluster, log, rows, options, reporter } = stage
   const { history } = options
   /** None is silent for long: each says every second what is being waited for. */
-  const step = <T>(what: string, work: Promise<T>) => reporter.waiting(what, orAbort(work, signal))
+  const step = <T>(what: string, work: Promise<T>) => reporter.waiting(what, raceSignal(work, signal))
   const entries = rows.length * history
 
   reporter.say(
     `loading ${counted(rows.length, 'row')} with ${counted(history, 'entry', 'entries')} each: ${counted(entries, 'entry', 'entries')}`,
   )
   let appended = 0
-  await orAbort(
+  await raceSignal(
     appendAll(log, batches(rows, history, signal), (more) => {
       appended += more
       reporter.progress(`loaded ${count(appended)} of ${count(entries)} entries`)
@@ -107,9 +108,9 @@ async function perform(stage: Stage, signal: AbortSignal) {
   reporter.say(
     'every replica wrote a checkpoint of what they agreed on to its disk: nobody needs what the log held before',
   )
-  const pruner = await orAbort(cluster.leader(), signal)
+  const pruner = await raceSignal(cluster.leader(), signal)
   await step('the leader prunes the log', pruner.prune({ keepEntries }))
-  const { first: logFirstIndex, newest } = await orAbort(log.bounds(), signal)
+  const { first: logFirstIndex, newest } = await raceSignal(log.bounds(), signal)
   await step(
     'what was pruned is deleted',
     environment.swept(cluster, Math.min(logFirstIndex, newest.index), signal),
@@ -131,7 +132,7 @@ async function perform(stage: Stage, signal: AbortSignal) {
 
   const replicas = cluster.replicas.filter(({ running }) => running)
   for (const replica of replicas) {
-    for (const { anchor, remainingMs } of (await orAbort(replica.status(), signal)).offers)
+    for (const { anchor, remainingMs } of (await raceSignal(replica.status(), signal)).offers)
       reporter.say(`offers anchor ${count(anchor.index)}: lapses in ${duration(remainingMs)}`, replica.name)
   }
   const common = await step('replicas compare their roots', commonRoots(cluster, joiner))
@@ -219,19 +220,6 @@ async function checkpointed(cluster: Cluster, { index }: Position): Promise<void
     return members.every((member) => member.state !== 'in-sync' || member.checkpoint >= index)
   }
   await cluster.waitUntil('checkpoints are on disk', told, { timeoutMs: STEP_TIMEOUT_MS })
-}
-
-/** Does not wait for work that a Ctrl-C has made pointless. */
-async function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', onAbort)
-  if (signal.aborted) onAbort()
-  try {
-    return await Promise.race([work, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }
 
 function round(ms: number): number {

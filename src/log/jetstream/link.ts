@@ -21,6 +21,7 @@ import {
   TimeoutError,
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node'
+import { raceSignal } from 'race-signal'
 import { tellListener } from '../../listener-warning.ts'
 import { type Random, systemRandom } from '../../random.ts'
 import { type Clock, Deadline, systemClock } from '../../time/clock.ts'
@@ -204,15 +205,12 @@ export class Link implements LogConnection {
     const ends = any(signal, this.#closing.signal)
     ends.throwIfAborted()
     if (this.connected) return
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const { promise, resolve } = Promise.withResolvers<void>()
     const off = this.onChange((connected) => connected && resolve())
-    const onAbort = () => reject(ends.reason)
-    ends.addEventListener('abort', onAbort)
     try {
-      await promise
+      await raceSignal(promise, ends)
     } finally {
       off()
-      ends.removeEventListener('abort', onAbort)
     }
   }
 

@@ -1,4 +1,5 @@
 import { Worker } from 'node:worker_threads'
+import { raceSignal } from 'race-signal'
 import { threadFlags } from '../../node-flags.ts'
 import { deserializeError, type ErrorClass } from '../../serialized-error.ts'
 import { asError } from '../../thrown.ts'
@@ -61,12 +62,9 @@ export class Thread<Request extends { readonly type: string }> {
     signal?.throwIfAborted()
     const { promise, resolve, reject } = Promise.withResolvers<Value>()
     const call = this.#ask(request, { value: (value) => resolve(value as Value), error: reject }, transfer)
-    const abort = () => reject(signal?.reason)
-    signal?.addEventListener('abort', abort)
     try {
-      return await promise
+      return await raceSignal(promise, signal)
     } finally {
-      signal?.removeEventListener('abort', abort)
       this.#waiting.delete(call)
     }
   }

@@ -1,3 +1,4 @@
+import { warn } from './thrown.ts'
 /**
  * Call a user's listener. If it throws or its promise rejects, the error becomes a process warning: see
  * `warnOfListener`.
@@ -13,6 +14,5 @@ export function tellListener<E>(listener: ((event: E) => unknown) | undefined, e
 
 /** Report a listener's error as a process warning (`ListenerFailed`). */
 export function warnOfListener(error: unknown): void {
-  const detail = error instanceof Error ? error.stack : String(error)
-  process.emitWarning('an event listener failed; the state is unharmed', { type: 'ListenerFailed', detail })
+  warn('ListenerFailed', 'an event listener failed; the state is unharmed', error)
 }

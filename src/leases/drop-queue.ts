@@ -1,5 +1,5 @@
 import { checkInteger, checkMs } from '../bounds.ts'
-import { asError } from '../thrown.ts'
+import { asError, warn } from '../thrown.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 
 export interface DropQueueInit {
@@ -302,11 +302,7 @@ export class DropQueue {
 /** Call a listener. If it throws or its promise rejects, the error becomes a process warning. */
 function tell<E>(listener: ((event: E) => void) | undefined, event: E): void {
   if (listener === undefined) return
-  Promise.try(listener, event).catch((error) => {
-    const detail = error instanceof Error ? error.stack : String(error)
-    process.emitWarning('a listener of the drop queue failed; the queue is unharmed', {
-      type: 'ListenerFailed',
-      detail,
-    })
-  })
+  Promise.try(listener, event).catch((error) =>
+    warn('ListenerFailed', 'a listener of the drop queue failed; the queue is unharmed', error),
+  )
 }

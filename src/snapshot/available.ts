@@ -4,6 +4,7 @@ import { Sweeper } from '../leases/sweeper.ts'
 import { SnapshotReleased } from '../machine/errors.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { type Position, positionKey } from '../position.ts'
+import { warn } from '../thrown.ts'
 import type { Clock } from '../time/clock.ts'
 import { cut } from './cut.ts'
 import { CutSnapshot } from './cut-snapshot.ts'
@@ -328,10 +329,6 @@ function release(source: Snapshot): void {
   try {
     source.release()
   } catch (error) {
-    const detail = error instanceof Error ? error.stack : String(error)
-    process.emitWarning('a state machine could not release its snapshot; what was cut is unharmed', {
-      type: 'ReleaseFailed',
-      detail,
-    })
+    warn('ReleaseFailed', 'a state machine could not release its snapshot; what was cut is unharmed', error)
   }
 }

@@ -225,7 +225,7 @@ class Dial {
       this.end(new Error('another address answered first'))
     } catch (error) {
       if (this.isOver) return
-      this.#failures.set(address, failureOf(error as Error))
+      this.#failures.set(address, failureOf(asError(error)))
       this.#answered.delete(address)
     }
   }

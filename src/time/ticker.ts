@@ -1,6 +1,6 @@
 import { checkMs } from '../bounds.ts'
 import { AnchorageError } from '../errors.ts'
-import { asError } from '../thrown.ts'
+import { asError, warn } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 
 export interface TickerInit {
@@ -133,10 +133,6 @@ export class Ticker {
   }
 
   #warn(error: unknown): void {
-    const detail = error instanceof Error ? error.stack : String(error)
-    process.emitWarning(`${this.#init.label}: a run failed; the next one comes`, {
-      type: 'TickerFailed',
-      detail,
-    })
+    warn('TickerFailed', `${this.#init.label}: a run failed; the next one comes`, error)
   }
 }

@@ -24,6 +24,7 @@ import {
 import { raceSignal } from 'race-signal'
 import { tellListener } from '../../listener-warning.ts'
 import { type Random, systemRandom } from '../../random.ts'
+import { asError } from '../../thrown.ts'
 import { type Clock, Deadline, systemClock } from '../../time/clock.ts'
 import { LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
@@ -391,7 +392,7 @@ async function patiently<T>(
       if (refusal !== undefined) throw refusal
       if (!mayPass(error)) throw error
       if (clock.now() >= deadline) {
-        const why = error instanceof LogUnavailable ? error.why : (error as Error).message
+        const why = error instanceof LogUnavailable ? error.why : asError(error).message
         throw new LogUnavailable(why, { cause: error, place: place() })
       }
     }

@@ -1,4 +1,5 @@
 import { headers, type Msg } from '@nats-io/transport-node'
+import { asError } from '../../thrown.ts'
 import type { Timer } from '../../time/clock.ts'
 import { AppendUncertain, EntryTooLarge, LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
@@ -219,7 +220,7 @@ export class Publisher {
     const { place, maxPayload } = this.#link
     const maxBytes = maxPayloadOf(maxPayload)
     if (payloadBytes > maxBytes) return new EntryTooLarge(payloadBytes, maxBytes, { cause, place })
-    return new LogUnavailable((cause as Error).message, { cause, place })
+    return new LogUnavailable(asError(cause).message, { cause, place })
   }
 
   #answered(msg: Msg): void {
@@ -365,7 +366,7 @@ export class Publisher {
     if (append.settled) return
     append.settled = true
     const isUncertain = append.messages.some(({ sentMs }) => sentMs !== undefined)
-    const why = error instanceof Error ? error.message : String(error)
+    const why = asError(error).message
     // A `LogError` names the place already.
     const options = { cause: error, ...(!(error instanceof LogError) && { place: this.#link.place }) }
     append.reject(isUncertain ? new AppendUncertain(`an append failed on its way: ${why}`, options) : error)

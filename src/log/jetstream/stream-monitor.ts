@@ -1,3 +1,4 @@
+import { asError } from '../../thrown.ts'
 import { Deadline, type Timer } from '../../time/clock.ts'
 import { LogClosed, LogUnavailable } from '../errors.ts'
 import { any, type Link } from './link.ts'
@@ -75,7 +76,7 @@ export class StreamMonitor {
       })
       await Promise.all(checks)
     } catch (error) {
-      if (error instanceof LogUnavailable || (error as Error).name === 'TimeoutError') {
+      if (error instanceof LogUnavailable || asError(error).name === 'TimeoutError') {
         return this.#link.answers(false)
       }
       if (error instanceof LogClosed) return

@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, linkSync, rmSync, statfsSync, statSy
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
+import { asError } from '../../thrown.ts'
 import { EpochChanged, LogDamaged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
 
 /** "ANCH". It tells our files from other programs' SQLite databases. */
@@ -263,7 +264,7 @@ export function failure(path: string, what: string, error: unknown): unknown {
 
 /** Why SQLite failed, in a sentence that says what to do. */
 export function reason(path: string, error: unknown): string {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = asError(error).message
   const code = sqliteCode(error) ?? (error as NodeJS.ErrnoException | undefined)?.code
   if (code === 'ENOSPC' || isFull(path, error))
     return `${why}${code === SQLITE_IOERR ? ': the disk is full' : ''}; make room on the disk`

@@ -152,7 +152,7 @@ export class Channel {
     try {
       frame = encodeFrame({ header: encodeRequest({ id, ...this.#init.scope, body }) }, REQUEST_BYTES_MAX)
     } catch (error) {
-      return fail(error as Error)
+      return fail(asError(error))
     }
     const { clock, timeoutMs } = this.#init
     const isRaw = body.type === 'chunks' || body.type === 'hints' || body.type === 'items'

@@ -1,10 +1,10 @@
 /**
- * The root of this package's errors. Each class has a `code` and a `name` that never change. Two copies of the
- * package in one program, or errors that crossed a border, have different classes of the same code: compare the
- * code there, and `instanceof` elsewhere.
+ * The root of this package's errors. Each class has a `code` and a `name` that never change. Two copies of
+ * the package in one program, or errors that crossed a border, have different classes of the same code:
+ * compare the code there, and `instanceof` elsewhere.
  *
- * Errors about a value that breaks a limit are a `RangeError` or `TypeError` instead, with a code of their own
- * where they have a class: `KeyTooLarge`, `SnapshotTooLarge`, `Unencodable`.
+ * Errors about a value that breaks a limit are a `RangeError` or `TypeError` instead, with a code of their
+ * own where they have a class: `KeyTooLarge`, `SnapshotTooLarge`, `Unencodable`.
  */
 export abstract class AnchorageError extends Error {
   /** The class's name in capitals, such as `LOG_TRUNCATED`. */

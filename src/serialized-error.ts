@@ -1,8 +1,8 @@
 import { asError } from './thrown.ts'
 
 /**
- * An error as it travels between threads and processes. Structured clone alone would lose its class, its name and its
- * fields, and those of its causes.
+ * An error as it travels between threads and processes. Structured clone alone would lose its class, its name
+ * and its fields, and those of its causes.
  */
 export interface SerializedError {
   readonly name: string
@@ -36,8 +36,8 @@ export function serializeError(thrown: unknown, causesMax = CAUSES_MAX): Seriali
 }
 
 /**
- * The error again, with the stack of where it was thrown. It is of the class that has its code among `classes`, or of
- * the built-in class that has its name, or else an `Error` of that name.
+ * The error again, with the stack of where it was thrown. It is of the class that has its code among
+ * `classes`, or of the built-in class that has its name, or else an `Error` of that name.
  */
 export function deserializeError(serialized: SerializedError, classes: readonly ErrorClass[]): Error {
   const { name, message, stack, fields } = serialized

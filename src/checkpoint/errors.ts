@@ -12,7 +12,9 @@ export class CheckpointDamaged extends AnchorageError {
   }
 }
 
-/** A checkpoint of another group, state machine or log, or of a newer version of Anchorage. It is left alone. */
+/**
+ * A checkpoint of another group, state machine or log, or of a newer version of Anchorage. It is left alone.
+ */
 export class CheckpointMismatch extends AnchorageError {
   static override readonly code = 'CHECKPOINT_MISMATCH'
   override readonly name = 'CheckpointMismatch'
@@ -25,7 +27,10 @@ export class CheckpointMismatch extends AnchorageError {
   }
 }
 
-/** A checkpoint was due, and none was written: the group has no snapshot that it agrees on. It is tried again by itself, after a pause. */
+/**
+ * A checkpoint was due, and none was written: the group has no snapshot that it agrees on. It is tried again
+ * by itself, after a pause.
+ */
 export class CheckpointFailed extends AnchorageError {
   static override readonly code = 'CHECKPOINT_FAILED'
   override readonly name = 'CheckpointFailed'
@@ -44,8 +49,8 @@ export interface HeldState {
 }
 
 /**
- * A data directory that holds the state of another log than the one that was opened, or of one that is gone. Whoever went on would
- * begin with an empty state. Nothing was written, and no log was made.
+ * The data directory holds the state of another log than the one that was opened, or of one that is gone. A
+ * replica that went on would begin with an empty state. Nothing was written, and no log was made.
  */
 export class DirectoryOfAnotherLog extends AnchorageError {
   static override readonly code = 'DIRECTORY_OF_ANOTHER_LOG'

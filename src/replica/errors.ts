@@ -21,8 +21,9 @@ export class ApplyFailed extends AnchorageError {
 }
 
 /**
- * The state machine refused a snapshot whose root the group sealed: it is of another version than its signature says, or
- * its `capture` and `install` disagree. Fetching it again would be in vain, so this replica stopped.
+ * The state machine refused a snapshot whose root the group sealed. It is of another version than its
+ * signature says, or its `capture` and `install` disagree. Fetching the snapshot again would be in vain, so
+ * this replica stopped.
  */
 export class InstallFailed extends AnchorageError {
   static override readonly code = 'INSTALL_FAILED'
@@ -36,9 +37,10 @@ export class InstallFailed extends AnchorageError {
 }
 
 /**
- * The log's beginning was pruned, and for a whole request timeout no member of the group announced a state, or each that did said that
- * it will not serve it; `cause` names them. Silence is not enough: while a member that announces a state does not answer, the replica
- * goes on trying, and tells that in `problem` events. It goes on looking after this error, too.
+ * The log's beginning was pruned, and nobody serves the state before it. For a whole request timeout no
+ * member announced a state, or each that did refused to serve it; `cause` names them. Silence is no refusal:
+ * while a member that announces a state does not answer, the replica goes on trying, and tells that in
+ * `problem` events. It goes on looking after this error, too.
  */
 export class StateLost extends AnchorageError {
   static override readonly code = 'STATE_LOST'
@@ -55,8 +57,8 @@ export class StateLost extends AnchorageError {
 }
 
 /**
- * This replica's state is not the one that the group sealed. It reads nothing of it to anybody, and replaces it. As the reason of a
- * halt: that was in vain three times in ten minutes.
+ * This replica's state is not the one that the group sealed. It reads nothing of it to anybody, and replaces
+ * it. As the reason of a halt: that was in vain three times in ten minutes.
  */
 export class Diverged extends AnchorageError {
   static override readonly code = 'DIVERGED'
@@ -78,8 +80,8 @@ export class Diverged extends AnchorageError {
 }
 
 /**
- * Two processes have this replica's identity: a copy of its data directory, of its key, or of its machine. The one that began later is
- * refused, or halts with this error; the other one tells it in a `problem` event.
+ * Two processes have this replica's identity: a copy of its data directory, of its key, or of its machine.
+ * The one that began later is refused, or halts with this error; the other one tells it in a `problem` event.
  */
 export class IdentityInUse extends AnchorageError {
   static override readonly code = 'IDENTITY_IN_USE'
@@ -95,8 +97,8 @@ export class IdentityInUse extends AnchorageError {
 }
 
 /**
- * There is no state to read yet: the log's beginning was pruned, and no snapshot has been installed. Or there is one that the group
- * does not agree with, and that is about to be replaced: `cause` is `Diverged` then.
+ * There is no state to read yet: the log's beginning was pruned, and no snapshot has been installed. Or the
+ * group does not agree with the state, and it is about to be replaced: `cause` is `Diverged` then.
  */
 export class NotReadable extends AnchorageError {
   static override readonly code = 'NOT_READABLE'
@@ -112,8 +114,9 @@ export class NotReadable extends AnchorageError {
 }
 
 /**
- * The time that a caller gave, with `AbortSignal.timeout`, is up: the message says where this replica stands and what troubles it.
- * What was waited for may still happen. `cause` is the signal's reason. A signal that aborts for another reason rejects with that.
+ * The time that a caller gave, with `AbortSignal.timeout`, is up. The message says where this replica stands
+ * and what troubles it. What was waited for may still happen. `cause` is the signal's reason. A signal that
+ * aborts for another reason rejects with that.
  */
 export class NotInTime extends AnchorageError {
   static override readonly code = 'NOT_IN_TIME'
@@ -142,7 +145,9 @@ export class ReplicaStopped extends AnchorageError {
   }
 }
 
-/** An address in `listen` that this replica cannot listen on: its port is in use, say, or it is not this machine's. */
+/**
+ * This replica cannot listen on an address in `listen`: its port is in use, say, or it is not this machine's.
+ */
 export class ListenFailed extends AnchorageError {
   static override readonly code = 'LISTEN_FAILED'
   override readonly name = 'ListenFailed'

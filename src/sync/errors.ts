@@ -17,8 +17,8 @@ export class PeerUnavailable extends SyncError {
 }
 
 /**
- * The peer accepts connections and breaks off the handshake, again and again. Most likely it has another network
- * key than this replica, or only one of the two has one.
+ * The peer accepts connections and breaks off the handshake, again and again. Most likely it has another
+ * network key than this replica, or only one of the two has one.
  */
 export class HandshakeFailed extends PeerUnavailable {
   static override readonly code = 'HANDSHAKE_FAILED'
@@ -46,8 +46,8 @@ export class NoMarker extends AnchorGone {
 }
 
 /**
- * No root of this anchor can get the majority of its electorate: states differ, and nobody can tell whose is wrong.
- * Nobody installs it; the session goes on with a newer one.
+ * No root of this anchor can get the majority of its electorate: states differ, and nobody can tell whose is
+ * wrong. Nobody installs it; the session goes on with a newer one.
  */
 export class Disputed extends AnchorGone {
   static override readonly code = 'DISPUTED'
@@ -90,8 +90,8 @@ export class NoProvider extends SyncError {
   /** What the peers of this session did wrong, the newest last; at most 16. */
   readonly faults: readonly Fault[]
   /**
-   * The members that will not serve one, by their PeerIds, and why: they said so, or sent what no honest replica
-   * sends. Silence is no refusal.
+   * The members that will not serve one, by their PeerIds, and why: they said so, or sent what no honest
+   * replica sends. Silence is no refusal.
    */
   readonly refusals: ReadonlyMap<string, Error>
   constructor(why: string, { faults = [], refusals = new Map(), cause }: NoProviderInit = {}) {

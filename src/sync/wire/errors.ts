@@ -1,7 +1,10 @@
 import { formatPosition, type Position } from '../../position.ts'
 import { SyncError } from '../errors.ts'
 
-/** The errors a request may be answered with. Each crosses the wire by its name; both sides have the same classes. */
+/**
+ * The errors a request may be answered with. Each crosses the wire by its name, and both sides have its
+ * class.
+ */
 export abstract class WireError extends SyncError {
   static override readonly code: string = 'WIRE_ERROR'
 }
@@ -13,9 +16,9 @@ export class Expired extends WireError {
 }
 
 /**
- * This replica captured its state at that anchor and could not cut it into a snapshot. The message has the reason:
- * an item beyond the limit, more chunks than a manifest may list. Asking again is of no use before the state has
- * changed.
+ * This replica captured its state at that anchor and could not cut it into a snapshot. The message has the
+ * reason: an item beyond the limit, more chunks than a manifest may list. Asking again is of no use before
+ * the state has changed.
  */
 export class CutFailed extends WireError {
   static override readonly code = 'CUT_FAILED'

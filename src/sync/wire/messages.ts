@@ -323,8 +323,9 @@ export const PLAIN_ERRORS = {
 }
 
 /**
- * Nothing of a peer's error is trusted but its name, and what stands here of the rest, within limits. That is why it
- * is not read as errors of our own threads and processes are. A name that this version does not know is `Failed`.
+ * A peer's error is read by its name, and of the rest only what stands here, within limits. That is why it is
+ * not read as errors of our own threads and processes are. A name that this version does not know is
+ * `Failed`.
  */
 function toError({ name, message: text, retryMs, leader }: pb.Error): WireError {
   const message = text.slice(0, ERROR_LENGTH_MAX)

@@ -1,16 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { canMount, seenOn } from '../mounted-disk.ts'
 
 const PROGRAM = fileURLToPath(new URL('disk-process.ts', import.meta.url))
-/** A mount namespace, in which anybody may mount a disk that nobody else sees, and that goes with the process. */
-const UNSHARE = ['--user', '--map-root-user', '--mount', 'sh', '-ec']
-const mounts = spawnSync('unshare', [...UNSHARE, 'mount -t tmpfs none /tmp']).status === 0
-if (!mounts) console.warn('SKIPPED: this machine lets nobody mount a disk, so none can be filled')
 
 let directory: string
 
@@ -20,21 +15,11 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
 /** What the program saw on a disk that was mounted by this script, of which `$1` is the folder. */
-async function on(mounting: string, what: string, folder = ''): Promise<Record<string, unknown>> {
-  const args = ['sh', directory, process.execPath, PROGRAM, what, join(directory, folder)]
-  const child = spawn('unshare', [...UNSHARE, `${mounting}; shift; exec "$@"`, ...args], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  })
-  const exited = once(child, 'exit')
-  const ended = exited.then(([code]) => {
-    throw new Error(`it ended with ${code}`)
-  })
-  const [seen] = await Promise.race([once(child, 'message'), ended])
-  expect(await exited).toEqual([0, null])
-  return seen
+function on(mounting: string, what: string, folder = ''): Promise<unknown> {
+  return seenOn(directory, mounting, PROGRAM, what, join(directory, folder))
 }
 
-describe.skipIf(!mounts)('a log on a disk', () => {
+describe.skipIf(!canMount)('a log on a disk', () => {
   const named = (name: string, ...parts: string[]) =>
     expect.stringMatching(new RegExp(`^${name}: .*${[`${directory}.*group\\.log`, ...parts].join('.*')}`))
 
@@ -71,8 +56,11 @@ describe.skipIf(!mounts)('a log on a disk', () => {
   test.each(['live', 'closed'])(
     'that cannot be written here is read and followed, while it is %s elsewhere',
     async (how) => {
-      const seen = await on(TWICE, `read-only-${how}`, 'here')
-      expect(seen).toEqual({ ...reads(), followed: '3', after: ['1', '2', '3'] })
+      expect(await on(TWICE, `read-only-${how}`, 'here')).toEqual({
+        ...reads(),
+        followed: '3',
+        after: ['1', '2', '3'],
+      })
     },
   )
 

@@ -9,6 +9,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p'
 import { Libp2pNetwork, type ServeStream, type SnapshotSyncComponents } from '../sync/libp2p.ts'
 import { type ProviderLimits, providerLimits } from '../sync/limits.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import type { ByteStream } from '../sync/wire/frames.ts'
 import { ListenFailed } from './errors.ts'
 import { parseAddress } from './multiaddrs.ts'
@@ -57,8 +58,9 @@ export class Libp2pNode implements ReplicaNetwork {
   }
 
   /** Throws `ListenFailed`, and `RangeError` for an announced address that names another peer. */
-  async start(serve: ServeStream): Promise<void> {
+  async start(sync: Pick<SnapshotSync, 'serve'>): Promise<void> {
     const { privateKey, libp2p, networkKey } = this.#init
+    const serve: ServeStream = (peer, stream) => sync.serve(peer, stream)
     const listen = [...(this.#init.listen ?? LISTEN_DEFAULT)]
     const announce = this.#init.announce?.map((text) => announced(text, this.self))
     try {

@@ -1,6 +1,5 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import type { Belonging } from '../checkpoint/belonging.ts'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { fileStorage } from '../checkpoint/file-storage.ts'
 import { AnchorProgress } from '../group/anchor-progress.ts'
@@ -9,8 +8,7 @@ import { GroupState } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { Membership } from '../group/membership.ts'
 import { Namesakes, type OwnNotice } from '../group/namesakes.ts'
-import { LogMissing } from '../log/errors.ts'
-import type { Log, LogInit } from '../log/log.ts'
+import type { Log } from '../log/log.ts'
 import { systemRandom } from '../random.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
@@ -33,6 +31,7 @@ import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import { Installer } from './installer.ts'
 import type { ReplicaInternals } from './internals.ts'
 import { Libp2pNode } from './node.ts'
+import { openLog } from './open-log.ts'
 import { checkOptions } from './options.ts'
 import { Outcomes } from './outcomes.ts'
 import { OwnState } from './own-state.ts'
@@ -105,29 +104,7 @@ function nodeOf<Result>(init: ReplicaInit<Result>, privateKey: PrivateKey): Libp
   return new Libp2pNode({ privateKey, listen, announce, libp2p, networkKey, limits })
 }
 
-/** A log that is empty because it is another one must not become the truth: see `ReplicaInit.newLog`. */
-async function openLog<Result>(
-  { group, machine, log: backend, newLog = false }: ReplicaInit<Result>,
-  by: Pick<LogInit, 'author' | 'onProblem'>,
-  belonging: Belonging | undefined,
-): Promise<Log> {
-  const of = { group, signature: machine.signature, ...by }
-  if (!(await belonging?.holdsState())) return await backend.open(of)
-  const log = await backend.open({ ...of, create: newLog }).catch(async (error: unknown) => {
-    if (error instanceof LogMissing) await belonging?.assert(error)
-    throw error
-  })
-  try {
-    if (newLog) await belonging?.tell(log.epoch)
-    else await belonging?.assert(log.epoch)
-    return log
-  } catch (error) {
-    await log.close()
-    throw error
-  }
-}
-
-/** What many parts take. Each names in its own init which of these it does take. */
+/** What several parts take. Which of these a part takes, its own init says. */
 type Common<Result> = ReturnType<typeof commonOf<Result>>
 
 function commonOf<Result>(init: ReplicaInit<Result>, ground: Ground, { processName }: ReplicaInternals) {
@@ -146,6 +123,7 @@ function commonOf<Result>(init: ReplicaInit<Result>, ground: Ground, { processNa
     random: init.random ?? systemRandom,
     chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
     leaseMs: init.leaseMs ?? LEASE_MS_DEFAULT,
+    snapshotAfter: init.snapshotAfter ?? SNAPSHOT_AFTER_DEFAULT,
     volatile: init.volatile ?? false,
     ttlMs,
     requestTimeoutMs,
@@ -165,7 +143,7 @@ async function makeParts<Result>(
   const { group, machine } = common
   const { log, data } = ground
 
-  // What follows from the log and the presence store.
+  // The log, and who is in the group.
   const applier = new Applier(common)
   const positions = new Positions({ ...common, applier })
   const membership = new Membership({ ...common, graceMs: common.leaseMs })
@@ -182,17 +160,9 @@ async function makeParts<Result>(
   const seals = new SealReader(log)
   const host = new ReplicaHost({ ...common, membership, progress, positions, announcer, seals })
   const sync = makeSync(init, common, { host, disk, announcer })
-  const follower = new Follower({
-    ...common,
-    snapshotAfter: init.snapshotAfter ?? SNAPSHOT_AFTER_DEFAULT,
-    applier,
-    holders,
-    sync,
-    announcer,
-    disk,
-  })
+  const follower = new Follower({ ...common, applier, holders, sync, announcer, disk })
 
-  // What control entries and installs lead to.
+  // What comes of control entries and of installs.
   const divergences = new Divergences({ ...common, follower, sync })
   const anchors = new Anchors({ ...common, sync, disk, divergences })
   const pruner = new Pruner({ ...common, membership, progress, applier, disk, policy: init.prune })
@@ -206,19 +176,26 @@ async function makeParts<Result>(
 
   const parts: ReplicaParts<Result> = {
     ...ground,
-    ...{
-      machine,
-      group,
-      applier,
-      positions,
-      membership,
-      holders,
-      progress,
-      namesakes,
-      announcer,
-      leadership,
-    },
-    ...{ disk, host, sync, follower, anchors, pruner, installer, outcomes, captures, ticks },
+    machine,
+    group,
+    applier,
+    positions,
+    membership,
+    holders,
+    progress,
+    namesakes,
+    announcer,
+    leadership,
+    disk,
+    host,
+    sync,
+    follower,
+    anchors,
+    pruner,
+    installer,
+    outcomes,
+    captures,
+    ticks,
     running: [],
   }
   tie(parts)
@@ -304,7 +281,7 @@ function sawOwn<Result>(parts: ReplicaParts<Result>, notice: OwnNotice): void {
 async function begin<Result>(parts: ReplicaParts<Result>): Promise<Replica<Result>> {
   const { network, log, machine, announcer, pruner, ticks, sync, stopping } = parts
   const { signal } = stopping
-  await network.start((peer, stream) => sync.serve(peer, stream))
+  await network.start(sync)
   await announcer.join(parts)
   const replica = new Replica(parts)
   machine.attach?.(replica)

@@ -1,4 +1,7 @@
 import type { PresenceStore } from './presence.ts'
+import type { SignalOptions } from './signal-options.ts'
+
+export type { SignalOptions }
 
 /**
  * Orders a group's entries: the one thing that Anchorage leaves to others. A backend is small: an ordered log
@@ -102,10 +105,6 @@ export interface Cursor {
    * `LogRewound`.
    */
   readonly id?: string
-}
-
-export interface SignalOptions {
-  readonly signal?: AbortSignal
 }
 
 /** Whether the servers of a log can be reached. */

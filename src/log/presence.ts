@@ -1,4 +1,4 @@
-import type { SignalOptions } from './log.ts'
+import type { SignalOptions } from './signal-options.ts'
 
 /** What one member announced, as it was read. */
 export interface Presence {

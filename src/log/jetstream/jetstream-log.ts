@@ -10,7 +10,6 @@ import {
   LogUnusable,
   ServersOutdated,
 } from '../errors.ts'
-import { DUPLICATE_WINDOW_MS, type JetstreamLogOptions, POLL_MS } from '../jetstream.ts'
 import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
@@ -38,6 +37,7 @@ import type { PresenceStore } from '../presence.ts'
 import { Board } from './board.ts'
 import { EntryDecoder, EntryEncoder, maxPayloadOf } from './entry.ts'
 import { any, codeOf, Link, Pause } from './link.ts'
+import { DUPLICATE_WINDOW_MS, type JetstreamLogOptions, POLL_MS } from './options.ts'
 import { Publisher } from './publisher.ts'
 import { type Delivered, pull } from './pull.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from './server-version.ts'

@@ -1,6 +1,6 @@
 /** Measures how fast it is, beside what one would use instead: `npm run bench -- --help`. */
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
-import { NatsServerMissing } from '../src/testing/errors.ts'
+import { NatsServerMissing } from '../src/processes/errors.ts'
 import { capture } from './bench/capture.ts'
 import { catchUp } from './bench/catch-up.ts'
 import { checkpoint } from './bench/checkpoint.ts'

@@ -4,7 +4,7 @@ import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { fileStorage } from '../src/checkpoint/file-storage.ts'
 import { Interrupt } from '../src/cli/interrupt.ts'
-import { clusterWarning, startNatsServers } from '../src/testing/index.ts'
+import { clusterWarning, startNatsServers } from '../src/processes/nats-servers.ts'
 
 interface Options {
   readonly servers: number

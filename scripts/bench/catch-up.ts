@@ -1,5 +1,5 @@
 import { appendAll } from '../../src/cli/append-all.ts'
-import { caughtUp, ordinaryReplay, plainReplay } from '../../src/cli/demo/measured.ts'
+import { bareReplay, caughtUp, ordinaryReplay } from '../../src/cli/demo/measured.ts'
 import { type CatchUpReport, ReplicatedMap, samePosition, sqliteLog } from '../../src/index.ts'
 import { type Cluster, startCluster } from '../../src/testing/index.ts'
 import { history } from './catch-up/history.ts'
@@ -36,7 +36,8 @@ const measured = shared(async (scale, wanted): Promise<Measured> => {
   await using cluster = await startCluster({ replicas: 0, options: { ttlMs: TTL_MS } })
   const items = Math.ceil(ITEMS * scale)
   await load(cluster, items)
-  const plain = await plainReplay(cluster.logPath, AbortSignal.timeout(WAIT_MS))
+  const task = { log: { log: cluster.logPath }, group: cluster.group }
+  const plain = await bareReplay(task, AbortSignal.timeout(WAIT_MS))
   if (plain.items !== items) throw new Error('the log does not hold every item')
   const first = await cluster.start({ snapshotAfter: Number.POSITIVE_INFINITY })
   const replayMs = await ordinaryReplay(first, { timeoutMs: WAIT_MS })

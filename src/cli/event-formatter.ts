@@ -1,5 +1,5 @@
+import type { CheckpointSummary, ProcessEvent, SessionSummary, SyncSummary } from '../observe/events.ts'
 import { formatPosition } from '../position.ts'
-import type { CheckpointSummary, ProcessEvent, SessionSummary, SyncSummary } from '../testing/events.ts'
 import { count, counted, duration, type Output, shortId, size } from './output.ts'
 
 type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: Type }>

@@ -21,7 +21,7 @@ import { type Context, EXIT, type GlobalOptions } from './context.ts'
 import type { DemoOptions } from './demo/demo.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
-import { type LogFlags, placeOf } from './log-place.ts'
+import { type LogFlags, placeOf } from './log-flags.ts'
 import { Output } from './output.ts'
 
 const EXIT_CODES = `

@@ -20,10 +20,16 @@
  * @packageDocumentation
  */
 
-export { Cluster, type ClusterInit, type StartOptions, startCluster } from './cluster.ts'
-export * from './errors.ts'
-export type { ErrorSummary, ProcessEvent, ProcessEventType, SessionSummary, SyncSummary } from './events.ts'
-export type { ProgramOptions, ReplicaOptions } from './messages.ts'
+export type {
+  ErrorSummary,
+  ProcessEvent,
+  ProcessEventType,
+  SessionSummary,
+  SyncSummary,
+} from '../observe/events.ts'
+export type { StartOptions } from '../processes/cluster.ts'
+export * from '../processes/errors.ts'
+export type { ProgramOptions, ReplicaOptions } from '../processes/messages.ts'
 export {
   clusterWarning,
   findNatsServer,
@@ -33,7 +39,14 @@ export {
   type NatsServersInit,
   natsServerVersion,
   startNatsServers,
-} from './nats-servers.ts'
-export type { ReplicaProcess, WaitForOptions, WaitOptions } from './process.ts'
-export { type ProgramMethods, type ReplicaProgram, type ReplicaStatus, serveReplica } from './program.ts'
-export type { FillOptions, WritingOptions } from './replica-process.ts'
+} from '../processes/nats-servers.ts'
+export {
+  type ProgramMethods,
+  type ReplicaProgram,
+  type ReplicaStatus,
+  serveReplica,
+} from '../processes/program.ts'
+export type { WaitForOptions, WaitOptions } from '../processes/replica-process.ts'
+export { Cluster, type ClusterInit, startCluster } from './cluster.ts'
+export type { ReplicaProcess } from './map-process.ts'
+export type { FillOptions, WritingOptions } from './map-program.ts'

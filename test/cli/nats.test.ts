@@ -2,7 +2,7 @@ import { readdir, writeFile } from 'node:fs/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeys } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
+import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { describeNats } from '../log/nats.ts'
 import { Place, type Printed } from './anchorage.ts'
 

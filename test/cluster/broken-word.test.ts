@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { findNatsServer, isFitForClusters, natsServerVersion } from '../../src/testing/index.ts'
-import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
 import { describeNats } from '../log/nats.ts'
 import { pauseLeaders } from './broken-word.ts'
 

@@ -18,7 +18,7 @@ import {
 import { streamName } from '../../src/log/jetstream/stream.ts'
 import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
 import type { Log, LogInit } from '../../src/log/log.ts'
-import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
+import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { allowFault } from '../setup/strict.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 import { describeNats } from './nats.ts'

@@ -7,7 +7,7 @@ import { credsAuthenticator, nkeyAuthenticator, nkeys } from '@nats-io/transport
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { LogRefused } from '../../src/log/errors.ts'
 import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
-import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
+import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { commands, init, readAll, text } from './entries.ts'
 import { describeNats } from './nats.ts'
 

@@ -9,7 +9,7 @@ import {
   isFitForClusters,
   type NatsServers,
   natsServerVersion,
-} from '../../src/testing/nats-servers.ts'
+} from '../../src/processes/nats-servers.ts'
 import type { Place } from './conformance.ts'
 import { init } from './entries.ts'
 

@@ -9,7 +9,7 @@ import type { LogBackend } from '../../src/log/log.ts'
 import { logAt } from '../../src/log/log-at.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { type SqliteLogOptions, sqliteLog } from '../../src/log/sqlite.ts'
-import { type NatsServers, startNatsServers } from '../../src/testing/nats-servers.ts'
+import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { commands, Follower, init, text } from './entries.ts'
 import { describeNats } from './nats.ts'
 

@@ -2,6 +2,7 @@ import { verifiedChunks } from '../../checkpoint/file.ts'
 import { decodeGroupState } from '../../group/group-state.ts'
 import { EntryTooLarge } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
+import { removeLog } from '../../log/remove-log.ts'
 import type { Json } from '../../machine/codec.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { itemsOf } from '../../snapshot/chunk.ts'
@@ -12,7 +13,6 @@ import { UsageError } from '../errors.ts'
 import { checkpointAt } from '../open-checkpoint.ts'
 import { nameOf, newLog, withLog } from '../open-log.ts'
 import { counted } from '../output.ts'
-import { removeLog } from '../remove-log.ts'
 
 /** Entries of one command, as they are imported. */
 const IMPORT_BATCH = 100

@@ -1,7 +1,7 @@
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { EventReporter } from '../../observe/event-reporter.ts'
 import type { Replica } from '../../replica/replica.ts'
 import { createReplica } from '../../replica/start.ts'
-import { reportEvents } from '../../testing/events.ts'
 import { type Context, EXIT } from '../context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
 import { EventFormatter } from '../event-formatter.ts'
@@ -50,7 +50,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     `replica ${id}\nlistens on ${addresses.join(' and ')}`,
   )
   const formatter = new EventFormatter(output, id)
-  const flush = reportEvents(replica, (event) => {
+  const reporter = new EventReporter(replica, (event) => {
     const { type, detail, atMs } = event
     if (output.json) return output.object({ event: type, atMs: Math.round(atMs), detail })
     const text = formatter.tell(event)
@@ -58,7 +58,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   })
   const halted = await haltOf(replica, signal)
   await replica.stop()
-  flush()
+  reporter.flush()
   const { reason } = signal
   if (reason instanceof OutputBroken && reason.exitCode !== undefined)
     output.note('stopped, since nobody takes the output any more')

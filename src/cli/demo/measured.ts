@@ -2,26 +2,16 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { childEnv } from '../../node-flags.ts'
+import type { ProcessEvent } from '../../observe/events.ts'
+import type { ReplicaProcess, WaitOptions } from '../../processes/replica-process.ts'
 import type { CatchUpReport } from '../../replica/events.ts'
-import type { ProcessEvent, ReplicaProcess, WaitOptions } from '../../testing/index.ts'
+import type { BareReplayTask } from './bare-replay-process.ts'
 import type { PlainReplay } from './plain-map.ts'
-import type { NatsTask } from './plain-nats-process.ts'
-import type { SqliteTask } from './plain-sqlite-process.ts'
 
-/** From a SQLite file. Rejects when the signal aborts. */
-export async function plainReplay(path: string, signal: AbortSignal): Promise<PlainReplay> {
-  return await inProcess('plain-sqlite-process', { path } satisfies SqliteTask, signal)
-}
-
-/** From a stream of NATS servers. Rejects when the signal aborts. */
-export async function plainNatsReplay(task: NatsTask, signal: AbortSignal): Promise<PlainReplay> {
-  return await inProcess('plain-nats-process', task, signal)
-}
-
-/** In a process of its own, like the replica it is compared with; it is sent `task`. */
-async function inProcess(name: string, task: object, signal: AbortSignal): Promise<PlainReplay> {
+/** A bare loop, in a process of its own like the replica it is compared with. Rejects when the signal aborts. */
+export async function bareReplay(task: BareReplayTask, signal: AbortSignal): Promise<PlainReplay> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-  const program = new URL(`./${name}.${extension}`, import.meta.url)
+  const program = new URL(`./bare-replay-process.${extension}`, import.meta.url)
   const child = fork(program, { execArgv: [], env: childEnv(), signal })
   child.send(task, () => {})
   const ended = once(child, 'disconnect').then(() => {
@@ -32,8 +22,8 @@ async function inProcess(name: string, task: object, signal: AbortSignal): Promi
 }
 
 /**
- * Milliseconds from the moment a new replica may begin to follow the log to the moment it is in sync. It was started with
- * `snapshotAfter: Infinity`.
+ * Milliseconds from the moment a new replica may begin to follow the log to the moment it is in sync. It was started
+ * with `snapshotAfter: Infinity`.
  */
 export async function ordinaryReplay(replica: ReplicaProcess, options: WaitOptions): Promise<number> {
   const entered = (state: string) =>

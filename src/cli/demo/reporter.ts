@@ -1,4 +1,5 @@
-import type { Cluster, ReplicaProcess } from '../../testing/index.ts'
+import type { Cluster } from '../../processes/cluster.ts'
+import type { ReplicaProcess } from '../../processes/replica-process.ts'
 import { EventFormatter } from '../event-formatter.ts'
 import type { Output } from '../output.ts'
 

@@ -1,6 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { RowsMissing } from '../errors.ts'
+
+/** Entries of one batch of the load. */
+const BATCH_ENTRIES = 1_000
+
+const { commands } = new ReplicatedMap()
 
 /** A place as GeoNames knows it, under a key that no other row has. */
 export interface Row {
@@ -15,6 +21,28 @@ export async function readRows(items?: number): Promise<Row[]> {
     const value = cities[n % cities.length]!
     return { key: `${value.country}/${value.name}/${n + 1}`, value }
   })
+}
+
+/** Every row again and again, each time a little different, in batches. */
+export function* batches(
+  rows: readonly Row[],
+  history: number,
+  signal: AbortSignal,
+): Generator<Uint8Array[]> {
+  for (let revision = 1; revision <= history; revision++) {
+    for (let at = 0; at < rows.length && !signal.aborted; at += BATCH_ENTRIES)
+      yield rows.slice(at, at + BATCH_ENTRIES).map((row) => write(row, revision))
+  }
+}
+
+/** Makes the next write to a row, for ever. */
+export function rewrites(rows: readonly Row[], history: number): () => Uint8Array {
+  let next = 0
+  return () => write(rows[next % rows.length]!, history + 1 + Math.floor(next++ / rows.length))
+}
+
+function write({ key, value }: Row, revision: number): Uint8Array {
+  return commands.set(key, { ...value, revision })
 }
 
 /** Beside this package, or where the user works: `npx` keeps this package elsewhere. */

@@ -1,7 +1,7 @@
-import type { LogPlace } from '../log/log-at.ts'
+import type { LogPlace } from '../log/log-place.ts'
+import type { ProcessEvent } from '../observe/events.ts'
 import type { ReplicaInit } from '../replica/init.ts'
 import type { SerializedError } from '../serialized-error.ts'
-import type { ProcessEvent } from './events.ts'
 
 /** The options of `createReplica` that are plain data, for a replica in a process of its own. */
 export interface ReplicaOptions

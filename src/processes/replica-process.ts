@@ -1,23 +1,17 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
-import type { Json } from '../machine/codec.ts'
-import type { Written } from '../machine/machine.ts'
-import type { TtlOption } from '../machine/map-commands.ts'
-import type { SetManyResult, SetResult } from '../machine/replicated-map.ts'
 import { childEnv } from '../node-flags.ts'
+import type { ProcessEvent, ProcessEventType } from '../observe/events.ts'
 import type { Position } from '../position.ts'
 import { deserializeError } from '../serialized-error.ts'
 import { atExit } from './at-exit.ts'
 import { ERROR_CLASSES } from './error-classes.ts'
 import { ConditionTimeout, type Exit, ProcessEnded, ProcessLingered, type ProcessTrace } from './errors.ts'
-import type { ProcessEvent, ProcessEventType } from './events.ts'
 import { guard } from './guard.ts'
 import type { Command, ProgramOptions, Report } from './messages.ts'
+import { OutputLines } from './output-lines.ts'
 import type { ReplicaStatus } from './program.ts'
-import type { FillOptions, WritingOptions } from './replica-process.ts'
 
 export interface ProcessInit {
   readonly program: URL
@@ -41,7 +35,6 @@ export interface WaitForOptions extends WaitOptions {
 export const WAIT_MS_DEFAULT = 30_000
 const START_TIMEOUT_MS = 30_000
 const STOP_TIMEOUT_MS_DEFAULT = 10_000
-const LOG_LINES_MAX = 1_000
 const TRACE_LINES = 20
 
 /** A replica in a process of its own. Started by a cluster. */
@@ -55,7 +48,7 @@ export class ReplicaProcess {
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
   readonly #events: ProcessEvent[] = []
   readonly #waiting = new Set<() => void>()
-  readonly #logs: string[] = []
+  readonly #output = new OutputLines()
   #id = ''
   #callCount = 0
   #exit: Exit | undefined
@@ -66,19 +59,8 @@ export class ReplicaProcess {
   #replicaStopped = false
   #stopped: Promise<Exit> | undefined
 
-  /** @internal Resolves when `createReplica` has resolved in the process; the replica may not be in sync yet. */
-  static async start(init: ProcessInit): Promise<ReplicaProcess> {
-    const started = new ReplicaProcess(init)
-    try {
-      started.#id = await started.#within('it has started', START_TIMEOUT_MS, started.#started.promise)
-      return started
-    } catch (error) {
-      await started.kill()
-      throw error
-    }
-  }
-
-  private constructor({ program, options, execArgv, runUnder, onChange }: ProcessInit) {
+  /** @internal Started by a cluster. */
+  constructor({ program, options, execArgv, runUnder, onChange }: ProcessInit) {
     this.options = options
     this.#onChange = onChange
     const [execPath, ...before] = [...runUnder, process.execPath]
@@ -94,8 +76,8 @@ export class ReplicaProcess {
     this.pid = child.pid ?? 0
     const calledOff = atExit(() => child.kill('SIGKILL'))
     this.#started.promise.catch(() => {})
-    this.#keepLines(child.stdout)
-    this.#keepLines(child.stderr)
+    this.#output.keep(child.stdout)
+    this.#output.keep(child.stderr)
     child.on('message', (report: Report) => this.#reported(report))
     child.on('error', (error) => {
       this.#failure ??= error
@@ -105,6 +87,20 @@ export class ReplicaProcess {
       this.#ended({ code, signal })
     })
     this.#send({ type: 'start', options })
+  }
+
+  /**
+   * @internal Resolves when `createReplica` has resolved in the process; the replica may not be in sync yet. When it
+   * rejects, with what `createReplica` threw, the process has ended.
+   */
+  async started(): Promise<this> {
+    try {
+      this.#id = await this.#within('it has started', START_TIMEOUT_MS, this.#started.promise)
+      return this
+    } catch (error) {
+      await this.kill()
+      throw error
+    }
   }
 
   get name(): string {
@@ -142,7 +138,7 @@ export class ReplicaProcess {
 
   /** The newest 1,000 lines the process wrote to its standard output and error. */
   get logs(): readonly string[] {
-    return this.#logs
+    return this.#output.lines
   }
 
   lastEvent<Type extends ProcessEventType>(type: Type): ProcessEvent<Type> | undefined {
@@ -223,63 +219,6 @@ export class ReplicaProcess {
     return this.call('replica.prune', options)
   }
 
-  // The built-in program's map. A program of your own has the methods it brings: use `call`.
-
-  set(key: string, value: Json, options: TtlOption = {}): Promise<Written<SetResult>> {
-    return this.call('set', key, value, options)
-  }
-
-  ttl(key: string): Promise<number | undefined> {
-    return this.call('ttl', key)
-  }
-
-  persist(key: string): Promise<Written<boolean>> {
-    return this.call('persist', key)
-  }
-
-  get<V = Json>(key: string): Promise<V | undefined> {
-    return this.call('get', key)
-  }
-
-  setMany(entries: readonly (readonly [string, Json])[]): Promise<Written<SetManyResult>> {
-    return this.call('setMany', entries)
-  }
-
-  delete(key: string): Promise<Written<boolean>> {
-    return this.call('delete', key)
-  }
-
-  deleteMany(keys: readonly string[]): Promise<Written<number>> {
-    return this.call('deleteMany', keys)
-  }
-
-  clear(): Promise<Written<number>> {
-    return this.call('clear')
-  }
-
-  size(): Promise<number> {
-    return this.call('size')
-  }
-
-  entries<V = Json>(): Promise<[key: string, value: V][]> {
-    return this.call('entries')
-  }
-
-  /** Set many entries from within the process. Resolves with the position of the last. */
-  fill(options: FillOptions): Promise<Position> {
-    return this.call('fill', options)
-  }
-
-  /** Begin to write in the background, new keys all the time. Writes that fail are in the log. */
-  async startWriting(options: WritingOptions = {}): Promise<void> {
-    await this.call('startWriting', options)
-  }
-
-  /** Resolves with the number of writes that were acknowledged since `startWriting`. */
-  stopWriting(): Promise<number> {
-    return this.call('stopWriting')
-  }
-
   /**
    * Stop the process where it is (SIGSTOP). It answers nothing until `resume()`. One that happens to be writing to the
    * log keeps the log's lock meanwhile.
@@ -321,7 +260,7 @@ export class ReplicaProcess {
     return {
       name: this.name,
       state: exit ?? (this.paused ? `paused, ${state}` : state),
-      lines: this.#logs.slice(-TRACE_LINES),
+      lines: this.#output.lines.slice(-TRACE_LINES),
     }
   }
 
@@ -391,14 +330,6 @@ export class ReplicaProcess {
   #dismissGuard(): void {
     this.#guard?.kill('SIGKILL')
     this.#guard = undefined
-  }
-
-  #keepLines(stream: Readable | null): void {
-    if (stream === null) return
-    createInterface({ input: stream }).on('line', (line) => {
-      this.#logs.push(line)
-      if (this.#logs.length > LOG_LINES_MAX) this.#logs.shift()
-    })
   }
 
   async #within<T>(what: string, timeoutMs: number, promise: Promise<T>): Promise<T> {

@@ -1,6 +1,5 @@
 import { statSync } from 'node:fs'
-import { namesServers, parseServers } from '../log/jetstream/servers.ts'
-import type { LogPlace } from '../log/log-at.ts'
+import { checkServers, type LogPlace, namesServers } from '../log/log-place.ts'
 import { UsageError } from './errors.ts'
 import { connectionOf, type NatsFiles } from './nats-connection.ts'
 
@@ -24,17 +23,6 @@ export async function placeOf({ log, ...flags }: LogFlags): Promise<LogPlace> {
   return { servers: log, connection, ...(replicas !== undefined && { replicas }) }
 }
 
-/** For people, and for programs that tell people: without names and passwords. */
-export function placeName(place: LogPlace): string {
-  if (typeof place === 'string' && !namesServers(place)) return place
-  const { servers, tls } = parseServers(typeof place === 'string' ? place : place.servers)
-  const scheme = tls === undefined ? 'nats' : 'tls'
-  return [servers]
-    .flat()
-    .map((host) => `${scheme}://${host}`)
-    .join(',')
-}
-
 function assertFile(log: string, flags: Omit<LogFlags, 'log'>): void {
   if (log === '') throw new UsageError('--log is empty: give the path of a file, or the URLs of NATS servers')
   if (statSync(log, { throwIfNoEntry: false })?.isDirectory())
@@ -50,7 +38,7 @@ function assertFile(log: string, flags: Omit<LogFlags, 'log'>): void {
 
 function assertServers(servers: string): void {
   try {
-    parseServers(servers)
+    checkServers(servers)
   } catch (cause) {
     // What cannot be taken apart may hold a password anywhere.
     const why = servers.includes('@')

@@ -2,12 +2,12 @@ import { tuneGarbageCollection } from '../garbage-collection.ts'
 import type { LogBackend } from '../log/log.ts'
 import { logAt } from '../log/log-at.ts'
 import type { StateMachine } from '../machine/machine.ts'
+import { EventReporter } from '../observe/event-reporter.ts'
 import type { Position } from '../position.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createReplica } from '../replica/start.ts'
 import { serializeError } from '../serialized-error.ts'
 import { NoSuchMethod, NotStartedByCluster } from './errors.ts'
-import { reportEvents } from './events.ts'
 import type { Command, ProgramOptions, Report } from './messages.ts'
 
 /** What `ReplicaProcess.call` reaches. Arguments and results travel by structured clone. */
@@ -46,74 +46,94 @@ const LINGERING_MS = 2_000
 export function serveReplica<Machine extends StateMachine>(program: ReplicaProgram<Machine>): void {
   if (process.send === undefined) throw new NotStartedByCluster()
   tuneGarbageCollection()
-  const methods: ProgramMethods<Machine> = { ...program.methods, ...replicaMethods }
-  let running:
-    | { readonly replica: Replica; readonly machine: Machine; readonly flush: () => void }
-    | undefined
-  let leaving = false
+  new ReplicaServer(program).listen()
+}
 
-  const start = async (options: ProgramOptions) => {
-    const { name: _, group, log: place, settings: __, ...init } = options
-    const machine = program.machine(options)
-    const log = program.log?.(options) ?? logAt(place)
-    const replica = await createReplica({ ...init, group, machine, log })
-    running = {
-      replica,
-      machine,
-      flush: reportEvents(replica, (event) => void send({ type: 'event', event })),
+interface Running<Machine> {
+  readonly replica: Replica
+  readonly machine: Machine
+  readonly reporter: EventReporter
+}
+
+/** The replica of this process, as its parent commands it. */
+class ReplicaServer<Machine extends StateMachine> {
+  readonly #program: ReplicaProgram<Machine>
+  readonly #methods: ProgramMethods<Machine>
+  #running: Running<Machine> | undefined
+  #leaving = false
+
+  constructor(program: ReplicaProgram<Machine>) {
+    this.#program = program
+    this.#methods = { ...program.methods, ...replicaMethods }
+  }
+
+  listen(): void {
+    process.on('message', (command: Command) => {
+      this.#perform(command).catch((error: unknown) => this.#fail(error))
+    })
+    process.on('disconnect', () => {
+      if (!this.#leaving) process.exit(1)
+    })
+    // Ctrl-C in a terminal reaches the whole process group. What it means is decided by the process that started this one.
+    process.on('SIGINT', () => {})
+  }
+
+  async #perform(command: Command): Promise<void> {
+    switch (command.type) {
+      case 'start':
+        return await this.#start(command.options)
+      case 'call':
+        return await this.#answer(command.call, command.method, command.args)
+      case 'stop':
+        return await this.#stop()
+      default:
+        return command satisfies never
     }
+  }
+
+  async #start(options: ProgramOptions): Promise<void> {
+    const { name: _, group, log: place, settings: __, ...init } = options
+    const machine = this.#program.machine(options)
+    const log = this.#program.log?.(options) ?? logAt(place)
+    const replica = await createReplica({ ...init, group, machine, log })
+    const reporter = new EventReporter(replica, (event) => void send({ type: 'event', event }))
+    this.#running = { replica, machine, reporter }
     await send({ type: 'started', id: replica.id })
   }
 
-  const answer = async (call: number, method: string, args: unknown[]) => {
+  async #answer(call: number, method: string, args: unknown[]): Promise<void> {
     try {
-      const called = Object.hasOwn(methods, method) ? methods[method] : undefined
-      if (called === undefined || running === undefined) throw new NoSuchMethod(method, Object.keys(methods))
-      const value = await called(running.replica, running.machine, ...(args as never[]))
+      const called = Object.hasOwn(this.#methods, method) ? this.#methods[method] : undefined
+      if (called === undefined || this.#running === undefined)
+        throw new NoSuchMethod(method, Object.keys(this.#methods))
+      const { replica, machine } = this.#running
+      const value = await called(replica, machine, ...(args as never[]))
       await send({ type: 'returned', call, value })
     } catch (error) {
       await send({ type: 'threw', call, error: serializeError(error) })
     }
   }
 
-  const leave = () => {
-    leaving = true
+  async #stop(): Promise<void> {
+    await this.#running?.replica.stop()
+    this.#running?.reporter.flush()
+    await send({ type: 'stopped' })
+    this.#leave()
+  }
+
+  async #fail(error: unknown): Promise<void> {
+    process.exitCode = 1
+    await send({ type: 'failed', error: serializeError(error) })
+    this.#leave()
+  }
+
+  #leave(): void {
+    this.#leaving = true
     process.disconnect()
     setTimeout(() => {
       console.error('still running after stop():', process.getActiveResourcesInfo().join(', '))
     }, LINGERING_MS).unref()
   }
-
-  const stop = async () => {
-    await running?.replica.stop()
-    running?.flush()
-    await send({ type: 'stopped' })
-    leave()
-  }
-
-  const fail = async (error: unknown) => {
-    process.exitCode = 1
-    await send({ type: 'failed', error: serializeError(error) })
-    leave()
-  }
-
-  process.on('message', (command: Command) => {
-    switch (command.type) {
-      case 'start':
-        return void start(command.options).catch(fail)
-      case 'call':
-        return void answer(command.call, command.method, command.args).catch(fail)
-      case 'stop':
-        return void stop().catch(fail)
-      default:
-        return command satisfies never
-    }
-  })
-  process.on('disconnect', () => {
-    if (!leaving) process.exit(1)
-  })
-  // Ctrl-C in a terminal reaches the whole process group: whoever started the cluster decides what it means.
-  process.on('SIGINT', () => {})
 }
 
 /** Resolves when the message is handed over. A parent that is gone is no error: `disconnect` ends this process. */

@@ -3,8 +3,8 @@ import type { Json } from '../machine/codec.ts'
 import type { TtlOption } from '../machine/map-commands.ts'
 import { ReplicatedMap } from '../machine/replicated-map.ts'
 import type { Position } from '../position.ts'
+import { serveReplica } from '../processes/program.ts'
 import type { Replica } from '../replica/replica.ts'
-import { serveReplica } from './program.ts'
 
 /** The built-in program: a replicated map of strings to JSON values. */
 

@@ -1,7 +1,7 @@
 import { JetStreamApiCodes } from '@nats-io/jetstream'
-import { codeOf, Link } from '../log/jetstream/link.ts'
-import { encodeName, streamName } from '../log/jetstream/stream.ts'
-import type { JetstreamLogOptions } from '../log/jetstream.ts'
+import { codeOf, Link } from './link.ts'
+import type { JetstreamLogOptions } from './options.ts'
+import { encodeName, streamName } from './stream.ts'
 
 /** The streams that a group's log consists of: its own, and that of its bucket. */
 export function streamsOf(group: string): string[] {

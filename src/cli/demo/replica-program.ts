@@ -1,0 +1,17 @@
+import { logAt } from '../../log/log-at.ts'
+import type { Json } from '../../machine/codec.ts'
+import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { serveReplica } from '../../processes/program.ts'
+import { type LogFlags, placeOf } from '../log-flags.ts'
+
+/**
+ * The demo's replicas. On servers their setting is the log, as the command line says it: each process reads the files
+ * that the flags name, since what is made of those cannot be sent.
+ */
+serveReplica({
+  machine: () => new ReplicatedMap<string, Json>(),
+  log: ({ log, settings }) =>
+    settings === undefined
+      ? logAt(log)
+      : { open: async (init) => logAt(await placeOf(settings as LogFlags)).open(init) },
+})

@@ -1,0 +1,131 @@
+import type { CheckpointEvent } from '../checkpoint/store.ts'
+import type { Position } from '../position.ts'
+import type { CatchUpReport, ReplicaEvents, StateChange } from '../replica/events.ts'
+import { totalBytes, totalItems } from '../snapshot/manifest.ts'
+import type { SessionState } from '../sync/fetching/session.ts'
+import type { SyncEvent } from '../sync/snapshot-sync.ts'
+
+/** What a replica's events say, as plain data: for people, for JSON, and for another process. */
+
+/** What remains of an error in an event. */
+export interface ErrorSummary {
+  readonly name: string
+  readonly message: string
+}
+
+/** A `SyncEvent` without its bulk. */
+export type SyncSummary =
+  | Extract<SyncEvent, { type: 'captured' | 'adopted' | 'released' | 'freed' }>
+  /** The newest revival; there is at most one of these for an anchor every 100 ms. */
+  | Extract<SyncEvent, { type: 'revived' }>
+  | {
+      readonly type: 'cut'
+      readonly anchor: Position
+      /** In hexadecimal. */
+      readonly root: string
+      readonly chunks: number
+      readonly items: number
+      readonly bytes: number
+      readonly tookMs: number
+    }
+  /** All that this peer was sent of this anchor so far; at most one of these every 100 ms. */
+  | {
+      readonly type: 'served'
+      readonly peer: string
+      readonly anchor: Position
+      readonly chunks: number
+      readonly bytes: number
+    }
+  | Extract<SyncEvent, { type: 'ignored' }>
+  /** The newest of this error's name that this peer was told; there is at most one of these every 100 ms. */
+  | { readonly type: 'refused'; readonly peer: string; readonly error: ErrorSummary }
+  | { readonly type: 'broken'; readonly peer: string; readonly error: ErrorSummary }
+  /** The newest of this error's name; there is at most one of these every 100 ms. */
+  | { readonly type: 'asked-again'; readonly error: ErrorSummary; readonly retryMs: number }
+  | { readonly type: 'session'; readonly state: SessionSummary }
+  | { readonly type: 'fault'; readonly peer: string; readonly error: ErrorSummary }
+  | { readonly type: 'anchor-lost'; readonly error: ErrorSummary }
+
+export type SessionSummary =
+  | Exclude<SessionState, { status: 'failed' }>
+  | { readonly status: 'failed'; readonly reason: ErrorSummary }
+
+export type CheckpointSummary =
+  | Exclude<CheckpointEvent, { type: 'skipped' }>
+  | { readonly type: 'skipped'; readonly path: string; readonly reason: ErrorSummary }
+
+export interface ProcessEventDetails {
+  state: Omit<StateChange, 'reason'> & { readonly reason: ErrorSummary | undefined }
+  leader: ReplicaEvents['leader']['detail']
+  sync: SyncSummary
+  sealed: ReplicaEvents['sealed']['detail']
+  'caught-up': CatchUpReport
+  log: ReplicaEvents['log']['detail']
+  disputed: ReplicaEvents['disputed']['detail']
+  divergence: ReplicaEvents['divergence']['detail']
+  pruned: ReplicaEvents['pruned']['detail']
+  checkpoint: CheckpointSummary
+  skipped: { readonly index: number; readonly kind: string; readonly why: string }
+  problem: ErrorSummary
+}
+
+export type ProcessEventType = keyof ProcessEventDetails
+
+/** An event of a replica in another process: see `ReplicaEvents`. */
+export type ProcessEvent<Type extends ProcessEventType = ProcessEventType> = {
+  [T in Type]: {
+    readonly type: T
+    readonly detail: ProcessEventDetails[T]
+    /** When it happened, in milliseconds since 1970. Comparable between the processes of one machine. */
+    readonly atMs: number
+  }
+}[Type]
+
+/** A `SyncEvent` without its bulk. What is served is added up by the reporter, over the chunks. */
+export function syncSummary(event: Exclude<SyncEvent, { type: 'served' }>): SyncSummary {
+  switch (event.type) {
+    case 'cut': {
+      const { type, anchor, manifest, tookMs } = event
+      return {
+        type,
+        anchor,
+        root: Buffer.from(manifest.root).toString('hex'),
+        chunks: manifest.chunks.length,
+        items: totalItems(manifest),
+        bytes: totalBytes(manifest),
+        tookMs,
+      }
+    }
+    case 'session': {
+      const { type, state } = event
+      return { type, state: state.status === 'failed' ? { ...state, reason: summary(state.reason) } : state }
+    }
+    case 'broken':
+    case 'fault':
+    case 'refused': {
+      const { type, peer, error } = event
+      return { type, peer, error: summary(error) }
+    }
+    case 'anchor-lost':
+      return { type: event.type, error: summary(event.error) }
+    case 'asked-again':
+      return { type: event.type, error: summary(event.error), retryMs: event.retryMs }
+    case 'revived':
+    case 'ignored':
+    case 'captured':
+    case 'adopted':
+    case 'released':
+    case 'freed':
+      return event
+    default:
+      return event satisfies never
+  }
+}
+
+export function checkpointSummary(event: CheckpointEvent): CheckpointSummary {
+  return event.type === 'skipped' ? { ...event, reason: summary(event.reason) } : event
+}
+
+export function summary({ name, message }: Error): ErrorSummary {
+  return { name, message }
+}

@@ -1,0 +1,68 @@
+import type { Json } from '../machine/codec.ts'
+import type { Written } from '../machine/machine.ts'
+import type { TtlOption } from '../machine/map-commands.ts'
+import type { SetManyResult, SetResult } from '../machine/replicated-map.ts'
+import type { Position } from '../position.ts'
+import { ReplicaProcess as AnyReplicaProcess } from '../processes/replica-process.ts'
+import type { FillOptions, WritingOptions } from './map-program.ts'
+
+/**
+ * A replica in a process of its own, started by a cluster. The methods for keys are those of the built-in program's map.
+ * A program of your own has the methods it brings: use `call`.
+ */
+export class ReplicaProcess extends AnyReplicaProcess {
+  set(key: string, value: Json, options: TtlOption = {}): Promise<Written<SetResult>> {
+    return this.call('set', key, value, options)
+  }
+
+  ttl(key: string): Promise<number | undefined> {
+    return this.call('ttl', key)
+  }
+
+  persist(key: string): Promise<Written<boolean>> {
+    return this.call('persist', key)
+  }
+
+  get<V = Json>(key: string): Promise<V | undefined> {
+    return this.call('get', key)
+  }
+
+  setMany(entries: readonly (readonly [string, Json])[]): Promise<Written<SetManyResult>> {
+    return this.call('setMany', entries)
+  }
+
+  delete(key: string): Promise<Written<boolean>> {
+    return this.call('delete', key)
+  }
+
+  deleteMany(keys: readonly string[]): Promise<Written<number>> {
+    return this.call('deleteMany', keys)
+  }
+
+  clear(): Promise<Written<number>> {
+    return this.call('clear')
+  }
+
+  size(): Promise<number> {
+    return this.call('size')
+  }
+
+  entries<V = Json>(): Promise<[key: string, value: V][]> {
+    return this.call('entries')
+  }
+
+  /** Set many entries from within the process. Resolves with the position of the last. */
+  fill(options: FillOptions): Promise<Position> {
+    return this.call('fill', options)
+  }
+
+  /** Begin to write in the background, new keys all the time. Writes that fail are in the log. */
+  async startWriting(options: WritingOptions = {}): Promise<void> {
+    await this.call('startWriting', options)
+  }
+
+  /** Resolves with the number of writes that were acknowledged since `startWriting`. */
+  stopWriting(): Promise<number> {
+    return this.call('stopWriting')
+  }
+}

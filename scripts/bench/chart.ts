@@ -8,7 +8,7 @@ import {
 } from 'echarts/components'
 import { init, use } from 'echarts/core'
 import { SVGRenderer } from 'echarts/renderers'
-import type { Kept } from './report.ts'
+import type { Kept } from './kept.ts'
 import { short, spread, verdict } from './table.ts'
 
 use([BarChart, LineChart, GridComponent, LegendComponent, TitleComponent, SVGRenderer])

@@ -1,4 +1,4 @@
-import type { Kept, Report } from './report.ts'
+import type { Kept, Report } from './kept.ts'
 import { short, spread, verdict } from './table.ts'
 
 /** The page of a report in Markdown: the machine, a table of all results, and the groups' charts. */

@@ -1,38 +1,12 @@
 import { access, constants, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Circumstances, Kept, Report } from './kept.ts'
 import { describeMachine, type Machine } from './machine.ts'
 import { formatPage } from './page.ts'
-import type { Measured, Pair, Result } from './runner.ts'
+import type { Measured } from './runner.ts'
 
 const RESULTS = 'results.json'
 const PAGE = 'README.md'
-
-/** How something was measured, and when. */
-export interface Circumstances {
-  /** ISO 8601, UTC. */
-  readonly date: string
-  /** Whether it was measured with `--full`. */
-  readonly full: boolean
-  readonly scale: number
-}
-
-/** JSON has null for a number that is not finite. */
-type Written<T> = { readonly [Key in keyof T]: T[Key] extends number ? number | null : T[Key] }
-
-/** A benchmark's outcome with its circumstances. */
-export interface Kept extends Written<Result>, Circumstances {
-  readonly ratioMin: number | null
-  readonly ratioMax: number | null
-  /** Null if there is no target. */
-  readonly met: boolean | null
-  readonly pairs: readonly Written<Pair>[]
-}
-
-/** The content of results.json. All other files of its directory are made from it. */
-export interface Report {
-  readonly machine: Machine
-  readonly results: readonly Kept[]
-}
 
 /**
  * The report in a directory, or an empty one if there is none yet.

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { drawChart } from '../../scripts/bench/chart.ts'
+import type { Kept, Report } from '../../scripts/bench/kept.ts'
 import { describeMachine } from '../../scripts/bench/machine.ts'
-import { type Kept, merge, openReport, type Report, writeReport } from '../../scripts/bench/report.ts'
+import { merge, openReport, writeReport } from '../../scripts/bench/report.ts'
 
 const BENCH = fileURLToPath(new URL('../../scripts/bench.ts', import.meta.url))
 const CHART_BYTES_MAX = 40_000

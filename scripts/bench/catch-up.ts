@@ -1,5 +1,5 @@
-import { appendAll } from '../../src/cli/append-all.ts'
 import { bareReplay, caughtUp, ordinaryReplay } from '../../src/cli/demo/measured.ts'
+import { appendAll } from '../../src/cli/log/append-all.ts'
 import { type CatchUpReport, ReplicatedMap, samePosition, sqliteLog } from '../../src/index.ts'
 import { type Cluster, startCluster } from '../../src/testing/index.ts'
 import { history } from './catch-up/history.ts'

@@ -1,5 +1,5 @@
 import type { LogPlace } from '../log/log-place.ts'
-import type { LogFlags } from './log-flags.ts'
+import type { LogFlags } from './log/log-flags.ts'
 import type { Output } from './output.ts'
 
 /** Options that every command takes. */

@@ -13,7 +13,7 @@ if (Number.parseInt(process.versions.node, 10) < NODE_MAJOR_MIN) {
   enableCompileCache()
   const { tuneGarbageCollection } = await import('../garbage-collection.ts')
   tuneGarbageCollection()
-  const { run } = await import('./program.ts')
+  const { run } = await import('./run.ts')
   process.exitCode = await run(process.argv.slice(2))
 }
 

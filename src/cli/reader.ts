@@ -5,7 +5,7 @@ import { HandshakeFailed } from '../sync/errors.ts'
 import { networkOf } from './commands/network-key.ts'
 import type { Context } from './context.ts'
 import { NobodyLeads, NobodyRuns } from './errors.ts'
-import { existingLog } from './open-log.ts'
+import { existingLog } from './log/open-log.ts'
 import { count, counted, shortId } from './output.ts'
 
 /** How often is looked whether the others are still there, in milliseconds. */

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { appendAll } from '../../../src/cli/append-all.ts'
+import { appendAll } from '../../../src/cli/log/append-all.ts'
 import { type Log, type NewEntry, sqliteLog } from '../../../src/index.ts'
 import { serveCalls } from '../child.ts'
 import { bytesMap, keyOf, randomKey, randomValue } from './map.ts'

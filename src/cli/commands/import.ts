@@ -7,11 +7,11 @@ import type { Json } from '../../machine/codec.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { itemsOf } from '../../snapshot/chunk.ts'
 import { zstdCoder } from '../../snapshot/encoding.ts'
-import { appendAll } from '../append-all.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
+import { appendAll } from '../log/append-all.ts'
+import { nameOf, newLog, withLog } from '../log/open-log.ts'
 import { checkpointAt } from '../open-checkpoint.ts'
-import { nameOf, newLog, withLog } from '../open-log.ts'
 import { counted } from '../output.ts'
 
 /** Entries of one command, as they are imported. */

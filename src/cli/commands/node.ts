@@ -5,7 +5,7 @@ import { createReplica } from '../../replica/start.ts'
 import { type Context, EXIT } from '../context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
 import { EventFormatter } from '../event-formatter.ts'
-import { nameOf, newLog } from '../open-log.ts'
+import { nameOf, newLog } from '../log/open-log.ts'
 import { networkOf } from './network-key.ts'
 
 export interface NodeOptions {

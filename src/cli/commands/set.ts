@@ -4,7 +4,7 @@ import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { parseJson } from '../json.ts'
-import { existingLog, logOf, withLog } from '../open-log.ts'
+import { existingLog, logOf, withLog } from '../log/open-log.ts'
 import { count } from '../output.ts'
 
 export interface SetOptions {

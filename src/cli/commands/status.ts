@@ -5,7 +5,7 @@ import type { Log } from '../../log/log.ts'
 import { placeName } from '../../log/log-place.ts'
 import { isFresh, Sightings } from '../../log/presence.ts'
 import { type Context, EXIT } from '../context.ts'
-import { existingLog, withLog } from '../open-log.ts'
+import { existingLog, withLog } from '../log/open-log.ts'
 import { count, duration, type Output, shortId } from '../output.ts'
 
 export interface StatusOptions {

@@ -1,7 +1,7 @@
 /** Reads the log's commands in a bare loop, with nothing of a replica. */
 import { once } from 'node:events'
 import { bareReader } from '../../log/bare-read.ts'
-import { type LogFlags, placeOf } from '../log-flags.ts'
+import { type LogFlags, placeOf } from '../log/log-flags.ts'
 import { PlainMap } from './plain-map.ts'
 
 export interface BareReplayTask {

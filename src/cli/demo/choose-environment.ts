@@ -1,6 +1,6 @@
 import { namesServers } from '../../log/log-place.ts'
 import { UsageError } from '../errors.ts'
-import type { LogFlags } from '../log-flags.ts'
+import type { LogFlags } from '../log/log-flags.ts'
 import type { Output } from '../output.ts'
 import { type DemoEnvironment, sqliteEnvironment } from './environment.ts'
 import type { DemoReporter } from './reporter.ts'

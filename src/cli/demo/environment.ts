@@ -1,5 +1,5 @@
 import type { LogPlace } from '../../log/log-place.ts'
-import type { LogFlags } from '../log-flags.ts'
+import type { LogFlags } from '../log/log-flags.ts'
 
 /** What the demo's log stands on. Its end is the log's. */
 export interface DemoEnvironment extends AsyncDisposable {

@@ -2,7 +2,7 @@ import { logAt } from '../../log/log-at.ts'
 import type { Json } from '../../machine/codec.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { serveReplica } from '../../processes/program.ts'
-import { type LogFlags, placeOf } from '../log-flags.ts'
+import { type LogFlags, placeOf } from '../log/log-flags.ts'
 
 /**
  * The demo's replicas. On servers their setting is the log, as the command line says it: each process reads the files

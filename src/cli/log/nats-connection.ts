@@ -2,7 +2,7 @@ import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import type { Authenticator, NodeConnectionOptions } from '@nats-io/transport-node'
-import { UsageError } from './errors.ts'
+import { UsageError } from '../errors.ts'
 
 /** Files with what it takes to connect to NATS servers. */
 export interface NatsFiles {

@@ -1,4 +1,4 @@
-import type { Log } from '../log/log.ts'
+import type { Log } from '../../log/log.ts'
 
 /** Entries of one append. */
 const APPEND_ENTRIES_MAX = 1_000

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { LogMissing } from '../log/errors.ts'
-import type { Log, LogBackend } from '../log/log.ts'
-import { logAt } from '../log/log-at.ts'
-import { placeName } from '../log/log-place.ts'
-import { ReplicatedMap } from '../machine/replicated-map.ts'
-import type { Context } from './context.ts'
+import { LogMissing } from '../../log/errors.ts'
+import type { Log, LogBackend } from '../../log/log.ts'
+import { logAt } from '../../log/log-at.ts'
+import { placeName } from '../../log/log-place.ts'
+import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import type { Context } from '../context.ts'
 
 /** The log, made where there is none. Ctrl-C ends the opening. */
 export function logOf({ log, signal }: Pick<Context, 'log' | 'signal'>): LogBackend {

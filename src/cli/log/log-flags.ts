@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
-import { checkServers, type LogPlace, namesServers } from '../log/log-place.ts'
-import { UsageError } from './errors.ts'
+import { checkServers, type LogPlace, namesServers } from '../../log/log-place.ts'
+import { UsageError } from '../errors.ts'
 import { connectionOf, type NatsFiles } from './nats-connection.ts'
 
 /** Where the log is, as the command line says it: plain data, which another process can be told. */

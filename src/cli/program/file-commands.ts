@@ -1,0 +1,57 @@
+import type { Command } from 'commander'
+import type { ExportOptions } from '../commands/export.ts'
+import { examples } from './arguments.ts'
+import type { Choose } from './choose.ts'
+
+/** Commands that make a file, or begin with one. */
+export function describeFileCommands(program: Command, choose: Choose): void {
+  describeExport(program, choose)
+  describeImport(program, choose)
+  describeNetworkKey(program, choose)
+}
+
+function describeExport(program: Command, choose: Choose): void {
+  program
+    .command('export')
+    .description('write a snapshot that the group agreed on as one file; needs a replica that leads')
+    .argument('<file>')
+    .option('--force', 'write over a file that is there')
+    .addHelpText('after', examples('anchorage export backup.checkpoint'))
+    .action((file: string, options: ExportOptions) =>
+      choose(async (context) => {
+        const { exportTo } = await import('../commands/export.ts')
+        return await exportTo(context, file, options)
+      }),
+    )
+}
+
+function describeImport(program: Command, choose: Choose): void {
+  program
+    .command('import')
+    .description('begin a new log with the state that a file holds')
+    .argument('<file>', 'what export wrote, or a checkpoint')
+    .addHelpText('after', examples('anchorage import backup.checkpoint --log new.db'))
+    .action((file: string) =>
+      choose(async (context) => {
+        const { importFrom } = await import('../commands/import.ts')
+        return await importFrom(context, file)
+      }),
+    )
+}
+
+function describeNetworkKey(program: Command, choose: Choose): void {
+  program
+    .command('network-key')
+    .description('make a key for --network-key')
+    .argument('<file>')
+    .addHelpText(
+      'after',
+      examples('anchorage network-key network.key', 'anchorage node --network-key network.key --data data-a'),
+    )
+    .action((file: string) =>
+      choose(async (context) => {
+        const { networkKey } = await import('../commands/network-key.ts')
+        return await networkKey(context, file)
+      }),
+    )
+}

@@ -1,0 +1,70 @@
+import type { Command } from 'commander'
+import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, TIMER_MS_MAX, TTL_MS_MIN } from '../../bounds.ts'
+import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../group/leadership.ts'
+import type { NodeOptions } from '../commands/node.ts'
+import { addresses, examples, integer, path } from './arguments.ts'
+import type { Choose } from './choose.ts'
+
+export function describeNode(program: Command, choose: Choose): void {
+  program
+    .command('node')
+    .description('run a replica until Ctrl-C')
+    .option(
+      '--listen <multiaddr...>',
+      'where to listen; default: any free port of 127.0.0.1',
+      addresses('listen'),
+    )
+    .option(
+      '--announce <multiaddr...>',
+      'where others reach it, if not where it listens: from outside a container, or behind NAT',
+      addresses('announce'),
+    )
+    .option('--reader', 'never take office as leader')
+    .option(
+      '--data <directory>',
+      "where this replica keeps its key and checkpoints of its state; no other's",
+      path,
+    )
+    .option('--new-log', 'begin without the state in --data, which is of another log; needed once')
+    .option('--volatile', 'allow pruning although no replica keeps its state on disk')
+    .option(
+      '--keep <entries>',
+      'have whoever leads prune all but the newest entries; needs --data or --volatile',
+      integer(0),
+    )
+    .option(
+      '--chunk-bytes <bytes>',
+      'size of a chunk of a snapshot',
+      integer(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX),
+    )
+    .option('--ttl-ms <ms>', 'how long an offer lives when nobody fetches', integer(TTL_MS_MIN, TIMER_MS_MAX))
+    .option(
+      '--lease-ms <ms>',
+      'how long the leader may be silent before others take office',
+      integer(LEASE_MS_MIN, LEASE_MS_MAX),
+    )
+    .option(
+      '--snapshot-after <entries>',
+      'ask for a snapshot when so far behind; "never": only when the log was pruned',
+      (text) => (text === 'never' ? Number.POSITIVE_INFINITY : integer(0)(text)),
+    )
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage node --log /var/lib/app/anchorage.db --group app',
+        'anchorage node --log nats://n1:4222 --log-replicas 3 --creds app.creds --listen /ip4/10.0.0.7/tcp/4001',
+        'anchorage node --listen /ip4/127.0.0.1/tcp/4001',
+        'anchorage node --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001',
+        'anchorage node --data ./replica-1 --keep 10000',
+        'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
+        'anchorage node --json | jq .event',
+      ),
+    )
+    .action((options: NodeOptions) =>
+      choose(async (context) => {
+        // Brings libp2p with it, which commands that only write need not wait for.
+        const { node } = await import('../commands/node.ts')
+        return await node(context, options)
+      }),
+    )
+}

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import { Command, Option } from 'commander'
+import type { Output } from '../output.ts'
+import { examples, groupName, oneOf } from './arguments.ts'
+import type { Choose } from './choose.ts'
+import { describeDemo } from './demo-command.ts'
+import { describeFileCommands } from './file-commands.ts'
+import { describeGroupCommands } from './group-commands.ts'
+import { describeKeyCommands } from './key-commands.ts'
+import { describeNode } from './node-command.ts'
+
+const EXIT_CODES = `
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0),
+3 a replica halted and needs an operator, 141 the reader of the output left.
+Set ANCHORAGE_DEBUG=1 for the stack of an error.`
+
+const NATS_HELP = `
+On NATS, --log takes user:password@ or token@ before a host, and tls:// instead of nats:// to insist on TLS. Other
+users of this machine see a command line: put what is secret into ANCHORAGE_LOG, or into the file of --creds or --nkey.
+`
+
+/** The commands and their options. `choose` is given what the arguments ask for. */
+export function describeProgram(choose: Choose, output: Output): Command {
+  const program = new Command('anchorage')
+    .description('A map that replicas share through a log, and catch up with from each other.')
+    .version(
+      output.json ? JSON.stringify({ version: version() }) : version(),
+      '-V, --version',
+      'print the version',
+    )
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .addOption(
+      new Option('--log <place>', 'the log: a file, or NATS servers as nats://host:4222,nats://host2:4222')
+        .default('./anchorage.db')
+        .env('ANCHORAGE_LOG'),
+    )
+    .addOption(
+      new Option('--log-replicas <servers>', 'how many of the servers keep the log: 1, 3 or 5').argParser(
+        oneOf([1, 3, 5]),
+      ),
+    )
+    .addOption(new Option('--creds <file>', 'credentials for NATS').conflicts('nkey'))
+    .option('--nkey <file>', 'the seed of an NKey for NATS')
+    .option('--tls-ca <file>', 'the authority that signed the certificates of the NATS servers')
+    .option('--tls-cert <file>', 'a certificate to show to the NATS servers; needs --tls-key')
+    .option('--tls-key <file>', 'its key')
+    .option('--group <name>', 'the group whose log it is', groupName, 'default')
+    .option('--network-key <file>', 'a key that all replicas share: without it nobody connects to them')
+    .option('--json', 'print JSON, one value on a line')
+    .option('--no-color', 'no colours; NO_COLOR does the same, and without a terminal there are none')
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage node                        run a replica; start more in other terminals',
+        'anchorage set city \'"Bern"\'           write a value, which is JSON',
+        'anchorage get city',
+        'anchorage load cities.jsonl           write many',
+        'anchorage status                      who is there, and how far',
+        'anchorage demo                        see a replica catch up from its peers',
+        'anchorage status --log nats://n1:4222,nats://n2:4222',
+      ) +
+        NATS_HELP +
+        EXIT_CODES,
+    )
+
+  describeNode(program, choose)
+  describeKeyCommands(program, choose)
+  describeFileCommands(program, choose)
+  describeGroupCommands(program, choose)
+  describeDemo(program, choose)
+  return program
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
+  return version
+}

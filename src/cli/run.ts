@@ -1,0 +1,71 @@
+import { CommanderError } from 'commander'
+import { DirectoryOfAnotherLog } from '../checkpoint/errors.ts'
+import { EXIT, type GlobalOptions } from './context.ts'
+import { OutputBroken, ReplicaHalted, UsageError } from './errors.ts'
+import { Interrupt } from './interrupt.ts'
+import { placeOf } from './log/log-flags.ts'
+import { Output } from './output.ts'
+import type { Work } from './program/choose.ts'
+import { describeProgram } from './program/program.ts'
+
+/** Run the command that the arguments name. Resolves with the process's exit code, when what it said is written. */
+export async function run(argv: readonly string[]): Promise<number> {
+  const interrupt = new Interrupt()
+  // Commander's own errors are told in these looks too. What comes after -- is a value.
+  const end = argv.indexOf('--')
+  const options = end < 0 ? argv : argv.slice(0, end)
+  const output = new Output({ json: options.includes('--json'), color: !options.includes('--no-color') })
+  const exitCode = await perform(argv, output, interrupt)
+  const broken = await interrupt.outputBroken()
+  // A terminal that is closed takes no output either, and has sent a signal.
+  if (broken === undefined || (broken.exitCode !== undefined && interrupt.exitCode !== undefined))
+    return exitCode
+  // A reader that has enough, as head has, is no error.
+  if (broken.exitCode === undefined) output.error(broken)
+  return broken.exitCode ?? EXIT.failed
+}
+
+async function perform(argv: readonly string[], output: Output, interrupt: Interrupt): Promise<number> {
+  let work: Work | undefined
+  const program = describeProgram((chosen) => {
+    work = chosen
+  }, output)
+  try {
+    program.parse(argv, { from: 'user' })
+    const { json: _, color: __, group, networkKey, ...flags } = program.opts<GlobalOptions & Looks>()
+    const context = {
+      log: await placeOf(flags),
+      group,
+      ...(networkKey !== undefined && { networkKey }),
+      output,
+      signal: interrupt.signal,
+    }
+    return await work!(context, flags)
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
+    if (interrupt.exitCode !== undefined) return interrupt.exitCode
+    if (error instanceof OutputBroken) return EXIT.failed
+    const failure = error instanceof CommanderError ? usageError(error) : error
+    if (failure !== undefined) output.error(failure)
+    return exitCodeOf(failure)
+  }
+}
+
+/** Undefined is commander's help, instead of an error. */
+function exitCodeOf(failure: unknown): number {
+  if (failure === undefined || failure instanceof UsageError) return EXIT.usage
+  const needsOperator = failure instanceof ReplicaHalted || failure instanceof DirectoryOfAnotherLog
+  return needsOperator ? EXIT.operator : EXIT.failed
+}
+
+/** What the output looks like is known before the arguments are. */
+interface Looks {
+  readonly json?: true
+  readonly color: boolean
+}
+
+/** Undefined where commander has printed its help instead of an error. */
+function usageError({ code, message }: CommanderError): UsageError | undefined {
+  if (code === 'commander.help') return undefined
+  return new UsageError(`${message.replace(/^error: /, '')}; see anchorage --help`)
+}

@@ -1,7 +1,7 @@
 import { EpochChanged, LogDamaged, LogRewound, LogTruncated } from '../log/errors.ts'
 import type { Log } from '../log/log.ts'
 import { NoProvider } from '../sync/errors.ts'
-import type { CaughtUp } from '../sync/fetching/session.ts'
+import type { CaughtUp } from '../sync/fetching/session-state.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
 import { type Clock, sleep } from '../time/clock.ts'

@@ -1,6 +1,5 @@
 import type { AvailableEvent } from '../snapshot/available.ts'
-import type { AnchorGone } from './errors.ts'
-import type { SessionState } from './fetching/index.ts'
+import type { SessionEvent } from './fetching/index.ts'
 import type { ServingEvent } from './serving/index.ts'
 import type { OfferView } from './wire/index.ts'
 
@@ -12,14 +11,10 @@ export type SyncEvent =
   | ServingEvent
   /** A peer pushed an offer that no session waits for. */
   | { readonly type: 'ignored'; readonly peer: string; readonly offer: OfferView }
-  /** The session moved on. */
-  | { readonly type: 'session'; readonly state: SessionState }
-  /** A peer failed the session, or sent what no honest replica sends; the session asks others. */
-  | { readonly type: 'fault'; readonly peer: string; readonly error: Error }
+  /** The session moved on, lost its anchor, or was failed by a peer. */
+  | SessionEvent
   /**
    * The leader named no anchor, for a reason that passes, or there is no leader. It is asked again after
    * `retryMs`.
    */
   | { readonly type: 'asked-again'; readonly error: Error; readonly retryMs: number }
-  /** The session's anchor is gone; it goes on with another. */
-  | { readonly type: 'anchor-lost'; readonly error: AnchorGone }

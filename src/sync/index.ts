@@ -28,7 +28,7 @@ import { Libp2pSnapshotSync, type Libp2pSnapshotSyncInit, type SnapshotSyncCompo
 
 export type { StateBuilder, StateBuilder as Installing } from '../snapshot/state-builder.ts'
 export * from './errors.ts'
-export type { CaughtUp, SessionPhases, SessionState } from './fetching/session.ts'
+export type { CaughtUp, SessionPhases, SessionState } from './fetching/session-state.ts'
 export type { SyncHost, SyncMember } from './host.ts'
 export type { Libp2pSnapshotSync, Libp2pSnapshotSyncInit, SnapshotSyncComponents } from './libp2p.ts'
 export { PROVIDER_LIMITS_DEFAULT, type ProviderLimits } from './limits.ts'

@@ -23,7 +23,10 @@ export interface SyncTimes {
   readonly fetchTimeoutMs: number
 }
 
-/** The times with defaults where nothing else is said. Throws `RangeError` for one in which nothing could be done. */
+/**
+ * The times with defaults where nothing else is said. Throws `RangeError` for one in which nothing could be
+ * done.
+ */
 export function syncTimes(times: Partial<SyncTimes>): SyncTimes {
   const {
     ttlMs = TTL_MS_DEFAULT,
@@ -37,34 +40,42 @@ export function syncTimes(times: Partial<SyncTimes>): SyncTimes {
 }
 
 /**
- * How long a provider lets a request wait for the cut, or a chunk for room among those that are being sent, before it says
- * Busy; with a short fetch timeout half of that.
+ * How long a provider lets a request wait for the cut, or a chunk for room among those that are being sent,
+ * before it says Busy; with a short fetch timeout half of that.
  */
 export const ANSWER_WAIT_MS = 2_000
-/** How long the leader appends no marker after one that came to nothing: each costs every replica a capture. */
+/**
+ * How long the leader appends no marker after one that came to nothing: each costs every replica a capture.
+ */
 export const VAIN_PAUSE_MS = 1_000
-/** That time doubles with each further one, up to this: what has been mended meanwhile is noticed that much later. */
+/**
+ * That time doubles with each further one, up to this: what has been mended meanwhile is noticed that much
+ * later.
+ */
 export const VAIN_PAUSE_MS_MAX = 30_000
 /**
- * Live anchors of a group from which on a new marker retires those that nobody uses. Each holds a copy of the state, and the log
- * after it.
+ * Live anchors of a group from which on a new marker retires those that nobody uses. Each holds a copy of the
+ * state, and the log after it.
  */
 export const LIVE_ANCHORS_USUAL = 2
-/** Anchors in use at which the leader says Busy instead of appending another marker. One slow joiner must not hold up others. */
+/**
+ * Anchors in use at which the leader says Busy instead of appending another marker. One slow joiner must not
+ * hold up others.
+ */
 export const LIVE_ANCHORS_MAX = 3
 
 /** A request is a few identifiers: nothing longer is read. */
 export const REQUEST_BYTES_MAX = 64 * 1024
 /**
- * The largest answer is a chunk: one byte less than twice the largest average of 8 MiB, and then an item of 32 MiB.
- * Bounds what a provider can make a session hold for one frame.
+ * The largest answer is a chunk: one byte less than twice the largest average of 8 MiB, and then an item of
+ * 32 MiB. Bounds what a provider can make a session hold for one frame.
  */
 export const RESPONSE_BYTES_MAX = 49 * 1024 * 1024
 /** Chunks that one answer lists; the next answer goes on with those after them. */
 export const MANIFEST_PAGE_CHUNKS = 4_096
 /**
- * The header of an answer: the longest is a full page of a manifest, less than 200 KiB, with all of the control bytes.
- * Nothing longer is decoded.
+ * The header of an answer: the longest is a full page of a manifest, less than 200 KiB, with all of the
+ * control bytes. Nothing longer is decoded.
  */
 export const RESPONSE_HEADER_BYTES_MAX = CONTROL_BYTES_MAX + 256 * 1024
 /** A peer that has not fetched for so long has left its place to others. */
@@ -78,11 +89,16 @@ export const REQUEST_CHUNKS_MAX = 256
 export interface ProviderLimits {
   /** Streams that one peer may have open, over all its connections, from 2. Default 32. */
   readonly streamsPerPeer: number
-  /** Requests of one peer that are being answered at once: each of its streams has one at most. Default 16. */
+  /**
+   * Requests of one peer that are being answered at once: each of its streams has one at most. Default 16.
+   */
   readonly requestsPerPeer: number
   /** Peers that fetch chunks at the same time. Default 128. */
   readonly sessions: number
-  /** Chunk bytes that are being sent at the same time, to all peers together; to one of them, a quarter. Default 16 MiB. */
+  /**
+   * Chunk bytes that are being sent at the same time, to all peers together; to one of them, a quarter.
+   * Default 16 MiB.
+   */
   readonly sendingBytes: number
   /** Markers that the leader appends for one peer within a minute. Default 30. */
   readonly markersPerMinute: number
@@ -123,78 +139,54 @@ function isLimit(name: string): name is keyof ProviderLimits {
   return Object.hasOwn(PROVIDER_LIMITS_DEFAULT, name)
 }
 
-/** Runs that one request for single items may have: half of them passed over, half of them meant. */
-export const RUNS_MAX = 16_384
-/** Items are looked for by hints only where they have so many bytes on average. */
-export const HINTED_ITEM_BYTES_MIN = 32
-/** Of a chunk of which less than this part is there already, the whole is fetched. */
-export const REBUILD_SHARE_MIN = 0.5
-/** Bytes of hints that a session takes from one provider before they must have spared as many. */
-export const HINTS_UNPROVEN_BYTES = 256 * 1024
-/** How long a session may take to cut the state that this replica has; what it has not come to by then is fetched. */
-export const BASIS_TIMEOUT_MS = 10_000
-
-/** Chunks asked of one provider and not yet received: to begin with, */
-export const WINDOW_CHUNKS = 4
-/** and at least and at most, by what it has shown since; */
-export const WINDOW_CHUNKS_MIN = 2
-export const WINDOW_CHUNKS_MAX = 16
-/** twice what it sends while a request is on its way, or once that and what it sends in so long. */
-export const WINDOW_QUEUE_MS = 50
-/** Chunks in one ranged fetch. */
-export const RANGE_CHUNKS_MAX = 4
-/** Failures of one provider after which it is asked only while nobody else serves. */
-export const PROVIDER_FAILURES_MAX = 3
-/** Failures of one provider after which it is not asked for this anchor again. */
-export const PROVIDER_FAILURES_LAST = 8
-/** How long a provider is left alone for each time it failed. */
-export const PROVIDER_REST_MS = 500
-/** A chunk is late when it takes so many times what the others took (the median), */
-export const HEDGE_FACTOR = 3
-/** and at least so long; */
-export const HEDGE_MIN_MS = 250
-/** or so long, as long as none has arrived. */
-export const HEDGE_UNMEASURED_MS = 1_000
-/** Each chunk that came twice doubles that, up to so many times it: waiting would have done. */
-export const HEDGE_PATIENCE_MAX = 8
-/** How far a fetch runs ahead of the oldest chunk that is not in the new state yet: in chunks, */
-export const READ_AHEAD_CHUNKS = 64
-/** and in decoded bytes. It bounds what a session holds while one chunk is withheld. */
-export const READ_AHEAD_BYTES = 256 * 1024 * 1024
-/** What comes slower than this, in bytes a second, is as good as nothing: an anchor is given up below the same rate. */
-export const COMING_BYTES_PER_S_MIN = 32 * 1024
-/** How long a session keeps an anchor while nothing of it arrives. */
-export const STALL_MS = 60_000
-/** Anchors that one session loses before it gives up. */
-export const ANCHORS_LOST_MAX = 8
-/** Faults that a session remembers, the newest ones, */
-export const FAULTS_MAX = 16
-/** and how much of each message, in UTF-16 code units. */
-export const FAULT_LENGTH_MAX = 200
 /**
- * How long a session waits for members that cannot be reached when all others have said no: a broken connection is made
- * again within a few looks, while a process that has ended stays away longer than is worth waiting.
+ * Runs that one request for single items may have, of items passed over and items meant: it then fits into a
+ * frame.
  */
-export const UNREACHED_MS = 1_500
-/** How long a dial to one address of a peer keeps its next one waiting: what answers at all does so in a few round trips. */
+export const RUNS_MAX = 16_384
+/**
+ * Items are looked for by hints only where they have so many bytes on average: a hint is 4 bytes, and must
+ * pay off.
+ */
+export const HINTED_ITEM_BYTES_MIN = 32
+/**
+ * Bytes of hints that a session takes from one provider before they must have spared as many: they may be a
+ * lie.
+ */
+export const HINTS_UNPROVEN_BYTES = 256 * 1024
+
+/** The fewest chunks in flight with one provider: while one is on its way, the next is asked for already. */
+export const WINDOW_CHUNKS_MIN = 2
+/**
+ * The most chunks in flight with one provider: what they take in memory is bounded, whatever the provider can
+ * send.
+ */
+export const WINDOW_CHUNKS_MAX = 16
+/**
+ * How far a fetch runs ahead of the oldest chunk that is not in the new state yet, in decoded bytes. It
+ * bounds what a session holds while one chunk is withheld.
+ */
+export const READ_AHEAD_BYTES = 256 * 1024 * 1024
+
+/**
+ * With so many followers to fetch from, the leader is held in reserve: it has the group's writes to order.
+ */
+export const FOLLOWERS_ENOUGH = 2
+
+/**
+ * How long a dial to one address of a peer keeps its next one waiting: what answers at all does so in a few
+ * round trips.
+ */
 export const DIAL_STAGGER_MS = 250
 /** Addresses of one peer that are dialled at most, of those it announces. */
 export const ADDRESSES_MAX = 16
-/** Handshakes with one peer that break off, one after the other, until that is taken for a network key that is not ours. */
+/**
+ * Handshakes with one peer that break off, one after the other, until that is taken for a network key that is
+ * not ours.
+ */
 export const HANDSHAKES_BROKEN = 2
-/** How often a session looks for offers and providers. */
-export const POLL_INTERVAL_MS = 200
-/** How often as long as nobody is fetched from yet: members answer within milliseconds. */
-export const FIRST_POLL_INTERVAL_MS = 20
+
 /** What a Busy answer without a time of its own suggests. */
 export const BUSY_RETRY_MS = 500
-/** The shortest pause after a Busy answer, whatever it asks for. */
-export const BUSY_RETRY_MS_MIN = 100
-/** Up to this part of the pause is added to it, at random. */
-export const BUSY_JITTER = 0.5
 /** The longest pause that a Busy answer can ask for. */
 export const BUSY_RETRY_MS_MAX = 5_000
-/** With so many followers to fetch from, the leader is held in reserve. */
-export const FOLLOWERS_ENOUGH = 2
-/** How long a session waits for that many followers to offer an anchor before it asks the leader too. */
-export const FOLLOWERS_GRACE_MS = 1_000

@@ -252,9 +252,7 @@ export class SnapshotSync {
       coder: this.#coder,
       store: this.#store,
       random: this.#random,
-      onState: (state) => this.#tell({ type: 'session', state }),
-      onLost: (error) => this.#tell({ type: 'anchor-lost', error }),
-      onFault: (peer, error) => this.#tell({ type: 'fault', peer, error }),
+      onEvent: (event) => this.#tell(event),
     })
     this.#session = session
     try {

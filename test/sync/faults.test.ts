@@ -1,14 +1,13 @@
 import { expect, test } from 'vitest'
 import { NoProvider, PeerUnavailable } from '../../src/sync/errors.ts'
-import { Faults } from '../../src/sync/fetching/faults.ts'
+import { FAULT_LENGTH_MAX, FAULTS_MAX, Faults } from '../../src/sync/fetching/faults.ts'
 import { LatencyTracker } from '../../src/sync/fetching/latency-tracker.ts'
 import { busyMs } from '../../src/sync/fetching/retry.ts'
-import { FAULT_LENGTH_MAX, FAULTS_MAX } from '../../src/sync/limits.ts'
 import { Busy, Malformed } from '../../src/sync/wire/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 
 test('a peer is dropped on proof, and not for what it says or fails to do', () => {
-  const faults = new Faults()
+  const faults = new Faults(() => {})
   expect(faults.add('a', new PeerUnavailable('silent'))).toBe(true)
   expect(faults.add('a', new Malformed('you sent nonsense, it says'))).toBe(true)
   expect(faults.isDropped('a')).toBe(false)
@@ -17,7 +16,7 @@ test('a peer is dropped on proof, and not for what it says or fails to do', () =
 })
 
 test('the same fault again, and anything of a peer that was dropped, is no news', () => {
-  const faults = new Faults()
+  const faults = new Faults(() => {})
   expect(faults.add('a', new PeerUnavailable('silent'))).toBe(true)
   expect(faults.add('b', new PeerUnavailable('silent'))).toBe(true)
   expect(faults.add('a', new PeerUnavailable('silent'))).toBe(false)
@@ -31,7 +30,7 @@ test('the same fault again, and anything of a peer that was dropped, is no news'
 })
 
 test('the newest faults are kept, and the beginning of each', () => {
-  const faults = new Faults()
+  const faults = new Faults(() => {})
   for (let n = 0; n < FAULTS_MAX + 3; n++) faults.add('a', new PeerUnavailable(`${n} ${'x'.repeat(1000)}`))
   const { list } = faults
   expect([list.length, list[0]!.what.slice(0, 4)]).toEqual([FAULTS_MAX, '3 xx'])

@@ -1,6 +1,10 @@
 import { beforeEach, expect, test } from 'vitest'
-import { ProviderPool } from '../../src/sync/fetching/provider-pool.ts'
-import { PROVIDER_FAILURES_LAST, PROVIDER_FAILURES_MAX, PROVIDER_REST_MS } from '../../src/sync/limits.ts'
+import {
+  PROVIDER_FAILURES_LAST,
+  PROVIDER_FAILURES_MAX,
+  PROVIDER_REST_MS,
+  ProviderPool,
+} from '../../src/sync/fetching/provider-pool.ts'
 import { Expired, Failed, UnknownAnchor } from '../../src/sync/wire/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'

@@ -1,11 +1,6 @@
 import { expect, test } from 'vitest'
-import { Window } from '../../src/sync/fetching/window.ts'
-import {
-  WINDOW_CHUNKS,
-  WINDOW_CHUNKS_MAX,
-  WINDOW_CHUNKS_MIN,
-  WINDOW_QUEUE_MS,
-} from '../../src/sync/limits.ts'
+import { WINDOW_CHUNKS, WINDOW_QUEUE_MS, Window } from '../../src/sync/fetching/window.ts'
+import { WINDOW_CHUNKS_MAX, WINDOW_CHUNKS_MIN } from '../../src/sync/limits.ts'
 
 /** A provider that is always asked for as much as the window allows: a chunk takes `perChunkMs`, a request `roundTripMs`. */
 function settled(perChunkMs: number, roundTripMs: number): Window {

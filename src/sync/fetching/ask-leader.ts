@@ -1,10 +1,9 @@
 import type { Position } from '../../position.ts'
 import { SyncError } from '../errors.ts'
 import type { SyncHost } from '../host.ts'
-import { POLL_INTERVAL_MS } from '../limits.ts'
 import { Busy, NotLeader } from '../wire/errors.ts'
 import type { Peers } from '../wire/peers.ts'
-import { busyMs } from './retry.ts'
+import { busyMs, POLL_INTERVAL_MS } from './retry.ts'
 
 export interface AskLeaderInit {
   readonly self: string
@@ -12,11 +11,11 @@ export interface AskLeaderInit {
   readonly peers: Peers
   /** A number from 0 up to 1. */
   readonly random: () => number
-  /** This replica's own answer, for when it leads itself. */
+  /** This replica's own answer, where it leads itself. */
   readonly answer?: (above: Position) => Promise<Position>
 }
 
-/** An anchor, or why there is none yet and when to ask again. `peer` is who was asked last. */
+/** An anchor, or why there is none yet and when to ask again. `peer` is the one that was asked last. */
 export type LeaderAnswer =
   | { readonly anchor: Position; readonly peer: string }
   | {
@@ -27,9 +26,9 @@ export type LeaderAnswer =
     }
 
 /**
- * Ask whoever leads by now, or whom that one names instead, for an anchor above a position.
+ * Ask the leader for an anchor above a position, and if it says NotLeader, the one that it names.
  *
- * @param first who is asked in the leader's place, to name it
+ * @param first the member that is asked in the leader's place, to name it
  */
 export async function askLeader(init: AskLeaderInit, above: Position, first?: string): Promise<LeaderAnswer> {
   const { self, host, peers, random, answer } = init

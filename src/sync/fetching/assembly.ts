@@ -3,6 +3,7 @@ import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import type { ChunkInfo } from '../../snapshot/manifest.ts'
 import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import type { Clock } from '../../time/clock.ts'
+import type { SyncHost } from '../host.ts'
 import { ChunkTracker } from './chunk-tracker.ts'
 import type { LateChunk } from './scheduler.ts'
 
@@ -11,27 +12,32 @@ export interface AssemblyInit {
   readonly coder: ChunkCoder
   /** Chunks that an earlier fetch has verified. */
   readonly store?: ChunkStore | undefined
-  /** Begin to build the new state: it takes the chunks in order while others still arrive. */
-  readonly beginInstall: (signal: AbortSignal) => StateBuilder
+  /** Builds the new state: it takes the chunks in order while others still arrive. */
+  readonly host: Pick<SyncHost, 'beginInstall'>
   readonly signal: AbortSignal
 }
 
-/** What an assembly did by itself. */
+/** What is told of an assembly. */
 export interface AssemblyEvents {
   /** A chunk was read from the store, and is verified. */
-  readonly onRecalled: (assembly: Assembly) => void
+  recalled(assembly: Assembly): void
   /** A chunk was built in, or the store does not have it after all: others may be asked for. */
-  readonly onMoved: (assembly: Assembly) => void
+  moved(assembly: Assembly): void
 }
 
 /** In the tracker, the store is one more provider. */
 const STORE = 'store'
-/** Chunks read from it at once. */
+/** Chunks read from the store at once: each is held until it is checked. */
 const RECALL_CHUNKS = 16
 
-/** One manifest's chunks on their way into a new state: from the store as far as it has them, from peers otherwise. */
+/**
+ * One manifest's chunks on their way into a new state: from the store as far as it has them, from peers
+ * otherwise.
+ */
 export class Assembly {
   readonly tracker: ChunkTracker
+  /** Providers that sent at least one good chunk. */
+  readonly providersUsed = new Set<string>()
   /** Resolves once every chunk is in it; rejects when an item does not fit the machine. */
   readonly built: Promise<StateBuilder>
   readonly #init: AssemblyInit
@@ -94,22 +100,23 @@ export class Assembly {
       store
         .read(hash)
         .then((chunk) => tracker.received(index, chunk, STORE))
-        .then(() => this.#events.onRecalled(this))
+        .then(() => this.#events.recalled(this))
         .catch(() => {
           // It is fetched like the others then.
           store.forget(hash)
           tracker.lost(STORE, index, 1)
         })
-        .finally(() => this.#events.onMoved(this))
+        .finally(() => this.#events.moved(this))
     }
   }
 
   /**
-   * Build the state from each chunk as soon as all before it are there, while others still arrive. After one that does not
-   * fit the others are let go of: whether the group sealed this nonsense is known only when all are here.
+   * Build the state from each chunk as soon as all before it are there, while others still arrive. After one
+   * that does not fit the others are let go: whether the group sealed this nonsense is known only when all
+   * are here.
    */
   async #build(signal: AbortSignal): Promise<StateBuilder> {
-    const installing = this.#init.beginInstall(signal)
+    const installing = this.#init.host.beginInstall(signal)
     let failure: unknown
     for await (const { bytes, items } of this.tracker.inOrder()) {
       try {
@@ -118,7 +125,7 @@ export class Assembly {
       } catch (error) {
         failure = error
       }
-      this.#events.onMoved(this)
+      this.#events.moved(this)
     }
     if (failure !== undefined) throw failure
     return installing

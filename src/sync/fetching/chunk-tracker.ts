@@ -2,7 +2,7 @@ import type { ChunkCoder, EncodedChunk } from '../../snapshot/encoding.ts'
 import { MalformedChunk } from '../../snapshot/errors.ts'
 import { sameBytes } from '../../snapshot/hash.ts'
 import { type ChunkInfo, chunkHash, type Manifest } from '../../snapshot/manifest.ts'
-import { READ_AHEAD_BYTES, READ_AHEAD_CHUNKS } from '../limits.ts'
+import { READ_AHEAD_BYTES } from '../limits.ts'
 import { Failed } from '../wire/errors.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 import type { LateChunk } from './scheduler.ts'
@@ -15,13 +15,19 @@ type ChunkState =
   /** Here, being decoded and checked. */
   | { readonly status: 'received' }
   | { readonly status: 'verified'; readonly bytes: Uint8Array }
-  /** Given to whoever builds the state; its bytes are not kept. */
+  /** Given to the builder of the state; its bytes are not kept. */
   | { readonly status: 'taken' }
 
 const WANTED: ChunkState = { status: 'wanted' }
 const IN_FLIGHT: ChunkState = { status: 'in-flight' }
 const RECEIVED: ChunkState = { status: 'received' }
 const TAKEN: ChunkState = { status: 'taken' }
+
+/**
+ * How far a fetch runs ahead of the oldest chunk that is not in the new state yet: full windows of four
+ * providers.
+ */
+export const READ_AHEAD_CHUNKS = 64
 
 /** How far the chunks that are asked for may run ahead of the first that was not taken. */
 export interface ReadAhead {
@@ -40,12 +46,14 @@ const READ_AHEAD: ReadAhead = { chunks: READ_AHEAD_CHUNKS, bytes: READ_AHEAD_BYT
  *        +--------+   +---------+   its bytes are wrong, and another provider owes it too
  *        +----------------------+   they are wrong, and nobody else does
  *
- * A chunk is in flight while at least one provider owes it; one that is late may be asked of a second (`askedAgain`), and
- * is wanted again when neither owes it any more. What a provider owes is counted apart from where the chunk stands:
- * the first valid answer makes it verified, and the other is still due, and is ignored when it comes.
+ * A chunk is in flight while at least one provider owes it; one that is late may be asked of a second
+ * (`askedAgain`), and is wanted again when neither owes it any more. What a provider owes is counted apart
+ * from where the chunk stands: the first valid answer makes it verified, and the other is still due, and is
+ * ignored when it comes.
  *
- * Only chunks within the read-ahead are given out, so whoever withholds one chunk cannot make the session hold all that
- * follow it. Finding them costs as much as the read-ahead is long, however many chunks there are.
+ * Only chunks within the read-ahead are given out, so a provider that withholds one chunk cannot make the
+ * session hold all that follow it. Finding them costs as much as the read-ahead is long, however many chunks
+ * there are.
  */
 export class ChunkTracker {
   readonly #coder: ChunkCoder
@@ -88,7 +96,8 @@ export class ChunkTracker {
   }
 
   /**
-   * A provider lists the chunks from `from` on. False, and nothing is taken over, where they contradict what is known.
+   * A provider lists the chunks from `from` on. False, and nothing is taken over, where they contradict what
+   * is known.
    */
   list(from: number, infos: readonly ChunkInfo[]): boolean {
     const contradicts = infos.some((info, n) => {
@@ -149,8 +158,9 @@ export class ChunkTracker {
   }
 
   /**
-   * Chunks that one provider alone owes, and since `sinceMs` or longer; ascending. A provider sends one chunk after the other:
-   * `sentAtMs` says when it sent the last one, and only from then on the others are waited for.
+   * Chunks that one provider alone owes, and since `sinceMs` or longer; ascending. A provider sends one chunk
+   * after the other: `sentAtMs` says when it sent the last one, and only from then on the others are waited
+   * for.
    */
   late(sinceMs: number, sentAtMs: (provider: string) => number): LateChunk[] {
     const late: LateChunk[] = []
@@ -201,8 +211,9 @@ export class ChunkTracker {
   }
 
   /**
-   * InFlight -> Received -> Verified. Resolves with false, and nothing is decoded, when another provider's answer was
-   * faster. Rejects with `ProvenFault` for bytes that were not asked for, or are not what the manifest promises.
+   * InFlight -> Received -> Verified. Resolves with false, and nothing is decoded, when another provider's
+   * answer was faster. Rejects with `ProvenFault` for bytes that were not asked for, or are not what the
+   * manifest promises.
    */
   async received(index: number, chunk: EncodedChunk, provider: string): Promise<boolean> {
     if (this.#owed.get(provider)?.delete(index) !== true) {
@@ -232,7 +243,10 @@ export class ChunkTracker {
     return bytes
   }
 
-  /** A provider will not send what it owes, or this part of it. InFlight -> Wanted, unless another one owes it too. */
+  /**
+   * A provider will not send what it owes, or this part of it. InFlight -> Wanted, unless another one owes it
+   * too.
+   */
   lost(provider: string, first = 0, count = Number.POSITIVE_INFINITY): void {
     const owed = this.#owed.get(provider)
     if (owed === undefined) return
@@ -251,8 +265,9 @@ export class ChunkTracker {
   }
 
   /**
-   * Verified -> Taken: the chunks in order, each as soon as it and all before it are there; no more bytes than the read-ahead
-   * before the list is trusted, for it may be one provider's nonsense without an end.
+   * Verified -> Taken: the chunks in order, each as soon as it and all before it are there. Before the list
+   * is trusted they are no more bytes than the read-ahead: the list may be one provider's nonsense without an
+   * end.
    */
   async *inOrder(): AsyncGenerator<{ bytes: Uint8Array; items: number }> {
     while (this.#manifest === undefined || this.#taken < this.#infos.length) {

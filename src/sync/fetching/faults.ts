@@ -1,13 +1,26 @@
 import type { Fault } from '../errors.ts'
-import { FAULT_LENGTH_MAX, FAULTS_MAX } from '../limits.ts'
 import { CutFailed, Incompatible } from '../wire/errors.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 
+/** Faults that a session remembers: enough for an error to say who did what, and few enough to be read. */
+export const FAULTS_MAX = 16
+
+/** What is kept of each message, in UTF-16 code units: a peer may say anything, at any length. */
+export const FAULT_LENGTH_MAX = 200
+
+/** Hears of each fault that is news. */
+export type FaultListener = (peer: string, error: Error) => void
+
 /** What the peers of one session did wrong, and whom it asks no more. */
 export class Faults {
+  readonly #onFault: FaultListener
   readonly #list: Fault[] = []
   readonly #refusals = new Map<string, Error>()
   readonly #dropped = new Set<string>()
+
+  constructor(onFault: FaultListener) {
+    this.#onFault = onFault
+  }
 
   /** The newest, oldest first. */
   get list(): readonly Fault[] {
@@ -19,7 +32,7 @@ export class Faults {
     return this.#dropped.has(peer)
   }
 
-  /** Who will not serve, and why, as far as they have not served since. */
+  /** The peers that will not serve, and why. A peer that has served since is not among them. */
   get refusals(): ReadonlyMap<string, Error> {
     return new Map(this.#refusals)
   }
@@ -29,7 +42,10 @@ export class Faults {
     if (!this.isDropped(peer)) this.#refusals.delete(peer)
   }
 
-  /** False when that is known: the peer was dropped, or its latest fault is the same. */
+  /**
+   * A peer failed, or there is proof against it. False when that is known: it was dropped, or its latest
+   * fault is the same.
+   */
   add(peer: string, error: Error): boolean {
     if (this.isDropped(peer)) return false
     if (isRefusal(error)) this.#refusals.set(peer, error)
@@ -37,13 +53,14 @@ export class Faults {
     else if (this.#list.findLast((fault) => fault.peer === peer)?.what === clip(error.message)) return false
     this.#list.push({ peer, what: clip(error.message) })
     if (this.#list.length > FAULTS_MAX) this.#list.shift()
+    this.#onFault(peer, error)
     return true
   }
 }
 
 /**
- * Asking again, for this anchor or another, is of no use. Unauthorized is no such word: a provider that is late with the presence store
- * does not know yet who is a member.
+ * Asking again, for this anchor or another, is of no use. Unauthorized is no such word: a provider that is
+ * late with the presence store does not know yet who is a member.
  */
 function isRefusal(error: Error): boolean {
   return [ProvenFault, CutFailed, Incompatible].some((kind) => error instanceof kind)

@@ -1,9 +1,11 @@
 /**
  * The fetching wing: how a replica gets a snapshot from the others. It lives for one catch-up.
  *
- * `Session` drives it: ask the leader for an anchor, choose providers, fetch, verify, install. `Fetch` pulls one
- * anchor's chunks from several providers at once, by the plan of `scheduler.ts`. What members said of their offers is in
- * `offer-directory.ts`. This wing knows nothing of the serving one; both speak `wire/`.
+ * `Session` drives it: `AnchorRequest` asks the group for an anchor, `AnchorDownload` fetches and installs it, and
+ * `Watchdog` judges when to leave it for another. `Fetch` pulls the chunks: who lists which is in `Listings`, who is
+ * asked for which in `ChunkRequests`. What members say of their offers is in `OfferDirectory`. This wing knows nothing
+ * of the serving one; both speak `wire/`.
  */
 export { askLeader } from './ask-leader.ts'
-export { type CaughtUp, Session, type SessionPhases, type SessionState } from './session.ts'
+export { Session } from './session.ts'
+export type { CaughtUp, SessionEvent, SessionPhases, SessionState } from './session-state.ts'

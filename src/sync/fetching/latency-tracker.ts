@@ -1,6 +1,24 @@
-import { HEDGE_FACTOR, HEDGE_MIN_MS, HEDGE_PATIENCE_MAX, HEDGE_UNMEASURED_MS } from '../limits.ts'
+/**
+ * A chunk is late after so many times the median of what others took: most chunks of an honest provider come
+ * before.
+ */
+const HEDGE_FACTOR = 3
 
-/** Arrivals that are remembered. */
+/**
+ * A chunk is late after this at the earliest, however quick others are: a pause of either process is as long.
+ */
+const HEDGE_MIN_MS = 250
+
+/** A chunk is late after this as long as none has arrived, and so nothing is known. */
+export const HEDGE_UNMEASURED_MS = 1_000
+
+/**
+ * Each chunk that came twice doubles the wait, up to so many times: beyond that, waiting is worse than
+ * fetching twice.
+ */
+const HEDGE_PATIENCE_MAX = 8
+
+/** Arrivals that are remembered: one round of full windows from four providers. */
 const SAMPLES = 64
 
 /** How long chunks take from request to arrival, and from when on one is late compared to the others. */
@@ -16,7 +34,10 @@ export class LatencyTracker {
     if (++this.#arrived >= SAMPLES) this.#setPatience(Math.max(1, this.#patience / 2))
   }
 
-  /** A chunk came from both who were asked for it: who was late was only slow. So at most one chunk in 64 or so comes twice. */
+  /**
+   * A chunk came from both providers that were asked for it. The first was only slow: about one chunk in 64
+   * may come twice.
+   */
   cameTwice(): void {
     this.#setPatience(Math.min(2 * this.#patience, HEDGE_PATIENCE_MAX))
   }

@@ -1,14 +1,84 @@
-import type { Basis } from '../../snapshot/basis.ts'
+import { Basis } from '../../snapshot/basis.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
+import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import type { Clock } from '../../time/clock.ts'
+import type { SyncHost } from '../host.ts'
+import { Rebuilder } from './rebuild.ts'
 
-/** What this replica has already, besides what it kept of earlier fetches. */
-export function withBasis(
-  basis: Basis | undefined,
-  store: ChunkStore | undefined,
+/**
+ * How long a session may take to cut the state that this replica has: nothing is asked for meanwhile. What it
+ * has not come to by then is fetched.
+ */
+export const BASIS_TIMEOUT_MS = 10_000
+
+/**
+ * Cut the state that this replica has, so that what it shares with the new one is not fetched. Never rejects.
+ */
+export async function readOwnState(
+  host: Pick<SyncHost, 'ownState'>,
   clock: Clock,
-): ChunkStore | undefined {
-  if (basis === undefined) return store
+  signal: AbortSignal,
+): Promise<Basis | undefined> {
+  const enough = new AbortController()
+  const timer = clock.schedule(BASIS_TIMEOUT_MS, () => enough.abort())
+  try {
+    const own = host.ownState?.()
+    if (own === undefined) return undefined
+    const { snapshot, chunkBytes } = own
+    const basis = await Basis.of(snapshot, { chunkBytes, clock, signal, enough: enough.signal })
+    return basis.isEmpty ? undefined : basis
+  } catch {
+    // A machine that cannot tell what it has is given all of the new state.
+    return undefined
+  } finally {
+    timer.cancel()
+  }
+}
+
+export interface OwnChunksInit {
+  /** The state that this replica has, once it is cut. */
+  readonly basis?: Promise<Basis | undefined> | undefined
+  /** Chunks that an earlier fetch has verified. */
+  readonly store?: ChunkStore | undefined
+  readonly coder: ChunkCoder
+  readonly clock: Clock
+}
+
+/** What this replica has of the new state already: in the state it has, and of earlier fetches. */
+export class OwnChunks {
+  /** Puts chunks together from items that are here. Undefined as long as none are known. */
+  #rebuilder: Rebuilder | undefined
+  /** Where chunks are that need not be fetched. */
+  #store: ChunkStore | undefined
+  readonly #known: Promise<void>
+
+  constructor(init: OwnChunksInit) {
+    this.#store = init.store
+    this.#known = this.#await(init)
+  }
+
+  get rebuilder(): Rebuilder | undefined {
+    return this.#rebuilder
+  }
+
+  get store(): ChunkStore | undefined {
+    return this.#store
+  }
+
+  /** Resolves when all is known. */
+  async known(): Promise<void> {
+    await this.#known
+  }
+
+  async #await({ basis: cutting, store, coder, clock }: OwnChunksInit): Promise<void> {
+    const basis = await cutting
+    if (basis === undefined) return
+    this.#rebuilder = new Rebuilder(basis, coder)
+    this.#store = withBasis(basis, store, clock)
+  }
+}
+
+function withBasis(basis: Basis, store: ChunkStore | undefined, clock: Clock): ChunkStore {
   return {
     has: (hash) => basis.has(hash) || store?.has(hash) === true,
     async read(hash) {

@@ -1,20 +1,51 @@
 import type { ChunkInfo, Manifest } from '../../snapshot/manifest.ts'
 import type { Clock } from '../../time/clock.ts'
-import { PROVIDER_FAILURES_LAST, PROVIDER_FAILURES_MAX, PROVIDER_REST_MS } from '../limits.ts'
 import type { Channel } from '../wire/channel.ts'
 import { CutFailed, Expired, Incompatible, Malformed, UnknownAnchor } from '../wire/errors.ts'
 import { clip } from './faults.ts'
+import { checkTransition, type Edges } from './transitions.ts'
 import type { Window } from './window.ts'
+
+/**
+ * Failures of one provider after which it is asked only while nobody else serves: others do better by now.
+ */
+export const PROVIDER_FAILURES_MAX = 3
+
+/**
+ * Failures of one provider after which it is not asked for this anchor again: it has rested 14 s in all by
+ * then.
+ */
+export const PROVIDER_FAILURES_LAST = 8
+
+/**
+ * How long a provider is left alone for each time it failed: a broken connection is made again within that.
+ */
+export const PROVIDER_REST_MS = 500
 
 /**
  * One provider of an anchor, as a fetch sees it:
  *
- *     reserve -> opening -> ready
- *                 ^  |        |
- *                 |  +--------+---> gone      nothing is to be had from it
- *                 |  |        |
- *                resting <----+               it failed, or said Busy and ended its stream
+ *     new -> reserve -> opening -> ready
+ *      |                 ^  |        |
+ *      +-----------------+  |        |
+ *                        |  +--------+---> gone      nothing is to be had from it
+ *                        |  |        |
+ *                       resting <----+               it failed, or said Busy and ended its stream
+ *
+ *     reserve, resting -> resting, gone     it failed to keep its offer alive, or there is proof against it
+ *     opening, ready -> opening             it did not know this replica, and was introduced to it
+ *     gone -> opening                       it did not know of the offer yet, and offers it again
+ *     gone -> gone                          there is proof against it, too
  */
+const EDGES: Edges<ProviderState['status'] | 'new'> = {
+  new: ['reserve', 'opening'],
+  reserve: ['opening', 'resting', 'gone'],
+  opening: ['opening', 'ready', 'resting', 'gone'],
+  ready: ['opening', 'resting', 'gone'],
+  resting: ['opening', 'resting', 'gone'],
+  gone: ['opening', 'gone'],
+}
+
 export type ProviderState = Waiting | Ready | Resting | Gone
 
 export interface Waiting {
@@ -47,7 +78,7 @@ interface Resting {
   readonly status: 'resting'
   readonly failures: number
   readonly untilMs: number
-  /** It said Busy, and is there: its offer is kept alive meanwhile. */
+  /** It said Busy, and is there: its offer is kept alive meanwhile. Otherwise it failed. */
   readonly busy: boolean
 }
 
@@ -57,7 +88,10 @@ interface Gone {
   readonly reason: Error
 }
 
-/** The providers of one anchor: who is asked, who rests and for how long, and who is not asked any more. */
+/**
+ * The providers of one anchor: which are asked, which rest and for how long, and which are not asked any
+ * more.
+ */
 export class ProviderPool {
   readonly #clock: Clock
   readonly #providers = new Map<string, ProviderState>()
@@ -110,7 +144,7 @@ export class ProviderPool {
   }
 
   reserve(provider: string): void {
-    if (!this.#providers.has(provider)) this.#providers.set(provider, { status: 'reserve', failures: 0 })
+    if (!this.#providers.has(provider)) this.#enter(provider, { status: 'reserve', failures: 0 })
   }
 
   /** Begin with a provider that offers the anchor. Undefined when its turn has not come, or is over. */
@@ -120,7 +154,7 @@ export class ProviderPool {
     if (state?.status === 'gone' && !(state.reason instanceof UnknownAnchor)) return undefined
     if (state?.status === 'resting') {
       if (state.untilMs > this.#clock.now()) return undefined
-      // Who failed often gets another chance where nobody else serves.
+      // One that failed often gets another chance where nobody else serves.
       if (state.failures >= PROVIDER_FAILURES_MAX && this.linked > 0) return undefined
     }
     return this.reopen(provider)
@@ -128,14 +162,14 @@ export class ProviderPool {
 
   reopen(provider: string): Waiting {
     const opening: Waiting = { status: 'opening', failures: this.#providers.get(provider)?.failures ?? 0 }
-    this.#providers.set(provider, opening)
+    this.#enter(provider, opening)
     return opening
   }
 
   /** False when `opening` is not the provider's state any more. */
   opened(provider: string, opening: Waiting, ready: Ready): boolean {
     if (this.#providers.get(provider) !== opening) return false
-    this.#providers.set(provider, ready)
+    this.#enter(provider, ready)
     return true
   }
 
@@ -148,7 +182,7 @@ export class ProviderPool {
   failed(provider: string, reason: Error): void {
     const failures = (this.#providers.get(provider)?.failures ?? 0) + 1
     if (isFinal(reason) || failures >= PROVIDER_FAILURES_LAST) {
-      this.#providers.set(provider, { status: 'gone', failures, reason })
+      this.#enter(provider, { status: 'gone', failures, reason })
     } else {
       this.#rest(provider, failures, PROVIDER_REST_MS * failures, false)
     }
@@ -156,7 +190,12 @@ export class ProviderPool {
 
   #rest(provider: string, failures: number, restMs: number, busy: boolean): void {
     const untilMs = this.#clock.now() + restMs
-    this.#providers.set(provider, { status: 'resting', failures, untilMs, busy })
+    this.#enter(provider, { status: 'resting', failures, untilMs, busy })
+  }
+
+  #enter(provider: string, next: ProviderState): void {
+    checkTransition('a provider', EDGES, this.#providers.get(provider)?.status ?? 'new', next.status)
+    this.#providers.set(provider, next)
   }
 }
 

@@ -5,18 +5,23 @@ import { MalformedChunk } from '../../snapshot/errors.ts'
 import { sameBytes } from '../../snapshot/hash.ts'
 import { decodeHints, HINT_BYTES } from '../../snapshot/hints.ts'
 import { type ChunkInfo, chunkHash } from '../../snapshot/manifest.ts'
-import { HINTED_ITEM_BYTES_MIN, HINTS_UNPROVEN_BYTES, REBUILD_SHARE_MIN, RUNS_MAX } from '../limits.ts'
+import { HINTED_ITEM_BYTES_MIN, HINTS_UNPROVEN_BYTES, RUNS_MAX } from '../limits.ts'
 import type { Channel } from '../wire/channel.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 
-/** One chunk, and who has it. */
+/**
+ * A chunk is fetched whole unless this part of it is here: asking for single items costs another round trip.
+ */
+const REBUILD_SHARE_MIN = 0.5
+
+/** One chunk, and a provider that has it. */
 export interface Wanted {
   readonly anchor: Position
   readonly index: number
   readonly info: ChunkInfo
   readonly provider: string
   readonly channel: Channel
-  /** So many bytes came over the wire for it. */
+  /** Bytes came over the wire for it. */
   readonly onFetched: (bytes: number) => void
 }
 
@@ -27,9 +32,9 @@ interface Balance {
 }
 
 /**
- * Puts chunks together from items that this replica has already and those that a provider sends: first the hints of all its
- * items, 4 bytes each, then only the items that are not here. What comes out is held against the chunk's hash, so a wrong
- * hint, or a lie, costs the bytes of trying, and then the whole chunk.
+ * Puts chunks together from items that this replica has already and those that a provider sends: first the
+ * hints of all its items, 4 bytes each, then only the items that are not here. What comes out is held against
+ * the chunk's hash, so a wrong hint, or a lie, costs the bytes of trying, and then the whole chunk.
  */
 export class Rebuilder {
   readonly #basis: Basis
@@ -41,14 +46,20 @@ export class Rebuilder {
     this.#coder = coder
   }
 
-  /** Whether hints of a chunk are worth their bytes, going by its items and by what this provider's were good for so far. */
+  /**
+   * Whether hints of a chunk are worth their bytes, by the size of its items and by what this provider's
+   * hints spared.
+   */
   isWorthwhile(provider: string, { items, bytes }: ChunkInfo): boolean {
     const { hintBytes, sparedBytes } = this.#balanceOf(provider)
     const paysOff = hintBytes < HINTS_UNPROVEN_BYTES || sparedBytes >= hintBytes
     return paysOff && bytes >= items * HINTED_ITEM_BYTES_MIN
   }
 
-  /** Resolves with undefined when the chunk must be fetched as a whole. Rejects where the provider fails, or is proven wrong. */
+  /**
+   * Resolves with undefined when the chunk must be fetched whole. Rejects where the provider fails or is
+   * proven wrong.
+   */
   async rebuild(wanted: Wanted): Promise<Uint8Array | undefined> {
     const { anchor, index, info, provider, channel, onFetched } = wanted
     const { payload: hints } = await channel.payload({ type: 'hints', anchor, index })

@@ -3,7 +3,10 @@ export interface ProviderLoad {
   readonly id: string
   /** The leader has the group's writes to order: followers are asked first. */
   readonly leads: boolean
-  /** Chunks it has told of: it is asked for no other. What another one lists there may be a lie that it knows nothing of. */
+  /**
+   * Chunks it has told of: it is asked for no other. What another one lists there may be a lie that it knows
+   * nothing of.
+   */
   readonly listed: number
   /** Chunks asked of it and not received, and how many these may be. */
   readonly inFlight: number
@@ -25,8 +28,8 @@ export interface ScheduleLimits {
 }
 
 /**
- * Whom to ask for what, as a pure function of what is known: the lowest wanted chunks first, from providers that
- * failed least, followers before the leader, the least loaded first. The leader is asked only for what
+ * Whom to ask for what, as a pure function of what is known: the lowest wanted chunks first, from providers
+ * that failed least, followers before the leader, the least loaded first. The leader is asked only for what
  * the followers' windows have no room for.
  *
  * @param wanted indexes of the chunks nobody was asked for, ascending
@@ -65,8 +68,9 @@ export interface LateChunk {
 }
 
 /**
- * Whom to ask for late chunks as well, the lowest first: somebody else who has nothing to send. The end game of BitTorrent
- * (BEP 3), for any chunk that holds others back; hedged requests in "The Tail at Scale" (Dean and Barroso, 2013).
+ * Whom to ask for late chunks as well, the lowest first: somebody else who has nothing to send. The end game
+ * of BitTorrent (BEP 3), for any chunk that holds others back; hedged requests in "The Tail at Scale" (Dean
+ * and Barroso, 2013).
  */
 export function hedge(late: readonly LateChunk[], providers: readonly ProviderLoad[]): Assignment[] {
   const assignments: Assignment[] = []

@@ -1,12 +1,25 @@
-import { WINDOW_CHUNKS, WINDOW_CHUNKS_MAX, WINDOW_CHUNKS_MIN, WINDOW_QUEUE_MS } from '../limits.ts'
+import { WINDOW_CHUNKS_MAX, WINDOW_CHUNKS_MIN } from '../limits.ts'
 
-/** How much of the newest chunk goes into the average. */
+/** Chunks in flight with one provider until it has shown what it can: one request of full size. */
+export const WINDOW_CHUNKS = 4
+
+/**
+ * The least that a window holds beyond one round trip, as time: on a local network a round trip is shorter
+ * than a pause of either process, and a provider must not run dry in it.
+ */
+export const WINDOW_QUEUE_MS = 50
+
+/**
+ * How much of the newest chunk goes into the average: the last few count, and one that was held up does not
+ * decide.
+ */
 const WEIGHT = 0.25
 
 /**
- * How many chunks to have in flight with one provider: twice as many as it sends in the time that a request takes, the
- * bandwidth-delay product, so that it never waits for a request. What it sends is measured, and a window that is too small
- * doubles with each round; what is slow gets little that the others would have to wait for at the end.
+ * How many chunks to have in flight with one provider: twice as many as it sends in the time that a request
+ * takes, the bandwidth-delay product, so that it never waits for a request. What it sends is measured. A
+ * window that is too small doubles with each round. A slow provider gets little, so that nobody waits for it
+ * at the end.
  */
 export class Window {
   /** The least that a chunk took from its request to its arrival. */

@@ -7,7 +7,6 @@ import { asError } from '../thrown.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import { Ticker } from '../time/ticker.ts'
 import type { Applier } from './applier.ts'
-import type { Follower } from './follower.ts'
 import type { OwnState } from './own-state.ts'
 import type { Reporter } from './reporter.ts'
 import type { Status } from './status.ts'
@@ -70,7 +69,9 @@ export interface CheckpointerInit {
 export type AnchorSource = Pick<SnapshotSync, 'requestAnchor' | 'hold' | 'whyGone'>
 
 /** Whether the state may be what the next life begins with. */
-export type Trust = Pick<Follower, 'isTrusted'>
+export interface Trust {
+  readonly isTrusted: boolean
+}
 
 /**
  * Writes checkpoints. Each is a snapshot that the group agreed on, so that replicas write the same one at the same anchor and

@@ -6,12 +6,11 @@ import { type CheckpointEvent, CheckpointStore } from '../checkpoint/store.ts'
 import { type Position, positionKey } from '../position.ts'
 import type { ChunkStore } from '../snapshot/chunk-store.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
+import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
 import { Ticker } from '../time/ticker.ts'
-import type { Announcer } from './announcer.ts'
 import { Checkpointer, type CheckpointerInit, KEEP_CHECKPOINTS_DEFAULT, type Trust } from './checkpointer.ts'
-import type { Installer } from './installer.ts'
 import type { Reporter } from './reporter.ts'
 
 export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
@@ -19,8 +18,13 @@ export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly groupName: string
   readonly signature: string
   /** Announces a newer checkpoint. */
-  readonly announcer: Pick<Announcer, 'soon'>
+  readonly announcer: { soon(): void }
   readonly reporter: Pick<Reporter, 'emit' | 'problem'>
+}
+
+/** Takes the state that a checkpoint holds. */
+interface CheckpointTarget {
+  begin(source: 'disk', signal: AbortSignal): StateBuilder
 }
 
 type Written = Parameters<CheckpointStore['write']>[0]
@@ -87,7 +91,7 @@ export class Disk {
   }
 
   /** Install the newest intact checkpoint, and offer what was offered. What cannot be read is reported, and done without. */
-  async load(into: Pick<Installer, 'begin'>, sync: SnapshotSync, signal: AbortSignal): Promise<void> {
+  async load(into: CheckpointTarget, sync: SnapshotSync, signal: AbortSignal): Promise<void> {
     const { clock, reporter } = this.#init
     this.#sync = sync
     try {

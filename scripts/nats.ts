@@ -1,10 +1,12 @@
 /** Starts NATS servers to try things out with: `npm run nats -- --help`. */
+
 import { once } from 'node:events'
 import { resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { fileStorage } from '../src/checkpoint/file-storage.ts'
 import { Interrupt } from '../src/cli/interrupt.ts'
 import { clusterWarning, startNatsServers } from '../src/processes/nats-servers.ts'
+import { asError } from '../src/thrown.ts'
 
 interface Options {
   readonly servers: number
@@ -56,7 +58,7 @@ Ctrl-C ends them; ${dir === undefined ? 'nothing is left' : `their streams stay 
   // SIGTERM lets the servers write what is to be kept.
   if (dir !== undefined) await nats.kill('SIGTERM')
 } catch (error) {
-  program.error(`error: ${(error as Error).message}`)
+  program.error(`error: ${asError(error).message}`)
 }
 
 function among(values: readonly number[]): (text: string) => number {

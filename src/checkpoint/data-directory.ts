@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path'
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
+import { asError } from '../thrown.ts'
 import { Belonging } from './belonging.ts'
 import { DirectoryInUse, DirectoryUnusable } from './errors.ts'
 import type { Storage } from './storage.ts'
@@ -36,7 +37,7 @@ export class DataDirectory implements Disposable {
       return new DataDirectory(path, storage, lock)
     } catch (cause) {
       if (cause instanceof DirectoryInUse) throw cause
-      throw new DirectoryUnusable(`the data directory ${path} cannot be used: ${(cause as Error).message}`, {
+      throw new DirectoryUnusable(`the data directory ${path} cannot be used: ${asError(cause).message}`, {
         cause,
       })
     }

@@ -1,3 +1,4 @@
+import { sameBytes } from '../bytes.ts'
 import { LeaseTable } from '../leases/lease-table.ts'
 import { Sweeper } from '../leases/sweeper.ts'
 import { isConnected, type Log } from '../log/log.ts'
@@ -163,7 +164,7 @@ export class Membership {
    */
   #decode(id: string, data: Uint8Array): Announcement | undefined {
     const said = this.#said.get(id)
-    if (said !== undefined && Buffer.compare(said.data, data) === 0) return said.announcement
+    if (said !== undefined && sameBytes(said.data, data)) return said.announcement
     const announcement = decodeAnnouncement(data)
     this.#said.set(id, { data, announcement })
     return announcement

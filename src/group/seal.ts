@@ -1,3 +1,4 @@
+import { sameBytes } from '../bytes.ts'
 /**
  * The most members of an electorate. A larger one would add attestations to the log, and little certainty.
  */
@@ -53,7 +54,7 @@ export class Seal {
   /** The electors that attested another root than the sealed one, and their roots. */
   get minority(): ReadonlyMap<string, Uint8Array> {
     const sealed = this.#sealed
-    return new Map([...this.#roots].filter(([, root]) => sealed !== undefined && !same(root, sealed)))
+    return new Map([...this.#roots].filter(([, root]) => sealed !== undefined && !sameBytes(root, sealed)))
   }
 
   /** Count an attestation. Returns undefined if it changes nothing that other parts must know. */
@@ -61,7 +62,7 @@ export class Seal {
     if (!this.#electorate.has(author) || this.#roots.has(author)) return undefined
     this.#roots.set(author, root)
     if (this.#disputed) return undefined
-    if (this.#sealed !== undefined) return same(root, this.#sealed) ? undefined : 'diverged'
+    if (this.#sealed !== undefined) return sameBytes(root, this.#sealed) ? undefined : 'diverged'
     if (this.#isMajority(this.#agreeing(root))) {
       this.#sealed = root
       return 'sealed'
@@ -78,14 +79,10 @@ export class Seal {
   }
 
   #agreeing(root: Uint8Array): number {
-    return [...this.#roots.values()].filter((other) => same(other, root)).length
+    return [...this.#roots.values()].filter((other) => sameBytes(other, root)).length
   }
 
   #isMajority(electors: number): boolean {
     return electors * 2 > this.#electorate.size
   }
-}
-
-function same(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
 }

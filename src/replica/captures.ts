@@ -1,9 +1,10 @@
+import { raceSignal } from 'race-signal'
+import { sameBytes } from '../bytes.ts'
 import { writeCheckpoint } from '../checkpoint/file.ts'
 import type { Storage } from '../checkpoint/storage.ts'
 import type { Log } from '../log/log.ts'
 import type { SubmitOptions } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
-import { sameBytes } from '../snapshot/hash.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import type { Anchors } from './anchors.ts'
 import { Diverged } from './errors.ts'
@@ -53,7 +54,7 @@ export class Captures {
     await positions.reached(anchor, options)
     const root = anchors.root(anchor.index)
     if (root === undefined) throw new RangeError(`nothing was captured at ${anchor.index}`)
-    return await positions.inTime('rootAt()', options, () => orAborted(root, options.signal))
+    return await positions.inTime('rootAt()', options, () => raceSignal(root, options.signal))
   }
 
   /** See `Replica.exportTo`. */
@@ -93,19 +94,5 @@ export class Captures {
     const state = await ownState.cut(signal)
     await writeCheckpoint(path, storage, { group, signature, position, sealed: false, ...state }, signal)
     return position
-  }
-}
-
-/** A promise, or the signal's reason, whichever comes first. */
-async function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return await promise
-  const aborted = Promise.withResolvers<never>()
-  const onAbort = () => aborted.reject(signal.reason)
-  if (signal.aborted) onAbort()
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

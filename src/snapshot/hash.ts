@@ -12,7 +12,3 @@ export function hash(domain: string, ...parts: readonly Uint8Array[]): Uint8Arra
   for (const part of parts) state.update(part)
   return new Uint8Array(state.digestBuffer())
 }
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return Buffer.compare(a, b) === 0
-}

@@ -1,6 +1,7 @@
 import type { Connection, ConnectionGater, ConnectionProtector, PeerId } from '@libp2p/interface'
 import type { ConnectionManager, TransportManager } from '@libp2p/interface-internal'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
+import { raceSignal } from 'race-signal'
 import { asError } from '../thrown.ts'
 import { sleep, systemClock } from '../time/clock.ts'
 import { HandshakeFailed } from './errors.ts'
@@ -172,15 +173,10 @@ class Dial {
   /** Wait for it. Rejects with the signal's reason, and with what became of each address. */
   async join(signal: AbortSignal): Promise<Connection> {
     this.#waiting++
-    const left = Promise.withResolvers<never>()
-    const onAbort = () =>
-      left.reject(new Error(`${reasonOf(signal)}: ${this.failures}`, { cause: signal.reason }))
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
+    const translateError = () => new Error(`${reasonOf(signal)}: ${this.failures}`, { cause: signal.reason })
     try {
-      return await Promise.race([this.#won.promise, left.promise])
+      return await raceSignal(this.#won.promise, signal, { translateError })
     } finally {
-      signal.removeEventListener('abort', onAbort)
       if (--this.#waiting === 0) this.end(new Error('nobody waits for this dial any more'))
     }
   }

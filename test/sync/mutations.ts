@@ -1,6 +1,6 @@
 import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import fc from 'fast-check'
-import { sameBytes } from '../../src/snapshot/hash.ts'
+import { sameBytes } from '../../src/bytes.ts'
 import { encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 
 /**

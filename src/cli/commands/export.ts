@@ -1,6 +1,7 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { count } from '../output.ts'
@@ -32,6 +33,6 @@ async function assertWritable(file: string, force: boolean): Promise<void> {
     // With the slash, a file is no directory.
     await access(`${dirname(file)}/`, constants.W_OK)
   } catch (cause) {
-    throw new UsageError(`${file} cannot be written: ${(cause as Error).message}`)
+    throw new UsageError(`${file} cannot be written: ${asError(cause).message}`)
   }
 }

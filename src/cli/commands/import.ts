@@ -7,6 +7,7 @@ import type { Json } from '../../machine/codec.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { itemsOf } from '../../snapshot/chunk.ts'
 import { zstdCoder } from '../../snapshot/encoding.ts'
+import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { appendAll } from '../log/append-all.ts'
@@ -83,7 +84,7 @@ async function discard(context: Context): Promise<void> {
   try {
     await removeLog(log, group)
   } catch (error) {
-    const why = (error as Error).message
+    const why = asError(error).message
     output.note(`the log ${nameOf(context)} holds a part of the state: remove it (${why})`)
   }
 }

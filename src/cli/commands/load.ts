@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer'
 import { EntryTooLarge } from '../../log/errors.ts'
 import type { Json } from '../../machine/codec.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { MalformedLine } from '../errors.ts'
 import { Input } from '../input.ts'
@@ -36,7 +37,7 @@ export async function load(context: Context, file: string, options: LoadOptions)
             if (command !== undefined) commands.push(command)
           } catch (error) {
             malformed++
-            output.error(new MalformedLine(lineNumber, (error as Error).message))
+            output.error(new MalformedLine(lineNumber, asError(error).message))
           }
         }
         yield commands

@@ -5,6 +5,7 @@ import type { Position } from '../../position.ts'
 import type { Replica } from '../../replica/replica.ts'
 import { zstdCoder } from '../../snapshot/encoding.ts'
 import { totalBytes, totalItems } from '../../snapshot/manifest.ts'
+import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { existingLog, withLog } from '../log/open-log.ts'
 import { checkpointAt } from '../open-checkpoint.ts'
@@ -36,7 +37,7 @@ async function verifyFiles({ output }: Context, files: readonly string[]): Promi
       )
     } catch (error) {
       bad++
-      output.error(error as Error)
+      output.error(asError(error))
     }
   }
   return bad > 0 ? EXIT.failed : EXIT.ok

@@ -3,6 +3,7 @@ import type { JetstreamLogOptions } from '../../log/jetstream.ts'
 import { placeName } from '../../log/log-place.ts'
 import { partsOfLog, removeLog } from '../../log/remove-log.ts'
 import { clusterWarning, startNatsServers } from '../../processes/nats-servers.ts'
+import { asError } from '../../thrown.ts'
 import { type LogFlags, placeOf } from '../log/log-flags.ts'
 import { counted, type Output } from '../output.ts'
 import type { DemoEnvironment } from './environment.ts'
@@ -39,7 +40,7 @@ export async function runningServers(flags: LogFlags, output: Output): Promise<D
         await removeLog(place, group)
       } catch (error) {
         const left = await partsOfLog(place, group)
-        output.note(`the streams ${left.join(' and ')} are left on the servers: ${(error as Error).message}`)
+        output.note(`the streams ${left.join(' and ')} are left on the servers: ${asError(error).message}`)
       }
     },
   }

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { checkServers, type LogPlace, namesServers } from '../../log/log-place.ts'
+import { asError } from '../../thrown.ts'
 import { UsageError } from '../errors.ts'
 import { connectionOf, type NatsFiles } from './nats-connection.ts'
 
@@ -43,7 +44,7 @@ function assertServers(servers: string): void {
     // What cannot be taken apart may hold a password anywhere.
     const why = servers.includes('@')
       ? 'a name or password there must be written with %2C for a comma, and so on: give nats://host:4222 with user:password@ before the host'
-      : (cause as Error).message
+      : asError(cause).message
     throw new UsageError(`--log: ${why}`)
   }
 }

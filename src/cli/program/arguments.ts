@@ -1,14 +1,16 @@
 /** What the arguments of commands may be; each throws what commander tells people. */
+
 import { InvalidArgumentError } from 'commander'
 import { checkText, GROUP_BYTES_MAX } from '../../bounds.ts'
 import { checkAddresses } from '../../replica/multiaddrs.ts'
+import { asError } from '../../thrown.ts'
 
 export function groupName(text: string): string {
   try {
     checkText('group', text, GROUP_BYTES_MAX)
     return text
   } catch (error) {
-    throw new InvalidArgumentError((error as Error).message)
+    throw new InvalidArgumentError(asError(error).message)
   }
 }
 
@@ -37,7 +39,7 @@ export function addresses(
     try {
       checkAddresses({ [option]: [text] })
     } catch (error) {
-      throw new InvalidArgumentError((error as Error).message)
+      throw new InvalidArgumentError(asError(error).message)
     }
     return [...before, text]
   }

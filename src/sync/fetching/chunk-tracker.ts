@@ -1,6 +1,6 @@
+import { sameBytes } from '../../bytes.ts'
 import type { ChunkCoder, EncodedChunk } from '../../snapshot/encoding.ts'
 import { MalformedChunk } from '../../snapshot/errors.ts'
-import { sameBytes } from '../../snapshot/hash.ts'
 import { type ChunkInfo, chunkHash, type Manifest } from '../../snapshot/manifest.ts'
 import { READ_AHEAD_BYTES } from '../limits.ts'
 import { Failed } from '../wire/errors.ts'

@@ -1,5 +1,5 @@
+import { sameBytes } from '../../bytes.ts'
 import type { Position } from '../../position.ts'
-import { sameBytes } from '../../snapshot/hash.ts'
 import { MANIFEST_CHUNKS_MAX, type Manifest, makeManifest } from '../../snapshot/manifest.ts'
 import { sleep } from '../../time/clock.ts'
 import { Busy } from '../wire/errors.ts'

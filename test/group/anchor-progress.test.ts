@@ -68,7 +68,7 @@ function pass(seconds: number, each: (second: number) => void = () => {}): void 
 }
 
 describe('an anchor', () => {
-  test('of which nothing is fetched stalls after one and a half TTLs', () => {
+  test('without a fetch stalls after one and a half TTLs', () => {
     say('f', { offers: [offer(50, 0)] })
     say('j', { state: 'catching-up', applied: 0, needs: 50 })
     pass(15)
@@ -84,13 +84,13 @@ describe('an anchor', () => {
     expect(progress.hasStalled(50)).toBe(true)
   })
 
-  test('that came fast at first, and then in drops, stalls one and a half TTLs after that', () => {
+  test('that was fetched fast at first and then trickles stalls one and a half TTLs later', () => {
     pass(5, (second) => say('f', { offers: [offer(50, second * 10_000_000)] }))
     pass(17, (second) => say('f', { offers: [offer(50, 50_000_000 + second * 6_000)] }))
     expect(progress.hasStalled(50)).toBe(true)
   })
 
-  test('that is fetched over a slow link never does, however many providers share it', () => {
+  test('that is fetched over a slow link never stalls, for any number of providers that share it', () => {
     const providers = ['a', 'b', 'c', 'd', 'e', 'f']
     pass(600, (second) => {
       for (const id of providers) {
@@ -100,7 +100,7 @@ describe('an anchor', () => {
     expect(progress.hasStalled(50)).toBe(false)
   })
 
-  test('whose providers were started again, and count anew, is measured by what came since', () => {
+  test('whose providers were restarted, and count anew, is measured by what came since', () => {
     pass(100, (second) => say('f', { offers: [offer(50, (second % 20) * SLOW_LINK_BYTES)] }))
     expect(progress.hasStalled(50)).toBe(false)
   })
@@ -125,7 +125,7 @@ describe('an anchor', () => {
     expect(progress.hasStalled(50)).toBe(true)
   })
 
-  test('that nobody speaks of any more is forgotten after a while', () => {
+  test('that no member names any more is forgotten after a while', () => {
     say('f', { offers: [offer(50, 0)] })
     pass(20)
     say('f', { offers: [] })
@@ -138,7 +138,7 @@ describe('an anchor', () => {
     expect(progress.hasStalled(50)).toBe(true)
   })
 
-  test('of which a joiner builds in what it has already makes progress, for ten minutes', () => {
+  test('makes progress for ten minutes while a joiner builds in chunks that it has already', () => {
     say('f', { offers: [offer(50, 0)] })
     const build = (second: number) =>
       say('j', { state: 'catching-up', applied: 0, needs: 50, receivedBytes: second * 10_000_000 })
@@ -148,7 +148,7 @@ describe('an anchor', () => {
     expect(progress.hasStalled(50)).toBe(true)
   })
 
-  test('stands still for nobody while nothing can be announced, and has its time again after that', () => {
+  test('does not stall while nothing can be announced, and has its full time after that', () => {
     say('f', { offers: [offer(50, 0)] })
     pass(10)
     connected = false
@@ -162,7 +162,7 @@ describe('an anchor', () => {
     expect(progress.hasStalled(50)).toBe(true)
   })
 
-  test('that two members pin in turns stalls as if one did', () => {
+  test('that two members pin in turns stalls as with one member', () => {
     say('f', { offers: [offer(50, 0), offer(60, 0)] })
     pass(40, (second) => say('j', { state: 'catching-up', applied: 0, needs: second % 2 === 0 ? 50 : 60 }))
     expect([progress.hasStalled(50), progress.hasStalled(60)]).toEqual([true, true])
@@ -175,7 +175,7 @@ describe('the pin of a member that has installed its anchor', () => {
     expect(progress.holds(members.get('j')!)).toBe(true)
   })
 
-  test('does not hold when what it says goes back and forth', () => {
+  test('does not hold when the announced position goes back and forth', () => {
     pass(20, (second) => say('j', { state: 'following', needs: 50, applied: 60 - (second % 2) }))
     expect(progress.holds(members.get('j')!)).toBe(false)
   })

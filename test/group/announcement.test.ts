@@ -51,13 +51,13 @@ test('no announcement of these addresses is larger than the largest', () => {
   expect(announcementBytesMax({ epoch, addresses: [...addresses, 'x'], offers: 2 })).toBe(most + 3)
 })
 
-test('a notice that is no announcement of this version is not read', () => {
+test('a presence that is no announcement of this version is not read', () => {
   const unknown = { ...FULL, state: 'dancing' } as unknown as Announcement
   expect(decodeAnnouncement(encodeAnnouncement(unknown))).toBeUndefined()
   expect(decodeAnnouncement(new Uint8Array(0))).toBeUndefined()
 })
 
-test('a notice of bytes at random, or damaged anywhere, harms nobody', () => {
+test('a presence of random bytes, or damaged anywhere, is an announcement or none, and never an error', () => {
   const whole = encodeAnnouncement(FULL)
   const damaged = fc
     .tuple(fc.nat(whole.length - 1), fc.nat(255))

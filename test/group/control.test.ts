@@ -30,7 +30,7 @@ test('a control entry is read as it was written', () => {
   )
 })
 
-test('bytes at random are a control entry or none, and never an error', () => {
+test('random bytes are a control entry or none, and never an error', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
       const read = decodeControl(bytes)

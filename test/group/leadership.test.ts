@@ -7,7 +7,7 @@ import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { controlEntry } from './entries.ts'
 
 const LEASE_MS = 1000
-/** What `random: () => 0.5` makes of the spread between candidates. */
+/** The part of the spread between candidates that `random: () => 0.5` gives, in milliseconds. */
 const SPREAD_MS = 125
 
 let clock: VirtualClock
@@ -16,7 +16,7 @@ let members: Map<string, Member>
 let eligible: boolean
 let claims: number[]
 let claim: (term: number) => Promise<void>
-/** What is in the presence store, and was not heard yet. */
+/** Takes in the announcements that are in the presence store and were not read yet. */
 let unheard: () => void
 let leadership: Leadership
 let index: number
@@ -81,7 +81,7 @@ function announce(id: string, fields: Partial<Member> = {}): void {
   leadership.check()
 }
 
-/** Move time in steps, as the machine would, so that what is awaited between timers goes on. */
+/** Advance time in steps, so that promises between two timers settle as on a real clock. */
 async function pass(ms: number): Promise<void> {
   for (let left = ms; left > 0; left -= 25) {
     clock.advance(Math.min(25, left))
@@ -89,7 +89,7 @@ async function pass(ms: number): Promise<void> {
   }
 }
 
-test('where nobody leads, a candidate claims the first term after a short random wait', async () => {
+test('without a leader, a candidate claims the first term after a short random wait', async () => {
   leadership.check()
   await pass(SPREAD_MS - 25)
   expect(claims).toEqual([])
@@ -97,7 +97,7 @@ test('where nobody leads, a candidate claims the first term after a short random
   expect(claims).toEqual([1])
 })
 
-test('nobody claims while the leader announces itself', async () => {
+test('a candidate does not claim while the leader announces itself', async () => {
   elect('other')
   for (let n = 0; n < 20; n++) {
     announce('other')
@@ -125,7 +125,7 @@ test('a lease counts from when the leader announced, not from when that was read
   expect(claims).toEqual([2])
 })
 
-test('a new leader has a lease to show itself', async () => {
+test('a new leader has a lease to announce itself', async () => {
   await pass(5 * LEASE_MS)
   elect('other')
   await pass(LEASE_MS + SPREAD_MS - 25)
@@ -150,7 +150,7 @@ test('an announcement from before the leader applied its own claim is no resigna
   expect(claims).toEqual([])
 })
 
-test('who is not eligible never claims, and does once it is', async () => {
+test('a replica claims only once it is eligible', async () => {
   eligible = false
   leadership.check()
   await pass(10 * LEASE_MS)
@@ -161,7 +161,7 @@ test('who is not eligible never claims, and does once it is', async () => {
   expect(claims).toEqual([1])
 })
 
-test('who ceases to be eligible during the short wait does not claim', async () => {
+test('a replica that stops being eligible during the short wait does not claim', async () => {
   leadership.check()
   await pass(50)
   eligible = false
@@ -169,13 +169,13 @@ test('who ceases to be eligible during the short wait does not claim', async () 
   expect(claims).toEqual([])
 })
 
-test('who leads does not claim again', async () => {
+test('a leader does not claim again', async () => {
   elect('self')
   await pass(10 * LEASE_MS)
   expect(claims).toEqual([])
 })
 
-test('the loser of a race waits for the winner to show itself', async () => {
+test('the loser of a race waits for the winner to announce itself', async () => {
   claim = async (term) => {
     claims.push(term)
     elect('other', term)
@@ -203,7 +203,7 @@ test('a claim that fails is made again after a lease, if the office is still vac
   expect(claims).toEqual([1, 1])
 })
 
-test('nobody claims twice while a claim is being appended', async () => {
+test('a candidate does not claim twice while its claim is being appended', async () => {
   const appended = Promise.withResolvers<void>()
   claim = async (term) => {
     claims.push(term)
@@ -217,7 +217,7 @@ test('nobody claims twice while a claim is being appended', async () => {
   appended.resolve()
 })
 
-test('after stop nobody claims', async () => {
+test('a stopped candidate does not claim', async () => {
   leadership.check()
   leadership.stop()
   leadership.check()
@@ -225,7 +225,7 @@ test('after stop nobody claims', async () => {
   expect(claims).toEqual([])
 })
 
-test('after the log could not be reached the leader has a lease to show itself', async () => {
+test('after the log could not be reached, the leader has a lease to announce itself', async () => {
   elect('a')
   announce('a')
   eligible = false
@@ -240,7 +240,7 @@ test('after the log could not be reached the leader has a lease to show itself',
   expect(claims).toEqual([2])
 })
 
-test('a replica that was stopped for longer than a lease reads the board before it claims', async () => {
+test('a replica that was stopped for longer than a lease reads the presence store before it claims', async () => {
   elect('other')
   announce('other')
   unheard = () => announce('other')
@@ -251,7 +251,7 @@ test('a replica that was stopped for longer than a lease reads the board before 
   expect(claims).toEqual([2])
 })
 
-test('nobody claims while the board cannot be read', async () => {
+test('a candidate does not claim while the presence store cannot be read', async () => {
   elect('other')
   unheard = () => {
     throw new Error('the board is locked')

@@ -19,7 +19,7 @@ test('the first entry begins it, in whole milliseconds', () => {
   expect([time.ms, time.advance(5.9), time.ms]).toEqual([0, true, 5])
 })
 
-test('it is what the one clock says that stamps all entries, and never goes back', () => {
+test("with one clock it is that clock's time, and never goes back", () => {
   expect(passed(0, 10, 10.9, 25)).toBe(25)
   expect(passed(0, 500, 100, 499)).toBe(500)
   expect(passed(0, PAUSE_MS_MAX)).toBe(PAUSE_MS_MAX)
@@ -79,7 +79,7 @@ test('no more clocks are told apart than a snapshot may carry', () => {
   expect(time.ms).toBe(START_MS)
 })
 
-test('it tells what time an entry to come would make it', () => {
+test('it says what an entry to come would make of it', () => {
   const time = new MachineTime()
   expect(time.at(START_MS)).toBe(0)
   time.advance(START_MS)
@@ -89,7 +89,7 @@ test('it tells what time an entry to come would make it', () => {
   expect([time.at(IN_2099_MS + 9), time.at(START_MS + 9)]).toEqual([START_MS + 9, START_MS + 9])
 })
 
-test('whoever begins with a snapshot has the same time ever after', () => {
+test('a replica that begins with a snapshot has the same time ever after', () => {
   const clocks = fc.array(fc.integer({ min: 0, max: 80 * YEAR_MS }), { minLength: 1, maxLength: 12 })
   const entries = fc.array(
     fc.record({ clock: fc.nat(11), afterMs: fc.oneof(fc.nat(5_000), fc.nat(2 * PAUSE_MS_MAX)) }),

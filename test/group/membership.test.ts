@@ -46,7 +46,7 @@ const announce = (id: string, fields: Partial<Announcement> = {}) =>
   log.notices.announce(id, encodeAnnouncement({ ...ANNOUNCEMENT, ...fields }), TTL_MS)
 const ids = () => membership.list().map(({ id }) => id)
 
-test('everyone who announced is a member, in the order of their ids', async () => {
+test('all that announced themselves are members, in the order of their ids', async () => {
   await announce('b')
   await announce('a', { applied: 7 })
   await membership.refresh()
@@ -100,7 +100,7 @@ test("a board that lost this replica's own notice says nothing about those that 
   expect(ids()).toEqual([rest, lost])
 })
 
-test('a member whose announcement has run out is none any more, although nobody looked at the board', async () => {
+test('a member whose announcement expired is none any more, even without a read of the presence store', async () => {
   await announce('a')
   await membership.refresh()
   clock.advance(TTL_MS - 1)
@@ -109,7 +109,7 @@ test('a member whose announcement has run out is none any more, although nobody 
   expect(ids()).toEqual([])
 })
 
-test('that a member has run out is a change that is told when it happens', async () => {
+test('the expiry of a member is reported when it happens', async () => {
   const stop = new AbortController()
   const running = membership.run(stop.signal)
   await announce('a')
@@ -123,20 +123,20 @@ test('that a member has run out is a change that is told when it happens', async
   await running
 })
 
-test('who follows another incarnation of the log is no member', async () => {
+test('a replica of another incarnation of the log is no member', async () => {
   await announce('a', { epoch: 'another' })
   await membership.refresh()
   expect(ids()).toEqual([])
 })
 
-test('a notice that is no announcement is passed over', async () => {
+test('a presence that is no announcement is skipped', async () => {
   await log.notices.announce('x', Buffer.from('nonsense'), TTL_MS)
   await announce('a')
   await membership.refresh()
   expect(ids()).toEqual(['a'])
 })
 
-test('it follows the board until it is told to stop', async () => {
+test('it follows the presence store until its signal aborts', async () => {
   const stop = new AbortController()
   const running = membership.run(stop.signal)
   await announce('a')
@@ -150,7 +150,7 @@ test('it follows the board until it is told to stop', async () => {
   await running
 })
 
-test('while the board cannot be reached nobody is forgotten, and then everyone has a while to speak', async () => {
+test('members stay while the presence store cannot be reached, and for a while after', async () => {
   let connected = true
   membership = new Membership({
     log: {

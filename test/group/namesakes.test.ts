@@ -26,20 +26,20 @@ function saw(notice: OwnNotice): void {
   if (change !== undefined) told.push(change)
 }
 
-/** The board holds what a process wrote just now. */
+/** The presence store holds what a process wrote just now. */
 function see(process: string, fields: Partial<OwnNotice> = {}): OwnNotice {
   const notice: OwnNotice = { process, version: ++version, state: 'in-sync', isFresh: true, ...fields }
   saw(notice)
   return notice
 }
 
-test('a process alone is told nothing', () => {
+test('a process alone gets no report', () => {
   namesakes.announcing()
   for (let n = 0; n < 5; n++) see(SELF)
   expect([told, namesakes.isContested, namesakes.mayBeAnother]).toEqual([[], false, false])
 })
 
-test('what an earlier life left is no other process, however often it is read', () => {
+test('the presence of an earlier life is no other process, even if it is read often', () => {
   const left = see('earlier')
   expect(namesakes.mayBeAnother).toBe(true)
   namesakes.announcing()
@@ -52,7 +52,7 @@ test('what an earlier life left is no other process, however often it is read', 
 test.each<[what: string, fields: Partial<OwnNotice>]>([
   ['said that it stops', { state: 'stopped' }],
   ['is long over', { isFresh: false }],
-])('who %s is not waited for', (_what, fields) => {
+])('a process that %s is not waited for', (_what, fields) => {
   see('earlier', fields)
   expect(namesakes.mayBeAnother).toBe(false)
 })
@@ -64,13 +64,13 @@ test('the farewell of an earlier life is no other process', () => {
   expect(told).toEqual([])
 })
 
-test('a notice of a version that does not name its process tells nothing', () => {
+test('a presence of a version that does not name its process says nothing', () => {
   namesakes.announcing()
   see('')
   expect(told).toEqual([])
 })
 
-test('whoever finds that the one before it still speaks steps back, and stays so', () => {
+test('a process steps back for good if the one before it still announces itself', () => {
   see('elder')
   namesakes.announcing()
   see('elder')
@@ -78,7 +78,7 @@ test('whoever finds that the one before it still speaks steps back, and stays so
   expect([told, namesakes.hasYielded]).toEqual([['yield'], true])
 })
 
-test('whoever was there first goes on, and tells of each newcomer once; for a while it shows that', () => {
+test('the first process goes on, reports each newcomer once, and announces that for a while', () => {
   namesakes.announcing()
   see(SELF)
   see('newcomer')
@@ -92,7 +92,7 @@ test('whoever was there first goes on, and tells of each newcomer once; for a wh
 test.each<[other: string, yields: boolean]>([
   ['a', false],
   ['z', true],
-])('of two that were both first, one steps back after a lease: against %s %s', (other, yields) => {
+])('if neither process was first, one steps back after a lease: against %s %s', (other, yields) => {
   namesakes.announcing()
   see(other)
   clock.advance(LEASE_MS)

@@ -36,8 +36,14 @@ test.each<[what: string, applied: number, keep: number, members: Announcement[],
   ['an offer pins its marker', 100, 0, [offering(40)], 39],
   ['the oldest of several offers', 100, 0, [offering(60, 40), offering(50)], 39],
   ['a joiner pins the anchor it catches up from', 100, 0, [needing(20), offering(40)], 19],
-  ['who has installed it needs only what it has not applied', 100, 0, [{ ...needing(20), applied: 35 }], 35],
-  ['who needs nothing pins nothing', 100, 0, [needing(0)], 100],
+  [
+    'a member that has installed it needs only what it has not applied',
+    100,
+    0,
+    [{ ...needing(20), applied: 35 }],
+    35,
+  ],
+  ['a member that needs nothing pins nothing', 100, 0, [needing(0)], 100],
   ['a pin behind what is kept', 100, 70, [offering(40)], 30],
   ['the very first entry', 100, 0, [offering(1)], 0],
 ])('%s: %i applied, %i kept', (_what, applied, keep, members, upTo) => {
@@ -46,10 +52,10 @@ test.each<[what: string, applied: number, keep: number, members: Announcement[],
 })
 
 test.each<[what: string, checkpoints: number[], upTo: number]>([
-  ['nobody has one', [0, 0], 0],
+  ['no member has one', [0, 0], 0],
   ['one member has one', [0, 40], 40],
   ['the newest of several', [60, 40], 60],
-  ['one ahead of what the leader applied', [150], 100],
+  ['a checkpoint ahead of what the leader applied', [150], 100],
 ])('without volatile, not past a checkpoint: %s', (_what, checkpoints, upTo) => {
   const members = checkpoints.map((checkpoint, n) => ({
     ...NOBODY,
@@ -62,7 +68,7 @@ test.each<[what: string, checkpoints: number[], upTo: number]>([
 })
 
 test.each<[what: string, wishes: (PruneWish | undefined)[], policy: PruneWish | undefined]>([
-  ['nobody has one', [undefined, undefined], undefined],
+  ['no member has one', [undefined, undefined], undefined],
   ['one member has one', [undefined, { keepEntries: 5, volatile: true }], { keepEntries: 5, volatile: true }],
   [
     'the most that one keeps is kept',

@@ -73,7 +73,7 @@ test('an anchor is disputed at the first attestation after which nothing can sea
   )
 })
 
-test('neither strangers nor second thoughts count', () => {
+test('neither attestations of strangers nor second ones count', () => {
   const seal = new Seal(['a', 'b', 'c'])
   expect(seal.attest('stranger', root('x'))).toBeUndefined()
   expect(seal.attest('a', root('x'))).toBeUndefined()

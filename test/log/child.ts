@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-/** A script of this folder, run as a process of its own; killed at the end of the scope that it was started in. */
+/** A script of this folder in its own process, which is killed at the end of the scope that started it. */
 export class Child implements Disposable {
   readonly #process: ChildProcess
   readonly #lines: AsyncIterator<string>
@@ -16,19 +16,19 @@ export class Child implements Disposable {
     this.#exit = once(this.#process, 'exit')
   }
 
-  /** The next line it says; undefined when it says no more. */
+  /** The next line that it prints; undefined when it prints no more. */
   async line(): Promise<string | undefined> {
     const { value, done } = await this.#lines.next()
     return done ? undefined : value
   }
 
-  /** Waits until it is ready. */
+  /** Wait until it is ready. */
   async ready(): Promise<void> {
     const line = await this.line()
     if (line !== 'ready') throw new Error(`the process said ${line} instead of ready`)
   }
 
-  /** Ends its waiting. */
+  /** End its wait. */
   go(): void {
     this.#process.stdin!.write('go\n')
   }
@@ -37,7 +37,7 @@ export class Child implements Disposable {
     this.#process.kill(signal)
   }
 
-  /** The code it exits with, by itself. */
+  /** Its exit code, when it exits by itself. */
   async exitCode(): Promise<unknown> {
     const [code] = await this.#exit
     return code

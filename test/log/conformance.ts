@@ -15,20 +15,20 @@ import type { Cursor, Log, LogBackend, LogInit } from '../../src/log/log.ts'
 import { isFresh, type Presence, Sightings } from '../../src/log/presence.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 
-/** Where one test's log lives, and what may befall it there. */
+/** The place of one test's log, and the accidents that it can suffer there. */
 export interface Place {
-  /** Where no log has been opened yet. Its `maxEntryBytes` is small enough for a test to exceed. */
+  /** A place where no log has been opened yet. Its `maxEntryBytes` is small enough for a test to exceed. */
   readonly backend: LogBackend
   /** The same place, as another process would open it. */
   reopen(): LogBackend
   /** Delete the log and make it again, for `init()`. */
   recreate(): Promise<void>
-  /** Keep a copy of the log as it is now. The returned function puts the log back to it. */
+  /** Keep a copy of the log as it is now. The returned function puts the log back to that copy. */
   save(): Promise<() => Promise<void>>
   dispose(): Promise<void>
 }
 
-/** What every log promises, whatever orders it. */
+/** The contract of every log, for any backend. */
 export function conformance(name: string, makePlace: () => Promise<Place>): void {
   describe(name, () => {
     let place: Place
@@ -52,7 +52,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
       await place.dispose()
     })
 
-    // First, while the place has no history: servers that are started again have to go through all of it.
+    // These come first, while the place has no history: restarted servers read all of it.
     describe('accidents', () => {
       /** Put the log back to the state in which entry 6 was its newest. */
       let rewind: () => Promise<void>
@@ -84,7 +84,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await other.bounds()).newest.index).toBe(0)
       })
 
-      test('a log made again is EpochChanged to one who waits for its next entry', async () => {
+      test('a log made again is EpochChanged to a reader that waits for its next entry', async () => {
         const follower = new Follower(log)
         await follower.take(10)
         const failure = follower.failure()
@@ -92,7 +92,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(await failure).toBeInstanceOf(EpochChanged)
       })
 
-      test('a log put back is LogRewound to a reader who read further', async () => {
+      test('a log put back is LogRewound to a reader that read further', async () => {
         const { index, id } = (await readAll(log)).at(-1)!
         await rewind()
         const calls = [
@@ -106,7 +106,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         }
       })
 
-      test('a log put back is LogRewound to one who waits for its next entry', async () => {
+      test('a log put back is LogRewound to a reader that waits for its next entry', async () => {
         const follower = new Follower(log)
         await follower.take(10)
         const failure = follower.failure()
@@ -114,7 +114,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(await failure).toBeInstanceOf(LogRewound)
       })
 
-      test('a log put back and written again is LogRewound to who has the other entry', async () => {
+      test('a log put back and written again is LogRewound to a reader that has the other entry', async () => {
         const before = await readAll(log)
         await rewind()
         const other = await open({ author: 'bob' })
@@ -126,7 +126,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await readAll(log, { index: 6, id: common.id })).length).toBe(14)
       })
 
-      test('a log put back goes unnoticed by one who had not read so far, and takes appends', async () => {
+      test('a log put back goes unnoticed by a reader that had not read so far, and takes appends', async () => {
         const follower = new Follower(log, { index: 3 })
         await rewind()
         expect(await log.append(commands('seventh'))).toMatchObject({ first: 7, last: 7 })
@@ -181,7 +181,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await readAll(log)).map(text)).toEqual(numbers(1, 300))
       })
 
-      test('the entries of one append are in their order, whoever else appends', async () => {
+      test('the entries of one append are in their order, even among other appends', async () => {
         const handles = [log, await open({ author: 'bob' }), await open({ author: 'carol' })]
         const appends = handles.flatMap((handle, h) =>
           numbers(1, 20).map(async (n) => ({
@@ -215,7 +215,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await log.bounds()).newest.index).toBe(1)
       })
 
-      test('what is no bytes is a RangeError, and nothing of its append is written', async () => {
+      test('a payload that is no bytes is a RangeError, and nothing of its append is written', async () => {
         const text = { kind: 'command', payload: 'text' as unknown as Uint8Array } as const
         await expect(log.append([...commands('a'), text])).rejects.toThrow(RangeError)
         expect((await log.bounds()).newest.index).toBe(0)
@@ -228,7 +228,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await log.bounds()).newest.index).toBe(0)
       })
 
-      test('an append aborted on its way never lies: in the log, not in the log, or AppendUncertain', async () => {
+      test('an append aborted on its way is in the log, is not in the log, or is AppendUncertain', async () => {
         const reason = new Error('changed my mind')
         const outcomes = await Promise.all(
           numbers(1, 50).map(async (n) => {
@@ -303,7 +303,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(() => log.follow({ index })).toThrow(RangeError)
       })
 
-      test('read begins after the cursor and ends with what was the newest', async () => {
+      test('read begins after the cursor and ends with the entry that was the newest', async () => {
         await log.append(commands(...numbers(1, 10)))
         expect((await readAll(log, { index: 7 })).map(text)).toEqual(['8', '9', '10'])
         expect(await readAll(log, { index: 10 })).toEqual([])
@@ -333,7 +333,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(next).toBe(5013)
       })
 
-      test('follow gives what is there, then what anyone appends', async () => {
+      test('follow gives the entries that are there, then those of every append', async () => {
         const other = await open({ author: 'bob' })
         await log.append(commands('1', '2'))
         const follower = new Follower(log, { index: 1 })
@@ -388,7 +388,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(rest.at(-1)!.index).toBe(5000)
       })
 
-      test('one who reconnects goes on with the entry after the last it had', async () => {
+      test('a reader that reconnects goes on with the entry after its last one', async () => {
         await log.append(commands('1', '2', '3'))
         const [, second] = await readAll(log)
         const { index, id } = second!
@@ -401,7 +401,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
     describe('pruning', () => {
       beforeEach(() => log.append(commands(...numbers(1, 20))))
 
-      test('makes entries unreadable for everybody', async () => {
+      test('makes entries unreadable for every handle', async () => {
         const other = await open()
         await log.prune(5)
         expect((await other.bounds()).first).toBe(6)
@@ -421,7 +421,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await log.bounds()).first).toBe(1)
       })
 
-      test('everything leaves the indexes and times where they were', async () => {
+      test('of everything leaves the indexes and times where they were', async () => {
         const { newest } = await log.bounds()
         await log.prune(20)
         expect(await log.bounds()).toEqual({ epoch: log.epoch, first: 21, newest })
@@ -432,7 +432,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await again.bounds()).newest.timestampMs).toBeGreaterThanOrEqual(newest.timestampMs)
       })
 
-      test('is LogTruncated to a reader who begins too early', async () => {
+      test('is LogTruncated to a reader that begins too early', async () => {
         await log.prune(10)
         for (const failure of [
           await failureOf(readAll(log, { index: 9 })),
@@ -456,14 +456,14 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(await follower.failure()).toBeInstanceOf(LogTruncated)
       })
 
-      test('is LogTruncated to one who reconnects with too old a cursor', async () => {
+      test('is LogTruncated to a reader that reconnects with too old a cursor', async () => {
         const { index, id } = (await readAll(log))[4]!
         await log.close()
         await (await open()).prune(10)
         await expect(readAll(await open(), { index, id })).rejects.toMatchObject({ wanted: 6, first: 11 })
       })
 
-      test('goes unnoticed by a follower who has read everything', async () => {
+      test('goes unnoticed by a follower that has read everything', async () => {
         const follower = new Follower(log)
         const { index, id } = (await follower.take(20)).at(-1)!
         const next = follower.next()
@@ -480,7 +480,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
       const shown = (notices: readonly Presence[]) =>
         Object.fromEntries(notices.map(({ member, data }) => [member, new TextDecoder().decode(data)]))
 
-      test('shows everybody the newest notice of each member', async () => {
+      test('shows every handle the newest presence of each member', async () => {
         const other = await open({ author: 'bob' })
         await log.notices.announce('alice', bytes('old'), 60_000)
         await other.notices.announce('bob', bytes('here'), 60_000)
@@ -493,14 +493,14 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(alice.ageMs).toBeLessThan(30_000)
       })
 
-      test('withdraws, also what is not there', async () => {
+      test('withdraws a presence, even one that is not there', async () => {
         await log.notices.announce('alice', bytes('x'), 60_000)
         await log.notices.withdraw('nobody')
         await log.notices.withdraw('alice')
         expect(await log.notices.read()).toEqual([])
       })
 
-      test('gives each announcement of a member another version, also where it says the same again', async () => {
+      test('gives each announcement of a member another version, even with the same data', async () => {
         const versions: number[] = []
         for (let n = 0; n < 50; n++) {
           await log.notices.announce('alice', bytes('x'), 60_000)
@@ -509,14 +509,14 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(new Set(versions).size).toBe(50)
       })
 
-      test('tells how old a notice is to whoever sees it for the first time', async () => {
+      test('gives the age of a presence to a handle that sees it for the first time', async () => {
         await log.notices.announce('alice', bytes('x'), 0)
         await log.notices.announce('bob', bytes('y'), 60_000)
         const notices = await (await open({ author: 'carol' })).notices.read()
         expect(shown(new Sightings().look(notices, performance.now()).filter(isFresh))).toEqual({ bob: 'y' })
       })
 
-      test('refuses a notice beyond the limit, and a TTL that is none', async () => {
+      test('refuses a presence beyond the limit, and a TTL out of bounds', async () => {
         const tooLarge = new Uint8Array(log.maxEntryBytes + 1)
         await expect(log.notices.announce('alice', tooLarge, 1000)).rejects.toThrow(EntryTooLarge)
         await expect(log.notices.announce('alice', bytes('x'), -1)).rejects.toThrow(RangeError)
@@ -528,7 +528,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(await log.notices.read()).toEqual([])
       })
 
-      test('watch shows the board now, and again after each change by anyone', async () => {
+      test('watch shows the presences now, and again after each change by any handle', async () => {
         const other = await open({ author: 'bob' })
         await other.notices.announce('bob', bytes('1'), 60_000)
         const stop = new AbortController()
@@ -549,7 +549,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect(await end).toBe('ended')
       })
 
-      test('can be read while everybody announces again and again', async () => {
+      test('can be read while all members announce again and again', async () => {
         const members = ['alice', 'bob', 'carol', 'dave']
         const handles = await Promise.all(members.map((author) => open({ author })))
         const done = new AbortController()

@@ -1,6 +1,6 @@
 /**
- * A log on a disk that is full, or that may not be written, in a process of its own: `disk-process.ts WHAT DISK`. Sends
- * what became of each call.
+ * A process that uses a log on a disk that is full or cannot be written: `disk-process.ts WHAT DISK`. It
+ * sends the outcome of each call.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -33,14 +33,14 @@ async function openAndClose(at?: string): Promise<void> {
   await log.close()
 }
 
-/** Leaves no room at all. */
+/** Fills the disk completely. */
 function fill(): void {
   const file = openSync(filler, 'a')
   for (let bytes = 1 << 20; bytes >= 1; bytes >>= 1) {
     try {
       for (;;) writeSync(file, new Uint8Array(bytes))
     } catch {
-      // No room for so many.
+      // There is no room for as many bytes: try fewer.
     }
   }
   closeSync(file)
@@ -52,11 +52,11 @@ async function full(): Promise<void> {
   fill()
   await attempt('append', () => log.append([{ kind: 'command', payload: new Uint8Array(300_000) }]))
   await attempt('announce', async () => {
-    // What -wal has room for already is written.
+    // Writes that fit into the existing -wal succeed.
     for (let n = 0; n < 1000; n++) await log.notices.announce('bob', new Uint8Array(1000), 60_000)
   })
   await attempt('prune', () => log.prune(1))
-  // A prune writes one page, for which there may be room in -wal.
+  // A prune writes one page, which may fit into the existing -wal.
   await attempt('read', () => readAll(log, { index: 1 }))
   await attempt('make another', () => openAndClose(join(folder, 'another.log')))
   rmSync(filler)
@@ -72,7 +72,10 @@ async function full(): Promise<void> {
   rmSync(filler)
 }
 
-/** The process that may write: it makes the log, closes it or not, and is killed or writes once more when it is told to. */
+/**
+ * The process that may write. It makes the log, and closes it or not. When it is told to, it writes once
+ * more, or it is killed.
+ */
 async function write(how: string): Promise<void> {
   let log = await open()
   await log.append(commands('1', '2'))
@@ -86,7 +89,7 @@ async function write(how: string): Promise<void> {
   await log.close()
 }
 
-/** The disk is mounted twice: here it cannot be written. */
+/** The disk is mounted twice. In this process it cannot be written. */
 async function readOnly(how: string): Promise<void> {
   const writer = fork(fileURLToPath(import.meta.url), [`write-${how}`, join(folder, '../writable')])
   const exited = once(writer, 'exit')

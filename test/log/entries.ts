@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import type { Cursor, Log, LogBatch, LogEntry, LogInit, NewEntry } from '../../src/log/log.ts'
 
-/** How every test opens its log. */
+/** The parameters with which every test opens its log. */
 export function init(overrides: Partial<LogInit> = {}): LogInit {
   return { group: 'a group', signature: 'map/1', author: 'alice', ...overrides }
 }
 
-/** One command for each text. */
+/** One command per text. */
 export function commands(...texts: string[]): NewEntry[] {
   return texts.map((text) => ({ kind: 'command', payload: new TextEncoder().encode(text) }))
 }
@@ -19,7 +19,7 @@ export function text({ payload }: LogEntry): string {
   return new TextDecoder().decode(payload)
 }
 
-/** Everything that can be read now, checked for gaps. */
+/** Every entry that can be read now, checked for gaps. */
 export async function readAll(log: Log, cursor: Cursor = { index: 0 }): Promise<LogEntry[]> {
   const entries: LogEntry[] = []
   for await (const batch of log.read(cursor)) entries.push(...batch.entries)
@@ -29,7 +29,7 @@ export async function readAll(log: Log, cursor: Cursor = { index: 0 }): Promise<
   return entries
 }
 
-/** What a promise that must fail fails with. */
+/** The error of a promise that must reject. */
 export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   try {
     await promise
@@ -39,7 +39,7 @@ export async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   throw new Error('there was no failure')
 }
 
-/** Takes from a log what is needed, one entry at a time. */
+/** Reads a log one entry at a time. */
 export class Follower {
   readonly #batches: AsyncIterator<LogBatch>
   readonly #stop = new AbortController()
@@ -67,7 +67,7 @@ export class Follower {
     return entries
   }
 
-  /** The failure that ends the iteration, after whatever can still be read. */
+  /** The error that ends the iteration, after every entry that can still be read. */
   failure(): Promise<unknown> {
     const toTheEnd = async () => {
       while (await this.next());

@@ -10,13 +10,13 @@ import { commands, Follower, failureOf, init, numbers, readAll, text } from './e
 import { describeNatsClusters, natsPlace, wipe } from './nats.ts'
 import { NatsProxy } from './nats-proxy.ts'
 
-// Servers that were all killed need ten seconds and more to go on, twice in some of these.
+// If all servers were killed, they need ten seconds and more to go on. Some of these tests do that twice.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
 
 /** How long the publisher waits for an acknowledgement before it publishes again. */
 const ACK_MS = 5_000
 
-/** Resolves when the connection is lost, or there again. */
+/** Resolves when the connection is lost or back. */
 function change(connection: LogConnection): Promise<void> {
   return new Promise((resolve) => {
     const off = connection.onChange(() => {
@@ -56,7 +56,7 @@ describeNatsClusters('three servers', () => {
   })
   afterAll(() => nats?.stop())
 
-  test('a server that lost the majority counts as lost, and what was written meanwhile is there in the end', async () => {
+  test('a server that lost the majority counts as lost, and writes meanwhile are there in the end', async () => {
     const [survivor, ...others] = nats.servers
     const backend = jetstreamLog({ servers: survivor!.url, stream: 'majority', replicas: 3 })
     const log = await backend.open(init())
@@ -84,7 +84,7 @@ describeNatsClusters('three servers', () => {
     const client = await jetstreamLog({ servers: leader.url, stream: 'a-while' }).open(init())
     for (const server of others) server.pause()
     const appends = numbers(1, 120).map((n) => client.append(commands(n)))
-    // Long enough that each is published again, and the leader knows it already.
+    // Long enough that each entry is published again, and the leader recognises it.
     await delay(ACK_MS + 2_500)
     for (const server of others) server.resume()
     const placed = await Promise.all(appends)
@@ -96,15 +96,17 @@ describeNatsClusters('three servers', () => {
     })
   })
 
-  describe('a follower that was delivered other entries than the leader has', () => {
-    /** Tells of another entry than the stream's leader, as a server does whose copy of the stream came apart. */
+  describe('a follower that got other entries than the leader has', () => {
+    /**
+     * Reports another entry than the stream's leader has, like a server whose copy of the stream came apart.
+     */
     async function forked(isForked: () => boolean): Promise<NatsProxy> {
       const proxy = await NatsProxy.to(nats.urls[0]!)
       proxy.toClient = (bytes) => {
         if (!isForked() || !bytes.includes('stream_msg_get_response')) return bytes
         const altered = bytes.toString('latin1').replace(/"data":"([^"]+)"/, (_, data: string) => {
           const entry = Buffer.from(data, 'base64')
-          // The last byte before the payload, which is one digit here, is the id's.
+          // The id's last byte: the payload after it is one digit here.
           entry[entry.length - 2]! ^= 1
           return `"data":"${entry.toString('base64')}"`
         })
@@ -130,7 +132,7 @@ describeNatsClusters('three servers', () => {
       })
     })
 
-    test('goes on when it was a deposed leader that told of them', async () => {
+    test('goes on if only a deposed leader reported them', async () => {
       let forkedUntil = 0
       await using proxy = await forked(() => performance.now() < forkedUntil)
       await using log = await Opened.on(nats, 'deposed', proxy.url)
@@ -145,7 +147,7 @@ describeNatsClusters('three servers', () => {
     })
   })
 
-  test('servers too old for a replicated log are warned of, once for each version; one server is not', async () => {
+  test('servers too old for a replicated log cause a warning for each version; one server does not', async () => {
     await using proxy = await NatsProxy.to(nats.urls[0]!)
     const version = '2.9.10'
     proxy.toClient = (bytes) =>

@@ -77,7 +77,7 @@ describeNats('what a server and its client may do to a log', () => {
       await nats.start()
     })
 
-    test('refuses what is appended then, and what waited for it, with EntryTooLarge; small entries go on', async () => {
+    test('refuses larger entries, new and waiting ones, with EntryTooLarge; small entries go on', async () => {
       const log = await open()
       await log.append(large)
       const before = log.maxEntryBytes
@@ -100,7 +100,7 @@ describeNats('what a server and its client may do to a log', () => {
       expect((await readAll(log)).length).toBe(2)
     })
 
-    test('still delivers what was written before, however large, and what came after it', async () => {
+    test('still delivers earlier entries of any size, and those after them', async () => {
       await nats.kill()
       limit(8 * MIB)
       await nats.start()
@@ -117,7 +117,7 @@ describeNats('what a server and its client may do to a log', () => {
       follower.stop()
     })
 
-    test('leaves what was on its way uncertain, and nothing in flight', async () => {
+    test('leaves the appends that were on their way uncertain, and nothing in flight', async () => {
       const log = await open()
       await log.append(commands('first'))
       nats.servers[0]!.pause()
@@ -128,7 +128,7 @@ describeNats('what a server and its client may do to a log', () => {
       const failure = await sent
       expect(failure).toBeInstanceOf(AppendUncertain)
       expect(failure).toMatchObject({ cause: { name: 'EntryTooLarge' } })
-      // What stayed in flight would keep the log from closing for five seconds.
+      // A message that stays in flight would keep the log from closing for five seconds.
       const began = performance.now()
       await log.close()
       expect(performance.now() - began).toBeLessThan(2_000)
@@ -163,7 +163,7 @@ describeNats('what a server and its client may do to a log', () => {
     })
   })
 
-  test('one consumer delivers all that there is, however much', async () => {
+  test('one consumer delivers any number of entries', async () => {
     const writer = await open()
     for (let n = 0; n < 10; n++) await writer.append(commands(...numbers(1, 1_000)))
     await using proxy = await NatsProxy.to(nats.urls[0]!)
@@ -176,7 +176,7 @@ describeNats('what a server and its client may do to a log', () => {
     expect(made).toBe(1)
   })
 
-  test('what is no answer, where answers are waited for, does no harm', async () => {
+  test('a message that is no answer, on a subject for answers, does no harm', async () => {
     await using proxy = await NatsProxy.to(nats.urls[0]!)
     const garbage = ['', 'no JSON', 'null', '{"seq":"x"}', '{"error":{}}']
     let forged = 0
@@ -198,12 +198,12 @@ describeNats('what a server and its client may do to a log', () => {
     const began = performance.now()
     for (const n of numbers(1, 10)) await log.append(commands(n))
     expect((await follower.take(10)).map(text)).toEqual(numbers(1, 10))
-    // What a callback throws ends the client's reading, until it misses two pings.
+    // An error from a callback ends the client's reading, until it misses two pings.
     expect(performance.now() - began).toBeLessThan(9_000)
     expect(forged).toBeGreaterThan(20)
   })
 
-  test('a connection that is reset before its TLS handshake is one that was lost', async () => {
+  test('a connection that is reset before its TLS handshake counts as lost', async () => {
     const dir = mkdtempSync(join(tmpdir(), 'anchorage-nats-'))
     const caFile = join(dir, 'ca.pem')
     writeFileSync(caFile, '')
@@ -212,7 +212,7 @@ describeNats('what a server and its client may do to a log', () => {
     const server = createServer((socket) => {
       const info = { server_id: 'x', version: '2.12.1', max_payload: LARGE, tls_required: true }
       socket.on('error', () => {})
-      // The client reads files between the two, for about a millisecond.
+      // Between the server's first words and the handshake the client reads files, for about a millisecond.
       const pauseMs = (connections++ % 8) / 4
       socket.write(`INFO ${JSON.stringify(info)}\r\n`, () =>
         setTimeout(() => socket.resetAndDestroy(), pauseMs),
@@ -230,7 +230,7 @@ describeNats('what a server and its client may do to a log', () => {
     }
   })
 
-  test('a listener of the connection that throws keeps nobody from hearing of it', async () => {
+  test('a listener of the connection that throws does not keep the others from being called', async () => {
     allowFault(/ ListenerFailed: /)
     const log = await open()
     const warned = once(process, 'warning')
@@ -300,7 +300,7 @@ describeNats('what a server and its client may do to a log', () => {
       }
     })
 
-    test('of URLs that are none repeats no password, also where a comma stands in it', async () => {
+    test('of wrong URLs repeats no password, even one with a comma', async () => {
       for (const servers of [
         'nats://ann:hunt,er2@host:4222',
         'http://ann:hunter2@host',

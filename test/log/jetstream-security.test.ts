@@ -50,13 +50,13 @@ describeNats('who may use a log', () => {
     await expect(use({})).rejects.toThrow(LogRefused)
   })
 
-  test('whoever has the token', async () => {
+  test('a user with the token', async () => {
     nats = await startNatsServers({ config: 'authorization { token: sesame }' })
     expect(await use({ servers: url('sesame') })).toEqual(['let in'])
     await expect(use({ connection: { token: 'simsim' } })).rejects.toThrow(LogRefused)
   })
 
-  test('whoever has the seed of an NKey', async () => {
+  test('a user with the seed of an NKey', async () => {
     const [user, other] = [nkeys.createUser(), nkeys.createUser()]
     nats = await startNatsServers({ config: `authorization { users: [{ nkey: ${user.getPublicKey()} }] }` })
     expect(await use({ connection: { authenticator: nkeyAuthenticator(user.getSeed()) } })).toEqual([
@@ -66,7 +66,7 @@ describeNats('who may use a log', () => {
     await expect(use({ connection: stranger })).rejects.toThrow(LogRefused)
   })
 
-  test('whoever has a credentials file', async () => {
+  test('a user with a credentials file', async () => {
     const [operator, account, user] = [nkeys.createOperator(), nkeys.createAccount(), nkeys.createUser()]
     const limits = { subs: -1, conn: -1, data: -1, payload: -1, imports: -1, exports: -1, wildcards: true }
     const storage = { mem_storage: -1, disk_storage: -1, streams: -1, consumer: -1 }
@@ -134,7 +134,7 @@ describeNats('who may use a log', () => {
     await expect(use({ connection: untrusting })).rejects.toThrow(LogRefused)
   })
 
-  /** Made by openssl: its own, or signed by another's key. */
+  /** A certificate that openssl makes: self-signed, or signed with another's key. */
   function certificate(name: string, by?: { cert: string; key: string }): { cert: string; key: string } {
     const [cert, key] = [join(dir, `${name}.pem`), join(dir, `${name}.key`)]
     const make = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=${name}`

@@ -36,7 +36,7 @@ describeNats('one server', () => {
   beforeEach(async () => {
     group = randomUUID()
     opened = []
-    // One that lived through the test before may still be on its way back to a server that was killed there.
+    // A connection from the last test may still be on its way back to a server that was killed there.
     nc = await connect({ servers: nats.urls, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
     jsm = await jetstreamManager(nc)
   })
@@ -77,7 +77,7 @@ describeNats('one server', () => {
       expect((await readAll(log)).map(text)).toEqual(['1', '2', '3'])
     })
 
-    test('is one, however many make it at the same moment', async () => {
+    test('is one stream, even if many handles make it at the same moment', async () => {
       const logs = await Promise.all(Array.from({ length: 12 }, () => open()))
       expect(new Set(logs.map(({ epoch }) => epoch)).size).toBe(1)
       await Promise.all(logs.map((log, n) => log.append(commands(String(n)))))
@@ -93,7 +93,7 @@ describeNats('one server', () => {
       ['allow_rollup_hdrs', { allow_rollup_hdrs: true, deny_purge: false }],
       ['no_ack', { no_ack: true }],
       ['subjects', { subjects: [`anchorage.a.${randomUUID()}`, `anchorage.b.${randomUUID()}`] }],
-    ])('is refused when its %s is otherwise', async (what, changes) => {
+    ])('is refused if its %s is another', async (what, changes) => {
       await (await open()).close()
       const { name, subjects, description } = await config()
       await jsm.streams.delete(name)
@@ -103,7 +103,7 @@ describeNats('one server', () => {
       expect((failure as Error).message).toContain(what)
     })
 
-    test('is refused when it is none of ours, or kept by fewer servers than asked for', async () => {
+    test('is refused if it is no log, or if fewer servers keep it than asked for', async () => {
       await jsm.streams.add({ name: streamName(group), subjects: [`foreign.${group}`] })
       await expect(open()).rejects.toThrow(LogUnusable)
       await jsm.streams.delete(streamName(group))
@@ -111,7 +111,7 @@ describeNats('one server', () => {
       await expect(open({ replicas: 3 })).rejects.toThrow(/1 of the servers, not by 3/)
     })
 
-    test('may hold what others published: such a message is an entry of no epoch', async () => {
+    test('may hold messages of other programs: such a message is an entry of no epoch', async () => {
       const log = await open()
       await log.append(commands('ours'))
       const [subject] = (await config()).subjects!
@@ -123,7 +123,7 @@ describeNats('one server', () => {
       expect(new Set(entries.map(({ id }) => id)).size).toBe(4)
     })
 
-    test('made anew takes nothing that was meant for the old one', async () => {
+    test('made anew takes no entry that was meant for the old one', async () => {
       const log = await open({ pollMs: 60_000 })
       await log.append(commands('old'))
       await jsm.streams.delete(streamName(group))
@@ -133,7 +133,7 @@ describeNats('one server', () => {
       expect((await anew.bounds()).newest.index).toBe(0)
     })
 
-    test('made anew from a saved configuration is LogRewound to who has read the old one', async () => {
+    test('made anew from a saved configuration is LogRewound to a reader of the old one', async () => {
       const log = await open({ pollMs: 60_000 })
       await log.append(commands('old'))
       const [{ index, id } = { index: 0, id: '' }] = await readAll(log)
@@ -141,7 +141,7 @@ describeNats('one server', () => {
       await jsm.streams.delete(saved.name)
       await jsm.streams.add(saved)
       await expect(readAll(log, { index, id })).rejects.toThrow(LogRewound)
-      // The servers take it in silence.
+      // The servers accept it without an error.
       await log.append(commands('late'))
       await expect(readAll(log, { index, id })).rejects.toThrow(LogRewound)
     })
@@ -179,7 +179,7 @@ describeNats('one server', () => {
       for (const entry of entries) expect(placed.get(text(entry))).toBe(entry.index)
     })
 
-    test('that is awaited before the next keeps the order, whatever happens to the server', async () => {
+    test('that is awaited before the next keeps the order, even if the server is killed', async () => {
       const log = await open()
       for (let n = 1; n <= 30; n++) {
         if (n === 10) void nats.kill().then(() => nats.start())
@@ -195,7 +195,7 @@ describeNats('one server', () => {
       const log = await open({ duplicateWindowMs: 2_000 })
       await log.append(commands('1'))
       nats.servers[0]!.pause()
-      // A process does not stop at the very moment it is told to.
+      // A process does not stop at the very moment of the signal.
       const outcomes = await Promise.all(
         numbers(2, 500).map((n) => log.append(commands(n)).catch((error: unknown) => error)),
       )
@@ -220,7 +220,7 @@ describeNats('one server', () => {
       expect((await readAll(log)).map(text)).toEqual(['2'])
     })
 
-    test('behind hundreds that are given up goes on', async () => {
+    test('after hundreds that are given up goes on', async () => {
       const log = await open()
       const abort = new AbortController()
       const many = failureOf(log.append(commands(...numbers(1, 3_000)), { signal: abort.signal }))
@@ -294,7 +294,7 @@ describeNats('one server', () => {
       }
       const follower = new Follower(log)
       await follower.take(1)
-      // Whatever comes unasked would have come by then.
+      // These calls leave time for batches that were not asked for.
       for (let n = 0; n < 20; n++) await log.bounds()
       const [consumer] = await jsm.consumers.list(streamName(group)).next()
       expect(consumer!.delivered.stream_seq).toBeLessThan(2_500)
@@ -328,18 +328,18 @@ describeNats('one server', () => {
   })
 
   describe('the presence store', () => {
-    test('of a group that is gone is empty, though its notices are still stored', async () => {
+    test('of a group that is gone is empty, although its presences are still stored', async () => {
       const log = await open()
       await log.notices.announce('alice', new Uint8Array(1), 1)
       await log.notices.announce('bob', new Uint8Array(1), 60_000)
       await log.close()
-      // Whoever comes later has heard nothing of the servers' clock yet.
+      // A new handle has not heard the servers' clock yet.
       const late = await open()
       const notices = new Sightings().look(await late.notices.read(), performance.now())
       expect(notices.filter(isFresh).map(({ member }) => member)).toEqual(['bob'])
     })
 
-    test('is made again where an operator removed its bucket', async () => {
+    test('is made again if an operator removed its bucket', async () => {
       const log = await open()
       await log.notices.announce('alice', new Uint8Array(1), 60_000)
       await jsm.streams.delete(`KV_${streamName(group)}`)
@@ -368,7 +368,7 @@ describeNats('one server', () => {
   })
 
   describe('the connection', () => {
-    test('tells when it is lost and when it is there again', async () => {
+    test('reports when it is lost and when it is back', async () => {
       const log = await open()
       const told: boolean[] = []
       log.connection!.onChange((is) => told.push(is))
@@ -380,7 +380,7 @@ describeNats('one server', () => {
       expect((await log.bounds()).newest.index).toBe(0)
     })
 
-    test('that nobody answers is LogUnavailable', async () => {
+    test('without an answer is LogUnavailable', async () => {
       const listener = createServer().listen(0, '127.0.0.1')
       await once(listener, 'listening')
       const { port } = listener.address() as { port: number }

@@ -1,4 +1,6 @@
-/** Uses every call of a log at `node main-thread.ts <path>`, in a process whose main thread cannot load SQLite. */
+/**
+ * Uses every call of a log: `node main-thread.ts <path>`. The main thread of this process cannot load SQLite.
+ */
 import { registerHooks } from 'node:module'
 import { commands, init, numbers, readAll } from './entries.ts'
 

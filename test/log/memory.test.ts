@@ -19,7 +19,7 @@ conformance('memoryLog', async () => {
   }
 })
 
-test('its clock and its epochs can be given, so that a run can be repeated', async () => {
+test('its clock and its epochs are options, so that a run can be repeated', async () => {
   let now = 1000
   const backend = memoryLog({ now: () => now, epoch: 'first' })
   const log = await backend.open(init())
@@ -34,7 +34,7 @@ test('its clock and its epochs can be given, so that a run can be repeated', asy
   expect((await backend.open(init())).epoch).toBe('second')
 })
 
-test('a notice ages by the clock that was given, whatever that says', async () => {
+test('a presence ages by the given clock, at any time it shows', async () => {
   let now = 1000
   const log = await memoryLog({ now: () => now }).open(init())
   await log.notices.announce('alice', new Uint8Array(1), 50)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 
-/** What becomes of bytes on their way: these go on, or others; `cut` ends the connection and they do not. */
+/** What becomes of bytes on their way. The returned bytes go on; `cut` drops them and ends the connection. */
 type Passing = (bytes: Buffer) => Buffer | 'cut'
 
 /** Stands between a client and a NATS server, and changes what passes. */
@@ -44,7 +44,7 @@ export class NatsProxy implements AsyncDisposable {
     return `nats://127.0.0.1:${(this.#server.address() as { port: number }).port}`
   }
 
-  /** End every connection. New ones are taken. */
+  /** End every connection. New ones are accepted. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy()
   }

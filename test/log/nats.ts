@@ -13,22 +13,25 @@ import {
 import type { Place } from './conformance.ts'
 import { init } from './entries.ts'
 
-/** CI sets it: there a missing server is no excuse. */
+/** CI sets it: a missing server is then a failure. */
 const REQUIRED = process.env.REQUIRE_NATS === '1'
 
-/** Tests that need `nats-server`. Where it is missing they are skipped, and say so, or fail where it is required. */
+/**
+ * Tests that need `nats-server`. If it is missing, they are skipped with a message, or fail if it is
+ * required.
+ */
 export function describeNats(name: string, tests: () => void): void {
   if (findNatsServer() !== undefined || REQUIRED) return void describe(name, tests)
   console.warn(`SKIPPED, because nats-server is not installed: ${name}`)
   describe.skip(name, tests)
 }
 
-/** CI sets it where it could get a newer server than Debian's: then an old one is no excuse. */
+/** CI sets it when it could install a newer server than Debian's: an old server is then a failure. */
 const CLUSTERS_REQUIRED = process.env.REQUIRE_NATS_CLUSTERS === '1'
 
 /**
- * Tests that need several servers which keep one stream, of a version that keeps its word then. Skipped aloud with an older one,
- * or run all the same where CI requires it.
+ * Tests that need several servers that keep one stream. Their version must keep what it acknowledges. With an
+ * older version they are skipped with a message, or run all the same if CI requires it.
  */
 export function describeNatsClusters(name: string, tests: () => void): void {
   const program = findNatsServer()
@@ -41,7 +44,7 @@ export function describeNatsClusters(name: string, tests: () => void): void {
   describe.skip(name, tests)
 }
 
-/** A place for the conformance suite on servers that run, empty of what an earlier test left. */
+/** A place for the conformance suite on running servers, without what an earlier test left. */
 export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Place> {
   await clear(nats)
   const options: JetstreamLogOptions = {
@@ -81,7 +84,7 @@ export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Pla
   }
 }
 
-/** Start the servers anew, with nothing. */
+/** Restart the servers, empty. */
 export async function wipe(nats: NatsServers): Promise<void> {
   await nats.kill()
   for (const { storeDir } of nats.servers) rmSync(storeDir, { recursive: true })

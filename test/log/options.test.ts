@@ -13,10 +13,10 @@ import { type NatsServers, startNatsServers } from '../../src/processes/nats-ser
 import { commands, Follower, init, text } from './entries.ts'
 import { describeNats } from './nats.ts'
 
-/** What a program in JavaScript may give in the place of a number. */
+/** Values that a JavaScript program may give in place of a number. */
 const NO_NUMBER = [Number.NaN, Number.POSITIVE_INFINITY, -1, '5', null, {}] as unknown as number[]
 
-/** One handle writes, and another that follows is told. */
+/** One handle writes, and another one that follows gets the entry. */
 async function expectWorks(backend: LogBackend): Promise<void> {
   const group = randomUUID()
   const writer = await backend.open(init({ group }))
@@ -92,7 +92,7 @@ describeNats('a stream', () => {
   })
 })
 
-test('the name of an incarnation may be as long as a request takes, and no longer', async () => {
+test('an epoch may be as long as a request allows, and no longer', async () => {
   const epoch = 'e'.repeat(EPOCH_BYTES_MAX)
   expect((await memoryLog({ epoch }).open(init())).epoch).toBe(epoch)
   const log = memoryLog()

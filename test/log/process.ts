@@ -1,6 +1,6 @@
 /**
- * One process that uses the log of the tests: `node process.ts <what> <path> <author>`. It says what it did line by
- * line, and where it must wait for the others it says `ready`, and waits for a line.
+ * A process that uses the log of the tests: `node process.ts <what> <path> <author>`. It prints what it did
+ * line by line. If it must wait for the others, it prints `ready` and waits for a line.
  */
 import { once } from 'node:events'
 import { DatabaseSync } from 'node:sqlite'

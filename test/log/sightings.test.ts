@@ -12,7 +12,7 @@ const notice = (member: string, version: number, ageMs: number): Presence => ({
   ttlMs: TTL_MS,
   data: new Uint8Array(),
 })
-/** Who is fresh on a board that is read at this moment. */
+/** The members that are fresh when the presences are read at this moment. */
 const fresh = (sightings: Sightings, notices: readonly Presence[], nowMs: number) =>
   sightings
     .look(notices, nowMs)
@@ -27,7 +27,7 @@ test("whoever sees a notice for the first time believes the backend's age", () =
 })
 
 test.each(STEPS_MS)(
-  'a notice that does not change ages as it did, with the wall clock moved by %i ms',
+  'a presence that does not change goes on ageing, with the wall clock moved by %i ms',
   (step) => {
     const sightings = new Sightings()
     sightings.look([notice('a', 1, 0)], 0)
@@ -38,7 +38,7 @@ test.each(STEPS_MS)(
 )
 
 test.each(STEPS_MS)(
-  'a notice that is renewed stays fresh, with the wall clock moved by %i ms each time',
+  'a presence that is renewed stays fresh, with the wall clock moved by %i ms each time',
   (step) => {
     const sightings = new Sightings()
     for (let n = 0; n < 20; n++)
@@ -46,18 +46,15 @@ test.each(STEPS_MS)(
   },
 )
 
-test.each(STEPS_MS)(
-  'what is new on a board is no older than the last look, with the wall clock at %i ms',
-  (step) => {
-    const sightings = new Sightings()
-    sightings.look([], 1_000)
-    const [seen] = sightings.look([notice('a', 1, step)], 1_060)
-    expect(seen!.ageMs).toBeGreaterThanOrEqual(0)
-    expect(seen!.ageMs).toBeLessThanOrEqual(60)
-  },
-)
+test.each(STEPS_MS)('a new presence is no older than the last look, with the wall clock at %i ms', (step) => {
+  const sightings = new Sightings()
+  sightings.look([], 1_000)
+  const [seen] = sightings.look([notice('a', 1, step)], 1_060)
+  expect(seen!.ageMs).toBeGreaterThanOrEqual(0)
+  expect(seen!.ageMs).toBeLessThanOrEqual(60)
+})
 
-test('a reader that was stopped for long believes the age of what was written meanwhile', () => {
+test("a reader that was stopped for long relies on the backend's age of later presences", () => {
   const sightings = new Sightings()
   sightings.look([notice('a', 1, 0), notice('b', 1, 0)], 0)
   expect(fresh(sightings, [notice('a', 9, 50_000), notice('b', 9, 10)], 60_000)).toEqual(['b'])

@@ -4,7 +4,7 @@ import { SpotChecks } from '../../src/log/jetstream/spot-checks.ts'
 import type { LogEntry } from '../../src/log/log.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
-/** What the stream's leader has, by index; undefined while nobody answers. */
+/** The entries of the stream's leader, by index; undefined while it does not answer. */
 let held: Map<number, string> | undefined
 let compared: number[]
 let clock: VirtualClock
@@ -31,7 +31,7 @@ function entries(first: number, count: number, payloadBytes = 1): LogEntry[] {
   })
 }
 
-test('of what is delivered fast, one entry of each full batch is compared', async () => {
+test('of entries that are delivered fast, one of each full batch is compared', async () => {
   using reader = checks.reader()
   for (let n = 0; n < 5; n++) reader.delivered(entries(1 + n * 1_024, 1_024))
   await checks.settled()
@@ -39,7 +39,7 @@ test('of what is delivered fast, one entry of each full batch is compared', asyn
   expect(reader.signal.aborted).toBe(false)
 })
 
-test('an entry that the leader does not have is told to those who have read so far', async () => {
+test('an entry that the leader does not have is reported to the readers that have got it', async () => {
   using reader = checks.reader()
   using another = checks.reader()
   another.delivered(entries(1, 1_024))
@@ -51,7 +51,7 @@ test('an entry that the leader does not have is told to those who have read so f
   expect(another.signal.aborted).toBe(false)
 })
 
-test('what was the same is compared again with the next leader, and by and by with the same one', async () => {
+test('entries are compared again with the next leader, and from time to time with the same one', async () => {
   using reader = checks.reader()
   for (let n = 0; n < 100; n++) reader.delivered(entries(1 + n * 1_024, 1_024))
   await checks.settled()
@@ -61,13 +61,13 @@ test('what was the same is compared again with the next leader, and by and by wi
   compared = []
   await checks.look('a')
   expect(compared.length).toBe(4)
-  // In the middle alone: the servers have the same again after it.
+  // Only in the middle: the servers have the same entries again after it.
   held!.set(10 * 1_024 + 64, 'another')
   await checks.look('b')
   expect(reader.signal.reason).toMatchObject({ index: 10 * 1_024 + 64 })
 })
 
-test('what nobody answers is compared at the next look', async () => {
+test('a comparison without an answer is made again at the next look', async () => {
   using reader = checks.reader()
   for (let n = 0; n < 30; n++) reader.delivered(entries(1 + n * 1_024, 1_024))
   await checks.settled()
@@ -86,7 +86,7 @@ test('large entries are not asked for', async () => {
   expect(compared).toEqual([])
 })
 
-test('of what comes in one by one, an entry is compared each tenth of a second', async () => {
+test('of entries that arrive one by one, one is compared each tenth of a second', async () => {
   using reader = checks.reader()
   for (let index = 1; index <= 10; index++) {
     reader.delivered(entries(index, 1))
@@ -96,7 +96,7 @@ test('of what comes in one by one, an entry is compared each tenth of a second',
   expect(compared).toEqual([1, 4, 7, 10])
 })
 
-test('what was delivered two minutes ago is not compared any more', async () => {
+test('entries that were delivered two minutes ago are not compared any more', async () => {
   using reader = checks.reader()
   reader.delivered(entries(1, 1_024))
   clock.advance(120_000)

@@ -14,7 +14,7 @@ beforeEach(async () => {
 })
 afterEach(() => rm(directory, { recursive: true, force: true }))
 
-/** What the program saw on a disk that was mounted by this script, of which `$1` is the folder. */
+/** What the program reports on a disk that this script mounted. `$1` is its folder. */
 function on(mounting: string, what: string, folder = ''): Promise<unknown> {
   return seenOn(directory, mounting, PROGRAM, what, join(directory, folder))
 }

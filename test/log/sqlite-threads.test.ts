@@ -8,7 +8,7 @@ import { rolldown } from 'rolldown'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 const SOURCE = pathToFileURL(join(import.meta.dirname, '../../src/log/sqlite.ts')).href
-/** What the hooks below do to a thread's clock. */
+/** The wall-clock time that the hooks below set in a thread. */
 const HOOKED_MS = 4_000_000_000_000
 
 let folder: string
@@ -22,7 +22,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Appends an entry, reads it, and says by which clock it was written, or what was in the way. */
+/** Appends an entry, reads it, and prints by which clock it was stamped, or the error. */
 const program = (between = '') => `
   const { sqliteLog } = await import(${JSON.stringify(SOURCE)})
   ${between}
@@ -42,7 +42,7 @@ interface Run {
   readonly stdin?: string
 }
 
-/** What a process says that Node ran with these flags, in the test's folder. */
+/** What a process prints that Node runs with these flags in the test's folder. */
 async function run({ flags = [], env = {}, stdin = '' }: Run): Promise<string> {
   const child = spawn(process.execPath, flags, {
     cwd: folder,
@@ -95,7 +95,7 @@ test.each<[how: string, run: () => Run]>([
     }),
   ],
   ['NODE_OPTIONS, in quotes', () => ({ env: { NODE_OPTIONS: '-r "./hook.cjs"' }, flags: [file()] })],
-])('what a program preloads with %s is there in its threads', async (_, how) => {
+])('a module that a program preloads with %s is loaded in its threads', async (_, how) => {
   expect(await run(how())).toBe('works, hooked')
 })
 

@@ -76,7 +76,7 @@ function backUp(path: string): string {
   return copy
 }
 
-/** Put a backup in the log's place, as the operator is told to. */
+/** Put a backup in the log's place, as docs/operations.md tells the operator. */
 function restore(path: string, copy: string): void {
   for (const part of ['-wal', '-shm']) rmSync(path + part, { force: true })
   renameSync(copy, path)
@@ -109,7 +109,7 @@ describe('the file of a sqliteLog', () => {
     return db.prepare('SELECT count(*) AS count FROM entries').get()!.count as number
   }
 
-  /** Alters the file behind the log's back. */
+  /** Alters the file without the log. */
   function alter(sql: string): void {
     using db = new DatabaseSync(path, { timeout: 5000 })
     db.exec(sql)
@@ -131,7 +131,7 @@ describe('the file of a sqliteLog', () => {
       expect(await Promise.all(children.map((child) => child.line()))).toEqual(['done', 'done', 'done'])
     })
 
-    test('of several that make it at once one wins, and all use its log', async () => {
+    test('if several processes make it at once, one wins, and all use its log', async () => {
       const children = numbers(1, 4).map((n) => new Child('process.ts', 'open', path, n))
       using _ = { [Symbol.dispose]: () => children.forEach((child) => void child[Symbol.dispose]()) }
       await Promise.all(children.map((child) => child.ready()))
@@ -144,7 +144,7 @@ describe('the file of a sqliteLog', () => {
       expect(readdirSync(folder).filter((name) => name.endsWith('.new'))).toEqual([])
     })
 
-    test('what a killed process was told is written is there, exactly once and whole', async () => {
+    test('appends that were acknowledged to a killed process are there, exactly once and whole', async () => {
       const log = await open()
       const follower = new Follower(log)
       using child = new Child('process.ts', 'append-pairs-forever', path, 'bob')
@@ -198,13 +198,13 @@ describe('the file of a sqliteLog', () => {
     })
 
     test.each([-600_000, 600_000, 2_300_000_000_000])(
-      'who announces takes down what has not changed for its TTL, with the clock moved by %i ms',
+      'an announcement removes presences that have not changed for their TTL, with the clock moved by %i ms',
       async (stepMs) => {
         const log = await open()
         await log.notices.announce('living', new Uint8Array(1), 60_000)
         await log.notices.announce('dead', new Uint8Array(1), 50)
         await log.notices.announce('living', new Uint8Array(1), 60_000)
-        // To those who read the clock afterwards it is the same whether that was moved, or what was written by it.
+        // Moving the stored times has the same effect on later readers as moving the clock.
         const db = new DatabaseSync(path)
         db.prepare('UPDATE notices SET at = at - ?').run(stepMs)
         db.close()
@@ -217,7 +217,7 @@ describe('the file of a sqliteLog', () => {
       },
     )
 
-    test('an entry has the timestamp of its own clock, whatever that of the one before says', async () => {
+    test('an entry has the timestamp of its own clock, even if the last one has a later timestamp', async () => {
       const log = await open()
       await log.append(commands('of 2099'))
       const db = new DatabaseSync(path)
@@ -231,7 +231,7 @@ describe('the file of a sqliteLog', () => {
       expect(times[1]).toBeLessThanOrEqual(Date.now())
     })
 
-    test('closing does not wait for a lock that is not to be had', async () => {
+    test('closing does not wait for a lock that is not available', async () => {
       const log = await open({ lockTimeoutMs: 600_000 })
       using child = new Child('process.ts', 'hold-lock', path)
       await child.ready()
@@ -326,7 +326,7 @@ describe('the file of a sqliteLog', () => {
     expect((await appended).at(-1)).toMatchObject({ last: 120_000 })
   })
 
-  test('payloads of any bytes and any sizes come back whole, few at a time where they are large', async () => {
+  test('payloads of any bytes and any sizes come back whole, large ones in smaller batches', async () => {
     const log = await open()
     const sizes = [0, 0, ...numbers(1, 2000).map((n) => Number(n) % 7), 300_000, 300_000, 1, 2_000_000, 0]
     const entries = [...sizes, ...sizes].map((bytes, n) => {
@@ -347,7 +347,7 @@ describe('the file of a sqliteLog', () => {
     expect(new Set(read.map(({ id }) => id)).size).toBe(entries.length)
   })
 
-  test('those who append again once their appends have settled share one transaction', async () => {
+  test('appends that follow settled appends share one transaction', async () => {
     const transactions: number[] = []
     const queue = new AppendQueue(async (entries) => {
       transactions.push(entries.length)
@@ -361,7 +361,7 @@ describe('the file of a sqliteLog', () => {
   })
 
   describe('deleted or replaced', () => {
-    test('a deleted log is EpochChanged to every call, also to one who waits', async () => {
+    test('a deleted log is EpochChanged to every call, and to every wait', async () => {
       const log = await open()
       await log.append(commands('1'))
       const follower = new Follower(log)
@@ -395,13 +395,14 @@ describe('the file of a sqliteLog', () => {
       const entries = Array.from({ length: 24 }, () => ({ kind: 'command', payload }) as const)
       await log.append(commands('1'))
       const failure = failureOf(log.append(entries))
-      // SQLite writes what its cache cannot hold before it commits: that tells when the transaction is under way.
+      // SQLite writes what its cache cannot hold before the commit. So the size of -wal shows that the
+      // transaction is under way.
       while (statSync(`${path}-wal`).size < 8 * 1024 * 1024) await nextTurn()
       remove(path)
       expect(await failure).toBeInstanceOf(AppendUncertain)
     })
 
-    test('one that comes back is used again', async () => {
+    test('a file that comes back is used again', async () => {
       const log = await open()
       await log.append(commands('1'))
       const copy = backUp(path)
@@ -419,7 +420,7 @@ describe('the file of a sqliteLog', () => {
       expect(await failureOf(log.bounds())).toBeInstanceOf(LogUnusable)
     })
 
-    test('a -wal that somebody took away costs no entry, and nobody misses what follows', async () => {
+    test('a -wal that was taken away costs no entry, and readers get what follows', async () => {
       const log = await open()
       const other = await open()
       const follower = new Follower(other)
@@ -435,7 +436,7 @@ describe('the file of a sqliteLog', () => {
   })
 
   describe('damaged', () => {
-    /** Writes nonsense over the middle of the file, as a bad disk does, and lets the log look at it. */
+    /** Writes nonsense over the middle of the file, like a bad disk, and lets the log read it. */
     async function rot(log: Log): Promise<Log> {
       await log.append(commands(...numbers(1, 50_000)))
       await log.close()
@@ -447,7 +448,7 @@ describe('the file of a sqliteLog', () => {
       return await open()
     }
 
-    test('pages are LogDamaged to whoever reads them, with the file and what to do', async () => {
+    test('pages are LogDamaged to every reader of them, with the file and what to do', async () => {
       const log = await rot(await open())
       const failure = (await failureOf(readAll(log))) as Error
       expect(failure).toBeInstanceOf(LogDamaged)
@@ -457,7 +458,7 @@ describe('the file of a sqliteLog', () => {
       expect(await new Follower(log).failure()).toBeInstanceOf(LogDamaged)
     })
 
-    test('nothing is appended to them, whether or not somebody has read them', async () => {
+    test('nothing is appended to them, even before a reader finds them', async () => {
       const log = await rot(await open())
       const calls = [() => log.append(commands('x')), () => log.bounds(), () => log.prune(1)]
       for (const call of [...calls, ...calls]) expect(await failureOf(call())).toBeInstanceOf(LogDamaged)
@@ -491,7 +492,7 @@ describe('the file of a sqliteLog', () => {
       expect((await readAll(log, { index: 49 })).length).toBe(51)
     })
 
-    test('what follows a missing row is read, however large it is', async () => {
+    test('entries of any size after a missing row are read', async () => {
       const log = await open()
       const payload = new Uint8Array(BATCH_BYTES_MAX + 1)
       await log.append(Array.from({ length: 3 }, () => ({ kind: 'command', payload }) as const))
@@ -502,7 +503,7 @@ describe('the file of a sqliteLog', () => {
   })
 
   describe('pruned', () => {
-    test('rows are deleted behind the caller’s back, but for the newest; appends and readers go on', async () => {
+    test('rows except the newest are deleted in the background; appends and readers go on', async () => {
       const log = await open()
       const other = await open()
       for (let n = 0; n < 20; n++) await log.append(commands(...numbers(1, 10_000)))
@@ -518,14 +519,14 @@ describe('the file of a sqliteLog', () => {
       expect(statSync(path).size).toBeLessThanOrEqual(size)
     })
 
-    /** Entries of so many bytes in all. */
+    /** Entries of `bytes` bytes in all. */
     async function fill(log: Log, bytes: number): Promise<void> {
       const payload = new Uint8Array(50_000)
       const entries = Array.from({ length: 20 }, () => ({ kind: 'command', payload }) as const)
       for (let left = bytes; left > 0; left -= 1_000_000) await log.append(entries)
     }
 
-    test('the file gives its space back, but for what the next entries need; appends and readers go on', async () => {
+    test('the file gives back space except a reserve for later entries; appends and readers go on', async () => {
       const log = await open()
       const follower = new Follower(await open())
       await fill(log, 40_000_000)
@@ -536,7 +537,7 @@ describe('the file of a sqliteLog', () => {
       await expect.poll(() => statSync(path).size, { timeout: 20_000, interval: 20 }).toBeLessThan(6_000_000)
       await log.append(commands('2'))
       expect((await follower.take(2)).map(text)).toEqual(['1', '2'])
-      // The room that was left is used.
+      // The reserved space is used.
       await fill(log, 2_000_000)
       expect(statSync(path).size).toBeLessThan(6_000_000)
     })
@@ -553,7 +554,7 @@ describe('the file of a sqliteLog', () => {
       expect(statSync(path).size).toBeGreaterThan(9_000_000)
     })
 
-    test('-wal is small again soon after somebody has held it back by reading an old state', async () => {
+    test('-wal is small again soon after a reader of an old state has left', async () => {
       const log = await open()
       await fill(log, 1_000_000)
       {
@@ -566,7 +567,7 @@ describe('the file of a sqliteLog', () => {
       expect(statSync(`${path}-wal`).size).toBeLessThan(10_000_000)
     })
 
-    test('what a killed process had not deleted is deleted by the next that writes', async () => {
+    test('rows that a killed process had not deleted are deleted by the next writer', async () => {
       const log = await open()
       await log.append(commands(...numbers(1, 1000)))
       await log.close()

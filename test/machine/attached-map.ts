@@ -1,7 +1,7 @@
 import type { MachineHost, StateMachine } from '../../src/machine/machine.ts'
 import { type MapResult, ReplicatedMap, type ReplicatedMapInit } from '../../src/machine/replicated-map.ts'
 
-/** A map whose writes are applied as they are submitted, as on the only replica of a group. */
+/** A map that applies each write as it is submitted, as on the only replica of a group. */
 export function attachedMap<K, V>(init: ReplicatedMapInit<K, V>): ReplicatedMap<K, V> {
   const map = new ReplicatedMap<K, V>(init)
   let index = 0

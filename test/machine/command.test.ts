@@ -69,7 +69,7 @@ test('operations that a map does not have are malformed', () => {
   }
 })
 
-test('a TTL that is none, or of what has none, is malformed', () => {
+test('a TTL out of bounds, or on an operation without one, is malformed', () => {
   const set = commands.set('key', 'value')
   const withTtl = (op: number, ttl: number[], rest: Uint8Array) =>
     Uint8Array.of(op | 0x80, ...ttl, ...rest.subarray(1))

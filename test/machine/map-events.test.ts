@@ -12,7 +12,7 @@ function recorded<K, V>(map: ReplicatedMap<K, V>): MapChange<K, V>[] {
   return changes
 }
 
-test('a change tells the key, the value and the one before', async () => {
+test('a change has the key, the value and the previous value', async () => {
   const map = attachedMap<string, number>({})
   const changes = recorded(map)
   await map.set('a', 1)
@@ -48,7 +48,7 @@ test('a command for many keys makes a change for each, and clear makes one', asy
   ])
 })
 
-test('what changes nothing is no change', async () => {
+test('a command that changes nothing makes no change', async () => {
   const map = attachedMap<string, number>({})
   const changes = recorded(map)
   await map.delete('a')
@@ -58,7 +58,7 @@ test('what changes nothing is no change', async () => {
   expect(changes).toEqual([])
 })
 
-test('a listener sees all of a command applied', async () => {
+test('a listener is called after the whole command is applied', async () => {
   const map = attachedMap<string, number>({})
   const sizes: number[] = []
   map.addEventListener('change', () => sizes.push(map.size))
@@ -110,7 +110,7 @@ test('a listener that throws, or rejects, hurts neither the state nor the other 
   }
 })
 
-test('a change whose value cannot be read spoils only the reading of it', () => {
+test('a change whose value cannot be decoded throws only when the value is read', () => {
   const map = new ReplicatedMap<string, number>()
   const seen: unknown[] = []
   map.addEventListener('change', ({ detail }) => {

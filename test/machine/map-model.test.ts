@@ -4,7 +4,7 @@ import { bytesCodec } from '../../src/machine/codec.ts'
 import { Items } from '../../src/machine/items.ts'
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 
-/** A plain Map from hexadecimal digits to hexadecimal digits, whose string order is the byte order. */
+/** A plain Map from hexadecimal digits to hexadecimal digits. Their string order is the byte order. */
 type Model = Map<string, string>
 type BytesMap = ReplicatedMap<Uint8Array, Uint8Array>
 
@@ -16,7 +16,7 @@ interface Step {
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const newMap = (): BytesMap => new ReplicatedMap({ keys: bytesCodec, values: bytesCodec })
 
-// 259 keys: few enough to meet again, many enough for a tree of several nodes.
+// 259 keys: few enough to be used again, many enough for a tree of several nodes.
 const keys = fc
   .array(fc.constantFrom(0x00, 0x2f, 0x61, 0x7f, 0x80, 0xff), { maxLength: 3 })
   .map((k) => Uint8Array.from(k))
@@ -114,7 +114,7 @@ test('a map behaves as a plain Map in byte order, and every snapshot stays as it
   )
 })
 
-test('maps that apply the same commands have the same items, wherever one of them joined by a snapshot', () => {
+test('maps that apply the same commands have the same items, even if one joined by a snapshot', () => {
   fc.assert(
     fc.property(steps, steps, (before, after) => {
       const founder = newMap()
@@ -167,7 +167,7 @@ test('any range reads what a filter of all entries would', () => {
   )
 })
 
-test('bytes at random are a command or malformed, never anything else', () => {
+test('random bytes are a command or malformed, never anything else', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), fc.integer({ min: 0, max: 7 }), (bytes, op) => {
       const map = newMap()

@@ -77,7 +77,7 @@ test('an installed map goes on like the one it came from', () => {
   expect(itemsNow(other)).toEqual(itemsNow(map))
 })
 
-test('an installation of nothing empties the map', () => {
+test('an installation without items empties the map', () => {
   const map = mapOf(3)
   map.install().commit()
   expect(map.size).toBe(0)
@@ -143,7 +143,7 @@ test.each([
   expect(itemsNow(map)).toEqual(before)
 })
 
-test('what add was given may be overwritten afterwards', () => {
+test('the bytes that add got may be overwritten afterwards', () => {
   const map = new ReplicatedMap<string, number>()
   const installation = map.install()
   const item = Buffer.from('\x02a1')

@@ -59,7 +59,7 @@ describe('a key with a TTL', () => {
     expect(map.ttl('a')).toBe(100)
   })
 
-  test('set anew without one lives on, and with one begins anew', () => {
+  test('lives on if it is set again without a TTL, and begins anew if it is set with one', () => {
     const map = newMap()
     map.apply(commands.set('a', 1, { ttlMs: 100 }), at(0))
     map.apply(commands.set('b', 1, { ttlMs: 100 }), at(0))
@@ -75,7 +75,7 @@ describe('a key with a TTL', () => {
     expect(map.ttl('a')).toBe(Number.POSITIVE_INFINITY)
   })
 
-  test('persisted lives on; the result says whether it had a TTL', () => {
+  test('lives on after persist, whose result says whether it had a TTL', () => {
     const map = newMap()
     map.apply(commands.set('a', 1, { ttlMs: 100 }), at(0))
     expect(map.apply(commands.persist('a'), at(99))).toBe(true)
@@ -86,7 +86,7 @@ describe('a key with a TTL', () => {
     expect([...map]).toEqual([['a', 1]])
   })
 
-  test('deleted has no life left to end', () => {
+  test('does not expire after it was deleted', () => {
     const map = newMap()
     map.apply(commands.set('a', 1, { ttlMs: 100 }), at(0))
     map.apply(commands.delete('a'), at(1))
@@ -96,7 +96,7 @@ describe('a key with a TTL', () => {
     expect(map.dueMs).toBeUndefined()
   })
 
-  test('its lock can be renewed and taken by comparing', () => {
+  test('serves as a lock, which compareAndSet renews and takes', () => {
     const map = newMap()
     const take = (who: number, was: number | undefined, timeMs: number) =>
       map.apply(commands.compareAndSet('lock', was, who, { ttlMs: 100 }), at(timeMs))
@@ -116,12 +116,12 @@ describe('a key with a TTL', () => {
     },
   )
 
-  test('a deletion cannot have one', () => {
+  test('a deletion cannot have a TTL', () => {
     expect(() => commands.compareAndSet('a', 1, undefined, { ttlMs: 1 })).toThrow(RangeError)
   })
 })
 
-test('an iterator finishes on what lived when it began', () => {
+test('an iterator reads the keys that were alive when it began', () => {
   const map = newMap()
   map.apply(
     commands.setMany(
@@ -139,7 +139,7 @@ test('an iterator finishes on what lived when it began', () => {
   expect([...map]).toEqual([])
 })
 
-test('what died is heard of when it goes, and before what takes its place', () => {
+test('an expired key is reported when it is removed, before the change that takes its place', () => {
   const map = newMap()
   const heard: MapChange<string, number>[] = []
   map.addEventListener('change', ({ detail }) => heard.push(detail))
@@ -156,7 +156,7 @@ test('what died is heard of when it goes, and before what takes its place', () =
   ])
 })
 
-test('the memory of dead keys is given back, however many die at once, in pieces', async () => {
+test('the memory of any number of dead keys is given back, in pieces', async () => {
   const map = newMap()
   let gone = 0
   map.addEventListener('change', ({ detail }) => {
@@ -176,7 +176,7 @@ test('the memory of dead keys is given back, however many die at once, in pieces
   expect(map.dueMs).toBeUndefined()
 })
 
-test('a snapshot carries deadlines, and nothing that is dead', () => {
+test('a snapshot has deadlines, and no dead keys', () => {
   const map = newMap()
   map.apply(commands.set('dead', 1, { ttlMs: 10 }), at(0))
   map.apply(commands.set('dying', 2, { ttlMs: 100 }), at(0))
@@ -201,7 +201,7 @@ function mapAt(map: TestMap, timeMs: number): TestMap {
   return map
 }
 
-test('a snapshot keeps what lived when it was captured, whatever dies meanwhile', () => {
+test('a snapshot keeps the keys that were alive at its capture', () => {
   const map = newMap()
   map.apply(commands.set('a', 1, { ttlMs: 100 }), at(0))
   const snapshot = map.capture()
@@ -209,7 +209,8 @@ test('a snapshot keeps what lived when it was captured, whatever dies meanwhile'
   expect(Array.from(snapshot.items())).toHaveLength(1)
 })
 
-// One log, replicas that read it in their own time: some are swept between entries, some never, some join by a snapshot.
+// One log, and replicas that read it at their own pace. Some are swept between entries, some never are, some
+// join by a snapshot.
 
 interface Entry {
   readonly afterMs: number
@@ -238,7 +239,7 @@ const log: fc.Arbitrary<Entry[]> = fc.array(
   { maxLength: 60 },
 )
 
-test('replicas agree on results, contents and roots at each position, wherever one of them joins', async () => {
+test('replicas agree on results, contents and roots at each position, even if one joined by a snapshot', async () => {
   await fc.assert(
     fc.asyncProperty(
       log,

@@ -27,7 +27,7 @@ test('delete says whether there was anything to delete', async () => {
   expect(map.get('a')).toBeUndefined()
 })
 
-test('setMany takes any iterable of pairs, and of a repeated key the last value', async () => {
+test('setMany takes any iterable of pairs, and the last value of a repeated key', async () => {
   const map = attachedMap<string, number>({})
   await map.set('a', 1)
   const { result } = await map.setMany(
@@ -162,7 +162,7 @@ test.each([-1, 1.5, Number.NaN])('a limit of %d is refused', (limit) => {
   expect(() => map.range({ limit })).toThrow(RangeError)
 })
 
-test('an iterator finishes on what it began with', async () => {
+test('an iterator reads the entries as they were when it began', async () => {
   const map = attachedMap<string, number>({})
   await map.setMany(Array.from({ length: 200 }, (_, i) => [String(i).padStart(3, '0'), i]))
   const untouched = map.values()
@@ -183,7 +183,7 @@ test('values keep the bytes they arrived in', async () => {
   expect([...map.capture().items()].map((item) => Buffer.from(item).toString())).toEqual(['\x02a 1 '])
 })
 
-test('what apply was given may be overwritten afterwards', () => {
+test('the bytes that apply got may be overwritten afterwards', () => {
   const map = new ReplicatedMap<string, string>()
   const command = map.commands.set('key', 'value')
   map.apply(command)
@@ -226,7 +226,7 @@ test('a key may have 64 KiB and not a byte more', async () => {
   })
 })
 
-test('a value that its codec cannot read spoils only the reading of it', () => {
+test('a value that its codec cannot decode throws only when it is read', () => {
   const map = new ReplicatedMap<string, number>()
   const raw = new ReplicatedMap({ values: bytesCodec })
   map.apply(raw.commands.set('bad', Buffer.from('{')))
@@ -236,7 +236,7 @@ test('a value that its codec cannot read spoils only the reading of it', () => {
   expect([...map.keys()]).toEqual(['bad', 'good'])
 })
 
-test('bytes that are no UTF-8 are not passed off as text', () => {
+test('bytes that are not UTF-8 are not read as text', () => {
   const map = new ReplicatedMap<string, string>()
   const raw = new ReplicatedMap({ keys: bytesCodec, values: bytesCodec })
   map.apply(raw.commands.set(Uint8Array.of(0xff), Uint8Array.of(0x22, 0xff, 0x22)))

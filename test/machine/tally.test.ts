@@ -9,7 +9,7 @@ test('the example adds up', () => {
   expect(tally.total('pears')).toBe(0)
 })
 
-test('the example gives the same items whatever order its counters came in', () => {
+test('the example gives the same items for any order of its counters', () => {
   const items = (names: string[]) => {
     const tally = new Tally()
     for (const name of names) tally.apply(encode([name, 1]))

@@ -60,7 +60,7 @@ test('a source whose release throws is a warning, and its chunks are there', asy
   expect(events).toMatchObject([{ type: 'captured' }, { type: 'cut', manifest }])
 })
 
-test('one that nobody fetches expires after its TTL, not a millisecond earlier', async () => {
+test('a snapshot without a fetch expires after its TTL, not a millisecond earlier', async () => {
   await held(7)
   clock.advance(TTL_MS - 1)
   expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
@@ -70,7 +70,7 @@ test('one that nobody fetches expires after its TTL, not a millisecond earlier',
   expect(released()).toEqual([[7, 'expired']])
 })
 
-test('one that is revived lives a full TTL from then on', async () => {
+test('a revived snapshot lives a full TTL from then on', async () => {
   await held(7)
   clock.advance(TTL_MS - 1)
   expect(available.revive(at(7))).toBe(TTL_MS)
@@ -80,7 +80,7 @@ test('one that is revived lives a full TTL from then on', async () => {
   expect(available.get(at(7))).toEqual(EXPIRED)
 })
 
-test('each has a deadline of its own', async () => {
+test('each snapshot has a deadline of its own', async () => {
   await held(7)
   clock.advance(600)
   await held(8)
@@ -93,7 +93,7 @@ test('each has a deadline of its own', async () => {
   ])
 })
 
-test('what was never here cannot be revived, used or waited for', () => {
+test('an unknown anchor cannot be revived, used or waited for', () => {
   expect(available.get(at(9))).toBeUndefined()
   expect(available.revive(at(9))).toBeUndefined()
   expect(available.whenCut(at(9))).toBeUndefined()
@@ -101,12 +101,12 @@ test('what was never here cannot be revived, used or waited for', () => {
   available.use(at(9))()
 })
 
-test('one of another epoch is another one', async () => {
+test('the same index of another epoch is another anchor', async () => {
   await held(7)
   expect(available.get({ epoch: 'other', index: 7 })).toBeUndefined()
 })
 
-test('it does not expire while it is being cut, and has a full TTL after that', async () => {
+test('a snapshot does not expire while it is being cut, and has a full TTL after that', async () => {
   available.add(at(7), new ItemSnapshot(numberedItems(50)), CUT)
   clock.advance(10 * TTL_MS)
   expect(available.get(at(7))).toMatchObject({ ready: false, remainingMs: TTL_MS })
@@ -115,7 +115,7 @@ test('it does not expire while it is being cut, and has a full TTL after that', 
   expect(available.get(at(7))).toMatchObject({ remainingMs: 1 })
 })
 
-test('it does not expire while it is sent to anyone, and has a full TTL after the last', async () => {
+test('a snapshot does not expire while it is being sent, and has a full TTL after the last fetch', async () => {
   await held(7)
   const [endFirst, endSecond] = [available.use(at(7)), available.use(at(7))]
   clock.advance(2 * TTL_MS)
@@ -130,7 +130,7 @@ test('it does not expire while it is sent to anyone, and has a full TTL after th
   expect(available.get(at(7))).toEqual(EXPIRED)
 })
 
-test('one that is withdrawn is gone at once, the others stay', async () => {
+test('a withdrawn snapshot is gone at once, the others stay', async () => {
   await held(7)
   await held(8)
   const end = available.use(at(7))
@@ -143,7 +143,7 @@ test('one that is withdrawn is gone at once, the others stay', async () => {
   expect(available.list()).toEqual([])
 })
 
-test('one that is withdrawn while it is being cut is not read any more when it is released', async () => {
+test('a snapshot withdrawn during its cut is not read any more when it is released', async () => {
   const source = new ItemSnapshot(numberedItems(50))
   available.add(at(7), source, CUT)
   const whenCut = available.whenCut(at(7))
@@ -155,11 +155,11 @@ test('one that is withdrawn while it is being cut is not read any more when it i
   expect(released()).toEqual([[7, 'withdrawn']])
 })
 
-test('one that is withdrawn between two slices of its cut is released after the reading has ended', async () => {
+test('a snapshot withdrawn between two slices of its cut is released after the last read', async () => {
   const source = new ItemSnapshot(numberedItems(5000))
   available.add(at(7), source, CUT)
   const whenCut = available.whenCut(at(7))!
-  // Every look at the clock finds a slice used up, so the cut rests in the middle of the items.
+  // Each look at the clock finds a slice used up, so the cut rests in the middle of the items.
   clock.now = () => performance.now() * 1e6
   await clock.turn()
   await clock.turn()
@@ -168,7 +168,7 @@ test('one that is withdrawn between two slices of its cut is released after the 
   expect([source.released, source.breaches]).toEqual([1, []])
 })
 
-test('one whose items cannot be read is released as failed, and why is told', async () => {
+test('a snapshot whose items cannot be read is released as failed, with the reason', async () => {
   const source = {
     size: 1,
     releases: 0,
@@ -211,7 +211,7 @@ test('the newest 64 released anchors are remembered, older ones forgotten', asyn
   expect([1, 2, 65].map((index) => available.get(at(index)))).toMatchObject([undefined, withdrawn, withdrawn])
 })
 
-test('why one could not be cut is remembered with it', async () => {
+test('the reason why a snapshot could not be cut is remembered with it', async () => {
   const broken = {
     size: 1,
     items(): Iterable<Uint8Array> {
@@ -226,19 +226,19 @@ test('why one could not be cut is remembered with it', async () => {
   expect(available.get(at(8))).toEqual({ released: 'failed', why })
 })
 
-test('they are listed from the oldest anchor to the newest', async () => {
+test('snapshots are listed from the oldest anchor to the newest', async () => {
   for (const index of [9, 7, 8]) available.add(at(index), new ItemSnapshot([]), CUT)
   expect(available.list().map(({ anchor }) => anchor.index)).toEqual([7, 8, 9])
 })
 
 const freed = () => events.flatMap((event) => (event.type === 'freed' ? [[event.count, event.bytes]] : []))
-/** What is queued to be released is released a little later. */
+/** Queued releases are executed a little later. */
 async function dropped(): Promise<void> {
   clock.advance(50)
   for (let n = 0; n < 4; n++) await clock.turn()
 }
 
-test('the chunks of one that expired are let go soon after, and how many bytes that were is told', async () => {
+test('the chunks of an expired snapshot are freed soon, and the event says how many bytes', async () => {
   await held(7)
   const chunks = available.chunks(at(7))!
   const bytes = chunks.infos.reduce((sum, info) => sum + info.bytes, 0)
@@ -249,7 +249,7 @@ test('the chunks of one that expired are let go soon after, and how many bytes t
   await expect(chunks.chunk(0)).rejects.toThrow(RangeError)
 })
 
-test('one that is being sent when it is withdrawn keeps its chunks until it was sent', async () => {
+test('a snapshot withdrawn while it is being sent keeps its chunks until it was sent', async () => {
   await held(7)
   const end = available.use(at(7))
   const chunks = available.chunks(at(7))!

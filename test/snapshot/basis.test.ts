@@ -16,14 +16,14 @@ async function basisOf(items: readonly Uint8Array[], snapshot = new ItemSnapshot
   return await Basis.of(snapshot, { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal, enough })
 }
 
-/** All of them in one chunk. */
+/** All items in one chunk. */
 function chunkOf(items: readonly Uint8Array[]): Buffer {
   const writer = new ChunkWriter(8 * 1024 * 1024)
   for (const item of items) writer.add(item)
   return writer.take().bytes
 }
 
-/** What a joiner with `basis` makes of a chunk, and how many items must be sent for it. */
+/** The chunk that a joiner with `basis` builds, and how many items must be sent for it. */
 async function rebuilt(basis: Basis, items: readonly Uint8Array[]) {
   const chunk = chunkOf(items)
   const parsed = itemsOf(chunk, items.length)
@@ -35,7 +35,7 @@ async function rebuilt(basis: Basis, items: readonly Uint8Array[]) {
 
 const item = fc.uint8Array({ maxLength: 6 })
 
-test('whatever one has and whatever one wants, the two together make the chunk', async () => {
+test('any basis and the missing items together make the chunk', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(item), fc.array(item), async (have, want) => {
       expect((await rebuilt(await basisOf(have), want)).same).toBe(true)
@@ -57,11 +57,11 @@ test.each<[what: string, want: readonly Uint8Array[], missing: number]>([
   ['a thousand items are new', OLD.toSpliced(500, 0, ...numberedItems(1_000, 41)), 1_000],
   ['a run was replaced', OLD.toSpliced(500, 300, ...numberedItems(300, 41)), 300],
   ['nothing is left', numberedItems(100, 41), 100],
-])('%s: so many items are asked for', async (_what, want, missing) => {
+])('%s: the number of items that are asked for', async (_what, want, missing) => {
   expect(await rebuilt(await basisOf(OLD), want)).toEqual({ same: true, missing })
 })
 
-test('one item many times over is no work without end', async () => {
+test('many equal items do not take endless work', async () => {
   const same = Array<Uint8Array>(100_000).fill(Buffer.from('the same'))
   expect(await rebuilt(await basisOf(same), same.slice(0, 1_000))).toEqual({ same: true, missing: 0 })
 })
@@ -91,7 +91,7 @@ describe('what does not fit is no chunk', () => {
     ['it is shorter', '\x01n', chunk.length],
     ['the chunk is larger', '\x03new', chunk.length + 1],
     ['the chunk is smaller', '\x03new', chunk.length - 1],
-    ['what was sent are no items', '\x04new', chunk.length],
+    ['the sent bytes are no items', '\x04new', chunk.length],
   ])('%s', async (_what, sent, bytes) => {
     const basis = await basisOf(OLD)
     const match = await basis.match(hintsOf(itemsOf(chunk, 10)))
@@ -99,7 +99,7 @@ describe('what does not fit is no chunk', () => {
   })
 })
 
-test('the snapshot is released, also when cutting it is given up', async () => {
+test('the snapshot is released, even if its cut is given up', async () => {
   const read = new ItemSnapshot(OLD)
   await basisOf([], read)
   const late = new ItemSnapshot(OLD)
@@ -110,7 +110,7 @@ test('the snapshot is released, also when cutting it is given up', async () => {
   expect([read.released, late.released, read.breaches, late.breaches]).toEqual([1, 1, [], []])
 })
 
-test('when it has taken long enough, the basis is what was cut by then', async () => {
+test('when cutting has taken long enough, the basis is what was cut so far', async () => {
   const enough = new AbortController()
   const { signal } = new AbortController()
   const clock = new VirtualClock()
@@ -120,7 +120,7 @@ test('when it has taken long enough, the basis is what was cut by then', async (
     *items() {
       for (const [n, item] of OLD.entries()) {
         if (n === 1_000) enough.abort()
-        // Whoever cuts looks at the clock after so much, and then rests.
+        // A cut looks at the clock after this many items, and then rests.
         if (n > 1_000) clock.advance(1)
         yield item
       }

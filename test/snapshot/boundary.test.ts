@@ -29,10 +29,10 @@ function chunksOf(items: readonly Uint8Array[], chunkBytes: number): Chunk[] {
 
 const hashes = (chunks: readonly Chunk[]) => chunks.map(({ hash }) => hash)
 
-/** What an item takes in a chunk: its length, as a varint, and itself. */
+/** The size of an item in a chunk: its length, as a varint, and its bytes. */
 const sizeIn = (item: Uint8Array) => item.length + (item.length < 0x80 ? 1 : item.length < 0x4000 ? 2 : 3)
 
-/** The hash of an item that lies at `start` of a larger buffer. */
+/** The hash of an item at offset `start` of a larger buffer. */
 function hashAt(item: Uint8Array, start: number): number {
   const buffer = new Uint8Array(start + item.length + 7).fill(0xa5)
   buffer.set(item, start)
@@ -40,7 +40,7 @@ function hashAt(item: Uint8Array, start: number): number {
 }
 
 describe('the hash of an item', () => {
-  test('is the same wherever the item lies', () => {
+  test('is the same at any offset of the item', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(50), (item, start) => {
         expect(hashAt(item, start)).toBe(hashAt(item, 0))
@@ -48,7 +48,7 @@ describe('the hash of an item', () => {
     )
   })
 
-  test('is another when any byte of an item of up to 64 is, and when its length is', () => {
+  test('changes with any byte of an item of up to 64 bytes, and with its length', () => {
     const item = fc.uint8Array({ minLength: 1, maxLength: 64 })
     fc.assert(
       fc.property(item, fc.nat(), fc.integer({ min: 1, max: 255 }), (bytes, at, flip) => {
@@ -96,7 +96,7 @@ test.each([
   },
 )
 
-test('however small the average, chunks are of whole items: of 1 byte, each item is one', () => {
+test('chunks have whole items at any average size: at 1 byte, each item is a chunk', () => {
   const items = [...generatedItems(1, 300, 0, 40), new Uint8Array(0), new Uint8Array(0)]
   expect(chunksOf(items, 1).map((chunk) => chunk.items)).toEqual(items.map((item) => [item]))
 })
@@ -122,7 +122,7 @@ test('on average a chunk has the size asked for, and few end only because they a
   expect(forced / chunks.length).toBeLessThan(0.1)
 })
 
-test('items that are all the same, and boundaries all or none of them, still give bounded chunks', () => {
+test('equal items, which are all boundaries or none, still give bounded chunks', () => {
   const sizes = Array.from({ length: 50 }, (_, byte) => {
     const chunks = chunksOf(new Array(2_000).fill(new Uint8Array(9).fill(byte)), 100)
     return new Set(chunks.map(({ bytes }) => bytes))
@@ -131,7 +131,7 @@ test('items that are all the same, and boundaries all or none of them, still giv
   expect(new Set(sizes.flatMap((each) => [...each]))).toEqual(new Set([50, 200]))
 })
 
-test('from a boundary on, the chunks are the same whatever came before it', () => {
+test('from a boundary on, the chunks are the same after any other items', () => {
   const list = fc.array(fc.uint8Array({ maxLength: 50 }), { minLength: 1, maxLength: 100 })
   fc.assert(
     fc.property(list, list, fc.integer({ min: 1, max: 300 }), fc.nat(), (items, others, chunkBytes, pick) => {
@@ -139,7 +139,7 @@ test('from a boundary on, the chunks are the same whatever came before it', () =
       const at = pick % chunks.length
       const rest = chunks.slice(at).flatMap((chunk) => chunk.items)
       expect(hashes(chunksOf(rest, chunkBytes))).toEqual(hashes(chunks.slice(at)))
-      // Other items, up to a boundary of theirs.
+      // Other items, up to one of their boundaries.
       const before = chunksOf(others, chunkBytes).slice(0, -1)
       const joined = chunksOf([...before.flatMap((chunk) => chunk.items), ...rest], chunkBytes)
       expect(hashes(joined)).toEqual(hashes([...before, ...chunks.slice(at)]))
@@ -149,14 +149,17 @@ test('from a boundary on, the chunks are the same whatever came before it', () =
 
 interface Edited {
   readonly bytes: Uint8Array
-  /** It is new, or a neighbour of it is gone. */
+  /** Whether it is new, or a neighbour of it is gone. */
   touched: boolean
 }
 
 describe('a small change', () => {
-  /** After an edit a common boundary is found within so many average chunks; each of them finds one in two of three cases. */
+  /**
+   * After an edit a common boundary is found within this many average chunks. Each of them has one in two of
+   * three cases.
+   */
   const NEAR_CHUNKS = 24
-  /** On average, in a chunk. */
+  /** The average size of an item in a chunk, in bytes. */
   const ITEM_BYTES = 13
   const edit = fc.record({
     kind: fc.constantFrom('insert', 'delete', 'change'),
@@ -165,7 +168,7 @@ describe('a small change', () => {
   })
   const edits = fc.array(edit, { minLength: 1, maxLength: 4 })
 
-  test('of a long list leaves every chunk as it was that is not near', () => {
+  test('of a long list changes no chunk that is not near', () => {
     fc.assert(
       fc.property(fc.nat(), fc.constantFrom(64, 128, 200), edits, (seed, chunkBytes, changes) => {
         const cutAgain = (list: readonly Edited[]) =>

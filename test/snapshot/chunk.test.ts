@@ -26,7 +26,7 @@ test('a writer grows with its items and begins anew after each chunk', () => {
   expect(read(writer.take().bytes, 1)).toEqual([1])
 })
 
-test('the largest item has its place, one byte more has not', () => {
+test('the largest item fits, and one byte more does not', () => {
   const writer = new ChunkWriter(1)
   writer.add(new Uint8Array(ITEM_BYTES_MAX))
   expect(read(writer.take().bytes, 1)).toEqual([ITEM_BYTES_MAX])
@@ -34,7 +34,7 @@ test('the largest item has its place, one byte more has not', () => {
   expect(writer.items).toBe(0)
 })
 
-test('a chunk that ends anywhere too early is malformed', () => {
+test('a chunk that ends too early, at any byte, is malformed', () => {
   fc.assert(
     fc.property(someItems, fc.nat(), (items, at) => {
       const chunk = chunkOf(items)
@@ -43,7 +43,7 @@ test('a chunk that ends anywhere too early is malformed', () => {
   )
 })
 
-test('a chunk with bytes behind its items, or with another number of items than promised, is malformed', () => {
+test('a chunk with bytes behind its items, or with another number of items, is malformed', () => {
   fc.assert(
     fc.property(someItems, fc.uint8Array({ minLength: 1, maxLength: 5 }), (items, more) => {
       const chunk = chunkOf(items)
@@ -54,7 +54,7 @@ test('a chunk with bytes behind its items, or with another number of items than 
   )
 })
 
-test('bytes at random are items or malformed, never anything else', () => {
+test('random bytes are items or malformed, never anything else', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 30 }), fc.nat(5), (bytes, count) => {
       try {

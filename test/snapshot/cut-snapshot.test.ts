@@ -13,7 +13,7 @@ function cutOf(count: number): CutSnapshot {
   return cut
 }
 
-/** What became of a wait, as far as it is known. */
+/** The outcome of a wait, as far as it is known. */
 function watch(waiting: Promise<void>): { outcome: string } {
   const watched = { outcome: 'waits' }
   waiting.then(
@@ -31,7 +31,7 @@ const turn = () => new Promise(setImmediate)
 
 test.each<[what: string, have: number, count: number, then: (cut: CutSnapshot) => void, outcome: string]>([
   ['there are more already', 2, 1, () => {}, 'resolved'],
-  ['there are just so many', 2, 2, () => {}, 'waits'],
+  ['there are just as many', 2, 2, () => {}, 'waits'],
   ['one more comes', 2, 2, (cut) => cut.add(BYTES, INFO), 'resolved'],
   ['one more comes, and that is not enough', 2, 3, (cut) => cut.add(BYTES, INFO), 'waits'],
   ['those were all', 2, 2, (cut) => cut.finish(CONTROL), 'resolved'],
@@ -49,7 +49,7 @@ test.each<[what: string, have: number, count: number, then: (cut: CutSnapshot) =
   expect([before.outcome, after.outcome]).toEqual([outcome, outcome])
 })
 
-test('all who wait hear of a chunk', async () => {
+test('every wait ends when a chunk comes', async () => {
   const cut = cutOf(0)
   const waiting = [watch(cut.beyond(0)), watch(cut.beyond(0)), watch(cut.beyond(1))]
   cut.add(BYTES, INFO)
@@ -57,7 +57,7 @@ test('all who wait hear of a chunk', async () => {
   expect(waiting.map(({ outcome }) => outcome)).toEqual(['resolved', 'resolved', 'waits'])
 })
 
-test('a chunk can be had before the last one is there, and the manifest only then', async () => {
+test('a chunk is available before the last one is cut, and the manifest only after it', async () => {
   const cut = cutOf(1)
   expect([await cut.chunk(0), cut.manifest]).toEqual([{ encoding: 'raw', bytes: BYTES }, undefined])
   await expect(cut.chunk(1)).rejects.toThrow(RangeError)
@@ -66,7 +66,7 @@ test('a chunk can be had before the last one is there, and the manifest only the
   expect(cut.manifest?.chunks).toEqual(cut.infos)
 })
 
-test('chunks that were cut before cutting failed can still be had', async () => {
+test('chunks that were cut before cutting failed stay available', async () => {
   const cut = cutOf(1)
   cut.fail(new Error('the disk is gone'))
   expect(await cut.chunk(0)).toMatchObject({ bytes: BYTES })

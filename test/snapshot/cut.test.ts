@@ -40,7 +40,7 @@ async function cutItems(
 const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 const rootOf = async (...args: Parameters<typeof cutItems>) => hex((await cutItems(...args)).manifest.root)
 
-/** The chunks as a joiner has them after decoding. */
+/** The chunks that a joiner gets by decoding. */
 async function chunksOf({ manifest, chunks }: Result): Promise<Uint8Array[]> {
   return await Promise.all(
     manifest.chunks.map(async ({ bytes }, n) => zstdCoder.decode(await chunks.chunk(n), bytes)),
@@ -91,7 +91,7 @@ test('as many control bytes are taken as a manifest may carry, and not one more'
   await expect(cutItems([], 1, control)).rejects.toThrow(SnapshotTooLarge)
 })
 
-test('whatever the items and the size of chunks, they come back, each chunk is as the manifest says, and all replicas get the same root', async () => {
+test('any items come back from chunks of any size, each as its manifest says, with one root on all replicas', async () => {
   const items = fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 40 })
   await fc.assert(
     fc.asyncProperty(items, fc.integer({ min: 1, max: 2000 }), async (list, chunkBytes) => {
@@ -131,7 +131,7 @@ test('any changed byte, other control bytes or other borders between items give 
   )
 })
 
-test('bytes cannot wander between the control bytes and the list of chunks without changing the root', () => {
+test('moving bytes from the control bytes to the list of chunks changes the root', () => {
   const info = { items: 1, bytes: 2, hash: new Uint8Array(HASH_BYTES) }
   const list = Buffer.alloc(8 + HASH_BYTES)
   list.writeUInt32BE(1, 0)

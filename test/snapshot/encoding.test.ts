@@ -14,7 +14,7 @@ test('a chunk that gets smaller travels as zstd, and comes back', async () => {
   expect(Buffer.compare(await zstdCoder.decode(encoded, REPETITIVE.length), REPETITIVE)).toBe(0)
 })
 
-test('one that does not travels as it is', async () => {
+test('a chunk that does not get smaller travels as it is', async () => {
   const encoded = await zstdCoder.encode(NOISE)
   expect(encoded).toEqual({ encoding: 'raw', bytes: NOISE })
   expect(await zstdCoder.decode(encoded, NOISE.length)).toEqual(NOISE)
@@ -28,7 +28,7 @@ test.each([-1, 1])('a chunk whose size is off by %i is malformed', async (by) =>
   )
 })
 
-test('a chunk that would unfold to far more than was promised is malformed', async () => {
+test('a chunk that would decode to far more than its size is malformed', async () => {
   const bomb = await zstdCoder.encode(Buffer.alloc(50_000_000))
   expect(bomb.bytes.length).toBeLessThan(10_000)
   await expect(zstdCoder.decode(bomb, 100)).rejects.toThrow(MalformedChunk)
@@ -51,7 +51,7 @@ function cutOf(chunks: readonly Uint8Array[], coder: ChunkCoder): CutSnapshot {
   return cut
 }
 
-test('a chunk is encoded once, however many joiners ask for it', async () => {
+test('a chunk is encoded once for any number of joiners', async () => {
   let encoded = 0
   const counting: ChunkCoder = {
     ...zstdCoder,

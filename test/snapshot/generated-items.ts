@@ -1,7 +1,8 @@
 /**
- * Items that anybody can generate: bytes are the highest ones of the states of a linear congruential generator
- * (`state = state * 1664525 + 1013904223` modulo 2 ** 32, Numerical Recipes), beginning with the one after `seed`. Each item
- * takes one byte for its length, which is `bytesMin + byte % (bytesMax - bytesMin + 1)`, and then its own.
+ * Items that any program can generate. Bytes are the highest bytes of the states of a linear congruential
+ * generator (`state = state * 1664525 + 1013904223` modulo 2 ** 32, Numerical Recipes), beginning with the
+ * state after `seed`. For each item one byte gives its length, `bytesMin + byte % (bytesMax - bytesMin + 1)`;
+ * then follow its own bytes.
  */
 export function generatedItems(
   seed: number,

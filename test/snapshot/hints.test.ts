@@ -5,7 +5,7 @@ import { decodeHints, encodeHints, hintsOf, picked } from '../../src/snapshot/hi
 
 const items = (...texts: string[]) => Items.of(...texts.map((text) => Buffer.from(text)))
 
-// Of the reference implementation, with seed 0.
+// These values are from the reference implementation, with seed 0.
 test.each([
   ['', 0x00000000],
   ['hello', 0x248bfa47],
@@ -24,7 +24,7 @@ test('a hint covers all of an item, and nothing beside it', () => {
   }
 })
 
-test('hints are read as they were written, wherever they lie', () => {
+test('hints are read as they were written, at any offset', () => {
   const hints = Uint32Array.of(0, 1, 0x80000000, 0xffffffff)
   const bytes = encodeHints(hints)
   expect(bytes).toHaveLength(16)

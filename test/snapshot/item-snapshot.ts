@@ -1,12 +1,12 @@
 import type { Snapshot } from '../../src/machine/machine.ts'
 
-/** A snapshot of given items that watches over its contract: read once, released once, and not read after that. */
+/** A snapshot of given items that checks its contract: read once, released once, and not read after that. */
 export class ItemSnapshot implements Snapshot {
   readonly size: number
   readonly #items: readonly Uint8Array[]
   /** How often `release` was called. */
   released = 0
-  /** Reads that came after the release, and releases that came while it was read. */
+  /** Reads after the release, and releases during a read. */
   readonly breaches: string[] = []
   #reading = false
 
@@ -31,7 +31,7 @@ export class ItemSnapshot implements Snapshot {
   }
 }
 
-/** `count` items of `bytes` bytes each, no two alike as long as `bytes` has room for their number. */
+/** `count` items of `bytes` bytes each. They are distinct if `bytes` bytes can hold their number. */
 export function numberedItems(count: number, bytes = 8): Uint8Array[] {
   return Array.from({ length: count }, (_, n) => Buffer.from(String(n).padStart(bytes, '0').slice(-bytes)))
 }

@@ -5,10 +5,13 @@ import { ItemSnapshot } from './item-snapshot.ts'
 /** An item after which a cut looks at the clock. */
 export const PACED_ITEM_BYTES = 256 * 1024
 
-/** A snapshot that takes a whole slice of the clock to read each item: a cut of large ones rests after each. */
+/**
+ * A snapshot whose items each take a whole slice of the clock to read. A cut of large items rests after each.
+ */
 export class PacedSnapshot extends ItemSnapshot {
-  /** Items that were read, and whether the cut has not rested since. */
+  /** How many items were read. */
   read = 0
+  /** Whether an item was read since the cut last rested. */
   fresh = false
   readonly #clock: VirtualClock
 

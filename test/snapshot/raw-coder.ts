@@ -1,6 +1,6 @@
 import { type ChunkCoder, zstdCoder } from '../../src/snapshot/encoding.ts'
 
-/** Sends every chunk as it is, so that sizes on the way are known, and no thread has a say in the order of things. */
+/** Sends every chunk as it is. So sizes on the wire are known, and no thread changes the order of events. */
 export const rawCoder: ChunkCoder = {
   encode: async (bytes) => ({ encoding: 'raw', bytes }),
   decode: zstdCoder.decode,

@@ -6,7 +6,7 @@ import { encodeName } from '../../../src/log/jetstream/stream.ts'
 const name = fc.string({ unit: 'binary', maxLength: 60 })
 const kind = fc.constantFrom('command' as const, 'control' as const)
 
-test('an entry comes back as it was given, whoever wrote the one before', () => {
+test('an entry comes back as it was given, after one of any author', () => {
   fc.assert(
     fc.property(
       fc.array(fc.tuple(name, name, kind, fc.uint8Array()), { minLength: 1, maxLength: 5 }),
@@ -39,7 +39,7 @@ test('ids of one handle, and of two, are different', () => {
   expect(new Set(ids).size).toBe(100)
 })
 
-test('whatever else somebody published is an entry of no epoch', () => {
+test('any other message is an entry of no epoch', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), (data) => {
       const entry = new EntryDecoder().decode(3, 7, data)
@@ -58,7 +58,7 @@ test('an author of too long a name is refused', () => {
   expect(() => new EntryEncoder('e', 'ü'.repeat(128))).toThrow(RangeError)
 })
 
-test('names become words that streams, buckets and keys may be called by, each its own', () => {
+test('names are encoded as distinct words that streams, buckets and keys may have', () => {
   fc.assert(
     fc.property(name, name, (one, other) => {
       fc.pre(Buffer.from(one).compare(Buffer.from(other)) !== 0)

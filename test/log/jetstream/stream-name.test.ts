@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { checkStreamName, encodeName, streamName } from '../../../src/log/jetstream/stream.ts'
 
-/** What a file's name may have, and so the name of a stream or a bucket's stream, which begins with `KV_`. */
+/**
+ * The longest name of a file, and so of a stream. The stream of a bucket has a name that begins with `KV_`.
+ */
 const NAME_LENGTH_MAX = 255
 
 describe('the stream of a group', () => {
@@ -18,7 +20,7 @@ describe('the stream of a group', () => {
     ['letters, and one other at the end', `${'g'.repeat(190)}ü`],
     ['others, of which each counts more in the name of the bucket', 'ü'.repeat(30)],
     ['the longest', '💾'.repeat(128)],
-  ])('is called after the beginning and a hash of a long one: %s', (_what, group) => {
+  ])('has the beginning and a hash of a long name: %s', (_what, group) => {
     const name = streamName(group)
     expect(() => checkStreamName(name)).not.toThrow()
     expect(`KV_${encodeName(name)}`.length).toBeLessThanOrEqual(NAME_LENGTH_MAX)

@@ -1,5 +1,8 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Storage } from '../../src/checkpoint/storage.ts'
 import { MemoryStorage } from './memory-storage.ts'
@@ -103,6 +106,42 @@ test('on the file system, files are their owner’s only', async () => {
   for (const name of ['whole', 'parts']) {
     expect((await stat(join(directory, name))).mode & 0o777).toBe(0o600)
   }
+})
+
+/** A program that holds a lock for half a minute. */
+const HOLDER = `
+  const { fileStorage } = await import(process.env.SOURCE)
+  globalThis.held = await fileStorage.lock(process.env.LOCK)
+  console.log('held')
+  setTimeout(() => {}, 30_000)`
+const SOURCE = new URL('../../src/checkpoint/file-storage.ts', import.meta.url).href
+
+test('on the file system, a lock ends with the process that holds it, however that ends', async () => {
+  await using place = await onDisk()
+  const path = join(place.directory, 'lock')
+  const holder = spawn(process.execPath, ['--input-type=module', '-e', HOLDER], {
+    env: { ...process.env, SOURCE, LOCK: path },
+  })
+  await once(holder.stdout, 'data')
+  expect(await place.storage.lock(path)).toBeUndefined()
+  holder.kill('SIGKILL')
+  await once(holder, 'exit')
+  using lock = await place.storage.lock(path)
+  expect(lock).toBeDefined()
+})
+
+test('on the file system, a lock ends with the thread that holds it', async () => {
+  await using place = await onDisk()
+  const path = join(place.directory, 'lock')
+  const holder = new Worker(new URL(`data:text/javascript,${encodeURIComponent(HOLDER)}`), {
+    env: { SOURCE, LOCK: path },
+    stdout: true,
+  })
+  await once(holder.stdout, 'data')
+  expect(await place.storage.lock(path)).toBeUndefined()
+  await holder.terminate()
+  using lock = await place.storage.lock(path)
+  expect(lock).toBeDefined()
 })
 
 test('in memory, a crash leaves what was flushed, under the names that were', async () => {

@@ -20,5 +20,8 @@ export interface Context {
   readonly signal: AbortSignal
 }
 
-/** Exit codes; `operator`: to start it again by itself would be in vain. After a signal it is 128 + its number, so 130 after Ctrl-C. */
+/**
+ * Exit codes. After `operator` a supervisor that starts the command again gains nothing: an operator must act
+ * first. After a signal the code is 128 and the signal's number, so 130 after Ctrl-C.
+ */
 export const EXIT = { ok: 0, failed: 1, usage: 2, operator: 3 } as const

@@ -67,7 +67,7 @@ export class RowsMissing extends AnchorageError {
   }
 }
 
-/** The replica that this command ran does not apply the log any more. */
+/** The replica that this command runs no longer applies the log. */
 export class ReplicaHalted extends AnchorageError {
   static override readonly code = 'REPLICA_HALTED'
   override readonly name = 'ReplicaHalted'
@@ -77,11 +77,14 @@ export class ReplicaHalted extends AnchorageError {
   }
 }
 
-/** Standard output takes nothing more. */
+/** Standard output cannot be written any more. */
 export class OutputBroken extends AnchorageError {
   static override readonly code = 'OUTPUT_BROKEN'
   override readonly name = 'OutputBroken'
-  /** As if SIGPIPE had ended the process, when its reader left; undefined when something is wrong. */
+  /**
+   * The code of a process that SIGPIPE ended, if the reader of the output left. Undefined for any other
+   * failure.
+   */
   readonly exitCode: number | undefined
   constructor(cause: NodeJS.ErrnoException, exitCode: number | undefined) {
     super(`standard output cannot be written: ${cause.message}`, { cause })

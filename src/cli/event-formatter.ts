@@ -4,10 +4,12 @@ import { count, counted, duration, type Output, shortId, size } from './output.t
 
 type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: Type }>
 
-/** What goes on and on is told once in so many milliseconds. */
+/**
+ * An event that repeats is told at most once in this many milliseconds: a fetch reports ten times a second.
+ */
 const REPEAT_MS = 1_000
 
-/** Problems that are not an attempt which failed. */
+/** Problems that state a fact. All others are an attempt that failed and is repeated. */
 const STATEMENTS: ReadonlySet<string> = new Set(['IdentityInUse', 'ServersOutdated'])
 
 /** Tells people, in a line, what happened to a replica. */
@@ -21,7 +23,7 @@ export class EventFormatter {
     this.#self = self
   }
 
-  /** Undefined for what is not worth a line. */
+  /** Undefined for an event that is not worth a line. */
   tell({ type, detail, atMs }: ProcessEvent): string | undefined {
     switch (type) {
       case 'state':

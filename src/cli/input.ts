@@ -2,15 +2,15 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { InputUnreadable } from './errors.ts'
 
-/** Bytes that are read at once. */
+/** Bytes of one read. */
 const READ_BYTES = 256 * 1024
-/** The longest line: an entry of the largest size, with every character escaped, fits. */
+/** The longest line, in bytes: an entry of the largest size fits, also with every character escaped. */
 const LINE_BYTES_MAX = 128 * 1024 * 1024
 const NEWLINE = 10
 
 /** A file of lines, or standard input. */
 export class Input implements AsyncDisposable {
-  /** The file's size; undefined for what has none. */
+  /** The file's size. Undefined for a pipe, which has none. */
   readonly bytes: number | undefined
   bytesRead = 0
   readonly #name: string
@@ -37,7 +37,7 @@ export class Input implements AsyncDisposable {
     this.bytes = bytes
   }
 
-  /** The lines, as many at a time as were read at once. Ends early, without an error, when the signal aborts. */
+  /** The lines, in batches of one read each. Ends early, without an error, when the signal aborts. */
   async *lines(signal: AbortSignal): AsyncGenerator<readonly Buffer[], undefined> {
     addAbortSignal(signal, this.#stream)
     let begun: Buffer[] = []
@@ -73,7 +73,7 @@ export class Input implements AsyncDisposable {
   }
 }
 
-/** What the system says of a file, for people. */
+/** The system's error about a file, for people. */
 export function unreadable(name: string, error: unknown): InputUnreadable {
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ENOENT') return new InputUnreadable(`there is no file ${name}`, { cause: error })

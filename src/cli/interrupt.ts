@@ -5,17 +5,18 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 type Signal = (typeof SIGNALS)[number]
 
 /**
- * A signal this soon after the first is the same request: `timeout` and npm send one to the process and one to its group,
- * milliseconds apart. A person needs about as long to see that nothing has happened yet.
+ * A signal this soon after the first, in milliseconds, is the same request. `timeout` and npm send one to the
+ * process and one to its group, milliseconds apart. A person needs about a second to see that nothing has
+ * happened yet.
  */
 const SAME_REQUEST_MS = 1_000
 /** The reader of a pipe left, or the terminal is gone. */
 const GONE = ['EPIPE', 'EIO']
 
 /**
- * Why a command ends before its time: Ctrl-C, SIGTERM, a terminal that was closed, or output that nobody takes any more. The first
- * aborts `signal`; a signal more than a second later ends the process. It listens until the process ends: what comes
- * while a command is already leaving must not kill it.
+ * Why a command ends early: Ctrl-C, SIGTERM, a closed terminal, or output that nobody reads any more. The
+ * first of these aborts `signal`. A signal more than a second later ends the process. It listens until the
+ * process ends, because a second signal must not kill a command that is already ending.
  */
 export class Interrupt {
   readonly #abort = new AbortController()

@@ -2,7 +2,7 @@ import { type CheckpointReader, openCheckpoint } from '../checkpoint/file.ts'
 import { fileStorage } from '../checkpoint/file-storage.ts'
 import { unreadable } from './input.ts'
 
-/** Throws `InputUnreadable` for a file that is not there. */
+/** Opens a checkpoint. Throws `InputUnreadable` if there is no such file. */
 export async function checkpointAt(file: string): Promise<CheckpointReader> {
   return await openCheckpoint(file, fileStorage).catch((error: unknown) => {
     throw error instanceof Error && 'syscall' in error ? unreadable(file, error) : error

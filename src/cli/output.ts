@@ -3,7 +3,10 @@ import { asError } from '../thrown.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
-/** How often long work says how far it is where there is no terminal, in milliseconds; also how long it is silent first. */
+/**
+ * How often long work tells its progress without a terminal, in milliseconds, and after how long it first
+ * does. Work that is done within a second needs no progress.
+ */
 const PROGRESS_MS = 1_000
 
 export interface OutputInit {
@@ -18,7 +21,7 @@ export class Output {
   readonly json: boolean
   readonly #color: boolean
   #progress = ''
-  /** When it was told last, or first not told. */
+  /** When progress was told last, or held back for the first time. */
   #progressMs: number | undefined
 
   constructor({ json, color }: OutputInit) {
@@ -68,8 +71,8 @@ export class Output {
   }
 
   /**
-   * The state of long work, on standard error: on a terminal a line that the next one overwrites, elsewhere a line a second.
-   * With `--json` only on a terminal.
+   * Tell the progress of long work on standard error. On a terminal each line overwrites the one before.
+   * Elsewhere there is at most one line a second, and with `--json` none.
    */
   progress(text: string): void {
     if (process.stderr.isTTY) return this.#progressed(text)
@@ -80,7 +83,7 @@ export class Output {
     this.#progressed(text)
   }
 
-  /** Await work that may be long, and tell each second what for, and for how long by now. */
+  /** Await work that may be long. Each second, tell what is awaited and how long that has lasted. */
   async waiting<T>(what: string | (() => string), work: Promise<T>): Promise<T> {
     const beganMs = performance.now()
     const timer = setInterval(() => {
@@ -125,7 +128,7 @@ export class Output {
   }
 }
 
-/** An error may repeat an argument, and so a URL with who may connect. */
+/** An error may repeat an argument, and so a URL with a password in it. */
 function withoutPasswords(text: string): string {
   return text.replaceAll(/\b(nats|tls):\/\/\S*@/g, '$1://…@')
 }
@@ -142,7 +145,7 @@ export function count(value: number): string {
   return Math.round(value).toLocaleString('en')
 }
 
-/** How many of what: "1 replica", "3 replicas". */
+/** A number with its noun: "1 replica", "3 replicas". */
 export function counted(value: number, one: string, many = `${one}s`): string {
   return `${count(value)} ${value === 1 ? one : many}`
 }

@@ -8,12 +8,17 @@ import { NobodyLeads, NobodyRuns } from './errors.ts'
 import { existingLog } from './log/open-log.ts'
 import { count, counted, shortId } from './output.ts'
 
-/** How often is looked whether the others are still there, in milliseconds. */
+/** How often the reader looks whether the others are still there, in milliseconds. */
 const POLL_INTERVAL_MS = 250
-/** A group whose leader died has another one after a lease and an election: how much longer to wait than a lease, in milliseconds. */
+/**
+ * How much longer than a lease to wait for a leader, in milliseconds. A group whose leader died has another
+ * one after a lease and an election.
+ */
 const ELECTION_MS = 3_000
 
-/** Of what stands in the way, so much is told each second. */
+/**
+ * The most that is told each second of why the wait goes on, in characters: one line of a terminal or two.
+ */
 const BRIEF_CHARS = 240
 
 /** Joins a group for a moment, never leads it, and tells each second what it waits for. */
@@ -21,13 +26,13 @@ export class Reader implements AsyncDisposable {
   readonly map: ReplicatedMap
   readonly replica: Replica<MapResult>
   readonly #context: Context
-  /** Why whatever is waited for is not there yet. */
+  /** Why the wait goes on, as far as is known. */
   #obstacle: Error | undefined
   #giveUp: ((why: Error) => void) | undefined
-  /** Who has another network key, as far as one can tell. */
+  /** Replicas that seem to have another network key: their handshake failed. */
   readonly #strangers = new Set<string>()
 
-  /** Resolves when it is in sync. Rejects with what keeps it from that. */
+  /** Resolves when the reader is in sync. Rejects with the reason if it cannot be. */
   static async join(context: Context): Promise<Reader> {
     const { group } = context
     const map = new ReplicatedMap()
@@ -65,7 +70,10 @@ export class Reader implements AsyncDisposable {
     })
   }
 
-  /** Await something of the replica. Whoever has another network key will not answer: that ends it at once. */
+  /**
+   * Await work of the replica. A group with another network key will not answer, so that ends the wait at
+   * once.
+   */
   async waiting<T>(what: () => string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { output, signal } = this.#context
     const giveUp = new AbortController()
@@ -81,8 +89,8 @@ export class Reader implements AsyncDisposable {
   }
 
   /**
-   * Await something that needs a leader. Rejects at once with `NobodyRuns` when there is nobody else, or nobody any more, and
-   * with `NobodyLeads` when nobody takes office.
+   * Await work that needs a leader. Rejects at once with `NobodyRuns` if no other replica runs, or the last
+   * one ends. Rejects with `NobodyLeads` if none takes office.
    */
   async withLeader<T>(what: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const { group } = this.#context
@@ -121,7 +129,7 @@ export class Reader implements AsyncDisposable {
     if (error instanceof HandshakeFailed) this.#giveUp?.(error)
   }
 
-  /** One of several may serve although another does not talk to us. */
+  /** One of several replicas may serve although another does not talk to this one. */
   #faulty(peer: string, error: Error): void {
     this.#obstacle = error
     if (!(error instanceof HandshakeFailed)) return

@@ -8,7 +8,9 @@ import { Output } from './output.ts'
 import type { Work } from './program/choose.ts'
 import { describeProgram } from './program/program.ts'
 
-/** Run the command that the arguments name. Resolves with the process's exit code, when what it said is written. */
+/**
+ * Run the command that the arguments name. Resolves with the process's exit code when all output is written.
+ */
 export async function run(argv: readonly string[]): Promise<number> {
   const interrupt = new Interrupt()
   // Commander's own errors are told in these looks too. What comes after -- is a value.
@@ -51,20 +53,20 @@ async function perform(argv: readonly string[], output: Output, interrupt: Inter
   }
 }
 
-/** Undefined is commander's help, instead of an error. */
+/** Undefined: commander has printed its help instead of an error. */
 function exitCodeOf(failure: unknown): number {
   if (failure === undefined || failure instanceof UsageError) return EXIT.usage
   const needsOperator = failure instanceof ReplicaHalted || failure instanceof DirectoryOfAnotherLog
   return needsOperator ? EXIT.operator : EXIT.failed
 }
 
-/** What the output looks like is known before the arguments are. */
+/** The looks of the output are known before the arguments are parsed. */
 interface Looks {
   readonly json?: true
   readonly color: boolean
 }
 
-/** Undefined where commander has printed its help instead of an error. */
+/** Undefined if commander has printed its help instead of an error. */
 function usageError({ code, message }: CommanderError): UsageError | undefined {
   if (code === 'commander.help') return undefined
   return new UsageError(`${message.replace(/^error: /, '')}; see anchorage --help`)

@@ -1,13 +1,19 @@
-/** A log read past our own code: what a replay is measured against, and when a prune no longer disturbs what is measured. */
+/**
+ * Reads a log past our own code: a replay is measured against that. Tells when a prune no longer disturbs a
+ * measurement.
+ */
 import { type LogPlace, resolvePlace } from './log-place.ts'
 
-/** Is given the bytes that a command is in, and where it starts in them. */
+/** Called with the bytes that hold a command, and where it starts in them. */
 export type OnCommand = (bytes: Uint8Array, start: number) => void
 
 /** Reads each command of a log, from the first to the last. */
 export type BareReader = (onCommand: OnCommand) => Promise<void>
 
-/** Resolves with the reader of a group's log when the code of its backend is loaded: reading can be timed alone. */
+/**
+ * Resolves with the reader of a group's log when the code of its backend is loaded: reading can be timed
+ * alone.
+ */
 export async function bareReader(place: LogPlace, group: string): Promise<BareReader> {
   const resolved = resolvePlace(place)
   if (resolved.backend === 'sqlite') {
@@ -18,7 +24,7 @@ export async function bareReader(place: LogPlace, group: string): Promise<BareRe
   return (onCommand) => eachCommandOfStream(resolved.options, group, onCommand)
 }
 
-/** Resolves when nothing is stored any more of what was pruned before the entry at `first`. */
+/** Resolves when no entry before the one at `first` is stored any more. */
 export async function prunedAway(place: LogPlace, first: number, signal: AbortSignal): Promise<void> {
   const resolved = resolvePlace(place)
   // Servers purge at once.

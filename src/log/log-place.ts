@@ -17,7 +17,7 @@ export function resolvePlace(place: LogPlace): ResolvedPlace {
   return { backend: 'sqlite', path: place }
 }
 
-/** For people, and for programs that tell people: without names and passwords. */
+/** The place's name for people, without user names and passwords. */
 export function placeName(place: LogPlace): string {
   const resolved = resolvePlace(place)
   if (resolved.backend === 'sqlite') return resolved.path
@@ -29,7 +29,7 @@ export function placeName(place: LogPlace): string {
     .join(',')
 }
 
-/** Throws `RangeError` where the URLs of servers cannot be used. */
+/** Throws `RangeError` if the URLs of servers cannot be used. */
 export function checkServers(servers: string): void {
   parseServers(servers)
 }

@@ -10,10 +10,13 @@ import {
   syncSummary,
 } from './events.ts'
 
-/** What comes once for each chunk is reported at most this often: a fetch of 10,000 chunks is 10,000 events otherwise. */
+/**
+ * Events that come once for each chunk are reported at most this often, in milliseconds: 10,000 chunks would
+ * be 10,000 reports.
+ */
 const BUSY_EVENTS_MS = 100
 
-/** Reports the events of a replica, in order and made light. */
+/** Reports the events of a replica as plain data, in their order. */
 export class EventReporter {
   readonly #report: (event: ProcessEvent) => void
   /** The newest event of each kind that is held back, by a key of that kind. */

@@ -7,7 +7,7 @@ import type { SyncEvent } from '../sync/snapshot-sync.ts'
 
 /** What a replica's events say, as plain data: for people, for JSON, and for another process. */
 
-/** What remains of an error in an event. */
+/** An error as an event tells it. */
 export interface ErrorSummary {
   readonly name: string
   readonly message: string

@@ -1,8 +1,8 @@
 const pending = new Set<() => void>()
 
 /**
- * Have `cleanUp` called, synchronously, when this process exits, even by an exception: the newest first. Returns a
- * function that calls it off.
+ * Have `cleanUp` called, synchronously, when this process exits, also by an exception. The newest is called
+ * first. Returns a function that calls it off.
  */
 export function atExit(cleanUp: () => void): () => void {
   if (pending.size === 0) process.once('exit', cleanUpAll)

@@ -18,8 +18,8 @@ export interface ClusterInit {
   /** For every process, unless `start` is told otherwise. `leaseMs` is 2,000 by default. */
   readonly options?: ReplicaOptions
   /**
-   * True gives each process a data directory of its own in the temporary folder: a process that is started by the name of
-   * an earlier one finds what that left. Default false, unless `start` is told one.
+   * True gives each process a data directory of its own in the temporary folder. A process that has the name
+   * of an earlier one uses its directory again. Default false, unless `start` is told one.
    */
   readonly dataDirs?: boolean
   /** Where the log is: a SQLite file, or NATS servers. Default: a file in the temporary folder. */
@@ -36,18 +36,24 @@ export interface StartOptions extends ReplicaOptions {
   /** Flags for the process's Node, such as `--max-old-space-size=256` or `--cpu-prof`. Default: none. */
   readonly execArgv?: readonly string[]
   /**
-   * A program, with its arguments, that the process's Node is run by, such as `['ip', 'netns', 'exec', 'blue']`. It must
-   * become that Node (as `exec` does) rather than start a child: signals and messages go to it. Default: none.
+   * A program, with its arguments, that runs the process's Node, such as `['ip', 'netns', 'exec', 'blue']`.
+   * It must become that Node, as `exec` does, and not start a child: signals and messages go to it. Default:
+   * none.
    */
   readonly runUnder?: readonly string[]
 }
 
-/** Elections are quick, and yet a busy machine does not cause them. */
+/**
+ * The default `leaseMs` of the processes: elections are quick, and a busy machine still does not cause them.
+ */
 const LEASE_MS_DEFAULT = 2_000
-/** How often a condition is looked at when no process reports anything. */
+/** How often a condition is checked while no process reports an event, in milliseconds. */
 const POLL_INTERVAL_MS = 250
 
-/** Replicas as processes of this machine, on one log: a SQLite file in a temporary folder unless told otherwise. */
+/**
+ * Replicas as processes of this machine, on one log: a SQLite file in a temporary folder unless told
+ * otherwise.
+ */
 export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements AsyncDisposable {
   /** The temporary folder, removed by `stop()`. */
   readonly dir: string
@@ -60,7 +66,7 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
   readonly #Process: new (
     init: ProcessInit,
   ) => Process
-  /** By number of start; those that did not start are missing. */
+  /** By the number of the start. A process that did not start is missing. */
   readonly #replicas: (Process | undefined)[] = []
   readonly #starting = new Set<Promise<Process>>()
   readonly #removalCalledOff: () => void
@@ -79,12 +85,12 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
     this.#removalCalledOff = atExit(() => rmSync(dir, { recursive: true, force: true }))
   }
 
-  /** Every process that was started, in that order; those that have ended too. */
+  /** Every process in the order of the starts, those that have ended included. */
   get replicas(): readonly Process[] {
     return this.#replicas.filter((replica) => replica !== undefined)
   }
 
-  /** Start this many processes. Resolves when all are in sync. When it rejects, the cluster was stopped. */
+  /** Start this many processes. Resolves when all are in sync. The cluster is stopped before it rejects. */
   async startAll(count: number): Promise<this> {
     try {
       await Promise.all(Array.from({ length: count }, () => this.start()))
@@ -97,8 +103,8 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
   }
 
   /**
-   * Start one more process. Resolves when its replica was created; it may not be in sync yet. Rejects with what
-   * `createReplica` threw.
+   * Start one more process. Resolves when its replica was created, which may be before it is in sync. Rejects
+   * with what `createReplica` threw.
    */
   async start(options: StartOptions = {}): Promise<Process> {
     if (this.#stopped !== undefined) throw new Error('the cluster was stopped: start another one')
@@ -129,7 +135,10 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
     }
   }
 
-  /** Resolves with the process that leads: it runs, says so itself, and none that runs knows of a newer term. */
+  /**
+   * Resolves with the process that leads: it runs, says so itself, and no running process knows of a newer
+   * term.
+   */
   async leader({ timeoutMs = WAIT_MS_DEFAULT }: WaitOptions = {}): Promise<Process> {
     let leader: Process | undefined
     const look = async () => {
@@ -147,8 +156,8 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
   }
 
   /**
-   * Resolves when `condition` holds. It is looked at whenever a process reports an event, and every 250 ms. What it
-   * throws ends the wait. Rejects with `ConditionTimeout`, which says `what` was waited for.
+   * Resolves when `condition` holds. It is checked whenever a process reports an event, and every 250 ms. If
+   * it throws, the wait ends. Rejects with `ConditionTimeout`, which says `what` was waited for.
    */
   async waitUntil(
     what: string,
@@ -175,8 +184,9 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
   }
 
   /**
-   * Stop every process and remove the folder. Nothing is left, even when it rejects: with what went wrong in a process,
-   * such as `ProcessLingered` when one did not exit by itself, or `ProcessEnded` when one had crashed.
+   * Stop every process and remove the folder. Nothing is left, even if it rejects. It rejects with what went
+   * wrong in a process: with `ProcessLingered` if one did not exit by itself, with `ProcessEnded` if one had
+   * crashed.
    */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop()

@@ -5,7 +5,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** What is known of a process when something went wrong with it. */
+/** The state of a process when something went wrong with it. */
 export interface ProcessTrace {
   readonly name: string
   /** What the process is known to be doing. */
@@ -29,7 +29,7 @@ export class ConditionTimeout extends AnchorageError {
   }
 }
 
-/** The process ended, though nobody asked for it or something was still expected of it. */
+/** The process ended although it was not asked to, or before it did what was expected of it. */
 export class ProcessEnded extends AnchorageError {
   static override readonly code = 'PROCESS_ENDED'
   override readonly name = 'ProcessEnded'

@@ -9,7 +9,7 @@ export interface ReplicaOptions
     ReplicaInit<unknown>,
     'group' | 'machine' | 'log' | 'privateKey' | 'libp2p' | 'clock' | 'random' | 'authorize'
   > {
-  /** Anything your own program wants to know, as far as it can be cloned. */
+  /** Settings of your own program. They travel by structured clone. */
   readonly settings?: unknown
 }
 
@@ -21,13 +21,13 @@ export interface ProgramOptions extends ReplicaOptions {
   readonly log: LogPlace
 }
 
-/** From the test to the process. */
+/** From the parent to the process. */
 export type Command =
   | { readonly type: 'start'; readonly options: ProgramOptions }
   | { readonly type: 'call'; readonly call: number; readonly method: string; readonly args: unknown[] }
   | { readonly type: 'stop' }
 
-/** From the process to the test. */
+/** From the process to its parent. */
 export type Report =
   | { readonly type: 'started'; readonly id: string }
   /** The replica was stopped; the process must now exit by itself. */

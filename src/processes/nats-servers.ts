@@ -21,25 +21,34 @@ export interface NatsServersInit {
   readonly host?: string
   /** The first server's port, the others have those after it. Default: any that are free. */
   readonly port?: number
-  /** More of the server's configuration, such as `authorization` or `tls`; see the manual of `nats-server`. */
+  /**
+   * More of the server's configuration, such as `authorization` or `tls`; see the manual of `nats-server`.
+   */
   readonly config?: string
 }
 
-/** Until JetStream answers, and until a server has ended. */
+/** How long JetStream may take to answer, in milliseconds: a cluster elects its leader first. */
 const WAIT_MS = 60_000
-/** How long a server's streams may take to be up to date, before it is ready without them. */
+/**
+ * How long a server's streams may take to be up to date, in milliseconds. After that it counts as ready
+ * without them.
+ */
 const STREAMS_WAIT_MS = 15_000
 const POLL_INTERVAL_MS = 50
-/** Another program may take a port between our look and the server's start. */
+/** Starts before it gives up: another program may take a free port before the server does. */
 const TRIES = 5
 const CLUSTER = 'anchorage'
-/** `go install` and Debian's package put it where not everybody's PATH leads. */
+/** Where `go install` and Debian's package put it: folders that are not in everybody's PATH. */
 const FOLDERS = [join(homedir(), 'go/bin'), '/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
-/** A program that is asked for its version answers at once. */
+/**
+ * How long a program may take to tell its version, in milliseconds. It answers at once; another program might
+ * not.
+ */
 const VERSION_WAIT_MS = 10_000
 
 /**
- * Where `nats-server` is, or undefined: the variable `NATS_SERVER`, then the PATH, then where `go install` and packages put it.
+ * Where `nats-server` is, or undefined. Looks at the variable `NATS_SERVER`, in the PATH, and then where `go
+ * install` and packages put it.
  */
 export function findNatsServer(): string | undefined {
   const { NATS_SERVER, PATH = '' } = process.env
@@ -49,7 +58,7 @@ export function findNatsServer(): string | undefined {
     .find(isExecutable)
 }
 
-/** The version of a `nats-server`, such as `2.12.15`; undefined where it does not say. */
+/** The version of a `nats-server`, such as `2.12.15`. Undefined if it does not tell one. */
 export function natsServerVersion(program: string): string | undefined {
   try {
     const said = execFileSync(program, ['--version'], { encoding: 'utf8', timeout: VERSION_WAIT_MS })
@@ -59,12 +68,15 @@ export function natsServerVersion(program: string): string | undefined {
   }
 }
 
-/** Whether servers of this version keep what they acknowledged when several of them keep a stream. */
+/** Whether several servers of this version keep every write that they have acknowledged. */
 export function isFitForClusters(version: string | undefined): boolean {
   return version !== undefined && !isOlder(version, CLUSTER_VERSION_MIN)
 }
 
-/** What whoever starts several of the servers that are installed here should know; undefined where there is nothing to know. */
+/**
+ * A warning for those who start a cluster of the servers that are installed here, or undefined if they are
+ * fit.
+ */
 export function clusterWarning(): string | undefined {
   const program = findNatsServer()
   const version = program && natsServerVersion(program)
@@ -73,8 +85,8 @@ export function clusterWarning(): string | undefined {
 }
 
 /**
- * Start NATS servers with JetStream on free ports of this machine. Resolves when JetStream answers on each of them. Rejects with
- * `NatsServerMissing` where the program `nats-server` is not installed.
+ * Start NATS servers with JetStream on free ports of this machine. Resolves when JetStream answers on each of
+ * them. Rejects with `NatsServerMissing` if the program `nats-server` is not installed.
  */
 export async function startNatsServers(init: NatsServersInit = {}): Promise<NatsServers> {
   const program = findNatsServer()
@@ -155,7 +167,7 @@ export class NatsServer {
   readonly storeDir: string
   readonly #init: ServerInit
   #child: ChildProcess | undefined
-  /** There while the server runs. */
+  /** Defined while the server runs. */
   #guard: ChildProcess | undefined
 
   /** Use `startNatsServers`. */
@@ -174,7 +186,8 @@ export class NatsServer {
   async start(): Promise<void> {
     if (this.#child !== undefined) return
     const { program, dir } = this.#init
-    // Ctrl-C in a terminal reaches the whole process group: whoever started the servers decides what it means.
+    // Ctrl-C in a terminal reaches the whole process group, which must not include the servers: the process that
+    // started them decides what it means.
     const child = spawn(program, ['-c', configFile(dir)], { stdio: 'ignore', detached: true })
     this.#child = child
     child.once('exit', () => {
@@ -187,8 +200,9 @@ export class NatsServer {
   }
 
   /**
-   * Resolves when JetStream answers, in a cluster with a leader, and its streams are up to date; those have a while to become so, since
-   * a server of 2.9 may call one that nobody writes to out of date for good. Rejects with `NatsServersFailed` when the server ends.
+   * Resolves when JetStream answers, in a cluster with a leader, and its streams are up to date. The streams
+   * are not awaited for ever: a server of 2.9 may call one that nobody writes to out of date for good.
+   * Rejects with `NatsServersFailed` if the server ends.
    */
   async ready(): Promise<void> {
     const began = performance.now()
@@ -215,7 +229,7 @@ export class NatsServer {
     await ended
   }
 
-  /** Stop its clock, as a machine that is too busy would. */
+  /** Stop the server where it is (SIGSTOP), as on a machine that is too busy. */
   pause(): void {
     this.#child?.kill('SIGSTOP')
   }

@@ -16,19 +16,23 @@ export type ProgramMethods<Machine> = Readonly<
 >
 
 export interface ReplicaProgram<Machine extends StateMachine> {
-  /** Makes what is replicated. */
+  /** Makes the state machine. */
   readonly machine: (options: ProgramOptions) => Machine
   /** Default: `logAt(options.log)`. */
   readonly log?: (options: ProgramOptions) => LogBackend
   readonly methods?: ProgramMethods<Machine>
 }
 
-/** When a stopped replica still keeps its process, say what does: the cluster is about to kill it. */
+/**
+ * When a stopped replica still has a process, in milliseconds after which it says what keeps it: the cluster
+ * is about to kill it.
+ */
 const LINGERING_MS = 2_000
 
 /**
- * Make this module the program of a cluster's processes: `startCluster({ program: new URL('./mine.ts', import.meta.url) })`.
- * It starts a replica when the cluster says so, reports its events, answers calls, and ends with the cluster.
+ * Make this module the program of a cluster's processes, as `startCluster({ program })` takes its URL:
+ * `new URL('./mine.ts', import.meta.url)`. It starts a replica when the cluster says so, reports its events,
+ * answers calls, and ends with the cluster.
  *
  * @example
  * ```ts
@@ -74,7 +78,7 @@ class ReplicaServer<Machine extends StateMachine> {
     process.on('disconnect', () => {
       if (!this.#leaving) process.exit(1)
     })
-    // Ctrl-C in a terminal reaches the whole process group. What it means is decided by the process that started this one.
+    // Ctrl-C in a terminal reaches the whole process group. The parent decides what it means.
     process.on('SIGINT', () => {})
   }
 
@@ -136,7 +140,10 @@ class ReplicaServer<Machine extends StateMachine> {
   }
 }
 
-/** Resolves when the message is handed over. A parent that is gone is no error: `disconnect` ends this process. */
+/**
+ * Resolves when the message is handed over. A parent that is gone is no error: `disconnect` ends this
+ * process.
+ */
 function send(report: Report): Promise<void> {
   return new Promise((resolve) => {
     if (process.connected) process.send?.(report, undefined, undefined, () => resolve())
@@ -146,7 +153,7 @@ function send(report: Report): Promise<void> {
 
 export type ReplicaStatus = ReturnType<(typeof replicaMethods)['replica.status']>
 
-/** What every program answers. */
+/** The methods that every program has. */
 const replicaMethods = {
   'replica.inSync': (replica: Replica) => replica.inSync(),
   'replica.barrier': (replica: Replica) => replica.barrier(),

@@ -54,7 +54,7 @@ export class ReplicaProcess {
   #exit: Exit | undefined
   #failure: Error | undefined
   #endWanted = false
-  /** There while the process is paused: one that is cannot notice that its parent is gone. */
+  /** Defined while the process is paused: a paused process cannot notice that its parent has ended. */
   #guard: ChildProcess | undefined
   #replicaStopped = false
   #stopped: Promise<Exit> | undefined
@@ -90,8 +90,8 @@ export class ReplicaProcess {
   }
 
   /**
-   * @internal Resolves when `createReplica` has resolved in the process; the replica may not be in sync yet. When it
-   * rejects, with what `createReplica` threw, the process has ended.
+   * @internal Resolves when `createReplica` has resolved in the process. The replica may not be in sync yet.
+   * Rejects with what `createReplica` threw. The process has ended then.
    */
   async started(): Promise<this> {
     try {
@@ -145,7 +145,10 @@ export class ReplicaProcess {
     return this.#events.findLast((event) => event.type === type) as ProcessEvent<Type> | undefined
   }
 
-  /** Resolves with the first event, past or to come, that `predicate` accepts. Rejects with `ConditionTimeout`. */
+  /**
+   * Resolves with the first event, past or to come, that `predicate` accepts. Rejects with
+   * `ConditionTimeout`.
+   */
   waitFor<Event extends ProcessEvent>(
     predicate: (event: ProcessEvent) => event is Event,
     options?: WaitForOptions,
@@ -174,8 +177,8 @@ export class ReplicaProcess {
   }
 
   /**
-   * Call a method of the process's program. Errors come back with their name, message and fields. Waits as long as
-   * the answer takes; rejects with `ProcessEnded` when the process ends first.
+   * Call a method of the process's program. Errors come back with their class, message and fields. Waits as
+   * long as the answer takes. Rejects with `ProcessEnded` if the process ends first.
    */
   async call<T>(method: string, ...args: unknown[]): Promise<T> {
     if (this.#exit !== undefined) throw new ProcessEnded(this.#exit, this.trace())
@@ -220,8 +223,8 @@ export class ReplicaProcess {
   }
 
   /**
-   * Stop the process where it is (SIGSTOP). It answers nothing until `resume()`. One that happens to be writing to the
-   * log keeps the log's lock meanwhile.
+   * Stop the process where it is (SIGSTOP). It answers nothing until `resume()`. If it was writing to the
+   * log, it keeps the log's lock meanwhile.
    */
   pause(): void {
     if (!this.running || this.#guard !== undefined) return
@@ -244,9 +247,9 @@ export class ReplicaProcess {
   }
 
   /**
-   * Stop the replica; the process must then exit by itself, which proves that nothing was left running in it. A paused
-   * one is resumed first. Rejects with `ProcessLingered` when it did not exit in time and was killed, with
-   * `ProcessEnded` when it did not end well, and with what `Replica.stop` threw.
+   * Stop the replica. The process must then exit by itself, which proves that nothing was left running in it.
+   * A paused process is resumed first. Rejects with `ProcessLingered` if it did not exit in time and was
+   * killed, with `ProcessEnded` if it did not end well, and with what `Replica.stop` threw.
    */
   stop(options: { readonly timeoutMs?: number } = {}): Promise<Exit> {
     this.#stopped ??= this.#stop(options.timeoutMs ?? STOP_TIMEOUT_MS_DEFAULT)

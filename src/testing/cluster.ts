@@ -9,7 +9,10 @@ export interface ClusterInit extends Partial<AnyClusterInit> {
   readonly replicas?: number
   /** The group's name. Default `test`. */
   readonly group?: string
-  /** The module that the processes run: one that calls `serveReplica`. Default: a `ReplicatedMap` of JSON values. */
+  /**
+   * The module that the processes run: one that calls `serveReplica`. Default: a `ReplicatedMap` of JSON
+   * values.
+   */
   readonly program?: URL
 }
 
@@ -19,8 +22,8 @@ const BUILT_IN_PROGRAM = new URL(
 )
 
 /**
- * Start replicas as processes of this machine, on one log: a SQLite file in a temporary folder unless told otherwise.
- * Resolves when all are in sync.
+ * Start replicas as processes of this machine, on one log: a SQLite file in a temporary folder unless told
+ * otherwise. Resolves when all are in sync.
  */
 export async function startCluster(init: ClusterInit = {}): Promise<Cluster> {
   const { replicas = 3, ...rest } = init

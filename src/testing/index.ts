@@ -1,6 +1,6 @@
 /**
- * Run replicas as real processes on this machine, in tests: start, stop, kill and pause them, wait for what should
- * happen, and leave nothing behind.
+ * Run replicas as real processes on this machine, in tests: start, stop, kill and pause them, wait for what
+ * should happen, and leave nothing behind.
  *
  * @example
  * ```ts

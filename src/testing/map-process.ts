@@ -7,8 +7,8 @@ import { ReplicaProcess as AnyReplicaProcess } from '../processes/replica-proces
 import type { FillOptions, WritingOptions } from './map-program.ts'
 
 /**
- * A replica in a process of its own, started by a cluster. The methods for keys are those of the built-in program's map.
- * A program of your own has the methods it brings: use `call`.
+ * A replica in a process of its own, started by a cluster. The methods for keys are those of the built-in
+ * program's map. A program of your own has its own methods: use `call`.
  */
 export class ReplicaProcess extends AnyReplicaProcess {
   set(key: string, value: Json, options: TtlOption = {}): Promise<Written<SetResult>> {

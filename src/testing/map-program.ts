@@ -37,7 +37,7 @@ export interface WritingOptions {
 const KEY_DIGITS = 8
 const VALUE_BYTES_DEFAULT = 100
 const WRITE_EVERY_MS = 10
-/** After a pause the writer makes up for at most this much of it. */
+/** The most of a pause that the writer makes up for, in milliseconds: a longer burst would hide the pause. */
 const MAKE_UP_MS = 100
 
 type JsonMap = ReplicatedMap<string, Json>
@@ -92,7 +92,7 @@ async function fill(map: JsonMap, options: FillOptions): Promise<Position | unde
   return newest
 }
 
-/** Write in the background until told to stop, which resolves with the number of writes that were acknowledged. */
+/** Write in the background. `stop` resolves with the number of writes that were acknowledged. */
 function write(replica: Replica, map: JsonMap, options: WritingOptions): { stop: () => Promise<number> } {
   const { perSecond = 100, prefix = 'written-', valueBytes = VALUE_BYTES_DEFAULT } = options
   const pending = new Set<Promise<void>>()

@@ -23,7 +23,7 @@ export async function exportTo(context: Context, file: string, { force }: Export
   return EXIT.ok
 }
 
-/** Before anybody waits for a snapshot. */
+/** Checked first: otherwise the user waits for a snapshot in vain. */
 async function assertWritable(file: string, force: boolean): Promise<void> {
   const stats = await stat(file).catch(() => undefined)
   if (stats?.isDirectory()) throw new UsageError(`${file} is a directory: give the name of a file`)

@@ -15,7 +15,7 @@ import { nameOf, newLog, withLog } from '../log/open-log.ts'
 import { checkpointAt } from '../open-checkpoint.ts'
 import { counted } from '../output.ts'
 
-/** Entries of one command, as they are imported. */
+/** Keys that one imported command sets. */
 const IMPORT_BATCH = 100
 
 /** Start a group's log with the state that a file holds. Everything is checked before anything is written. */
@@ -91,7 +91,7 @@ async function discard(context: Context): Promise<void> {
 
 type Item = readonly [key: string, value: Json]
 
-/** What lives for ever in batches, what dies one by one. */
+/** Keys without a TTL in batches, keys with one each in a command of its own. */
 function* commandsFor(map: ReplicatedMap, bytesMax: number): Generator<Uint8Array[]> {
   let batch: Item[] = []
   for (const [key, value] of map) {
@@ -106,7 +106,10 @@ function* commandsFor(map: ReplicatedMap, bytesMax: number): Generator<Uint8Arra
   if (batch.length > 0) yield* commandsOf(map, batch, bytesMax)
 }
 
-/** One command for all, or for halves of them, as a log takes it. Only one item alone may be beyond the limit. */
+/**
+ * One command for the batch, or several for its halves, each as small as the log takes. Only a single item
+ * may exceed the limit.
+ */
 function* commandsOf(map: ReplicatedMap, batch: readonly Item[], bytesMax: number): Generator<Uint8Array[]> {
   const command = map.commands.setMany(batch)
   if (command.length <= bytesMax || batch.length === 1) return yield [command]

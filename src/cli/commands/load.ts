@@ -70,7 +70,10 @@ export async function load(context: Context, file: string, options: LoadOptions)
 
 const { commands } = new ReplicatedMap()
 
-/** The command for one line; undefined for an empty one. Throws what says why it is no entry. */
+/**
+ * The command for one line, or undefined for an empty line. The message of what it throws says why the line
+ * is no entry.
+ */
 function commandOf(line: Buffer, maxEntryBytes: number): Uint8Array | undefined {
   if (!isUtf8(line)) throw new TypeError('it is not UTF-8')
   const text = line.toString().trim()

@@ -21,7 +21,7 @@ export async function networkKey({ output }: Context, path: string): Promise<num
   return EXIT.ok
 }
 
-/** What a replica that this command starts needs to connect to others. */
+/** The network key for a replica that a command starts, if the user has given one. */
 export async function networkOf({ networkKey: path }: Context): Promise<{ networkKey?: Uint8Array }> {
   if (path === undefined) return {}
   const key = await readFile(path).catch((cause: Error) => {

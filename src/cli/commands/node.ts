@@ -66,7 +66,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   return EXIT.ok
 }
 
-/** Resolves with what halted a replica; undefined when the signal aborts first. */
+/** Resolves with the reason when the replica halts, or with undefined when the signal aborts first. */
 function haltOf<Result>(replica: Replica<Result>, signal: AbortSignal): Promise<Error | undefined> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve(undefined)

@@ -8,7 +8,7 @@ import { existingLog, logOf, withLog } from '../log/open-log.ts'
 import { count } from '../output.ts'
 
 export interface SetOptions {
-  /** The value is text as it stands. */
+  /** True: the value is text, not JSON. */
   readonly string?: boolean
   /** How long the key lives, in milliseconds. */
   readonly ttlMs?: number
@@ -23,7 +23,7 @@ export async function set(context: Context, key: string, text: string, options: 
   return await write(context, backend, `set ${key}`, command)
 }
 
-/** Named so because `delete` is a word of the language. */
+/** `delete` is a reserved word. */
 export async function deleteKey(context: Context, key: string): Promise<number> {
   const command = new ReplicatedMap().commands.delete(key)
   return await write(context, existingLog(context), `deleted ${key}`, command)

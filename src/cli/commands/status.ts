@@ -14,10 +14,12 @@ export interface StatusOptions {
 }
 
 const WATCH_INTERVAL_MS = 1_000
-/** How long a file is read through for damage. In a second that is some hundred megabytes. */
+/**
+ * How long a file is read for damage, in milliseconds: a user waits a second for a status, and not longer.
+ */
 const READ_THROUGH_MS = 1_000
 
-/** What the log and the replicas' announcements say; no replica is asked. */
+/** Shows what the log and the replicas' announcements say. No replica is asked. */
 export async function status(context: Context, { watch }: StatusOptions): Promise<number> {
   const { output, signal } = context
   return await withLog(context, existingLog(context), async (log) => {
@@ -34,7 +36,7 @@ export async function status(context: Context, { watch }: StatusOptions): Promis
   })
 }
 
-/** Throws `LogDamaged` for what otherwise only the next joiner would come upon. */
+/** Throws `LogDamaged` for damage that otherwise only the next joiner would find. */
 async function readThrough(log: Log, first: number, signal: AbortSignal): Promise<void> {
   const enough = AbortSignal.any([signal, AbortSignal.timeout(READ_THROUGH_MS)])
   try {

@@ -12,9 +12,11 @@ import { checkpointAt } from '../open-checkpoint.ts'
 import { count, counted, shortId, size } from '../output.ts'
 import { Reader } from '../reader.ts'
 
-/** How long the replicas have to say what their root is. */
+/** How long the replicas have to tell their roots, in milliseconds: cutting a large state takes seconds. */
 const VERIFY_MS = 15_000
-/** How often is looked whether those that have not said it are still there, in milliseconds. */
+/**
+ * How often the command looks whether the replicas that have not answered are still there, in milliseconds.
+ */
 const POLL_INTERVAL_MS = 250
 
 /** Check files, or, without any, compare the roots of the replicas at one position. */
@@ -67,7 +69,7 @@ async function verifyGroup(context: Context): Promise<number> {
   return agree ? EXIT.ok : EXIT.failed
 }
 
-/** The root of each elector, undefined for those that have left, or have not told it in time. */
+/** The root of each elector. Undefined for an elector that has left, or has not told its root in time. */
 async function attested(
   context: Context,
   replica: Replica<MapResult>,

@@ -1,4 +1,4 @@
-/** Reads the log's commands in a bare loop, with nothing of a replica. */
+/** Reads the log's commands in a bare loop, without a replica. */
 import { once } from 'node:events'
 import { bareReader } from '../../log/bare-read.ts'
 import { type LogFlags, placeOf } from '../log/log-flags.ts'

@@ -1,4 +1,7 @@
-/** Three ways from nothing to the state, and how long each takes: a bare loop, an ordinary replay, a catch-up from peers. */
+/**
+ * Three ways from nothing to the state, with how long each takes: a bare loop, a replay, a catch-up from
+ * peers.
+ */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { childEnv } from '../../node-flags.ts'
@@ -8,7 +11,9 @@ import type { CatchUpReport } from '../../replica/events.ts'
 import type { BareReplayTask } from './bare-replay-process.ts'
 import type { PlainReplay } from './plain-map.ts'
 
-/** A bare loop, in a process of its own like the replica it is compared with. Rejects when the signal aborts. */
+/**
+ * A bare loop, in a process of its own like the replica it is compared with. Rejects when the signal aborts.
+ */
 export async function bareReplay(task: BareReplayTask, signal: AbortSignal): Promise<PlainReplay> {
   const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
   const program = new URL(`./bare-replay-process.${extension}`, import.meta.url)
@@ -22,8 +27,8 @@ export async function bareReplay(task: BareReplayTask, signal: AbortSignal): Pro
 }
 
 /**
- * Milliseconds from the moment a new replica may begin to follow the log to the moment it is in sync. It was started
- * with `snapshotAfter: Infinity`.
+ * How long a new replica takes from the moment it may follow the log until it is in sync, in milliseconds. It
+ * must have been started with `snapshotAfter: Infinity`.
  */
 export async function ordinaryReplay(replica: ReplicaProcess, options: WaitOptions): Promise<number> {
   const entered = (state: string) =>

@@ -27,7 +27,7 @@ export async function ownServers(reporter: DemoReporter): Promise<DemoEnvironmen
   }
 }
 
-/** Servers that run and know nothing of this: a group of its own, removed when the demo ends. */
+/** Servers of the user's. The demo has a group of its own there, whose log is removed when the demo ends. */
 export async function runningServers(flags: LogFlags, output: Output): Promise<DemoEnvironment> {
   const group = `demo-${randomBytes(4).toString('hex')}`
   const place = await placeOfServers(flags)

@@ -9,7 +9,10 @@ export interface PlainReplay {
 
 const SET = 1
 
-/** What a replay costs without us: commands decoded by hand, and set in a tree of the same make as a replica's. */
+/**
+ * What a replay costs without Anchorage: commands are decoded by hand, and set in a tree like that of a
+ * replica.
+ */
 export class PlainMap {
   readonly #tree = new SortedBTree.default<string, string>(
     undefined,
@@ -19,7 +22,7 @@ export class PlainMap {
   readonly #beganMs = performance.now()
   #entries = 0
 
-  /** The command that stands in `bytes` from `at` on. */
+  /** Apply the command that begins at `at` in `bytes`. */
   apply(bytes: Uint8Array, at: number): void {
     if (bytes[at] !== SET) return
     const [keyStart, keyLength] = readLength(bytes, at + 1)
@@ -31,7 +34,7 @@ export class PlainMap {
     this.#entries++
   }
 
-  /** To the process that waits for it. */
+  /** Send the result to the parent process. */
   report(): void {
     const tookMs = performance.now() - this.#beganMs
     process.send!({ entries: this.#entries, items: this.#tree.size, tookMs } satisfies PlainReplay)
@@ -39,7 +42,10 @@ export class PlainMap {
   }
 }
 
-/** A length of seven bits a byte, low ones first; where it ends, and what it is. */
+/**
+ * Reads a length of seven bits a byte, low bits first. Returns where the text after it starts, and the
+ * length.
+ */
 function readLength(bytes: Uint8Array, at: number): [start: number, length: number] {
   let length = 0
   for (let scale = 1; ; scale *= 128) {

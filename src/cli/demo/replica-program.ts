@@ -5,8 +5,8 @@ import { serveReplica } from '../../processes/program.ts'
 import { type LogFlags, placeOf } from '../log/log-flags.ts'
 
 /**
- * The demo's replicas. On servers their setting is the log, as the command line says it: each process reads the files
- * that the flags name, since what is made of those cannot be sent.
+ * The demo's replicas. On servers, their setting is the flags of the log. Each process reads the files that
+ * the flags name, because an authenticator cannot be sent.
  */
 serveReplica({
   machine: () => new ReplicatedMap<string, Json>(),

@@ -3,10 +3,10 @@ import type { ReplicaProcess } from '../../processes/replica-process.ts'
 import { EventFormatter } from '../event-formatter.ts'
 import type { Output } from '../output.ts'
 
-/** How often the processes' events are looked at. */
+/** How often the events of the processes are read, in milliseconds: ten times a second looks immediate. */
 const POLL_INTERVAL_MS = 100
 
-/** Tells the demo's story: on standard output, or with `--json`, and on a terminal, on standard error. */
+/** Tells the demo's story on standard output. With `--json`, on standard error, and only on a terminal. */
 export class DemoReporter {
   readonly #output: Output
   readonly #beganMs = performance.now()
@@ -26,7 +26,7 @@ export class DemoReporter {
     this.#output.progress(`         ${text}`)
   }
 
-  /** Await a step, and tell each second that it takes place. */
+  /** Await a step. Each second, tell that it is under way. */
   async waiting<T>(what: string, work: Promise<T>): Promise<T> {
     return await this.#output.waiting(`         ${what}`, work)
   }

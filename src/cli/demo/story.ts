@@ -16,9 +16,9 @@ import { BackgroundWriter } from './writer.ts'
 /** What `--json` prints. */
 export type DemoResult = Awaited<ReturnType<DemoStory['perform']>>
 
-/** Entries that the prune leaves, or a tenth of the log if that is less. */
+/** Entries that the prune keeps, or a tenth of the log if that is less. */
 const KEEP_ENTRIES = 1_000
-/** No step takes as long as this, however large the demo. */
+/** The longest wait for a step, in milliseconds: a demo that is too large for its machine ends, too. */
 const STEP_TIMEOUT_MS = 10 * 60_000
 
 export interface DemoStoryInit {
@@ -32,7 +32,7 @@ export interface DemoStoryInit {
   readonly signal: AbortSignal
 }
 
-/** What the demo shows, step by step. None is silent for long: each says every second what is being waited for. */
+/** What the demo shows, step by step. Each step tells every second what it waits for. */
 export class DemoStory {
   readonly #environment: DemoEnvironment
   readonly #cluster: Cluster

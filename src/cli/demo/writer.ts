@@ -2,7 +2,7 @@ import type { Log } from '../../log/log.ts'
 
 const TICK_MS = 20
 
-/** Goes on writing at a steady pace, some 50 writes a second, each an append of its own. */
+/** Writes at a steady pace, some 50 times a second. Each write is an append of its own. */
 export class BackgroundWriter {
   /** Writes that are durable. */
   acknowledged = 0

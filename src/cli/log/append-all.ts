@@ -1,13 +1,13 @@
 import type { Log } from '../../log/log.ts'
 
-/** Entries of one append. */
+/** The most entries of one append. */
 const APPEND_ENTRIES_MAX = 1_000
-/** Appends under way at a time: while one is written the next are made. */
+/** The most appends under way: the next ones are encoded while one is written. */
 const APPENDS_MAX = 4
 
 /**
- * Append commands in their order. `onAppended` hears how many more are durable. When an append fails the rest is not
- * begun, and what is under way is awaited.
+ * Append commands in their order. `onAppended` is called with how many more are durable. When an append
+ * fails, the rest is not begun, and the appends under way are awaited.
  */
 export async function appendAll(
   log: Log,

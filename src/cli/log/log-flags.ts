@@ -4,7 +4,7 @@ import { asError } from '../../thrown.ts'
 import { UsageError } from '../errors.ts'
 import { connectionOf, type NatsFiles } from './nats-connection.ts'
 
-/** Where the log is, as the command line says it: plain data, which another process can be told. */
+/** Where the log is, in the command line's terms. It is plain data, which can be sent to another process. */
 export interface LogFlags extends NatsFiles {
   /** A file's path, or the URLs of NATS servers. */
   readonly log: string

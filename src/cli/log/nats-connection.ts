@@ -16,7 +16,7 @@ export interface NatsFiles {
 type Connection = Pick<NodeConnectionOptions, 'authenticator' | 'tls'>
 type Make = (file: Buffer) => Authenticator
 
-/** What is in the files, in the client's terms. Throws `UsageError` for what cannot be used. */
+/** The content of the files as options of the client. Throws `UsageError` for a file that cannot be used. */
 export async function connectionOf(files: NatsFiles): Promise<Connection> {
   return { ...(await authentication(files)), ...(await transport(files)) }
 }
@@ -31,8 +31,8 @@ async function authentication({ creds, nkey }: NatsFiles): Promise<Connection> {
 }
 
 /**
- * The file is read for each connection: it may be renewed while a replica runs. Where it cannot be used then, what it held
- * before is: an authenticator that throws ends the client for good.
+ * The file is read for each connection, because it may be renewed while a replica runs. If it cannot be used
+ * then, its earlier content is: an authenticator that throws ends the client for good.
  */
 async function authenticated(path: string, what: string, make: Make): Promise<Connection> {
   let last = make(await read(path))

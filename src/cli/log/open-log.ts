@@ -6,12 +6,12 @@ import { placeName } from '../../log/log-place.ts'
 import { ReplicatedMap } from '../../machine/replicated-map.ts'
 import type { Context } from '../context.ts'
 
-/** The log, made where there is none. Ctrl-C ends the opening. */
+/** The log, made if there is none. Ctrl-C ends the opening. */
 export function logOf({ log, signal }: Pick<Context, 'log' | 'signal'>): LogBackend {
   return { open: (init) => logAt(log).open({ ...init, signal }) }
 }
 
-/** For all commands that are not to begin a log: opening throws `LogMissing` rather than make an empty one. */
+/** For commands that must not begin a log: opening throws `LogMissing` rather than make an empty one. */
 export function existingLog(context: Context): LogBackend {
   return {
     async open(init) {
@@ -28,7 +28,7 @@ export function existingLog(context: Context): LogBackend {
 const ADVICE =
   'name another with --log, or begin one with "anchorage node" or "import", or with "set" or "load" and --create'
 
-/** For commands that begin a log: made where there is none, which `onMade` hears. */
+/** For commands that may begin a log: it is made if there is none, and `onMade` is called then. */
 export function newLog(context: Context, onMade: () => void): LogBackend {
   return {
     async open(init) {
@@ -44,7 +44,7 @@ export function newLog(context: Context, onMade: () => void): LogBackend {
   }
 }
 
-/** The log as people know it. */
+/** The log's name for people. */
 export function nameOf({ log, group }: Context): string {
   return typeof log === 'string' ? log : `${placeName(log)} for the group ${JSON.stringify(group)}`
 }

@@ -1,4 +1,4 @@
-/** What the arguments of commands may be; each throws what commander tells people. */
+/** Parsers for arguments. Each throws an error that commander shows to people. */
 
 import { InvalidArgumentError } from 'commander'
 import { checkText, GROUP_BYTES_MAX } from '../../bounds.ts'

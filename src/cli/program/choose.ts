@@ -4,5 +4,5 @@ import type { LogFlags } from '../log/log-flags.ts'
 /** What a command does, once its arguments are known. Resolves with the exit code. */
 export type Work = (context: Context, flags: LogFlags) => Promise<number>
 
-/** Is told what the arguments ask for. */
+/** Called with the command that the arguments ask for. */
 export type Choose = (work: Work) => void

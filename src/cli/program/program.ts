@@ -19,7 +19,7 @@ On NATS, --log takes user:password@ or token@ before a host, and tls:// instead 
 users of this machine see a command line: put what is secret into ANCHORAGE_LOG, or into the file of --creds or --nkey.
 `
 
-/** The commands and their options. `choose` is given what the arguments ask for. */
+/** The commands and their options. `choose` is called with the command that the arguments ask for. */
 export function describeProgram(choose: Choose, output: Output): Command {
   const program = new Command('anchorage')
     .description('A map that replicas share through a log, and catch up with from each other.')

@@ -29,18 +29,23 @@ export interface AnchorsInit {
   readonly reporter: Pick<Reporter, 'problem'>
 }
 
-/** Anchors whose roots are remembered after their snapshots were released. */
+/**
+ * Anchors whose roots are remembered after their snapshots were released. Of more, the oldest are forgotten.
+ */
 const ROOTS_MAX = 64
 
 /**
- * How long a leader puts its own cut off when the rest of the electorate has a majority without it: it has the group's
- * writes to order.
+ * How long a leader puts its own cut off, in milliseconds, when the rest of the electorate has a majority
+ * without it. It has the group's writes to order.
  */
 const LEADER_CUT_DELAY_MS = 1_000
-/** Pause before an attestation is appended again that the log did not take. */
+/** Pause before an attestation is appended again, in milliseconds, when the log did not take it. */
 const RETRY_MS = 500
 
-/** How long a replica that has just caught up puts its own cut off: it has the log to catch up with. */
+/**
+ * How long a replica that has just caught up puts its own cut off, in milliseconds. It has the log to catch
+ * up with.
+ */
 const JOINER_CUT_DELAY_MS = 1_000
 
 /** This replica's side of each anchor: capture at the marker, attest the root, compare it with the seal. */
@@ -58,8 +63,9 @@ export class Anchors {
   }
 
   /**
-   * A marker was applied: capture, unless the log has gone on for longer than an offer lives, in which case nobody
-   * waits for it. Machine time decides, so that all replicas that read the same log judge alike.
+   * A marker was applied: capture the state. If the log has gone on for longer than an offer lives, nobody
+   * waits for the snapshot, and it is not captured. Machine time decides this, so that all replicas that read
+   * the same log judge alike.
    */
   marked(index: number, marker: Marker, newest: LogTail): void {
     const { epoch, self, ttlMs, group, reporter } = this.#init
@@ -72,17 +78,17 @@ export class Anchors {
     const cutDelayMs = canWait ? LEADER_CUT_DELAY_MS : 0
     this.#capture(anchor, { control: group.encode(), chunkBytes, requesters, cutDelayMs }).then(
       async (own) => {
-        // Of a state that is known to be wrong nothing is attested.
+        // A state that is known to be wrong is not attested.
         if (!electorate.includes(self) || !this.#roots.has(index)) return
         await this.#attest(anchor, own).catch((error: Error) => reporter.problem(error))
       },
       () => {
-        // Without a cut there is no root to attest. Whoever asks is told why.
+        // Without a cut there is no root to attest. A peer that asks for the snapshot is told why.
       },
     )
   }
 
-  /** The group agreed on a root: it is compared with this replica's, as soon as there is one. */
+  /** The group agreed on a root. Compare it with this replica's, as soon as there is one. */
   sealed(index: number, sealed: Uint8Array): void {
     const { epoch, sync } = this.#init
     const anchor = { epoch, index }
@@ -98,19 +104,22 @@ export class Anchors {
     for (const index of anchors) this.#init.sync.retire({ epoch: this.#init.epoch, index })
   }
 
-  /** The group cannot agree on a root: nobody may install this anchor. It does not tell whose state is wrong. */
+  /**
+   * The group cannot agree on a root, so nobody may install this anchor. The dispute does not tell whose
+   * state is wrong.
+   */
   disputed(index: number): void {
     this.#init.sync.disputed({ epoch: this.#init.epoch, index })
   }
 
-  /** A snapshot took the state's place: what was captured of the old one says nothing about this one. */
+  /** A snapshot replaced the state. What was captured of the old one says nothing about the new one. */
   replaced(): void {
     this.#roots.clear()
   }
 
   /**
-   * The snapshot of an anchor was installed, and nothing applied since: this replica captures it as those did that applied
-   * the marker, and serves it too while it lives. That it is sealed follows in the log.
+   * The snapshot of an anchor was installed, and nothing applied since. This replica captures it as the
+   * replicas did that applied the marker, and serves it while it lives. Its seal follows in the log.
    */
   installed(index: number, control: Uint8Array, chunkBytes: number): void {
     const anchor = { epoch: this.#init.epoch, index }
@@ -121,8 +130,8 @@ export class Anchors {
   }
 
   /**
-   * Offer the state as it is now. Resolves with its root; rejects with `CutFailed`, and with `Expired` when it is released before it
-   * is cut.
+   * Offer the state as it is now. Resolves with its root. Rejects with `CutFailed`, and with `Expired` when
+   * it is released before it is cut.
    */
   #capture(anchor: Position, init: CapturedInit): Promise<Uint8Array> {
     const { sync, machine, reporter } = this.#init
@@ -139,7 +148,10 @@ export class Anchors {
     return root
   }
 
-  /** Without it the group may never agree. One that is in the log twice counts once. */
+  /**
+   * Append the attestation until the log has it: without it the group may never agree. One that is in the log
+   * twice counts once.
+   */
   async #attest(anchor: Position, root: Uint8Array): Promise<void> {
     const { clock, sync, group, log, reporter } = this.#init
     do {

@@ -20,14 +20,18 @@ import type { Status } from './status.ts'
 /** Announcements are renewed this many times within a lease. */
 const ANNOUNCEMENTS_PER_LEASE = 5
 /**
- * How long a replica waits for an answer of the process that announced itself by its name before, in milliseconds. Most often
- * that is an earlier life of its own, which was killed a moment ago, and a restart takes that much longer. A process that lives
- * answers within 50 ms.
+ * How long a replica waits for an answer of the process that announced itself by its name before, in
+ * milliseconds. Most often that is an earlier life of its own, which was killed a moment ago, and a restart
+ * takes that much longer. A process that lives answers within 50 ms.
  */
 const NAMESAKE_WAIT_MS = 250
-/** Pause between two looks at the presence store meanwhile, in milliseconds: two of them fit into those 50 ms. */
+/**
+ * Pause between two looks at the presence store meanwhile, in milliseconds: two of them fit into those 50 ms.
+ */
 const NAMESAKE_POLL_INTERVAL_MS = 25
-/** How long a replica that stops tries to say so, in milliseconds: an operator waits for its process to end. */
+/**
+ * How long a replica that stops tries to say so, in milliseconds: an operator waits for its process to end.
+ */
 const FAREWELL_MS = 1_000
 
 export interface AnnouncerInit {
@@ -56,7 +60,10 @@ export interface Announced {
   readonly disk: Pick<Disk, 'checkpoint'> | undefined
 }
 
-/** This replica's presence in the group: it joins, says what it has and needs, several times a lease, and takes its leave. */
+/**
+ * This replica's presence in the group: it joins, says what it has and needs, several times a lease, and
+ * takes its leave.
+ */
 export class Announcer {
   readonly #init: AnnouncerInit
   readonly #ticker: Ticker
@@ -79,8 +86,8 @@ export class Announcer {
   }
 
   /**
-   * Announce this replica for the first time. Rejects with `EntryTooLarge` for more addresses than a presence can carry, and with
-   * `IdentityInUse` when another process of this identity answers.
+   * Announce this replica for the first time. Rejects with `EntryTooLarge` for more addresses than a presence
+   * can carry, and with `IdentityInUse` when another process of this identity answers.
    */
   async join(announced: Announced): Promise<void> {
     const { log, membership, namesakes } = this.#init
@@ -132,7 +139,8 @@ export class Announcer {
 
   async #announce(options: SubmitOptions): Promise<void> {
     const { self, process, log, leaseMs, group, status, applier, namesakes } = this.#init
-    // What was said before an outage would be heard after it: that a leader does not lead, though it does again.
+    // What was said before an outage would be heard after it: that a leader does not lead, though it does
+    // again.
     if (this.#announced === undefined || !isConnected(log) || namesakes.hasYielded) return
     const { network, sync, pruner, disk } = this.#announced
     const offers = sync.offers.map(({ anchor, ...offer }) => {
@@ -157,7 +165,10 @@ export class Announcer {
     await log.notices.announce(self, announcement, leaseMs, options)
   }
 
-  /** Another process with this identity says so when it sees this announcement, and this process is refused then. */
+  /**
+   * Another process with this identity says so when it sees this announcement, and this process is refused
+   * then.
+   */
   async #meetNamesake(): Promise<void> {
     const { self, clock, membership, namesakes, stopping } = this.#init
     const endMs = clock.now() + NAMESAKE_WAIT_MS
@@ -169,7 +180,10 @@ export class Announcer {
   }
 }
 
-/** Throws `EntryTooLarge` for more addresses than a presence can carry beside all else that it may come to say. */
+/**
+ * Throws `EntryTooLarge` for more addresses than a presence can carry beside all else that it may come to
+ * say.
+ */
 function checkAddresses(addresses: readonly string[], { epoch, maxEntryBytes }: Log): void {
   const bytes = announcementBytesMax({ epoch, addresses, offers: OFFERS_MAX })
   if (bytes > maxEntryBytes) throw new EntryTooLarge(bytes, maxEntryBytes, { what: 'a notice' })

@@ -27,12 +27,14 @@ export interface EntryListener {
   skipped(entry: LogEntry, error: MalformedCommand): void
 }
 
-/** Entries between two looks at the clock. */
+/** Entries between two looks at the clock, so that a look costs little beside them. */
 const ENTRIES_PER_LOOK = 128
-/** Items between two looks at the clock. */
+/** Items between two looks at the clock, for the same reason. */
 const ITEMS_PER_LOOK = 256
 
-/** Applies the log to the state machine and to the group's state, in order, or replaces both by a snapshot. */
+/**
+ * Applies the log to the state machine and to the group's state, in order, or replaces both by a snapshot.
+ */
 export class Applier<Result> {
   readonly writes: Writes<Result>
   readonly waiters = new Waiters()
@@ -41,7 +43,9 @@ export class Applier<Result> {
   #appliedAtMs: number
   #commands = 0
   #commandBytes = 0
-  /** Of all batches together: small ones that follow each other at once must not keep the event loop either. */
+  /**
+   * One for all batches: small batches that follow each other at once must not block the event loop either.
+   */
   readonly #yielder: Yielder
   #sinceLook = 0
 
@@ -57,7 +61,7 @@ export class Applier<Result> {
     return this.#cursor.index
   }
 
-  /** When an entry was applied last, or this replica began, by its own clock. */
+  /** When an entry was applied last, or when this replica began, by its own clock. */
   get appliedAtMs(): number {
     return this.#appliedAtMs
   }
@@ -67,7 +71,7 @@ export class Applier<Result> {
     return this.#commands
   }
 
-  /** And their bytes. */
+  /** The bytes of these commands. */
   get commandBytes(): number {
     return this.#commandBytes
   }
@@ -99,7 +103,10 @@ export class Applier<Result> {
     this.#appliedAtMs = this.#init.clock.now()
   }
 
-  /** Build a new state beside the current one, in slices. Nothing changes before `commit`, and then everything does. */
+  /**
+   * Build a new state beside the current one, in slices. Nothing changes before `commit`. Then everything
+   * does.
+   */
   beginInstall(signal: AbortSignal): StateBuilder {
     const yielder = new Yielder(this.#init.clock, 'install')
     const installation = this.#init.machine.install()
@@ -118,7 +125,8 @@ export class Applier<Result> {
       },
       commit: (anchor, control) => {
         signal.throwIfAborted()
-        // Whatever may fail comes first: the machine and the group's state change together, or not at all.
+        // Decode first, since that may fail: the machine and the group's state change together, or not at
+        // all.
         const carried = decodeGroupState(control)
         orInstallFailed(() => installation.commit())
         this.#init.group.restore(carried)
@@ -130,7 +138,7 @@ export class Applier<Result> {
     }
   }
 
-  /** Nothing will be applied before `recover`, if ever: whoever waits for it is told why. */
+  /** Nothing will be applied before `recover`, if ever. Callers that wait for it are told why. */
   fail(reason: Error): void {
     this.writes.fail(reason)
     this.waiters.fail(reason)

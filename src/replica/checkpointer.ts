@@ -12,8 +12,8 @@ import type { Reporter } from './reporter.ts'
 import type { Status } from './status.ts'
 
 /**
- * When a replica with a data directory writes its state to it. Whichever comes first; nothing while nobody writes. Each amount
- * is a number from 1, and `Infinity` for never.
+ * When a replica with a data directory writes its state to it: when the first of these limits is reached.
+ * While nobody writes, no checkpoint is written. Each amount is a number from 1, or `Infinity` for never.
  */
 export interface CheckpointPolicy {
   /** Commands since the last checkpoint. Default 100,000. */
@@ -33,13 +33,24 @@ const EVERY_COMMANDS_DEFAULT = 100_000
 const EVERY_BYTES_DEFAULT = 64 * 1024 * 1024
 const EVERY_MS_DEFAULT = 600_000
 const POLL_INTERVAL_MS = 1_000
-/** Pause after a marker that brought no checkpoint, in milliseconds: each costs the group a capture. It doubles each time. */
+/**
+ * Pause after a marker that brought no checkpoint, in milliseconds, since each marker costs the group a
+ * capture. It doubles each time.
+ */
 const RETRY_MS = 2_000
-/** The same after a checkpoint that the disk did not take: somebody has to make room first. */
+/**
+ * Pause after a checkpoint that the disk did not take, in milliseconds: somebody has to make room first. It
+ * doubles each time.
+ */
 const DISK_RETRY_MS = 30_000
-/** The longest such pause: what was mended is noticed within five minutes, and `mark()` has a checkpoint written at once. */
+/**
+ * The longest pause of both kinds, in milliseconds. What was mended is noticed within five minutes, and
+ * `mark()` has a checkpoint written at once.
+ */
 const RETRY_MS_MAX = 300_000
-/** How long a snapshot that others asked for waits to be written, in milliseconds. */
+/**
+ * How long a snapshot that others asked for waits to be written, in milliseconds: the joiner is served first.
+ */
 const OFFER_DELAY_MS = 1_000
 /** Reuse an existing anchor once a checkpoint is at least half due. */
 const ENOUGH = 1 / 2
@@ -74,8 +85,8 @@ export interface Trust {
 }
 
 /**
- * Writes checkpoints. Each is a snapshot that the group agreed on, so that replicas write the same one at the same anchor and
- * pruning can rely on it; only when a replica is stopped it writes what it has.
+ * Writes checkpoints. Each is a snapshot that the group agreed on, so that all replicas write the same one at
+ * the same anchor, and pruning can rely on it. Only a replica that stops writes what it has.
  */
 export class Checkpointer {
   readonly #init: CheckpointerInit
@@ -88,17 +99,17 @@ export class Checkpointer {
   #foreign = false
   /** No anchor up to here can be written: this replica has no snapshot of it. */
   #above = 0
-  /** What had been applied at each anchor that this replica holds a snapshot of. */
+  /** For each anchor that this replica holds a snapshot of: what had been applied there. */
   readonly #captured = new Map<number, Applied>()
   /** The newest anchor that the group agreed on, and that this replica captured. */
   #agreed: Position | undefined
   /** The anchor that this replica asked for, and that is neither agreed on nor gone. */
   #asked: { readonly anchor: Position; readonly atMs: number } | undefined
-  /** The newest state that could not be cut, by the commands in it: the same one never can. */
+  /** The newest state that could not be cut, by the number of commands in it. The same state never can be. */
   #uncut: number | undefined
   /** Why the last try brought no checkpoint, if it did not. */
   #failure: string | undefined
-  /** Tries that brought no checkpoint, one after the other; and when the next one is due. */
+  /** Tries in a row that brought no checkpoint, and when the next one is due. */
   #vain = 0
   #notBeforeMs = Number.NEGATIVE_INFINITY
   /** What had been applied at the last checkpoint, and when that was. */
@@ -157,7 +168,8 @@ export class Checkpointer {
     this.#agreed = anchor
     if (this.#asked !== undefined && this.#asked.anchor.index <= anchor.index) this.#asked = undefined
     const { clock } = this.#init
-    // The replicas that asked for the snapshot come first. It is written all the same: the offer then survives a restart.
+    // The joiners of this anchor come first. The checkpoint is written all the same, so that the offer
+    // survives a restart.
     const delayMs = this.#due() >= ENOUGH ? 0 : OFFER_DELAY_MS
     this.#writing = this.#writing
       .then(() => sleep(clock, delayMs, this.#stopping.signal))
@@ -167,7 +179,10 @@ export class Checkpointer {
       })
   }
 
-  /** Write what there is, if there is anything new, and it can be trusted by then; then nothing more. */
+  /**
+   * Write a last checkpoint, if there is anything new and the state can be trusted by then. Nothing is
+   * written after it.
+   */
   async stop(trust: Trust): Promise<void> {
     this.#stopping.abort(new Error('the replica is stopping'))
     await this.#ticker?.stop()
@@ -188,7 +203,7 @@ export class Checkpointer {
     if (status.state !== 'in-sync' || this.#due() < 1 || clock.now() < this.#notBeforeMs) return
     if (this.#uncut === applier.commands) return
     const anchor = await this.#request(sync, signal)
-    // One that this replica has not applied yet is written when it is sealed.
+    // An anchor that this replica has not applied yet is written when it is sealed.
     if (anchor === undefined || anchor.index > applier.applied) return
     const held = sync.hold(anchor)
     held?.release()
@@ -203,10 +218,10 @@ export class Checkpointer {
     this.#inVain(RETRY_MS, why)
   }
 
-  /** Have the group name an anchor. Undefined when it does not; that has been told then. */
+  /** Have the group name an anchor. Undefined when it does not, which was reported then. */
   async #request(sync: AnchorSource, signal: AbortSignal): Promise<Position | undefined> {
     const { applier, epoch, clock, sealTimeoutMs } = this.#init
-    // An anchor of the second half of what is not written yet does as well, and spares a marker.
+    // An anchor in the second half of what is not written yet will do, and spares the group a marker.
     const half = this.#last.index + Math.floor((applier.applied - this.#last.index) * ENOUGH)
     try {
       const anchor = await sync.requestAnchor({ epoch, index: Math.max(this.#above, half) }, signal)
@@ -225,18 +240,18 @@ export class Checkpointer {
     }
   }
 
-  /** Another try brought no checkpoint: the next one waits, the longer the more there were. */
+  /** A try brought no checkpoint. The pause before the next one grows with their number. */
   #inVain(firstMs: number, cause: Error): void {
     const { clock, reporter } = this.#init
     this.#failure = cause.message
     const retryMs = Math.min(firstMs * 2 ** this.#vain++, RETRY_MS_MAX)
     this.#notBeforeMs = clock.now() + retryMs
-    // Why a state cannot be cut was told where that was tried. What the disk said is told as it is.
+    // The reason why a state cannot be cut was reported by the part that tried.
     if (cause instanceof CutFailed) return
     reporter.problem(firstMs === RETRY_MS ? new CheckpointFailed(cause.message, retryMs, { cause }) : cause)
   }
 
-  /** How much of what makes a checkpoint due has happened: it is due from 1 on. */
+  /** How due a checkpoint is: 0 when nothing was written since the last one, and due from 1 on. */
   #due(): number {
     const { policy, applier, clock } = this.#init
     const { everyCommands, everyBytes, everyMs } = limitsOf(policy)
@@ -255,7 +270,7 @@ export class Checkpointer {
     const { store, clock } = this.#init
     const held = position.index > store.newest ? this.#sync?.hold(position) : undefined
     if (held === undefined) return
-    // What is applied meanwhile is not in it.
+    // Entries that are applied meanwhile are not in it.
     const captured = this.#captured.get(position.index) ?? this.#applied
     try {
       const { signal } = this.#stopping

@@ -29,17 +29,20 @@ interface CheckpointTarget {
 
 type Written = Parameters<CheckpointStore['write']>[0]
 
-/** How often the deadlines of offers are written down, in milliseconds: after a crash an offer lives shorter by at most this. */
+/**
+ * How often the deadlines of offers are written down, in milliseconds. After a crash an offer lives shorter
+ * by at most this.
+ */
 const OFFERS_EVERY_MS = 1_000
 
-/** What a replica with a data directory keeps in it: its state, what it offers, and what it has fetched of another's. */
+/** What a replica with a data directory keeps in it: its state, what it offers, and what it has fetched. */
 export class Disk {
   readonly #init: DiskInit
   readonly #checkpoints: CheckpointStore
   readonly #checkpointer: Checkpointer
   readonly #offers: OffersFile
   readonly #fetched: ChunkFiles
-  /** The anchor whose snapshot was installed from what was fetched, until a checkpoint covers it. */
+  /** The anchor whose snapshot was fetched and installed, until a checkpoint covers it. */
   #uncovered: number | undefined
   /** Undefined before the checkpoints were loaded: nothing is offered. */
   #sync: SnapshotSync | undefined
@@ -90,7 +93,10 @@ export class Disk {
     return this.#checkpointer.outlook
   }
 
-  /** Install the newest intact checkpoint, and offer what was offered. What cannot be read is reported, and done without. */
+  /**
+   * Install the newest intact checkpoint, and offer again what was offered. What cannot be read is reported
+   * and left out.
+   */
   async load(into: CheckpointTarget, sync: SnapshotSync, signal: AbortSignal): Promise<void> {
     const { clock, reporter } = this.#init
     this.#sync = sync
@@ -131,7 +137,10 @@ export class Disk {
     this.#checkpointer.installed(anchor)
   }
 
-  /** This replica is at the end of the log: a download that was cut off, and then was not needed, is of no use. */
+  /**
+   * This replica is at the end of the log. Chunks of a download that was cut off, and then was not needed,
+   * are of no use.
+   */
   inSync(): void {
     this.#dropFetched()
   }
@@ -160,7 +169,10 @@ export class Disk {
     if (event.type === 'written') announcer.soon()
   }
 
-  /** What was installed is kept until it is in a checkpoint: a crash before that must not cost a second download. */
+  /**
+   * Chunks of an installed snapshot are kept until a checkpoint holds it: a crash before that must not cost a
+   * second download.
+   */
   #dropFetched(): void {
     if (this.#uncovered !== undefined && this.#checkpoints.newest < this.#uncovered) return
     this.#uncovered = undefined
@@ -172,7 +184,7 @@ export class Disk {
       await this.#checkpoints.write(source, signal)
     } catch (error) {
       if (this.#uncovered === undefined || !isNoRoom(error)) throw error
-      // The chunks take the room that the checkpoint needs, and it is worth more.
+      // The checkpoint is worth more than the chunks, which take its room.
       this.#uncovered = undefined
       this.#fetched.clear()
       await this.#fetched.close()

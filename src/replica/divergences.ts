@@ -7,8 +7,8 @@ import type { Follower } from './follower.ts'
 import type { Reporter } from './reporter.ts'
 
 /**
- * A replica whose state was replaced this often within ten minutes, and was wrong again, has a machine that is wrong: it halts,
- * and an operator looks. Once or twice may be a bit that flipped.
+ * A state that is found wrong this often within ten minutes is not replaced once more: the machine is wrong,
+ * and an operator has to look.
  */
 const DIVERGENCES_MAX = 3
 const DIVERGENCE_WINDOW_MS = 10 * 60_000
@@ -25,8 +25,8 @@ export interface DivergencesInit {
 }
 
 /**
- * Roots that are not the group's. This replica learns of its own in two ways, by its root and by the attestation that it
- * appended, and tells it once.
+ * Roots that are not the group's. This replica learns of its own in two ways, by its root and by the
+ * attestation that it appended, and tells it once.
  */
 export class Divergences {
   readonly #init: DivergencesInit
@@ -44,7 +44,10 @@ export class Divergences {
     if (replica !== self || this.#isNews(anchor.index)) reporter.emit('divergence', divergence)
   }
 
-  /** The root that the group sealed is not ours: resign, offer nothing that this machine has made, and replace its state. */
+  /**
+   * The root that the group sealed is not ours: resign, offer nothing that this machine has made, and replace
+   * its state.
+   */
   found(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
     const { self, follower, sync } = this.#init
     this.report({ anchor, replica: self, root: own, sealed })

@@ -8,7 +8,7 @@ import type { SyncEvent } from '../sync/snapshot-sync.ts'
 export interface StateChange {
   readonly state: ReplicaState
   readonly previous: ReplicaState
-  /** Why, where something went wrong. */
+  /** Why, if something went wrong. */
   readonly reason: Error | undefined
 }
 
@@ -23,7 +23,7 @@ export interface CatchUpReport extends CaughtUp {
 /** One replica has another root than the group. */
 export interface Divergence {
   readonly anchor: Position
-  /** The PeerId of whoever has the other root. */
+  /** The PeerId of the replica that has the other root. */
   readonly replica: string
   readonly root: Uint8Array
   readonly sealed: Uint8Array
@@ -40,16 +40,19 @@ export type ReplicaEvents = {
   sealed: CustomEvent<{ readonly anchor: Position; readonly root: Uint8Array }>
   /** A catch-up is over and the replica in sync. */
   'caught-up': CustomEvent<CatchUpReport>
-  /** No root can get the majority any more: nobody installs that anchor. Who attested which does not tell who is wrong. */
+  /**
+   * No root can get the majority any more, so nobody installs that anchor. The attestations do not tell who
+   * is wrong.
+   */
   disputed: CustomEvent<{ readonly anchor: Position; readonly roots: ReadonlyMap<string, Uint8Array> }>
   /**
-   * A replica's root is not the sealed one. Every replica tells of electors, and each of itself, elector or not; it then
-   * offers nothing, does not lead, answers no reads, and catches up anew.
+   * A replica's root is not the sealed one. Every replica tells of electors, and each of itself, elector or
+   * not. The replica that diverged offers nothing, does not lead, answers no reads, and catches up again.
    */
   divergence: CustomEvent<Divergence>
   /**
-   * The log's servers cannot be reached, or can again. Without them a replica reads and serves what it has, does not lead, and
-   * applies nothing; it goes on by itself.
+   * The log's servers cannot be reached, or can be again. Without them a replica reads and serves what it
+   * has, does not lead, and applies nothing. It goes on by itself.
    */
   log: CustomEvent<{ readonly connected: boolean }>
   /** This replica, leading, pruned the log up to and including an index. */
@@ -58,9 +61,9 @@ export type ReplicaEvents = {
   checkpoint: CustomEvent<CheckpointEvent>
   /** An entry was skipped: a command that does not decode, or a control entry that does nothing. */
   skipped: CustomEvent<{ readonly entry: LogEntry; readonly why: string }>
-  /** Something failed that the replica will try again, or can do without. */
+  /** Something failed that the replica will try again, or does without. */
   problem: CustomEvent<Error>
 }
 
-/** What is counted: each kind of event, and each kind of sync event by itself. */
+/** What is counted: each kind of event, and in the place of `sync` each kind of sync event. */
 export type Counted = Exclude<keyof ReplicaEvents, 'sync'> | SyncEvent['type']

@@ -32,26 +32,38 @@ export interface FollowerInit {
   /** The other members that have a state. */
   readonly holders: Pick<Holders, 'someoneServes' | 'since'>
   readonly sync: Pick<SnapshotSync, 'catchUp'>
-  /** These are told when this replica is in sync: an anchor is needed no more, nor is what was fetched. */
+  /** Both are told when this replica is in sync: it needs no anchor any more, nor what was fetched. */
   readonly announcer: Pick<Announcer, 'unpin'>
   readonly disk: Pick<Disk, 'inSync'> | undefined
   readonly reporter: Pick<Reporter, 'emit' | 'problem'>
 }
 
-/** Pause before the log is followed again after an error that may pass, in milliseconds: each time twice as long. */
+/**
+ * First pause before the log is followed again after an error that may pass, in milliseconds. It doubles each
+ * time.
+ */
 const RETRY_FIRST_MS = 500
-/** Once whoever sees to the log has mended it, replicas go on within this time. */
+/**
+ * The longest such pause, in milliseconds: once an operator has mended the log, replicas go on within this
+ * time.
+ */
 const RETRY_LAST_MS = 8_000
-/** How long after its beginning a catch-up that nobody served is begun again at least: twice as long each time, up to this. */
+/**
+ * A catch-up that nobody served begins again this long after its beginning, in milliseconds, at the latest.
+ * The time doubles from `RETRY_FIRST_MS` on up to this.
+ */
 const CATCH_UP_EVERY_MS_MAX = 10_000
 
-/** Follows the log; when that cannot be done, gets a snapshot from the other replicas, and follows it again. */
+/**
+ * Follows the log. When that is not possible, it gets a snapshot from the other replicas and follows the log
+ * again.
+ */
 export class Follower {
   readonly #init: FollowerInit
   #interrupt: AbortController | undefined
   /** How the state differs from the group's. Set until it is replaced. */
   #diverged: Diverged | undefined
-  /** It must not be replaced once more. */
+  /** The state was replaced too often already. */
   #divergedForGood = false
   /** The state is that of a log position: a prefix of the log, or a snapshot and what followed. */
   #readable = false
@@ -67,13 +79,18 @@ export class Follower {
     this.#init = init
   }
 
-  /** Throws `NotReadable` or `StateLost` while there is no state to read, or one that is known to be wrong. */
+  /**
+   * Throws `NotReadable` or `StateLost` while there is no state to read, or one that is known to be wrong.
+   */
   assertReadable(): void {
     if (this.#diverged !== undefined) throw new NotReadable(this.#diverged)
     if (!this.#readable) throw this.#init.status.failure ?? new NotReadable()
   }
 
-  /** The state is worth to be the one that the next life begins with: not known to be wrong, nor to be of a log that was put back. */
+  /**
+   * The next life may begin with this state: it is not known to be wrong, and is not of a log that was put
+   * back.
+   */
   get isTrusted(): boolean {
     if (!this.#readable || this.#diverged !== undefined) return false
     const { state, failure } = this.#init.status
@@ -81,15 +98,15 @@ export class Follower {
     return state === 'in-sync' || state === 'following'
   }
 
-  /** Apply nothing any more. */
+  /** End for good: apply nothing any more. */
   halt(reason: Error): void {
     this.#init.status.enter('halted', reason)
     this.#halting.abort(reason)
   }
 
   /**
-   * Follow the log, and tell the listener what its entries did. Resolves when the signal aborts, or when an error left nothing to go
-   * on with; that is in the status then.
+   * Follow the log, and tell the listener what its entries did. Resolves when the signal aborts, or after an
+   * error that leaves nothing to go on with; the status then has the error.
    */
   async run(listener: EntryListener, stopping: AbortSignal): Promise<void> {
     const { clock, status, reporter } = this.#init
@@ -105,7 +122,7 @@ export class Follower {
         const reason = asError(error)
         if (isFinal(reason)) return status.enter('halted', reason)
         reporter.problem(reason)
-        // A replica that cannot read the log does not know how far it is: it must not lead, nor vote.
+        // A replica that cannot read the log does not know where it ends. It must neither lead nor vote.
         if (status.state === 'in-sync') status.enter('following')
         const pauseMs = Math.min(RETRY_FIRST_MS * 2 ** this.#failures++, RETRY_LAST_MS)
         await sleep(clock, pauseMs, signal).catch(() => {})
@@ -121,13 +138,19 @@ export class Follower {
     this.#interrupt?.abort(new Error('this replica diverged'))
   }
 
-  /** Nobody knows how far the log is: this replica is not in sync until it has seen it again. */
+  /**
+   * The log cannot be reached, so nobody knows where it ends. This replica is not in sync until it has read
+   * it again.
+   */
   disconnected(): void {
     if (this.#init.status.state === 'in-sync') this.#init.status.enter('following')
     this.#interrupt?.abort(new Error('the log cannot be reached'))
   }
 
-  /** Apply the log from where this replica is. Returns why a snapshot is needed, or nothing when it is stopped. */
+  /**
+   * Apply the log from where this replica is. Returns why a snapshot is needed, or nothing when it is
+   * stopped.
+   */
   async #follow(listener: EntryListener, signal: AbortSignal): Promise<Lag | undefined> {
     const { log, applier, status, snapshotAfter, holders } = this.#init
     const { first, newest } = await log.bounds({ signal })
@@ -139,7 +162,7 @@ export class Follower {
       status.enter('following')
       if (behind > snapshotAfter && !this.#snapshotTried && holders.someoneServes) return 'far-behind'
     } else {
-      // Whether the log was put back, and perhaps written again, only reading tells: it is over at once.
+      // Only a read tells whether the log was put back, and perhaps written again. This one ends at once.
       for await (const _ of log.read(applier.cursor, { signal })) break
       signal.throwIfAborted()
       this.#enterInSync()
@@ -149,12 +172,13 @@ export class Follower {
     this.#interrupt = interrupt
     const following = AbortSignal.any([signal, interrupt.signal])
     try {
-      // Found since the last look.
+      // It was found since the last look.
       if (this.#diverged !== undefined) return this.#divergence()
       for await (const batch of log.follow(applier.cursor, { signal: following })) {
         await applier.apply(batch, listener, following)
         this.#failures = 0
-        // A replica that falls behind under load stays in sync: it follows the log, and only that ends it.
+        // A replica that falls behind under load stays in sync, since it follows the log. Only the end of
+        // that ends it.
         if (applier.applied >= batch.newest.index) this.#enterInSync()
       }
     } catch (error) {
@@ -166,7 +190,7 @@ export class Follower {
     return this.#divergence()
   }
 
-  /** Whether the state must be replaced; throws when that was done too often. */
+  /** Whether the state must be replaced. Throws when it was replaced too often. */
   #divergence(): 'diverged' | undefined {
     if (this.#divergedForGood) throw this.#diverged
     return this.#diverged === undefined ? undefined : 'diverged'
@@ -192,12 +216,15 @@ export class Follower {
         if (lag === 'far-behind') return
         await this.#unserved(lag, error, triedMs, signal)
       }
-      // A session may end at once: whoever has said no is not asked again at once.
+      // A session may end at once. Members that have said no are not asked again at once.
       await sleep(clock, Math.max(0, triedMs + everyMs - clock.now()), signal)
     }
   }
 
-  /** A whole session was in vain. What is lost, or wrong, is so until somebody serves it; silence says neither. */
+  /**
+   * A whole session brought no snapshot. The state is lost, or wrong, until a member serves another one.
+   * Members that did not answer may still have it.
+   */
   async #unserved(
     lag: 'truncated' | 'diverged',
     error: NoProvider,
@@ -233,7 +260,7 @@ export class Follower {
   }
 }
 
-/** Errors after which following the same log with the same state is in vain: the operator decides. */
+/** Errors after which it is useless to follow the same log with the same state: the operator decides. */
 function isFinal(error: Error): boolean {
   return isOfLog(error) || [ApplyFailed, Diverged, InstallFailed].some((kind) => error instanceof kind)
 }

@@ -12,8 +12,8 @@ export interface HoldersInit {
 const REMEMBERED_MAX = 1_024
 
 /**
- * Who announces a state, and when it last did. An announcement may expire because its replica is too busy to renew it: a
- * replica that held the state a moment ago has not lost it.
+ * The other members that announce a state, and when each last did. An announcement may expire because its
+ * replica is too busy to renew it: a replica that held the state a moment ago has not lost it.
  */
 export class Holders {
   readonly #self: string
@@ -52,7 +52,7 @@ export class Holders {
   }
 }
 
-/** It announces a state that follows the log, or may be reading one from its disk. */
+/** The member announces a state that follows the log, or may be reading one from its disk. */
 function holds({ state, offers }: Member): boolean {
   return state === 'in-sync' || state === 'following' || state === 'starting' || offers.length > 0
 }

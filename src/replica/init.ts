@@ -9,8 +9,8 @@ import type { PrunePolicy } from './pruner.ts'
 
 export interface ReplicaInit<Result> {
   /**
-   * The group's name, of 1 to 512 bytes of UTF-8 without control characters. Replicas of one group share one log and one kind
-   * of machine.
+   * The group's name, of 1 to 512 bytes of UTF-8 without control characters. Replicas of one group share one
+   * log and one kind of machine.
    */
   readonly group: string
   /** What is replicated. Its signature has 1 to 1,024 bytes, without control characters. */
@@ -20,19 +20,22 @@ export interface ReplicaInit<Result> {
   /** Multiaddrs to listen on. Default: any free port of 127.0.0.1. */
   readonly listen?: readonly string[]
   /**
-   * Multiaddrs that others dial to reach this replica, in the place of those it listens on: a container's published port, the
-   * outside of a NAT, a host's name. Each names a host and a port. Default: the addresses it listens on.
+   * Multiaddrs that others dial to reach this replica, in the place of those it listens on: a container's
+   * published port, the outside of a NAT, a host's name. Each names a host and a port. Default: the addresses
+   * it listens on.
    */
   readonly announce?: readonly string[]
   /**
-   * A directory of this replica's own, made if it is not there: it keeps its key and checkpoints of its state in it, so that a
-   * restart needs neither the network nor the log's beginning. Default: none, the state is in memory only.
+   * A directory of this replica's own, made if it is not there. It keeps the replica's key and checkpoints of
+   * its state, so that a restart needs neither the network nor the log's beginning. Default: none, the state
+   * is in memory only.
    */
   readonly dataDir?: string
   /**
-   * True: go on although `dataDir` holds the state of another log, as one that was deleted and made again, or of one that is not
-   * there: begin without that state. Its checkpoints are left where they are, and `dataDir` belongs to this log from then on, so
-   * give it once, and not in a service's own command line. Default false: `createReplica` rejects with `DirectoryOfAnotherLog`.
+   * True: begin without the state in `dataDir`, although it is of another log: one that was deleted and made
+   * again, or that is not there any more. Its checkpoints are left where they are. `dataDir` belongs to this
+   * log from then on, so give this option once, and not in a service's own command line. Default false:
+   * `createReplica` rejects with `DirectoryOfAnotherLog`.
    */
   readonly newLog?: boolean
   /** When to write checkpoints into `dataDir`. */
@@ -42,46 +45,52 @@ export interface ReplicaInit<Result> {
   /** False makes a reader, which never takes office. Default true. */
   readonly lead?: boolean
   /**
-   * True allows pruning although no replica keeps its state on disk: when all replicas of the group are down at once,
-   * the pruned part of the state is gone. Meant for caches. Default false.
+   * True allows pruning although no replica keeps its state on disk. When all replicas of the group are down
+   * at once, the pruned part of the state is gone. Meant for caches. Default false.
    */
   readonly volatile?: boolean
   /**
-   * Have whoever leads the group prune its log by itself. Needs `dataDir`, or `volatile`. Default: by the policies of the other
-   * members, and when `prune()` is called.
+   * Have the leader prune the group's log by itself. Needs `dataDir`, or `volatile`. Default: by the policies
+   * of the other members, and when `prune()` is called.
    */
   readonly prune?: PrunePolicy
   /**
-   * On start, a replica this many entries behind asks for a snapshot although it could replay the log, if anyone
-   * serves one. Default 100,000; `Infinity`: only when the log was pruned.
+   * On start, a replica this many entries behind asks for a snapshot although it could replay the log, if any
+   * member serves one. Default 100,000. `Infinity`: only when the log was pruned.
    */
   readonly snapshotAfter?: number
   /**
-   * Average size of the chunks that this replica's markers ask for, in bytes, 1 to 8 MiB; each has from half of it to twice
-   * as much, and a last item. Default 1 MiB. A snapshot has at most 262,144 chunks.
+   * Average size of the chunks that this replica's markers ask for, in bytes, 1 to 8 MiB. A chunk has from
+   * half of it to twice as much, and a last item. Default 1 MiB. A snapshot has at most 262,144 chunks.
    */
   readonly chunkBytes?: number
   /**
-   * How long the leader may be silent before others take office, in milliseconds from 250 to an hour. Announcements live as
-   * long. Default 5,000.
+   * How long the leader may be silent before others take office, in milliseconds from 250 to an hour.
+   * Announcements live as long. Default 5,000.
    */
   readonly leaseMs?: number
   /** How long an offer lives when nobody fetches, in milliseconds from 250 to 2^31 - 1. Default 10,000. */
   readonly ttlMs?: number
-  /** How long to wait for an anchor to be named, offered or sealed, in milliseconds from 500 to 2^31 - 1. Default 15,000. */
+  /**
+   * How long to wait for an anchor to be named, offered or sealed, in milliseconds from 500 to 2^31 - 1.
+   * Default 15,000.
+   */
   readonly requestTimeoutMs?: number
-  /** How long a provider may send nothing while an answer is due, in milliseconds from 250 to 2^31 - 1. Default 5,000. */
+  /**
+   * How long a provider may send nothing while an answer is due, in milliseconds from 250 to 2^31 - 1.
+   * Default 5,000.
+   */
   readonly fetchTimeoutMs?: number
   /** What this replica does for peers at most: see `ProviderLimits`. */
   readonly limits?: Partial<ProviderLimits>
   /**
-   * Asked about members of the group too: false keeps the peer of that PeerId from fetching here. What it throws counts as
-   * false. Default: every member may.
+   * Asked about members of the group too: false keeps the peer of that PeerId from fetching here. A call that
+   * throws counts as false. Default: every member may.
    */
   readonly authorize?: (peer: string) => boolean | Promise<boolean>
   /**
-   * A pre-shared key of the whole network, as `anchorage network-key` makes one: who does not have it cannot even begin to
-   * talk to this replica. Default: none.
+   * A pre-shared key of the whole network, as `anchorage network-key` makes one. A peer without it cannot
+   * even begin to talk to this replica. Default: none.
    */
   readonly networkKey?: Uint8Array
   /** Other transports, encryption, muxers or services for the libp2p node. */

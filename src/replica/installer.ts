@@ -39,7 +39,10 @@ export class Installer {
     }
   }
 
-  /** The snapshot of an anchor is the state, and nothing was applied since: everything that follows from that, in order. */
+  /**
+   * The snapshot of an anchor is the state, and nothing was applied since: everything that follows from that,
+   * in order.
+   */
   #installed(source: SnapshotSource, anchor: Position, control: Uint8Array): void {
     const { group, pruner, anchors, disk, seals } = this.#init
     // 1. What became of this replica's own prunes below the anchor is not known.

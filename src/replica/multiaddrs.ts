@@ -1,7 +1,7 @@
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { isDialable } from '../sync/dialer.ts'
 
-/** Throws `RangeError` for what no replica can listen on, or announce. */
+/** Throws `RangeError` for an address that no replica can listen on, or announce. */
 export function checkAddresses({
   listen = [],
   announce = [],
@@ -16,7 +16,7 @@ export function checkAddresses({
   }
 }
 
-/** Throws `RangeError` for what is no multiaddr. */
+/** Throws `RangeError` for a text that is no multiaddr. */
 export function parseAddress(option: 'listen' | 'announce', text: string): Multiaddr {
   try {
     return multiaddr(text)

@@ -18,11 +18,14 @@ import { noiseCrypto } from './noise-crypto.ts'
 
 /** Loopback only: a replica that is to be reached from elsewhere is told so. */
 const LISTEN_DEFAULT = ['/ip4/127.0.0.1/tcp/0']
-/** libp2p's own limits, 5 a second from one host and 10 handshakes at once, would keep a cluster on one machine apart. */
+/**
+ * libp2p's own limits would keep a cluster on one machine apart: 5 connections a second from one host, and 10
+ * handshakes at once.
+ */
 const CONNECTIONS = { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100 }
 /**
- * libp2p ends a connection whose ping takes 5 s. Behind chunks on a link of 0.3 MB/s it takes longer: what buffers on the way hold,
- * some megabytes, goes before it.
+ * libp2p ends a connection whose ping takes 5 s. Behind chunks on a link of 0.3 MB/s a ping takes longer: the
+ * buffers on the way hold some megabytes, which go before it.
  */
 const MONITOR = { pingTimeout: { minTimeout: 30_000 } }
 
@@ -35,7 +38,10 @@ export interface NodeInit {
   readonly limits: Partial<ProviderLimits> | undefined
 }
 
-/** The default network of a replica: a libp2p node with TCP, noise and yamux, unless the application brings others. */
+/**
+ * The default network of a replica: a libp2p node with TCP, noise and yamux, unless the application brings
+ * others.
+ */
 export class Libp2pNode implements ReplicaNetwork {
   readonly self: string
   readonly #init: NodeInit
@@ -95,7 +101,7 @@ interface AddressComponents {
   readonly transportManager: TransportManager
 }
 
-/** What libp2p leaves open about a node's addresses, as one of its services. */
+/** A service of the node that checks and cleans up what libp2p leaves open about its addresses. */
 class Addresses implements Startable {
   readonly #listen: readonly string[]
   readonly #components: AddressComponents
@@ -105,7 +111,10 @@ class Addresses implements Startable {
     this.#components = components
   }
 
-  /** libp2p is content when it can listen on one of several addresses. */
+  /**
+   * Every address must be one that a transport can listen on. libp2p is content when it can listen on one of
+   * several.
+   */
   start(): void {
     const { transportManager } = this.#components
     for (const address of this.#listen) {
@@ -116,19 +125,22 @@ class Addresses implements Startable {
 
   stop(): void {}
 
-  /** A listener that closes makes libp2p write down its addresses a second later, for which the process would stay. */
+  /**
+   * Stop a timer of libp2p's: a listener that closes starts it to write down the addresses a second later,
+   * and it would keep the process until then.
+   */
   afterStop(): void {
     const { _updatePeerStoreAddresses: update } = this.#components.addressManager as Debounced
     update?.stop()
   }
 }
 
-/** libp2p's own, in no interface of it: 3.3 has it, and a test tells when it does not help any more. */
+/** A private member of libp2p 3.3's address manager. A test tells when stopping it does not help any more. */
 interface Debounced {
   readonly _updatePeerStoreAddresses?: { stop(): void }
 }
 
-/** libp2p adds the peer's id itself. */
+/** The address without the peer's id, which libp2p adds itself. */
 function announced(text: string, self: string): string {
   const address = parseAddress('announce', text)
   const peer = address.getComponents().at(-1)
@@ -137,7 +149,7 @@ function announced(text: string, self: string): string {
   throw new RangeError(`announce has ${text}, which names another peer than this, ${self}; leave /p2p/ away`)
 }
 
-/** libp2p puts the reasons, with their stacks, into its message. */
+/** The reasons of each address, which libp2p puts into its message together with their stacks. */
 function listenFailure(error: unknown): ListenFailed | undefined {
   if (!(error instanceof Error) || error.name !== 'UnsupportedListenAddressesError') return undefined
   const reasons = error.message.matchAll(/^ *(\/\S+): \w+: (.+)$/gm)

@@ -2,13 +2,19 @@ import { createSecretKey } from 'node:crypto'
 import type { ICryptoInterface } from '@chainsafe/libp2p-noise'
 import { defaultCrypto, nodeCrypto } from '@chainsafe/libp2p-noise/crypto'
 
-/** Shorter messages are faster in what noise uses for them by default, WebAssembly, which takes keys as bytes. */
+/** Below this, noise's default is faster: WebAssembly, which takes keys as bytes. */
 const LONG_BYTES = 1_200
 
-/** Made by Node once for each key: with the bytes of a key it finds out anew, for every message, what kind of key they are. */
+/**
+ * The key objects that Node makes, one for each key. Given the bytes of a key, Node would examine them again
+ * for every message.
+ */
 const keyObjects = new WeakMap<Uint8Array, Uint8Array>()
 
-/** Noise's own cryptography, a sixth faster for whoever sends and receives much. What passes the wire is the same. */
+/**
+ * Noise's own cryptography, a sixth faster where much is sent and received. The bytes on the wire are the
+ * same.
+ */
 export const noiseCrypto: ICryptoInterface = {
   ...defaultCrypto,
   chaCha20Poly1305Encrypt(plaintext, nonce, ad, key) {
@@ -23,7 +29,7 @@ export const noiseCrypto: ICryptoInterface = {
   },
 }
 
-/** A `KeyObject`, which `createCipheriv` takes like bytes; noise's types know of bytes alone. */
+/** A `KeyObject`, which `createCipheriv` takes like bytes. Noise's types know only bytes. */
 function keyObjectOf(key: Uint8Array): Uint8Array {
   let known = keyObjects.get(key)
   if (known === undefined) {

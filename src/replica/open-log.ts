@@ -4,8 +4,8 @@ import type { Log, LogInit } from '../log/log.ts'
 import type { ReplicaInit } from './init.ts'
 
 /**
- * Open a replica's log. If its data directory holds a state, the log must be the one that this state is of: an empty log in its
- * place must not become the truth. See `ReplicaInit.newLog`.
+ * Open a replica's log. If its data directory holds a state, the log must be the one that this state is of:
+ * an empty log in its place must not become the truth. See `ReplicaInit.newLog`.
  */
 export async function openLog<Result>(
   { group, machine, log: backend, newLog = false }: ReplicaInit<Result>,

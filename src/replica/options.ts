@@ -16,14 +16,14 @@ import { checkAddresses } from './multiaddrs.ts'
 import { isNetworkKey } from './network-key.ts'
 import type { PrunePolicy } from './pruner.ts'
 
-/** What `checkOptions` looks at; a machine's results do not matter to it. */
+/** The options that `checkOptions` examines. The machine's results do not matter to it. */
 export type CheckedOptions = Omit<ReplicaInit<unknown>, 'machine'> & {
   readonly machine: { readonly signature: string }
 }
 
 /**
- * Throws `RangeError` for an option with which a replica could not work, or with which another could not join it. Nothing was
- * opened by then.
+ * Throws `RangeError` for an option with which a replica could not work, or with which another could not join
+ * it. Nothing has been opened by then.
  */
 export function checkOptions(init: CheckedOptions): void {
   const { group, machine, dataDir, leaseMs, chunkBytes, snapshotAfter, networkKey } = init

@@ -18,7 +18,9 @@ export interface OutcomesInit {
   readonly reporter: Pick<Reporter, 'emit'>
 }
 
-/** What a control entry decided, it decided on every replica alike. Here is what this replica does about it. */
+/**
+ * What a control entry decided, it decided on every replica alike. Here is what this replica does about it.
+ */
 export class Outcomes implements EntryListener {
   readonly #init: OutcomesInit
 

@@ -20,7 +20,9 @@ export interface OwnCut {
   readonly chunk: (index: number) => Promise<EncodedChunk>
 }
 
-/** The state that this replica has, for a checkpoint where nobody else captures: the root is its word alone. */
+/**
+ * The state that this replica has, for a checkpoint where nobody else captures: the root is its word alone.
+ */
 export class OwnState {
   readonly #init: OwnStateInit
 

@@ -40,7 +40,10 @@ export interface Ground {
   readonly reporter: Reporter
 }
 
-/** The parts of one replica. `start.ts` makes them and ties them, `stop.ts` ends them, and the public `Replica` asks them. */
+/**
+ * The parts of one replica. `start.ts` makes them and ties them, `stop.ts` ends them, and the public
+ * `Replica` asks them.
+ */
 export interface ReplicaParts<Result> extends Ground {
   readonly machine: StateMachine<Result>
   readonly group: GroupState

@@ -80,7 +80,10 @@ export class Positions {
     await this.reached({ epoch: log.epoch, index: newest.index }, options)
   }
 
-  /** A caller whose time is up is told where this replica stands. Any other reason of its signal is passed on as it is. */
+  /**
+   * A caller whose time is up is told where this replica stands. Any other reason of its signal is passed on
+   * as it is.
+   */
   async inTime<T>(what: string, { signal }: SubmitOptions, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
@@ -115,7 +118,10 @@ export class Positions {
     }
   }
 
-  /** Resolves when everything up to `index` is in the state, or something keeps this replica from getting there. */
+  /**
+   * Resolves when everything up to `index` is in the state, or something keeps this replica from getting
+   * there.
+   */
   async #appliedOrFailed(index: number, signal?: AbortSignal): Promise<void> {
     const { applier, status } = this.#init
     if (index <= applier.applied) return

@@ -1,8 +1,8 @@
 import type { Clock } from '../time/clock.ts'
 
-/** A problem that stays is told again after this long, in milliseconds, and each time after twice as long as before. */
+/** A problem that stays is told again after this long, in milliseconds. The pause then doubles each time. */
 const AGAIN_FIRST_MS = 5_000
-/** So a problem of days is a line every five minutes. */
+/** The longest such pause, in milliseconds: a problem that lasts for days is a line every five minutes. */
 const AGAIN_LAST_MS = 300_000
 /** Problems that are remembered. Of more at once, the oldest count as new. */
 const REMEMBERED_MAX = 64
@@ -13,8 +13,9 @@ interface Told {
 }
 
 /**
- * Decides which problems are worth telling. What fails is tried again within seconds, by several parts of a replica, and
- * mostly fails in the same way: whoever reads of it needs to know that once, and from time to time that it still does.
+ * Decides which problems are worth telling. A failed action is tried again within seconds, by several parts
+ * of a replica, and mostly fails in the same way. A reader needs to know that once, and from time to time
+ * that it still does.
  */
 export class Problems {
   readonly #clock: Clock
@@ -26,7 +27,7 @@ export class Problems {
 
   /** True for a problem that is new, or was told long enough ago. */
   isNews({ name, message }: Error): boolean {
-    // How long somebody waited, or which attempt it was, makes no other problem of it.
+    // A number in the message, such as a time or an attempt, makes it no other problem.
     const key = `${name}: ${message.replace(/\d+/g, '#')}`
     const nowMs = this.#clock.now()
     const told = this.#told.get(key)

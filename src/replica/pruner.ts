@@ -16,8 +16,8 @@ import type { Reporter } from './reporter.ts'
 import type { Status } from './status.ts'
 
 /**
- * How the group's log is pruned without being told. Each replica announces its policy, and whoever leads prunes by it, also one that
- * has none. Where policies differ, the most entries that one keeps are kept.
+ * How the group's log is pruned automatically. Each replica announces its policy, and the leader prunes by
+ * all of them, even if it has none. Where policies differ, the largest `keepEntries` counts.
  */
 export interface PrunePolicy {
   /** Newest entries that are kept, an integer from 0. Default 10,000. */
@@ -32,7 +32,7 @@ export interface PrunerInit {
   readonly log: Log
   readonly membership: Membership
   readonly progress: AnchorProgress
-  /** Pruning is allowed although no checkpoint on disk holds what goes. */
+  /** Pruning is allowed although no checkpoint on disk holds the pruned part. */
   readonly volatile: boolean
   /** Knows what makes this replica's next checkpoint due; undefined when it writes none. */
   readonly disk: Pick<Disk, 'outlook'> | undefined
@@ -44,16 +44,22 @@ export interface PrunerInit {
 }
 
 const INTERVAL_MS_DEFAULT = 1_000
-/** By itself it prunes once this part of what is kept can go: a prune is an entry too, and an idle log stays idle. */
+/**
+ * Automatic pruning waits until this part of what is kept can go. A prune is an entry too, and an idle log
+ * stays idle.
+ */
 const SLACK = 1 / 10
 
 /**
- * Prunes the log while this replica leads, by the policies that the members announce. A prune is an entry of the log first, and is executed once it was applied: by
- * then every replica agrees that its author led.
+ * Prunes the log while this replica leads, by the policies that the members announce. A prune is first an
+ * entry of the log, and is executed when it was applied. By then every replica agrees that its author led.
  */
 export class Pruner {
   readonly #init: PrunerInit
-  /** What became of this replica's own prunes, by index: an entry may be applied before its append has told the index. */
+  /**
+   * The outcomes of this replica's own prunes, by index. An entry may be applied before its append has told
+   * the index.
+   */
   readonly #outcomes = new Map<number, PromiseWithResolvers<number>>()
   #pruning = 0
   #ended: Error | undefined
@@ -65,7 +71,7 @@ export class Pruner {
     this.#init = init
   }
 
-  /** What this replica would have whoever leads prune. */
+  /** What this replica wants the leader to prune. */
   get wish(): PruneWish | undefined {
     const { policy, volatile } = this.#init
     return policy && { keepEntries: policy.keepEntries ?? KEEP_ENTRIES_DEFAULT, volatile }
@@ -146,19 +152,22 @@ export class Pruner {
     }
   }
 
-  /** The entry at `index` does nothing: if it is a prune of ours, we led no more. */
+  /** The entry at `index` does nothing. If it is a prune of ours, we led no more. */
   voided(index: number): void {
     if (this.#pruning > 0) this.#outcome(index).reject(new NotLeader(this.#init.group.leader))
   }
 
-  /** A snapshot was installed that covers everything up to `index`: what became of our prunes there is not known. */
+  /**
+   * A snapshot was installed that covers everything up to `index`. The outcomes of our prunes there are not
+   * known.
+   */
   covered(index: number): void {
     for (const [at, { reject }] of this.#outcomes) {
       if (at <= index) reject(new NotLeader(this.#init.group.leader))
     }
   }
 
-  /** Nothing will be applied for now: whoever waits for a prune is told why. */
+  /** Nothing will be applied for now. Callers that wait for a prune are told why. */
   fail(reason: Error): void {
     for (const { reject } of this.#outcomes.values()) reject(reason)
   }
@@ -173,7 +182,7 @@ export class Pruner {
     let outcome = this.#outcomes.get(index)
     if (outcome === undefined) {
       outcome = Promise.withResolvers()
-      // Nobody waits for the outcome of an entry that is not a prune of ours.
+      // An entry that is not a prune of ours has an outcome that nobody waits for.
       outcome.promise.catch(() => {})
       if (this.#ended !== undefined) outcome.reject(this.#ended)
       this.#outcomes.set(index, outcome)

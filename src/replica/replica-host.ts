@@ -39,9 +39,12 @@ export interface ReplicaHostInit {
 
 /** Three electors outvote one that is wrong. */
 const ELECTORATE_MIN = 3
-/** A silent elector is left out for five times as long as it had to attest: longer than one that was only paused stays away. */
+/** A silent elector is left out for five times as long as it had to attest. Then it is asked again. */
 const LEFT_OUT_TIMES = 5
-/** How long the log's servers are waited for while an anchor is being fetched, in milliseconds: chunks go on coming meanwhile. */
+/**
+ * How long the log's servers are waited for while an anchor is being fetched, in milliseconds: chunks go on
+ * coming meanwhile.
+ */
 const BOUNDS_TIMEOUT_MS = 1_000
 
 /** What snapshot sync needs, answered from the group's log and presence store. */
@@ -61,14 +64,17 @@ export class ReplicaHost implements SyncHost {
     this.epoch = init.log.epoch
   }
 
-  /** What sessions fetch is installed by this. It comes late: an install is offered by snapshot sync, which stands on this host. */
+  /**
+   * What sessions fetch is installed by this. It comes late: an install is offered by snapshot sync, which
+   * stands on this host.
+   */
   installBy(installer: Pick<Installer, 'begin'>): void {
     this.#installer = installer
   }
 
   /**
-   * The log says who leads. Only a replica that does not follow it to its end believes the announcements. A leader that lags or
-   * diverged has resigned.
+   * The log says who leads. Only a replica that does not follow it to its end believes the announcements. A
+   * leader that lags or diverged has resigned.
    */
   leader(): string | undefined {
     const { group, membership, self, status } = this.#init
@@ -125,8 +131,8 @@ export class ReplicaHost implements SyncHost {
   }
 
   /**
-   * If the log cannot be reached, assume that the position is readable. A running download is kept, and the next read of the log
-   * settles it.
+   * If the log cannot be reached, assume that the position is readable. A running download is kept, and the
+   * next read of the log settles it.
    */
   async isReadable(position: Position): Promise<boolean> {
     const { log, clock } = this.#init
@@ -178,9 +184,10 @@ export class ReplicaHost implements SyncHost {
   }
 
   /**
-   * Up to five members in sync, this one among them. A member is left out for a while if it was asked and said nothing within the
-   * time in which an anchor must be sealed, though this replica did. Otherwise silent members could hold up every seal for ever.
-   * Three are named all the same where there are three: members that are only slow must not leave the word to one.
+   * Up to five members in sync, this one among them. A member is left out for a while if it was asked and
+   * said nothing within the time in which an anchor must be sealed, though this replica did. Otherwise silent
+   * members could hold up every seal for ever. Three are named all the same where there are three: members
+   * that are only slow must not leave the word to one.
    */
   #electorate(members: readonly Member[]): string[] {
     const { self, group, clock, sealTimeoutMs } = this.#init

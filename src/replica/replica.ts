@@ -9,7 +9,9 @@ import type { Counted, ReplicaEvents } from './events.ts'
 import type { ReplicaParts } from './parts.ts'
 import { stopParts } from './stop.ts'
 
-/** One process's copy of the state machine: it follows the log, and catches up from its peers when it lags. */
+/**
+ * One process's copy of the state machine: it follows the log, and catches up from its peers when it lags.
+ */
 export class Replica<Result = unknown>
   extends GuardedEvents<ReplicaEvents>
   implements MachineHost<Result>, AsyncDisposable
@@ -41,7 +43,7 @@ export class Replica<Result = unknown>
     return isConnected(this.#parts.log)
   }
 
-  /** Who leads, as the log says up to `position`. */
+  /** The leader, as the log says up to `position`. */
   get leader(): string | undefined {
     return this.#parts.group.leader
   }
@@ -71,17 +73,18 @@ export class Replica<Result = unknown>
   }
 
   /**
-   * How often each event happened since this replica was created, by its type; events of type `sync` by their own, such as
-   * `refused`.
+   * How often each event happened since this replica was created, by its type. Events of type `sync` are
+   * counted by their own type, such as `refused`.
    */
   get counts(): ReadonlyMap<Counted, number> {
     return this.#parts.reporter.counts
   }
 
   /**
-   * Append a command; resolves when it is applied here, with its position and what `apply` returned. Rejects with
-   * what the log says (`LogBusy`, `AppendUncertain`, `EntryTooLarge`, …), or with what ended this replica or left it without a
-   * state: the command may be in the log then, and is applied where that is read.
+   * Append a command. Resolves when it is applied here, with its position and what `apply` returned. Rejects
+   * with what the log says (`LogBusy`, `AppendUncertain`, `EntryTooLarge`, …), or with what ended this
+   * replica or left it without a state. In the latter case the command may be in the log, and is applied
+   * where that is read.
    */
   async submit(command: Uint8Array, options: SubmitOptions = {}): Promise<Written<Result>> {
     const { positions, log, applier } = this.#parts
@@ -91,35 +94,40 @@ export class Replica<Result = unknown>
   }
 
   /**
-   * Resolves when this replica follows the log and has applied everything up to where the log ended, as it is read anew during this
-   * call: a process that was stopped for a while does not take what it knew before for the end. Waits while the log cannot be
-   * reached. Rejects with `StateLost` when it needs a snapshot that nobody can serve, and with what ended it.
+   * Resolves when this replica follows the log and has applied everything up to where the log ends. The end
+   * is read during this call: a process that was stopped for a while does not rely on what it knew before.
+   * Waits while the log cannot be reached. Rejects with `StateLost` when it needs a snapshot that nobody can
+   * serve, and with what ended it.
    */
   async inSync(options: SubmitOptions = {}): Promise<void> {
     await this.#parts.positions.inSync(options)
   }
 
-  /** Resolves when everything up to `position` is in the state. Rejects with `EpochChanged` for another epoch. */
+  /**
+   * Resolves when everything up to `position` is in the state. Rejects with `EpochChanged` for another epoch.
+   */
   async reached(position: Position, options: SubmitOptions = {}): Promise<void> {
     await this.#parts.positions.reached(position, options)
   }
 
   /**
-   * Resolves when everything that was committed before this call is in the state: what others wrote before can then be
-   * read here.
+   * Resolves when everything that was committed before this call is in the state: what others wrote before
+   * can then be read here.
    */
   async barrier(options: SubmitOptions = {}): Promise<void> {
     await this.#parts.positions.barrier(options)
   }
 
-  /** Throws `NotReadable` or `StateLost` while there is no state to read, or one that is known to be wrong. */
+  /**
+   * Throws `NotReadable` or `StateLost` while there is no state to read, or one that is known to be wrong.
+   */
   assertReadable(): void {
     this.#parts.follower.assertReadable()
   }
 
   /**
-   * Have the group capture a snapshot of all that is committed by now. Resolves with its anchor. Waits for a leader, and
-   * while as many anchors are live as may be, but not longer than `requestTimeoutMs`.
+   * Have the group capture a snapshot of all that is committed by now. Resolves with its anchor. Waits for a
+   * leader, and while the maximum number of anchors is live, but not longer than `requestTimeoutMs`.
    */
   async mark(options: SubmitOptions = {}): Promise<Position> {
     return await this.#parts.captures.mark(options)
@@ -131,27 +139,31 @@ export class Replica<Result = unknown>
   }
 
   /**
-   * Have the group capture a snapshot, and write it to a file of one's own once the group has agreed on its root. Resolves with
-   * its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, and with what the disk says.
+   * Have the group capture a snapshot, and write it to a file once the group has agreed on its root. Resolves
+   * with its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, and
+   * with what the disk says.
    *
-   * A replica that its log halted (`EpochChanged`, `LogRewound`, `LogDamaged`) writes the state that it has, at its position and on
-   * its word alone: a new log can begin with that file.
+   * A replica that was halted by its log (`EpochChanged`, `LogRewound`, `LogDamaged`) writes the state that
+   * it has, at its position and on its word alone. A new log can begin with that file.
    */
   async exportTo(path: string, options: SubmitOptions = {}): Promise<Position> {
     return await this.#parts.captures.exportTo(path, options)
   }
 
   /**
-   * Prune the log, up to what no anchor pins and keeping the newest `keepEntries` (default 10,000). Resolves with the
-   * index up to which it is pruned, 0 if there was nothing to prune. Rejects with `NotLeader` except on the leader, and
-   * with `PruneRefused` without `volatile`.
+   * Prune the log, as far as no anchor pins it, and keep the newest `keepEntries` (default 10,000). Resolves
+   * with the index up to which it is pruned, or 0 if there was nothing to prune. Rejects with `NotLeader`
+   * except on the leader, and with `PruneRefused` if no replica holds a checkpoint and this one is not
+   * `volatile`.
    */
   async prune(options: { readonly keepEntries?: number } = {}): Promise<number> {
     this.#parts.positions.assertAlive()
     return await this.#parts.pruner.prune(options.keepEntries)
   }
 
-  /** End everything this replica started: it leaves the group, and closes its streams, its log and its timers. */
+  /**
+   * End everything this replica started: it leaves the group, and closes its streams, its log and its timers.
+   */
   stop(): Promise<void> {
     this.#stopped ??= stopParts(this.#parts)
     return this.#stopped

@@ -58,7 +58,10 @@ export class Reporter {
     this.#audience?.safeDispatchEvent(type, { detail })
   }
 
-  /** Something failed. A problem that halted this replica was told with its state; one that stays is not told every second. */
+  /**
+   * Something failed. A problem that halted this replica was told with its state; one that stays is not told
+   * every second.
+   */
   problem(error: Error): void {
     const { status, stopping } = this.#init
     this.#trouble = error

@@ -4,7 +4,10 @@ import type { Log } from '../log/log.ts'
 import type { Position } from '../position.ts'
 import { Disputed, NoMarker } from '../sync/errors.ts'
 
-/** Anchors whose markers are remembered: a session installs the one that it read last, and an export may read another meanwhile. */
+/**
+ * Anchors whose markers are remembered: a session installs the one that it read last, and an export may read
+ * another meanwhile.
+ */
 const MARKERS_MAX = 16
 
 /** What the log says of an anchor that the group agreed on. */

@@ -46,21 +46,22 @@ import { Status } from './status.ts'
 import { closeGround, stopParts } from './stop.ts'
 import { Ticks } from './ticks.ts'
 
-/** Pause before the presence store is watched again after an error, in milliseconds: a log's lock is free again by then. */
+/** Pause before the presence store is watched again after an error, in milliseconds: short beside a lease. */
 const RETRY_MS = 500
 
 /**
- * Start a replica. Resolves when its log is open and its node listens; `inSync()` tells when it has caught up. Rejects
- * with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir` or `volatile`, with
- * `DirectoryInUse`, `DirectoryUnusable` and `DirectoryOfAnotherLog`, with `ListenFailed`, and with what the log says
- * (`LogMismatch`, `LogUnusable`, …).
+ * Start a replica. Resolves when its log is open and its node listens. `inSync()` tells when it has caught up.
+ * Rejects with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir` or
+ * `volatile`, with `DirectoryInUse`, `DirectoryUnusable` and `DirectoryOfAnotherLog`, with `ListenFailed`, and
+ * with what the log says (`LogMismatch`, `LogUnusable`, …).
  *
  * @example
  * ```ts
- * const cities = new ReplicatedMap<string, City>()
- * await using replica = await createReplica({ group: 'cities', machine: cities, log: sqliteLog({ path: 'cities.db' }) })
+ * const machine = new ReplicatedMap<string, City>()
+ * const log = sqliteLog({ path: 'cities.db' })
+ * await using replica = await createReplica({ group: 'cities', machine, log })
  * await replica.inSync()
- * await cities.set('CH/Bern', { population: 134_794 })
+ * await machine.set('CH/Bern', { population: 134_794 })
  * ```
  */
 export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<Replica<Result>> {
@@ -241,7 +242,10 @@ function tie<Result>(parts: ReplicaParts<Result>): void {
   })
 }
 
-/** Whoever waits for something to be applied is told why it will not be. A replica that was lost may yet get a state. */
+/**
+ * Whoever waits for something to be applied is told why it will not be. A replica that was lost may yet get a
+ * state.
+ */
 function stateChanged<Result>(parts: ReplicaParts<Result>, change: StateChange): void {
   const { applier, pruner, announcer, leadership, reporter } = parts
   const { state, previous, reason } = change

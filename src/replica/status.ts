@@ -3,7 +3,10 @@ import type { ReplicaState } from '../group/announcement.ts'
 import { ReplicaStopped } from './errors.ts'
 import type { StateChange } from './events.ts'
 
-/** Where a replica stands, and why, where something went wrong. Nothing follows `stopped`, and only that `halted`. */
+/**
+ * The state of a replica, and what went wrong if something did. No state follows `stopped`, and only
+ * `stopped` follows `halted`.
+ */
 export class Status {
   readonly #listeners = new Set<(change: StateChange) => void>()
   #state: ReplicaState = 'starting'
@@ -22,7 +25,7 @@ export class Status {
     const previous = this.#state
     if (previous === state || previous === 'stopped' || (previous === 'halted' && state !== 'stopped')) return
     this.#state = state
-    // What halted a replica remains the reason when it is stopped.
+    // The reason of a halt remains when the replica is stopped.
     if (state !== 'stopped') this.#failure = reason
     else if (previous !== 'halted') this.#failure = new ReplicaStopped()
     for (const listener of [...this.#listeners]) listener({ state, previous, reason })

@@ -17,7 +17,8 @@ export async function stopParts<Result>(parts: ReplicaParts<Result>): Promise<vo
   status.enter('stopped')
   sync.withdraw()
   await announcer.leave({ led })
-  // Dials end before the streams and listeners do, and what was offered is released when nobody can ask for it any more.
+  // Dials end before the streams and listeners do, and what was offered is released when nobody can ask for
+  // it any more.
   await network.stop()
   await sync.close()
   await closeGround(parts)

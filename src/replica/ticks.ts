@@ -9,7 +9,10 @@ import type { Applier } from './applier.ts'
 import type { Reporter } from './reporter.ts'
 import type { Status } from './status.ts'
 
-/** How often a leader looks whether something in the machine is due while nobody writes, in milliseconds: keys die by the second. */
+/**
+ * How often a leader looks whether something in the machine is due while nobody writes, in milliseconds. A
+ * key outlives its time by about this.
+ */
 const INTERVAL_MS = 1_000
 
 export interface TicksInit {
@@ -46,8 +49,8 @@ export class Ticks {
   }
 
   /**
-   * What time it is tells the time since the newest entry was applied, and after a restart the wall clock. Long before a pause is
-   * too long to count, a tick ends it.
+   * What time it is tells the time since the newest entry was applied, and after a restart the wall clock.
+   * Long before a pause is too long to count, a tick ends it.
    */
   async #look(): Promise<void> {
     const { self, log, clock, group, status, applier, machine } = this.#init

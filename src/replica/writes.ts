@@ -4,7 +4,7 @@ import type { Appended, LogEntry } from '../log/log.ts'
 import type { Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 
-/** What an entry is known by. */
+/** What identifies an entry. */
 type Entry = Pick<LogEntry, 'index' | 'id' | 'author'>
 
 interface Waiting<Result> {
@@ -14,9 +14,9 @@ interface Waiting<Result> {
 }
 
 /**
- * This replica's own writes, from the append to their result. An entry may be applied before its append has told
- * us its index: results of own entries are kept while any append is under way. A write whose place in the log another entry has
- * rejects: servers that came apart acknowledge what they then lose.
+ * This replica's own writes, from the append to their result. An entry may be applied before its append has
+ * told us its index. So results of own entries are kept while any append is under way. A write rejects if
+ * another entry has its place in the log: servers that came apart acknowledge entries that they then lose.
  */
 export class Writes<Result> {
   readonly #epoch: string
@@ -25,7 +25,7 @@ export class Writes<Result> {
   readonly #early = new Map<number, { readonly id: string; readonly result: Result | undefined }>()
   #appending = 0
   #applied = 0
-  /** Entries up to here may be in the state by way of a snapshot. */
+  /** Entries up to here may be in the state because a snapshot was installed. */
   #covered = 0
   #failure: Error | undefined
 
@@ -85,7 +85,7 @@ export class Writes<Result> {
     }
   }
 
-  /** Everything up to `index` is in the state, some of it perhaps by way of a snapshot. */
+  /** Everything up to `index` is in the state, perhaps because a snapshot was installed. */
   covered(index: number): void {
     this.#applied = Math.max(this.#applied, index)
     this.#covered = Math.max(this.#covered, index)
@@ -96,7 +96,9 @@ export class Writes<Result> {
     }
   }
 
-  /** Nothing will be applied: whoever waits is told why, and so is whoever writes before `recover`. */
+  /**
+   * Nothing will be applied. Callers that wait are told why, and so are callers that write before `recover`.
+   */
   fail(reason: Error): void {
     this.#failure = reason
     for (const { reject } of this.#waiting.values()) reject(reason)

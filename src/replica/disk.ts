@@ -10,7 +10,13 @@ import type { StateBuilder } from '../snapshot/state-builder.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
 import { Ticker } from '../time/ticker.ts'
-import { Checkpointer, type CheckpointerInit, KEEP_CHECKPOINTS_DEFAULT, type Trust } from './checkpointer.ts'
+import {
+  type AnchorSource,
+  Checkpointer,
+  type CheckpointerInit,
+  KEEP_CHECKPOINTS_DEFAULT,
+  type Trust,
+} from './checkpointer.ts'
 import type { Reporter } from './reporter.ts'
 
 export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
@@ -21,6 +27,9 @@ export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly announcer: { soon(): void }
   readonly reporter: Pick<Reporter, 'emit' | 'problem'>
 }
+
+/** Knows what is offered, and offers what was offered before. */
+type OfferKeeper = Pick<SnapshotSync, 'adopt' | 'leases'>
 
 /** Takes the state that a checkpoint holds. */
 interface CheckpointTarget {
@@ -45,7 +54,7 @@ export class Disk {
   /** The anchor whose snapshot was fetched and installed, until a checkpoint covers it. */
   #uncovered: number | undefined
   /** Undefined before the checkpoints were loaded: nothing is offered. */
-  #sync: SnapshotSync | undefined
+  #sync: OfferKeeper | undefined
   #ticker: Ticker | undefined
 
   private constructor(init: DiskInit, fetched: ChunkFiles) {
@@ -97,7 +106,7 @@ export class Disk {
    * Install the newest intact checkpoint, and offer again what was offered. What cannot be read is reported
    * and left out.
    */
-  async load(into: CheckpointTarget, sync: SnapshotSync, signal: AbortSignal): Promise<void> {
+  async load(into: CheckpointTarget, sync: AnchorSource & OfferKeeper, signal: AbortSignal): Promise<void> {
     const { clock, reporter } = this.#init
     this.#sync = sync
     try {
@@ -196,7 +205,7 @@ export class Disk {
     if (this.#sync !== undefined) await this.#offers.write(this.#sync.leases())
   }
 
-  async #offerAgain(sync: SnapshotSync): Promise<void> {
+  async #offerAgain(sync: OfferKeeper): Promise<void> {
     const { clock } = this.#init
     const offered = await this.#offers.read()
     for (const position of this.#checkpoints.positions) {

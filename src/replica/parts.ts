@@ -21,7 +21,6 @@ import type { ReplicaNetwork } from './network.ts'
 import type { Outcomes } from './outcomes.ts'
 import type { Positions } from './positions.ts'
 import type { Pruner } from './pruner.ts'
-import type { ReplicaHost } from './replica-host.ts'
 import type { Reporter } from './reporter.ts'
 import type { Status } from './status.ts'
 import type { Ticks } from './ticks.ts'
@@ -56,7 +55,6 @@ export interface ReplicaParts<Result> extends Ground {
   readonly announcer: Announcer
   readonly leadership: Leadership
   readonly disk: Disk | undefined
-  readonly host: ReplicaHost
   readonly sync: SnapshotSync
   readonly follower: Follower
   readonly anchors: Anchors

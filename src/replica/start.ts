@@ -188,7 +188,6 @@ async function makeParts<Result>(
     announcer,
     leadership,
     disk,
-    host,
     sync,
     follower,
     anchors,
@@ -206,7 +205,7 @@ async function makeParts<Result>(
 function makeSync<Result>(
   { limits, authorize }: Pick<ReplicaInit<Result>, 'limits' | 'authorize'>,
   { clock, random, ttlMs, requestTimeoutMs, fetchTimeoutMs, network, status, reporter }: Common<Result>,
-  { host, disk, announcer }: Pick<ReplicaParts<Result>, 'host' | 'disk' | 'announcer'>,
+  { host, disk, announcer }: { host: ReplicaHost } & Pick<ReplicaParts<Result>, 'disk' | 'announcer'>,
 ): SnapshotSync {
   const onEvent = (event: SyncEvent) => {
     if (event.type === 'session' && event.state.status === 'choosing') status.enter('catching-up')

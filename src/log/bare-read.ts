@@ -2,6 +2,7 @@
  * Reads a log past our own code: a replay is measured against that. Tells when a prune no longer disturbs a
  * measurement.
  */
+
 import { type LogPlace, resolvePlace } from './log-place.ts'
 
 /** Called with the bytes that hold a command, and where it starts in them. */

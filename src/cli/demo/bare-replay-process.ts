@@ -1,4 +1,5 @@
 /** Reads the log's commands in a bare loop, without a replica. */
+
 import { once } from 'node:events'
 import { bareReader } from '../../log/bare-read.ts'
 import { type LogFlags, placeOf } from '../log/log-flags.ts'

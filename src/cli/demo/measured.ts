@@ -2,6 +2,7 @@
  * Three ways from nothing to the state, with how long each takes: a bare loop, a replay, a catch-up from
  * peers.
  */
+
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { childEnv } from '../../node-flags.ts'

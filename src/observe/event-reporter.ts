@@ -1,5 +1,5 @@
 import type { Replica } from '../replica/replica.ts'
-import type { SyncEvent } from '../sync/snapshot-sync.ts'
+import type { SyncEvent } from '../sync/events.ts'
 import {
   checkpointSummary,
   type ProcessEvent,

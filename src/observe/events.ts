@@ -2,8 +2,8 @@ import type { CheckpointEvent } from '../checkpoint/store.ts'
 import type { Position } from '../position.ts'
 import type { CatchUpReport, ReplicaEvents, StateChange } from '../replica/events.ts'
 import { totalBytes, totalItems } from '../snapshot/manifest.ts'
+import type { SyncEvent } from '../sync/events.ts'
 import type { SessionState } from '../sync/fetching/session-state.ts'
-import type { SyncEvent } from '../sync/snapshot-sync.ts'
 
 /** What a replica's events say, as plain data: for people, for JSON, and for another process. */
 

@@ -2,8 +2,8 @@ import type { CheckpointEvent } from '../checkpoint/store.ts'
 import type { ReplicaState } from '../group/announcement.ts'
 import type { LogEntry } from '../log/log.ts'
 import type { Position } from '../position.ts'
+import type { SyncEvent } from '../sync/events.ts'
 import type { CaughtUp } from '../sync/fetching/session-state.ts'
-import type { SyncEvent } from '../sync/snapshot-sync.ts'
 
 export interface StateChange {
   readonly state: ReplicaState

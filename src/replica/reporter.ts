@@ -1,5 +1,5 @@
 import { EpochChanged } from '../log/errors.ts'
-import type { SyncEvent } from '../sync/snapshot-sync.ts'
+import type { SyncEvent } from '../sync/events.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Counted, ReplicaEvents } from './events.ts'
 import { Problems } from './problems.ts'

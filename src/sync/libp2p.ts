@@ -1,4 +1,4 @@
-import type { PeerId, Startable, Stream } from '@libp2p/interface'
+import type { ComponentLogger, PeerId, Startable, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Uint8ArrayList } from 'uint8arraylist'
@@ -10,10 +10,8 @@ import {
   PROTOCOL_PREFIX_BYTES_MAX,
   PROTOCOL_PREFIX_DEFAULT,
   PROTOCOL_VERSION,
-  providerLimits,
   REQUEST_BYTES_MAX,
 } from './limits.ts'
-import { SnapshotSync, type SnapshotSyncInit } from './snapshot-sync.ts'
 import type { ByteStream } from './wire/frames.ts'
 import type { SyncNetwork } from './wire/peers.ts'
 
@@ -21,12 +19,14 @@ import type { SyncNetwork } from './wire/peers.ts'
 export interface SnapshotSyncComponents extends DialerComponents {
   readonly peerId: PeerId
   readonly registrar: Registrar
+  /** For a few lines under `anchorage:sync`. A node of libp2p has one; without one nothing is written. */
+  readonly logger?: ComponentLogger | undefined
 }
 
 export interface Libp2pNetworkInit {
   /** This replica's PeerId, as text. */
   readonly self: string
-  /** See `Libp2pSnapshotSyncInit`. */
+  /** See `Libp2pSnapshotSyncInit`. Default `anchorage`. */
   readonly protocolPrefix?: string | undefined
   /** Streams that one peer may have open: see `ProviderLimits`. */
   readonly streamsPerPeer: number
@@ -83,47 +83,6 @@ export class Libp2pNetwork implements SyncNetwork {
       beforeStop: () => dialer.stop(),
       stop: () => registrar.unhandle(this.#protocol),
     }
-  }
-}
-
-export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
-  /**
-   * The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. 1 to 255 bytes without
-   * control characters. Default `anchorage`.
-   */
-  readonly protocolPrefix?: string
-}
-
-/** Snapshot sync as a libp2p service. */
-export class Libp2pSnapshotSync extends SnapshotSync implements Startable {
-  readonly #joined: Startable
-  #started = false
-
-  constructor(init: Libp2pSnapshotSyncInit, components: SnapshotSyncComponents) {
-    const { protocolPrefix } = init
-    const { streamsPerPeer } = providerLimits(init.limits)
-    const network = new Libp2pNetwork({ self: components.peerId.toString(), protocolPrefix, streamsPerPeer })
-    super(init, network)
-    this.#joined = network.join(components, (peer, stream) => this.serve(peer, stream))
-  }
-
-  isStarted(): boolean {
-    return this.#started
-  }
-
-  async start(): Promise<void> {
-    await this.#joined.start()
-    this.#started = true
-  }
-
-  async beforeStop(): Promise<void> {
-    await this.#joined.beforeStop?.()
-  }
-
-  async stop(): Promise<void> {
-    await this.#joined.stop()
-    await this.close()
-    this.#started = false
   }
 }
 

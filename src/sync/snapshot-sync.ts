@@ -6,8 +6,8 @@ import { systemRandom } from '../random.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
 import type { ChunkStore } from '../snapshot/chunk-store.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
-import { type ChunkCoder, zstdCoder } from '../snapshot/encoding.ts'
-import type { Manifest } from '../snapshot/manifest.ts'
+import { type ChunkCoder, type EncodedChunk, zstdCoder } from '../snapshot/encoding.ts'
+import type { ChunkInfo, Manifest } from '../snapshot/manifest.ts'
 import { type Clock, sleep, systemClock } from '../time/clock.ts'
 import { SessionRunning } from './errors.ts'
 import type { SyncEvent } from './events.ts'
@@ -25,12 +25,23 @@ import {
   type WireError,
 } from './wire/index.ts'
 
-export type { SyncEvent } from './events.ts'
-export type { CapturedInit, SnapshotSyncInit } from './options.ts'
+/** What was cut of a snapshot so far: chunk `n` is listed at `infos[n]`. */
+export interface HeldChunks {
+  /** The chunks that are cut, in order. */
+  readonly infos: readonly ChunkInfo[]
+  /** All of them, with the control bytes and the root. Undefined until the last one is cut. */
+  readonly manifest: Manifest | undefined
+  /** Resolves when more than `count` chunks are cut, or all. Rejects when cutting failed. */
+  beyond(count: number): Promise<void>
+  /** A chunk as it is sent. Rejects with `RangeError` for one that is not there. */
+  chunk(index: number): Promise<EncodedChunk>
+  /** A chunk as it was cut, for `itemsOf`. Rejects with `RangeError` for one that is not there. */
+  raw(index: number): Promise<Uint8Array>
+}
 
 /** A snapshot that stays in memory until it is released, also when its offer has expired. */
 export interface Hold {
-  readonly cut: CutSnapshot
+  readonly cut: HeldChunks
   /** Let go of it. A second call does nothing. */
   release(): void
 }

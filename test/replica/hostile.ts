@@ -11,9 +11,9 @@ import { type Announcement, encodeAnnouncement } from '../../src/group/announcem
 import { type Control, encodeControl } from '../../src/group/control.ts'
 import type { Log, LogBackend } from '../../src/log/log.ts'
 import type { Replica } from '../../src/replica/replica.ts'
+import type { SyncEvent } from '../../src/sync/events.ts'
 import { byteStream } from '../../src/sync/libp2p.ts'
 import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
-import type { SyncEvent } from '../../src/sync/snapshot-sync.ts'
 import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 import {
   decodeResponse,

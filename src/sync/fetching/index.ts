@@ -7,5 +7,6 @@
  * of the serving one; both speak `wire/`.
  */
 export { askLeader } from './ask-leader.ts'
+export type { FetchProgress } from './fetch.ts'
 export { Session } from './session.ts'
 export type { CaughtUp, SessionEvent, SessionPhases, SessionState } from './session-state.ts'

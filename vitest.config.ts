@@ -7,7 +7,15 @@ const PROCESSES = ['test/cli/**/*.test.ts', 'test/cluster/**/*.test.ts', 'test/t
 
 export default defineConfig({
   // The examples in docs/ import the package by its name, as users do.
-  resolve: { alias: { anchorage: fileURLToPath(new URL('src/index.ts', import.meta.url)) } },
+  resolve: {
+    alias: [
+      { find: /^anchorage$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
+      {
+        find: /^anchorage\/sync$/,
+        replacement: fileURLToPath(new URL('src/sync/index.ts', import.meta.url)),
+      },
+    ],
+  },
   test: {
     // A CommonJS module's default import is its `module.exports`, as in Node.
     deps: { interopDefault: false },

@@ -1,9 +1,10 @@
 /**
  * Tests whether the package works where it is installed. It packs it, installs the archive and Node 24 in an
- * empty project, and uses the command line, the library and the harness.
+ * empty project, and uses the command line, the library, each entry point and the harness. The example of a
+ * consensus of one's own is compiled against the installed types, strictly, and run.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -17,8 +18,15 @@ const run = (command: string, args: readonly string[], cwd: string): string =>
   })
 
 const SCRIPT = `
-import { createReplica, ReplicatedMap, sqliteLog } from 'anchorage'
+import * as root from 'anchorage'
+import * as expiry from 'anchorage/expiry'
+import * as leases from 'anchorage/leases'
+import * as sync from 'anchorage/sync'
 import { startCluster } from 'anchorage/testing'
+
+const { createReplica, ReplicatedMap, sqliteLog } = root
+if (expiry.LeaseTable !== leases.LeaseTable) throw new Error('anchorage/expiry is not anchorage/leases')
+for (const name in sync) if (root[name] !== sync[name]) throw new Error('anchorage does not export ' + name)
 
 const map = new ReplicatedMap()
 await using replica = await createReplica({ group: 'package', machine: map, log: sqliteLog({ path: 'library.db' }) })
@@ -34,7 +42,25 @@ if (map.get('a') !== 1 || (await joiner.get('b')) !== 2) throw new Error('a valu
 console.log('library and harness work')
 `
 
+/** What the example imports beside the package. The package's own dependencies are there already. */
+const EXAMPLE = 'own-consensus.ts'
+const EXAMPLE_FILES = [EXAMPLE, 'array-consensus.ts']
+const EXAMPLE_NEEDS = ['@libp2p/gossipsub', '@libp2p/identify', '@libp2p/ping', '@types/node', 'typescript']
+const COMPILER = {
+  strict: true,
+  noUncheckedIndexedAccess: true,
+  noEmit: true,
+  target: 'esnext',
+  module: 'nodenext',
+  types: ['node'],
+  erasableSyntaxOnly: true,
+  allowImportingTsExtensions: true,
+  verbatimModuleSyntax: true,
+  skipLibCheck: true,
+}
+
 try {
+  const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
   const archive = run('npm', ['pack', '--silent', '--pack-destination', project], process.cwd())
     .trim()
     .split('\n')
@@ -50,6 +76,14 @@ try {
   const answer = run('npx', ['anchorage', 'get', 'answer'], project).trim()
   if (answer !== '42') throw new Error(`anchorage get printed ${answer}, not 42`)
   process.stdout.write(run('npx', ['node', 'script.js'], project))
+  const needs = EXAMPLE_NEEDS.map((name) => `${name}@${devDependencies[name]}`)
+  run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...needs], project)
+  const examples = join(project, 'node_modules/anchorage/docs/examples')
+  for (const file of EXAMPLE_FILES) copyFileSync(join(examples, file), join(project, file))
+  const config = { compilerOptions: COMPILER, files: [EXAMPLE] }
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config))
+  run('npx', ['node', 'node_modules/typescript/bin/tsc'], project)
+  process.stdout.write(run('npx', ['node', EXAMPLE], project))
   console.log('the package works in an empty project')
 } finally {
   rmSync(project, { recursive: true, force: true })

@@ -108,7 +108,7 @@ export class AnchorRequest {
 
   /**
    * Wait until the leader may be asked again. Meanwhile ask everybody for offers, and take one where that is
-   * due.
+   * due. Rejects with `NoProvider` when there is none, and none can be hoped for.
    */
   async #pause(asked: NotNamed, term: Term): Promise<Position | undefined> {
     const { clock, offers } = this.#init
@@ -120,25 +120,27 @@ export class AnchorRequest {
       const offered = await this.#takeOffer(asked, term)
       if (offered !== undefined) return offered
     } while (clock.now() < untilMs)
+    this.#checkHope(asked, term)
     return undefined
   }
 
-  /**
-   * The offer to take instead of the leader's word, if there is one. Throws `NoProvider` when there can be
-   * none.
-   */
-  async #takeOffer(asked: NotNamed, { sinceMs, giveUpMs }: Term): Promise<Position | undefined> {
-    const { host, clock, position, requestTimeoutMs, offers } = this.#init
+  /** The offer to take instead of the leader's word, where that is not to be had. */
+  async #takeOffer(asked: NotNamed, { giveUpMs }: Term): Promise<Position | undefined> {
+    const { host, clock } = this.#init
     const isLate = clock.now() >= giveUpMs
-    if (isLate || asked.unreached || asked.cutFailed !== undefined || host.leader() === undefined) {
-      const offered = await this.#commonestOffer()
-      if (offered !== undefined) return offered
-    }
+    const isDue = isLate || asked.unreached || asked.cutFailed !== undefined || host.leader() === undefined
+    return isDue ? await this.#commonestOffer() : undefined
+  }
+
+  /** Throws `NoProvider` when it is too late, or the leader cannot cut its state and nobody offers theirs. */
+  #checkHope(asked: NotNamed, { sinceMs, giveUpMs }: Term): void {
+    const { clock, position, requestTimeoutMs, offers } = this.#init
     if (asked.cutFailed !== undefined && offers.allOfferNothing(sinceMs)) {
       throw this.noProvider(asked.why, asked.cutFailed)
     }
-    if (!isLate) return undefined
-    const what = `nobody named or offered a snapshot above ${formatPosition(position)} for ${requestTimeoutMs} ms`
+    if (clock.now() < giveUpMs) return
+    const above = formatPosition(position)
+    const what = `nobody named or offered a snapshot above ${above} for ${requestTimeoutMs} ms`
     throw this.noProvider(`${what}: ${asked.why}`)
   }
 

@@ -1,6 +1,6 @@
 import type { Fault } from '../errors.ts'
-import { CutFailed, Incompatible } from '../wire/errors.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
+import { retryPolicy } from './retry-policy.ts'
 
 /** Faults that a session remembers: enough for an error to say who did what, and few enough to be read. */
 export const FAULTS_MAX = 16
@@ -48,7 +48,7 @@ export class Faults {
    */
   add(peer: string, error: Error): boolean {
     if (this.isDropped(peer)) return false
-    if (isRefusal(error)) this.#refusals.set(peer, error)
+    if (retryPolicy(error).refusal) this.#refusals.set(peer, error)
     if (error instanceof ProvenFault) this.#dropped.add(peer)
     else if (this.#list.findLast((fault) => fault.peer === peer)?.what === clip(error.message)) return false
     this.#list.push({ peer, what: clip(error.message) })
@@ -56,14 +56,6 @@ export class Faults {
     this.#onFault(peer, error)
     return true
   }
-}
-
-/**
- * Asking again, for this anchor or another, is of no use. Unauthorized is no such word: a provider that is
- * late with the presence store does not know yet who is a member.
- */
-function isRefusal(error: Error): boolean {
-  return [ProvenFault, CutFailed, Incompatible].some((kind) => error instanceof kind)
 }
 
 /** What a peer says may be long. */

@@ -1,7 +1,7 @@
 import type { Position } from '../../position.ts'
 import type { Basis } from '../../snapshot/basis.ts'
 import type { SyncHost } from '../host.ts'
-import { Busy, Expired, Unauthorized, UnknownAnchor } from '../wire/errors.ts'
+import { Busy, Unauthorized } from '../wire/errors.ts'
 import type { Peers } from '../wire/peers.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 import type { Assembly, AssemblyInit } from './assembly.ts'
@@ -13,6 +13,7 @@ import { OwnChunks } from './own-chunks.ts'
 import type { Pin } from './pin.ts'
 import { ProviderPool, type ProviderState } from './provider-pool.ts'
 import { busyMs } from './retry.ts'
+import { retryPolicy } from './retry-policy.ts'
 import { IllegalTransition } from './transitions.ts'
 
 export interface FetchInit extends AssemblyInit {
@@ -182,6 +183,7 @@ export class Fetch {
 
   /** A provider offers this anchor. One that was known and failed gets another chance after a rest. */
   offeredBy(provider: string): void {
+    if (this.#init.signal.aborted) return
     const opening = this.#pool.open(provider)
     if (opening !== undefined) void this.#listings.open(provider, opening)
   }
@@ -255,7 +257,7 @@ export class Fetch {
       this.#pool.busy(provider, busyMs(error, random))
     } else {
       this.#pool.failed(provider, error)
-      if (!isNoFault(error)) faults.add(provider, error)
+      if (retryPolicy(error).fault) faults.add(provider, error)
     }
     // What is still due on this stream is asked of others: it must not come from here as well.
     if (state.status === 'ready') state.channel.abort(error)
@@ -286,9 +288,4 @@ export class Fetch {
     this.#steps += steps
     this.#goOn()
   }
-}
-
-/** An offer may expire, and an honest replica may not have made it. */
-function isNoFault(error: Error): boolean {
-  return error instanceof Expired || error instanceof UnknownAnchor
 }

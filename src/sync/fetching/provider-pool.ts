@@ -1,8 +1,9 @@
 import type { ChunkInfo, Manifest } from '../../snapshot/manifest.ts'
 import type { Clock } from '../../time/clock.ts'
 import type { Channel } from '../wire/channel.ts'
-import { CutFailed, Expired, Incompatible, Malformed, UnknownAnchor } from '../wire/errors.ts'
+import { UnknownAnchor } from '../wire/errors.ts'
 import { clip } from './faults.ts'
+import { retryPolicy } from './retry-policy.ts'
 import { checkTransition, type Edges } from './transitions.ts'
 import type { Window } from './window.ts'
 
@@ -181,7 +182,7 @@ export class ProviderPool {
   /** It failed: it rests, the longer the more often it did, or is gone. */
   failed(provider: string, reason: Error): void {
     const failures = (this.#providers.get(provider)?.failures ?? 0) + 1
-    if (isFinal(reason) || failures >= PROVIDER_FAILURES_LAST) {
+    if (!retryPolicy(reason).retry || failures >= PROVIDER_FAILURES_LAST) {
       this.#enter(provider, { status: 'gone', failures, reason })
     } else {
       this.#rest(provider, failures, PROVIDER_REST_MS * failures, false)
@@ -197,9 +198,4 @@ export class ProviderPool {
     checkTransition('a provider', EDGES, this.#providers.get(provider)?.status ?? 'new', next.status)
     this.#providers.set(provider, next)
   }
-}
-
-/** Errors after which asking the same provider for the same anchor again is in vain. */
-function isFinal(error: Error): boolean {
-  return [Expired, CutFailed, UnknownAnchor, Incompatible, Malformed].some((kind) => error instanceof kind)
 }

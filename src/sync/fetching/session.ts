@@ -49,11 +49,7 @@ type Held =
   | { readonly status: 'new' }
   | { readonly status: 'requesting' }
   | { readonly status: 'choosing' | 'verifying' | 'installing'; readonly download: AnchorDownload }
-  | {
-      readonly status: 'fetching'
-      readonly download: AnchorDownload
-      readonly progress: FetchProgress
-    }
+  | { readonly status: 'fetching'; readonly download: AnchorDownload; readonly progress: FetchProgress }
   | { readonly status: 'lost'; readonly error: AnchorGone }
   | { readonly status: 'done'; readonly caughtUp: CaughtUp }
   | { readonly status: 'failed'; readonly reason: Error }

@@ -2,6 +2,7 @@ import type { Position } from '../../position.ts'
 import type { Basis } from '../../snapshot/basis.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
+import { asError } from '../../thrown.ts'
 import type { Clock } from '../../time/clock.ts'
 import { AnchorGone } from '../errors.ts'
 import type { SyncHost } from '../host.ts'
@@ -128,14 +129,9 @@ export class AnchorDownload {
    * that follows.
    */
   async begin(): Promise<void> {
-    const { anchor, host, pin } = this.#init
+    const { anchor, pin } = this.#init
     pin.set(anchor).then(this.#pinned.resolve, this.#pinned.reject)
-    host
-      .sealedRoot(anchor, this.#signal)
-      .then((root) => this.#fetch.sealed(root))
-      .catch((error: Error) =>
-        this.#stop.abort(error instanceof AnchorGone ? error : new AnchorGone(anchor, error.message)),
-      )
+    this.#awaitSeal().catch(this.#gone.reject)
     this.#monitor().catch(this.#gone.reject)
     await Promise.race([this.#gone.promise, this.#fetch.begun])
   }
@@ -158,6 +154,19 @@ export class AnchorDownload {
   stop(): void {
     this.#unsubscribe()
     this.#stop.abort(new Error('the anchor was left'))
+  }
+
+  async #awaitSeal(): Promise<void> {
+    const { anchor, host } = this.#init
+    let root: Uint8Array
+    try {
+      root = await host.sealedRoot(anchor, this.#signal)
+    } catch (thrown) {
+      this.#signal.throwIfAborted()
+      const error = asError(thrown)
+      throw error instanceof AnchorGone ? error : new AnchorGone(anchor, error.message)
+    }
+    this.#fetch.sealed(root)
   }
 
   /** Look for providers, keep offers alive, and judge, until the signal aborts. */
@@ -190,6 +199,7 @@ export class AnchorDownload {
     const isFirst = fetch.idle && !this.#watchdog.wasLinked
     const untilMs = clock.now() + (isFirst ? FIRST_POLL_INTERVAL_MS : POLL_INTERVAL_MS)
     do {
+      const wasIdle = fetch.idle
       await this.#wakeup.sleep(untilMs - clock.now())
       // Nobody is needed any more.
       if (fetch.isVerified) continue
@@ -198,15 +208,15 @@ export class AnchorDownload {
       const gone = this.#watchdog.judge()
       if (gone !== undefined) throw gone
       if (fetch.awaitsSeal) events.awaitsSeal()
-      if (this.#lostProviders()) return
+      if (!wasIdle && this.#needsOthers()) return
     } while (clock.now() < untilMs)
   }
 
   /**
-   * The last provider has left. Others are asked at once, but not in a loop: only where it had brought the
-   * fetch on.
+   * The last provider has left: others are asked at once. That is no loop, for it had to bring the fetch on
+   * before.
    */
-  #lostProviders(): boolean {
+  #needsOthers(): boolean {
     const { idle, steps } = this.#fetch
     if (!idle || steps === this.#polledAtSteps) return false
     this.#polledAtSteps = steps

@@ -22,6 +22,7 @@ import {
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node'
 import { raceSignal } from 'race-signal'
+import { AnchorageError } from '../../errors.ts'
 import { tellListener } from '../../listener-warning.ts'
 import { type Random, systemRandom } from '../../random.ts'
 import { asError } from '../../thrown.ts'
@@ -431,9 +432,11 @@ function isOfClient(error: Error): boolean {
 function mayPass(error: unknown): boolean {
   if (error instanceof JetStreamApiError) return isPassing(error)
   if (!(error instanceof Error)) return false
+  // Our own errors have a code too, and of these only `LogUnavailable` may pass.
+  if (error instanceof AnchorageError) return error instanceof LogUnavailable
   const isSystemError = 'code' in error && typeof error.code === 'string'
   // A server without JetStream reports `JetStreamNotEnabled`, but another server of its cluster may have
   // JetStream.
-  const isOneOf = [...PASSING, LogUnavailable].some((kind) => error instanceof kind)
+  const isOneOf = PASSING.some((kind) => error instanceof kind)
   return isSystemError || isOneOf || error.name === 'JetStreamNotEnabled'
 }

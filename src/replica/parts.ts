@@ -26,7 +26,7 @@ import type { Status } from './status.ts'
 import type { Ticks } from './ticks.ts'
 
 /** What a replica stands on: opened before its parts are made, and closed after they have ended. */
-export interface Ground {
+export interface Environment {
   readonly clock: Clock
   readonly storage: Storage
   readonly network: ReplicaNetwork
@@ -43,7 +43,7 @@ export interface Ground {
  * The parts of one replica. `start.ts` makes them and ties them, `stop.ts` ends them, and the public
  * `Replica` asks them.
  */
-export interface ReplicaParts<Result> extends Ground {
+export interface ReplicaParts<Result> extends Environment {
   readonly machine: StateMachine<Result>
   readonly group: GroupState
   readonly applier: Applier<Result>

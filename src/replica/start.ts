@@ -36,7 +36,7 @@ import { openLog } from './open-log.ts'
 import { checkOptions } from './options.ts'
 import { Outcomes } from './outcomes.ts'
 import { OwnState } from './own-state.ts'
-import type { Ground, ReplicaParts } from './parts.ts'
+import type { Environment, ReplicaParts } from './parts.ts'
 import { Positions } from './positions.ts'
 import { Pruner } from './pruner.ts'
 import { Replica } from './replica.ts'
@@ -44,7 +44,7 @@ import { ReplicaHost } from './replica-host.ts'
 import { Reporter } from './reporter.ts'
 import { SealReader } from './seal-reader.ts'
 import { Status } from './status.ts'
-import { closeGround, stopParts } from './stop.ts'
+import { closeEnvironment, stopParts } from './stop.ts'
 import { Ticks } from './ticks.ts'
 
 /** Pause before the presence store is watched again after an error, in milliseconds: short beside a lease. */
@@ -69,7 +69,7 @@ export async function createReplica<Result>(init: ReplicaInit<Result>): Promise<
   return await createReplicaOn({}, init)
 }
 
-/** @internal As `createReplica`, on another ground than the machine's. */
+/** @internal As `createReplica`, over another network or storage than the defaults. */
 export async function createReplicaOn<Result>(
   internals: ReplicaInternals,
   init: ReplicaInit<Result>,
@@ -88,14 +88,14 @@ export async function createReplicaOn<Result>(
     const network = internals.network?.(key) ?? nodeOf(init, key)
     const onProblem = (error: Error) => reporter.warn(error)
     opened.log = await openLog(init, { author: network.self, onProblem }, data?.belonging)
-    const ground = { clock, storage, network, log: opened.log, data, stopping, status, reporter }
-    opened.parts = await makeParts(init, ground, internals)
+    const environment = { clock, storage, network, log: opened.log, data, stopping, status, reporter }
+    opened.parts = await makeParts(init, environment, internals)
     return await begin(opened.parts)
   } catch (error) {
     if (opened.parts !== undefined) await stopParts(opened.parts)
     else {
       stopping.abort(error)
-      await closeGround(opened)
+      await closeEnvironment(opened)
     }
     throw error
   }
@@ -109,14 +109,18 @@ function nodeOf<Result>(init: ReplicaInit<Result>, privateKey: PrivateKey): Libp
 /** What several parts take. Which of these a part takes, its own init says. */
 type Common<Result> = ReturnType<typeof commonOf<Result>>
 
-function commonOf<Result>(init: ReplicaInit<Result>, ground: Ground, { processName }: ReplicaInternals) {
+function commonOf<Result>(
+  init: ReplicaInit<Result>,
+  environment: Environment,
+  { processName }: ReplicaInternals,
+) {
   const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = syncTimes(init)
   return {
-    ...ground,
-    stopping: ground.stopping.signal,
-    self: ground.network.self,
+    ...environment,
+    stopping: environment.stopping.signal,
+    self: environment.network.self,
     process: processName ?? makeProcessName(),
-    epoch: ground.log.epoch,
+    epoch: environment.log.epoch,
     groupName: init.group,
     group: new GroupState(),
     machine: init.machine,
@@ -138,12 +142,12 @@ function commonOf<Result>(init: ReplicaInit<Result>, ground: Ground, { processNa
 /** Make the parts, each after those that it is given. */
 async function makeParts<Result>(
   init: ReplicaInit<Result>,
-  ground: Ground,
+  environment: Environment,
   internals: ReplicaInternals,
 ): Promise<ReplicaParts<Result>> {
-  const common = commonOf(init, ground, internals)
+  const common = commonOf(init, environment, internals)
   const { group, machine } = common
-  const { log, data } = ground
+  const { log, data } = environment
 
   // The log, and who is in the group.
   const applier = new Applier(common)
@@ -177,7 +181,7 @@ async function makeParts<Result>(
   const ticks = new Ticks({ ...common, applier })
 
   const parts: ReplicaParts<Result> = {
-    ...ground,
+    ...environment,
     machine,
     group,
     applier,

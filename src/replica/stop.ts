@@ -1,5 +1,5 @@
 import { ReplicaStopped } from './errors.ts'
-import type { Ground, ReplicaParts } from './parts.ts'
+import type { Environment, ReplicaParts } from './parts.ts'
 
 /** End everything that a replica started, in an order in which nothing is asked of a part that has ended. */
 export async function stopParts<Result>(parts: ReplicaParts<Result>): Promise<void> {
@@ -21,11 +21,14 @@ export async function stopParts<Result>(parts: ReplicaParts<Result>): Promise<vo
   // it any more.
   await network.stop()
   await sync.close()
-  await closeGround(parts)
+  await closeEnvironment(parts)
 }
 
 /** Close what the parts stood on, or as much of it as was opened. */
-export async function closeGround({ log, data }: Partial<Pick<Ground, 'log' | 'data'>>): Promise<void> {
+export async function closeEnvironment({
+  log,
+  data,
+}: Partial<Pick<Environment, 'log' | 'data'>>): Promise<void> {
   await log?.close()
   data?.[Symbol.dispose]()
 }

@@ -1,23 +1,12 @@
-import { LeaseTable } from '../../src/leases/lease-table.ts'
 import { SWEEP_CHUNK_KEYS } from '../../src/leases/sweeper.ts'
-import { systemClock } from '../../src/time/clock.ts'
-import {
-  type Benchmark,
-  collectGarbage,
-  median,
-  type Pair,
-  pairs,
-  type Runs,
-  shared,
-  timeMs,
-} from './runner.ts'
+import { filled, Keys, TTL_MAX_MS, TTL_MIN_MS } from './lease-table/keys.ts'
+import { Sweep } from './lease-table/sweep.ts'
+import { type Benchmark, collectGarbage, type Pair, pairs, type Runs, shared, timeMs } from './runner.ts'
 
 const KEYS = 1_000_000
 /** The part of the keys that one sweep finds due. */
 const DUE_SHARE = 0.01
 const GROWTH = { fewKeys: 100_000, manyKeys: 4_000_000, dueKeys: 10_000 }
-const TTL_MIN_MS = 1_000
-const TTL_MAX_MS = 60_000
 /** The part of the keys that one run revives or asks for. Each run takes other keys than the last one. */
 const PASS_SHARE = 0.2
 /** Only young garbage is collected: marking a million keys takes longer than the measured work. */
@@ -205,143 +194,6 @@ const growth = shared(async (scale): Promise<{ readonly table: Pair; readonly ma
   }))
 })
 
-/** Keys, each with its TTL. */
-class Keys {
-  /** In another order than in memory, as in real use. */
-  readonly keys: readonly string[]
-  readonly ttlsMs: Int32Array
-  /** The order in which they are inserted, which is another one again. */
-  readonly #order: Uint32Array
-
-  constructor(size: number) {
-    this.keys = shuffle(Array.from({ length: size }, (_, i) => `key-${i}`))
-    this.ttlsMs = new Int32Array(size).map(randomTtlMs)
-    this.#order = shuffle(new Uint32Array(size).map((_, i) => i))
-  }
-
-  /** A lease table with all of them, registered at time 0. */
-  table(): LeaseTable<string> {
-    const table = new LeaseTable<string>({ clock: systemClock })
-    for (const i of this.#order) table.register(this.keys[i]!, this.ttlsMs[i]!, 0)
-    return table
-  }
-
-  /**
-   * A plain Map from key to deadline. The deadlines are small integers, which a Map stores best. Those of a
-   * real clock have fractions.
-   */
-  map(): Map<string, number> {
-    const map = new Map<string, number>()
-    for (const i of this.#order) map.set(this.keys[i]!, this.ttlsMs[i]!)
-    return map
-  }
-}
-
-/** The same keys in a lease table and in a plain Map. */
-function filled(size: number) {
-  const all = new Keys(size)
-  return { keys: all.keys, ttlsMs: all.ttlsMs, table: all.table(), map: all.map() }
-}
-
-interface SweepTime {
-  readonly perKeyNs: number
-  /** The median time of a full chunk. */
-  readonly chunkMs: number
-}
-
-/** One sweep after the other, each of about as many keys. The keys are put back after each. */
-class Sweep {
-  readonly #leases: ReturnType<typeof filled>
-  readonly #dueKeys: number
-  /** Deadlines, in the order of `keys`. */
-  readonly #deadlinesMs: Int32Array
-  readonly #sortedMs: Int32Array
-  #nowMs = 0
-  #due: number[] = []
-  /**
-   * As many other keys. The Map deletes these, so that neither side brings the other's keys into the cache.
-   */
-  #others: number[] = []
-  #othersFrom = 0
-
-  constructor(size: number, dueKeys: number) {
-    this.#leases = filled(size)
-    this.#dueKeys = dueKeys
-    this.#deadlinesMs = this.#leases.ttlsMs.slice()
-    this.#sortedMs = new Int32Array(size)
-  }
-
-  /** Let time pass until enough keys are due. */
-  prepare(): void {
-    const deadlinesMs = this.#deadlinesMs
-    this.#sortedMs.set(deadlinesMs)
-    this.#nowMs = this.#sortedMs.sort()[this.#dueKeys - 1]!
-    this.#due = []
-    for (let i = 0; i < deadlinesMs.length; i++) if (deadlinesMs[i]! <= this.#nowMs) this.#due.push(i)
-    this.#others = []
-    while (this.#others.length < this.#due.length) {
-      const i = this.#othersFrom++ % deadlinesMs.length
-      if (deadlinesMs[i]! > this.#nowMs) this.#others.push(i)
-    }
-  }
-
-  /** Evict the due keys. */
-  evict(): SweepTime {
-    const { table } = this.#leases
-    const sizeBefore = table.size
-    const chunksMs: number[] = []
-    while (table.mayHaveExpired(this.#nowMs))
-      chunksMs.push(timeMs(() => table.evictExpired(SWEEP_CHUNK_KEYS, this.#nowMs)))
-    if (sizeBefore - table.size !== this.#due.length) throw new Error('the sweep missed some keys')
-    return this.#sweepTime(chunksMs)
-  }
-
-  /** Delete the other keys. */
-  delete(): SweepTime {
-    const { map } = this.#leases
-    const keys = this.#others.map((i) => this.#leases.keys[i]!)
-    const chunksMs: number[] = []
-    for (let from = 0; from < keys.length; from += SWEEP_CHUNK_KEYS) {
-      const to = Math.min(from + SWEEP_CHUNK_KEYS, keys.length)
-      chunksMs.push(timeMs(() => deleteKeys(map, keys, from, to)))
-    }
-    return this.#sweepTime(chunksMs)
-  }
-
-  /** Look at all keys of the Map, and delete the due ones. Returns nanoseconds per due key. */
-  scan(): number {
-    const { map } = this.#leases
-    const scanMs = timeMs(() => {
-      for (const [key, deadlineMs] of map) if (deadlineMs <= this.#nowMs) map.delete(key)
-    })
-    return (scanMs / this.#due.length) * 1e6
-  }
-
-  restore(): void {
-    const { keys, table, map } = this.#leases
-    for (const i of this.#due) this.#deadlinesMs[i] = this.#nowMs + randomTtlMs()
-    for (const i of shuffle(this.#due))
-      table.register(keys[i]!, this.#deadlinesMs[i]! - this.#nowMs, this.#nowMs)
-    for (const i of shuffle([...this.#due, ...this.#others])) map.set(keys[i]!, this.#deadlinesMs[i]!)
-  }
-
-  #sweepTime(chunksMs: readonly number[]): SweepTime {
-    const totalMs = chunksMs.reduce((sum, chunkMs) => sum + chunkMs)
-    return {
-      perKeyNs: (totalMs / this.#due.length) * 1e6,
-      chunkMs: median(chunksMs.length > 1 ? chunksMs.slice(0, -1) : chunksMs),
-    }
-  }
-}
-
-/**
- * A function of its own: V8 drops the compiled code of short-lived closures at a collection, and the slower
- * Map would flatter us.
- */
-function deleteKeys(map: Map<string, number>, keys: readonly string[], from: number, to: number): void {
-  for (let i = from; i < to; i++) map.delete(keys[i]!)
-}
-
 /** Revives keys. Each run gives a deadline that is later than that of the last run by `laterMs`. */
 function reviveBy(laterMs: number, scale: number): Promise<Pair[]> {
   const { keys, ttlsMs, table, map } = filled(Math.ceil(KEYS * scale))
@@ -398,19 +250,4 @@ function usedBytes(): number {
   return heapUsed + arrayBuffers
 }
 
-function randomTtlMs(): number {
-  return TTL_MIN_MS + Math.floor(Math.random() * (TTL_MAX_MS - TTL_MIN_MS))
-}
-
 function noop(): void {}
-
-/** Shuffles in place. */
-function shuffle<T extends Uint32Array | unknown[]>(items: T): T {
-  for (let i = items.length - 1; i > 0; i--) {
-    const j = Math.floor(Math.random() * (i + 1))
-    const item = items[i]
-    items[i] = items[j]
-    items[j] = item
-  }
-  return items
-}

@@ -9,7 +9,7 @@
 export abstract class AnchorageError extends Error {
   /** The class's name in capitals, such as `LOG_TRUNCATED`. */
   static readonly code: string = 'ANCHORAGE_ERROR'
-  /** The class's. */
+  /** The code of its class. */
   readonly code: string
   constructor(message?: string, options?: ErrorOptions) {
     super(message, options)

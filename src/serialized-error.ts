@@ -13,13 +13,13 @@ export interface SerializedError {
   readonly cause: SerializedError | undefined
 }
 
-/** A class that an error of its code becomes again. */
+/** A class that an error with its code becomes again. */
 export type ErrorClass = (abstract new (...args: never[]) => Error) & { readonly code: string }
 
-/** A cause of a cause, and so on: an error that is its own cause must come to an end. */
+/** The most causes that are kept, one inside the other: an error may be its own cause. */
 const CAUSES_MAX = 16
 
-/** What has no class of ours, and is told by its name. */
+/** Built-in classes, which have no code and are recognised by their name. */
 const BUILT_IN = [RangeError, TypeError, SyntaxError, ReferenceError, EvalError, URIError]
 
 export function serializeError(thrown: unknown, causesMax = CAUSES_MAX): SerializedError {
@@ -46,7 +46,7 @@ export function deserializeError(serialized: SerializedError, classes: readonly 
   const kind =
     classes.find(({ code }) => code === fields.code) ??
     BUILT_IN.find(({ prototype }) => prototype.name === name)
-  // No constructor is called: each takes arguments of its own, and makes its message of them.
+  // No constructor is called, because each takes other arguments and makes the message from them.
   if (kind !== undefined) Object.setPrototypeOf(error, kind.prototype)
   Object.assign(error, fields, { stack })
   if (error.name !== name)

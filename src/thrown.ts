@@ -25,7 +25,7 @@ export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new ThrownValue(thrown)
 }
 
-/** Tell an error that nobody takes, as a process warning with the error's stack. */
+/** Report an error that no caller takes, as a process warning with the error's stack. */
 export function warn(type: string, message: string, thrown: unknown): void {
   const detail = thrown instanceof Error ? thrown.stack : String(thrown)
   process.emitWarning(message, { type, detail })

@@ -42,7 +42,10 @@ export interface AnchorProgressInit {
   readonly sealTimeoutMs: number
   /** How long announcements live, in milliseconds. Members announce five times as often. */
   readonly leaseMs: number
-  /** While its servers cannot be reached no member can announce anything. Silence then says nothing about progress. */
+  /**
+   * While the log's servers cannot be reached, no member can announce anything. Silence then says nothing
+   * about progress.
+   */
   readonly log: { readonly connection?: Pick<LogConnection, 'connected'> }
   /** Whether the group has agreed on an anchor's root yet, as far as this replica knows. */
   readonly group: { seal(anchor: number): Pick<Seal, 'state'> | undefined }

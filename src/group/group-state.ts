@@ -5,19 +5,23 @@ import { MachineTime, type StampedClock } from './machine-time.ts'
 import { GroupStateSchema } from './pb/group_pb.js'
 import { Seal } from './seal.ts'
 
-/** What a control entry did, on every replica alike. */
+/** What a control entry did. It is the same on every replica. */
 export type Outcome =
   | { readonly type: 'leader'; readonly leader: string; readonly term: number }
   | { readonly type: 'marker'; readonly index: number; readonly marker: Marker }
   | { readonly type: 'attested'; readonly anchor: number; readonly author: string; readonly root: Uint8Array }
-  /** A root has the majority. `minority` is who has attested another one until here, and which. */
+  /**
+   * A root has the majority. `minority` has the electors that attested another root so far, and their roots.
+   */
   | {
       readonly type: 'sealed'
       readonly anchor: number
       readonly root: Uint8Array
       readonly minority: ReadonlyMap<string, Uint8Array>
     }
-  /** No root can get the majority any more. `roots` is who has attested which until here. */
+  /**
+   * No root can get the majority any more. `roots` has the electors that attested so far, and their roots.
+   */
   | { readonly type: 'disputed'; readonly anchor: number; readonly roots: ReadonlyMap<string, Uint8Array> }
   /** An elector attested another root than the sealed one. */
   | {
@@ -30,10 +34,10 @@ export type Outcome =
   | { readonly type: 'prune'; readonly upTo: number }
   /** It moved machine time, as every entry does. */
   | { readonly type: 'tick' }
-  /** A no-op: of an old term, of no known kind, or about an anchor nobody knows. */
+  /** A no-op: it is of an old term or of an unknown kind, or about an unknown anchor. */
   | { readonly type: 'void'; readonly why: string }
 
-/** What a snapshot carries of the group's state. */
+/** The part of the group's state that a snapshot carries. */
 export interface CarriedState {
   readonly term: number
   readonly leader: string | undefined
@@ -44,7 +48,7 @@ export interface CarriedState {
   readonly entryId: string
 }
 
-/** Reads what `GroupState.encode` wrote. Throws for bytes that it did not. */
+/** Reads what `GroupState.encode` wrote. Throws for other bytes. */
 export function decodeGroupState(bytes: Uint8Array): CarriedState {
   const { term, leader, timeMs, entryId, clocks } = fromBinary(GroupStateSchema, bytes)
   return {
@@ -56,13 +60,14 @@ export function decodeGroupState(bytes: Uint8Array): CarriedState {
   }
 }
 
-/** Anchors whose attestations are still counted; older ones have long expired. */
+/** Attestations are counted for this many of the newest anchors. Older anchors have long expired. */
 const ANCHORS_MAX = 16
 
 /**
- * What follows from the control entries up to a position: the same on every replica there. Entries are applied in log
- * order; the first claim of the next term wins, and a marker or a prune whose term is not the newest at its place in
- * the log does nothing. A replica has one such object for its whole life: an install restores it.
+ * The group's state, as it follows from the control entries up to a position: the same on every replica
+ * there. Entries are applied in log order. The first claim of the next term wins. A marker or a prune does
+ * nothing if its term is not the newest at its place in the log. A replica has one such object for its whole
+ * life: an install restores it.
  */
 export class GroupState {
   #term = 0
@@ -71,10 +76,10 @@ export class GroupState {
   #time = new MachineTime()
   #entryId = ''
   readonly #anchors = new Map<number, Seal>()
-  /** The attestations of older anchors are not counted any more, or never were here. */
+  /** Attestations of anchors before this index are not counted any more, or never were here. */
   #countedFrom = 0
 
-  /** Counts claims; 0 before the first. */
+  /** The number of the newest claim that won; 0 before the first. */
   get term(): number {
     return this.#term
   }
@@ -83,7 +88,10 @@ export class GroupState {
     return this.#leader
   }
 
-  /** Where the leader's claim is; 0 if it was applied by another replica, before the snapshot this one began with. */
+  /**
+   * The index of the leader's claim. It is 0 if another replica applied the claim, before the snapshot that
+   * this one installed.
+   */
   get claimIndex(): number {
     return this.#claimIndex
   }
@@ -108,8 +116,8 @@ export class GroupState {
   }
 
   /**
-   * Electors that have attested nothing at an anchor that is still open, of those that are overdue, nor at any since: they
-   * are there, and yet hold up every seal they are needed for.
+   * Electors that attested nothing at an overdue anchor that is still open, nor at any later one. They are
+   * members, and yet hold up every seal that needs them.
    */
   silent(overdue: (anchor: number) => boolean): ReadonlySet<string> {
     const silent = new Set<string>()
@@ -126,12 +134,15 @@ export class GroupState {
     return this.#entryId
   }
 
-  /** Every entry, of whatever kind, is the newest for a while. */
+  /** An entry of any kind was applied: it is the newest now. */
   reached(entryId: string): void {
     this.#entryId = entryId
   }
 
-  /** Every entry, users' commands too, moves machine time. Returns whether it did. */
+  /**
+   * Move machine time by an entry's timestamp. Every entry does so, users' commands too. Returns whether time
+   * moved.
+   */
   advance(timestampMs: number): boolean {
     return this.#time.advance(timestampMs)
   }
@@ -187,11 +198,14 @@ export class GroupState {
     return toBinary(GroupStateSchema, create(GroupStateSchema, message))
   }
 
-  /** A snapshot was installed: go on from the state that it carries, as `decodeGroupState` read it. Cannot fail. */
+  /**
+   * A snapshot was installed: go on from the state that it carries, as `decodeGroupState` read it. It cannot
+   * fail.
+   */
   restore({ term, leader, timeMs, clocks, entryId }: CarriedState): void {
     this.#term = term
     this.#leader = leader
-    // Its claim was applied by another replica, before this snapshot.
+    // Another replica applied its claim, before this snapshot.
     this.#claimIndex = 0
     this.#time = new MachineTime(timeMs, clocks)
     this.#entryId = entryId
@@ -201,8 +215,8 @@ export class GroupState {
   }
 
   /**
-   * The snapshot of this anchor was installed, whose marker is not applied here: its attestations, which all come after it,
-   * are counted as by those who applied it.
+   * The snapshot of this anchor was installed. Its marker is not applied here. Its attestations all come
+   * after it, so they are counted as on the replicas that applied the marker.
    */
   installed(anchor: number, electorate: readonly string[]): void {
     this.#track(anchor, electorate)

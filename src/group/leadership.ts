@@ -28,11 +28,11 @@ export interface LeadershipInit {
   readonly random: () => number
   readonly group: GroupState
   readonly membership: Pick<Membership, 'get' | 'refresh'>
-  /** Takes claims. */
+  /** The log to which claims are appended. */
   readonly log: Pick<Log, 'append'>
-  /** False: this replica never takes office. */
+  /** If false, this replica never takes office. */
   readonly lead: boolean
-  /** Where this replica stands: only one in sync takes office. */
+  /** The state of this replica. It takes office only in sync. */
   readonly status: { readonly state: ReplicaState }
 }
 

@@ -18,7 +18,10 @@ export interface Member extends Announcement {
 }
 
 export interface MembershipInit {
-  /** While its servers cannot be reached, the presence store cannot either. */
+  /**
+   * The log, with its presence store. While the log's servers cannot be reached, the presence store cannot
+   * either.
+   */
   readonly log: Pick<Log, 'notices' | 'connection'>
   readonly clock: Clock
   /** This replica's own id, once it announces itself. */
@@ -32,7 +35,7 @@ export interface MembershipInit {
   readonly graceMs?: number
 }
 
-/** Is told what the presence store says. */
+/** Receives what the presence store says. */
 export interface MembershipListener {
   /** A member came, left, or announced something new. */
   membersChanged(): void
@@ -69,7 +72,7 @@ export class Membership {
     this.#leases = new LeaseTable({ clock: init.clock })
   }
 
-  /** Tell this listener, in the place of any before it. */
+  /** Set the listener. It replaces the last one. */
   listen(listener: MembershipListener): void {
     this.#listener = listener
   }

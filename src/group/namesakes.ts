@@ -29,11 +29,13 @@ export interface NamesakesInit {
   readonly leaseMs: number
 }
 
-/** What the presence of another process says, once each. */
+/** What the presence of another process means. Each is reported once per process. */
 export type NamesakeChange =
   /** Another process uses this replica's identity. */
   | 'found'
-  /** And this process is to step back: it is the younger one. */
+  /**
+   * Another process uses this identity, and this process must step back: it came later, or lost by its name.
+   */
   | 'yield'
 
 /**
@@ -78,7 +80,7 @@ export class Namesakes {
     return this.#init.clock.now() - this.#seenMs < CONTESTED_MS
   }
 
-  /** The presence store was read. Undefined when it says nothing new. */
+  /** The presence store was read. Returns undefined if that says nothing new. */
   saw(notice: OwnNotice): NamesakeChange | undefined {
     const { process: self, clock, leaseMs } = this.#init
     const { process, version, state } = notice

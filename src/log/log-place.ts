@@ -6,7 +6,7 @@ export { namesServers }
 /** Where a log is: the path of a SQLite file, the URLs of NATS servers, or the options of `jetstreamLog`. */
 export type LogPlace = string | JetstreamLogOptions
 
-/** The same, with its backend told. */
+/** A place with its backend. */
 export type ResolvedPlace =
   | { readonly backend: 'sqlite'; readonly path: string }
   | { readonly backend: 'jetstream'; readonly options: JetstreamLogOptions }

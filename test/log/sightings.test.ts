@@ -19,7 +19,7 @@ const fresh = (sightings: Sightings, notices: readonly Presence[], nowMs: number
     .filter(isFresh)
     .map(({ member }) => member)
 
-test("whoever sees a notice for the first time believes the backend's age", () => {
+test("the first sight of a presence relies on the backend's age", () => {
   const sightings = new Sightings()
   expect(sightings.look([notice('a', 1, 30)], 5_000)).toMatchObject([{ ageMs: 30 }])
   expect(sightings.look([notice('a', 1, 70)], 5_040)).toMatchObject([{ ageMs: 70 }])

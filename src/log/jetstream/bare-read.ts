@@ -4,13 +4,13 @@ import type { JetstreamLogOptions } from './options.ts'
 import { parseServers } from './servers.ts'
 import { streamName } from './stream.ts'
 
-/** The client asks for 100 at a time by default; with more it is faster. */
+/** Messages that the client asks for at a time. Its default is 100; with more it is faster. */
 const BATCH_MESSAGES = 1_000
 const COMMAND = 0
-/** Version, kind, and the lengths of three texts that stand before the payload. */
+/** The length of a message's head: version, kind, and the lengths of three texts before the payload. */
 const HEAD_BYTES = 5
 
-/** Read a group's commands with NATS's own client: its ordered consumer, as its manual shows it. */
+/** Read a group's commands with NATS's own client: with its ordered consumer, as in its manual. */
 export async function eachCommandOfStream(
   { servers, connection }: JetstreamLogOptions,
   group: string,

@@ -3,13 +3,13 @@ import { codeOf, Link } from './link.ts'
 import type { JetstreamLogOptions } from './options.ts'
 import { encodeName, streamName } from './stream.ts'
 
-/** The streams that a group's log consists of: its own, and that of its bucket. */
+/** The streams of a group's log: its own and that of its bucket. */
 export function streamsOf(group: string): string[] {
   const stream = streamName(group)
   return [stream, `KV_${encodeName(stream)}`]
 }
 
-/** Remove streams, those that are there. */
+/** Remove those of the streams that exist. */
 export async function removeStreams(place: JetstreamLogOptions, streams: readonly string[]): Promise<void> {
   const link = await Link.open(place)
   try {

@@ -36,8 +36,8 @@ interface Sample {
 
 export interface SpotChecksInit {
   /**
-   * Returns if the stream's leader has the entry with this id there, or no entry any more. Throws `LogRewound`
-   * if it has another.
+   * Returns if the stream's leader has the entry with this id there, or no entry any more. Throws
+   * `LogRewound` if it has another.
    */
   readonly confirm: (index: number, id: string) => Promise<void>
   readonly clock: Clock

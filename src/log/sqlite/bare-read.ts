@@ -3,10 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 
 const BATCH_ENTRIES = 1_000
 const COMMAND = 0
-/** How often the oldest row is looked up, in milliseconds. It is one look-up by the primary key. */
+/** Time between two look-ups of the oldest row, in milliseconds. Each is one look-up by the primary key. */
 const POLL_INTERVAL_MS = 50
 
-/** Read the commands of a file with `node:sqlite` on this thread, as fast as a loop can. */
+/** Read a file's commands with `node:sqlite` on this thread, as fast as a loop can. */
 export function eachCommandOfFile(path: string, onCommand: (bytes: Uint8Array, start: number) => void): void {
   using db = new DatabaseSync(path, { readOnly: true })
   const next = db.prepare(
@@ -21,7 +21,7 @@ export function eachCommandOfFile(path: string, onCommand: (bytes: Uint8Array, s
   }
 }
 
-/** Pruned rows are deleted in the background: resolves when none is left before the entry at `first`. */
+/** Resolves when no row before `first` is left. Pruned rows are deleted in the background. */
 export async function rowsDeleted(path: string, first: number, signal: AbortSignal): Promise<void> {
   using db = new DatabaseSync(path, { readOnly: true })
   const oldest = db.prepare('SELECT min(idx) AS idx FROM entries')

@@ -1,11 +1,11 @@
 import { rm } from 'node:fs/promises'
 
-/** The files that a log consists of: SQLite's own, its write-ahead log, and the index of that. */
+/** The files of a log: SQLite's own, its write-ahead log, and the index of that. */
 export function filesOf(path: string): string[] {
   return ['', '-wal', '-shm'].map((suffix) => path + suffix)
 }
 
-/** Remove files, those that are there. */
+/** Remove those of the files that exist. */
 export async function removeFiles(files: readonly string[]): Promise<void> {
   for (const file of files) await rm(file, { force: true })
 }

@@ -19,7 +19,7 @@ interface Waiting {
 /** The thread ended without being asked to. */
 export class ThreadEnded extends LogUnusable {}
 
-/** Of ours, a thread throws errors of the log alone. */
+/** The classes of our own errors that a thread can throw: only those of the log. */
 const LOG_ERRORS = Object.values<ErrorClass>(errors)
 
 /** This file's own name: `.ts` in the sources, `.js` in the published package. In a bundle it is neither. */

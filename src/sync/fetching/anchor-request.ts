@@ -164,8 +164,8 @@ export class AnchorRequest {
   }
 
   /**
-   * Whom to ask who leads: at first nobody, since the host should know; then every other time another member
-   * in turn. All who follow the log know, and a replica that does not may have been told a lie.
+   * The member to ask for the leader's name. At first none: the host should know it. Then every other time
+   * another member in turn: all that follow the log know it, and the host may have been told a lie.
    */
   #guide(): string | undefined {
     const round = this.#rounds++

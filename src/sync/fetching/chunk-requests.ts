@@ -53,8 +53,9 @@ interface Source {
 }
 
 /**
- * Who sends what: asks providers for ranges of chunks, as many as their windows hold, and checks each chunk
- * when it arrives. A chunk that is late compared to the others is asked of a second provider as well.
+ * The chunks that providers are asked for: ranges of them, as many as each provider's window holds. Each
+ * chunk is checked when it arrives. One that is late compared to the others is asked of a second provider as
+ * well.
  */
 export class ChunkRequests {
   readonly #init: ChunkRequestsInit

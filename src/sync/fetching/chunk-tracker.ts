@@ -174,7 +174,7 @@ export class ChunkTracker {
     return late
   }
 
-  /** Who owes a chunk. */
+  /** The providers that owe a chunk. */
   owing(index: number): string[] {
     const providers: string[] = []
     for (const [provider, owed] of this.#owed) if (owed.has(index)) providers.push(provider)
@@ -187,7 +187,7 @@ export class ChunkTracker {
     return owed.filter((index) => this.#states[index] === IN_FLIGHT && this.owing(index).length > 1).length
   }
 
-  /** Chunks that a provider was asked for and has not answered, whoever else has. */
+  /** Chunks that a provider was asked for and has not sent, also those that another one has. */
   inFlightWith(provider: string): number {
     return this.#owed.get(provider)?.size ?? 0
   }

@@ -11,7 +11,7 @@ export const FAULT_LENGTH_MAX = 200
 /** Hears of each fault that is news. */
 export type FaultListener = (peer: string, error: Error) => void
 
-/** What the peers of one session did wrong, and whom it asks no more. */
+/** What the peers of one session did wrong, and which of them it asks no more. */
 export class Faults {
   readonly #onFault: FaultListener
   readonly #list: Fault[] = []

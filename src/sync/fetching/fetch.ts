@@ -49,9 +49,9 @@ export interface FetchProgress {
 }
 
 /**
- * Pulls one anchor's chunks from all its providers at once. Who lists which chunks, and whose list is right,
- * is in `Listings`; who is asked for which chunks is in `ChunkRequests`. Nothing is complete before the whole
- * list is checked against the seal.
+ * Pulls one anchor's chunks from all its providers at once. `Listings` knows which chunks each lists, and
+ * which list is right; `ChunkRequests` asks for the chunks and checks them. Nothing is complete before the
+ * whole list is checked against the seal.
  */
 export class Fetch {
   readonly #init: FetchInit

@@ -1,10 +1,10 @@
 /**
  * The fetching wing: how a replica gets a snapshot from the others. It lives for one catch-up.
  *
- * `Session` drives it: `AnchorRequest` asks the group for an anchor, `AnchorDownload` fetches and installs it, and
- * `Watchdog` judges when to leave it for another. `Fetch` pulls the chunks: who lists which is in `Listings`, who is
- * asked for which in `ChunkRequests`. What members say of their offers is in `OfferDirectory`. This wing knows nothing
- * of the serving one; both speak `wire/`.
+ * `Session` drives it: `AnchorRequest` asks the group for an anchor, `AnchorDownload` fetches and installs
+ * it, and `Watchdog` judges when to leave it for another. `Fetch` pulls the chunks: `Listings` knows which
+ * provider lists which, `ChunkRequests` asks for them. `OfferDirectory` has what members say of their offers.
+ * This wing knows nothing of the serving one; both speak `wire/`.
  */
 export { askLeader } from './ask-leader.ts'
 export type { FetchProgress } from './fetch.ts'

@@ -32,9 +32,9 @@ export interface ListingsEvents {
 }
 
 /**
- * Who lists what. Fetching begins with the first chunk that a provider tells of, while others may still be
- * cutting. A provider whose list contradicts that one's waits aside until the seal says who is right. A whole
- * list is held against the seal: a provider of another root is dropped.
+ * The lists of chunks that providers have. Fetching begins with the first chunk that a provider tells of,
+ * while others may still be cutting. A provider whose list contradicts that one's waits aside until the seal
+ * says who is right. A whole list is held against the seal: a provider of another root is dropped.
  */
 export class Listings {
   readonly #init: ListingsInit

@@ -10,7 +10,7 @@ import type { Pin } from './pin.ts'
 import { busyMs } from './retry.ts'
 
 /** What is known of a member and one anchor. */
-export type OfferStanding =
+type OfferStanding =
   /** It says that it offers it. */
   | 'offers'
   /** As far as is known it has not applied the anchor yet, or it said nothing since the anchor was chosen. */
@@ -42,8 +42,8 @@ export interface OfferDirectoryInit {
 export type OffersListener = (member?: string) => void
 
 /**
- * What the members of the group say of their offers, and when they said it. It asks all who serve, and judges
- * who may still offer an anchor.
+ * What the members of the group say of their offers, and when they said it. It asks all members that
+ * serve, and judges which may still offer an anchor.
  */
 export class OfferDirectory {
   readonly #init: OfferDirectoryInit
@@ -121,13 +121,13 @@ export class OfferDirectory {
   /** The members that offer this anchor, or may yet, by what they said after `sinceMs`. */
   candidates(anchor: Position, sinceMs: number): string[] {
     return this.servers.flatMap((server) => {
-      const standing = this.standing(server, anchor, sinceMs)
+      const standing = this.#standing(server, anchor, sinceMs)
       return standing === 'offers' || standing === 'may' ? [server.id] : []
     })
   }
 
   /** Where a member stands with an anchor, by what it said after `sinceMs`. */
-  standing({ id, applied }: SyncMember, anchor: Position, sinceMs: number): OfferStanding {
+  #standing({ id, applied }: SyncMember, anchor: Position, sinceMs: number): OfferStanding {
     if (this.isUnreached(id, sinceMs)) return 'cannot'
     const told = this.#told.get(id)
     if (told === undefined || told.atMs < sinceMs) return 'may'

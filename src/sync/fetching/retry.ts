@@ -12,7 +12,7 @@ export const POLL_INTERVAL_MS = 200
 const BUSY_RETRY_MS_MIN = 100
 
 /**
- * Up to this part of the pause is added to it, at random: those who were refused together come back apart.
+ * Up to this part of the pause is added to it, at random: peers that were refused together come back apart.
  */
 const BUSY_JITTER = 0.5
 

@@ -28,9 +28,9 @@ export interface ScheduleLimits {
 }
 
 /**
- * Whom to ask for what, as a pure function of what is known: the lowest wanted chunks first, from providers
- * that failed least, followers before the leader, the least loaded first. The leader is asked only for what
- * the followers' windows have no room for.
+ * Which provider to ask for which chunks, as a pure function of what is known. The lowest wanted chunks come
+ * first. Providers that failed least are asked first, then followers before the leader, then the least
+ * loaded. So the leader is asked only for what the followers' windows have no room for.
  *
  * @param wanted indexes of the chunks nobody was asked for, ascending
  */
@@ -48,7 +48,7 @@ export function schedule(
   while (at < wanted.length) {
     const first = wanted[at]!
     const chosen = mostPreferred(loads, first)
-    // Who has told of no chunk so far has told of none further on either.
+    // Nobody has told of this chunk, and so nobody of one further on.
     if (chosen === undefined) break
     const room = Math.min(chosen.window - chosen.inFlight, chosen.listed - first)
     const most = Math.min(limits.rangeChunks, room, fairShare)
@@ -61,22 +61,22 @@ export function schedule(
   return assignments
 }
 
-/** A chunk that is late, and who owes it. */
+/** A chunk that is late, and the provider that owes it. */
 export interface LateChunk {
   readonly index: number
   readonly provider: string
 }
 
 /**
- * Whom to ask for late chunks as well, the lowest first: somebody else who has nothing to send. The end game
- * of BitTorrent (BEP 3), for any chunk that holds others back; hedged requests in "The Tail at Scale" (Dean
- * and Barroso, 2013).
+ * Which provider to ask for a late chunk as well, the lowest chunk first: one that owes nothing. This is the
+ * end game of BitTorrent (BEP 3), for any chunk that holds others back; hedged requests in "The Tail at
+ * Scale" (Dean and Barroso, 2013).
  */
 export function hedge(late: readonly LateChunk[], providers: readonly ProviderLoad[]): Assignment[] {
   const assignments: Assignment[] = []
   const loads = providers.map((provider) => ({ ...provider }))
   for (const { index, provider } of late) {
-    // Who still has something due would send it later for that: nothing is gained then, and bytes are spent.
+    // A provider that still has something due would only send it after that: too late to be worth the bytes.
     const others = loads.filter(({ id, inFlight }) => id !== provider && inFlight === 0)
     const chosen = mostPreferred(others, index)
     if (chosen === undefined) continue

@@ -1,8 +1,11 @@
+import { AnchorageError } from '../../errors.ts'
+
 /** Which states may follow each state. The same as the drawing beside it. */
 export type Edges<Status extends string> = Readonly<Record<Status, readonly Status[]>>
 
 /** A step that is not in the drawing: a mistake in this code, and never of a peer. */
-export class IllegalTransition extends Error {
+export class IllegalTransition extends AnchorageError {
+  static override readonly code = 'ILLEGAL_TRANSITION'
   override readonly name = 'IllegalTransition'
   readonly from: string
   readonly to: string

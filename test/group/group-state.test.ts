@@ -25,7 +25,7 @@ beforeEach(() => {
   index = 0
 })
 
-/** What a replica has that installed a snapshot with these bytes. */
+/** The group's state of a replica that installed a snapshot with these bytes. */
 function restored(bytes: Uint8Array): GroupState {
   const state = new GroupState()
   state.apply(controlEntry(1, 'before', claim(1)))
@@ -77,7 +77,7 @@ test("the leader's marker says how to cut, for whom, and who attests", () => {
   })
 })
 
-test('an elector that says nothing about an overdue anchor is silent, until it says something about a later one', () => {
+test('an elector without an attestation of an overdue anchor is silent, until it attests a later one', () => {
   apply('a', claim(1))
   const mark = (electorate: string[]) => {
     apply('a', marker(1, electorate))
@@ -148,7 +148,7 @@ test("an elector's first attestation counts, a second one and those of others do
   })
 })
 
-test('what was sealed stays sealed, whoever disagrees later; who does so is named, once', () => {
+test('a sealed root stays sealed; an elector that disagrees later is named, once', () => {
   apply('a', claim(1))
   apply('a', marker(1))
   apply('a', attestation(2))
@@ -160,7 +160,7 @@ test('what was sealed stays sealed, whoever disagrees later; who does so is name
   expect(group.seal(2)?.root).toEqual(ROOT)
 })
 
-test('a dispute is told once, with who attested what, and is the end: nothing seals that anchor any more', () => {
+test('a dispute is reported once, with all attestations, and the anchor is never sealed', () => {
   apply('a', claim(1))
   apply('a', marker(1, ['a', 'b', 'c', 'd']))
   apply('a', attestation(2))
@@ -208,7 +208,7 @@ test.each([0, 8 * 1024 * 1024 + 1])('a marker for chunks of %i bytes does nothin
   expect(apply('a', { ...marker(1), chunkBytes } as Control)).toMatchObject({ type: 'void' })
 })
 
-test('whoever installs a snapshot goes on with the same leader, term and time', () => {
+test('a replica that installs a snapshot goes on with the same leader, term and time', () => {
   apply('a', claim(1))
   apply('b', claim(2))
   group.advance(1_700_000_000_123)
@@ -229,7 +229,7 @@ test('bytes that are no carried state change nothing', () => {
   expect(group.encode()).toEqual(before)
 })
 
-test('attestations of anchors before the snapshot it began with are expected, and count for nothing', () => {
+test('attestations of anchors before the installed snapshot are expected, and do not count', () => {
   apply('a', claim(1))
   const copy = restored(group.encode())
   const attest = (at: number, anchor: number) =>
@@ -247,7 +247,7 @@ test('attestations of anchors before the snapshot it began with are expected, an
   expect([attest(62, 50), attest(63, 61), attest(64, 62)]).toEqual(['attested', 'sealed', 'void'])
 })
 
-test('who installed the snapshot of an anchor counts its attestations like those who applied the marker', () => {
+test('a replica that installed an anchor counts its attestations like one that applied the marker', () => {
   apply('a', claim(1))
   const copy = restored(group.encode())
   copy.installed(50, ['a', 'b', 'c'])
@@ -261,7 +261,7 @@ test('who installed the snapshot of an anchor counts its attestations like those
   ])
 })
 
-test('the carried state is the same bytes on every replica at the position, however it came there', () => {
+test('the carried state has the same bytes on every replica at a position, installed or applied', () => {
   const run = (start: GroupState) => {
     start.apply(controlEntry(10, 'c', claim(1)))
     start.advance(77)

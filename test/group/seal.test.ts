@@ -42,7 +42,7 @@ describe('an electorate', () => {
   })
 })
 
-test('an anchor is disputed at the first attestation after which nothing can seal it, and sealed at the first that does', () => {
+test('an anchor ends at the first attestation that seals it, or after which nothing can', () => {
   /** Some electors that have not attested yet could still make a majority for a root. */
   const couldSeal = (size: number, letters: string): boolean =>
     [...'wxyz'].some((letter) => {

@@ -1,6 +1,9 @@
 import { EventEmitter } from 'node:events'
 
-/** An entry is for the state machine (a word), for the consensus (an elector), or for snapshot sync (the others). */
+/**
+ * An entry is for the state machine (a word), for the consensus (an elector), or for snapshot sync (the
+ * others).
+ */
 export type Entry =
   | { readonly type: 'word'; readonly word: string }
   | { readonly type: 'elector'; readonly id: string }
@@ -15,7 +18,9 @@ export interface Marker {
   readonly retires: readonly number[]
 }
 
-/** A consensus for an example: what is appended is ordered and agreed on at once. The first entry has index 1. */
+/**
+ * A consensus for an example: what is appended is ordered and agreed on at once. The first entry has index 1.
+ */
 export class ArrayConsensus extends EventEmitter<{ grown: [] }> {
   leader: string | undefined
   /** The first entry that can still be read. */
@@ -48,7 +53,10 @@ export class ArrayConsensus extends EventEmitter<{ grown: [] }> {
     return roots
   }
 
-  /** The root that a majority of the electors attested; 'disputed' once none can get one; undefined until then. */
+  /**
+   * The root that a majority of the electors attested; 'disputed' once none can get one; undefined until
+   * then.
+   */
   verdict(anchor: number): Uint8Array | 'disputed' | undefined {
     const { electors } = this.read(anchor) as Marker
     const roots = [...this.votes(anchor).values()]

@@ -1,6 +1,7 @@
 /**
- * Snapshot sync beside a consensus of one's own: three libp2p nodes with identify, ping and gossipsub share an array.
- * Alice and Bob apply it from its first entry on. Carol comes when that is pruned, and catches up from both.
+ * Snapshot sync beside a consensus of one's own: three libp2p nodes with identify, ping and gossipsub share
+ * an array. Alice and Bob apply it from its first entry on. Carol comes when that is pruned, and catches up
+ * from both.
  */
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
@@ -62,7 +63,9 @@ class Replica implements sync.SyncHost {
     this.node.addEventListener('stop', () => clearInterval(timer))
   }
 
-  /** What a member says of itself, signed; this replica hears itself, too. Nonsense leaves its sender unknown. */
+  /**
+   * What a member says of itself, signed; this replica hears itself, too. Nonsense leaves its sender unknown.
+   */
   #hear(id: string, text: string): void {
     try {
       this.#members.set(id, { ...JSON.parse(text), id })

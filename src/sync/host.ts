@@ -51,8 +51,8 @@ export interface SyncHost {
    */
   members(): readonly SyncMember[]
   /**
-   * Call `listener` whenever `members()` may have changed. Returns what ends that. It only saves time: without
-   * it a session looks at the members a few times a second.
+   * Call `listener` whenever `members()` may have changed. Returns what ends that. It only saves time:
+   * without it a session looks at the members a few times a second.
    */
   onMembersChanged?(listener: () => void): () => void
   /** Read the membership anew. Called before a stranger is refused, and when no member is known to serve. */

@@ -16,7 +16,8 @@ import {
   SESSION_IDLE_MS,
 } from '../../src/sync/limits.ts'
 import { AnchorAllocator } from '../../src/sync/serving/anchor-allocator.ts'
-import { Provider, type ProviderEvent, type ProviderInit } from '../../src/sync/serving/provider.ts'
+import type { ProviderEvent } from '../../src/sync/serving/events.ts'
+import { Provider, type ProviderInit } from '../../src/sync/serving/provider.ts'
 import { Channel } from '../../src/sync/wire/channel.ts'
 import { type ByteStream, decodeFrames, encodeFrame } from '../../src/sync/wire/frames.ts'
 import {

@@ -19,34 +19,14 @@ import {
 import { Busy, CutFailed, Expired, Failed, Incompatible, UnknownAnchor, WireError } from '../wire/errors.ts'
 import { FrameWriter } from '../wire/frame-writer.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../wire/frames.ts'
-import {
-  decodeRequest,
-  encodeResponse,
-  type OfferView,
-  type Request,
-  type ResponseBody,
-} from '../wire/messages.ts'
+import { decodeRequest, encodeResponse, type Request, type ResponseBody } from '../wire/messages.ts'
 import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorAllocator } from './anchor-allocator.ts'
 import { type ChunkPart, type ChunkRange, checkRange, HINTS, itemsIn, only, wholly } from './chunk-parts.ts'
+import type { ProviderEvent } from './events.ts'
 import { gone, offersOf } from './offers.ts'
 import { Quota } from './quota.ts'
 import { ServedBytes } from './served-bytes.ts'
-
-/** What a provider tells of its work for others. */
-export type ServingEvent =
-  /** A peer was sent one chunk, or a part of it: it was handed to the stream. */
-  | { readonly type: 'served'; readonly peer: string; readonly anchor: Position; readonly bytes: number }
-  /** A peer was told an error. */
-  | { readonly type: 'refused'; readonly peer: string; readonly error: WireError }
-  /** A stream that a peer opened broke: it left in the middle, or did not take an answer in time. */
-  | { readonly type: 'broken'; readonly peer: string; readonly error: Error }
-
-/** What a provider tells, and what peers tell it. */
-export type ProviderEvent =
-  | ServingEvent
-  /** A peer pushed an offer. */
-  | { readonly type: 'offered'; readonly peer: string; readonly offer: OfferView }
 
 export interface ProviderInit extends AdmissionInit {
   readonly available: AvailableSnapshots

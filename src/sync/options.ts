@@ -85,6 +85,7 @@ const HOST_METHODS = [
   'beginInstall',
 ] as const satisfies readonly (keyof SyncHost)[]
 const HOST_METHODS_OPTIONAL = [
+  'onMembersChanged',
   'mayBeSealed',
   'hasStalled',
   'ownState',

@@ -103,7 +103,7 @@ describe('options are checked where they are given, before there is a node', () 
     for (const name of ['leader', 'members', 'refreshMembers', 'appendMarker', 'isReadable', 'sealedRoot']) {
       expect(() => giveHost({ [name]: undefined })).toThrow(`host.${name} is undefined; give a function`)
     }
-    for (const name of ['mayBeSealed', 'hasStalled', 'ownState']) {
+    for (const name of ['onMembersChanged', 'mayBeSealed', 'hasStalled', 'ownState']) {
       giveHost({ [name]: undefined })
       expect(() => giveHost({ [name]: true })).toThrow(`host.${name} is true; give a function`)
     }

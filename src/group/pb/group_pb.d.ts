@@ -86,28 +86,28 @@ export declare type Marker = Message<"anchorage.group.v1.Marker"> & {
   term: bigint;
 
   /**
-   * Whose attestations decide about the root.
+   * The members whose attestations decide about the root.
    *
    * @generated from field: repeated string electorate = 2;
    */
   electorate: string[];
 
   /**
-   * Who asked: replicas push their offers there.
+   * The replicas that asked for the snapshot: the others push their offers to them.
    *
    * @generated from field: repeated string requesters = 3;
    */
   requesters: string[];
 
   /**
-   * How the snapshot is cut, so that all replicas cut it alike.
+   * The average size of chunks, in bytes, so that all replicas cut the snapshot alike.
    *
    * @generated from field: uint32 chunk_bytes = 4;
    */
   chunkBytes: number;
 
   /**
-   * Older anchors that nobody uses: whoever applies this entry stops offering them.
+   * Older anchors that no member uses. Each replica that applies this entry stops offering them.
    *
    * @generated from field: repeated uint64 retires = 5;
    */
@@ -144,7 +144,7 @@ export declare type Attestation = Message<"anchorage.group.v1.Attestation"> & {
 export declare const AttestationSchema: GenMessage<Attestation>;
 
 /**
- * Entries up to and including `up_to` may go.
+ * Entries up to and including `up_to` may be pruned.
  *
  * @generated from message anchorage.group.v1.Prune
  */
@@ -167,7 +167,7 @@ export declare type Prune = Message<"anchorage.group.v1.Prune"> & {
 export declare const PruneSchema: GenMessage<Prune>;
 
 /**
- * Moves machine time, by its timestamp, when nobody else does.
+ * Moves machine time by its timestamp, while no other entries come.
  *
  * @generated from message anchorage.group.v1.Tick
  */
@@ -185,7 +185,8 @@ export declare type Tick = Message<"anchorage.group.v1.Tick"> & {
 export declare const TickSchema: GenMessage<Tick>;
 
 /**
- * What follows from the control entries up to a position; part of every snapshot, and so of its root.
+ * The group's state, as it follows from the control entries up to a position. It is part of every snapshot,
+ * and so of its root.
  *
  * @generated from message anchorage.group.v1.GroupState
  */
@@ -206,14 +207,15 @@ export declare type GroupState = Message<"anchorage.group.v1.GroupState"> & {
   timeMs: bigint;
 
   /**
-   * The id of the newest entry in it: a log that was put back and written again has another one there.
+   * The id of the newest entry. A log that was put back and written again has another entry there.
    *
    * @generated from field: string entry_id = 4;
    */
   entryId: string;
 
   /**
-   * The clocks that stamp the entries. None where there is one only, and machine time is what it says.
+   * The clocks that stamp the entries. Empty if there is only one and its latest timestamp is machine
+   * time itself.
    *
    * @generated from field: repeated anchorage.group.v1.GroupState.Clock clocks = 5;
    */
@@ -227,7 +229,7 @@ export declare type GroupState = Message<"anchorage.group.v1.GroupState"> & {
 export declare const GroupStateSchema: GenMessage<GroupState>;
 
 /**
- * Its latest timestamp, and what time it was by machine time then.
+ * A clock's latest timestamp, and the machine time at that timestamp.
  *
  * @generated from message anchorage.group.v1.GroupState.Clock
  */
@@ -288,7 +290,7 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
   offers: Announcement_Offer[];
 
   /**
-   * The anchor it is catching up from, and so the log it still needs; 0 when there is none.
+   * The anchor that it is catching up from: it needs the log from there on. 0 when there is none.
    *
    * @generated from field: uint64 needs = 7;
    */
@@ -302,28 +304,28 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
   checkpoint: bigint;
 
   /**
-   * It keeps checkpoints in a data directory, also before it has written the first.
+   * It has a data directory for checkpoints, even if it has not written the first one yet.
    *
    * @generated from field: bool durable = 9;
    */
   durable: boolean;
 
   /**
-   * What it has received, and built into its new state, since it began to catch up, in bytes.
+   * Bytes that it has received, and built into its new state, since it began to catch up.
    *
    * @generated from field: uint64 received_bytes = 10;
    */
   receivedBytes: bigint;
 
   /**
-   * What this replica would have the leader prune, whoever that is; absent when it has no policy.
+   * This replica's own prune policy; absent when it has none.
    *
    * @generated from field: anchorage.group.v1.Announcement.Prune prune = 11;
    */
   prune?: Announcement_Prune | undefined;
 
   /**
-   * Names the process that wrote this: two with one identity can be told apart.
+   * The name of the process that wrote this, which tells apart two processes with one identity.
    *
    * @generated from field: string process = 12;
    */
@@ -363,7 +365,8 @@ export declare type Announcement_Offer = Message<"anchorage.group.v1.Announcemen
   ready: boolean;
 
   /**
-   * Chunk bytes that were sent of it since this replica offers it: what shows that somebody makes progress.
+   * Chunk bytes of it that this replica has sent since it began to offer it. They show that joiners
+   * make progress.
    *
    * @generated from field: uint64 served_bytes = 4;
    */
@@ -381,14 +384,14 @@ export declare const Announcement_OfferSchema: GenMessage<Announcement_Offer>;
  */
 export declare type Announcement_Prune = Message<"anchorage.group.v1.Announcement.Prune"> & {
   /**
-   * Newest entries that stay.
+   * How many of the newest entries stay.
    *
    * @generated from field: uint64 keep_entries = 1;
    */
   keepEntries: bigint;
 
   /**
-   * What goes need not be in a checkpoint on anybody's disk.
+   * Entries may be pruned that no checkpoint on any member's disk covers.
    *
    * @generated from field: bool volatile = 2;
    */

@@ -8,14 +8,14 @@ import type { Message } from "@bufbuild/protobuf";
 /**
  * Describes the file sync/wire/pb/sync.proto.
  */
-export declare const file_sync_pb_sync: GenFile;
+export declare const file_sync_wire_pb_sync: GenFile;
 
 /**
  * @generated from message anchorage.sync.v1.Request
  */
 export declare type Request = Message<"anchorage.sync.v1.Request"> & {
   /**
-   * Counts up from 1 on each stream; the answers repeat it.
+   * Counts up from 1 on each stream. The answers repeat it.
    *
    * @generated from field: uint32 id = 1;
    */
@@ -188,7 +188,7 @@ export declare type Position = Message<"anchorage.sync.v1.Position"> & {
 export declare const PositionSchema: GenMessage<Position>;
 
 /**
- * To the leader: I need the state at some position above this one. Answered with Anchored.
+ * To the leader: asks for the state at some position above this one. Answered with Anchored.
  *
  * @generated from message anchorage.sync.v1.SnapshotRequest
  */
@@ -222,7 +222,7 @@ export declare type Anchored = Message<"anchorage.sync.v1.Anchored"> & {
 export declare const AnchoredSchema: GenMessage<Anchored>;
 
 /**
- * Which anchors do you offer? Answered with Offers.
+ * Asks for the anchors that the peer offers. Answered with Offers.
  *
  * @generated from message anchorage.sync.v1.OffersRequest
  */
@@ -252,8 +252,8 @@ export declare type Offers = Message<"anchorage.sync.v1.Offers"> & {
 export declare const OffersSchema: GenMessage<Offers>;
 
 /**
- * One provider's promise to serve one anchor. Also pushed, as a request, to whoever asked for the snapshot;
- * that is only a hint, answered with Noted.
+ * One provider's promise to serve one anchor. It is also pushed, as a request, to a replica that asked for
+ * the snapshot. Then it is only a hint, answered with Noted.
  *
  * @generated from message anchorage.sync.v1.Offer
  */
@@ -264,14 +264,14 @@ export declare type Offer = Message<"anchorage.sync.v1.Offer"> & {
   anchor?: Position | undefined;
 
   /**
-   * How long the offer lives if nobody fetches, from the moment this was sent.
+   * How long the offer lives without a fetch, from the moment that this was sent.
    *
    * @generated from field: uint32 remaining_ms = 2;
    */
   remainingMs: number;
 
   /**
-   * The chunks are cut: the manifest can be had at once.
+   * All chunks are cut: the manifest is available.
    *
    * @generated from field: bool ready = 3;
    */
@@ -320,7 +320,7 @@ export declare type ManifestRequest = Message<"anchorage.sync.v1.ManifestRequest
 export declare const ManifestRequestSchema: GenMessage<ManifestRequest>;
 
 /**
- * The chunks from the one asked for on, as far as they are cut and up to 4,096 at once: fetching begins while cutting
+ * The chunks from `from` on, as far as they are cut, and up to 4,096 of them. Fetching begins while cutting
  * goes on.
  *
  * @generated from message anchorage.sync.v1.Manifest
@@ -332,14 +332,14 @@ export declare type Manifest = Message<"anchorage.sync.v1.Manifest"> & {
   chunks: ChunkInfo[];
 
   /**
-   * Those are the last chunks.
+   * These are the last chunks.
    *
    * @generated from field: bool complete = 2;
    */
   complete: boolean;
 
   /**
-   * What the host keeps beside the items; covered by the root. Only when complete.
+   * The host's own bytes beside the items, covered by the root. Only if complete.
    *
    * @generated from field: bytes control = 3;
    */
@@ -431,7 +431,8 @@ export declare type Chunk = Message<"anchorage.sync.v1.Chunk"> & {
 export declare const ChunkSchema: GenMessage<Chunk>;
 
 /**
- * For a joiner that has an older state: what of a chunk does it lack? Answered with Hints. Revives the offer.
+ * For a joiner that has an older state: asks what it lacks of a chunk. Answered with Hints. Revives the
+ * offer.
  *
  * @generated from message anchorage.sync.v1.HintsRequest
  */
@@ -454,8 +455,8 @@ export declare type HintsRequest = Message<"anchorage.sync.v1.HintsRequest"> & {
 export declare const HintsRequestSchema: GenMessage<HintsRequest>;
 
 /**
- * The raw bytes after the header: for each item of the chunk, in order, MurmurHash3_x86_32 (seed 0) of its bytes, 4 bytes, the
- * low one first.
+ * The raw bytes after the header: for each item of the chunk, in order, the MurmurHash3_x86_32 (seed 0) of
+ * its bytes, as 4 bytes, little-endian.
  *
  * @generated from message anchorage.sync.v1.Hints
  */
@@ -489,7 +490,7 @@ export declare type ItemsRequest = Message<"anchorage.sync.v1.ItemsRequest"> & {
   index: number;
 
   /**
-   * Alternately how many items to pass over and how many to send.
+   * Run lengths, alternating: items to skip, items to send.
    *
    * @generated from field: repeated uint32 runs = 3;
    */
@@ -503,7 +504,8 @@ export declare type ItemsRequest = Message<"anchorage.sync.v1.ItemsRequest"> & {
 export declare const ItemsRequestSchema: GenMessage<ItemsRequest>;
 
 /**
- * The raw bytes after the header: the items as they lie in the chunk, each with its length before it, encoded as a whole.
+ * The raw bytes after the header: the items as they are in the chunk, each with its length before it, encoded
+ * as a whole.
  *
  * @generated from message anchorage.sync.v1.Items
  */
@@ -560,8 +562,8 @@ export declare type Revived = Message<"anchorage.sync.v1.Revived"> & {
 export declare const RevivedSchema: GenMessage<Revived>;
 
 /**
- * Expired, CutFailed, UnknownAnchor, OutOfRange, Busy, NotLeader, Unauthorized, Incompatible, Malformed, Failed. Who does not
- * know a name takes it for Failed.
+ * The name is Expired, CutFailed, UnknownAnchor, OutOfRange, Busy, NotLeader, Unauthorized, Incompatible,
+ * Malformed or Failed. A peer takes a name that it does not know for Failed.
  *
  * @generated from message anchorage.sync.v1.Error
  */
@@ -577,14 +579,14 @@ export declare type Error = Message<"anchorage.sync.v1.Error"> & {
   message: string;
 
   /**
-   * Busy: when to ask again.
+   * Busy: after how long to ask again.
    *
    * @generated from field: uint32 retry_ms = 3;
    */
   retryMs: number;
 
   /**
-   * NotLeader: who leads, if known.
+   * NotLeader: the leader, if known.
    *
    * @generated from field: string leader = 4;
    */

@@ -7,153 +7,153 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 /**
  * Describes the file sync/wire/pb/sync.proto.
  */
-export const file_sync_pb_sync = /*@__PURE__*/
-  fileDesc("ChJzeW5jL3BiL3N5bmMucHJvdG8SEWFuY2hvcmFnZS5zeW5jLnYxIuEDCgdSZXF1ZXN0EgoKAmlkGAEgASgNEg0KBWdyb3VwGAIgASgJEhEKCXNpZ25hdHVyZRgDIAEoCRI2CghzbmFwc2hvdBgEIAEoCzIiLmFuY2hvcmFnZS5zeW5jLnYxLlNuYXBzaG90UmVxdWVzdEgAEjIKBm9mZmVycxgFIAEoCzIgLmFuY2hvcmFnZS5zeW5jLnYxLk9mZmVyc1JlcXVlc3RIABI2CghtYW5pZmVzdBgGIAEoCzIiLmFuY2hvcmFnZS5zeW5jLnYxLk1hbmlmZXN0UmVxdWVzdEgAEjIKBmNodW5rcxgHIAEoCzIgLmFuY2hvcmFnZS5zeW5jLnYxLkNodW5rc1JlcXVlc3RIABI5CgprZWVwX2FsaXZlGAggASgLMiMuYW5jaG9yYWdlLnN5bmMudjEuS2VlcEFsaXZlUmVxdWVzdEgAEikKBW9mZmVyGAkgASgLMhguYW5jaG9yYWdlLnN5bmMudjEuT2ZmZXJIABIwCgVoaW50cxgKIAEoCzIfLmFuY2hvcmFnZS5zeW5jLnYxLkhpbnRzUmVxdWVzdEgAEjAKBWl0ZW1zGAsgASgLMh8uYW5jaG9yYWdlLnN5bmMudjEuSXRlbXNSZXF1ZXN0SABCBgoEYm9keSKzAwoIUmVzcG9uc2USCgoCaWQYASABKA0SLwoIYW5jaG9yZWQYAiABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5BbmNob3JlZEgAEisKBm9mZmVycxgDIAEoCzIZLmFuY2hvcmFnZS5zeW5jLnYxLk9mZmVyc0gAEi8KCG1hbmlmZXN0GAQgASgLMhsuYW5jaG9yYWdlLnN5bmMudjEuTWFuaWZlc3RIABIpCgVjaHVuaxgFIAEoCzIYLmFuY2hvcmFnZS5zeW5jLnYxLkNodW5rSAASLQoHcmV2aXZlZBgGIAEoCzIaLmFuY2hvcmFnZS5zeW5jLnYxLlJldml2ZWRIABIpCgVub3RlZBgHIAEoCzIYLmFuY2hvcmFnZS5zeW5jLnYxLk5vdGVkSAASKQoFZXJyb3IYCCABKAsyGC5hbmNob3JhZ2Uuc3luYy52MS5FcnJvckgAEikKBWhpbnRzGAkgASgLMhguYW5jaG9yYWdlLnN5bmMudjEuSGludHNIABIpCgVpdGVtcxgKIAEoCzIYLmFuY2hvcmFnZS5zeW5jLnYxLkl0ZW1zSABCBgoEYm9keSIoCghQb3NpdGlvbhINCgVlcG9jaBgBIAEoCRINCgVpbmRleBgCIAEoBCJACg9TbmFwc2hvdFJlcXVlc3QSLQoIcG9zaXRpb24YASABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5Qb3NpdGlvbiI3CghBbmNob3JlZBIrCgZhbmNob3IYASABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5Qb3NpdGlvbiIPCg1PZmZlcnNSZXF1ZXN0IjIKBk9mZmVycxIoCgZvZmZlcnMYASADKAsyGC5hbmNob3JhZ2Uuc3luYy52MS5PZmZlciJZCgVPZmZlchIrCgZhbmNob3IYASABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5Qb3NpdGlvbhIUCgxyZW1haW5pbmdfbXMYAiABKA0SDQoFcmVhZHkYAyABKAgiBwoFTm90ZWQiTAoPTWFuaWZlc3RSZXF1ZXN0EisKBmFuY2hvchgBIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLlBvc2l0aW9uEgwKBGZyb20YAiABKA0iWwoITWFuaWZlc3QSLAoGY2h1bmtzGAEgAygLMhwuYW5jaG9yYWdlLnN5bmMudjEuQ2h1bmtJbmZvEhAKCGNvbXBsZXRlGAIgASgIEg8KB2NvbnRyb2wYAyABKAwiNwoJQ2h1bmtJbmZvEg0KBWl0ZW1zGAEgASgNEg0KBWJ5dGVzGAIgASgNEgwKBGhhc2gYAyABKAwiWgoNQ2h1bmtzUmVxdWVzdBIrCgZhbmNob3IYASABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5Qb3NpdGlvbhINCgVmaXJzdBgCIAEoDRINCgVjb3VudBgDIAEoDSIoCgVDaHVuaxINCgVpbmRleBgBIAEoDRIQCghlbmNvZGluZxgCIAEoDSJKCgxIaW50c1JlcXVlc3QSKwoGYW5jaG9yGAEgASgLMhsuYW5jaG9yYWdlLnN5bmMudjEuUG9zaXRpb24SDQoFaW5kZXgYAiABKA0iFgoFSGludHMSDQoFaW5kZXgYASABKA0iWAoMSXRlbXNSZXF1ZXN0EisKBmFuY2hvchgBIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLlBvc2l0aW9uEg0KBWluZGV4GAIgASgNEgwKBHJ1bnMYAyADKA0iKAoFSXRlbXMSDQoFaW5kZXgYASABKA0SEAoIZW5jb2RpbmcYAiABKA0iPwoQS2VlcEFsaXZlUmVxdWVzdBIrCgZhbmNob3IYASABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5Qb3NpdGlvbiIfCgdSZXZpdmVkEhQKDHJlbWFpbmluZ19tcxgBIAEoDSJICgVFcnJvchIMCgRuYW1lGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSEAoIcmV0cnlfbXMYAyABKA0SDgoGbGVhZGVyGAQgASgJYgZwcm90bzM");
+export const file_sync_wire_pb_sync = /*@__PURE__*/
+  fileDesc("ChdzeW5jL3dpcmUvcGIvc3luYy5wcm90bxIRYW5jaG9yYWdlLnN5bmMudjEi4QMKB1JlcXVlc3QSCgoCaWQYASABKA0SDQoFZ3JvdXAYAiABKAkSEQoJc2lnbmF0dXJlGAMgASgJEjYKCHNuYXBzaG90GAQgASgLMiIuYW5jaG9yYWdlLnN5bmMudjEuU25hcHNob3RSZXF1ZXN0SAASMgoGb2ZmZXJzGAUgASgLMiAuYW5jaG9yYWdlLnN5bmMudjEuT2ZmZXJzUmVxdWVzdEgAEjYKCG1hbmlmZXN0GAYgASgLMiIuYW5jaG9yYWdlLnN5bmMudjEuTWFuaWZlc3RSZXF1ZXN0SAASMgoGY2h1bmtzGAcgASgLMiAuYW5jaG9yYWdlLnN5bmMudjEuQ2h1bmtzUmVxdWVzdEgAEjkKCmtlZXBfYWxpdmUYCCABKAsyIy5hbmNob3JhZ2Uuc3luYy52MS5LZWVwQWxpdmVSZXF1ZXN0SAASKQoFb2ZmZXIYCSABKAsyGC5hbmNob3JhZ2Uuc3luYy52MS5PZmZlckgAEjAKBWhpbnRzGAogASgLMh8uYW5jaG9yYWdlLnN5bmMudjEuSGludHNSZXF1ZXN0SAASMAoFaXRlbXMYCyABKAsyHy5hbmNob3JhZ2Uuc3luYy52MS5JdGVtc1JlcXVlc3RIAEIGCgRib2R5IrMDCghSZXNwb25zZRIKCgJpZBgBIAEoDRIvCghhbmNob3JlZBgCIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLkFuY2hvcmVkSAASKwoGb2ZmZXJzGAMgASgLMhkuYW5jaG9yYWdlLnN5bmMudjEuT2ZmZXJzSAASLwoIbWFuaWZlc3QYBCABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5NYW5pZmVzdEgAEikKBWNodW5rGAUgASgLMhguYW5jaG9yYWdlLnN5bmMudjEuQ2h1bmtIABItCgdyZXZpdmVkGAYgASgLMhouYW5jaG9yYWdlLnN5bmMudjEuUmV2aXZlZEgAEikKBW5vdGVkGAcgASgLMhguYW5jaG9yYWdlLnN5bmMudjEuTm90ZWRIABIpCgVlcnJvchgIIAEoCzIYLmFuY2hvcmFnZS5zeW5jLnYxLkVycm9ySAASKQoFaGludHMYCSABKAsyGC5hbmNob3JhZ2Uuc3luYy52MS5IaW50c0gAEikKBWl0ZW1zGAogASgLMhguYW5jaG9yYWdlLnN5bmMudjEuSXRlbXNIAEIGCgRib2R5IigKCFBvc2l0aW9uEg0KBWVwb2NoGAEgASgJEg0KBWluZGV4GAIgASgEIkAKD1NuYXBzaG90UmVxdWVzdBItCghwb3NpdGlvbhgBIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLlBvc2l0aW9uIjcKCEFuY2hvcmVkEisKBmFuY2hvchgBIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLlBvc2l0aW9uIg8KDU9mZmVyc1JlcXVlc3QiMgoGT2ZmZXJzEigKBm9mZmVycxgBIAMoCzIYLmFuY2hvcmFnZS5zeW5jLnYxLk9mZmVyIlkKBU9mZmVyEisKBmFuY2hvchgBIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLlBvc2l0aW9uEhQKDHJlbWFpbmluZ19tcxgCIAEoDRINCgVyZWFkeRgDIAEoCCIHCgVOb3RlZCJMCg9NYW5pZmVzdFJlcXVlc3QSKwoGYW5jaG9yGAEgASgLMhsuYW5jaG9yYWdlLnN5bmMudjEuUG9zaXRpb24SDAoEZnJvbRgCIAEoDSJbCghNYW5pZmVzdBIsCgZjaHVua3MYASADKAsyHC5hbmNob3JhZ2Uuc3luYy52MS5DaHVua0luZm8SEAoIY29tcGxldGUYAiABKAgSDwoHY29udHJvbBgDIAEoDCI3CglDaHVua0luZm8SDQoFaXRlbXMYASABKA0SDQoFYnl0ZXMYAiABKA0SDAoEaGFzaBgDIAEoDCJaCg1DaHVua3NSZXF1ZXN0EisKBmFuY2hvchgBIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLlBvc2l0aW9uEg0KBWZpcnN0GAIgASgNEg0KBWNvdW50GAMgASgNIigKBUNodW5rEg0KBWluZGV4GAEgASgNEhAKCGVuY29kaW5nGAIgASgNIkoKDEhpbnRzUmVxdWVzdBIrCgZhbmNob3IYASABKAsyGy5hbmNob3JhZ2Uuc3luYy52MS5Qb3NpdGlvbhINCgVpbmRleBgCIAEoDSIWCgVIaW50cxINCgVpbmRleBgBIAEoDSJYCgxJdGVtc1JlcXVlc3QSKwoGYW5jaG9yGAEgASgLMhsuYW5jaG9yYWdlLnN5bmMudjEuUG9zaXRpb24SDQoFaW5kZXgYAiABKA0SDAoEcnVucxgDIAMoDSIoCgVJdGVtcxINCgVpbmRleBgBIAEoDRIQCghlbmNvZGluZxgCIAEoDSI/ChBLZWVwQWxpdmVSZXF1ZXN0EisKBmFuY2hvchgBIAEoCzIbLmFuY2hvcmFnZS5zeW5jLnYxLlBvc2l0aW9uIh8KB1Jldml2ZWQSFAoMcmVtYWluaW5nX21zGAEgASgNIkgKBUVycm9yEgwKBG5hbWUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIQCghyZXRyeV9tcxgDIAEoDRIOCgZsZWFkZXIYBCABKAliBnByb3RvMw");
 
 /**
  * Describes the message anchorage.sync.v1.Request.
  * Use `create(RequestSchema)` to create a new message.
  */
 export const RequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 0);
+  messageDesc(file_sync_wire_pb_sync, 0);
 
 /**
  * Describes the message anchorage.sync.v1.Response.
  * Use `create(ResponseSchema)` to create a new message.
  */
 export const ResponseSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 1);
+  messageDesc(file_sync_wire_pb_sync, 1);
 
 /**
  * Describes the message anchorage.sync.v1.Position.
  * Use `create(PositionSchema)` to create a new message.
  */
 export const PositionSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 2);
+  messageDesc(file_sync_wire_pb_sync, 2);
 
 /**
  * Describes the message anchorage.sync.v1.SnapshotRequest.
  * Use `create(SnapshotRequestSchema)` to create a new message.
  */
 export const SnapshotRequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 3);
+  messageDesc(file_sync_wire_pb_sync, 3);
 
 /**
  * Describes the message anchorage.sync.v1.Anchored.
  * Use `create(AnchoredSchema)` to create a new message.
  */
 export const AnchoredSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 4);
+  messageDesc(file_sync_wire_pb_sync, 4);
 
 /**
  * Describes the message anchorage.sync.v1.OffersRequest.
  * Use `create(OffersRequestSchema)` to create a new message.
  */
 export const OffersRequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 5);
+  messageDesc(file_sync_wire_pb_sync, 5);
 
 /**
  * Describes the message anchorage.sync.v1.Offers.
  * Use `create(OffersSchema)` to create a new message.
  */
 export const OffersSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 6);
+  messageDesc(file_sync_wire_pb_sync, 6);
 
 /**
  * Describes the message anchorage.sync.v1.Offer.
  * Use `create(OfferSchema)` to create a new message.
  */
 export const OfferSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 7);
+  messageDesc(file_sync_wire_pb_sync, 7);
 
 /**
  * Describes the message anchorage.sync.v1.Noted.
  * Use `create(NotedSchema)` to create a new message.
  */
 export const NotedSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 8);
+  messageDesc(file_sync_wire_pb_sync, 8);
 
 /**
  * Describes the message anchorage.sync.v1.ManifestRequest.
  * Use `create(ManifestRequestSchema)` to create a new message.
  */
 export const ManifestRequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 9);
+  messageDesc(file_sync_wire_pb_sync, 9);
 
 /**
  * Describes the message anchorage.sync.v1.Manifest.
  * Use `create(ManifestSchema)` to create a new message.
  */
 export const ManifestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 10);
+  messageDesc(file_sync_wire_pb_sync, 10);
 
 /**
  * Describes the message anchorage.sync.v1.ChunkInfo.
  * Use `create(ChunkInfoSchema)` to create a new message.
  */
 export const ChunkInfoSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 11);
+  messageDesc(file_sync_wire_pb_sync, 11);
 
 /**
  * Describes the message anchorage.sync.v1.ChunksRequest.
  * Use `create(ChunksRequestSchema)` to create a new message.
  */
 export const ChunksRequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 12);
+  messageDesc(file_sync_wire_pb_sync, 12);
 
 /**
  * Describes the message anchorage.sync.v1.Chunk.
  * Use `create(ChunkSchema)` to create a new message.
  */
 export const ChunkSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 13);
+  messageDesc(file_sync_wire_pb_sync, 13);
 
 /**
  * Describes the message anchorage.sync.v1.HintsRequest.
  * Use `create(HintsRequestSchema)` to create a new message.
  */
 export const HintsRequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 14);
+  messageDesc(file_sync_wire_pb_sync, 14);
 
 /**
  * Describes the message anchorage.sync.v1.Hints.
  * Use `create(HintsSchema)` to create a new message.
  */
 export const HintsSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 15);
+  messageDesc(file_sync_wire_pb_sync, 15);
 
 /**
  * Describes the message anchorage.sync.v1.ItemsRequest.
  * Use `create(ItemsRequestSchema)` to create a new message.
  */
 export const ItemsRequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 16);
+  messageDesc(file_sync_wire_pb_sync, 16);
 
 /**
  * Describes the message anchorage.sync.v1.Items.
  * Use `create(ItemsSchema)` to create a new message.
  */
 export const ItemsSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 17);
+  messageDesc(file_sync_wire_pb_sync, 17);
 
 /**
  * Describes the message anchorage.sync.v1.KeepAliveRequest.
  * Use `create(KeepAliveRequestSchema)` to create a new message.
  */
 export const KeepAliveRequestSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 18);
+  messageDesc(file_sync_wire_pb_sync, 18);
 
 /**
  * Describes the message anchorage.sync.v1.Revived.
  * Use `create(RevivedSchema)` to create a new message.
  */
 export const RevivedSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 19);
+  messageDesc(file_sync_wire_pb_sync, 19);
 
 /**
  * Describes the message anchorage.sync.v1.Error.
  * Use `create(ErrorSchema)` to create a new message.
  */
 export const ErrorSchema = /*@__PURE__*/
-  messageDesc(file_sync_pb_sync, 20);
+  messageDesc(file_sync_wire_pb_sync, 20);
 

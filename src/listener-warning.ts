@@ -1,4 +1,5 @@
 import { warn } from './thrown.ts'
+
 /**
  * Call a user's listener. If it throws or its promise rejects, the error becomes a process warning: see
  * `warnOfListener`.

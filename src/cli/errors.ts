@@ -1,4 +1,5 @@
 import { AnchorageError } from '../errors.ts'
+
 /** The command was given something it cannot work with: exit code 2. */
 export class UsageError extends AnchorageError {
   static override readonly code = 'USAGE_ERROR'

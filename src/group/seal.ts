@@ -1,4 +1,5 @@
 import { sameBytes } from '../bytes.ts'
+
 /**
  * The most members of an electorate. A larger one would add attestations to the log, and little certainty.
  */

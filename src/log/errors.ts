@@ -1,4 +1,5 @@
 import { AnchorageError } from '../errors.ts'
+
 export interface LogErrorOptions extends ErrorOptions {
   /** The log's place: its file, or its stream and servers. Never with a password. */
   readonly place?: string

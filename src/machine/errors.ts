@@ -1,5 +1,6 @@
 import { AnchorageError } from '../errors.ts'
 import { asError } from '../thrown.ts'
+
 /** The map was written before a replica took it over. */
 export class NotAttached extends AnchorageError {
   static override readonly code = 'NOT_ATTACHED'

@@ -1,4 +1,5 @@
 import { AnchorageError } from '../errors.ts'
+
 /** How a process ended: with a code, or by a signal. */
 export interface Exit {
   readonly code: number | null

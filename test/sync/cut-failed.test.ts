@@ -2,7 +2,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { NoProvider } from '../../src/sync/errors.ts'
 import { CutFailed } from '../../src/sync/wire/errors.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
-import { at, REQUEST_TIMEOUT_MS, SyncGroup, type SyncReplica } from './sync-group.ts'
+import { at, groupWithJoiner, REQUEST_TIMEOUT_MS, type SyncGroup, type SyncReplica } from './sync-group.ts'
 
 const ITEMS = numberedItems(40)
 const WHY = 'an item of 33554433 bytes is beyond the limit of 33554432'
@@ -14,13 +14,7 @@ let followers: SyncReplica[]
 let joiner: SyncReplica
 
 beforeEach(() => {
-  group = new SyncGroup()
-  const [first, ...others] = group.add(['l', 'f1', 'f2'], ITEMS)
-  leader = first!
-  followers = others
-  group.leader = 'l'
-  const [last] = group.add(['j'], [])
-  joiner = last!
+  ;({ group, leader, followers, joiner } = groupWithJoiner(ITEMS))
 })
 
 /** Its state cannot be cut from the `after`th item on. */

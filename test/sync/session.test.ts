@@ -17,8 +17,9 @@ import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import {
   at,
   FETCH_TIMEOUT_MS,
+  groupWithJoiner,
   REQUEST_TIMEOUT_MS,
-  SyncGroup,
+  type SyncGroup,
   type SyncReplica,
   TTL_MS,
 } from './sync-group.ts'
@@ -33,13 +34,7 @@ let followers: SyncReplica[]
 let joiner: SyncReplica
 
 beforeEach(() => {
-  group = new SyncGroup()
-  const [first, ...others] = group.add(['l', 'f1', 'f2'], ITEMS)
-  leader = first!
-  followers = others
-  group.leader = 'l'
-  const [last] = group.add(['j'], [])
-  joiner = last!
+  ;({ group, leader, followers, joiner } = groupWithJoiner(ITEMS))
 })
 
 /** Run `act` when the `count`th chunk is sent by any of the providers. */

@@ -262,3 +262,17 @@ export class SyncReplica {
     }
   }
 }
+
+/** A group of which a leader and two followers hold the items, and a joiner holds none. */
+export function groupWithJoiner(items: readonly Uint8Array[]): {
+  group: SyncGroup
+  leader: SyncReplica
+  followers: SyncReplica[]
+  joiner: SyncReplica
+} {
+  const group = new SyncGroup()
+  const [leader, ...followers] = group.add(['l', 'f1', 'f2'], items)
+  group.leader = 'l'
+  const [joiner] = group.add(['j'], [])
+  return { group, leader: leader!, followers, joiner: joiner! }
+}

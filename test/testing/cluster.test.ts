@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { NotLeader } from '../../src/sync/wire/errors.ts'
 import { type Cluster, startCluster } from '../../src/testing/index.ts'
 import { allowFault } from '../setup/strict.ts'
 import { running } from './processes.ts'
@@ -117,10 +118,12 @@ describe('three replicas of the built-in map', () => {
     expect(new Set(roots).size).toBe(1)
   })
 
-  test('errors of the replica come back with their fields', async () => {
+  test('errors of the replica come back as themselves, with their fields', async () => {
     const leader = await cluster.leader()
     const other = cluster.replicas.find((replica) => replica !== leader)!
-    await expect(other.prune()).rejects.toMatchObject({ name: 'NotLeader', leader: leader.id })
+    const refused = await other.prune().catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(NotLeader)
+    expect(refused).toMatchObject({ name: 'NotLeader', code: 'NOT_LEADER', leader: leader.id })
   })
 
   test('a condition that does not come true is told with the logs', async () => {

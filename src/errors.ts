@@ -9,10 +9,9 @@
 export abstract class AnchorageError extends Error {
   /** The class's name in capitals, such as `LOG_TRUNCATED`. */
   static readonly code: string = 'ANCHORAGE_ERROR'
-  /** The code of its class. */
-  readonly code: string
-  constructor(message?: string, options?: ErrorOptions) {
-    super(message, options)
-    this.code = new.target.code
+
+  /** The code of the class. It is no field of the error's own, so an error in JSON is what it was without. */
+  get code(): string {
+    return (this.constructor as typeof AnchorageError).code
   }
 }

@@ -42,6 +42,7 @@ test('all descend from one root, but for those about a value that breaks a limit
 test('an error has the code of its class, and not of the one that it descends from', () => {
   expect(new LogUnusable('x')).toMatchObject({ name: 'LogUnusable', code: 'LOG_UNUSABLE' })
   expect(new LogDamaged('x')).toMatchObject({ name: 'LogDamaged', code: 'LOG_DAMAGED' })
+  expect(Object.keys(new LogUnusable('x'))).not.toContain('code')
   expect(new KeyTooLarge(2, 1)).toMatchObject({ name: 'KeyTooLarge', code: 'KEY_TOO_LARGE' })
 })
 

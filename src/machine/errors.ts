@@ -25,13 +25,16 @@ export class AlreadyAttached extends AnchorageError {
 export class Unencodable extends TypeError {
   static readonly code = 'UNENCODABLE'
   override readonly name = 'Unencodable'
-  readonly code = Unencodable.code
   readonly part: 'key' | 'value'
   readonly codec: string
   constructor(part: 'key' | 'value', codec: string, cause: unknown) {
     super(`the ${part} cannot be encoded as ${codec}: ${reason(cause)}`, { cause })
     this.part = part
     this.codec = codec
+  }
+
+  get code(): string {
+    return Unencodable.code
   }
 }
 
@@ -55,7 +58,6 @@ export class Undecodable extends AnchorageError {
 export class KeyTooLarge extends RangeError {
   static readonly code = 'KEY_TOO_LARGE'
   override readonly name = 'KeyTooLarge'
-  readonly code = KeyTooLarge.code
   readonly bytes: number
   readonly bytesMax: number
   constructor(bytes: number, bytesMax: number) {
@@ -64,6 +66,10 @@ export class KeyTooLarge extends RangeError {
     )
     this.bytes = bytes
     this.bytesMax = bytesMax
+  }
+
+  get code(): string {
+    return KeyTooLarge.code
   }
 }
 

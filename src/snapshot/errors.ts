@@ -13,5 +13,8 @@ export class MalformedChunk extends AnchorageError {
 export class SnapshotTooLarge extends RangeError {
   static readonly code = 'SNAPSHOT_TOO_LARGE'
   override readonly name = 'SnapshotTooLarge'
-  readonly code = SnapshotTooLarge.code
+
+  get code(): string {
+    return SnapshotTooLarge.code
+  }
 }

@@ -33,8 +33,7 @@ function plain(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   if (Array.isArray(value)) return value.map(plain)
   if (value instanceof Uint8Array) return { hex: Buffer.from(value).toString('hex') }
-  // The code of an error is its class's, and not in its bytes.
-  const properties = value instanceof Error ? { ...value, code: undefined, message: value.message } : value
+  const properties = value instanceof Error ? { ...value, message: value.message } : value
   return Object.fromEntries(
     Object.entries(properties)
       .filter(([key, each]) => each !== undefined && key !== '$typeName')

@@ -1,6 +1,7 @@
 import type { PrivateKey } from '@libp2p/interface'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
+import { decodeAnnouncement } from '../../src/group/announcement.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { ReplicaNetwork } from '../../src/replica/network.ts'
@@ -12,8 +13,13 @@ import { Journal, line } from './journal.ts'
 
 const memory = new MemoryNetwork()
 const log = memoryLog()
+const names = memoryLog()
 /** What happened to the networks of the replicas, in order. */
 const told: string[] = []
+
+beforeEach(() => {
+  told.length = 0
+})
 
 function networkOf(key: PrivateKey): ReplicaNetwork {
   const self = peerIdFromPrivateKey(key).toString()
@@ -39,6 +45,18 @@ function start(journal: Journal, init: Partial<ReplicaInit<number>> = {}): Promi
   const options = { group: 'g', machine: journal, log, volatile: true, chunkBytes: 50, ...TIMES, ...init }
   return createReplicaOn({ network: networkOf }, options)
 }
+
+test('a process may be named, so that a run from a seed announces the same each time', async () => {
+  const internals = { network: networkOf, processName: 'the first' }
+  await using replica = await createReplicaOn(internals, {
+    group: 'named',
+    machine: new Journal(),
+    log: names,
+  })
+  const board = (await names.open({ group: 'named', signature: 'journal/1', author: 'test' })).notices
+  const [own] = await board.read()
+  expect([own?.member, decodeAnnouncement(own!.data)?.process]).toEqual([replica.id, 'the first'])
+})
 
 test('a group catches up over a network of its own, and not one socket is opened', async () => {
   const written = new Journal()

@@ -14,11 +14,11 @@ export interface ChannelInit {
   readonly stream: ByteStream
   readonly scope: Scope
   readonly clock: Clock
-  /** How long the peer may send nothing while an answer is due. */
+  /** How long the peer may send nothing while an answer is due, in milliseconds. */
   readonly timeoutMs: number
-  /** What the peer sends, on this stream and others. */
+  /** Counts what the peer sends, on this stream and others. */
   readonly pulse: Pulse
-  /** The channel ended because of what the peer sent, or because of what `abort` was told it sent. */
+  /** The channel ended because of bytes that the peer sent, or because of a fault that `abort` was given. */
   readonly onProof?: ((proof: ProvenFault) => void) | undefined
 }
 
@@ -28,8 +28,8 @@ export interface ChannelInit {
  */
 const HEARD_BYTES_PER_S_MIN = 3 * 1024
 /**
- * Timeouts within which an answer must come that is no range of chunks, whatever else its peer sends. By
- * default, a minute.
+ * An answer that is no range of chunks must come within this many timeouts, whatever else its peer sends. By
+ * default that is a minute.
  */
 const ANSWER_TIMEOUTS = 12
 
@@ -38,9 +38,9 @@ const NO_REQUEST = 0
 
 interface Due {
   readonly id: number
-  /** From then on the answer is late, however much else the peer sends. */
+  /** From this time on the answer is late, whatever else the peer sends. */
   readonly untilMs: number
-  /** Takes one answer; true when it was the last one. */
+  /** Takes one answer. Returns true if it was the last one. */
   readonly take: (body: ResponseBody, payload: Uint8Array | undefined) => boolean
   readonly fail: (error: Error) => void
 }
@@ -49,8 +49,8 @@ type Answer<T extends ResponseBody['type']> = Extract<ResponseBody, { type: T }>
 
 /**
  * The asking side of one long-lived stream. Requests are pipelined, and the peer answers them in order. The
- * channel ends when the peer sends nothing for `timeoutMs` while an answer is due, and when it sends
- * something that is no answer. Every request that is due then fails with `PeerUnavailable` or `ProvenFault`.
+ * channel ends if the peer sends nothing for `timeoutMs` while an answer is due, or sends bytes that are no
+ * answer. Every request that is due then rejects with `PeerUnavailable` or `ProvenFault`.
  */
 export class Channel {
   readonly #init: ChannelInit
@@ -74,12 +74,14 @@ export class Channel {
     return this.#init.pulse.atMs
   }
 
-  /** Chunks that the peer was asked for on this stream and has not sent. */
+  /** Chunks that were asked for on this stream and have not come yet. */
   get chunksDue(): number {
     return this.#chunksDue
   }
 
-  /** One request, one answer of the given type. Rejects with the error the peer answered. */
+  /**
+   * Send one request that has one answer, of the given type. Rejects with the error that the peer answers.
+   */
   request<T extends ResponseBody['type']>(body: RequestBody, type: T): Promise<Answer<T>> {
     return new Promise((resolve, reject) => {
       this.#ask(body, reject, (answer) => {
@@ -91,7 +93,7 @@ export class Channel {
     })
   }
 
-  /** One request whose answer is raw bytes. */
+  /** Send one request whose answer is raw bytes. */
   payload<T extends 'hints' | 'items'>(
     request: Extract<RequestBody, { type: T }>,
   ): Promise<{ readonly answer: Answer<T>; readonly payload: Uint8Array }> {
@@ -109,7 +111,9 @@ export class Channel {
     })
   }
 
-  /** A ranged fetch. `onChunk` gets each chunk in order; what it throws ends the channel. */
+  /**
+   * Fetch a range of chunks. `onChunk` gets each chunk in order; an error that it throws ends the channel.
+   */
   fetch(
     range: Extract<RequestBody, { type: 'chunks' }>,
     onChunk: (index: number, chunk: EncodedChunk) => void,
@@ -191,8 +195,8 @@ export class Channel {
   }
 
   /**
-   * Start the watch on the peer's silence, anew. A large frame on a slow link is no silence while enough of
-   * it comes.
+   * Restart the watch on the peer's silence. While enough of a large frame comes over a slow link, the peer
+   * is not silent.
    */
   #listen(): void {
     const { clock, timeoutMs, pulse } = this.#init
@@ -221,8 +225,8 @@ export class Channel {
 }
 
 /**
- * Bytes that cannot be understood prove a fault of their sender, unless only their end is missing: it may
- * have died.
+ * Bytes that cannot be understood prove a fault of their sender. If only their end is missing they do not,
+ * because the sender may have died.
  */
 function asProof(error: Error): Error {
   if (error instanceof CutShort) return new PeerUnavailable(error.message, { cause: error })

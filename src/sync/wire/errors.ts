@@ -9,7 +9,7 @@ export abstract class WireError extends SyncError {
   static override readonly code: string = 'WIRE_ERROR'
 }
 
-/** The offer expired: nobody fetched for its TTL. Ask for a newer anchor. */
+/** The offer expired: it had no fetch for its TTL. Ask for a newer anchor. */
 export class Expired extends WireError {
   static override readonly code = 'EXPIRED'
   override readonly name = 'Expired'
@@ -17,7 +17,7 @@ export class Expired extends WireError {
 
 /**
  * This replica captured its state at that anchor and could not cut it into a snapshot. The message has the
- * reason: an item beyond the limit, more chunks than a manifest may list. Asking again is of no use before
+ * reason: an item beyond the limit, or more chunks than a manifest may list. Asking again is of no use before
  * the state has changed.
  */
 export class CutFailed extends WireError {
@@ -28,7 +28,7 @@ export class CutFailed extends WireError {
   }
 }
 
-/** This replica never offered that anchor. Ask another one, or for another anchor. */
+/** This replica never offered that anchor. Ask another replica, or for another anchor. */
 export class UnknownAnchor extends WireError {
   static override readonly code = 'UNKNOWN_ANCHOR'
   override readonly name = 'UnknownAnchor'
@@ -51,7 +51,10 @@ export class Busy extends WireError {
   }
 }
 
-/** Only the leader appends markers. `leader` is its PeerId, where it is known. */
+/**
+ * This replica does not lead, and only the leader appends markers. `leader` is the leader's PeerId, if it is
+ * known.
+ */
 export class NotLeader extends WireError {
   static override readonly code = 'NOT_LEADER'
   override readonly name = 'NotLeader'
@@ -72,19 +75,19 @@ export class Unauthorized extends WireError {
   override readonly name = 'Unauthorized'
 }
 
-/** Another group, signature or epoch. */
+/** The peer has another group, signature or epoch. */
 export class Incompatible extends WireError {
   static override readonly code = 'INCOMPATIBLE'
   override readonly name = 'Incompatible'
 }
 
-/** Bytes that are no message of this protocol, or a message that lacks what it needs. */
+/** Bytes are no message of this protocol, or a message lacks something. */
 export class Malformed extends WireError {
   static override readonly code = 'MALFORMED'
   override readonly name = 'Malformed'
 }
 
-/** The peer could not do what was asked, for a reason of its own. */
+/** The peer could not do what was asked, for the reason in the message. */
 export class Failed extends WireError {
   static override readonly code = 'FAILED'
   override readonly name = 'Failed'

@@ -4,15 +4,15 @@ import { PeerUnavailable } from '../errors.ts'
 import type { ByteStream } from './frames.ts'
 
 /**
- * A peer that takes fewer bytes a second of what waits for it is cut off: it holds room that others wait for.
- * A link of 0.3 MB/s that nine providers share is still fast enough.
+ * A peer that takes fewer bytes a second of those that wait for it is cut off, because it holds room that
+ * others wait for. If nine providers share a link of 0.3 MB/s, that is still fast enough.
  */
 const TAKEN_BYTES_PER_S_MIN = 32 * 1024
 
 /**
- * The sending side of one stream. The stream is cut off when its peer does not take a frame, or what is left
- * of the last ones, in time, nor enough of it. Otherwise a peer that takes nothing would hold an offer, and
- * memory, for ever.
+ * The sending side of one stream. A peer must take a frame, with the rest of earlier ones, within
+ * `timeoutMs`, or at least 32 KiB/s of it; otherwise the stream is cut off. Otherwise a peer that takes
+ * nothing would hold an offer, and memory, for ever.
  */
 export class FrameWriter {
   readonly #stream: ByteStream
@@ -51,7 +51,7 @@ export class FrameWriter {
     })
   }
 
-  /** The watch ends when nothing is left waiting, unless more was sent meanwhile. */
+  /** The watch ends when nothing waits any more, unless more was sent meanwhile. */
   async #endWatch(): Promise<void> {
     if (this.#flushing) return
     this.#flushing = true

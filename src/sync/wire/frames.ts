@@ -5,17 +5,20 @@ import { RESPONSE_BYTES_MAX } from '../limits.ts'
 import { Malformed } from './errors.ts'
 
 /**
- * A duplex stream of bytes, as the sync core sees it. `libp2p.ts` makes one of a libp2p stream, tests make
- * one of a pair in memory.
+ * A duplex stream of bytes, as the sync core sees it. `libp2p.ts` makes one from a libp2p stream; tests make
+ * one from a pair in memory.
  */
 export interface ByteStream {
-  /** What the other side sent. Unread bytes hold the sender back. Ends when it closed its side. */
+  /**
+   * The bytes that the other side sends. Unread bytes hold the sender back. It ends when the other side
+   * closes.
+   */
   readonly source: AsyncIterable<Uint8Array | Uint8ArrayList>
-  /** Resolves when more may be sent. Rejects when the stream is broken. */
+  /** Resolves when more may be sent. Rejects if the stream is broken. */
   send(bytes: Uint8ArrayList): Promise<void>
-  /** Bytes that were sent, and still wait on this side. */
+  /** Bytes that were sent and still wait on this side. */
   readonly unsentBytes: number
-  /** Resolves when nothing that was sent is left waiting here. Rejects when the stream is broken. */
+  /** Resolves when none of the sent bytes wait on this side any more. Rejects if the stream is broken. */
   flushed(): Promise<void>
   /** End this side, after what was sent. */
   close(): Promise<void>
@@ -31,10 +34,10 @@ export interface Frame {
 
 const VARINT_BYTES_MAX = 5
 
-/** The stream ended within a frame: its sender may have died. */
+/** The stream ended within a frame. Its sender may have died. */
 export class CutShort extends Malformed {}
 
-/** A frame that its receiver would refuse. Nothing of it was sent. */
+/** The receiver would refuse this frame. Nothing of it was sent. */
 export class FrameTooLong extends AnchorageError {
   static override readonly code = 'FRAME_TOO_LONG'
   override readonly name = 'FrameTooLong'
@@ -48,11 +51,11 @@ export class FrameTooLong extends AnchorageError {
 }
 
 /**
- * Throws `FrameTooLong` for a frame beyond `bytesMax`, which is the limit of `decodeFrames` on the other
- * side.
+ * Encodes a frame. Throws `FrameTooLong` if it has more than `bytesMax` bytes, the limit of `decodeFrames` on
+ * the other side.
  */
 export function encodeFrame(frame: Frame, bytesMax: number = RESPONSE_BYTES_MAX): Uint8ArrayList {
-  // The codec's own limit, 4 MiB unless it is told another, is below what a chunk may have.
+  // The codec's own limit, 4 MiB by default, is below the size of a chunk.
   const options = { maxDataLength: Number.POSITIVE_INFINITY }
   const head = lp.encode.single(frame.header, options)
   const body = frame.payload === undefined ? head : new Uint8ArrayList(head, frame.payload)
@@ -60,7 +63,9 @@ export function encodeFrame(frame: Frame, bytesMax: number = RESPONSE_BYTES_MAX)
   return lp.encode.single(body, options)
 }
 
-/** The frames of a stream. Bytes that are no frame, or one longer than allowed, end it with `Malformed`. */
+/**
+ * The frames of a stream. It ends with `Malformed` if bytes are no frame, or a frame is longer than allowed.
+ */
 export async function* decodeFrames(
   source: AsyncIterable<Uint8Array | Uint8ArrayList>,
   bytesMax: number,

@@ -50,7 +50,7 @@ export type RequestBody =
 export type ResponseBody =
   | { readonly type: 'anchored'; readonly anchor: Position }
   | { readonly type: 'offers'; readonly offers: readonly OfferView[] }
-  /** At most a page of chunks. `control` is there when they are the last ones. */
+  /** At most one page of chunks. `control` is set if they are the last ones. */
   | {
       readonly type: 'manifest'
       readonly chunks: readonly ChunkInfo[]
@@ -78,7 +78,7 @@ export interface Response {
   readonly body: ResponseBody
 }
 
-/** What is kept of an error's message, in UTF-16 code units. */
+/** How much of an error's message is kept, in UTF-16 code units: a peer chose it. */
 const ERROR_LENGTH_MAX = 500
 
 export function encodeRequest(request: Request): Uint8Array {
@@ -323,9 +323,9 @@ export const PLAIN_ERRORS = {
 }
 
 /**
- * A peer's error is read by its name, and of the rest only what stands here, within limits. That is why it is
- * not read as errors of our own threads and processes are. A name that this version does not know is
- * `Failed`.
+ * A peer's error. Its class follows from its name; only the fields below are read, within limits. So it is
+ * not deserialized like errors of our own threads and processes. A name that this version does not know
+ * becomes `Failed`.
  */
 function toError({ name, message: text, retryMs, leader }: pb.Error): WireError {
   const message = text.slice(0, ERROR_LENGTH_MAX)

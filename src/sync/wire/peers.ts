@@ -15,7 +15,9 @@ export interface SyncNetwork {
   dial(peer: string, addresses: readonly string[], signal: AbortSignal): Promise<ByteStream>
 }
 
-/** What a stream is for. Questions do not queue behind chunks: each has a stream of its own. */
+/**
+ * What a stream is for. Each purpose has a stream of its own, so that questions do not queue behind chunks.
+ */
 export type Purpose = 'ask' | 'fetch'
 const PURPOSES: readonly Purpose[] = ['ask', 'fetch']
 
@@ -23,13 +25,17 @@ export interface PeersInit {
   readonly host: SyncHost
   readonly network: SyncNetwork
   readonly clock: Clock
-  /** How long a dial may take, and how long a peer may then be silent while an answer is due. */
+  /**
+   * How long a dial may take, and how long a peer may then be silent while an answer is due, in milliseconds.
+   */
   readonly timeoutMs: number
-  /** A peer sent what no honest replica sends. Its stream is ended. */
+  /** A peer sent bytes that no honest replica sends. Its stream has ended. */
   readonly onProof?: (peer: string, proof: ProvenFault) => void
 }
 
-/** The long-lived streams of one session: opened when first needed, and again after they broke. */
+/**
+ * The long-lived streams of one session. Each is opened when it is first needed, and again after it broke.
+ */
 export class Peers {
   readonly #init: PeersInit
   readonly #channels = new Map<string, Promise<Channel>>()
@@ -48,7 +54,9 @@ export class Peers {
     return bytes
   }
 
-  /** Rejects with `PeerUnavailable` when the peer cannot be reached, and after `close`. */
+  /**
+   * The channel to a peer. Rejects with `PeerUnavailable` if the peer cannot be reached, and after `close`.
+   */
   async channel(peer: string, purpose: Purpose): Promise<Channel> {
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason
     const key = `${purpose}/${peer}`
@@ -65,7 +73,7 @@ export class Peers {
     return await this.channel(peer, purpose)
   }
 
-  /** End the streams to one peer: what is due on them fails with the reason. */
+  /** End the streams to one peer. Requests that are due on them reject with the reason. */
   abort(peer: string, reason: Error): void {
     for (const purpose of PURPOSES) {
       const channel = this.#channels.get(`${purpose}/${peer}`)
@@ -76,7 +84,7 @@ export class Peers {
     }
   }
 
-  /** End every dial and every stream: what is due then fails. */
+  /** End every dial and every stream. Requests that are due then reject. */
   close(): Promise<void> {
     this.#closing.abort(new PeerUnavailable('the session is over'))
     this.#closed ??= Promise.allSettled(

@@ -95,7 +95,9 @@ interface Kind<T> {
   failures: number
 }
 
+/** No `dropBelow` is queued. */
 const NOTHING_BELOW = Number.NEGATIVE_INFINITY
+/** No `keepLatest` is queued. */
 const KEEP_ALL = Number.POSITIVE_INFINITY
 
 /**

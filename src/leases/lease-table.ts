@@ -32,6 +32,7 @@ export interface LeaseSnapshot<K> {
   readonly leases: readonly (readonly [key: K, deadlineMs: number | null])[]
 }
 
+/** The version of `LeaseSnapshot`. A snapshot of any other version is refused. */
 const FORMAT = 1
 
 /** Keys whose deadlines are close together. */
@@ -49,6 +50,7 @@ interface Bucket<K> {
   readonly slots: number[]
 }
 
+/** Slots before the table first grows. */
 const SLOTS_INITIAL = 16
 /** The length of a slot in floats. The first float is its deadline. */
 const FLOATS = 2
@@ -58,6 +60,7 @@ const INTS = 4
 const BUCKET = 2
 /** The integer of a slot that holds its place in the bucket. */
 const PLACE = 3
+/** No bucket. */
 const NONE = -1
 /** A bucket is at most 2 ** -10 as wide as the time until it starts. */
 const PRECISION_BITS = 10

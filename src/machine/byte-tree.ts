@@ -9,6 +9,7 @@ import { type Entry, isAlive } from './entry.ts'
 const BTree = SortedBTree.default
 const union = unionOf.default
 
+/** The most entries of a node: the default of the library. */
 const NODE_ENTRIES_MAX = 32
 
 /**

@@ -1,6 +1,8 @@
 import { type ByteString, writeByteString } from './byte-string.ts'
 
+/** The size of the buffer before it first grows. */
 const INITIAL_BYTES = 256
+/** The longest uvarint that `ByteReader` reads. */
 const UVARINT_BYTES_MAX = 7
 /** Views up to this length are kept and reused. Longer ones are made anew each time. */
 const VIEW_BYTES_MAX = 1_024

@@ -39,7 +39,9 @@ export type Command =
 /** How long a written key lives, in milliseconds. Undefined: until it is deleted. */
 type Ttl = number | undefined
 
+/** The op bytes. They are part of the log, so none may change. */
 const OP = { set: 1, delete: 2, setMany: 3, deleteMany: 4, compareAndSet: 5, clear: 6, persist: 7 } as const
+/** The bit of an op byte that says that a TTL follows. */
 const WITH_TTL = 0x80
 
 export function encodeCommand(command: Command): Uint8Array {

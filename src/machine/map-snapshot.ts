@@ -9,6 +9,7 @@ import { MalformedItem, SnapshotReleased } from './errors.ts'
 import type { Items } from './items.ts'
 import type { Installation, Snapshot } from './machine.ts'
 
+/** Items of one run, which is appended to the tree at once. A run bounds what waits beside the tree. */
 const RUN_ITEMS = 16_384
 
 /**

@@ -43,6 +43,7 @@ interface Part {
 const NEAR_ITEMS = 64
 /** The longest probe sequence. Further duplicates are found only as successors of a match. */
 const PROBES_MAX = 64
+/** The basis lacks the item, or no item was matched yet. */
 const NONE = -1
 /** Hints between two looks at the clock, because a look costs more than a hint. */
 const HINTS_PER_LOOK = 4_096

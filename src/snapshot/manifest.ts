@@ -38,6 +38,7 @@ export interface Manifest {
   readonly root: Uint8Array
 }
 
+/** One chunk as the root covers it: number of items, size and hash. */
 const CHUNK_INFO_BYTES = 8 + HASH_BYTES
 
 /**

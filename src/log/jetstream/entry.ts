@@ -7,6 +7,7 @@ import type { EntryKind, LogEntry, NewEntry } from '../log.ts'
  * author and id, a byte each, then those three. The rest is the payload.
  */
 const VERSION = 1
+/** The kinds of entries. The index of one is its byte in a message. */
 const KINDS: readonly EntryKind[] = ['command', 'control']
 /** The offset of the three lengths: behind version and kind. */
 const LENGTHS_AT = 2

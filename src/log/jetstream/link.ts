@@ -63,6 +63,7 @@ const PINGS_MAX = 2
 
 /** JetStream's status for a reason that may pass. */
 export const UNAVAILABLE = 503
+/** Errors of the client for a reason that may pass. */
 const PASSING = [ConnectionError, TimeoutError, RequestError, NoRespondersError]
 /** JetStream's codes for other reasons that may pass, besides status 503. */
 const PASSING_CODES = new Set([

@@ -46,6 +46,7 @@ const REQUEST_ONE = JSON.stringify({ ...REQUEST, batch: 1 })
 /** The number of words in the reply subjects of newer servers. Those of 2.9 have nine. */
 const WORDS_MAX = 12
 
+/** Status codes of the messages that answer a request in place of entries. */
 const STATUS = { heartbeat: 100, requestTimeout: 408, conflict: 409 } as const
 
 /**

@@ -34,6 +34,7 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   INSERT INTO state VALUES (1, 0);`
 
+// SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const SQLITE_PERM = 3
 const SQLITE_BUSY = 5
 const SQLITE_READONLY = 8

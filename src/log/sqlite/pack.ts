@@ -13,6 +13,7 @@ export interface PackedAppend {
   readonly payload: Uint8Array<ArrayBuffer>
 }
 
+/** Columns of one new entry. */
 const APPEND_STRIDE = 2
 
 export function packAppend(entries: readonly NewEntry[]): PackedAppend {
@@ -69,6 +70,7 @@ export interface PackedBatch {
   readonly writers: ReadonlyMap<number, Writer>
 }
 
+/** Columns of one entry of a batch. */
 const BATCH_STRIDE = 5
 
 export function packBatch(

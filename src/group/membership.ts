@@ -40,7 +40,7 @@ export interface MembershipListener {
   /** A member came, left, or announced something new. */
   membersChanged(): void
   /** The store was read and holds a presence with this replica's id. Another process may have written it. */
-  sawOwn(notice: OwnNotice): void
+  sawOwn?(notice: OwnNotice): void
 }
 
 /**
@@ -65,16 +65,17 @@ export class Membership {
    */
   #graceUntilMs = Number.NEGATIVE_INFINITY
 
-  #listener: MembershipListener | undefined
+  readonly #listeners = new Set<MembershipListener>()
 
   constructor(init: MembershipInit) {
     this.#init = init
     this.#leases = new LeaseTable({ clock: init.clock })
   }
 
-  /** Set the listener. It replaces the last one. */
-  listen(listener: MembershipListener): void {
-    this.#listener = listener
+  /** Tell a listener from now on. Returns what ends that. */
+  listen(listener: MembershipListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
   }
 
   /** Everyone whose announcement is fresh, this replica included, sorted by id. */
@@ -104,7 +105,7 @@ export class Membership {
       clock,
       onExpired: (id) => {
         if (!this.#isFresh(id, clock.now())) this.#members.delete(id)
-        this.#listener?.membersChanged()
+        this.#changed()
       },
     })
     try {
@@ -123,7 +124,8 @@ export class Membership {
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       if (id === this.#init.self) {
         const { process = '', state } = announcement
-        this.#listener?.sawOwn({ process, version, state, isFresh: isFresh(notice) })
+        const own = { process, version, state, isFresh: isFresh(notice) }
+        for (const listener of [...this.#listeners]) listener.sawOwn?.(own)
       }
       if (!isFresh(notice)) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
@@ -139,7 +141,7 @@ export class Membership {
       this.#members.set(member.id, member)
       this.#leases.registerUntil(member.id, member.untilMs, nowMs)
     }
-    this.#listener?.membersChanged()
+    this.#changed()
   }
 
   /** Members that have no fresh presence in `notices` and stay members all the same. */
@@ -154,6 +156,10 @@ export class Membership {
     // not mean that the member left.
     const isComplete = self === undefined || !this.#members.has(self) || present.has(self)
     return isComplete ? [] : silent.filter(({ id, untilMs }) => !present.has(id) && untilMs > nowMs)
+  }
+
+  #changed(): void {
+    for (const listener of [...this.#listeners]) listener.membersChanged()
   }
 
   #isFresh(id: string, nowMs: number): boolean {

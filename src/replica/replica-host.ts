@@ -103,6 +103,10 @@ export class ReplicaHost implements SyncHost {
       }))
   }
 
+  onMembersChanged(listener: () => void): () => void {
+    return this.#init.membership.listen({ membersChanged: listener })
+  }
+
   async refreshMembers(): Promise<void> {
     await this.#init.membership.refresh()
   }

@@ -38,7 +38,6 @@ beforeEach(async () => {
     membersChanged: () => {
       changes++
     },
-    sawOwn: () => {},
   })
 })
 

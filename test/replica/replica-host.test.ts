@@ -99,6 +99,20 @@ async function attest(...others: string[]): Promise<void> {
   }
 }
 
+test('a session hears when the members change, as long as it listens', async () => {
+  let heard = 0
+  const leave = host.onMembersChanged(() => {
+    heard++
+  })
+  await announce('b')
+  await host.refreshMembers()
+  expect([heard, host.members().map(({ id }) => id)]).toEqual([1, ['b']])
+  leave()
+  await announce('c')
+  await host.refreshMembers()
+  expect(heard).toBe(1)
+})
+
 test('a marker that follows the claim of another replica is no anchor', async () => {
   await apply()
   await depose()

@@ -7,6 +7,7 @@ import { isConnected, type Log } from '../log/log.ts'
 import type { SubmitOptions } from '../machine/machine.ts'
 import { OFFERS_MAX } from '../sync/limits.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import { asError } from '../thrown.ts'
 import { type Clock, sleep } from '../time/clock.ts'
 import { Ticker } from '../time/ticker.ts'
 import type { Applier } from './applier.ts'
@@ -131,7 +132,7 @@ export class Announcer {
     try {
       await (options.led ? this.#announce({ signal }) : log.notices.withdraw(self, { signal }))
     } catch (error) {
-      reporter.problem(error as Error)
+      reporter.problem(asError(error))
     } finally {
       timer.cancel()
     }

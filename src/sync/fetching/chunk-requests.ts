@@ -1,6 +1,7 @@
 import type { Position } from '../../position.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
 import type { EncodedChunk } from '../../snapshot/encoding.ts'
+import { asError } from '../../thrown.ts'
 import type { Clock } from '../../time/clock.ts'
 import type { SyncHost } from '../host.ts'
 import { Busy } from '../wire/errors.ts'
@@ -198,7 +199,7 @@ export class ChunkRequests {
       if (chunk === undefined) this.#fetchWhole(from, index, 1)
       else this.#received(from, index, { encoding: 'raw', bytes: chunk })
     } catch (error) {
-      this.#notSent(from, index, 1, error as Error)
+      this.#notSent(from, index, 1, asError(error))
     } finally {
       state.rebuilding--
     }

@@ -1,6 +1,7 @@
 import { sameBytes } from '../../bytes.ts'
 import type { Position } from '../../position.ts'
 import { MANIFEST_CHUNKS_MAX, type Manifest, makeManifest } from '../../snapshot/manifest.ts'
+import { asError } from '../../thrown.ts'
 import { sleep } from '../../time/clock.ts'
 import { Busy } from '../wire/errors.ts'
 import type { Peers } from '../wire/peers.ts'
@@ -113,7 +114,7 @@ export class Listings {
         events.listed(added)
       }
     } catch (error) {
-      events.failed(provider, state, error as Error)
+      events.failed(provider, state, asError(error))
     }
   }
 

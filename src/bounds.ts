@@ -15,8 +15,8 @@ export const GROUP_BYTES_MAX = 512
 /** The longest signature of a machine, in bytes. Requests and the description of a stream carry it too. */
 export const SIGNATURE_BYTES_MAX = 1_024
 /**
- * The longest author of entries, in bytes, who is also the member of a presence. A stream's message has one
- * byte for its length.
+ * The longest author of entries, in bytes, and the longest member of a presence. A stream's message has one
+ * byte for the author's length.
  */
 export const AUTHOR_BYTES_MAX = 255
 /**

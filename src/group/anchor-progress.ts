@@ -6,7 +6,7 @@ import type { Seal } from './seal.ts'
 /**
  * The slowest fetch of an anchor that counts as progress, in bytes a second: the sum over all joiners and all
  * providers. A modem of the nineties is slower; a link of 0.3 MB/s is ten times as fast. A slower fetch would
- * hold the log for longer than anybody waits for it.
+ * hold the log for longer than an operator waits for it.
  */
 export const PROGRESS_BYTES_PER_S_MIN = 32 * 1024
 /**

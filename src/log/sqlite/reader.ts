@@ -269,7 +269,7 @@ class Reader {
   #checkFile(): void {
     if (this.#log?.connection.isCurrent()) return this.#look()
     this.#catchUp()
-    // Without a stream there is nobody to inform. But asking closes the old file.
+    // Without a stream nothing is sent, but asking closes the old file.
     if (this.#log) this.#run(this.#ask(() => undefined).catch(() => undefined))
   }
 

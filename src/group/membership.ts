@@ -115,28 +115,28 @@ export class Membership {
     }
   }
 
-  #take(notices: readonly Presence[]): void {
+  #take(presences: readonly Presence[]): void {
     const nowMs = this.#init.clock.now()
     const members: Member[] = []
-    for (const notice of this.#sightings.look(notices, nowMs)) {
-      const { member: id, data, ageMs, ttlMs, version } = notice
+    for (const presence of this.#sightings.look(presences, nowMs)) {
+      const { member: id, data, ageMs, ttlMs, version } = presence
       const announcement = this.#decode(id, data)
       if (announcement === undefined || announcement.epoch !== this.#init.epoch) continue
       if (id === this.#init.self) {
         const { process = '', state } = announcement
-        const own = { process, version, state, isFresh: isFresh(notice) }
+        const own = { process, version, state, isFresh: isFresh(presence) }
         for (const listener of [...this.#listeners]) listener.sawOwn?.(own)
       }
-      if (!isFresh(notice)) continue
+      if (!isFresh(presence)) continue
       members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
     }
     if (this.#graceUntilMs === Number.POSITIVE_INFINITY)
       this.#graceUntilMs = nowMs + (this.#init.graceMs ?? 0)
-    members.push(...this.#kept(notices, members, nowMs))
+    members.push(...this.#kept(presences, members, nowMs))
     members.sort((a, b) => (a.id < b.id ? -1 : 1))
     this.#members.clear()
     this.#leases.clear()
-    if (this.#said.size > notices.length) this.#said.clear()
+    if (this.#said.size > presences.length) this.#said.clear()
     for (const member of members) {
       this.#members.set(member.id, member)
       this.#leases.registerUntil(member.id, member.untilMs, nowMs)
@@ -144,14 +144,14 @@ export class Membership {
     this.#changed()
   }
 
-  /** Members that have no fresh presence in `notices` and stay members all the same. */
-  #kept(notices: readonly Presence[], members: readonly Member[], nowMs: number): Member[] {
+  /** Members that have no fresh presence in `presences` and stay members all the same. */
+  #kept(presences: readonly Presence[], members: readonly Member[], nowMs: number): Member[] {
     const speaking = new Set(members.map(({ id }) => id))
     const silent = [...this.#members.values()].filter(({ id }) => !speaking.has(id))
     if (nowMs < this.#graceUntilMs)
       return silent.map((member) => ({ ...member, untilMs: this.#graceUntilMs }))
     const { self } = this.#init
-    const present = new Set(notices.map(({ member }) => member))
+    const present = new Set(presences.map(({ member }) => member))
     // If the presence store has lost this replica's own presence, it may have lost others: a missing one does
     // not mean that the member left.
     const isComplete = self === undefined || !this.#members.has(self) || present.has(self)

@@ -69,7 +69,7 @@ class Incarnation {
   base: LogTail & { id?: string } = { index: 0, timestampMs: 0 }
   readonly entries: LogEntry[] = []
   board = 0
-  readonly notices = new Map<string, Omit<Presence, 'member' | 'ageMs'> & { readonly atMs: number }>()
+  readonly presences = new Map<string, Omit<Presence, 'member' | 'ageMs'> & { readonly atMs: number }>()
 
   constructor(epoch: string) {
     checkText('epoch', epoch, EPOCH_BYTES_MAX)
@@ -280,19 +280,19 @@ class MemoryBoard implements PresenceStore {
     const log = this.#handle.incarnation(options)
     checkNotice(member, data, ttlMs, this.#handle.maxEntryBytes)
     log.board++
-    log.notices.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now(), version: log.board })
+    log.presences.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now(), version: log.board })
     this.#log.notify()
   }
 
   async withdraw(member: string, options?: SignalOptions): Promise<void> {
     const log = this.#handle.incarnation(options)
-    if (!log.notices.delete(member)) return
+    if (!log.presences.delete(member)) return
     log.board++
     this.#log.notify()
   }
 
   async read(options?: SignalOptions): Promise<Presence[]> {
-    return this.#notices(this.#handle.incarnation(options))
+    return this.#presences(this.#handle.incarnation(options))
   }
 
   async *watch(options?: SignalOptions): AsyncGenerator<Presence[]> {
@@ -300,12 +300,16 @@ class MemoryBoard implements PresenceStore {
     for await (const { log } of this.#handle.states(options)) {
       if (log.board === seen) continue
       seen = log.board
-      yield this.#notices(log)
+      yield this.#presences(log)
     }
   }
 
-  #notices({ notices }: Incarnation): Presence[] {
+  #presences({ presences }: Incarnation): Presence[] {
     const now = this.#log.now()
-    return Array.from(notices, ([member, { atMs, ...notice }]) => ({ member, ...notice, ageMs: now - atMs }))
+    return Array.from(presences, ([member, { atMs, ...presence }]) => ({
+      member,
+      ...presence,
+      ageMs: now - atMs,
+    }))
   }
 }

@@ -65,7 +65,7 @@ export class Board implements PresenceStore {
   }
 
   async read(options?: SignalOptions): Promise<Presence[]> {
-    for await (const notices of this.#watch(false, options)) return notices
+    for await (const presences of this.#watch(false, options)) return presences
     options?.signal?.throwIfAborted()
     throw this.#init.closing.reason
   }
@@ -101,8 +101,8 @@ export class Board implements PresenceStore {
         try {
           await stream.look({ signal })
           await this.#open()
-          for await (const notices of this.#notices(signal)) {
-            yield notices
+          for await (const presences of this.#presences(signal)) {
+            yield presences
             pause.reset()
           }
         } catch (error) {
@@ -121,7 +121,7 @@ export class Board implements PresenceStore {
   }
 
   /** What one consumer delivers, until it ends. */
-  async *#notices(signal: AbortSignal): AsyncGenerator<Presence[]> {
+  async *#presences(signal: AbortSignal): AsyncGenerator<Presence[]> {
     const { link } = this.#init
     const stream = `KV_${this.#bucket}`
     const subjects = `$KV.${this.#bucket}.${this.#prefix}`
@@ -154,7 +154,7 @@ export class Board implements PresenceStore {
         if (written === undefined) board.delete(key)
         else board.set(key, written)
       }
-      if (unseen.size === 0) yield noticesOn(board, clock)
+      if (unseen.size === 0) yield presencesOf(board, clock)
     }
   }
 
@@ -178,7 +178,7 @@ export class Board implements PresenceStore {
   }
 }
 
-function noticesOn(board: Map<string, Written>, clock: ServerClock): Presence[] {
+function presencesOf(board: Map<string, Written>, clock: ServerClock): Presence[] {
   return Array.from(board, ([key, { data, ttlMs, writtenMs, sequence }]) => ({
     member: decodeName(key),
     data,

@@ -39,11 +39,11 @@ export {
   type SetResult,
 } from './machine/replicated-map.ts'
 export * from './position.ts'
-export type { CheckpointPolicy } from './replica/checkpointer.ts'
+export type { CheckpointPolicy } from './replica/disk/checkpointer.ts'
 export * from './replica/errors.ts'
 export type { CatchUpReport, Counted, Divergence, ReplicaEvents, StateChange } from './replica/events.ts'
 export type { ReplicaInit } from './replica/init.ts'
-export type { PrunePolicy } from './replica/pruner.ts'
+export type { PrunePolicy } from './replica/membership/pruner.ts'
 export type { Replica } from './replica/replica.ts'
 export { createReplica } from './replica/start.ts'
 export { SnapshotTooLarge } from './snapshot/errors.ts'

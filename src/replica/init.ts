@@ -4,8 +4,8 @@ import type { LogBackend } from '../log/log.ts'
 import type { StateMachine } from '../machine/machine.ts'
 import type { ProviderLimits } from '../sync/limits.ts'
 import type { Clock } from '../time/clock.ts'
-import type { CheckpointPolicy } from './checkpointer.ts'
-import type { PrunePolicy } from './pruner.ts'
+import type { CheckpointPolicy } from './disk/checkpointer.ts'
+import type { PrunePolicy } from './membership/pruner.ts'
 
 export interface ReplicaInit<Result> {
   /**

@@ -1,6 +1,6 @@
 import type { PrivateKey } from '@libp2p/interface'
 import type { Storage } from '../checkpoint/storage.ts'
-import type { ReplicaNetwork } from './network.ts'
+import type { ReplicaNetwork } from './node/network.ts'
 
 /**
  * What a replica stands on, for a group that runs in one process from a seed. Not part of the public API:

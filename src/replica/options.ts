@@ -10,11 +10,11 @@ import {
 } from '../bounds.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
 import { providerLimits, syncTimes } from '../sync/limits.ts'
-import type { CheckpointPolicy } from './checkpointer.ts'
+import type { CheckpointPolicy } from './disk/checkpointer.ts'
 import type { ReplicaInit } from './init.ts'
-import { checkAddresses } from './multiaddrs.ts'
-import { isNetworkKey } from './network-key.ts'
-import type { PrunePolicy } from './pruner.ts'
+import type { PrunePolicy } from './membership/pruner.ts'
+import { checkAddresses } from './node/multiaddrs.ts'
+import { isNetworkKey } from './node/network-key.ts'
 
 /** The options that `checkOptions` examines. The machine's results do not matter to it. */
 export type CheckedOptions = Omit<ReplicaInit<unknown>, 'machine'> & {

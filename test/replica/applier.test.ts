@@ -1,7 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
 import { GroupState } from '../../src/group/group-state.ts'
 import type { Position } from '../../src/position.ts'
-import { Applier } from '../../src/replica/applier.ts'
+import { Applier } from '../../src/replica/following/applier.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { controlEntry } from '../group/entries.ts'
 import { Journal } from './journal.ts'

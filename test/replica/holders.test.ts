@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { ReplicaState } from '../../src/group/announcement.ts'
 import type { Member } from '../../src/group/membership.ts'
-import { Holders } from '../../src/replica/holders.ts'
+import { Holders } from '../../src/replica/membership/holders.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 const member = (id: string, state: ReplicaState, offers: Member['offers'] = []): Member => ({

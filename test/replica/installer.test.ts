@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { Marker } from '../../src/group/control.ts'
-import { Installer, type SnapshotSource } from '../../src/replica/installer.ts'
+import { Installer, type SnapshotSource } from '../../src/replica/snapshots/installer.ts'
 
 const ANCHOR = { epoch: 'e', index: 7 }
 const MARKER: Marker = { electorate: ['a', 'b'], requesters: ['b'], chunkBytes: 100 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
 import { memoryLog } from '../../src/log/memory.ts'
-import { makeNetworkKey } from '../../src/replica/network-key.ts'
+import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
 import { createReplica } from '../../src/replica/start.ts'
 import { isBoundary, itemHash } from '../../src/snapshot/boundary.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { makeNetworkKey } from '../../src/replica/network-key.ts'
+import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
 import { Cluster, next } from './cluster.ts'
 import { line } from './journal.ts'
 

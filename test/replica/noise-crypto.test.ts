@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { defaultCrypto } from '@chainsafe/libp2p-noise/crypto'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, test } from 'vitest'
-import { noiseCrypto } from '../../src/replica/noise-crypto.ts'
+import { noiseCrypto } from '../../src/replica/node/noise-crypto.ts'
 
 const KEY = new Uint8Array(randomBytes(32))
 const NONCE = new Uint8Array(randomBytes(12))

@@ -13,7 +13,7 @@ import {
 } from '../../src/bounds.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../src/group/leadership.ts'
 import type { LogBackend } from '../../src/log/log.ts'
-import { makeNetworkKey } from '../../src/replica/network-key.ts'
+import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
 import { type CheckedOptions, checkOptions } from '../../src/replica/options.ts'
 import { createReplica } from '../../src/replica/start.ts'
 import { Journal } from './journal.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { AppendUncertain } from '../../src/log/errors.ts'
-import { Writes } from '../../src/replica/writes.ts'
+import { Writes } from '../../src/replica/following/writes.ts'
 
 const own = (index: number, id = `id ${index}`) => ({ index, id, author: 'me' })
 const written = (index: number, result?: string) => ({ position: { epoch: 'e', index }, result })

@@ -6,7 +6,7 @@ import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2p, type Libp2pOptions } from 'libp2p'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { makeNetworkKey } from '../../src/replica/network-key.ts'
+import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
 import { Dialer, type DialerComponents } from '../../src/sync/dialer.ts'
 
 type Node = Libp2p<{ dialer: Dialer }>

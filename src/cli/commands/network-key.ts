@@ -1,5 +1,5 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { isNetworkKey, makeNetworkKey } from '../../replica/network-key.ts'
+import { isNetworkKey, makeNetworkKey } from '../../replica/node/network-key.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 

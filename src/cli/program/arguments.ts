@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander'
 import { checkText, GROUP_BYTES_MAX } from '../../bounds.ts'
-import { checkAddresses } from '../../replica/multiaddrs.ts'
+import { checkAddresses } from '../../replica/node/multiaddrs.ts'
 import { asError } from '../../thrown.ts'
 
 export function groupName(text: string): string {

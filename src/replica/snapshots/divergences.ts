@@ -1,10 +1,10 @@
-import type { Position } from '../position.ts'
-import type { SnapshotSync } from '../sync/snapshot-sync.ts'
-import type { Clock } from '../time/clock.ts'
-import { Diverged } from './errors.ts'
-import type { Divergence } from './events.ts'
-import type { Follower } from './follower.ts'
-import type { Reporter } from './reporter.ts'
+import type { Position } from '../../position.ts'
+import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
+import type { Clock } from '../../time/clock.ts'
+import { Diverged } from '../errors.ts'
+import type { Divergence } from '../events.ts'
+import type { Follower } from '../following/follower.ts'
+import type { Reporter } from '../reporter.ts'
 
 /**
  * A state that is found wrong this often within ten minutes is not replaced once more: the machine is wrong,

@@ -1,10 +1,10 @@
-import type { GroupState } from '../group/group-state.ts'
-import type { StateMachine } from '../machine/machine.ts'
-import { cut } from '../snapshot/cut.ts'
-import { CutSnapshot } from '../snapshot/cut-snapshot.ts'
-import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
-import type { Manifest } from '../snapshot/manifest.ts'
-import type { Clock } from '../time/clock.ts'
+import type { GroupState } from '../../group/group-state.ts'
+import type { StateMachine } from '../../machine/machine.ts'
+import { cut } from '../../snapshot/cut.ts'
+import { CutSnapshot } from '../../snapshot/cut-snapshot.ts'
+import type { ChunkCoder, EncodedChunk } from '../../snapshot/encoding.ts'
+import type { Manifest } from '../../snapshot/manifest.ts'
+import type { Clock } from '../../time/clock.ts'
 
 export interface OwnStateInit {
   readonly machine: Pick<StateMachine, 'capture'>

@@ -1,5 +1,5 @@
-import type { SnapshotSync } from '../sync/snapshot-sync.ts'
-import type { SyncNetwork } from '../sync/wire/peers.ts'
+import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
+import type { SyncNetwork } from '../../sync/wire/peers.ts'
 
 /** How a replica reaches the others, and they reach it. `node.ts` has the default, a libp2p node. */
 export interface ReplicaNetwork extends SyncNetwork {

@@ -1,15 +1,16 @@
 import { join } from 'node:path'
-import { ChunkFiles } from '../checkpoint/chunk-files.ts'
-import type { DataDirectory } from '../checkpoint/data-directory.ts'
-import { OffersFile } from '../checkpoint/offers-file.ts'
-import { type CheckpointEvent, CheckpointStore } from '../checkpoint/store.ts'
-import { type Position, positionKey } from '../position.ts'
-import type { ChunkStore } from '../snapshot/chunk-store.ts'
-import { zstdCoder } from '../snapshot/encoding.ts'
-import type { StateBuilder } from '../snapshot/state-builder.ts'
-import type { SnapshotSync } from '../sync/snapshot-sync.ts'
-import { asError } from '../thrown.ts'
-import { Ticker } from '../time/ticker.ts'
+import { ChunkFiles } from '../../checkpoint/chunk-files.ts'
+import type { DataDirectory } from '../../checkpoint/data-directory.ts'
+import { OffersFile } from '../../checkpoint/offers-file.ts'
+import { type CheckpointEvent, CheckpointStore } from '../../checkpoint/store.ts'
+import { type Position, positionKey } from '../../position.ts'
+import type { ChunkStore } from '../../snapshot/chunk-store.ts'
+import { zstdCoder } from '../../snapshot/encoding.ts'
+import type { StateBuilder } from '../../snapshot/state-builder.ts'
+import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
+import { asError } from '../../thrown.ts'
+import { Ticker } from '../../time/ticker.ts'
+import type { Reporter } from '../reporter.ts'
 import {
   type AnchorSource,
   Checkpointer,
@@ -17,7 +18,6 @@ import {
   KEEP_CHECKPOINTS_DEFAULT,
   type Trust,
 } from './checkpointer.ts'
-import type { Reporter } from './reporter.ts'
 
 export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly data: DataDirectory

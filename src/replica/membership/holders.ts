@@ -1,5 +1,5 @@
-import type { Member, Membership } from '../group/membership.ts'
-import type { Clock } from '../time/clock.ts'
+import type { Member, Membership } from '../../group/membership.ts'
+import type { Clock } from '../../time/clock.ts'
 
 export interface HoldersInit {
   /** This replica's PeerId, as text: it does not count. */

@@ -1,8 +1,8 @@
 import { raceSignal } from 'race-signal'
-import { AppendUncertain } from '../log/errors.ts'
-import type { Appended, LogEntry } from '../log/log.ts'
-import type { Written } from '../machine/machine.ts'
-import type { Position } from '../position.ts'
+import { AppendUncertain } from '../../log/errors.ts'
+import type { Appended, LogEntry } from '../../log/log.ts'
+import type { Written } from '../../machine/machine.ts'
+import type { Position } from '../../position.ts'
 
 /** What identifies an entry. */
 type Entry = Pick<LogEntry, 'index' | 'id' | 'author'>

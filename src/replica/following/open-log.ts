@@ -1,7 +1,7 @@
-import type { Belonging } from '../checkpoint/belonging.ts'
-import { LogMissing } from '../log/errors.ts'
-import type { Log, LogInit } from '../log/log.ts'
-import type { ReplicaInit } from './init.ts'
+import type { Belonging } from '../../checkpoint/belonging.ts'
+import { LogMissing } from '../../log/errors.ts'
+import type { Log, LogInit } from '../../log/log.ts'
+import type { ReplicaInit } from '../init.ts'
 
 /**
  * Open a replica's log. If its data directory holds a state, the log must be the one that this state is of:

@@ -1,8 +1,8 @@
-import { decodeControl, type Marker } from '../group/control.ts'
-import { Seal } from '../group/seal.ts'
-import type { Log } from '../log/log.ts'
-import type { Position } from '../position.ts'
-import { Disputed, NoMarker } from '../sync/errors.ts'
+import { decodeControl, type Marker } from '../../group/control.ts'
+import { Seal } from '../../group/seal.ts'
+import type { Log } from '../../log/log.ts'
+import type { Position } from '../../position.ts'
+import { Disputed, NoMarker } from '../../sync/errors.ts'
 
 /**
  * Anchors whose markers are remembered: a session installs the one that it read last, and an export may read

@@ -1,10 +1,10 @@
-import type { GroupState } from '../group/group-state.ts'
-import type { Position } from '../position.ts'
-import type { StateBuilder } from '../snapshot/state-builder.ts'
+import type { GroupState } from '../../group/group-state.ts'
+import type { Position } from '../../position.ts'
+import type { StateBuilder } from '../../snapshot/state-builder.ts'
+import type { Disk } from '../disk/disk.ts'
+import type { Applier } from '../following/applier.ts'
+import type { Pruner } from '../membership/pruner.ts'
 import type { Anchors } from './anchors.ts'
-import type { Applier } from './applier.ts'
-import type { Disk } from './disk.ts'
-import type { Pruner } from './pruner.ts'
 import type { SealReader } from './seal-reader.ts'
 
 /** Where a snapshot comes from: the other replicas, or this one's own data directory. */

@@ -1,13 +1,13 @@
-import { checkInteger } from '../bounds.ts'
-import { EpochChanged, LogBusy, LogUnavailable } from '../log/errors.ts'
-import { isConnected, type Log } from '../log/log.ts'
-import type { SubmitOptions } from '../machine/machine.ts'
-import { formatPosition, type Position } from '../position.ts'
-import { type Clock, sleep } from '../time/clock.ts'
+import { checkInteger } from '../../bounds.ts'
+import { EpochChanged, LogBusy, LogUnavailable } from '../../log/errors.ts'
+import { isConnected, type Log } from '../../log/log.ts'
+import type { SubmitOptions } from '../../machine/machine.ts'
+import { formatPosition, type Position } from '../../position.ts'
+import { type Clock, sleep } from '../../time/clock.ts'
+import { NotInTime } from '../errors.ts'
+import type { Reporter } from '../reporter.ts'
+import type { Status } from '../status.ts'
 import type { Applier } from './applier.ts'
-import { NotInTime } from './errors.ts'
-import type { Reporter } from './reporter.ts'
-import type { Status } from './status.ts'
 
 /** Pause before the log's end is asked for again after it could not be read, in milliseconds. */
 const RETRY_MS = 500

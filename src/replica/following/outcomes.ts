@@ -1,12 +1,12 @@
-import type { Outcome } from '../group/group-state.ts'
-import type { Leadership } from '../group/leadership.ts'
-import type { LogEntry, LogTail } from '../log/log.ts'
-import type { Anchors } from './anchors.ts'
-import type { Announcer } from './announcer.ts'
+import type { Outcome } from '../../group/group-state.ts'
+import type { Leadership } from '../../group/leadership.ts'
+import type { LogEntry, LogTail } from '../../log/log.ts'
+import type { Announcer } from '../membership/announcer.ts'
+import type { Pruner } from '../membership/pruner.ts'
+import type { Reporter } from '../reporter.ts'
+import type { Anchors } from '../snapshots/anchors.ts'
+import type { Divergences } from '../snapshots/divergences.ts'
 import type { EntryListener } from './applier.ts'
-import type { Divergences } from './divergences.ts'
-import type { Pruner } from './pruner.ts'
-import type { Reporter } from './reporter.ts'
 
 export interface OutcomesInit {
   readonly epoch: string

@@ -1,13 +1,13 @@
-import { appendControl } from '../group/control.ts'
-import type { GroupState } from '../group/group-state.ts'
-import { PAUSE_MS_MAX } from '../group/machine-time.ts'
-import type { Log } from '../log/log.ts'
-import type { StateMachine } from '../machine/machine.ts'
-import type { Clock } from '../time/clock.ts'
-import { startTicker } from '../time/ticker.ts'
-import type { Applier } from './applier.ts'
-import type { Reporter } from './reporter.ts'
-import type { Status } from './status.ts'
+import { appendControl } from '../../group/control.ts'
+import type { GroupState } from '../../group/group-state.ts'
+import { PAUSE_MS_MAX } from '../../group/machine-time.ts'
+import type { Log } from '../../log/log.ts'
+import type { StateMachine } from '../../machine/machine.ts'
+import type { Clock } from '../../time/clock.ts'
+import { startTicker } from '../../time/ticker.ts'
+import type { Applier } from '../following/applier.ts'
+import type { Reporter } from '../reporter.ts'
+import type { Status } from '../status.ts'
 
 /**
  * How often a leader looks whether something in the machine is due while nobody writes, in milliseconds. A

@@ -1,5 +1,5 @@
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
-import { isDialable } from '../sync/dialer.ts'
+import { isDialable } from '../../sync/dialer.ts'
 
 /** Throws `RangeError` for an address that no replica can listen on, or announce. */
 export function checkAddresses({

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { READ_AHEAD_CHUNKS } from '../../src/sync/fetching/chunk-tracker.ts'
+import { READ_AHEAD_CHUNKS } from '../../src/sync/fetching/chunks/chunk-tracker.ts'
 import {
   type Cluster,
   type ProcessEvent,

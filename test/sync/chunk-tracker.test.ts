@@ -2,7 +2,7 @@ import { zstdCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { type EncodedChunk, zstdCoder } from '../../src/snapshot/encoding.ts'
 import { type ChunkInfo, chunkHash, makeManifest } from '../../src/snapshot/manifest.ts'
-import { ChunkTracker } from '../../src/sync/fetching/chunk-tracker.ts'
+import { ChunkTracker } from '../../src/sync/fetching/chunks/chunk-tracker.ts'
 import { Failed, Malformed } from '../../src/sync/wire/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 

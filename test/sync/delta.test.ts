@@ -1,7 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HINT_BYTES } from '../../src/snapshot/hints.ts'
-import { BASIS_TIMEOUT_MS } from '../../src/sync/fetching/own-chunks.ts'
+import { BASIS_TIMEOUT_MS } from '../../src/sync/fetching/chunks/own-chunks.ts'
 import { HINTED_ITEM_BYTES_MIN, HINTS_UNPROVEN_BYTES } from '../../src/sync/limits.ts'
 import { Busy } from '../../src/sync/wire/errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { NoProvider, PeerUnavailable } from '../../src/sync/errors.ts'
+import { LatencyTracker } from '../../src/sync/fetching/chunks/latency-tracker.ts'
 import { FAULT_LENGTH_MAX, FAULTS_MAX, Faults } from '../../src/sync/fetching/faults.ts'
-import { LatencyTracker } from '../../src/sync/fetching/latency-tracker.ts'
 import { busyMs } from '../../src/sync/fetching/retry.ts'
 import { Busy, Malformed } from '../../src/sync/wire/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'

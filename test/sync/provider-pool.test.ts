@@ -4,7 +4,7 @@ import {
   PROVIDER_FAILURES_MAX,
   PROVIDER_REST_MS,
   ProviderPool,
-} from '../../src/sync/fetching/provider-pool.ts'
+} from '../../src/sync/fetching/chunks/provider-pool.ts'
 import { Expired, Failed, UnknownAnchor } from '../../src/sync/wire/errors.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'

@@ -1,6 +1,11 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Assignment, hedge, type ProviderLoad, schedule } from '../../src/sync/fetching/scheduler.ts'
+import {
+  type Assignment,
+  hedge,
+  type ProviderLoad,
+  schedule,
+} from '../../src/sync/fetching/chunks/scheduler.ts'
 
 const WINDOW = 4
 const LIMITS = { rangeChunks: 3 }

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { NoProvider } from '../../src/sync/errors.ts'
-import { PROVIDER_FAILURES_MAX } from '../../src/sync/fetching/provider-pool.ts'
+import { PROVIDER_FAILURES_MAX } from '../../src/sync/fetching/chunks/provider-pool.ts'
 import type { CaughtUp } from '../../src/sync/fetching/session-state.ts'
 import { Busy, Malformed } from '../../src/sync/wire/errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'

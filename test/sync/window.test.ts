@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { WINDOW_CHUNKS, WINDOW_QUEUE_MS, Window } from '../../src/sync/fetching/window.ts'
+import { WINDOW_CHUNKS, WINDOW_QUEUE_MS, Window } from '../../src/sync/fetching/chunks/window.ts'
 import { WINDOW_CHUNKS_MAX, WINDOW_CHUNKS_MIN } from '../../src/sync/limits.ts'
 
 /** A provider that is always asked for as much as the window allows: a chunk takes `perChunkMs`, a request `roundTripMs`. */

@@ -1,6 +1,6 @@
 import type { Position } from '../../position.ts'
 import type { AnchorGone } from '../errors.ts'
-import type { FetchProgress } from './fetch.ts'
+import type { FetchProgress } from './chunks/fetch.ts'
 import type { Edges } from './transitions.ts'
 
 /** Where a session stands. The replay of the log from anchor + 1 is the host's, when the session is done. */

@@ -11,11 +11,11 @@ import { Peers, type SyncNetwork } from '../wire/peers.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 import { AnchorDownload } from './anchor-download.ts'
 import { AnchorRequest } from './anchor-request.ts'
+import type { FetchProgress } from './chunks/fetch.ts'
+import { readOwnState } from './chunks/own-chunks.ts'
 import { Faults } from './faults.ts'
-import type { FetchProgress } from './fetch.ts'
 import { ANCHORS_LOST_MAX, LostAnchors } from './lost-anchors.ts'
 import { OfferDirectory } from './offer-directory.ts'
-import { readOwnState } from './own-chunks.ts'
 import { Pin } from './pin.ts'
 import {
   type CaughtUp,

@@ -3,7 +3,7 @@ import type { Clock } from '../../time/clock.ts'
 import { AnchorGone } from '../errors.ts'
 import type { SyncHost } from '../host.ts'
 import type { Peers } from '../wire/peers.ts'
-import type { Fetch } from './fetch.ts'
+import type { Fetch } from './chunks/fetch.ts'
 import { Useless } from './lost-anchors.ts'
 import type { OfferDirectory } from './offer-directory.ts'
 

@@ -1,13 +1,13 @@
-import { sameBytes } from '../../bytes.ts'
-import type { Position } from '../../position.ts'
-import type { Basis } from '../../snapshot/basis.ts'
-import type { ChunkCoder } from '../../snapshot/encoding.ts'
-import { MalformedChunk } from '../../snapshot/errors.ts'
-import { decodeHints, HINT_BYTES } from '../../snapshot/hints.ts'
-import { type ChunkInfo, chunkHash } from '../../snapshot/manifest.ts'
-import { HINTED_ITEM_BYTES_MIN, HINTS_UNPROVEN_BYTES, RUNS_MAX } from '../limits.ts'
-import type { Channel } from '../wire/channel.ts'
-import { ProvenFault } from '../wire/proven-fault.ts'
+import { sameBytes } from '../../../bytes.ts'
+import type { Position } from '../../../position.ts'
+import type { Basis } from '../../../snapshot/basis.ts'
+import type { ChunkCoder } from '../../../snapshot/encoding.ts'
+import { MalformedChunk } from '../../../snapshot/errors.ts'
+import { decodeHints, HINT_BYTES } from '../../../snapshot/hints.ts'
+import { type ChunkInfo, chunkHash } from '../../../snapshot/manifest.ts'
+import { HINTED_ITEM_BYTES_MIN, HINTS_UNPROVEN_BYTES, RUNS_MAX } from '../../limits.ts'
+import type { Channel } from '../../wire/channel.ts'
+import { ProvenFault } from '../../wire/proven-fault.ts'
 
 /**
  * A chunk is fetched whole unless this part of it is here: asking for single items costs another round trip.

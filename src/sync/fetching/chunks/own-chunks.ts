@@ -1,8 +1,8 @@
-import { Basis } from '../../snapshot/basis.ts'
-import type { ChunkStore } from '../../snapshot/chunk-store.ts'
-import type { ChunkCoder } from '../../snapshot/encoding.ts'
-import type { Clock } from '../../time/clock.ts'
-import type { SyncHost } from '../host.ts'
+import { Basis } from '../../../snapshot/basis.ts'
+import type { ChunkStore } from '../../../snapshot/chunk-store.ts'
+import type { ChunkCoder } from '../../../snapshot/encoding.ts'
+import type { Clock } from '../../../time/clock.ts'
+import type { SyncHost } from '../../host.ts'
 import { Rebuilder } from './rebuild.ts'
 
 /**

@@ -1,10 +1,10 @@
-import { sameBytes } from '../../bytes.ts'
-import type { ChunkCoder, EncodedChunk } from '../../snapshot/encoding.ts'
-import { MalformedChunk } from '../../snapshot/errors.ts'
-import { type ChunkInfo, chunkHash, type Manifest } from '../../snapshot/manifest.ts'
-import { READ_AHEAD_BYTES } from '../limits.ts'
-import { Failed } from '../wire/errors.ts'
-import { ProvenFault } from '../wire/proven-fault.ts'
+import { sameBytes } from '../../../bytes.ts'
+import type { ChunkCoder, EncodedChunk } from '../../../snapshot/encoding.ts'
+import { MalformedChunk } from '../../../snapshot/errors.ts'
+import { type ChunkInfo, chunkHash, type Manifest } from '../../../snapshot/manifest.ts'
+import { READ_AHEAD_BYTES } from '../../limits.ts'
+import { Failed } from '../../wire/errors.ts'
+import { ProvenFault } from '../../wire/proven-fault.ts'
 import type { LateChunk } from './scheduler.ts'
 
 type ChunkState =

@@ -1,7 +1,7 @@
-import type { Manifest } from '../../snapshot/manifest.ts'
-import type { StateBuilder } from '../../snapshot/state-builder.ts'
+import type { Manifest } from '../../../snapshot/manifest.ts'
+import type { StateBuilder } from '../../../snapshot/state-builder.ts'
+import { checkTransition, type Edges } from '../transitions.ts'
 import type { Assembly } from './assembly.ts'
-import { checkTransition, type Edges } from './transitions.ts'
 
 /** What a fetch ends with: the state is built, and its root is the sealed one. */
 export interface Fetched {

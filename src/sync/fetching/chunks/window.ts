@@ -1,4 +1,4 @@
-import { WINDOW_CHUNKS_MAX, WINDOW_CHUNKS_MIN } from '../limits.ts'
+import { WINDOW_CHUNKS_MAX, WINDOW_CHUNKS_MIN } from '../../limits.ts'
 
 /** Chunks in flight with one provider until it has shown what it can: one request of full size. */
 export const WINDOW_CHUNKS = 4

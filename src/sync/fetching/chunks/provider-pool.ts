@@ -1,10 +1,10 @@
-import type { ChunkInfo, Manifest } from '../../snapshot/manifest.ts'
-import type { Clock } from '../../time/clock.ts'
-import type { Channel } from '../wire/channel.ts'
-import { UnknownAnchor } from '../wire/errors.ts'
-import { clip } from './faults.ts'
-import { retryPolicy } from './retry-policy.ts'
-import { checkTransition, type Edges } from './transitions.ts'
+import type { ChunkInfo, Manifest } from '../../../snapshot/manifest.ts'
+import type { Clock } from '../../../time/clock.ts'
+import type { Channel } from '../../wire/channel.ts'
+import { UnknownAnchor } from '../../wire/errors.ts'
+import { clip } from '../faults.ts'
+import { retryPolicy } from '../retry-policy.ts'
+import { checkTransition, type Edges } from '../transitions.ts'
 import type { Window } from './window.ts'
 
 /**

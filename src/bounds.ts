@@ -93,6 +93,9 @@ export function checkFunction(name: string, value: unknown): void {
   if (typeof value !== 'function') throw new RangeError(`${name} is ${shown(value)}; give a function`)
 }
 
+/** The methods of a `Clock`. */
+export const CLOCK_METHODS = ['now', 'wallNow', 'schedule', 'turn'] as const
+
 /** An object with these methods. */
 export function checkMethods(name: string, value: unknown, methods: readonly string[]): void {
   if (typeof value !== 'object' || value === null) {

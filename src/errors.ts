@@ -14,4 +14,9 @@ export abstract class AnchorageError extends Error {
   get code(): string {
     return (this.constructor as typeof AnchorageError).code
   }
+
+  /** A subclass or a library may give an error a code of its own, as it may with any other error. */
+  set code(value: string) {
+    Object.defineProperty(this, 'code', { value, configurable: true, enumerable: true, writable: true })
+  }
 }

@@ -46,8 +46,9 @@ export function deserializeError(serialized: SerializedError, classes: readonly 
   const { name, message, stack, code, fields } = serialized
   const cause = serialized.cause && deserializeError(serialized.cause, classes)
   const error: Error & { readonly code?: unknown } = new Error(message, cause && { cause })
-  const kind =
-    classes.find((known) => known.code === code) ?? BUILT_IN.find(({ prototype }) => prototype.name === name)
+  // Our classes have their code on the prototype. An error with a code of its own is of none of them.
+  const known = Object.hasOwn(fields, 'code') ? undefined : classes.find((one) => one.code === code)
+  const kind = known ?? BUILT_IN.find(({ prototype }) => prototype.name === name)
   // No constructor is called: each takes arguments of its own, and makes its message of them.
   if (kind !== undefined) Object.setPrototypeOf(error, kind.prototype)
   Object.assign(error, fields, { stack })

@@ -56,6 +56,18 @@ test("a system's error keeps its code, number and call", () => {
   expect(sent(new LogUnusable('its disk is full', { cause })).cause).toMatchObject(fields)
 })
 
+test("a user's error whose code is one of ours by chance stays the user's", () => {
+  const back = sent(Object.assign(new Error('their own'), { code: 'EXPIRED', key: 'a' }))
+  expect(back.constructor).toBe(Error)
+  expect(back).toMatchObject({ name: 'Error', message: 'their own', code: 'EXPIRED', key: 'a' })
+})
+
+test('an error of ours may be given another code, and then comes back with it', () => {
+  const error = Object.assign(new Busy('not now', 250), { code: 'THEIR_CODE' })
+  expect(error.code).toBe('THEIR_CODE')
+  expect(sent(error)).toMatchObject({ name: 'Busy', code: 'THEIR_CODE', retryMs: 250 })
+})
+
 test("a database's error keeps its number", () => {
   const error = thrownBy(() => new DatabaseSync(':memory:').exec('no SQL'))
   expect(sent(error)).toMatchObject({ message: error.message, code: 'ERR_SQLITE_ERROR', errcode: 1 })

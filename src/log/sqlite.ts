@@ -66,12 +66,12 @@ export function sqliteLog(options: SqliteLogOptions): LogBackend {
   checkEntryBytes(maxEntryBytes)
   return { open: (init) => SqliteLog.open(options, init) }
 }
-/** How long a write waits for the file's lock by default, in milliseconds. */
 
+/** How long a write waits for the file's lock by default, in milliseconds. */
+const LOCK_TIMEOUT_MS = 5_000
 /**
  * How often the file is checked by default, in milliseconds: watches miss a file that is deleted or replaced.
  */
-const LOCK_TIMEOUT_MS = 5_000
 const POLL_MS = 250
 
 class SqliteLog implements Log {

@@ -1,8 +1,11 @@
 import {
   CHUNK_BYTES_MAX,
   CHUNK_BYTES_MIN,
+  CLOCK_METHODS,
   checkAmount,
+  checkFunction,
   checkInteger,
+  checkMethods,
   checkMs,
   checkText,
   GROUP_BYTES_MAX,
@@ -39,6 +42,11 @@ export function checkOptions(init: CheckedOptions): void {
   if (snapshotAfter !== undefined) checkAmount('snapshotAfter', snapshotAfter, 0)
   if (networkKey !== undefined && !isNetworkKey(networkKey)) {
     throw new RangeError('networkKey is no key as `anchorage network-key` makes one')
+  }
+  const { clock, authorize, random } = init
+  if (clock !== undefined) checkMethods('clock', clock, CLOCK_METHODS)
+  for (const [name, callback] of Object.entries({ authorize, random })) {
+    if (callback !== undefined) checkFunction(name, callback)
   }
   checkAddresses(init)
   checkCheckpoint(init.checkpoint ?? {})

@@ -1,6 +1,7 @@
 import {
   CHUNK_BYTES_MAX,
   CHUNK_BYTES_MIN,
+  CLOCK_METHODS,
   checkBytes,
   checkFunction,
   checkInteger,
@@ -106,7 +107,7 @@ export function checkSyncInit(init: SnapshotSyncInit): void {
   providerLimits(limits)
   if (coder !== undefined) checkMethods('coder', coder, ['encode', 'decode'])
   if (store !== undefined) checkMethods('store', store, ['has', 'read', 'keep', 'forget'])
-  if (clock !== undefined) checkMethods('clock', clock, ['now', 'wallNow', 'schedule', 'turn'])
+  if (clock !== undefined) checkMethods('clock', clock, CLOCK_METHODS)
   for (const [name, callback] of Object.entries({ authorize, random, onEvent })) {
     if (callback !== undefined) checkFunction(name, callback)
   }

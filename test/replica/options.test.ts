@@ -16,6 +16,8 @@ import type { LogBackend } from '../../src/log/log.ts'
 import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
 import { type CheckedOptions, checkOptions } from '../../src/replica/options.ts'
 import { createReplica } from '../../src/replica/start.ts'
+import { systemClock } from '../../src/time/clock.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { Journal } from './journal.ts'
 
 const INFINITE = Number.POSITIVE_INFINITY
@@ -73,6 +75,9 @@ const OPTIONS: Record<string, { taken: readonly unknown[]; refused: readonly unk
     refused: [Buffer.from('secret'), makeNetworkKey().toString(), null],
   },
   dataDir: { taken: ['data'], refused: ['', 5, null] },
+  clock: { taken: [systemClock, new VirtualClock()], refused: [{ now: () => 0 }, Date.now, null] },
+  random: { taken: [Math.random], refused: [0.5, null] },
+  authorize: { taken: [() => true], refused: ['12D3', true, null] },
   'checkpoint.everyCommands': amount,
   'checkpoint.everyBytes': amount,
   'checkpoint.everyMs': amount,

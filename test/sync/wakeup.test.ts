@@ -99,6 +99,19 @@ describe('a session does not wait for its next poll when', () => {
     await group.until(catching)
   })
 
+  test('and it listens to the members no longer than it lives', async () => {
+    let listeners = 0
+    joiner.host.onMembersChanged = () => {
+      listeners++
+      return () => listeners--
+    }
+    await group.until(joiner.catchUp())
+    expect(listeners).toBe(0)
+    const signal = AbortSignal.abort(new Error('too late'))
+    await expect(joiner.sync.catchUp({ position: at(0), signal })).rejects.toThrow('too late')
+    expect(listeners).toBe(0)
+  })
+
   test('all have said what they offer in place of a leader that cannot be reached', async () => {
     group.mark('somebody')
     await group.pass(100)

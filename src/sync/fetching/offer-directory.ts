@@ -57,6 +57,8 @@ export class OfferDirectory {
   constructor(init: OfferDirectoryInit) {
     this.#init = init
     const { host, signal } = init
+    // A session that is over before it began ends nothing any more.
+    if (signal.aborted) return
     const unsubscribe = host.onMembersChanged?.(() => this.#membersChanged())
     if (unsubscribe !== undefined) signal.addEventListener('abort', unsubscribe, { once: true })
   }

@@ -44,7 +44,7 @@ console.log('library and harness work')
 
 /** What the example imports beside the package. The package's own dependencies are there already. */
 const EXAMPLE = 'own-consensus.ts'
-const EXAMPLE_FILES = [EXAMPLE, 'array-consensus.ts']
+const EXAMPLE_FILES = [EXAMPLE, 'words-replica.ts', 'array-consensus.ts']
 const EXAMPLE_NEEDS = ['@libp2p/gossipsub', '@libp2p/identify', '@libp2p/ping', '@types/node', 'typescript']
 const COMPILER = {
   strict: true,

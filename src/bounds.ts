@@ -3,6 +3,7 @@
  * message names the value and says what to give instead. JavaScript programs can give anything, so a check
  * looks at the type too.
  */
+import { types } from 'node:util'
 
 /** Node's longest timer, in milliseconds: 24.8 days. A longer one would fire at once. */
 export const TIMER_MS_MAX = 2 ** 31 - 1
@@ -86,7 +87,7 @@ export function checkText(name: string, text: unknown, bytesMax: number, bytesMi
 
 /** Checks for bytes. Neither text nor a list of numbers will do. */
 export function checkBytes(name: string, bytes: unknown): void {
-  if (!(bytes instanceof Uint8Array)) throw new RangeError(`${name} is ${shown(bytes)}; give a Uint8Array`)
+  if (!types.isUint8Array(bytes)) throw new RangeError(`${name} is ${shown(bytes)}; give a Uint8Array`)
 }
 
 export function checkFunction(name: string, value: unknown): void {

@@ -153,7 +153,9 @@ export class Service implements SnapshotSyncService {
     const network = new Libp2pNetwork({ self, protocolPrefix: init.protocolPrefix, streamsPerPeer })
     this.#listener = init.onEvent
     this.#log = components.logger?.forComponent('anchorage:sync')
-    this.#sync = new SnapshotSync({ ...init, onEvent: (event) => this.#tell(event) }, network)
+    // Not a copy: an init may be an object with a prototype, or with getters.
+    const own = Object.create(init, { onEvent: { value: (event: SyncEvent) => this.#tell(event) } })
+    this.#sync = new SnapshotSync(own, network)
     this.#joined = network.join(components, (peer, stream) => this.#sync.serve(peer, stream))
   }
 

@@ -204,7 +204,8 @@ export class AnchorDownload {
       // Nobody is needed any more.
       if (fetch.isVerified) continue
       // The first providers are begun with together, at the next poll, so that they share the chunks.
-      if (fetch.idle && this.#watchdog.wasLinked && offers.isSettled) this.#takeOffers()
+      if (fetch.idle && this.#watchdog.wasLinked && offers.isSettled)
+        this.#takeOffers((id) => !fetch.isGone(id))
       const gone = this.#watchdog.judge()
       if (gone !== undefined) throw gone
       if (fetch.awaitsSeal) events.awaitsSeal()
@@ -230,8 +231,10 @@ export class AnchorDownload {
     else if (member !== undefined && offers.offers(member, this.anchor)) this.offeredBy(member)
   }
 
-  #takeOffers(): void {
-    for (const member of this.#init.offers.offering(this.anchor)) this.offeredBy(member)
+  /** A member that is gone and still offers the anchor is tried again with each poll, not after each event. */
+  #takeOffers(isWanted: (member: string) => boolean = () => true): void {
+    const offering = this.#init.offers.offering(this.anchor)
+    for (const member of offering.filter(isWanted)) this.offeredBy(member)
   }
 
   async #mustBeReadable(): Promise<void> {

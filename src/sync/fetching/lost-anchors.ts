@@ -26,8 +26,8 @@ export class LostAnchors {
     return this.#dispute
   }
 
-  add(error: AnchorGone, nowMs: number): void {
-    const { index } = error.anchor
+  /** The error is the host's, perhaps: it may be about another anchor than the one that was chosen. */
+  add({ index }: Position, error: AnchorGone, nowMs: number): void {
     this.#count++
     this.#lost.add(index)
     if (error instanceof Useless || error instanceof Disputed) this.#useless.add(index)

@@ -1,4 +1,5 @@
 import { type Position, samePosition } from '../../position.ts'
+import { asError } from '../../thrown.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
 import { PeerUnavailable } from '../errors.ts'
 import type { SyncHost, SyncMember } from '../host.ts'
@@ -22,6 +23,8 @@ type OfferStanding =
 
 interface Told {
   readonly offers: readonly OfferView[]
+  /** The newest entry that it was known to have applied when it told. */
+  readonly applied: number
   readonly atMs: number
 }
 
@@ -52,6 +55,10 @@ export class OfferDirectory {
   readonly #unreachedAtMs = new Map<string, number>()
   /** Members that owe an answer, or said Busy and rest. */
   readonly #asking = new Set<string>()
+  /** Members that were ever asked. */
+  readonly #asked = new Set<string>()
+  /** Before the first poll nobody needs to know what members offer. */
+  #wasPolled = false
   readonly #listeners = new Set<OffersListener>()
 
   constructor(init: OfferDirectoryInit) {
@@ -92,6 +99,7 @@ export class OfferDirectory {
    * Ask every member that serves for its offers, but for those that owe an answer, and those that are linked.
    */
   poll(linked?: { isLinked(member: string): boolean }): void {
+    this.#wasPolled = true
     for (const { id } of this.servers) {
       if (!this.#asking.has(id) && linked?.isLinked(id) !== true) this.#ask(id)
     }
@@ -129,12 +137,13 @@ export class OfferDirectory {
   }
 
   /** Where a member stands with an anchor, by what it said after `sinceMs`. */
-  #standing({ id, applied }: SyncMember, anchor: Position, sinceMs: number): OfferStanding {
+  #standing({ id }: SyncMember, anchor: Position, sinceMs: number): OfferStanding {
     if (this.isUnreached(id, sinceMs)) return 'cannot'
     const told = this.#told.get(id)
     if (told === undefined || told.atMs < sinceMs) return 'may'
     if (this.offers(id, anchor)) return 'offers'
-    return applied >= anchor.index ? 'will-not' : 'may'
+    // It captures when it applies the marker: an answer counts that came after it had told of that.
+    return told.applied >= anchor.index ? 'will-not' : 'may'
   }
 
   /**
@@ -161,7 +170,8 @@ export class OfferDirectory {
   }
 
   #ask(member: string): void {
-    const { peers } = this.#init
+    const { peers, faults } = this.#init
+    this.#asked.add(member)
     this.#asking.add(member)
     peers
       .channel(member, 'ask')
@@ -172,13 +182,15 @@ export class OfferDirectory {
         this.#asking.delete(member)
         this.#notify(member)
       })
+      .catch((thrown) => faults.add(member, asError(thrown)))
   }
 
   /** A member told of all its offers. */
   #tell(member: string, offers: readonly OfferView[]): void {
-    const { clock, faults } = this.#init
+    const { host, clock, faults } = this.#init
     if (offers.length > 0) faults.served(member)
-    this.#told.set(member, { offers, atMs: clock.now() })
+    const applied = host.members().find(({ id }) => id === member)?.applied ?? 0
+    this.#told.set(member, { offers, applied, atMs: clock.now() })
     this.#unreachedAtMs.delete(member)
   }
 
@@ -197,9 +209,8 @@ export class OfferDirectory {
 
   /** Members that are new, or serve only now, are asked at once. */
   #membersChanged(): void {
-    for (const { id } of this.servers) {
-      const isKnown = this.#told.has(id) || this.#unreachedAtMs.has(id) || this.#asking.has(id)
-      if (!isKnown) this.#ask(id)
+    for (const { id } of this.#wasPolled ? this.servers : []) {
+      if (!this.#asked.has(id)) this.#ask(id)
     }
     this.#notify()
   }

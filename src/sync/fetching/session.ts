@@ -114,9 +114,9 @@ export class Session {
    * when nobody can serve one, which says who did what.
    */
   async run(): Promise<CaughtUp> {
-    this.#offers.preconnect()
-    const basis = readOwnState(this.#init.host, this.#init.clock, this.#signal)
     try {
+      this.#offers.preconnect()
+      const basis = readOwnState(this.#init.host, this.#init.clock, this.#signal)
       for (;;) {
         this.#signal.throwIfAborted()
         this.#enter({ status: 'requesting' })
@@ -125,7 +125,7 @@ export class Session {
           return await this.#downloadAndInstall(anchor, basis)
         } catch (error) {
           if (!(error instanceof AnchorGone)) throw error
-          await this.#lose(error, namedBy)
+          await this.#lose(anchor, error, namedBy)
         }
       }
     } catch (thrown) {
@@ -182,9 +182,9 @@ export class Session {
   }
 
   /** The anchor is gone. Rejects when it is the last that this session may lose. */
-  async #lose(error: AnchorGone, namedBy: string | undefined): Promise<void> {
+  async #lose(anchor: Position, error: AnchorGone, namedBy: string | undefined): Promise<void> {
     const { clock, requestTimeoutMs } = this.#init
-    this.#lost.add(error, clock.now())
+    this.#lost.add(anchor, error, clock.now())
     if (error instanceof NoMarker && namedBy !== undefined) {
       this.#faults.add(namedBy, new ProvenFault('it named an anchor where the log has no marker'))
     }

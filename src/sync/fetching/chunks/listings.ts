@@ -105,6 +105,8 @@ export class Listings {
       while (ready.manifest === undefined) {
         const from = ready.list.length
         const page = await this.#page(provider, from)
+        // It may have ended just now: nothing more is begun to be built then.
+        if (this.#init.state.status === 'over') return
         if (from === 0 && pool.opened(provider, opening, ready)) state = ready
         if (pool.get(provider) !== ready) return
         for (const info of page.chunks) ready.list.push(info)

@@ -1,4 +1,4 @@
-import { NOTICE_TTL_MS_MAX } from '../log/limits.ts'
+import { PRESENCE_TTL_MS_MAX } from '../log/limits.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 import type { ReplicaState } from './announcement.ts'
@@ -14,7 +14,7 @@ export const LEASE_MS_DEFAULT = 5_000
  */
 export const LEASE_MS_MIN = 250
 /** A lease is also the TTL of an announcement in the presence store, so its limit holds for a lease. */
-export const LEASE_MS_MAX = NOTICE_TTL_MS_MAX
+export const LEASE_MS_MAX = PRESENCE_TTL_MS_MAX
 /**
  * Each candidate waits a random part of this, so that two rarely claim at once. If two do, nothing breaks.
  */

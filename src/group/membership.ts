@@ -5,7 +5,7 @@ import { isConnected, type Log } from '../log/log.ts'
 import { isFresh, type Presence, Sightings } from '../log/presence.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
-import type { OwnNotice } from './namesakes.ts'
+import type { OwnPresence } from './namesakes.ts'
 
 /** A member with a fresh announcement. */
 export interface Member extends Announcement {
@@ -40,7 +40,7 @@ export interface MembershipListener {
   /** A member came, left, or announced something new. */
   membersChanged(): void
   /** The store was read and holds a presence with this replica's id. Another process may have written it. */
-  sawOwn?(notice: OwnNotice): void
+  sawOwn?(notice: OwnPresence): void
 }
 
 /**

@@ -8,7 +8,7 @@ import type { ReplicaState } from './announcement.ts'
 const CONTESTED_MS = 60_000
 
 /** The presence that the presence store holds under this replica's id. */
-export interface OwnNotice {
+export interface OwnPresence {
   /**
    * The name of the process that wrote it. Empty if that process runs a version that does not write names.
    */
@@ -47,7 +47,7 @@ export type NamesakeChange =
 export class Namesakes {
   readonly #init: NamesakesInit
   /** The presence before this process announced itself. */
-  #left: OwnNotice | undefined
+  #left: OwnPresence | undefined
   #hasAnnounced = false
   #rival: { readonly process: string; readonly sinceMs: number } | undefined
   #seenMs = Number.NEGATIVE_INFINITY
@@ -81,7 +81,7 @@ export class Namesakes {
   }
 
   /** The presence store was read. Returns undefined if that says nothing new. */
-  saw(notice: OwnNotice): NamesakeChange | undefined {
+  saw(notice: OwnPresence): NamesakeChange | undefined {
     const { process: self, clock, leaseMs } = this.#init
     const { process, version, state } = notice
     if (process === self || this.#hasYielded) return undefined

@@ -26,7 +26,7 @@ export const ENTRY_BYTES_MAX = 31 * 1024 * 1024
  * The longest TTL of a presence, in milliseconds: a bucket of NATS forgets older values. A group's lease is
  * no longer either.
  */
-export const NOTICE_TTL_MS_MAX = 60 * 60 * 1000
+export const PRESENCE_TTL_MS_MAX = 60 * 60 * 1000
 /** The most entries of a batch that a reader gets. */
 export const BATCH_ENTRIES_MAX = 1024
 /** The most payload of a batch, in bytes. A batch has at least one entry, of any size. */
@@ -66,7 +66,7 @@ export function checkCursor({ index }: Cursor): void {
 }
 
 /** Throws for a presence that no presence store may take. */
-export function checkNotice(
+export function checkPresence(
   member: string,
   data: Uint8Array,
   ttlMs: number,
@@ -74,7 +74,7 @@ export function checkNotice(
   options?: LogErrorOptions,
 ): void {
   checkText('member', member, AUTHOR_BYTES_MAX, 0)
-  checkMs('ttlMs', ttlMs, 0, NOTICE_TTL_MS_MAX)
+  checkMs('ttlMs', ttlMs, 0, PRESENCE_TTL_MS_MAX)
   checkBytes('data', data)
   if (data.byteLength <= maxEntryBytes) return
   throw new EntryTooLarge(data.byteLength, maxEntryBytes, { ...options, what: 'a notice' })

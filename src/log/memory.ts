@@ -9,7 +9,7 @@ import {
   checkCursor,
   checkEntryBytes,
   checkInit,
-  checkNotice,
+  checkPresence,
   checkPrune,
   ENTRY_BYTES_DEFAULT,
 } from './limits.ts'
@@ -68,7 +68,7 @@ class Incarnation {
   /** The newest pruned entry. Indexes and timestamps go on from it. */
   base: LogTail & { id?: string } = { index: 0, timestampMs: 0 }
   readonly entries: LogEntry[] = []
-  board = 0
+  presenceChanges = 0
   readonly presences = new Map<string, Omit<Presence, 'member' | 'ageMs'> & { readonly atMs: number }>()
 
   constructor(epoch: string) {
@@ -165,7 +165,7 @@ class MemoryHandle implements Log {
     this.#author = author
     this.#writer = writer
     this.epoch = log.current.epoch
-    this.notices = new MemoryBoard(this, log)
+    this.notices = new MemoryPresenceStore(this, log)
   }
 
   get maxEntryBytes(): number {
@@ -267,7 +267,7 @@ class MemoryHandle implements Log {
   }
 }
 
-class MemoryBoard implements PresenceStore {
+class MemoryPresenceStore implements PresenceStore {
   readonly #handle: MemoryHandle
   readonly #log: SharedLog
 
@@ -278,16 +278,21 @@ class MemoryBoard implements PresenceStore {
 
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
     const log = this.#handle.incarnation(options)
-    checkNotice(member, data, ttlMs, this.#handle.maxEntryBytes)
-    log.board++
-    log.presences.set(member, { data: data.slice(), ttlMs, atMs: this.#log.now(), version: log.board })
+    checkPresence(member, data, ttlMs, this.#handle.maxEntryBytes)
+    log.presenceChanges++
+    log.presences.set(member, {
+      data: data.slice(),
+      ttlMs,
+      atMs: this.#log.now(),
+      version: log.presenceChanges,
+    })
     this.#log.notify()
   }
 
   async withdraw(member: string, options?: SignalOptions): Promise<void> {
     const log = this.#handle.incarnation(options)
     if (!log.presences.delete(member)) return
-    log.board++
+    log.presenceChanges++
     this.#log.notify()
   }
 
@@ -298,8 +303,8 @@ class MemoryBoard implements PresenceStore {
   async *watch(options?: SignalOptions): AsyncGenerator<Presence[]> {
     let seen: number | undefined
     for await (const { log } of this.#handle.states(options)) {
-      if (log.board === seen) continue
-      seen = log.board
+      if (log.presenceChanges === seen) continue
+      seen = log.presenceChanges
       yield this.#presences(log)
     }
   }

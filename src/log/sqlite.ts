@@ -6,7 +6,7 @@ import {
   checkCursor,
   checkEntryBytes,
   checkInit,
-  checkNotice,
+  checkPresence,
   ENTRY_BYTES_DEFAULT,
 } from './limits.ts'
 import type {
@@ -110,7 +110,7 @@ class SqliteLog implements Log {
     this.maxEntryBytes = maxEntryBytes
     this.#writerInit = writerInit
     this.#reader = reader
-    this.notices = new SqliteBoard(this)
+    this.notices = new SqlitePresenceStore(this)
   }
 
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
@@ -223,7 +223,7 @@ class SqliteLog implements Log {
   }
 }
 
-class SqliteBoard implements PresenceStore {
+class SqlitePresenceStore implements PresenceStore {
   readonly #log: SqliteLog
 
   constructor(log: SqliteLog) {
@@ -231,7 +231,7 @@ class SqliteBoard implements PresenceStore {
   }
 
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
-    checkNotice(member, data, ttlMs, this.#log.maxEntryBytes)
+    checkPresence(member, data, ttlMs, this.#log.maxEntryBytes)
     await this.#log.write({ type: 'announce', member, data, ttlMs }, options)
   }
 

@@ -7,7 +7,7 @@ import { makeProcessName } from '../group/announcement.ts'
 import { GroupState } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { Membership } from '../group/membership.ts'
-import { Namesakes, type OwnNotice } from '../group/namesakes.ts'
+import { Namesakes, type OwnPresence } from '../group/namesakes.ts'
 import type { Log } from '../log/log.ts'
 import { systemRandom } from '../random.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
@@ -266,7 +266,7 @@ function stateChanged<Result>(parts: ReplicaParts<Result>, change: StateChange):
 }
 
 /** Another process may have this replica's identity. */
-function sawOwn<Result>(parts: ReplicaParts<Result>, notice: OwnNotice): void {
+function sawOwn<Result>(parts: ReplicaParts<Result>, notice: OwnPresence): void {
   const { network, namesakes, announcer, follower, sync, reporter } = parts
   const found = namesakes.saw(notice)
   switch (found) {

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest'
-import { Namesakes, type OwnNotice } from '../../src/group/namesakes.ts'
+import { Namesakes, type OwnPresence } from '../../src/group/namesakes.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 
 const LEASE_MS = 1_000
@@ -21,14 +21,14 @@ beforeEach(() => {
   })
 })
 
-function saw(notice: OwnNotice): void {
+function saw(notice: OwnPresence): void {
   const change = namesakes.saw(notice)
   if (change !== undefined) told.push(change)
 }
 
 /** The presence store holds what a process wrote just now. */
-function see(process: string, fields: Partial<OwnNotice> = {}): OwnNotice {
-  const notice: OwnNotice = { process, version: ++version, state: 'in-sync', isFresh: true, ...fields }
+function see(process: string, fields: Partial<OwnPresence> = {}): OwnPresence {
+  const notice: OwnPresence = { process, version: ++version, state: 'in-sync', isFresh: true, ...fields }
   saw(notice)
   return notice
 }
@@ -49,7 +49,7 @@ test('the presence of an earlier life is no other process, even if it is read of
   expect([told, namesakes.isContested]).toEqual([[], false])
 })
 
-test.each<[what: string, fields: Partial<OwnNotice>]>([
+test.each<[what: string, fields: Partial<OwnPresence>]>([
   ['said that it stops', { state: 'stopped' }],
   ['is long over', { isFresh: false }],
 ])('a process that %s is not waited for', (_what, fields) => {

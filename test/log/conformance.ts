@@ -10,7 +10,7 @@ import {
   LogRewound,
   LogTruncated,
 } from '../../src/log/errors.ts'
-import { NOTICE_TTL_MS_MAX } from '../../src/log/limits.ts'
+import { PRESENCE_TTL_MS_MAX } from '../../src/log/limits.ts'
 import type { Cursor, Log, LogBackend, LogInit } from '../../src/log/log.ts'
 import { isFresh, type Presence, Sightings } from '../../src/log/presence.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
@@ -284,10 +284,10 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         const author = 'ü'.repeat(AUTHOR_BYTES_MAX / 2)
         const other = await open({ author })
         await other.append(commands('a'))
-        await other.notices.announce(author, new Uint8Array(log.maxEntryBytes), NOTICE_TTL_MS_MAX)
+        await other.notices.announce(author, new Uint8Array(log.maxEntryBytes), PRESENCE_TTL_MS_MAX)
         expect((await readAll(log))[0]!.author).toBe(author)
         const [notice] = await log.notices.read()
-        expect(notice).toMatchObject({ member: author, ttlMs: NOTICE_TTL_MS_MAX })
+        expect(notice).toMatchObject({ member: author, ttlMs: PRESENCE_TTL_MS_MAX })
         expect(notice!.data.byteLength).toBe(log.maxEntryBytes)
       })
 
@@ -521,7 +521,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         await expect(log.notices.announce('alice', tooLarge, 1000)).rejects.toThrow(EntryTooLarge)
         await expect(log.notices.announce('alice', bytes('x'), -1)).rejects.toThrow(RangeError)
         await expect(log.notices.announce('alice', bytes('x'), Number.NaN)).rejects.toThrow(RangeError)
-        const tooLong = NOTICE_TTL_MS_MAX + 1
+        const tooLong = PRESENCE_TTL_MS_MAX + 1
         await expect(log.notices.announce('alice', bytes('x'), tooLong)).rejects.toThrow(RangeError)
         const tooLongName = 'x'.repeat(AUTHOR_BYTES_MAX + 1)
         await expect(log.notices.announce(tooLongName, bytes('x'), 1000)).rejects.toThrow(RangeError)

@@ -50,7 +50,7 @@ async function readThrough(log: Log, first: number, signal: AbortSignal): Promis
 type Status = Awaited<ReturnType<typeof look>>
 
 async function look(log: Log, sightings: Sightings, { log: place, group, signal }: Context) {
-  // The board first: nobody can then have applied more than the log holds.
+  // The presences first: nobody can then have applied more than the log holds.
   const notices = sightings.look(await log.notices.read({ signal }), performance.now()).filter(isFresh)
   const { epoch, first, newest } = await log.bounds({ signal })
   const members = notices.flatMap(({ member: id, data, ageMs }) => {

@@ -34,10 +34,10 @@ import type {
   SignalOptions,
 } from '../log.ts'
 import type { PresenceStore } from '../presence.ts'
-import { Board } from './board.ts'
 import { EntryDecoder, EntryEncoder, maxPayloadOf } from './entry.ts'
 import { any, codeOf, Link, Pause } from './link.ts'
 import { DUPLICATE_WINDOW_MS, type JetstreamLogOptions, POLL_MS } from './options.ts'
+import { JetstreamPresenceStore } from './presence-store.ts'
 import { Publisher } from './publisher.ts'
 import { type Delivered, pull } from './pull.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from './server-version.ts'
@@ -115,7 +115,7 @@ export class JetstreamLog implements Log {
       clock: link.clock,
       random: systemRandom,
     })
-    this.notices = new Board({
+    this.notices = new JetstreamPresenceStore({
       link,
       stream,
       maxBytes: () => this.maxEntryBytes,

@@ -231,7 +231,7 @@ export class AnchorDownload {
     else if (member !== undefined && offers.offers(member, this.anchor)) this.offeredBy(member)
   }
 
-  /** A member that is gone and still offers the anchor is tried again with each poll, not after each event. */
+  /** A member that is gone and still offers the anchor is tried again with each poll, not at each event. */
   #takeOffers(isWanted: (member: string) => boolean = () => true): void {
     const offering = this.#init.offers.offering(this.anchor)
     for (const member of offering.filter(isWanted)) this.offeredBy(member)

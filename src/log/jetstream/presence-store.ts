@@ -2,7 +2,7 @@ import { DeliverPolicy, JetStreamApiCodes } from '@nats-io/jetstream'
 import { type KV, Kvm } from '@nats-io/kv'
 import type { Msg } from '@nats-io/transport-node'
 import { LogUnavailable } from '../errors.ts'
-import { checkNotice, NOTICE_TTL_MS_MAX } from '../limits.ts'
+import { checkPresence, PRESENCE_TTL_MS_MAX } from '../limits.ts'
 import type { SignalOptions } from '../log.ts'
 import type { Presence, PresenceStore } from '../presence.ts'
 import { any, codeOf, type Link, Pause } from './link.ts'
@@ -13,7 +13,7 @@ import { encodeName, type Stream, streamInfo } from './stream.ts'
 /** The TTL that precedes an announcement in its value: a float of 64 bits. */
 const TTL_BYTES = 8
 
-export interface BoardInit {
+export interface PresenceStoreInit {
   readonly link: Link
   readonly stream: Stream
   /** The largest presence at this moment, in bytes. */
@@ -38,14 +38,14 @@ interface Written {
  * The presence store in a key-value bucket, with one key for each member: the log's epoch, a dot, and `=`
  * followed by the member's name. A presence's age is judged by the servers' clock.
  */
-export class Board implements PresenceStore {
-  readonly #init: BoardInit
+export class JetstreamPresenceStore implements PresenceStore {
+  readonly #init: PresenceStoreInit
   readonly #bucket: string
   readonly #prefix: string
   readonly #replicas: number
   #kv: Promise<KV> | undefined
 
-  constructor(init: BoardInit) {
+  constructor(init: PresenceStoreInit) {
     this.#init = init
     this.#bucket = encodeName(init.stream.name)
     this.#prefix = `${encodeName(init.stream.epoch)}.`
@@ -53,7 +53,7 @@ export class Board implements PresenceStore {
   }
 
   async announce(member: string, data: Uint8Array, ttlMs: number, options?: SignalOptions): Promise<void> {
-    checkNotice(member, data, ttlMs, this.#init.maxBytes(), { place: this.#init.link.place })
+    checkPresence(member, data, ttlMs, this.#init.maxBytes(), { place: this.#init.link.place })
     const value = new Uint8Array(TTL_BYTES + data.byteLength)
     new DataView(value.buffer).setFloat64(0, ttlMs)
     value.set(data, TTL_BYTES)
@@ -167,7 +167,7 @@ export class Board implements PresenceStore {
     const { link } = this.#init
     const kvm = new Kvm(link.jsm.jetstream())
     this.#kv ??= link.ask(() =>
-      kvm.create(this.#bucket, { replicas: this.#replicas, ttl: NOTICE_TTL_MS_MAX, history: 1 }),
+      kvm.create(this.#bucket, { replicas: this.#replicas, ttl: PRESENCE_TTL_MS_MAX, history: 1 }),
     )
     try {
       return await this.#kv

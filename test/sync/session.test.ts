@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { NoProvider } from '../../src/sync/errors.ts'
 import { PROVIDER_FAILURES_MAX } from '../../src/sync/fetching/chunks/provider-pool.ts'
 import type { CaughtUp } from '../../src/sync/fetching/session-state.ts'
-import { Busy, Malformed } from '../../src/sync/wire/errors.ts'
+import { Busy, Malformed, UnknownAnchor } from '../../src/sync/wire/errors.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
 import {
   decodeRequest,
@@ -1053,6 +1053,33 @@ describe('an anchor that nobody has', () => {
     )
     const report = await group.until(joiner.catchUp())
     expect([report.anchor, report.anchorsLost]).toEqual([at(101), 0])
+  })
+
+  test('any more, but for one that says so and does not know it: it is left after a few questions', async () => {
+    let answers = 0
+    let goneMs: number | undefined
+    let lostMs: number | undefined
+    const [liar] = followers
+    liar!.onServe = answering((body) => {
+      if (goneMs === undefined || lostMs !== undefined) return body
+      if (body.type === 'offers') {
+        return { type: 'offers', offers: [{ anchor: at(101), remainingMs: 10_000, ready: true }] }
+      }
+      if (body.type === 'error') answers++
+      return body.type === 'error' ? { type: 'error', error: new UnknownAnchor('what is that?') } : body
+    })
+    whenServed([leader, ...followers], 3, () => {
+      goneMs = group.clock.now()
+      for (const { sync } of [leader, ...followers]) sync.withdraw()
+    })
+    const push = joiner.events.push.bind(joiner.events)
+    joiner.events.push = (...events) => {
+      if (events.some(({ type }) => type === 'anchor-lost')) lostMs ??= group.clock.now()
+      return push(...events)
+    }
+    await group.until(joiner.catchUp())
+    expect(lostMs! - goneMs!).toBeLessThanOrEqual(1_000)
+    expect(answers).toBeLessThan(20)
   })
 })
 

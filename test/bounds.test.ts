@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { checkAmount, checkBytes, checkInteger, checkMs, checkText, TIMER_MS_MAX } from '../src/bounds.ts'
 
@@ -35,6 +36,8 @@ describe('text', () => {
 
 test('bytes are a Uint8Array, and nothing like one', () => {
   checkBytes('payload', Buffer.from('a'))
+  // Of another realm, as Jest and node:vm make them.
+  checkBytes('payload', runInNewContext('new Uint8Array(1)'))
   for (const other of ['a', [1], new ArrayBuffer(1), new Uint16Array(1)]) {
     refused(() => checkBytes('payload', other))
   }

@@ -153,9 +153,7 @@ export class Service implements SnapshotSyncService {
     const network = new Libp2pNetwork({ self, protocolPrefix: init.protocolPrefix, streamsPerPeer })
     this.#listener = init.onEvent
     this.#log = components.logger?.forComponent('anchorage:sync')
-    // Not a copy: an init may be an object with a prototype, or with getters.
-    const own = Object.create(init, { onEvent: { value: (event: SyncEvent) => this.#tell(event) } })
-    this.#sync = new SnapshotSync(own, network)
+    this.#sync = new SnapshotSync(init, network, (event) => this.#tell(event))
     this.#joined = network.join(components, (peer, stream) => this.#sync.serve(peer, stream))
   }
 

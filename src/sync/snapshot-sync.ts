@@ -72,7 +72,8 @@ export class SnapshotSync {
   readonly #provider: Provider
   #session: Session | undefined
 
-  constructor(init: SnapshotSyncInit, network: SyncNetwork) {
+  /** @param listener hears of everything in the place of `init.onEvent` */
+  constructor(init: SnapshotSyncInit, network: SyncNetwork, listener = init.onEvent) {
     checkSyncInit(init)
     const { host, clock = systemClock, coder = zstdCoder, authorize } = init
     const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = syncTimes(init)
@@ -83,7 +84,7 @@ export class SnapshotSync {
     this.#random = init.random ?? systemRandom
     this.#coder = coder
     this.#store = init.store
-    this.#listener = init.onEvent
+    this.#listener = listener
     this.#times = { ttlMs, requestTimeoutMs, fetchTimeoutMs }
     const available = new AvailableSnapshots({
       clock,

@@ -143,6 +143,23 @@ describe('a service', () => {
     await service.stop()
   })
 
+  test('takes its options from any object that has them, a class with getters too', async () => {
+    class Options {
+      readonly #host = new StubHost('me')
+      get host() {
+        return this.#host
+      }
+      onEvent(event: SyncEvent) {
+        told.push(event)
+      }
+    }
+    const own = snapshotSync(new Options())(components(false))
+    own.captured(ANCHOR, new ItemSnapshot(numberedItems(10, 50)), CAPTURED)
+    expect(told.map(({ type }) => type)).toEqual(['captured'])
+    own.withdraw()
+    await own.stop()
+  })
+
   test('says what it is, and what it provides, as those of libp2p do', () => {
     expect(String(service)).toBe('[object anchorage/sync]')
     expect(Reflect.get(service, serviceCapabilities)).toEqual(['anchorage/sync'])

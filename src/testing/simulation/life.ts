@@ -1,0 +1,149 @@
+import type { Timer } from '../../time/clock.ts'
+import type { World } from './world.ts'
+
+/** How long a call to the outside takes, in milliseconds. */
+export interface CallTimes {
+  /** Until it has its effect. Default 0. */
+  readonly thereMs?: number
+  /** From there until the process knows. Default 0. */
+  readonly backMs?: number
+}
+
+/**
+ * One life of one process: from its start to its crash or stop. Everything that its code does to the world,
+ * and all that comes back, goes through here. So a process can be stopped at any of its calls: what it waits
+ * for then never comes, and what it still does has no effect.
+ */
+export class Life {
+  /** The process's name and the number of this life: `b#2`. */
+  readonly name: string
+  readonly #world: World
+  #state: 'running' | 'paused' | 'dead' = 'running'
+  /** What came while it was paused, in order. */
+  #held: (() => void)[] = []
+  readonly #onDeath = new Set<() => void>()
+  #callsLeft = Number.POSITIVE_INFINITY
+  #busyUntilMs = 0
+
+  constructor(world: World, name: string) {
+    this.#world = world
+    this.name = name
+  }
+
+  get world(): World {
+    return this.#world
+  }
+
+  get isAlive(): boolean {
+    return this.#state !== 'dead'
+  }
+
+  get isPaused(): boolean {
+    return this.#state === 'paused'
+  }
+
+  /** The world's time as this process lives it: later, while it works. */
+  get nowMs(): number {
+    return Math.max(this.#world.nowMs, this.#busyUntilMs)
+  }
+
+  /** It works for so long: what comes meanwhile waits, as for a busy event loop. */
+  work(forMs: number): void {
+    this.#busyUntilMs = this.nowMs + forMs
+  }
+
+  /** Have its code run. Later while it is paused or at work; never once it is dead. */
+  schedule(delayMs: number, callback: () => void): Timer {
+    // What it schedules at work counts from there.
+    const aheadMs = this.nowMs - this.#world.nowMs
+    let isOver = false
+    let timer: Timer
+    const due = () => {
+      if (isOver || this.#state === 'dead') return
+      if (this.#state === 'paused') return void this.#held.push(due)
+      const waitMs = this.#busyUntilMs - this.#world.nowMs
+      if (waitMs > 0) timer = this.#world.schedule(waitMs, due)
+      else callback()
+    }
+    timer = this.#world.schedule(delayMs + aheadMs, due)
+    return {
+      cancel: () => {
+        isOver = true
+        timer.cancel()
+      },
+    }
+  }
+
+  /**
+   * A call to the outside, such as a write to a disk. Its effect comes after `thereMs`, also when the process
+   * is paused or dies meanwhile; the process knows `backMs` later. The promise never settles once it is dead.
+   */
+  call<T>(work: () => T, { thereMs = 0, backMs = 0 }: CallTimes = {}): Promise<T> {
+    if (this.#state === 'dead' || this.#isLastCall()) return new Promise(() => {})
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const act = () => {
+      let settle: () => void
+      try {
+        const result = work()
+        settle = () => resolve(result)
+      } catch (error) {
+        settle = () => reject(error)
+      }
+      if (backMs > 0) this.schedule(backMs, settle)
+      else this.#pass(settle)
+    }
+    if (thereMs > 0) this.#world.schedule(thereMs, act)
+    else act()
+    return promise
+  }
+
+  /** Resolves at once while it runs, when it runs again while it is paused, and never once it is dead. */
+  running(): Promise<void> {
+    return new Promise((resolve) => this.#pass(resolve))
+  }
+
+  /** Stop its code, as SIGSTOP does. */
+  pause(): void {
+    if (this.#state === 'running') this.#state = 'paused'
+  }
+
+  resume(): void {
+    if (this.#state !== 'paused') return
+    this.#state = 'running'
+    const held = this.#held
+    this.#held = []
+    // One after the other, each with all that follows from it.
+    for (const callback of held) this.schedule(0, callback)
+  }
+
+  /** End it, as SIGKILL does. */
+  kill(): void {
+    if (this.#state === 'dead') return
+    this.#state = 'dead'
+    this.#held = []
+    for (const callback of [...this.#onDeath]) callback()
+    this.#onDeath.clear()
+  }
+
+  /** End it at this many calls to the outside from now: 1 is the next. That call has no effect. */
+  killAtCall(calls: number): void {
+    this.#callsLeft = calls
+  }
+
+  /** Told when it dies. Returns what ends that. */
+  onDeath(callback: () => void): () => void {
+    this.#onDeath.add(callback)
+    return () => this.#onDeath.delete(callback)
+  }
+
+  #isLastCall(): boolean {
+    if (--this.#callsLeft > 0) return false
+    this.kill()
+    return true
+  }
+
+  #pass(callback: () => void): void {
+    if (this.#state === 'paused') this.#held.push(callback)
+    else if (this.#state === 'running') callback()
+  }
+}

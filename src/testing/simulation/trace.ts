@@ -39,7 +39,7 @@ export class Trace {
   /** The hash of all notes so far, in hexadecimal. Two runs with the same hash did the same. */
   get hash(): string {
     this.#flush()
-    return this.#hasher.digestHex()
+    return this.#hasher.digest('hex')
   }
 
   /** The newest notes of everybody, by time. */

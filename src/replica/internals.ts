@@ -1,5 +1,6 @@
 import type { PrivateKey } from '@libp2p/interface'
 import type { Storage } from '../checkpoint/storage.ts'
+import type { ChunkCoder } from '../snapshot/encoding.ts'
 import type { ReplicaNetwork } from './node/network.ts'
 
 /**
@@ -13,6 +14,8 @@ export interface ReplicaInternals {
   readonly network?: (key: PrivateKey) => ReplicaNetwork
   /** Where the data directory is kept, and exports are written. Default: the machine's file system. */
   readonly storage?: Storage
+  /** How chunks are encoded. Default: zstd, in threads. */
+  readonly coder?: ChunkCoder
   /** Names this process in announcements; no two of a group may have the same. Default: by chance. */
   readonly processName?: string
 }

@@ -112,7 +112,7 @@ type Common<Result> = ReturnType<typeof commonOf<Result>>
 function commonOf<Result>(
   init: ReplicaInit<Result>,
   environment: Environment,
-  { processName }: ReplicaInternals,
+  { processName, coder }: ReplicaInternals,
 ) {
   const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = syncTimes(init)
   return {
@@ -125,7 +125,7 @@ function commonOf<Result>(
     group: new GroupState(),
     machine: init.machine,
     signature: init.machine.signature,
-    coder: zstdCoder,
+    coder: coder ?? zstdCoder,
     random: init.random ?? systemRandom,
     chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
     leaseMs: init.leaseMs ?? LEASE_MS_DEFAULT,

@@ -13,6 +13,12 @@ export interface LifeClockInit {
   readonly lookMs?: number
 }
 
+/**
+ * Added to each timer, so that it is never early by this process's own clock: a multiplication rounds. It is far
+ * more than that error, and far less than anybody notices.
+ */
+const ROUNDING_MS = 1e-6
+
 /** The clocks of one process. Timers do not fire while it is paused. */
 export class LifeClock implements Clock {
   readonly #life: Life
@@ -39,7 +45,7 @@ export class LifeClock implements Clock {
   }
 
   schedule(delayMs: number, callback: () => void): Timer {
-    return this.#life.schedule(Math.max(0, delayMs) / this.#rate, callback)
+    return this.#life.schedule(Math.max(0, delayMs) / this.#rate + ROUNDING_MS, callback)
   }
 
   turn(): Promise<void> {

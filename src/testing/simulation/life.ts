@@ -24,6 +24,7 @@ export class Life {
   readonly #onDeath = new Set<() => void>()
   #callsLeft = Number.POSITIVE_INFINITY
   #busyUntilMs = 0
+  #timers = 0
 
   constructor(world: World, name: string) {
     this.#world = world
@@ -42,6 +43,11 @@ export class Life {
     return this.#state === 'paused'
   }
 
+  /** What is to come to it: timers, deliveries, answers. */
+  get timers(): number {
+    return this.#timers
+  }
+
   /** The world's time as this process lives it: later, while it works. */
   get nowMs(): number {
     return Math.max(this.#world.nowMs, this.#busyUntilMs)
@@ -58,39 +64,53 @@ export class Life {
     const aheadMs = this.nowMs - this.#world.nowMs
     let isOver = false
     let timer: Timer
+    this.#timers++
+    const end = () => {
+      if (!isOver) this.#timers--
+      isOver = true
+    }
     const due = () => {
       if (isOver || this.#state === 'dead') return
       if (this.#state === 'paused') return void this.#held.push(due)
       const waitMs = this.#busyUntilMs - this.#world.nowMs
-      if (waitMs > 0) timer = this.#world.schedule(waitMs, due)
-      else callback()
+      if (waitMs > 0) {
+        timer = this.#world.schedule(waitMs, due)
+        return
+      }
+      end()
+      callback()
     }
     timer = this.#world.schedule(delayMs + aheadMs, due)
     return {
       cancel: () => {
-        isOver = true
+        end()
         timer.cancel()
       },
     }
+  }
+
+  /** Something reaches it now: later while it is paused or at work, never once it is dead. */
+  deliver(callback: () => void): void {
+    if (this.#busyUntilMs > this.#world.nowMs) this.schedule(0, callback)
+    else this.#pass(callback)
   }
 
   /**
    * A call to the outside, such as a write to a disk. Its effect comes after `thereMs`, also when the process
    * is paused or dies meanwhile; the process knows `backMs` later. The promise never settles once it is dead.
    */
-  call<T>(work: () => T, { thereMs = 0, backMs = 0 }: CallTimes = {}): Promise<T> {
+  call<T>(work: () => T | Promise<T>, { thereMs = 0, backMs = 0 }: CallTimes = {}): Promise<T> {
     if (this.#state === 'dead' || this.#isLastCall()) return new Promise(() => {})
     const { promise, resolve, reject } = Promise.withResolvers<T>()
-    const act = () => {
-      let settle: () => void
-      try {
-        const result = work()
-        settle = () => resolve(result)
-      } catch (error) {
-        settle = () => reject(error)
-      }
+    const back = (settle: () => void) => {
       if (backMs > 0) this.schedule(backMs, settle)
       else this.#pass(settle)
+    }
+    const act = () => {
+      Promise.try(work).then(
+        (result) => back(() => resolve(result)),
+        (error) => back(() => reject(error)),
+      )
     }
     if (thereMs > 0) this.#world.schedule(thereMs, act)
     else act()

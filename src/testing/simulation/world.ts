@@ -51,11 +51,14 @@ export class World {
     this.trace.note({ atMs: this.#nowMs, who, what })
   }
 
-  /** Let the next thing happen, and all that follows from it without a wait. False: nothing is due by then. */
+  /** Let the next thing happen, and all that follows from it without a wait. False: nothing is due by then, and it is then. */
   async step(untilMs: number): Promise<boolean> {
     for (;;) {
       const due = this.#due.peek()
-      if (due === undefined || due.atMs > untilMs) return false
+      if (due === undefined || due.atMs > untilMs) {
+        this.#nowMs = Math.max(this.#nowMs, untilMs)
+        return false
+      }
       this.#due.pop()
       if (due.callback === undefined) continue
       this.#nowMs = due.atMs

@@ -1,0 +1,70 @@
+import { availableParallelism } from 'node:os'
+import { parseArgs } from 'node:util'
+import { WORKLOADS } from '../src/testing/simulation/workloads/index.ts'
+import { type Done, Pool, type Task } from './simulate/pool.ts'
+import { SeedReport } from './simulate/seed-report.ts'
+
+const USAGE = `Usage: npm run simulate -- [--minutes M] [--seeds N] [--seed S] [--workload W]
+
+Runs whole groups from seeds, on all cores, and tries to break the promises of Anchorage.
+
+  --minutes M     begin no seed after M minutes (default 1)
+  --seeds N       run N seeds, however long that takes
+  --seed S        begin with seed S (default: of the day); alone, run only that one
+  --workload W    ${Object.keys(WORKLOADS).join(', ')}, or all of them in turn (default)
+  --processes P   how many processes run seeds (default: one for each core)
+  --shrink R      runs to find the smallest one that fails (default 100)`
+
+/** Failures after which it ends: more would tell nothing new. */
+const FAILURES_MAX = 5
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string' },
+    seeds: { type: 'string' },
+    seed: { type: 'string' },
+    workload: { type: 'string' },
+    processes: { type: 'string' },
+    shrink: { type: 'string' },
+    help: { type: 'boolean' },
+  },
+})
+
+if (values.help === true) console.log(USAGE)
+else process.exitCode = await main()
+
+async function main(): Promise<number> {
+  const first = number('seed', values.seed ?? String(Math.floor(Date.now() / 86_400_000) * 10_000))
+  const isAlone = values.seed !== undefined && values.seeds === undefined && values.minutes === undefined
+  const seeds =
+    values.seeds === undefined ? (isAlone ? 1 : Number.POSITIVE_INFINITY) : number('seeds', values.seeds)
+  const minutes = number('minutes', values.minutes ?? (values.seeds === undefined ? '1' : '100000'))
+  const names = values.workload === undefined ? Object.keys(WORKLOADS) : [values.workload]
+  for (const name of names)
+    if (WORKLOADS[name] === undefined)
+      throw new RangeError(`there is no workload ${name}; there are ${Object.keys(WORKLOADS).join(', ')}`)
+  const processes = Math.min(seeds, number('processes', values.processes ?? String(availableParallelism())))
+  const shrinkRuns = number('shrink', values.shrink ?? '100')
+
+  const report = new SeedReport(process.stderr)
+  const endMs = Date.now() + minutes * 60_000
+  using pool = new Pool(processes)
+  let count = 0
+  const next = (): Task | undefined => {
+    if (count >= seeds || Date.now() >= endMs || report.failures.length >= FAILURES_MAX) return undefined
+    const seed = first + count
+    const workload = names[count % names.length]!
+    count++
+    const command = `npm run simulate -- --seed ${seed} --workload ${workload}`
+    return { seed, workload, options: {}, shrinkRuns, command }
+  }
+  await pool.run(next, (done: Done) => report.add(done))
+  console.log(report.text)
+  return report.failures.length > 0 ? 1 : 0
+}
+
+function number(name: string, text: string): number {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0) throw new RangeError(`--${name} is ${text}; give a number from 0`)
+  return value
+}

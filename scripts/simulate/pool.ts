@@ -1,0 +1,65 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { PlanOptions } from '../../src/testing/simulation/index.ts'
+
+/** One seed to run. */
+export interface Task {
+  readonly seed: number
+  readonly workload: string
+  readonly options: PlanOptions
+  readonly shrinkRuns: number
+  /** What repeats it, as it is told when it fails. */
+  readonly command: string
+}
+
+/** What came of a seed. */
+export interface Done {
+  readonly seed: number
+  readonly workload: string
+  readonly tookMs: number
+  /** Undefined when it failed. */
+  readonly hash?: string
+  readonly virtualMs: number
+  readonly entries: number
+  readonly joinsMs: readonly number[]
+  readonly failure?: { readonly promise: string; readonly message: string }
+}
+
+const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
+
+/**
+ * Runs seeds in several processes, each with one at a time. Processes and not threads: a planted bug, and an
+ * endless loop, stay in their process.
+ */
+export class Pool implements Disposable {
+  readonly #children: ChildProcess[]
+
+  /** @param execArgv arguments of Node for the workers */
+  constructor(processes: number, execArgv: readonly string[] = []) {
+    this.#children = Array.from({ length: processes }, () => fork(WORKER, { execArgv: [...execArgv] }))
+  }
+
+  /** Run tasks until `next` gives none. Rejects if a worker ends. */
+  async run(next: () => Task | undefined, done: (result: Done) => void): Promise<void> {
+    await Promise.all(
+      this.#children.map(async (child) => {
+        const exit = new AbortController()
+        const ended = once(child, 'exit', { signal: exit.signal }).then(() => {
+          throw new Error(`a worker ended with ${child.exitCode ?? child.signalCode}`)
+        })
+        ended.catch(() => {})
+        for (let task = next(); task !== undefined; task = next()) {
+          child.send(task)
+          const [result] = (await Promise.race([once(child, 'message'), ended])) as [Done]
+          done(result)
+        }
+        exit.abort()
+      }),
+    )
+  }
+
+  [Symbol.dispose](): void {
+    for (const child of this.#children) child.kill()
+  }
+}

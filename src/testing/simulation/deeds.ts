@@ -1,0 +1,210 @@
+import type { SimulatedNode } from './node.ts'
+import type { Step } from './plan.ts'
+import type { Scene } from './scene.ts'
+
+/** Writes before the steps begin, where the workload does not say. */
+const FILLED_DEFAULT = 20
+
+/** Does the steps of a plan. What a step does to the world ends by itself, or when all trouble ends. */
+export class Deeds {
+  readonly #scene: Scene
+  #tags = 0
+  /** How to end what is still done to the world. */
+  readonly #undo = new Set<() => void>()
+
+  constructor(scene: Scene) {
+    this.#scene = scene
+  }
+
+  /** The writes before the steps. */
+  fill(): void {
+    const { permanent, workload } = this.#scene
+    const count = workload.filled ?? FILLED_DEFAULT
+    for (const node of permanent) this.#write(node, Math.ceil(count / permanent.length))
+  }
+
+  do(step: Step): void {
+    const { world, network, log, nodes } = this.#scene
+    world.note('plan', told(step))
+    switch (step.do) {
+      case 'write':
+        return this.#write(nodes[step.node]!, step.count)
+      case 'mark':
+      case 'barrier':
+      case 'prune':
+        return this.#ask(nodes[step.node]!, step.do)
+      case 'pause': {
+        const life = nodes[step.node]!.running?.life
+        life?.pause()
+        return this.#for(step.forMs, () => life?.resume())
+      }
+      case 'crash':
+        return this.#crash(step)
+      case 'restart': {
+        const node = nodes[step.node]!
+        this.#stop(node)
+        return this.#restartAfter(step.forMs, node)
+      }
+      case 'wipe': {
+        const node = nodes[step.node]!
+        if (!this.#mayLoseState(node)) return
+        node.wipe()
+        return this.#restartAfter(step.forMs, node)
+      }
+      case 'join': {
+        const node = nodes[step.node]!
+        node.start()
+        return this.#for(step.forMs, () => this.#stop(node))
+      }
+      case 'cut':
+        network.cut(nodes[step.from]!.name, nodes[step.to]!.name)
+        return this.#for(step.forMs, () => network.mend(nodes[step.from]!.name, nodes[step.to]!.name))
+      case 'isolate': {
+        const { name } = nodes[step.node]!
+        network.isolate(name)
+        return this.#for(step.forMs, () => network.mend(name))
+      }
+      case 'silence': {
+        const { name } = nodes[step.node]!
+        network.silence(name)
+        return this.#for(step.forMs, () => network.speak(name))
+      }
+      case 'disconnect':
+        return network.disconnect(nodes[step.from]!.name, nodes[step.to]!.name)
+      case 'slow': {
+        const { name } = nodes[step.node]!
+        const { latencyMs, jitterMs, bytesPerSecond } = this.#scene.plan.settings
+        network.setQuality({ latencyMs: step.latencyMs, bytesPerSecond: step.bytesPerSecond }, name)
+        return this.#for(step.forMs, () => network.setQuality({ latencyMs, jitterMs, bytesPerSecond }, name))
+      }
+      case 'log-away': {
+        const name = step.node === 'all' ? undefined : nodes[step.node]!.name
+        log.goAway(name)
+        return this.#for(step.forMs, () => log.comeBack(name))
+      }
+      case 'log-refuse':
+        return log.refuse('busy', step.count)
+      case 'log-lose-acks':
+        return log.loseAcks(step.count)
+      case 'log-lose-requests':
+        return log.loseRequests(step.count)
+      case 'log-slow': {
+        const { name } = nodes[step.node]!
+        log.slowReader(name, step.delayMs)
+        return this.#for(step.forMs, () => log.slowReader(name, 0))
+      }
+      case 'step-wall':
+        return step.node === 'log' ? log.stepWall(step.byMs) : nodes[step.node]!.stepWall(step.byMs)
+      case 'disk-full':
+        nodes[step.node]!.disk.fill(0)
+        return this.#for(step.forMs, () => nodes[step.node]!.disk.mend())
+      case 'disk-read-only':
+        nodes[step.node]!.disk.readOnly(true)
+        return this.#for(step.forMs, () => nodes[step.node]!.disk.mend())
+      case 'disk-fails':
+        nodes[step.node]!.disk.fail('EIO', 0)
+        return this.#for(step.forMs, () => nodes[step.node]!.disk.mend())
+      case 'rot':
+        return void nodes[step.node]!.disk.rot()
+      case 'operator-prune':
+        return log.prune(Math.max(0, this.#scene.history.newest - step.keep))
+      case 'lose-presences':
+        return log.losePresences()
+      default:
+        return
+    }
+  }
+
+  /** All trouble ends. */
+  mend(): void {
+    const { network, log, nodes } = this.#scene
+    for (const undo of [...this.#undo]) undo()
+    network.mend()
+    log.comeBack()
+    for (const { disk, running } of nodes) {
+      disk.mend()
+      running?.life.resume()
+    }
+  }
+
+  /** What an operator does once all trouble has ended: start what is down, and replace what told its end. */
+  lookAfter(): void {
+    for (const node of this.#scene.permanent) {
+      const { running } = node
+      if (running === undefined || running.isStopped) node.start()
+      else if (running.replica?.state === 'halted') {
+        node.wipe()
+        node.start()
+      }
+    }
+  }
+
+  #write(node: SimulatedNode, count: number): void {
+    const { running } = node
+    if (running?.replica === undefined || running.isStopping) return
+    const { workload, world, requests } = this.#scene
+    const { life, machine } = running
+    for (let n = 0; n < count; n++) {
+      const tag = `w${++this.#tags}`
+      const chance = world.chance(`write/${tag}`)
+      requests.ask(life, `write ${tag}`, () => workload.write(machine, chance, tag))
+    }
+  }
+
+  #ask(node: SimulatedNode, what: 'mark' | 'barrier' | 'prune'): void {
+    const { replica, running } = node
+    if (replica === undefined || running === undefined || running.isStopping) return
+    this.#scene.requests.ask(running.life, what, () =>
+      what === 'prune' ? replica.prune({ keepEntries: 5 }) : replica[what](),
+    )
+  }
+
+  #crash({ node: n, calls, power, forMs }: Extract<Step, { do: 'crash' }>): void {
+    const node = this.#scene.nodes[n]!
+    const { running } = node
+    if (running === undefined || !this.#mayLoseState(node)) return
+    if (power) running.life.onDeath(() => node.disk.powerLoss())
+    if (calls === 0) node.kill()
+    else running.life.killAtCall(calls)
+    this.#for(forMs, () => {
+      node.kill()
+      node.start()
+    })
+  }
+
+  #stop(node: SimulatedNode): void {
+    const { running } = node
+    if (running?.replica === undefined) return node.kill()
+    if (running.isStopping) return
+    this.#scene.requests.ask(running.life, 'stop', async () => await node.stop())
+  }
+
+  #restartAfter(forMs: number, node: SimulatedNode): void {
+    this.#for(forMs, () => {
+      node.kill()
+      node.start()
+    })
+  }
+
+  /** The last one that has the state is spared where nothing else has it: that loss is not the group's fault. */
+  #mayLoseState(node: SimulatedNode): boolean {
+    const { nodes, log } = this.#scene
+    if (log.record.first === 1) return true
+    return nodes.some((other) => other !== node && other.replica?.state === 'in-sync')
+  }
+
+  /** Undo something after a while, or when all trouble ends. */
+  #for(forMs: number, undo: () => void): void {
+    const once = () => {
+      if (!this.#undo.delete(once)) return
+      undo()
+    }
+    this.#undo.add(once)
+    this.#scene.world.schedule(forMs, once)
+  }
+}
+
+/** A step in words, for the trace. */
+function told({ atMs: _, ...step }: Step): string {
+  return Object.values(step).join(' ')
+}

@@ -1,0 +1,276 @@
+import type { Chance } from './chance.ts'
+
+/** A kind of trouble. A run has some of them; which ones, its seed says. */
+export const TROUBLES = [
+  /** Processes stand still for a while. */
+  'pauses',
+  /** Processes end at any of their calls, and start again. */
+  'crashes',
+  /** Processes are stopped as a service is, and start again. */
+  'restarts',
+  /** Machines lose their power. */
+  'power',
+  /** Disks are wiped. */
+  'wipes',
+  /** New replicas come, and leave. */
+  'churn',
+  /** Links are cut, one way or both, and connections break. */
+  'partitions',
+  /** Links are slow, and peers silent. */
+  'slowness',
+  /** The log cannot be reached, refuses, or loses requests and acknowledgements. */
+  'log',
+  /** Wall clocks are set. */
+  'clocks',
+  /** Disks are full, or take or give nothing. */
+  'disks',
+  /** Files rot. */
+  'rot',
+  /** An operator prunes the log, whatever the group says. */
+  'pruning',
+  /** The presence store loses what it has. */
+  'presences',
+  /** Members lie about their chunks, or ask for what they do not need. */
+  'hostility',
+  /** The log is put back, or made anew; directories are of another node, or old. */
+  'mistakes',
+] as const
+
+export type Trouble = (typeof TROUBLES)[number]
+
+/** One thing that is done in a run. What it does to the world ends by itself after `forMs`. */
+export type Step = { readonly atMs: number } & (
+  | { readonly do: 'write'; readonly node: number; readonly count: number }
+  | { readonly do: 'mark' | 'barrier' | 'prune'; readonly node: number }
+  | { readonly do: 'pause'; readonly node: number; readonly forMs: number }
+  | {
+      readonly do: 'crash'
+      readonly node: number
+      /** At which of its calls from now: 0 is at once. */
+      readonly calls: number
+      readonly power: boolean
+      readonly forMs: number
+    }
+  | { readonly do: 'restart'; readonly node: number; readonly forMs: number }
+  | { readonly do: 'wipe'; readonly node: number; readonly forMs: number }
+  | { readonly do: 'join'; readonly node: number; readonly forMs: number }
+  | { readonly do: 'cut'; readonly from: number; readonly to: number; readonly forMs: number }
+  | { readonly do: 'isolate' | 'silence'; readonly node: number; readonly forMs: number }
+  | { readonly do: 'disconnect'; readonly from: number; readonly to: number }
+  | {
+      readonly do: 'slow'
+      readonly node: number
+      readonly latencyMs: number
+      readonly bytesPerSecond: number
+      readonly forMs: number
+    }
+  | { readonly do: 'log-away'; readonly node: number | 'all'; readonly forMs: number }
+  | {
+      readonly do: 'log-refuse' | 'log-lose-acks' | 'log-lose-requests'
+      readonly count: number
+    }
+  | { readonly do: 'log-slow'; readonly node: number; readonly delayMs: number; readonly forMs: number }
+  | { readonly do: 'step-wall'; readonly node: number | 'log'; readonly byMs: number }
+  | {
+      readonly do: 'disk-full' | 'disk-read-only' | 'disk-fails'
+      readonly node: number
+      readonly forMs: number
+    }
+  | { readonly do: 'rot'; readonly node: number }
+  | { readonly do: 'operator-prune'; readonly keep: number }
+  | { readonly do: 'lose-presences' }
+  | { readonly do: 'hostile'; readonly kind: number; readonly forMs: number }
+  | { readonly do: 'rewind'; readonly by: number }
+  | { readonly do: 'recreate' }
+  | { readonly do: 'copy-disk'; readonly from: number; readonly to: number }
+  | { readonly do: 'old-backup'; readonly node: number; readonly forMs: number }
+)
+
+/** What a run is made of, beside its steps. */
+export interface Settings {
+  /** Replicas that are there from the start. */
+  readonly replicas: number
+  readonly log: 'local' | 'service'
+  readonly durable: boolean
+  readonly leaseMs: number
+  readonly ttlMs: number
+  readonly requestTimeoutMs: number
+  readonly fetchTimeoutMs: number
+  readonly keepEntries: number | undefined
+  readonly snapshotAfter: number
+  readonly checkpointEvery: number
+  readonly latencyMs: number
+  readonly jitterMs: number
+  readonly bytesPerSecond: number
+  readonly diskMs: number
+  readonly lookMs: number
+  /** How fast clocks go at the most apart from the world's: 0.01 is 1 percent. */
+  readonly drift: number
+}
+
+/** A whole run, from which it can be repeated. */
+export interface Plan {
+  readonly seed: number
+  readonly settings: Settings
+  readonly troubles: readonly Trouble[]
+  readonly steps: readonly Step[]
+  /** The trouble ends then, and the group has to get in sync, in milliseconds of virtual time. */
+  readonly endMs: number
+}
+
+export interface PlanOptions {
+  /** Kinds of trouble to choose from. Default: all. */
+  readonly troubles?: readonly Trouble[]
+  /** How long the trouble lasts, in milliseconds of virtual time. Default 20,000. */
+  readonly durationMs?: number
+  /** Steps of a run, about. Default 30. */
+  readonly steps?: number
+  readonly settings?: Partial<Settings>
+}
+
+/** The most nodes that a run has: those from the start, and those that join. */
+export const NODES_MAX = 7
+
+export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}): Plan {
+  const { durationMs = 20_000, steps: count = 30, troubles: from = TROUBLES } = options
+  const settings = { ...drawSettings(chance.fork('settings')), ...options.settings }
+  const choosing = chance.fork('troubles')
+  // A few kinds at once: with all of them in each run, no group would get far enough to be interesting.
+  const odds = choosing.pick([0.15, 0.3, 0.5])
+  const troubles = from.filter((trouble) => choosing.happens(trouble === 'mistakes' ? odds / 3 : odds))
+  const drawing = chance.fork('steps')
+  const drawers = [...EVERYDAY, ...troubles.flatMap((trouble) => DRAWERS[trouble])]
+  const steps: Step[] = []
+  for (let n = 0; n < count; n++) {
+    const atMs = drawing.integer(0, durationMs)
+    const draw = drawing.happens(0.4) ? drawing.pick(EVERYDAY) : drawing.pick(drawers)
+    steps.push({ atMs, ...draw(drawing, settings) } as Step)
+  }
+  steps.sort((a, b) => a.atMs - b.atMs)
+  return { seed, settings, troubles, steps, endMs: durationMs }
+}
+
+function drawSettings(chance: Chance): Settings {
+  const durable = chance.happens(0.7)
+  return {
+    replicas: chance.pick([3, 3, 3, 4, 5]),
+    log: chance.pick(['local', 'service']),
+    durable,
+    leaseMs: chance.pick([1_000, 1_500, 5_000]),
+    ttlMs: chance.pick([2_000, 5_000, 10_000]),
+    requestTimeoutMs: chance.pick([3_000, 5_000, 15_000]),
+    fetchTimeoutMs: chance.pick([1_000, 2_000, 5_000]),
+    keepEntries: chance.pick([undefined, 0, 5, 20, 50]),
+    snapshotAfter: chance.pick([10, 100, 100_000]),
+    checkpointEvery: chance.pick([5, 20, 100]),
+    latencyMs: chance.pick([0.5, 5, 50]),
+    jitterMs: chance.pick([0, 2, 30]),
+    bytesPerSecond: chance.pick([Number.POSITIVE_INFINITY, 1_000_000, 100_000]),
+    diskMs: chance.pick([0, 0, 1, 20]),
+    lookMs: chance.pick([0, 0, 0.02]),
+    drift: chance.pick([0, 0.001, 0.02]),
+  }
+}
+
+/** A step without its time. `Omit` of a union would lose what tells its members apart. */
+type Deed = Step extends infer One ? (One extends Step ? Omit<One, 'atMs'> : never) : never
+type Drawer = (chance: Chance, settings: Settings) => Deed
+
+const anyNode = (chance: Chance) => chance.integer(0, NODES_MAX - 1)
+const first = (chance: Chance, { replicas }: Settings) => chance.integer(0, replicas - 1)
+/** Mostly short, sometimes longer than a lease and a TTL. */
+const aWhile = (chance: Chance) => chance.pick([50, 500, 2_000, 8_000])
+
+const EVERYDAY: readonly Drawer[] = [
+  (chance, settings) => ({ do: 'write', node: first(chance, settings), count: chance.integer(1, 5) }),
+  (chance, settings) => ({ do: 'write', node: first(chance, settings), count: chance.integer(1, 5) }),
+  (chance, settings) => ({ do: 'write', node: first(chance, settings), count: chance.pick([1, 10, 30]) }),
+  (chance) => ({ do: chance.pick(['mark', 'barrier', 'prune', 'prune']), node: anyNode(chance) }),
+]
+
+const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
+  pauses: [(chance) => ({ do: 'pause', node: anyNode(chance), forMs: aWhile(chance) })],
+  crashes: [
+    (chance) => ({
+      do: 'crash',
+      node: anyNode(chance),
+      calls: chance.pick([0, chance.integer(1, 10), chance.integer(1, 200)]),
+      power: false,
+      forMs: aWhile(chance),
+    }),
+  ],
+  power: [
+    (chance) => ({
+      do: 'crash',
+      node: anyNode(chance),
+      calls: chance.pick([0, chance.integer(1, 10), chance.integer(1, 200)]),
+      power: true,
+      forMs: aWhile(chance),
+    }),
+  ],
+  restarts: [(chance) => ({ do: 'restart', node: anyNode(chance), forMs: aWhile(chance) })],
+  wipes: [(chance, settings) => ({ do: 'wipe', node: first(chance, settings), forMs: aWhile(chance) })],
+  churn: [
+    (chance, { replicas }) => ({
+      do: 'join',
+      node: chance.integer(Math.min(replicas, NODES_MAX - 1), NODES_MAX - 1),
+      forMs: chance.pick([1_000, 5_000, 60_000]),
+    }),
+  ],
+  partitions: [
+    (chance) => ({ do: 'cut', from: anyNode(chance), to: anyNode(chance), forMs: aWhile(chance) }),
+    (chance) => ({ do: 'isolate', node: anyNode(chance), forMs: aWhile(chance) }),
+    (chance) => ({ do: 'disconnect', from: anyNode(chance), to: anyNode(chance) }),
+  ],
+  slowness: [
+    (chance) => ({ do: 'silence', node: anyNode(chance), forMs: aWhile(chance) }),
+    (chance) => ({
+      do: 'slow',
+      node: anyNode(chance),
+      latencyMs: chance.pick([1, 100, 700]),
+      bytesPerSecond: chance.pick([5_000, 50_000, 1_000_000]),
+      forMs: aWhile(chance),
+    }),
+  ],
+  log: [
+    (chance) => ({
+      do: 'log-away',
+      node: chance.happens(0.5) ? 'all' : anyNode(chance),
+      forMs: aWhile(chance),
+    }),
+    (chance) => ({
+      do: chance.pick(['log-refuse', 'log-lose-acks', 'log-lose-requests']),
+      count: chance.integer(1, 3),
+    }),
+    (chance) => ({
+      do: 'log-slow',
+      node: anyNode(chance),
+      delayMs: chance.pick([20, 300, 2_000]),
+      forMs: aWhile(chance),
+    }),
+  ],
+  clocks: [
+    (chance) => ({
+      do: 'step-wall',
+      node: chance.happens(0.3) ? 'log' : anyNode(chance),
+      byMs: chance.pick([-3_600_000, -5_000, -300, 300, 5_000, 3_600_000, 40 * 86_400_000]),
+    }),
+  ],
+  disks: [
+    (chance) => ({
+      do: chance.pick(['disk-full', 'disk-read-only', 'disk-fails']),
+      node: anyNode(chance),
+      forMs: aWhile(chance),
+    }),
+  ],
+  rot: [(chance) => ({ do: 'rot', node: anyNode(chance) })],
+  pruning: [(chance) => ({ do: 'operator-prune', keep: chance.pick([0, 3, 20]) })],
+  presences: [() => ({ do: 'lose-presences' })],
+  hostility: [(chance) => ({ do: 'hostile', kind: chance.integer(0, 99), forMs: aWhile(chance) + 3_000 })],
+  mistakes: [
+    (chance) => ({ do: 'rewind', by: chance.integer(1, 10) }),
+    () => ({ do: 'recreate' }),
+    (chance) => ({ do: 'copy-disk', from: anyNode(chance), to: anyNode(chance) }),
+    (chance) => ({ do: 'old-backup', node: anyNode(chance), forMs: aWhile(chance) }),
+  ],
+}

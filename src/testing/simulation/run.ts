@@ -1,0 +1,246 @@
+import type { CatchUpReport } from '../../replica/events.ts'
+import type { SyncEvent } from '../../sync/events.ts'
+import { Deeds } from './deeds.ts'
+import { type Invariant, PromiseBroken } from './invariant.ts'
+import type { SimulatedNode, Told } from './node.ts'
+import type { Plan } from './plan.ts'
+import { Scene } from './scene.ts'
+import type { Note } from './trace.ts'
+import type { Workload } from './workload.ts'
+
+/** How a replica got in sync, in milliseconds of virtual time. */
+export interface Join {
+  readonly node: string
+  /** From its process's start, or from when it noticed that it lagged, to in sync. */
+  readonly tookMs: number
+  /** What its session says, where it needed a snapshot. */
+  readonly caughtUp: CatchUpReport
+}
+
+export interface Failure {
+  readonly promise: string
+  readonly message: string
+  readonly atMs: number
+}
+
+/** What came of a run. */
+export interface Outcome {
+  /** Of all that happened: two runs with the same hash did the same. */
+  readonly hash: string
+  readonly virtualMs: number
+  /** Entries that were committed. */
+  readonly entries: number
+  readonly joins: readonly Join[]
+  readonly failure: Failure | undefined
+  /** What happened last, by time. Empty unless something failed. */
+  readonly timeline: readonly Note[]
+}
+
+/** The steps of a plan begin then, in milliseconds of virtual time. The group is there by then, mostly. */
+const BEGIN_MS = 2_000
+/** How long the group may take to get in sync once all trouble has ended, in milliseconds of virtual time. */
+const SETTLE_MS = 90_000
+/** How often the operator looks at the group then. */
+const ROUND_MS = 500
+/** How long a stop may take, in milliseconds of virtual time. */
+const STOP_MS = 20_000
+/** Notes of each process that a report shows. */
+const NOTES_PER_PROCESS = 25
+/** More events than this in a run are an endless loop. */
+const EVENTS_MAX = 100_000
+
+/** One run: the steps of a plan, done to a group, and the invariants that watch it. */
+export class Run {
+  readonly #scene: Scene
+  readonly #deeds: Deeds
+  readonly #invariants: readonly Invariant[]
+  readonly #joins: Join[] = []
+  #events = 0
+  /** What was broken where a throw would be taken for the replica's own error. It is thrown after the event. */
+  #broken: unknown
+
+  constructor(plan: Plan, workload: Workload, invariants: readonly ((scene: Scene) => Invariant)[]) {
+    const scene = new Scene(plan, workload)
+    this.#scene = scene
+    this.#deeds = new Deeds(scene)
+    this.#invariants = invariants.map((make) => make(scene))
+    scene.watchBy({
+      told: (node, event) => this.#guard(() => this.#heard(node, event)),
+      committed: (entry) =>
+        this.#guard(() => {
+          for (const invariant of this.#invariants) invariant.committed?.(entry)
+        }),
+    })
+  }
+
+  /** Do all of the plan. It does not throw: what was broken is in the outcome. */
+  async do(): Promise<Outcome> {
+    const { world, plan, history } = this.#scene
+    let failure: Failure | undefined
+    try {
+      for (const node of this.#scene.permanent) node.start()
+      await this.until(BEGIN_MS / 2)
+      this.#deeds.fill()
+      for (const step of plan.steps) {
+        await this.until(BEGIN_MS + step.atMs)
+        this.#deeds.do(step)
+      }
+      await this.until(BEGIN_MS + plan.endMs)
+      await this.#settle()
+      await this.#end()
+    } catch (error) {
+      if (!(error instanceof PromiseBroken)) throw error
+      failure = { promise: error.promise, message: error.message, atMs: world.nowMs }
+    }
+    return {
+      hash: world.trace.hash,
+      virtualMs: world.nowMs,
+      entries: history.length,
+      joins: this.#joins,
+      failure,
+      timeline: failure === undefined ? [] : world.trace.timeline(NOTES_PER_PROCESS),
+    }
+  }
+
+  /** Let happen what is due by then, and look at the invariants after each thing. */
+  async until(atMs: number, done: () => boolean = () => false): Promise<void> {
+    while (!done() && (await this.#scene.world.step(atMs))) {
+      if (++this.#events > EVENTS_MAX) throw new PromiseBroken('bounded', `more than ${EVENTS_MAX} events`)
+      if (this.#broken !== undefined) throw this.#broken
+      for (const invariant of this.#invariants) invariant.stepped?.()
+    }
+  }
+
+  /** All trouble ends; the operator looks after what does not get well by itself; then all must be well. */
+  async #settle(): Promise<void> {
+    this.#deeds.mend()
+    this.#scene.world.note('plan', 'all trouble ends')
+    const endMs = this.#scene.world.nowMs + SETTLE_MS
+    let isWell = false
+    while (!isWell && this.#scene.world.nowMs < endMs) {
+      this.#deeds.lookAfter()
+      await this.until(this.#scene.world.nowMs + ROUND_MS)
+      isWell = this.#isWell()
+    }
+    if (!isWell) throw new PromiseBroken('everyone gets in sync', this.#whatIsIll())
+    for (const invariant of this.#invariants) invariant.settled?.()
+  }
+
+  async #end(): Promise<void> {
+    const { nodes, world } = this.#scene
+    const stops = nodes.flatMap((node) => node.stop() ?? [])
+    let isOver = false
+    void Promise.allSettled(stops).then(() => {
+      isOver = true
+    })
+    await this.until(world.nowMs + STOP_MS, () => isOver)
+    const left = nodes.filter(({ running }) => running?.replica !== undefined && !running.isStopped)
+    if (left.length > 0)
+      throw new PromiseBroken('stop leaves nothing', `${namesOf(left)} did not stop within ${STOP_MS} ms`)
+    // What they left behind would happen now.
+    await this.until(world.nowMs + STOP_MS)
+    for (const invariant of this.#invariants) invariant.ended?.()
+  }
+
+  /** Nobody waits for anything, and everybody has the newest entry. */
+  #isWell(): boolean {
+    const { nodes, requests, history } = this.#scene
+    const newest = history.newest
+    return (
+      requests.open.length === 0 &&
+      nodes.every(({ running }) => {
+        if (running === undefined || running.isStopped) return true
+        const { replica } = running
+        return replica?.state === 'in-sync' && replica.position.index === newest
+      })
+    )
+  }
+
+  #whatIsIll(): string {
+    const { nodes, requests, history } = this.#scene
+    const newest = history.newest
+    const open = requests.open.map(({ life, what }) => `${life.name} still owes an answer to ${what}`)
+    const ill = nodes.flatMap(({ name, running }) => {
+      if (running === undefined || running.isStopped) return []
+      const { replica } = running
+      return replica?.state === 'in-sync' && replica.position.index === newest
+        ? []
+        : [`${name} is ${replica?.state ?? 'not started'} at ${replica?.position.index} of ${newest}`]
+    })
+    return `${SETTLE_MS / 1_000} s after all trouble ended, ${[...ill, ...open.slice(0, 5)].join('; ')}`
+  }
+
+  #heard(node: SimulatedNode, event: Told): void {
+    this.#scene.world.note(node.running?.life.name ?? node.name, tell(event))
+    if (event.type === 'caught-up')
+      this.#joins.push({ node: node.name, tookMs: event.detail.totalMs, caughtUp: event.detail })
+    for (const invariant of this.#invariants) invariant.told?.(node, event)
+  }
+
+  /** A listener's error goes to a warning, and an append's to its writer. It is kept, and thrown after this event. */
+  #guard(work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      this.#broken ??= error
+    }
+  }
+}
+
+function namesOf(nodes: readonly SimulatedNode[]): string {
+  return nodes.map(({ name }) => name).join(', ')
+}
+
+/** An event in a few words, for the trace. */
+function tell({ type, detail }: Told): string {
+  switch (type) {
+    case 'state':
+      return `is ${detail.state}${detail.reason === undefined ? '' : ` (${detail.reason.name})`}`
+    case 'leader':
+      return `knows leader ${detail.leader.slice(-4)} of term ${detail.term}`
+    case 'sync':
+      return tellSync(detail)
+    case 'sealed':
+      return `has the seal of ${detail.anchor.index}`
+    case 'caught-up':
+      return `caught up at ${detail.anchor.index}, of ${detail.providersUsed.length}`
+    case 'disputed':
+    case 'divergence':
+      return `${type} at ${detail.anchor.index}`
+    case 'pruned':
+      return `pruned up to ${detail.upTo}`
+    case 'checkpoint':
+      return `checkpoint ${detail.type}${'position' in detail ? ` ${detail.position.index}` : ''}`
+    case 'problem':
+      return `problem ${detail.name}: ${detail.message}`
+    case 'log':
+      return detail.connected ? 'reaches the log' : 'does not reach the log'
+    case 'skipped':
+      return `skipped ${detail.entry.index}`
+  }
+}
+
+function tellSync(event: SyncEvent): string {
+  switch (event.type) {
+    case 'session':
+      return `session ${event.state.status}${'anchor' in event.state ? ` ${event.state.anchor.index}` : ''}`
+    case 'captured':
+    case 'cut':
+    case 'revived':
+    case 'adopted':
+      return `${event.type} ${event.anchor.index}`
+    case 'released':
+      return `released ${event.anchor.index} (${event.cause})`
+    case 'served':
+      return `served ${event.bytes} of ${event.anchor.index}`
+    case 'refused':
+    case 'broken':
+    case 'fault':
+    case 'asked-again':
+    case 'anchor-lost':
+      return `${event.type} ${event.error.name}`
+    case 'ignored':
+    case 'freed':
+      return event.type
+  }
+}

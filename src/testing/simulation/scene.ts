@@ -1,0 +1,100 @@
+import type { Chance } from './chance.ts'
+import { SimulatedDisk } from './disk.ts'
+import { type RecordedEntry, SimulatedLog } from './log.ts'
+import { SimulatedNetwork } from './network.ts'
+import { BEGAN_MS, type Running, SimulatedNode, type Told } from './node.ts'
+import { History } from './oracle/history.ts'
+import { NODES_MAX, type Plan } from './plan.ts'
+import { Requests } from './requests.ts'
+import type { Workload } from './workload.ts'
+import { World } from './world.ts'
+
+const NAMES = 'abcdefghijklmnopqrstuvwxyz'
+
+/** Is told of what happens in a scene. It must not throw. */
+export interface Watcher {
+  told(node: SimulatedNode, event: Told): void
+  committed(entry: RecordedEntry): void
+}
+
+/** The parts of one simulated group, and what an outsider who sees all of it knows. */
+export class Scene {
+  readonly plan: Plan
+  readonly workload: Workload
+  readonly world: World
+  readonly network: SimulatedNetwork
+  readonly log: SimulatedLog
+  /** What the log says a replica must hold. */
+  readonly history: History
+  readonly requests: Requests
+  /** Each process that was ever started, by the name of its life. */
+  readonly lives = new Map<string, Running>()
+  /** All machines: those of the plan's replicas, and then those of joiners. */
+  readonly nodes: readonly SimulatedNode[]
+  #watcher: Watcher | undefined
+  #keys = 0
+
+  constructor(plan: Plan, workload: Workload) {
+    this.plan = plan
+    this.workload = workload
+    const { settings, seed } = plan
+    this.world = new World(seed)
+    this.network = new SimulatedNetwork(this.world)
+    const { latencyMs, jitterMs, bytesPerSecond } = settings
+    this.network.setQuality({ latencyMs, jitterMs, bytesPerSecond })
+    this.log = new SimulatedLog(this.world, {
+      kind: settings.log,
+      epoch: 'epoch-1',
+      stampBy: (name) => this.nodeNamed(name)?.wallMs() ?? BEGAN_MS + this.world.nowMs,
+    })
+    this.history = new History(workload)
+    this.requests = new Requests(this.world)
+    const chance = this.world.chance('nodes')
+    this.nodes = Array.from({ length: NODES_MAX }, (_, n) => this.#makeNode(NAMES[n]!, chance))
+    this.log.record.onEntry((entry) => {
+      this.history.add(entry)
+      this.#watcher?.committed(entry)
+    })
+  }
+
+  /** The machines whose replicas are there from the start, and are started again when they end. */
+  get permanent(): readonly SimulatedNode[] {
+    return this.nodes.slice(0, this.plan.settings.replicas)
+  }
+
+  nodeNamed(name: string): SimulatedNode | undefined {
+    return this.nodes.find((node) => node.name === name)
+  }
+
+  watchBy(watcher: Watcher): void {
+    this.#watcher = watcher
+  }
+
+  #makeNode(name: string, chance: Chance): SimulatedNode {
+    const { settings } = this.plan
+    const { durable, drift, lookMs, diskMs, keepEntries, checkpointEvery } = settings
+    const disk = new SimulatedDisk(this.world, name)
+    disk.setLatency(diskMs)
+    const { leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs, snapshotAfter } = settings
+    return new SimulatedNode({
+      name,
+      disk,
+      durable,
+      lookMs,
+      surroundings: this,
+      machine: () => this.workload.machine(),
+      options: {
+        group: 'simulated',
+        volatile: !durable,
+        chunkBytes: this.workload.chunkBytes ?? 1_024,
+        ...{ leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs, snapshotAfter },
+        ...(keepEntries !== undefined && { prune: { keepEntries } }),
+        ...(durable && { checkpoint: { everyCommands: checkpointEvery } }),
+      },
+      rate: 1 + drift * (2 * chance.next() - 1),
+      wallAheadMs: chance.integer(-500, 500),
+      nextKey: () => this.#keys++,
+      onEvent: (node, event) => this.#watcher?.told(node, event),
+    })
+  }
+}

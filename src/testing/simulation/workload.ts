@@ -1,0 +1,29 @@
+import type { StateMachine, Written } from '../../machine/machine.ts'
+import type { Chance } from './chance.ts'
+import type { Model } from './oracle/model.ts'
+import type { PlanOptions } from './plan.ts'
+
+/** What is replicated in a run, and who writes what to it. */
+export interface Workload<M extends StateMachine = StateMachine> {
+  /** Names it in reports and on the command line. */
+  readonly name: string
+  /** A machine for one life of a replica. */
+  machine(): M
+  /**
+   * One write by one replica. Resolves when its machine's method does.
+   *
+   * @param tag a text that no other write of the run has, for values that can be told apart
+   */
+  write(machine: M, chance: Chance, tag: string): Promise<Written<unknown>>
+  /**
+   * What says what the machine must hold after the log's commands. Default: a fresh machine that applies all
+   * of them. It finds everything but mistakes in `apply` itself.
+   */
+  model?(): Model<M>
+  /** How its runs differ from others: more steps, a slower network. */
+  readonly plan?: PlanOptions
+  /** Average size of chunks, in bytes. Default 1,024. */
+  readonly chunkBytes?: number
+  /** Writes before the trouble begins. Default 20. */
+  readonly filled?: number
+}

@@ -209,7 +209,17 @@ async function makeParts<Result>(
 
 function makeSync<Result>(
   { limits, authorize }: Pick<ReplicaInit<Result>, 'limits' | 'authorize'>,
-  { clock, random, ttlMs, requestTimeoutMs, fetchTimeoutMs, network, status, reporter }: Common<Result>,
+  {
+    clock,
+    random,
+    coder,
+    ttlMs,
+    requestTimeoutMs,
+    fetchTimeoutMs,
+    network,
+    status,
+    reporter,
+  }: Common<Result>,
   { host, disk, announcer }: { host: ReplicaHost } & Pick<ReplicaParts<Result>, 'disk' | 'announcer'>,
 ): SnapshotSync {
   const onEvent = (event: SyncEvent) => {
@@ -223,7 +233,7 @@ function makeSync<Result>(
   }
   return new SnapshotSync(
     {
-      ...{ host, clock, random, ttlMs, requestTimeoutMs, fetchTimeoutMs, onEvent },
+      ...{ host, clock, random, coder, ttlMs, requestTimeoutMs, fetchTimeoutMs, onEvent },
       ...(disk && { store: disk.fetched }),
       ...(limits && { limits }),
       ...(authorize && { authorize }),

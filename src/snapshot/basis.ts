@@ -5,7 +5,7 @@ import { Yielder } from '../time/yielder.ts'
 import { itemsOf } from './chunk.ts'
 import { cut } from './cut.ts'
 import { CutSnapshot } from './cut-snapshot.ts'
-import { zstdCoder } from './encoding.ts'
+import { type ChunkCoder, zstdCoder } from './encoding.ts'
 import { MalformedChunk } from './errors.ts'
 import { hintsOf, type Runs, recordStart } from './hints.ts'
 
@@ -13,6 +13,8 @@ export interface BasisOptions {
   /** The average size of chunks, in bytes. Only chunks cut with the same size can be shared whole. */
   readonly chunkBytes: number
   readonly clock: Clock
+  /** Default: zstd. */
+  readonly coder?: ChunkCoder
   readonly signal: AbortSignal
   /** Aborts when cutting has taken long enough. The basis is then what was cut so far. */
   readonly enough: AbortSignal
@@ -67,8 +69,8 @@ export class Basis {
 
   /** Cut a snapshot in the way providers cut theirs. The snapshot is released. */
   static async of(snapshot: Snapshot, options: BasisOptions): Promise<Basis> {
-    const { chunkBytes, clock, signal, enough } = options
-    const chunks = new CutSnapshot(zstdCoder)
+    const { chunkBytes, clock, coder = zstdCoder, signal, enough } = options
+    const chunks = new CutSnapshot(coder)
     try {
       const either = AbortSignal.any([signal, enough])
       await cut(snapshot, chunks, { control: new Uint8Array(), chunkBytes, clock, signal: either })

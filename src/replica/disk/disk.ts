@@ -5,7 +5,7 @@ import { OffersFile } from '../../checkpoint/offers-file.ts'
 import { type CheckpointEvent, CheckpointStore } from '../../checkpoint/store.ts'
 import { type Position, positionKey } from '../../position.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
-import { zstdCoder } from '../../snapshot/encoding.ts'
+import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
 import { asError } from '../../thrown.ts'
@@ -23,6 +23,8 @@ export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly data: DataDirectory
   readonly groupName: string
   readonly signature: string
+  /** Decodes and encodes the chunks of checkpoints. */
+  readonly coder: ChunkCoder
   /** Announces a newer checkpoint. */
   readonly announcer: { soon(): void }
   readonly reporter: Pick<Reporter, 'emit' | 'problem'>
@@ -58,7 +60,7 @@ export class Disk {
   #ticker: Ticker | undefined
 
   private constructor(init: DiskInit, fetched: ChunkFiles) {
-    const { data, groupName, signature, epoch, clock, policy } = init
+    const { data, groupName, signature, epoch, clock, coder, policy } = init
     this.#init = init
     this.#fetched = fetched
     this.#offers = new OffersFile(join(data.path, 'offers.json'), data.storage, clock)
@@ -69,7 +71,7 @@ export class Disk {
       signature,
       epoch,
       clock,
-      coder: zstdCoder,
+      coder,
       keep: policy.keep ?? KEEP_CHECKPOINTS_DEFAULT,
       onEvent: (event) => this.#tell(event),
     })

@@ -116,7 +116,7 @@ export class Session {
   async run(): Promise<CaughtUp> {
     try {
       this.#offers.preconnect()
-      const basis = readOwnState(this.#init.host, this.#init.clock, this.#signal)
+      const basis = readOwnState(this.#init, this.#signal)
       for (;;) {
         this.#signal.throwIfAborted()
         this.#enter({ status: 'requesting' })

@@ -11,12 +11,18 @@ import { Rebuilder } from './rebuild.ts'
  */
 export const BASIS_TIMEOUT_MS = 10_000
 
+/** What reads this replica's own state. */
+export interface OwnStateReader {
+  readonly host: Pick<SyncHost, 'ownState'>
+  readonly clock: Clock
+  readonly coder: ChunkCoder
+}
+
 /**
  * Cut the state that this replica has, so that what it shares with the new one is not fetched. Never rejects.
  */
 export async function readOwnState(
-  host: Pick<SyncHost, 'ownState'>,
-  clock: Clock,
+  { host, clock, coder }: OwnStateReader,
   signal: AbortSignal,
 ): Promise<Basis | undefined> {
   const enough = new AbortController()
@@ -25,7 +31,7 @@ export async function readOwnState(
     const own = host.ownState?.()
     if (own === undefined) return undefined
     const { snapshot, chunkBytes } = own
-    const basis = await Basis.of(snapshot, { chunkBytes, clock, signal, enough: enough.signal })
+    const basis = await Basis.of(snapshot, { chunkBytes, clock, coder, signal, enough: enough.signal })
     return basis.isEmpty ? undefined : basis
   } catch {
     // A machine that cannot tell what it has is given all of the new state.

@@ -95,7 +95,7 @@ export class Run {
     return {
       hash: world.trace.hash,
       virtualMs: world.nowMs,
-      entries: history.length,
+      entries: history.newest,
       joins: this.#joins,
       failure,
       timeline: failure === undefined ? [] : world.trace.timeline(NOTES_PER_PROCESS),
@@ -120,7 +120,7 @@ export class Run {
     while (!isWell && this.#scene.world.nowMs < endMs) {
       this.#deeds.lookAfter()
       await this.until(this.#scene.world.nowMs + ROUND_MS)
-      isWell = this.#isWell()
+      isWell = this.#isWell() || this.#isLost()
     }
     if (!isWell) throw new PromiseBroken('everyone gets in sync', this.#whatIsIll())
     for (const invariant of this.#invariants) invariant.settled?.()
@@ -154,6 +154,20 @@ export class Run {
         return replica?.state === 'in-sync' && replica.position.index === newest
       })
     )
+  }
+
+  /** Every replica says that the state is lost, and it may be: an operator, or bad luck, took the last copy. */
+  #isLost(): boolean {
+    const { plan, log, nodes } = this.#scene
+    const { settings, troubles } = plan
+    const mayBe =
+      !settings.durable ||
+      log.record.prunes.some(({ by }) => by === 'operator') ||
+      troubles.some((trouble) => trouble === 'wipes' || trouble === 'rot' || trouble === 'mistakes')
+    const alive = nodes.flatMap(({ running }) =>
+      running === undefined || running.isStopped ? [] : [running],
+    )
+    return mayBe && alive.every(({ replica }) => replica?.state === 'lost')
   }
 
   #whatIsIll(): string {

@@ -1,6 +1,12 @@
 import type { Invariant } from '../invariant.ts'
 import type { Scene } from '../scene.ts'
 import { StateOfTheLog } from './state-of-the-log.ts'
+import { Stops } from './stop.ts'
+import { Writes } from './writes.ts'
 
 /** All that is watched in each run. */
-export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [(scene) => new StateOfTheLog(scene)]
+export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
+  (scene) => new StateOfTheLog(scene),
+  (scene) => new Writes(scene),
+  (scene) => new Stops(scene),
+]

@@ -28,6 +28,12 @@ export class StateOfTheLog implements Invariant {
     }
     this.#compared.set(running.life.name, index)
     const { history } = this.#scene
+    const timeMs = history.timeMsAt(index)
+    if (replica.timeMs !== timeMs)
+      throw new PromiseBroken(
+        'any clock',
+        `machine time of ${running.life.name} at ${index} is ${replica.timeMs}, not ${timeMs}`,
+      )
     const expected = history.digestAt(index)
     const found = history.digestOf(running.machine)
     if (expected !== found)

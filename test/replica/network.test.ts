@@ -7,6 +7,8 @@ import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { ReplicaNetwork } from '../../src/replica/node/network.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import { createReplicaOn } from '../../src/replica/start.ts'
+import type { ChunkCoder } from '../../src/snapshot/encoding.ts'
+import { syncCoder } from '../../src/testing/simulation/coder.ts'
 import { MemoryNetwork } from '../sync/memory-network.ts'
 import { leads, next, TIMES } from './cluster.ts'
 import { Journal, line } from './journal.ts'
@@ -14,11 +16,20 @@ import { Journal, line } from './journal.ts'
 const memory = new MemoryNetwork()
 const log = memoryLog()
 const names = memoryLog()
+let encoded = 0
+const coder: ChunkCoder = {
+  ...syncCoder,
+  encode(raw) {
+    encoded++
+    return syncCoder.encode(raw)
+  },
+}
 /** What happened to the networks of the replicas, in order. */
 const told: string[] = []
 
 beforeEach(() => {
   told.length = 0
+  encoded = 0
 })
 
 function networkOf(key: PrivateKey): ReplicaNetwork {
@@ -43,7 +54,7 @@ function networkOf(key: PrivateKey): ReplicaNetwork {
 
 function start(journal: Journal, init: Partial<ReplicaInit<number>> = {}): Promise<Replica<number>> {
   const options = { group: 'g', machine: journal, log, volatile: true, chunkBytes: 50, ...TIMES, ...init }
-  return createReplicaOn({ network: networkOf }, options)
+  return createReplicaOn({ network: networkOf, coder }, options)
 }
 
 test('a process may be named, so that a run from a seed announces the same each time', async () => {
@@ -58,7 +69,7 @@ test('a process may be named, so that a run from a seed announces the same each 
   expect([own?.member, decodeAnnouncement(own!.data)?.process]).toEqual([replica.id, 'the first'])
 })
 
-test('a group catches up over a network of its own, and not one socket is opened', async () => {
+test('a group catches up over a network and with a coder of its own, and not one socket is opened', async () => {
   const written = new Journal()
   const fetched = new Journal()
   {
@@ -75,4 +86,5 @@ test('a group catches up over a network of its own, and not one socket is opened
   expect(fetched.lines).toEqual(written.lines)
   expect(told).toEqual(['started', 'started', 'stopped', 'stopped'])
   expect(memory.open).toBe(0)
+  expect(encoded).toBeGreaterThan(0)
 })

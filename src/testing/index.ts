@@ -17,6 +17,9 @@
  * The processes replicate a map of JSON values. For a state machine of your own, write a module that calls
  * `serveReplica`, and pass its URL as `program`.
  *
+ * Or run a whole group in this process, from a seed, with all kinds of trouble, and have the promises of
+ * Anchorage checked for your own machine after each thing that happens: see `simulate`.
+ *
  * @packageDocumentation
  */
 
@@ -50,3 +53,4 @@ export type { WaitForOptions, WaitOptions } from '../processes/replica-process.t
 export { Cluster, type ClusterInit, startCluster } from './cluster.ts'
 export type { ReplicaProcess } from './map-process.ts'
 export type { FillOptions, WritingOptions } from './map-program.ts'
+export * from './simulation/index.ts'

@@ -121,6 +121,8 @@ export interface Plan {
 export interface PlanOptions {
   /** Kinds of trouble to choose from. Default: all. */
   readonly troubles?: readonly Trouble[]
+  /** How likely each of these is in a run, from 0 to 1. Default: 0.15, 0.3 or 0.5, as the seed says. */
+  readonly odds?: number
   /** How long the trouble lasts, in milliseconds of virtual time. Default 20,000. */
   readonly durationMs?: number
   /** Steps of a run, about. Default 30. */
@@ -136,8 +138,10 @@ export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}
   const settings = { ...drawSettings(chance.fork('settings')), ...options.settings }
   const choosing = chance.fork('troubles')
   // A few kinds at once: with all of them in each run, no group would get far enough to be interesting.
-  const odds = choosing.pick([0.15, 0.3, 0.5])
-  const troubles = from.filter((trouble) => choosing.happens(trouble === 'mistakes' ? odds / 3 : odds))
+  const odds = options.odds ?? choosing.pick([0.15, 0.3, 0.5])
+  const troubles = from.filter((trouble) =>
+    choosing.happens(trouble === 'mistakes' && options.odds === undefined ? odds / 3 : odds),
+  )
   const drawing = chance.fork('steps')
   const drawers = [...EVERYDAY, ...troubles.flatMap((trouble) => DRAWERS[trouble])]
   const steps: Step[] = []

@@ -1,5 +1,6 @@
 import type { Invariant } from '../invariant.ts'
 import type { Scene } from '../scene.ts'
+import { Anchors } from './anchors.ts'
 import { StateOfTheLog } from './state-of-the-log.ts'
 import { Stops } from './stop.ts'
 import { Writes } from './writes.ts'
@@ -8,5 +9,6 @@ import { Writes } from './writes.ts'
 export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new StateOfTheLog(scene),
   (scene) => new Writes(scene),
+  (scene) => new Anchors(scene),
   (scene) => new Stops(scene),
 ]

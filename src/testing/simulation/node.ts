@@ -127,7 +127,8 @@ export class SimulatedNode {
 
   /** Start a process of a replica. Does nothing where one runs. */
   start(options: Partial<ReplicaInit<unknown>> = {}): void {
-    if (this.running !== undefined) return
+    if (this.running !== undefined && !this.running.isStopped) return
+    this.running?.life.kill()
     const { surroundings, durable, rate, lookMs } = this.#init
     const { world, network, log, lives } = surroundings
     const life = new Life(world, `${this.name}#${++this.#lives}`)

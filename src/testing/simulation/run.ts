@@ -47,7 +47,7 @@ const STOP_MS = 20_000
 /** Notes of each process that a report shows. */
 const NOTES_PER_PROCESS = 25
 /** More events than this in a run are an endless loop. */
-const EVENTS_MAX = 100_000
+const EVENTS_MAX = 500_000
 
 /** One run: the steps of a plan, done to a group, and the invariants that watch it. */
 export class Run {

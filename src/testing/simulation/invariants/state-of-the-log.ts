@@ -1,45 +1,71 @@
+import type { Chance } from '../chance.ts'
 import { type Invariant, PromiseBroken } from '../invariant.ts'
-import type { SimulatedNode } from '../node.ts'
+import type { Running, SimulatedNode, Told } from '../node.ts'
 import type { Scene } from '../scene.ts'
 
-/** Whoever can be read has the state that the log gives at its position. */
+/** A machine of up to so many items is compared after every entry, and a larger one that much more rarely. */
+const ITEMS_ALWAYS = 32
+
+/** Whoever can be read has the state, and the machine time, that the log gives at its position. */
 export class StateOfTheLog implements Invariant {
   readonly #scene: Scene
-  /** The position at which each process was compared last. */
-  readonly #compared = new Map<string, number>()
+  readonly #chance: Chance
+  /** The position at which each process was looked at last. */
+  readonly #seen = new WeakMap<Running, number>()
+  /** Processes that have installed a snapshot, and were not compared since. */
+  readonly #installed = new WeakSet<Running>()
 
   constructor(scene: Scene) {
     this.#scene = scene
+    this.#chance = scene.world.chance('state of the log')
+  }
+
+  told({ running }: SimulatedNode, { type, detail }: Told): void {
+    const isInstall =
+      (type === 'sync' && detail.type === 'session' && detail.state.status === 'done') ||
+      (type === 'checkpoint' && detail.type === 'loaded')
+    if (isInstall && running !== undefined) this.#installed.add(running)
   }
 
   stepped(): void {
-    for (const node of this.#scene.nodes) this.#look(node)
+    for (const { running } of this.#scene.nodes) {
+      const position = running?.replica?.position.index
+      if (running === undefined || position === undefined || this.#seen.get(running) === position) continue
+      this.#seen.set(running, position)
+      this.#look(running, false)
+    }
   }
 
-  #look({ running }: SimulatedNode): void {
-    const replica = running?.replica
-    if (running === undefined || replica === undefined) return
-    const { index } = replica.position
-    if (this.#compared.get(running.life.name) === index) return
+  settled(): void {
+    for (const { running } of this.#scene.nodes) if (running !== undefined) this.#look(running, true)
+  }
+
+  #look(running: Running, always: boolean): void {
+    const { life, machine, replica } = running
+    if (replica === undefined) return
     try {
       replica.assertReadable()
     } catch {
       return
     }
-    this.#compared.set(running.life.name, index)
-    const { history } = this.#scene
+    const { history, log } = this.#scene
+    const { index, epoch } = replica.position
+    if (epoch !== log.epoch) return
     const timeMs = history.timeMsAt(index)
     if (replica.timeMs !== timeMs)
       throw new PromiseBroken(
         'any clock',
-        `machine time of ${running.life.name} at ${index} is ${replica.timeMs}, not ${timeMs}`,
+        `machine time of ${life.name} at ${index} is ${replica.timeMs}, not ${timeMs}`,
       )
+    const isDue = always || this.#installed.has(running)
+    if (!isDue && this.#chance.next() * history.sizeOf(machine) > ITEMS_ALWAYS) return
+    this.#installed.delete(running)
     const expected = history.digestAt(index)
-    const found = history.digestOf(running.machine)
+    const found = history.digestOf(machine, index)
     if (expected !== found)
       throw new PromiseBroken(
         'one anchor, one content',
-        `${running.life.name} at ${index} has\n${found}\nnot\n${expected}`,
+        `${life.name} at ${index} does not have what the log gives there: ${found}, not ${expected}`,
       )
   }
 }

@@ -67,8 +67,14 @@ export class History {
     return this.#digests[index]
   }
 
-  digestOf(machine: unknown): string {
-    return this.#model.digestOf(machine)
+  /** Of a real machine that has applied the entry. */
+  digestOf(machine: unknown, index: number): string {
+    return this.#model.digestOf(machine, this.#timesMs[index] ?? 0)
+  }
+
+  /** How much there is to read in a real machine. */
+  sizeOf(machine: unknown): number {
+    return this.#model.sizeOf?.(machine) ?? 1
   }
 }
 

@@ -14,6 +14,10 @@ export default defineConfig({
         find: /^anchorage\/sync$/,
         replacement: fileURLToPath(new URL('src/sync/index.ts', import.meta.url)),
       },
+      {
+        find: /^anchorage\/testing$/,
+        replacement: fileURLToPath(new URL('src/testing/index.ts', import.meta.url)),
+      },
     ],
   },
   test: {

@@ -4,7 +4,7 @@ import { WORKLOADS } from '../src/testing/simulation/workloads/index.ts'
 import { type Done, Pool, type Task } from './simulate/pool.ts'
 import { SeedReport } from './simulate/seed-report.ts'
 
-const USAGE = `Usage: npm run simulate -- [--minutes M] [--seeds N] [--seed S] [--workload W]
+const USAGE = `Usage: npm run simulate -- [--minutes M] [--seeds N] [--seed S] [--workload W] [--joins N]
 
 Runs whole groups from seeds, on all cores, and tries to break the promises of Anchorage.
 
@@ -12,6 +12,7 @@ Runs whole groups from seeds, on all cores, and tries to break the promises of A
   --seeds N       run N seeds, however long that takes
   --seed S        begin with seed S (default: of the day); alone, run only that one
   --workload W    ${Object.keys(WORKLOADS).join(', ')}, or all of them in turn (default)
+  --joins N       measure N catch-ups of replicas that join and leave, and nothing else goes wrong
   --processes P   how many processes run seeds (default: one for each core)
   --shrink R      runs to find the smallest one that fails (default 100)`
 
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     seed: { type: 'string' },
     workload: { type: 'string' },
+    joins: { type: 'string' },
     processes: { type: 'string' },
     shrink: { type: 'string' },
     help: { type: 'boolean' },
@@ -38,8 +40,17 @@ async function main(): Promise<number> {
   const isAlone = values.seed !== undefined && values.seeds === undefined && values.minutes === undefined
   const seeds =
     values.seeds === undefined ? (isAlone ? 1 : Number.POSITIVE_INFINITY) : number('seeds', values.seeds)
-  const minutes = number('minutes', values.minutes ?? (values.seeds === undefined ? '1' : '100000'))
-  const names = values.workload === undefined ? Object.keys(WORKLOADS) : [values.workload]
+  const minutes = number(
+    'minutes',
+    values.minutes ?? (values.seeds === undefined && values.joins === undefined ? '1' : '100000'),
+  )
+  const joins = values.joins === undefined ? undefined : number('joins', values.joins)
+  const names =
+    values.workload === undefined
+      ? joins === undefined
+        ? Object.keys(WORKLOADS)
+        : ['map']
+      : [values.workload]
   for (const name of names)
     if (WORKLOADS[name] === undefined)
       throw new RangeError(`there is no workload ${name}; there are ${Object.keys(WORKLOADS).join(', ')}`)
@@ -52,11 +63,12 @@ async function main(): Promise<number> {
   let count = 0
   const next = (): Task | undefined => {
     if (count >= seeds || Date.now() >= endMs || report.failures.length >= FAILURES_MAX) return undefined
+    if (joins !== undefined && report.joins >= joins) return undefined
     const seed = first + count
     const workload = names[count % names.length]!
     count++
     const command = `npm run simulate -- --seed ${seed} --workload ${workload}`
-    return { seed, workload, options: {}, shrinkRuns, command }
+    return { seed, workload, plan: joins === undefined ? 'trouble' : 'joins', shrinkRuns, command }
   }
   await pool.run(next, (done: Done) => report.add(done))
   console.log(report.text)

@@ -46,6 +46,3 @@ export function joinsPlan(seed: number): Plan {
   steps.sort((a, b) => a.atMs - b.atMs)
   return { seed, settings: SETTINGS, troubles: ['churn'], steps, endMs: DURATION_MS }
 }
-
-/** The request timeout of these groups, in milliseconds. */
-export const REQUEST_TIMEOUT_MS = SETTINGS.requestTimeoutMs

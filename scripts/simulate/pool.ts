@@ -1,13 +1,13 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import type { PlanOptions } from '../../src/testing/simulation/index.ts'
 
 /** One seed to run. */
 export interface Task {
   readonly seed: number
   readonly workload: string
-  readonly options: PlanOptions
+  /** What is done to the group: trouble as the seed draws it, or replicas that join and leave, and nothing else. */
+  readonly plan: 'trouble' | 'joins'
   readonly shrinkRuns: number
   /** What repeats it, as it is told when it fails. */
   readonly command: string

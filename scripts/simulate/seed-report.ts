@@ -37,6 +37,11 @@ export class SeedReport {
     this.#out.write(`${this.#out.isTTY ? '\r' : ''}${this.#line}${this.#out.isTTY ? '' : '\n'}`)
   }
 
+  /** Catch-ups by snapshot so far. */
+  get joins(): number {
+    return this.#joinsMs.length
+  }
+
   get text(): string {
     const joins = this.#joinsMs.sort((a, b) => a - b)
     const at = (part: number) =>
@@ -46,7 +51,7 @@ export class SeedReport {
       ...[...this.#byWorkload].map(
         ([name, { seeds, tookMs }]) => `  ${name}: ${seeds} seeds, ${Math.round(tookMs / seeds)} ms each`,
       ),
-      `  ${joins.length} catch-ups by snapshot, in virtual time: median ${at(0.5)} ms, p99 ${at(0.99)} ms, longest ${at(1)} ms`,
+      `  ${joins.length} catch-ups by snapshot, in virtual time: median ${at(0.5)} ms, p90 ${at(0.9)} ms, p99 ${at(0.99)} ms, p99.9 ${at(0.999)} ms, longest ${at(1)} ms`,
       ...this.failures.map(
         ({ seed, workload, failure }) => `  seed ${seed} (${workload}): ${failure?.promise}`,
       ),

@@ -1,41 +1,42 @@
 import { SimulationFailed, simulate } from '../../src/testing/simulation/index.ts'
+import { runPlan } from '../../src/testing/simulation/simulate.ts'
 import { WORKLOADS } from '../../src/testing/simulation/workloads/index.ts'
+import { joinsPlan } from './joins.ts'
 import type { Done, Task } from './pool.ts'
 
 // Runs the seeds that its parent sends, one after the other, and ends with it.
 process.on('disconnect', () => process.exit())
 process.on('message', (task: Task) => void work(task))
 
-async function work({ seed, workload, options, shrinkRuns, command }: Task): Promise<void> {
-  process.send?.(await resultOf())
+async function work(task: Task): Promise<void> {
+  const began = performance.now()
+  const result = await resultOf(task)
+  process.send?.({ ...result, tookMs: performance.now() - began })
+}
 
-  async function resultOf(): Promise<Done> {
-    const began = performance.now()
-    const tookMs = () => performance.now() - began
-    try {
-      const { hash, virtualMs, entries, joins } = await simulate({
-        ...options,
-        seed,
-        workload: WORKLOADS[workload]!,
-        shrinkRuns,
-        command,
-      })
-      return {
-        seed,
-        workload,
-        tookMs: tookMs(),
-        hash,
-        virtualMs,
-        entries,
-        joinsMs: joins.map((join) => join.tookMs),
-      }
-    } catch (error) {
-      const told = error instanceof SimulationFailed ? error : undefined
-      const failure = {
-        promise: told?.failure.promise ?? 'none',
-        message: told?.message ?? String((error as Error).stack),
-      }
-      return { seed, workload, tookMs: tookMs(), virtualMs: 0, entries: 0, joinsMs: [], failure }
-    }
+async function resultOf({
+  seed,
+  workload: name,
+  plan,
+  shrinkRuns,
+  command,
+}: Task): Promise<Omit<Done, 'tookMs'>> {
+  const workload = WORKLOADS[name]!
+  const task = { seed, workload: name }
+  try {
+    const { hash, virtualMs, entries, joins } =
+      plan === 'joins'
+        ? kept(await runPlan(joinsPlan(seed), workload))
+        : await simulate({ seed, workload, shrinkRuns, command })
+    return { ...task, hash, virtualMs, entries, joinsMs: joins.map((join) => join.tookMs) }
+  } catch (error) {
+    const promise = error instanceof SimulationFailed ? error.failure.promise : 'none'
+    const message = error instanceof SimulationFailed ? error.message : String((error as Error).stack)
+    return { ...task, virtualMs: 0, entries: 0, joinsMs: [], failure: { promise, message } }
   }
+}
+
+function kept<T extends { readonly failure: { readonly message: string } | undefined }>(outcome: T): T {
+  if (outcome.failure !== undefined) throw new Error(outcome.failure.message)
+  return outcome
 }

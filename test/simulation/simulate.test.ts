@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
+import { simulateTallies } from '../../docs/examples/tally-simulation.ts'
 import type { StateMachine } from '../../src/machine/machine.ts'
 import { SimulationFailed, simulate, type Workload } from '../../src/testing/index.ts'
 import { planOf, runPlan } from '../../src/testing/simulation/simulate.ts'
@@ -41,6 +42,10 @@ test.each(Object.keys(WORKLOADS))(
     expect(new Set(here).size).toBe(seeds.length)
   },
 )
+
+test("a machine of one's own, as docs/testing.md shows it, is simulated", async () => {
+  expect(await simulateTallies(20)).toBeGreaterThan(20 * 20)
+})
 
 /** Counters that forget a counter when a snapshot is installed. */
 class Forgetful extends Counters {

@@ -1,3 +1,4 @@
+import type { Submit } from '../../machine/machine.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Step } from './plan.ts'
 import type { Scene } from './scene.ts'
@@ -143,11 +144,15 @@ export class Deeds {
     const { running } = node
     if (running?.replica === undefined || running.isStopping) return
     const { workload, world, requests } = this.#scene
-    const { life, machine } = running
+    const { life, machine, replica, submitted } = running
+    const submit: Submit<unknown> = (command, options) => {
+      submitted.push(command)
+      return replica.submit(command, options)
+    }
     for (let n = 0; n < count; n++) {
       const tag = `w${++this.#tags}`
       const chance = world.chance(`write/${tag}`)
-      requests.ask(life, `write ${tag}`, () => workload.write(machine, chance, tag))
+      requests.ask(life, `write ${tag}`, () => workload.write({ machine, submit, chance, tag }))
     }
   }
 

@@ -1,7 +1,19 @@
-import type { StateMachine, Written } from '../../machine/machine.ts'
+import type { StateMachine, Submit, Written } from '../../machine/machine.ts'
 import type { Chance } from './chance.ts'
 import type { Model } from './oracle/model.ts'
 import type { PlanOptions } from './plan.ts'
+
+/** What a write has at hand. */
+export interface Writing<M extends StateMachine> {
+  /** The machine of the replica that writes. Reading it may throw `NotReadable`. */
+  readonly machine: M
+  /** Appends a command, for machines without methods that write. */
+  readonly submit: Submit<unknown>
+  /** Random numbers of this write's own. */
+  readonly chance: Chance
+  /** A text that no other write of the run has, for values that can be told apart. */
+  readonly tag: string
+}
 
 /** What is replicated in a run, and who writes what to it. */
 export interface Workload<M extends StateMachine = StateMachine> {
@@ -9,12 +21,8 @@ export interface Workload<M extends StateMachine = StateMachine> {
   readonly name: string
   /** A machine for one life of a replica. */
   machine(): M
-  /**
-   * One write by one replica. Resolves when its machine's method does.
-   *
-   * @param tag a text that no other write of the run has, for values that can be told apart
-   */
-  write(machine: M, chance: Chance, tag: string): Promise<Written<unknown>>
+  /** One write by one replica. Resolves when it is applied there, with what `submit` gives. */
+  write(writing: Writing<M>): Promise<Written<unknown>>
   /**
    * What says what the machine must hold after the log's commands. Default: a fresh machine that applies all
    * of them. It finds everything but mistakes in `apply` itself.

@@ -1,4 +1,3 @@
-import type { MachineHost, Written } from '../../../machine/machine.ts'
 import {
   type Installation,
   MalformedCommand,
@@ -11,16 +10,6 @@ import type { Workload } from '../workload.ts'
 export class Counters implements StateMachine<number> {
   readonly signature = 'counters/1'
   #counts = new Map<string, number>()
-  #host: MachineHost<number> | undefined
-
-  attach(host: MachineHost<number>): void {
-    this.#host = host
-  }
-
-  async count(name: string): Promise<Written<number>> {
-    if (this.#host === undefined) throw new TypeError('no replica has these counters yet')
-    return await this.#host.submit(Buffer.from(name))
-  }
 
   apply(command: Uint8Array): number {
     if (command.length === 0) throw new MalformedCommand('a counter has a name')
@@ -59,6 +48,6 @@ export class Counters implements StateMachine<number> {
 export const countersWorkload: Workload<Counters> = {
   name: 'counters',
   machine: () => new Counters(),
-  write: (counters, chance, tag) =>
-    counters.count(chance.happens(0.3) ? tag : `counter-${chance.integer(0, 9)}`),
+  write: ({ submit, chance, tag }) =>
+    submit(Buffer.from(chance.happens(0.3) ? tag : `counter-${chance.integer(0, 9)}`)),
 }

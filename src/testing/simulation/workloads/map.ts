@@ -14,7 +14,7 @@ export const mapWorkload: Workload<ReplicatedMap<string, string>> = {
   name: 'map',
   machine: () => new ReplicatedMap<string, string>(),
   model: () => new MapModel(),
-  write(map, chance, tag) {
+  write({ machine: map, chance, tag }) {
     const key = keyOf(chance)
     const deed = chance.weighted({
       set: 40,
@@ -75,7 +75,7 @@ export const chunksWorkload: Workload<ReplicatedMap<string, string>> = {
     steps: 20,
     settings: { keepEntries: 5, bytesPerSecond: 100_000, snapshotAfter: 10, lookMs: 0.02 },
   },
-  write(map, chance, tag) {
+  write({ machine: map, chance, tag }) {
     // It does not compress, so that the chunks are as long on the way as in memory.
     const value = Array.from({ length: 200 }, () => chance.integer(0, 2 ** 32).toString(36)).join('')
     return map.set(`key-${chance.integer(0, 400)}`, `${tag}:${value}`)

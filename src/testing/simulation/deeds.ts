@@ -1,4 +1,5 @@
 import type { Submit } from '../../machine/machine.ts'
+import type { Chance } from './chance.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Step } from './plan.ts'
 import type { Scene } from './scene.ts'
@@ -10,11 +11,15 @@ const FILLED_DEFAULT = 20
 export class Deeds {
   readonly #scene: Scene
   #tags = 0
+  /** Steps that wait for somebody to catch up. */
+  readonly #waiting: Step[] = []
+  readonly #chance: Chance
   /** How to end what is still done to the world. */
   readonly #undo = new Set<() => void>()
 
   constructor(scene: Scene) {
     this.#scene = scene
+    this.#chance = scene.world.chance('deeds')
   }
 
   /** The writes before the steps. */
@@ -24,7 +29,21 @@ export class Deeds {
     for (const node of permanent) this.#write(node, Math.ceil(count / permanent.length))
   }
 
-  do(step: Step): void {
+  /** Do a step, or have it wait until somebody catches up. */
+  plan(step: Step): void {
+    if (step.during === undefined) this.#do(step)
+    else this.#waiting.push(step)
+  }
+
+  /** Somebody has begun to catch up. It takes a few round trips, so what is done comes within some. */
+  caughtUpBegins(): void {
+    const { world, plan } = this.#scene
+    const roundTripMs = 2 * plan.settings.latencyMs + plan.settings.jitterMs
+    for (const step of this.#waiting.splice(0, 2))
+      world.schedule(this.#chance.next() * 8 * roundTripMs, () => this.#do(step))
+  }
+
+  #do(step: Step): void {
     const { world, network, log, nodes } = this.#scene
     world.note('plan', told(step))
     switch (step.do) {
@@ -119,6 +138,7 @@ export class Deeds {
   /** All trouble ends. */
   mend(): void {
     const { network, log, nodes } = this.#scene
+    this.#waiting.length = 0
     for (const undo of [...this.#undo]) undo()
     network.mend()
     log.comeBack()
@@ -210,6 +230,6 @@ export class Deeds {
 }
 
 /** A step in words, for the trace. */
-function told({ atMs: _, ...step }: Step): string {
+function told({ atMs: _, during: __, ...step }: Step): string {
   return Object.values(step).join(' ')
 }

@@ -38,8 +38,11 @@ export const TROUBLES = [
 
 export type Trouble = (typeof TROUBLES)[number]
 
-/** One thing that is done in a run. What it does to the world ends by itself after `forMs`. */
-export type Step = { readonly atMs: number } & (
+/**
+ * One thing that is done in a run, at a time, or when a replica next catches up from then on. What it does to the
+ * world ends by itself after `forMs`.
+ */
+export type Step = { readonly atMs: number; readonly during?: 'catch-up' } & (
   | { readonly do: 'write'; readonly node: number; readonly count: number }
   | { readonly do: 'mark' | 'barrier' | 'prune'; readonly node: number }
   | { readonly do: 'pause'; readonly node: number; readonly forMs: number }
@@ -125,7 +128,7 @@ export interface PlanOptions {
   readonly odds?: number
   /** How long the trouble lasts, in milliseconds of virtual time. Default 20,000. */
   readonly durationMs?: number
-  /** Steps of a run, about. Default 30. */
+  /** Steps of a run. Default 40. */
   readonly steps?: number
   readonly settings?: Partial<Settings>
 }
@@ -134,7 +137,7 @@ export interface PlanOptions {
 export const NODES_MAX = 7
 
 export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}): Plan {
-  const { durationMs = 20_000, steps: count = 30, troubles: from = TROUBLES } = options
+  const { durationMs = 20_000, steps: count = 40, troubles: from = TROUBLES } = options
   const settings = { ...drawSettings(chance.fork('settings')), ...options.settings }
   const choosing = chance.fork('troubles')
   // A few kinds at once: with all of them in each run, no group would get far enough to be interesting.
@@ -143,12 +146,15 @@ export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}
     choosing.happens(trouble === 'mistakes' && options.odds === undefined ? odds / 3 : odds),
   )
   const drawing = chance.fork('steps')
-  const drawers = [...EVERYDAY, ...troubles.flatMap((trouble) => DRAWERS[trouble])]
+  const drawers = troubles.flatMap((trouble) => DRAWERS[trouble])
   const steps: Step[] = []
   for (let n = 0; n < count; n++) {
     const atMs = drawing.integer(0, durationMs)
-    const draw = drawing.happens(0.4) ? drawing.pick(EVERYDAY) : drawing.pick(drawers)
-    steps.push({ atMs, ...draw(drawing, settings) } as Step)
+    const isEveryday = drawers.length === 0 || drawing.happens(0.6)
+    const draw = drawing.pick(isEveryday ? EVERYDAY : drawers)
+    // Most of what is worth breaking goes on while somebody catches up, which is a small part of the time.
+    const when = !isEveryday && drawing.happens(0.4) ? ({ during: 'catch-up' } as const) : {}
+    steps.push({ atMs, ...when, ...draw(drawing, settings) } as Step)
   }
   steps.sort((a, b) => a.atMs - b.atMs)
   return { seed, settings, troubles, steps, endMs: durationMs }
@@ -164,8 +170,8 @@ function drawSettings(chance: Chance): Settings {
     ttlMs: chance.pick([2_000, 5_000, 10_000]),
     requestTimeoutMs: chance.pick([3_000, 5_000, 15_000]),
     fetchTimeoutMs: chance.pick([1_000, 2_000, 5_000]),
-    keepEntries: chance.pick([undefined, 0, 5, 20, 50]),
-    snapshotAfter: chance.pick([10, 100, 100_000]),
+    keepEntries: chance.pick([undefined, 0, 0, 5, 20]),
+    snapshotAfter: chance.pick([5, 20, 100_000]),
     checkpointEvery: chance.pick([5, 20, 100]),
     latencyMs: chance.pick([0.5, 5, 50]),
     jitterMs: chance.pick([0, 2, 30]),
@@ -177,7 +183,7 @@ function drawSettings(chance: Chance): Settings {
 }
 
 /** A step without its time. `Omit` of a union would lose what tells its members apart. */
-type Deed = Step extends infer One ? (One extends Step ? Omit<One, 'atMs'> : never) : never
+type Deed = Step extends infer One ? (One extends Step ? Omit<One, 'atMs' | 'during'> : never) : never
 type Drawer = (chance: Chance, settings: Settings) => Deed
 
 const anyNode = (chance: Chance) => chance.integer(0, NODES_MAX - 1)
@@ -190,7 +196,15 @@ const EVERYDAY: readonly Drawer[] = [
   (chance, settings) => ({ do: 'write', node: first(chance, settings), count: chance.integer(1, 5) }),
   (chance, settings) => ({ do: 'write', node: first(chance, settings), count: chance.pick([1, 10, 30]) }),
   (chance) => ({ do: chance.pick(['mark', 'barrier', 'prune', 'prune']), node: anyNode(chance) }),
+  // Nothing is broken while nobody catches up.
+  join,
+  join,
 ]
+
+function join(chance: Chance, { replicas }: Settings): Deed {
+  const node = chance.integer(Math.min(replicas, NODES_MAX - 1), NODES_MAX - 1)
+  return { do: 'join', node, forMs: chance.pick([300, 1_000, 3_000, 10_000]) }
+}
 
 const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
   pauses: [(chance) => ({ do: 'pause', node: anyNode(chance), forMs: aWhile(chance) })],
@@ -214,13 +228,7 @@ const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
   ],
   restarts: [(chance) => ({ do: 'restart', node: anyNode(chance), forMs: aWhile(chance) })],
   wipes: [(chance, settings) => ({ do: 'wipe', node: first(chance, settings), forMs: aWhile(chance) })],
-  churn: [
-    (chance, { replicas }) => ({
-      do: 'join',
-      node: chance.integer(Math.min(replicas, NODES_MAX - 1), NODES_MAX - 1),
-      forMs: chance.pick([1_000, 5_000, 60_000]),
-    }),
-  ],
+  churn: [join],
   partitions: [
     (chance) => ({ do: 'cut', from: anyNode(chance), to: anyNode(chance), forMs: aWhile(chance) }),
     (chance) => ({ do: 'isolate', node: anyNode(chance), forMs: aWhile(chance) }),

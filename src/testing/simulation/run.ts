@@ -83,7 +83,7 @@ export class Run {
       this.#deeds.fill()
       for (const step of plan.steps) {
         await this.until(BEGIN_MS + step.atMs)
-        this.#deeds.do(step)
+        this.#deeds.plan(step)
       }
       await this.until(BEGIN_MS + plan.endMs)
       await this.#settle()
@@ -186,6 +186,8 @@ export class Run {
 
   #heard(node: SimulatedNode, event: Told): void {
     this.#scene.world.note(node.running?.life.name ?? node.name, tell(event))
+    if (event.type === 'sync' && event.detail.type === 'session' && event.detail.state.status === 'choosing')
+      this.#deeds.caughtUpBegins()
     if (event.type === 'caught-up')
       this.#joins.push({ node: node.name, tookMs: event.detail.totalMs, caughtUp: event.detail })
     for (const invariant of this.#invariants) invariant.told?.(node, event)

@@ -48,6 +48,7 @@ export class Counters implements StateMachine<number> {
 export const countersWorkload: Workload<Counters> = {
   name: 'counters',
   machine: () => new Counters(),
+  chunkBytes: 64,
   write: ({ submit, chance, tag }) =>
     submit(Buffer.from(chance.happens(0.3) ? tag : `counter-${chance.integer(0, 9)}`)),
 }

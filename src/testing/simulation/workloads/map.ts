@@ -14,6 +14,7 @@ export const mapWorkload: Workload<ReplicatedMap<string, string>> = {
   name: 'map',
   machine: () => new ReplicatedMap<string, string>(),
   model: () => new MapModel(),
+  chunkBytes: 64,
   write({ machine: map, chance, tag }) {
     const key = keyOf(chance)
     const deed = chance.weighted({

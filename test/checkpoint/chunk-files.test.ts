@@ -4,8 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ChunkFiles } from '../../src/checkpoint/chunk-files.ts'
 import type { Storage } from '../../src/checkpoint/storage.ts'
 import type { EncodedChunk } from '../../src/snapshot/encoding.ts'
-import { MemoryStorage } from './memory-storage.ts'
-import { inMemory, onDisk, PLACES, type Place } from './places.ts'
+import { Machine, onDisk, PLACES, type Place, simulated } from './places.ts'
 
 const HASH = new Uint8Array(32).fill(7)
 const OTHER = new Uint8Array(32).fill(8)
@@ -95,22 +94,22 @@ test('a disk that takes nothing is told of once, and tried again for the next do
 })
 
 test('a full disk is a problem that is told once, and tried again once it was cleared', async () => {
-  const full = new MemoryStorage()
-  use(await inMemory(full))
+  const machine = new Machine()
+  use(await simulated(machine))
   const files = await open()
   files.keep(HASH, CHUNK)
   await files.close()
-  full.failAfter(0, 'ENOSPC')
+  machine.disk.fill(5)
   for (let n = 100; n < 110; n++) files.keep(new Uint8Array(32).fill(n), CHUNK)
   files.keep(OTHER, CHUNK)
   await files.close()
   expect(problems).toMatchObject([{ code: 'ENOSPC' }])
   expect([files.has(HASH), files.has(OTHER)]).toEqual([true, false])
-  full.mend()
+  machine.disk.mend()
   files.clear()
   await files.close()
   files.keep(OTHER, CHUNK)
   await files.close()
   expect([problems.length, files.has(OTHER)]).toEqual([1, true])
-  expect(await full.list(directory)).toHaveLength(1)
+  expect(await storage.list(directory)).toHaveLength(1)
 })

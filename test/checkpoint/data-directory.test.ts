@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DataDirectory } from '../../src/checkpoint/data-directory.ts'
 import { fileStorage } from '../../src/checkpoint/file-storage.ts'
-import { MemoryStorage } from './memory-storage.ts'
-import { inMemory, onDisk, PLACES, type Place } from './places.ts'
+import { Machine, onDisk, PLACES, type Place, simulated } from './places.ts'
 
 describe.each(PLACES)('on $on', ({ make }) => {
   let place: Place
@@ -67,12 +66,12 @@ test('it is for its owner only, and so is the key', async () => {
 })
 
 test('a key that the disk has no room for is no key, and made later', async () => {
-  const full = new MemoryStorage()
-  const { directory, storage } = await inMemory(full)
+  const machine = new Machine()
+  const { directory, storage } = await simulated(machine)
   using data = await DataDirectory.open(directory, storage)
-  full.failAfter(0, 'ENOSPC')
+  machine.disk.fill(0)
   await expect(data.identity()).rejects.toMatchObject({ code: 'ENOSPC' })
-  full.mend()
+  machine.disk.mend()
   const key = await data.identity()
   expect((await data.identity()).equals(key)).toBe(true)
 })

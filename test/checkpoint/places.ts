@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileStorage } from '../../src/checkpoint/file-storage.ts'
 import type { Storage } from '../../src/checkpoint/storage.ts'
-import { MemoryStorage } from './memory-storage.ts'
+import { SimulatedDisk } from '../../src/testing/simulation/disk.ts'
+import { Life } from '../../src/testing/simulation/life.ts'
+import { World } from '../../src/testing/simulation/world.ts'
 
 /** An empty directory, and what it is on. */
 export interface Place extends AsyncDisposable {
@@ -14,7 +16,7 @@ export interface Place extends AsyncDisposable {
 /** What `checkpoint/` is tested on. */
 export const PLACES = [
   { on: 'the file system', make: onDisk },
-  { on: 'memory', make: inMemory },
+  { on: 'a simulated disk', make: () => simulated() },
 ]
 
 export async function onDisk(): Promise<Place> {
@@ -26,8 +28,26 @@ export async function onDisk(): Promise<Place> {
   }
 }
 
-export async function inMemory(storage = new MemoryStorage()): Promise<Place> {
+/** A machine with a disk, on which one process after the other is started. */
+export class Machine {
+  readonly world: World
+  readonly disk: SimulatedDisk
+  #lives = 0
+
+  constructor(seed = 1) {
+    this.world = new World(seed)
+    this.disk = new SimulatedDisk(this.world, 'a')
+  }
+
+  /** The disk, as the next process sees it. */
+  start(): Storage {
+    return this.disk.storageFor(new Life(this.world, `a#${++this.#lives}`))
+  }
+}
+
+export async function simulated(machine = new Machine()): Promise<Place> {
   const directory = '/a/replica'
-  await storage.makeDirectory(directory)
+  const storage = machine.start()
+  await storage.makeDirectory(directory, 0o700)
   return { storage, directory, [Symbol.asyncDispose]: async () => {} }
 }

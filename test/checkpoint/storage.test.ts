@@ -5,8 +5,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Storage } from '../../src/checkpoint/storage.ts'
-import { MemoryStorage } from './memory-storage.ts'
-import { inMemory, onDisk, PLACES, type Place } from './places.ts'
+import { onDisk, PLACES, type Place } from './places.ts'
 
 const BYTES = Buffer.from('some bytes')
 
@@ -142,18 +141,4 @@ test('on the file system, a lock ends with the thread that holds it', async () =
   await holder.terminate()
   using lock = await place.storage.lock(path)
   expect(lock).toBeDefined()
-})
-
-test('in memory, a crash leaves what was flushed, under the names that were', async () => {
-  const storage = new MemoryStorage()
-  const { directory } = await inMemory(storage)
-  const at = (name: string) => join(directory, name)
-  await storage.write(at('flushed'), BYTES, { flush: true })
-  await storage.write(at('not flushed'), BYTES)
-  await storage.flushDirectory(directory)
-  await storage.write(at('without its name'), BYTES, { flush: true })
-  await storage.rename(at('flushed'), at('renamed'))
-  storage.crash()
-  expect((await storage.list(directory)).sort()).toEqual(['flushed', 'not flushed'])
-  expect([await storage.read(at('flushed')), await storage.size(at('not flushed'))]).toEqual([BYTES, 0])
 })

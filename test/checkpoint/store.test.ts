@@ -12,10 +12,10 @@ import { cut } from '../../src/snapshot/cut.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
 import type { StateBuilder } from '../../src/snapshot/state-builder.ts'
+import { Life } from '../../src/testing/simulation/life.ts'
 import { systemClock } from '../../src/time/clock.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
-import { MemoryStorage } from './memory-storage.ts'
-import { inMemory, PLACES, type Place } from './places.ts'
+import { Machine, PLACES, type Place, simulated } from './places.ts'
 
 const CONTROL = Buffer.from('term 3')
 const ITEMS = numberedItems(400, 20)
@@ -243,26 +243,68 @@ describe.each(PLACES)('on $on', ({ make }) => {
 })
 
 describe('a checkpoint is there whole, or not at all', () => {
-  let disk: MemoryStorage
-
-  beforeEach(async () => {
-    disk = new MemoryStorage()
-    use(await inMemory(disk))
+  test('one that was written outlives a loss of power', async () => {
+    for (let seed = 0; seed < 50; seed++) {
+      const machine = new Machine(seed)
+      use(await simulated(machine))
+      await write(open(), 7)
+      machine.disk.powerLoss()
+      storage = machine.start()
+      expect(await load()).toEqual(at(7))
+      expect([installed?.items, skipped()]).toEqual([ITEMS.map(String), []])
+    }
   })
 
-  test('one that was written outlives a crash of the machine', async () => {
-    await write(open(), 7)
-    disk.crash()
-    expect(await load()).toEqual(at(7))
-    expect(installed?.items).toEqual(ITEMS.map(String))
+  test('whichever call of a write finds no power: the one before is loaded, or the new one', async () => {
+    const outcomes = new Set<number | undefined>()
+    for (let calls = 1; calls < 200; calls++) {
+      const machine = new Machine(calls)
+      use(await simulated(machine))
+      await write(open(), 7)
+      const life = new Life(machine.world, 'a#9')
+      storage = machine.disk.storageFor(life)
+      life.onDeath(() => machine.disk.powerLoss())
+      life.killAtCall(calls)
+      const store = open()
+      const died = new Promise<'died'>((resolve) => life.onDeath(() => resolve('died')))
+      const done = store.load(begin, signal).then(() => write(store, 9))
+      const isDead = (await Promise.race([done, died])) === 'died'
+      storage = machine.start()
+      const position = await load()
+      outcomes.add(position?.index)
+      expect([skipped(), installed?.items]).toEqual([[], ITEMS.map(String)])
+      if (!isDead) break
+    }
+    expect([...outcomes].sort()).toEqual([7, 9])
   })
 
-  test('whichever write finds the disk full: the one before stays, and nothing else', async () => {
+  test('a disk that lied is found out: what it left is no checkpoint, and the one before is loaded', async () => {
+    const outcomes = new Set<number | undefined>()
+    for (let seed = 0; seed < 60; seed++) {
+      const machine = new Machine(seed)
+      use(await simulated(machine))
+      await write(open(), 7)
+      machine.disk.lieAboutFlush(true)
+      await write(open(), 9, ITEMS.slice(1))
+      machine.disk.powerLoss()
+      storage = machine.start()
+      const position = await load()
+      outcomes.add(position?.index)
+      expect(installed?.items).toEqual((position?.index === 9 ? ITEMS.slice(1) : ITEMS).map(String))
+      if (skipped().length > 0) outcomes.add(-1)
+    }
+    expect([...outcomes].sort()).toEqual([-1, 7, 9])
+  })
+
+  test('whichever byte finds the disk full: the one before stays, and nothing else', async () => {
+    const machine = new Machine()
+    const { disk } = machine
+    use(await simulated(machine))
     await write(open(), 7)
     const before = await files()
-    let writes = 0
-    for (let isWritten = false; !isWritten && writes < 1_000; writes++) {
-      disk.failAfter(writes, 'ENOSPC')
+    let tries = 0
+    for (let isWritten = false; !isWritten && tries < 200; tries++) {
+      disk.fill(tries * 97)
       const store = open()
       await store.load(begin, signal)
       isWritten = await write(store, 9).then(
@@ -279,6 +321,6 @@ describe('a checkpoint is there whole, or not at all', () => {
     }
     expect(await load()).toEqual(at(9))
     // The magic number, each chunk, and the contents.
-    expect(writes).toBeGreaterThan(5)
+    expect(tries).toBeGreaterThan(5)
   })
 })

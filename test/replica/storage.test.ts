@@ -6,22 +6,22 @@ import type { Position } from '../../src/position.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import { createReplicaOn } from '../../src/replica/start.ts'
-import { MemoryStorage } from '../checkpoint/memory-storage.ts'
+import { Machine } from '../checkpoint/places.ts'
 import { next } from './cluster.ts'
 
 /** Where no directory is, on the disk of this machine. */
 const dataDir = '/anchorage-in-memory/replica'
 
-let disk: MemoryStorage
+let machine: Machine
 let log: ReturnType<typeof memoryLog>
 
 beforeEach(() => {
-  disk = new MemoryStorage()
+  machine = new Machine()
   log = memoryLog({ epoch: 'e' })
 })
 
 function start(map: ReplicatedMap, init: Partial<ReplicaInit<MapResult>> = {}): Promise<Replica<MapResult>> {
-  return createReplicaOn({ storage: disk }, { group: 'g', log, dataDir, ...init, machine: map })
+  return createReplicaOn({ storage: machine.start() }, { group: 'g', log, dataDir, ...init, machine: map })
 }
 
 async function fill(map: ReplicatedMap, count: number): Promise<void> {
@@ -51,7 +51,7 @@ test('a data directory on another storage brings back identity and state, and no
   expect(existsSync('/anchorage-in-memory')).toBe(false)
 })
 
-test('a checkpoint that was told of outlives a crash of the machine', async () => {
+test('a checkpoint that was told of outlives a loss of power', async () => {
   const map = new ReplicatedMap()
   const first = await start(map, { checkpoint: { everyCommands: 5, onStop: false } })
   await first.inSync()
@@ -59,7 +59,7 @@ test('a checkpoint that was told of outlives a crash of the machine', async () =
   await fill(map, 10)
   const position = await written
   await first.stop()
-  disk.crash()
+  machine.disk.powerLoss()
   const again = new ReplicatedMap()
   await using second = await start(again, { checkpoint: { onStop: false } })
   expect(await checkpoint(second, 'loaded')).toEqual(position)
@@ -71,11 +71,11 @@ test('a full disk is a problem, and not the end of a replica', async () => {
   const map = new ReplicatedMap()
   await using replica = await start(map, { checkpoint: { everyCommands: 5 } })
   await replica.inSync()
-  disk.failAfter(0, 'ENOSPC')
+  machine.disk.fill(0)
   const problem = next(replica, 'problem')
   await fill(map, 10)
   expect(await problem).toMatchObject({ code: 'ENOSPC' })
-  disk.mend()
+  machine.disk.mend()
   await fill(map, 12)
   expect(map.size).toBe(12)
 })

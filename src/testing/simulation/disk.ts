@@ -1,205 +1,156 @@
-import { dirname, join } from 'node:path'
-import type { ReadableFile, Storage, WritableFile, WriteOptions } from '../../checkpoint/storage.ts'
-import type { Chance } from './chance.ts'
+import type { Storage } from '../../checkpoint/storage.ts'
+import { LifeStorage } from './disk-storage.ts'
+import type { DiskSnapshot } from './disk-tree.ts'
 import type { Life } from './life.ts'
+import { type Failing, Medium } from './medium.ts'
 import type { World } from './world.ts'
 
-interface Contents {
-  bytes: Buffer
-  flushed: Buffer
+export type { DiskSnapshot } from './disk-tree.ts'
+
+/** A file, as an outsider sees it. */
+export interface FileOnDisk {
+  readonly path: string
+  readonly bytes: number
 }
 
-/** The disk of one node. */
+/**
+ * The probabilities that a change was written in time, of which a loss of power has one: nothing that was not
+ * flushed may be left, or some of it, or nearly all.
+ */
+const KEEPS = [0, 0.5, 0.9]
+
+/**
+ * The disk of one node, and what may befall it. Its files outlive the processes that use it. What happens to
+ * it by chance follows from the world's seed and its name.
+ */
 export class SimulatedDisk {
-  readonly #world: World
-  readonly #name: string
-  readonly #chance: Chance
-  #files = new Map<string, Contents>()
-  #flushedNames = new Map<string, Contents>()
-  #directories = new Set(['/'])
-  readonly #locks = new Map<string, Life>()
-  #latencyMs = 0
-  #freeBytes = Number.POSITIVE_INFINITY
-  #isReadOnly = false
-  #failing: { code: string; callsLeft: number } | undefined
+  readonly #medium: Medium
+  /** Those who may use it. */
+  readonly #lives = new Set<Life>()
 
   constructor(world: World, name: string) {
-    this.#world = world
-    this.#name = name
-    this.#chance = world.chance(`disk/${name}`)
+    const who = `disk ${name}`
+    this.#medium = new Medium(world.chance(`disk/${name}`), (what) => world.note(who, what))
   }
 
-  setLatency(ms: number): void {
-    this.#latencyMs = ms
-  }
-
-  fill(bytesFree: number): void {
-    this.#freeBytes = bytesFree
-  }
-
-  readOnly(on: boolean): void {
-    this.#isReadOnly = on
-  }
-
-  fail(code: string, afterCalls: number): void {
-    this.#failing = { code, callsLeft: afterCalls }
-  }
-
-  mend(): void {
-    this.#freeBytes = Number.POSITIVE_INFINITY
-    this.#isReadOnly = false
-    this.#failing = undefined
-  }
-
-  wipe(): void {
-    this.#files.clear()
-    this.#flushedNames.clear()
-    this.#directories = new Set(['/'])
-    this.#locks.clear()
-  }
-
-  powerLoss(): void {
-    this.#world.note(this.#name, 'loses its power')
-    const names = new Map(this.#flushedNames)
-    for (const [name, contents] of this.#files) if (this.#chance.happens(0.5)) names.set(name, contents)
-    this.#files = names
-    for (const contents of new Set(names.values())) {
-      if (contents.bytes === contents.flushed) continue
-      const kept = this.#chance.integer(0, contents.bytes.length)
-      contents.bytes = this.#chance.happens(0.5) ? contents.flushed : contents.bytes.subarray(0, kept)
-      contents.flushed = contents.bytes
-    }
-    this.#flushedNames = new Map(names)
-  }
-
-  rot(): string | undefined {
-    const files = [...this.#files].filter(([, { bytes }]) => bytes.length > 0)
-    if (files.length === 0) return undefined
-    const [name, contents] = this.#chance.pick(files)
-    const bytes = Buffer.from(contents.bytes)
-    const at = this.#chance.integer(0, bytes.length - 1)
-    bytes[at]! ^= 1 << this.#chance.integer(0, 7)
-    contents.bytes = contents.flushed = bytes
-    this.#world.note(this.#name, `a file rots: ${name}`)
-    return name
-  }
-
-  provision(path: string, bytes: Uint8Array): void {
-    let directory = dirname(path)
-    while (directory !== '/') {
-      this.#directories.add(directory)
-      directory = dirname(directory)
-    }
-    const kept = Buffer.from(bytes)
-    const contents = { bytes: kept, flushed: kept }
-    this.#files.set(path, contents)
-    this.#flushedNames.set(path, contents)
-  }
-
+  /** The storage of one life of a process on this node. Its locks end with that life. */
   storageFor(life: Life): Storage {
-    const times = this.#latencyMs > 0 ? { thereMs: this.#latencyMs } : {}
-    const call = <T>(work: () => T) =>
-      life.call(() => {
-        if (this.#failing !== undefined && this.#failing.callsLeft-- <= 0) throw failure(this.#failing.code)
-        return work()
-      }, times)
-    const change = <T>(work: () => T) =>
-      call(() => {
-        if (this.#isReadOnly) throw failure('EROFS')
-        return work()
-      })
-    return {
-      makeDirectory: (path) => change(() => this.#makeDirectory(path)),
-      list: (directory) =>
-        call(() => {
-          if (!this.#directories.has(directory)) throw failure('ENOENT')
-          return [...this.#directories, ...this.#files.keys()].flatMap((path) =>
-            path !== '/' && dirname(path) === directory ? [path.slice(join(directory, '/').length)] : [],
-          )
-        }),
-      read: (path) => call(() => Buffer.from(this.#at(path).bytes)),
-      write: (path, bytes, { flush = false }: WriteOptions = {}) => {
-        const copy = Buffer.from(bytes)
-        return change(() => {
-          const contents = this.#make(path)
-          this.#put(contents, copy, 0)
-          if (flush) contents.flushed = contents.bytes
-        })
-      },
-      open: (path) =>
-        call((): ReadableFile => {
-          const { bytes } = this.#at(path)
-          return {
-            size: bytes.length,
-            read: (into, at) => call(() => bytes.copy(into, 0, at)),
-            close: () => call(() => {}),
-          }
-        }),
-      create: (path) =>
-        change((): WritableFile => {
-          const contents = this.#make(path)
-          return {
-            write: (bytes, at) => change(() => this.#put(contents, bytes, at)),
-            flush: () =>
-              change(() => {
-                contents.flushed = contents.bytes
-              }),
-            close: () => call(() => {}),
-          }
-        }),
-      size: (path) => call(() => this.#at(path).bytes.length),
-      rename: (from, to) =>
-        change(() => {
-          this.#files.set(to, this.#at(from))
-          this.#files.delete(from)
-        }),
-      remove: (path) => change(() => void this.#files.delete(path)),
-      flushDirectory: (path) =>
-        change(() => {
-          for (const name of this.#flushedNames.keys())
-            if (dirname(name) === path) this.#flushedNames.delete(name)
-          for (const [name, contents] of this.#files)
-            if (dirname(name) === path) this.#flushedNames.set(name, contents)
-        }),
-      lock: (path) =>
-        call(() => {
-          if (this.#locks.get(path)?.isAlive) return undefined
-          this.#locks.set(path, life)
-          return { [Symbol.dispose]: () => void this.#locks.delete(path) }
-        }),
+    if (life.isAlive) {
+      this.#lives.add(life)
+      life.onDeath(() => this.#lives.delete(life))
     }
+    return new LifeStorage(life, this.#medium)
   }
 
-  #makeDirectory(path: string): void {
-    if (this.#files.has(path)) throw failure('EEXIST')
-    if (this.#directories.has(path)) return
-    this.#makeDirectory(dirname(path))
-    this.#directories.add(path)
+  /** What a call takes, in milliseconds, between half and one and a half of this. Default 0. */
+  setLatency(ms: number): void {
+    this.#medium.latencyMs = ms
   }
 
-  #at(path: string): Contents {
-    const contents = this.#files.get(path)
-    if (contents === undefined) throw failure('ENOENT')
-    return contents
+  /**
+   * The machine loses its power, and its processes die. What was flushed is left. Each write since then is
+   * left whole, or its first sectors are, or it is gone. Each name that changed since its directory was
+   * flushed stands for what it stood for, or for what it stood for before.
+   */
+  powerLoss(): void {
+    const { chance, tree } = this.#medium
+    for (const life of this.#lives) life.kill()
+    this.#note('loses its power')
+    tree.losePower(chance, chance.pick(KEEPS), this.#medium.note)
+    this.#medium.forgetLocks()
   }
 
-  #make(path: string): Contents {
-    if (!this.#directories.has(dirname(path))) throw failure('ENOENT')
-    const contents = { bytes: Buffer.alloc(0), flushed: Buffer.alloc(0) }
-    this.#files.set(path, contents)
-    return contents
+  /** It says that it has flushed, and does nothing, until it does not lie any more. */
+  lieAboutFlush(on: boolean): void {
+    this.#note(on ? 'lies about what it flushed' : 'flushes')
+    this.#medium.isLying = on
   }
 
-  #put(contents: Contents, bytes: Uint8Array, at: number): void {
-    const isFull = bytes.length > this.#freeBytes
-    const taken = isFull ? bytes.subarray(0, Math.floor(this.#freeBytes)) : bytes
-    this.#freeBytes -= taken.length
-    const { bytes: before } = contents
-    contents.bytes = Buffer.concat([before.subarray(0, at), taken, before.subarray(at + taken.length)])
-    if (isFull) throw failure('ENOSPC')
+  /** There is room for so many bytes more. A write beyond that is `ENOSPC`, and leaves a part. */
+  fill(bytesFree: number): void {
+    this.#note(`has room for ${bytesFree} bytes`)
+    this.#medium.capacity = this.#medium.tree.bytes + bytesFree
+  }
+
+  /** What would change anything is `EROFS`. */
+  readOnly(on: boolean): void {
+    this.#note(on ? 'is read-only' : 'takes writes')
+    this.#medium.isWritable = !on
+  }
+
+  /** After so many calls more of this kind, each fails with this code. A write leaves a part. */
+  fail(code: string, afterCalls: number, of: Failing['of'] = 'all'): void {
+    this.#note(`fails with ${code} after ${afterCalls} calls, of ${of}`)
+    this.#medium.failing = { code, of, callsLeft: afterCalls }
+  }
+
+  /**
+   * One file that has any bytes is damaged: a bit of it is another, its end is gone, or 4 KiB of it are
+   * zeros. Returns its path, or undefined where there is none.
+   */
+  rot({ under = '/' }: { readonly under?: string } = {}): string | undefined {
+    const { chance, tree } = this.#medium
+    const files = [...tree.files()].filter(([path, { size }]) => size > 0 && isUnder(path, under))
+    if (files.length === 0) return undefined
+    const [path, file] = chance.pick(files)
+    this.#note(`has ${path} rot: ${file.rot(chance)}`)
+    return path
+  }
+
+  /** All that is on it is gone. */
+  wipe(): void {
+    this.#note('is wiped')
+    this.#medium.tree.clear()
+    this.#medium.forgetLocks()
+  }
+
+  /** It holds what the other one holds, and nothing else. */
+  copyFrom(other: SimulatedDisk): void {
+    this.restore(other.snapshot())
+  }
+
+  /** All that is on it now, for a `restore` on this disk or another. */
+  snapshot(): DiskSnapshot {
+    return this.#medium.tree.snapshot()
+  }
+
+  /** It holds what it held then, and nothing else. */
+  restore(snapshot: DiskSnapshot): void {
+    this.#note(`has ${snapshot.files.size} files put back`)
+    this.#medium.tree.restore(snapshot)
+    this.#medium.forgetLocks()
+  }
+
+  /** All faults end. What was lost stays lost. */
+  mend(): void {
+    const medium = this.#medium
+    medium.capacity = Number.POSITIVE_INFINITY
+    medium.isWritable = true
+    medium.isLying = false
+    medium.failing = undefined
+  }
+
+  /** An operator puts a file there, with the directories above it. It outlives a loss of power. */
+  provision(path: string, bytes: Uint8Array): void {
+    this.#medium.tree.place(path, Buffer.from(bytes))
+  }
+
+  /** What is on it. */
+  files(): FileOnDisk[] {
+    return Array.from(this.#medium.tree.files(), ([path, { size }]) => ({ path, bytes: size }))
+  }
+
+  /** What a file holds. Undefined where there is none. */
+  peek(path: string): Uint8Array | undefined {
+    const file = this.#medium.tree.find(path)
+    return file && new Uint8Array(file.bytes)
+  }
+
+  #note(what: string): void {
+    this.#medium.note(what)
   }
 }
 
-function failure(code: string): Error {
-  return Object.assign(new Error(`${code}: simulated`), { code })
+function isUnder(path: string, directory: string): boolean {
+  return directory === '/' || path === directory || path.startsWith(`${directory}/`)
 }

@@ -1,3 +1,4 @@
+import { type Announcement, decodeAnnouncement } from '../../group/announcement.ts'
 import { decodeControl } from '../../group/control.ts'
 import { AppendUncertain, LogBusy } from '../../log/errors.ts'
 import type { Log, LogBackend, LogBatch, NewEntry, SignalOptions } from '../../log/log.ts'
@@ -16,6 +17,31 @@ export interface RecordedEntry {
   readonly life: string
 }
 
+/** What a member announced. */
+export interface RecordedPresence {
+  readonly node: string
+  readonly announcement: Announcement
+  readonly atMs: number
+  readonly ttlMs: number
+}
+
+/** By the members' ids. */
+export type RecordedPresences = ReadonlyMap<string, RecordedPresence>
+
+export interface RecordedPrune {
+  readonly atMs: number
+  readonly upTo: number
+  /** A node, or `operator`. */
+  readonly by: string
+  /** What was announced as its process decided on it. An operator decides on nothing. */
+  readonly decided?: {
+    readonly atMs: number
+    /** When that process had read the presences last. */
+    readonly readAtMs: number
+    readonly presences: RecordedPresences
+  }
+}
+
 export interface SimulatedLogOptions {
   readonly kind: 'local' | 'service'
   readonly epoch?: string
@@ -26,12 +52,24 @@ export interface SimulatedLogOptions {
 export class LogRecord {
   entries: RecordedEntry[] = []
   first = 1
-  readonly prunes: { atMs: number; upTo: number; by: string }[] = []
+  readonly prunes: RecordedPrune[] = []
+  /** Replaced with each change, so that whoever keeps it keeps what was. */
+  presences: RecordedPresences = new Map()
   readonly rewinds: number[] = []
   #listeners: ((entry: RecordedEntry) => void)[] = []
 
   onEntry(listener: (entry: RecordedEntry) => void): void {
     this.#listeners.push(listener)
+  }
+
+  announced(member: string, presence: RecordedPresence): void {
+    this.presences = new Map(this.presences).set(member, presence)
+  }
+
+  withdrawn(member: string): void {
+    const presences = new Map(this.presences)
+    presences.delete(member)
+    this.presences = presences
   }
 
   add(entry: RecordedEntry): void {
@@ -157,6 +195,7 @@ export class SimulatedLog {
     }
     const batches = (of: (options?: SignalOptions) => AsyncIterable<LogBatch>) =>
       this.#batches(of, life, node)
+    let readAtMs = Number.NEGATIVE_INFINITY
     return {
       epoch: log.epoch,
       maxEntryBytes: log.maxEntryBytes,
@@ -164,19 +203,34 @@ export class SimulatedLog {
       follow: (cursor, options) => batches(() => log.follow(cursor, options)),
       read: (cursor, options) => batches(() => log.read(cursor, options)),
       bounds: (options) => call(() => log.bounds(options)),
-      prune: (upTo, options) =>
-        call(async () => {
+      prune: (upTo, options) => {
+        const decided = { atMs: this.#world.nowMs, readAtMs, presences: this.record.presences }
+        return call(async () => {
           await log.prune(upTo, options)
           if (upTo < this.record.first) return
           this.record.first = upTo + 1
-          this.record.prunes.push({ atMs: this.#world.nowMs, upTo, by: node })
+          this.record.prunes.push({ atMs: this.#world.nowMs, upTo, by: node, decided })
           this.#world.note('log', `${life.name} prunes up to ${upTo}`)
-        }),
+        })
+      },
       notices: {
         announce: (member, data, ttlMs, options) =>
-          call(() => log.notices.announce(member, data, ttlMs, options)),
-        withdraw: (member, options) => call(() => log.notices.withdraw(member, options)),
-        read: (options) => call(() => log.notices.read(options)),
+          call(async () => {
+            await log.notices.announce(member, data, ttlMs, options)
+            const announcement = decodeAnnouncement(data)
+            const atMs = this.#world.nowMs
+            if (announcement !== undefined) this.record.announced(member, { node, announcement, atMs, ttlMs })
+          }),
+        withdraw: (member, options) =>
+          call(async () => {
+            await log.notices.withdraw(member, options)
+            this.record.withdrawn(member)
+          }),
+        read: (options) =>
+          call(() => {
+            readAtMs = this.#world.nowMs
+            return log.notices.read(options)
+          }),
         watch: (options) => this.#batches(() => log.notices.watch(options), life, node),
       },
       close: () => log.close(),

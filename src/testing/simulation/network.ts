@@ -1,321 +1,282 @@
-import type { Uint8ArrayList } from 'uint8arraylist'
 import type { ReplicaNetwork } from '../../replica/node/network.ts'
 import type { ByteStream } from '../../sync/wire/frames.ts'
 import type { Chance } from './chance.ts'
 import type { Life } from './life.ts'
+import { Dial } from './network/dial.ts'
+import { SimulatedEndpoint, type Switch } from './network/endpoint.ts'
+import { Link } from './network/link.ts'
+import { type LinkQuality, Port } from './network/port.ts'
+import { type EndInit, SimulatedStream, type StreamEnd } from './network/stream.ts'
 import type { World } from './world.ts'
 
-export interface LinkQuality {
-  readonly latencyMs: number
-  readonly jitterMs: number
-  readonly bytesPerSecond: number
+export type { SimulatedEndpoint } from './network/endpoint.ts'
+export type { LinkQuality } from './network/port.ts'
+
+const QUALITY_DEFAULT: LinkQuality = {
+  latencyMs: 0.5,
+  jitterMs: 0,
+  bytesPerSecond: Number.POSITIVE_INFINITY,
 }
+/** Stands for any node in the name of a link that is cut. */
+const ANY = '*'
+/** Where a peer is that nobody has heard of. */
+const NOWHERE = '?'
 
-type Serve = (peer: string, stream: ByteStream) => Promise<void>
-
-/** Unread bytes of a stream at which its sender waits. */
-const WINDOW_BYTES = 256 * 1024
-
-interface Endpoint {
-  readonly life: Life
-  readonly peer: string
-  readonly node: string
-  serve: Serve | undefined
-}
-
-/** How replicas of a run reach each other. */
+/** How the processes of a run reach each other: links between nodes, and what befalls them. */
 export class SimulatedNetwork {
   readonly #world: World
   readonly #chance: Chance
-  readonly #endpoints = new Map<string, Endpoint>()
-  readonly #streams = new Set<Stream>()
-  readonly #nodeQuality = new Map<string, LinkQuality>()
-  /** `from>to` of links that deliver nothing; the node alone of a silent one. */
+  readonly #ports = new Map<string, Port>()
+  readonly #links = new Map<string, Link>()
+  readonly #streams = new Set<SimulatedStream>()
+  readonly #dials = new Set<Dial>()
+  /** Those that serve, the newest of an identity last. */
+  readonly #serving = new Map<string, SimulatedEndpoint[]>()
+  /** The node where an identity was last. */
+  readonly #lastSeen = new Map<string, string>()
+  /** `from>to`, where either may be any. */
   readonly #cuts = new Set<string>()
   readonly #silent = new Set<string>()
-  /** When what a node sends has left it, by its bandwidth. */
-  readonly #sentUntil = new Map<string, number>()
-  /** When what was sent last over a link arrives. */
-  readonly #arrivedUntil = new Map<string, number>()
-  /** Deliveries that wait for a cut to be mended. */
-  #waiting: { readonly from: string; readonly to: string; readonly go: () => void }[] = []
-  #quality: LinkQuality = { latencyMs: 0.5, jitterMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY }
+  #quality = QUALITY_DEFAULT
+  readonly #nodeQuality = new Map<string, Partial<LinkQuality>>()
+  readonly #switch: Switch = {
+    dial: (from, peer, signal, addresses) => this.#dial(from, peer, signal, addresses),
+    opened: (endpoint) => this.#opened(endpoint),
+    left: (endpoint) => this.#left(endpoint),
+  }
 
   constructor(world: World) {
     this.#world = world
     this.#chance = world.chance('network')
   }
 
+  /** Streams that have not ended on both sides. A side whose process is dead has ended. */
   get openStreams(): number {
     return this.#streams.size
   }
 
-  setQuality(quality: Partial<LinkQuality>, node?: string): void {
-    if (node === undefined) this.#quality = { ...this.#quality, ...quality }
-    else this.#nodeQuality.set(node, { ...this.#quality, ...quality })
+  /** Bytes that were sent and not read, of all streams. */
+  get bytesHeld(): number {
+    let bytes = 0
+    for (const stream of this.#streams) bytes += stream.heldBytes
+    return bytes
   }
 
+  /** Bytes that have arrived, by `from>to` of nodes. */
+  get bytes(): ReadonlyMap<string, number> {
+    return new Map([...this.#links.values()].map(({ name, deliveredBytes }) => [name, deliveredBytes]))
+  }
+
+  /** The network of a replica. */
   join(life: Life, peer: string, node: string): ReplicaNetwork {
-    const endpoint: Endpoint = { life, peer, node, serve: undefined }
+    const endpoint = this.joinAs(life, peer, node)
     const addresses: string[] = []
     return {
       self: peer,
       addresses,
-      dial: (to, _addresses, signal) => this.#dial(endpoint, to, signal),
+      dial: (to, at, signal) => endpoint.dial(to, signal, at),
       start: async (sync) => {
-        addresses.push(`/sim/${node}`)
-        endpoint.serve = (from, stream) => sync.serve(from, stream)
-        this.#endpoints.set(peer, endpoint)
-        life.onDeath(() => this.#leave(endpoint))
+        addresses.push(endpoint.address)
+        endpoint.serveWith((from, stream) => sync.serve(from, stream))
       },
-      stop: async () => this.#leave(endpoint),
+      stop: () => endpoint.leave(),
     }
   }
 
+  /** Join with raw streams, for what is no replica: it may send whatever it likes. */
+  joinAs(life: Life, peer: string, node: string): SimulatedEndpoint {
+    return new SimulatedEndpoint({ life, peer, node }, this.#switch)
+  }
+
+  /** For all links, or for those of one node, where the worse of both ends counts. */
+  setQuality(quality: Partial<LinkQuality>, node?: string): void {
+    if (node === undefined) this.#quality = { ...this.#quality, ...quality }
+    else this.#nodeQuality.set(node, { ...this.#nodeQuality.get(node), ...quality })
+    for (const port of this.#ports.values()) port.quality = this.#qualityOf(port.node)
+  }
+
+  /** Nothing arrives from one node at another. Bytes wait until the link is mended. */
   cut(from: string, to: string): void {
+    this.#note(`${from}>${to} is cut`)
     this.#cuts.add(`${from}>${to}`)
+    this.#look()
   }
 
+  cutBoth(a: string, b: string): void {
+    this.cut(a, b)
+    this.cut(b, a)
+  }
+
+  /** Cut a node off from all others. */
   isolate(node: string): void {
-    this.#cuts.add(`${node}>*`)
-    this.#cuts.add(`*>${node}`)
+    this.cut(node, ANY)
+    this.cut(ANY, node)
   }
 
-  silence(node: string): void {
-    this.#silent.add(node)
-  }
-
-  speak(node: string): void {
-    this.#silent.delete(node)
-    this.#release()
-  }
-
+  /** Ends all trouble; or the isolation of a node; or the cut of a link. */
   mend(from?: string, to?: string): void {
+    this.#note(`${from ?? 'all'}${to === undefined ? '' : `>${to}`} is mended`)
     if (from === undefined) {
       this.#cuts.clear()
       this.#silent.clear()
     } else if (to === undefined) {
-      this.#cuts.delete(`${from}>*`)
-      this.#cuts.delete(`*>${from}`)
+      this.#cuts.delete(`${from}>${ANY}`)
+      this.#cuts.delete(`${ANY}>${from}`)
     } else this.#cuts.delete(`${from}>${to}`)
-    this.#release()
+    this.#look()
   }
 
+  /** A node takes what is sent to it, and nothing comes back. */
+  silence(node: string): void {
+    this.#note(`${node} is silent`)
+    this.#silent.add(node)
+    this.#look()
+  }
+
+  speak(node: string): void {
+    this.#note(`${node} speaks`)
+    this.#silent.delete(node)
+    this.#look()
+  }
+
+  /** The connection between two nodes breaks, with all streams on it and all that is on its way. */
   disconnect(a: string, b: string): void {
+    this.#note(`${a} and ${b} lose their connection`)
+    const broke = () => new Error('the connection broke')
+    const isTheirs = (one: string, other: string) => (one === a && other === b) || (one === b && other === a)
+    for (const dial of [...this.#dials])
+      if (isTheirs(dial.from.node, dial.node)) dial.from.life.deliver(() => dial.fail(broke()))
     for (const stream of [...this.#streams]) {
-      const nodes = stream.ends.map(({ node }) => node)
-      if (nodes.includes(a) && nodes.includes(b)) stream.reset('the connection broke')
+      const [from, to] = stream.ends
+      if (!isTheirs(from.node, to.node)) continue
+      for (const end of stream.ends) end.break(broke())
     }
   }
 
-  /** Have something cross a link: after its latency and bandwidth, and when it is not cut. */
-  carry(from: string, to: string, bytes: number, deliver: () => void): void {
-    const go = () => {
-      if (this.#isCut(from, to)) this.#waiting.push({ from, to, go: deliver })
-      else deliver()
+  async #dial(
+    from: SimulatedEndpoint,
+    peer: string,
+    signal: AbortSignal,
+    addresses?: readonly string[],
+  ): Promise<ByteStream> {
+    const node = this.#find(peer, addresses)?.node ?? this.#lastSeen.get(peer) ?? NOWHERE
+    this.#note(`${from.life.name} dials ${node}`)
+    const there = this.#link(from.node, node)
+    const back = this.#link(node, from.node)
+    const dial = new Dial(from, node, signal)
+    this.#dials.add(dial)
+    there.carry(0, () => this.#arrived(dial, peer, addresses, { there, back }), from.life.nowMs)
+    try {
+      return await dial.outcome
+    } finally {
+      this.#dials.delete(dial)
     }
-    this.#world.schedule(this.#delayMs(from, to, bytes), go)
   }
 
-  forget(stream: Stream): void {
-    this.#streams.delete(stream)
+  /** A dial has reached its node. */
+  #arrived(
+    dial: Dial,
+    peer: string,
+    addresses: readonly string[] | undefined,
+    { there, back }: { readonly there: Link; readonly back: Link },
+  ): void {
+    if (dial.isOver) return
+    const { from, node } = dial
+    const to = this.#find(peer, addresses)
+    if (to?.node !== node) {
+      this.#note(`${node} refuses ${from.life.name}`)
+      const refused = new Error(`${peer} refused the connection`)
+      back.carry(0, () => from.life.deliver(() => dial.fail(refused)))
+      return
+    }
+    const [own, served] = this.#open({ life: from.life, out: there }, { life: to.life, out: back })
+    dial.stream = own
+    back.carry(0, () => from.life.deliver(() => dial.succeed(own)))
+    to.life.deliver(() => to.serve(from.self, served))
   }
 
-  #release(): void {
-    const waiting = this.#waiting
-    this.#waiting = []
-    for (const { from, to, go } of waiting) this.carry(from, to, 0, go)
+  #open(from: EndInit, to: EndInit): readonly [StreamEnd, StreamEnd] {
+    const stream = new SimulatedStream(from, to, () => {
+      if (this.#streams.delete(stream)) this.#note(`${stream} is over`)
+    })
+    this.#streams.add(stream)
+    return stream.ends
   }
 
-  #isCut(from: string, to: string): boolean {
-    if (this.#cuts.size === 0 && this.#silent.size === 0) return false
+  /** Of two processes of one identity, one at a known address. */
+  #find(peer: string, addresses: readonly string[] = []): SimulatedEndpoint | undefined {
+    const serving = this.#serving.get(peer)
+    return serving?.findLast(({ address }) => addresses.includes(address)) ?? serving?.at(-1)
+  }
+
+  #opened(endpoint: SimulatedEndpoint): void {
+    const { self, node } = endpoint
+    const others = this.#serving.get(self)?.filter((other) => other !== endpoint) ?? []
+    this.#serving.set(self, [...others, endpoint])
+    this.#lastSeen.set(self, node)
+  }
+
+  #left(endpoint: SimulatedEndpoint): void {
+    const { self, life } = endpoint
+    this.#serving.set(self, this.#serving.get(self)?.filter((other) => other !== endpoint) ?? [])
+    const stopped = new Error('this node has stopped')
+    for (const dial of [...this.#dials]) {
+      if (dial.from !== endpoint) continue
+      // Its stream, if there is one already, is among those below.
+      if (life.isAlive) dial.fail(stopped)
+      else this.#dials.delete(dial)
+    }
+    for (const stream of [...this.#streams])
+      for (const end of stream.ends) {
+        if (end.life !== life) continue
+        if (life.isAlive) end.abort(stopped)
+        else end.die()
+      }
+  }
+
+  #link(from: string, to: string): Link {
+    const name = `${from}>${to}`
+    const known = this.#links.get(name)
+    if (known !== undefined) return known
+    const link = new Link({
+      world: this.#world,
+      chance: this.#chance,
+      from: this.#port(from),
+      to: this.#port(to),
+    })
+    this.#links.set(name, link)
+    if (this.#isBlocked(link)) link.block()
+    return link
+  }
+
+  #port(node: string): Port {
+    const port = this.#ports.get(node) ?? new Port(node, this.#qualityOf(node))
+    this.#ports.set(node, port)
+    return port
+  }
+
+  #qualityOf(node: string): LinkQuality {
+    return { ...this.#quality, ...this.#nodeQuality.get(node) }
+  }
+
+  /** Links were cut or mended. */
+  #look(): void {
+    for (const link of this.#links.values()) {
+      if (this.#isBlocked(link)) link.block()
+      else link.unblock()
+    }
+  }
+
+  #isBlocked({ from, to }: Link): boolean {
     return (
+      this.#silent.has(from) ||
       this.#cuts.has(`${from}>${to}`) ||
-      this.#cuts.has(`${from}>*`) ||
-      this.#cuts.has(`*>${to}`) ||
-      this.#silent.has(from)
+      this.#cuts.has(`${from}>${ANY}`) ||
+      this.#cuts.has(`${ANY}>${to}`)
     )
   }
 
-  #delayMs(from: string, to: string, bytes: number): number {
-    const qualities = [
-      this.#nodeQuality.get(from) ?? this.#quality,
-      this.#nodeQuality.get(to) ?? this.#quality,
-    ]
-    const latencyMs = Math.max(...qualities.map((one) => one.latencyMs))
-    const { jitterMs } = this.#quality
-    const bytesPerSecond = Math.min(...qualities.map((one) => one.bytesPerSecond))
-    const { nowMs } = this.#world
-    const sentMs = Math.max(nowMs, this.#sentUntil.get(from) ?? 0) + (bytes * 1_000) / bytesPerSecond
-    this.#sentUntil.set(from, sentMs)
-    const wouldMs = sentMs + latencyMs + (jitterMs > 0 ? this.#chance.next() * jitterMs : 0)
-    // What was sent later does not arrive earlier.
-    const link = `${from}>${to}`
-    const arrivesMs = Math.max(wouldMs, this.#arrivedUntil.get(link) ?? 0)
-    this.#arrivedUntil.set(link, arrivesMs)
-    return arrivesMs - nowMs
-  }
-
-  async #dial(from: Endpoint, to: string, signal: AbortSignal): Promise<ByteStream> {
-    signal.throwIfAborted()
-    const { promise, resolve, reject } = Promise.withResolvers<ByteStream>()
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    const node = this.#endpoints.get(to)?.node ?? '?'
-    this.carry(from.node, node, 0, () => {
-      const endpoint = this.#endpoints.get(to)
-      if (endpoint?.serve === undefined) {
-        this.carry(node, from.node, 0, () =>
-          from.life.deliver(() => reject(new Error(`${to} refused the connection`))),
-        )
-        return
-      }
-      const stream = new Stream(this, from, endpoint)
-      this.carry(node, from.node, 0, () =>
-        from.life.deliver(() => {
-          if (signal.aborted) return stream.reset('the dial was given up')
-          resolve(stream.endOf(0))
-        }),
-      )
-      this.#streams.add(stream)
-      endpoint.life.deliver(() => {
-        const served = endpoint.serve?.(from.peer, stream.endOf(1)).catch(() => {})
-        void served?.finally(() => this.forget(stream))
-      })
-    })
-    return await promise
-  }
-
-  #leave(endpoint: Endpoint): void {
-    endpoint.serve = undefined
-    if (this.#endpoints.get(endpoint.peer) === endpoint) this.#endpoints.delete(endpoint.peer)
-    for (const stream of [...this.#streams])
-      if (stream.ends.includes(endpoint)) stream.reset('the peer has left')
-  }
-}
-
-/** One direction of a stream, as its reader sees it. */
-class Pipe {
-  readonly #life: Life
-  readonly #arrived: Uint8Array[] = []
-  #isEnded = false
-  #failure: Error | undefined
-  #changed = Promise.withResolvers<void>()
-  /** Sent and not read yet. */
-  bytes = 0
-
-  constructor(life: Life) {
-    this.#life = life
-  }
-
-  get failure(): Error | undefined {
-    return this.#failure
-  }
-
-  arrive(bytes: Uint8Array): void {
-    this.#arrived.push(bytes)
-    this.notify()
-  }
-
-  end(): void {
-    this.#isEnded = true
-    this.notify()
-  }
-
-  fail(reason: Error): void {
-    this.#failure ??= reason
-    this.notify()
-  }
-
-  notify(): void {
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers()
-  }
-
-  changed(): Promise<void> {
-    return this.#changed.promise
-  }
-
-  async *read(): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      if (this.#failure !== undefined) throw this.#failure
-      const next = this.#arrived.shift()
-      if (next !== undefined) {
-        this.bytes -= next.byteLength
-        this.notify()
-        yield next
-      } else if (this.#isEnded) return
-      else {
-        await this.#changed.promise
-        if (!this.#life.isAlive) await new Promise(() => {})
-      }
-    }
-  }
-}
-
-class Stream {
-  readonly ends: readonly [Endpoint, Endpoint]
-  readonly #network: SimulatedNetwork
-  readonly #pipes: readonly [Pipe, Pipe]
-  #isReset = false
-
-  constructor(network: SimulatedNetwork, from: Endpoint, to: Endpoint) {
-    this.#network = network
-    this.ends = [from, to]
-    this.#pipes = [new Pipe(from.life), new Pipe(to.life)]
-  }
-
-  endOf(n: 0 | 1): ByteStream {
-    const self = this.ends[n]
-    const other = this.ends[n === 0 ? 1 : 0]
-    const into = this.#pipes[n]
-    const out = this.#pipes[n === 0 ? 1 : 0]
-    let closed = false
-    const across = (bytes: number, deliver: () => void) =>
-      this.#network.carry(self.node, other.node, bytes, () => other.life.deliver(deliver))
-    return {
-      source: into.read(),
-      async send(list: Uint8ArrayList) {
-        if (out.failure !== undefined) throw out.failure
-        if (closed) throw new Error('this side of the stream was closed')
-        const bytes = list.slice()
-        out.bytes += bytes.byteLength
-        across(bytes.byteLength, () => out.arrive(bytes))
-        while (out.bytes > WINDOW_BYTES && out.failure === undefined) await out.changed()
-        if (out.failure !== undefined) throw out.failure
-      },
-      get unsentBytes() {
-        return out.bytes
-      },
-      async flushed() {
-        while (out.bytes > 0 && out.failure === undefined) await out.changed()
-        if (out.failure !== undefined) throw out.failure
-      },
-      close: async () => {
-        if (closed) return
-        closed = true
-        across(0, () => out.end())
-      },
-      abort: (reason) => {
-        into.fail(reason)
-        out.fail(new Error(`the stream was reset: ${reason.message}`))
-        this.#network.forget(this)
-      },
-    }
-  }
-
-  reset(why: string): void {
-    if (this.#isReset) return
-    this.#isReset = true
-    this.#network.forget(this)
-    for (const n of [0, 1] as const) {
-      const { node, life } = this.ends[n]
-      const other = this.ends[n === 0 ? 1 : 0].node
-      this.#network.carry(other, node, 0, () =>
-        life.deliver(() => {
-          this.#pipes[0].fail(new Error(why))
-          this.#pipes[1].fail(new Error(why))
-        }),
-      )
-    }
+  #note(what: string): void {
+    this.#world.note('network', what)
   }
 }

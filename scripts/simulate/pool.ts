@@ -26,6 +26,9 @@ export interface Done {
   readonly failure?: { readonly promise: string; readonly message: string }
 }
 
+/** Most of what a run makes is garbage soon: a young generation of 64 MiB takes a third off a seed's time. */
+const YOUNG = '--max-semi-space-size=64'
+
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
 /**
@@ -37,7 +40,7 @@ export class Pool implements Disposable {
 
   /** @param execArgv arguments of Node for the workers */
   constructor(processes: number, execArgv: readonly string[] = []) {
-    this.#children = Array.from({ length: processes }, () => fork(WORKER, { execArgv: [...execArgv] }))
+    this.#children = Array.from({ length: processes }, () => fork(WORKER, { execArgv: [YOUNG, ...execArgv] }))
   }
 
   /** Run tasks until `next` gives none. Rejects if a worker ends. */

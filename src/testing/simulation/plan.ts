@@ -126,9 +126,9 @@ export interface PlanOptions {
   readonly troubles?: readonly Trouble[]
   /** How likely each of these is in a run, from 0 to 1. Default: 0.15, 0.3 or 0.5, as the seed says. */
   readonly odds?: number
-  /** How long the trouble lasts, in milliseconds of virtual time. Default 20,000. */
+  /** How long the trouble lasts, in milliseconds of virtual time. Default 12,000. */
   readonly durationMs?: number
-  /** Steps of a run. Default 40. */
+  /** Steps of a run. Default 30. */
   readonly steps?: number
   readonly settings?: Partial<Settings>
 }
@@ -137,7 +137,7 @@ export interface PlanOptions {
 export const NODES_MAX = 7
 
 export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}): Plan {
-  const { durationMs = 20_000, steps: count = 40, troubles: from = TROUBLES } = options
+  const { durationMs = 12_000, steps: count = 30, troubles: from = TROUBLES } = options
   const settings = { ...drawSettings(chance.fork('settings')), ...options.settings }
   const choosing = chance.fork('troubles')
   // A few kinds at once: with all of them in each run, no group would get far enough to be interesting.

@@ -5,17 +5,9 @@ import type { Position } from '../../src/position.ts'
 import { HASH_BYTES } from '../../src/snapshot/hash.ts'
 import { LIVE_ANCHORS_MAX, REQUEST_BYTES_MAX } from '../../src/sync/limits.ts'
 import type { RequestBody } from '../../src/sync/wire/messages.ts'
+import { lengthPrefix } from '../../src/testing/simulation/hostile/lies.ts'
 import { Cluster, next, type Started } from './cluster.ts'
-import {
-  gist,
-  HostilePeer,
-  Inspector,
-  lengthPrefix,
-  nextSync,
-  requestFrame,
-  type SpokenStream,
-  synced,
-} from './hostile.ts'
+import { gist, HostilePeer, Inspector, nextSync, requestFrame, type SpokenStream, synced } from './hostile.ts'
 import { line } from './journal.ts'
 
 const MIB = 1 << 20

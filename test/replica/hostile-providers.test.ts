@@ -7,7 +7,6 @@ import {
   bomb,
   duplicateChunk,
   endlessList,
-  Liar,
   type Lie,
   listWithoutEnd,
   oversizedFrame,
@@ -15,9 +14,9 @@ import {
   shortChunk,
   silence,
   unaskedChunk,
-  withheld,
   wrongBytes,
-} from './byzantine-peers.ts'
+} from '../../src/testing/simulation/hostile/lies.ts'
+import { Liar, withheld } from './byzantine-peers.ts'
 import { Cluster, next, type Started } from './cluster.ts'
 import { nextSync, synced } from './hostile.ts'
 import { line } from './journal.ts'
@@ -28,7 +27,7 @@ const LINE_BYTES = 2_000
 const LINES = 320
 
 /** Lines that nobody wrote. */
-const lies = () => Array.from({ length: LINES }, () => randomLine())
+const lies = () => Array.from({ length: LINES }, () => Buffer.from(randomLine()))
 const randomLine = () => randomBytes(LINE_BYTES).toString('base64').slice(0, LINE_BYTES)
 
 /** A group of one honest replica, whose log is pruned, and of liars who tell what they hear from it. */
@@ -81,7 +80,7 @@ const LIES: [what: string, lie: () => Lie, said: string][] = [
   ['chunks in another order', () => reorderedChunks, 'where chunk'],
   ['a frame that is too long', () => oversizedFrame, 'not a frame of this protocol'],
   ['a chunk that nobody asked for', () => unaskedChunk, 'an answer nobody asked for'],
-  ['a bomb', bomb, 'is not what the manifest promises'],
+  ['a bomb', () => bomb(64 << 20), 'is not what the manifest promises'],
   [
     'another state, consistent in itself',
     () => anotherState(lies(), CHUNK_BYTES),

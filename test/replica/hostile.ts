@@ -15,13 +15,8 @@ import type { SyncEvent } from '../../src/sync/events.ts'
 import { byteStream } from '../../src/sync/libp2p.ts'
 import { RESPONSE_BYTES_MAX } from '../../src/sync/limits.ts'
 import { decodeFrames, encodeFrame, type Frame } from '../../src/sync/wire/frames.ts'
-import {
-  decodeResponse,
-  encodeRequest,
-  type RequestBody,
-  type Response,
-  type Scope,
-} from '../../src/sync/wire/messages.ts'
+import { decodeResponse, encodeRequest, type RequestBody, type Scope } from '../../src/sync/wire/messages.ts'
+import type { Answer } from '../../src/testing/simulation/hostile/lies.ts'
 
 export const PROTOCOL = '/anchorage/sync/1.0.0'
 const SCOPE: Scope = { group: 'journals', signature: 'journal/1' }
@@ -29,11 +24,6 @@ const SCOPE: Scope = { group: 'journals', signature: 'journal/1' }
 const ANNOUNCED_MS = 120_000
 const EVENT_WAIT_MS = 20_000
 const READ_AHEAD_BYTES = 1 << 20
-
-/** An answer as it came. */
-export interface Answer extends Response {
-  readonly payload?: Uint8Array
-}
 
 /** A libp2p node with a key of its own that speaks the protocol by hand; what it says is the test's affair. */
 export class HostilePeer implements AsyncDisposable {
@@ -163,14 +153,6 @@ export class SpokenStream {
 
 export function requestFrame(id: number, body: RequestBody, scope: Partial<Scope> = {}): Uint8ArrayList {
   return encodeFrame({ header: encodeRequest({ id, ...SCOPE, ...scope, body }) })
-}
-
-/** The beginning of a frame of so many bytes. */
-export function lengthPrefix(bytes: number): Uint8Array {
-  const prefix: number[] = []
-  let rest = bytes
-  for (; rest > 0x7f; rest >>>= 7) prefix.push((rest & 0x7f) | 0x80)
-  return Buffer.from([...prefix, rest])
 }
 
 /** The name of the error that an answer is, or what else it is. */

@@ -1,5 +1,6 @@
 import type { Submit } from '../../machine/machine.ts'
 import type { Chance } from './chance.ts'
+import { beginHostile } from './hostile/index.ts'
 import type { SimulatedNode } from './node.ts'
 import type { Step } from './plan.ts'
 import type { Scene } from './scene.ts'
@@ -14,6 +15,7 @@ export class Deeds {
   /** Steps that wait for somebody to catch up. */
   readonly #waiting: Step[] = []
   readonly #chance: Chance
+  #hostile = 0
   /** How to end what is still done to the world. */
   readonly #undo = new Set<() => void>()
 
@@ -128,6 +130,10 @@ export class Deeds {
         return void nodes[step.node]!.disk.rot()
       case 'operator-prune':
         return log.prune(Math.max(0, this.#scene.history.newest - step.keep))
+      case 'hostile': {
+        const life = beginHostile(this.#scene, `x${++this.#hostile}`, step.kind)
+        return this.#for(step.forMs, () => life.kill())
+      }
       case 'lose-presences':
         return log.losePresences()
       default:

@@ -278,7 +278,11 @@ const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
   rot: [(chance) => ({ do: 'rot', node: anyNode(chance) })],
   pruning: [(chance) => ({ do: 'operator-prune', keep: chance.pick([0, 3, 20]) })],
   presences: [() => ({ do: 'lose-presences' })],
-  hostility: [(chance) => ({ do: 'hostile', kind: chance.integer(0, 99), forMs: aWhile(chance) + 3_000 })],
+  hostility: [
+    (chance) => ({ do: 'hostile', kind: chance.integer(0, 99), forMs: aWhile(chance) + 3_000 }),
+    // Somebody has to ask the liars.
+    join,
+  ],
   mistakes: [
     (chance) => ({ do: 'rewind', by: chance.integer(1, 10) }),
     () => ({ do: 'recreate' }),

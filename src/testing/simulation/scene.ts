@@ -66,6 +66,11 @@ export class Scene {
     return this.nodes.find((node) => node.name === name)
   }
 
+  /** The number of an identity that nobody has yet. */
+  nextKey(): number {
+    return this.#keys++
+  }
+
   watchBy(watcher: Watcher): void {
     this.#watcher = watcher
   }
@@ -93,7 +98,7 @@ export class Scene {
       },
       rate: 1 + drift * (2 * chance.next() - 1),
       wallAheadMs: chance.integer(-500, 500),
-      nextKey: () => this.#keys++,
+      nextKey: () => this.nextKey(),
       onEvent: (node, event) => this.#watcher?.told(node, event),
     })
   }

@@ -104,6 +104,8 @@ export class Run {
 
   /** Let happen what is due by then, and look at the invariants after each thing. */
   async until(atMs: number, done: () => boolean = () => false): Promise<void> {
+    // Of what was done since the last event, all comes before the next one.
+    await this.#scene.world.rest()
     while (!done() && (await this.#scene.world.step(atMs))) {
       if (++this.#events > EVENTS_MAX) throw new PromiseBroken('bounded', `more than ${EVENTS_MAX} events`)
       if (this.#broken !== undefined) throw this.#broken

@@ -63,9 +63,13 @@ export class World {
       if (due.callback === undefined) continue
       this.#nowMs = due.atMs
       due.callback()
-      // What a promise leads to is done before the event loop turns.
-      await systemClock.turn()
+      await this.rest()
       return true
     }
+  }
+
+  /** Let happen all that follows without a wait. What a promise leads to is done before the event loop turns. */
+  rest(): Promise<void> {
+    return systemClock.turn()
   }
 }

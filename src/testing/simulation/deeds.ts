@@ -18,6 +18,7 @@ export class Deeds {
   #hostile = 0
   /** How to end what is still done to the world. */
   readonly #undo = new Set<() => void>()
+  #isMended = false
 
   constructor(scene: Scene) {
     this.#scene = scene
@@ -42,7 +43,9 @@ export class Deeds {
     const { world, plan } = this.#scene
     const roundTripMs = 2 * plan.settings.latencyMs + plan.settings.jitterMs
     for (const step of this.#waiting.splice(0, 2))
-      world.schedule(this.#chance.next() * 8 * roundTripMs, () => this.#do(step))
+      world.schedule(this.#chance.next() * 8 * roundTripMs, () => {
+        if (!this.#isMended) this.#do(step)
+      })
   }
 
   #do(step: Step): void {
@@ -145,6 +148,7 @@ export class Deeds {
   mend(): void {
     const { network, log, nodes } = this.#scene
     this.#waiting.length = 0
+    this.#isMended = true
     for (const undo of [...this.#undo]) undo()
     network.mend()
     log.comeBack()

@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { WORKLOADS } from '../src/testing/simulation/workloads/index.ts'
+import { hunt, huntTable } from './simulate/hunt.ts'
+import { PLANTED_BUGS } from './simulate/planted-bugs.ts'
 import { type Done, Pool, type Task } from './simulate/pool.ts'
 import { SeedReport } from './simulate/seed-report.ts'
 
@@ -13,6 +15,8 @@ Runs whole groups from seeds, on all cores, and tries to break the promises of A
   --seed S        begin with seed S (default: of the day); alone, run only that one
   --workload W    ${Object.keys(WORKLOADS).join(', ')}, or all of them in turn (default)
   --joins N       measure N catch-ups of replicas that join and leave, and nothing else goes wrong
+  --hunt          look for each planted bug in N seeds (default 2,000), and print a table
+  --bug NAME      of these, only those whose name has NAME in it
   --processes P   how many processes run seeds (default: one for each core)
   --shrink R      runs to find the smallest one that fails (default 100)`
 
@@ -28,12 +32,14 @@ const { values } = parseArgs({
     joins: { type: 'string' },
     processes: { type: 'string' },
     shrink: { type: 'string' },
+    hunt: { type: 'boolean' },
+    bug: { type: 'string' },
     help: { type: 'boolean' },
   },
 })
 
 if (values.help === true) console.log(USAGE)
-else process.exitCode = await main()
+else process.exitCode = values.hunt === true ? await huntAll() : await main()
 
 async function main(): Promise<number> {
   const first = number('seed', values.seed ?? String(Math.floor(Date.now() / 86_400_000) * 10_000))
@@ -73,6 +79,15 @@ async function main(): Promise<number> {
   await pool.run(next, (done: Done) => report.add(done))
   console.log(report.text)
   return report.failures.length > 0 ? 1 : 0
+}
+
+async function huntAll(): Promise<number> {
+  const bugs = PLANTED_BUGS.filter(({ name }) => name.includes(values.bug ?? ''))
+  const found = await hunt(bugs, number('seeds', values.seeds ?? '2000'), ({ bug, seeds, broke }) => {
+    console.error(`${bug.name}: ${broke ?? 'NOT FOUND'} after ${seeds} seeds`)
+  })
+  console.log(huntTable(found))
+  return found.every(({ broke }) => broke !== undefined) ? 0 : 1
 }
 
 function number(name: string, text: string): number {

@@ -1,4 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
@@ -38,9 +38,10 @@ const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 export class Pool implements Disposable {
   readonly #children: ChildProcess[]
 
-  /** @param execArgv arguments of Node for the workers */
-  constructor(processes: number, execArgv: readonly string[] = []) {
-    this.#children = Array.from({ length: processes }, () => fork(WORKER, { execArgv: [YOUNG, ...execArgv] }))
+  /** @param options of Node for the workers */
+  constructor(processes: number, { execArgv = [], env = process.env }: ForkOptions = {}) {
+    const options = { execArgv: [YOUNG, ...execArgv], env }
+    this.#children = Array.from({ length: processes }, () => fork(WORKER, options))
   }
 
   /** Run tasks until `next` gives none. Rejects if a worker ends. */

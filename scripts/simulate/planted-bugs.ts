@@ -1,0 +1,479 @@
+/** The environment variable that names the bug to plant. */
+export const PLANTED_BUG = 'PLANTED_BUG'
+
+/** A mistake, as a small edit of the source, that the simulator has to find. */
+export interface PlantedBug {
+  readonly name: string
+  /** Relative to `src/`. */
+  readonly file: string
+  /** What is replaced. It is there exactly once. */
+  readonly text: string
+  readonly replacement: string
+  /** The promise that it breaks. */
+  readonly promise: string
+  /** The workload in which it is looked for. Default: `map`. */
+  readonly workload?: string
+}
+
+/** By the promise that they break. */
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'a capture shares the tree',
+    file: 'machine/replicated-map.ts',
+    text: 'new MapSnapshot(this.#tree.clone(), this.#clock.now(), this.#size())',
+    replacement: 'new MapSnapshot(this.#tree, this.#clock.now(), this.#size())',
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'an install forgets the leases',
+    file: 'machine/replicated-map.ts',
+    text: `      this.#leases = leases
+      this.#sweeper`,
+    replacement: '      this.#sweeper',
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'a clear leaves the leases',
+    file: 'machine/replicated-map.ts',
+    text: `        this.#leases.clear()
+        if (size > 0)`,
+    replacement: '        if (size > 0)',
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'a write leaves the lease that the key had',
+    file: 'machine/replicated-map.ts',
+    text: `    if (dead !== undefined) this.#leases.unregister(key)
+`,
+    replacement: '',
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'compareAndSet compares with a dead value',
+    file: 'machine/replicated-map.ts',
+    text: 'if (this.#live(key) !== expected) return false',
+    replacement: `const was = this.#tree.get(key)
+        if ((was === undefined ? was : valueIn(was)) !== expected) return false`,
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'the cursor after an install is one too far',
+    file: 'replica/following/applier.ts',
+    text: 'this.#cursor = { index: anchor.index, ...(carried',
+    replacement: 'this.#cursor = { index: anchor.index + 1, ...(carried',
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'an install is not atomic',
+    file: 'replica/following/applier.ts',
+    text: `        orInstallFailed(() => installation.commit())
+        this.#init.group.restore(carried)`,
+    replacement: `        this.#init.group.restore(carried)
+        void this.#init.clock.turn().then(() => installation.commit())`,
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'a chunk is not verified',
+    file: 'sync/fetching/chunks/chunk-tracker.ts',
+    text: `    if (!sameBytes(chunkHash(bytes), info.hash)) throw new MalformedChunk('its hash is another')
+`,
+    replacement: '',
+    promise: 'nothing unverified',
+  },
+  {
+    name: 'a minority seals',
+    file: 'group/seal.ts',
+    text: 'return electors * 2 > this.#electorate.size',
+    replacement: 'return electors * 3 > this.#electorate.size',
+    promise: 'nothing unverified',
+  },
+  {
+    name: 'strangers attest',
+    file: 'group/seal.ts',
+    text: 'if (!this.#electorate.has(author) || this.#roots.has(author)) return undefined',
+    replacement: 'if (this.#roots.has(author)) return undefined',
+    promise: 'nothing unverified',
+  },
+  {
+    name: 'an elector may attest twice',
+    file: 'group/seal.ts',
+    text: ' || this.#roots.has(author)) return undefined',
+    replacement: ') return undefined',
+    promise: 'nothing unverified',
+  },
+  {
+    name: 'a checkpoint is not verified',
+    file: 'checkpoint/file.ts',
+    text: `    if (!sameBytes(chunkHash(bytes), info.hash)) {
+      throw new CheckpointDamaged(path, \`the hash of chunk \${index} is wrong\`)
+    }
+`,
+    replacement: '',
+    promise: 'nothing unverified',
+  },
+  {
+    name: 'a pin does not hold the log',
+    file: 'group/pruning.ts',
+    text: `    if (progress.holds(member)) upTo = Math.min(upTo, own >= needs ? own : needs - 1)
+`,
+    replacement: '',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'an offer does not hold the log',
+    file: 'group/pruning.ts',
+    text: '      if (!progress.hasStalled(anchor)) upTo = Math.min(upTo, anchor - 1)',
+    replacement: '      void anchor',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'the log is pruned past every checkpoint',
+    file: 'group/pruning.ts',
+    text: `  if (!volatile) upTo = Math.min(upTo, Math.max(0, ...members.map(({ checkpoint }) => checkpoint)))
+`,
+    replacement: '',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'the pruned entry is one too many',
+    file: 'group/pruning.ts',
+    text: 'upTo = Math.min(upTo, anchor - 1)',
+    replacement: 'upTo = Math.min(upTo, anchor)',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'a checkpoint that nobody agreed on allows a prune',
+    file: 'checkpoint/store.ts',
+    text: `    if (sealed) this.#newestSealed = position.index
+    onEvent`,
+    replacement: `    this.#newestSealed = position.index
+    onEvent`,
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'a checkpoint is not flushed',
+    file: 'checkpoint/file.ts',
+    text: `      await file.flush()
+`,
+    replacement: '',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'a deposed leader prunes',
+    file: 'replica/membership/pruner.ts',
+    text: `    if (group.leader !== self) return
+    const outcome`,
+    replacement: '    const outcome',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'a leader never hears that it was deposed',
+    file: 'replica/membership/pruner.ts',
+    text: `    if (!this.#leads()) throw new NotLeader(leader === self ? undefined : leader)
+`,
+    replacement: '',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'a lost acknowledgement is repeated',
+    file: 'replica/replica.ts',
+    text: `const append = () => log.append([{ kind: 'command', payload: command }], options)`,
+    replacement: `const append = () => {
+      const once = () => log.append([{ kind: 'command', payload: command }], options)
+      return once().catch((error) => {
+        if (error.code === 'APPEND_UNCERTAIN') return once()
+        throw error
+      })
+    }`,
+    promise: 'acknowledged writes are there once',
+  },
+  {
+    name: `a write gets the result of another's entry`,
+    file: 'replica/following/writes.ts',
+    text: 'const isOwn = author === this.#self',
+    replacement: 'const isOwn = true',
+    promise: 'acknowledged writes are there once',
+  },
+  {
+    name: 'an early result is of the entry before',
+    file: 'replica/following/writes.ts',
+    text: '      early = this.#early.get(index)',
+    replacement: '      early = this.#early.get(index - 1) ?? this.#early.get(index)',
+    promise: 'acknowledged writes are there once',
+  },
+  {
+    name: 'a fetch does not revive',
+    file: 'snapshot/available.ts',
+    text: `    this.#leases.revive(key, this.#init.ttlMs)
+`,
+    replacement: '',
+    promise: 'alive as long as needed',
+  },
+  {
+    name: 'an offer never ends',
+    file: 'snapshot/available.ts',
+    text: `onExpired: (expired) => this.#release(this.#held.get(expired)!, 'expired'),`,
+    replacement: 'onExpired: (expired) => void this.#leases.register(expired, this.#init.ttlMs),',
+    promise: 'alive as long as needed',
+  },
+  {
+    name: 'a deadline is lengthened by a restart',
+    file: 'replica/disk/disk.ts',
+    text: 'if (cut !== undefined && remainingMs > 0) sync.adopt(position, cut, remainingMs)',
+    replacement:
+      'if (cut !== undefined && remainingMs > 0) sync.adopt(position, cut, this.#init.sealTimeoutMs * 10)',
+    promise: 'alive as long as needed',
+  },
+  {
+    name: 'an offer that is used expires',
+    file: 'snapshot/available.ts',
+    text: `    held.uses++
+`,
+    replacement: '',
+    promise: 'alive as long as needed',
+  },
+  {
+    name: 'machine time goes by the newest stamp',
+    file: 'group/machine-time.ts',
+    text: `    return this.#timeMs > before
+  }`,
+    replacement: `    if (stampMs > this.#timeMs) this.#timeMs = stampMs
+    return this.#timeMs > before
+  }`,
+    promise: 'any clock',
+  },
+  {
+    name: 'machine time is not restored by an install',
+    file: 'group/group-state.ts',
+    text: `    this.#time = new MachineTime(timeMs, clocks)
+    this.#entryId`,
+    replacement: `    this.#time = new MachineTime(Math.max(timeMs, this.#time.ms))
+    this.#entryId`,
+    promise: 'any clock',
+  },
+  {
+    name: 'a key lives a millisecond too long',
+    file: 'machine/entry.ts',
+    text: `return typeof entry === 'string' || entry.deadlineMs > timeMs`,
+    replacement: `return typeof entry === 'string' || entry.deadlineMs + 1 > timeMs`,
+    promise: 'any clock',
+  },
+  {
+    name: 'the leader never ticks',
+    file: 'replica/membership/ticks.ts',
+    text: 'if (dueMs === undefined || dueMs <= group.timeMs) return',
+    replacement: 'return',
+    promise: 'any clock',
+  },
+  {
+    name: 'the known clocks are not carried',
+    file: 'group/group-state.ts',
+    text: `return this.#time.clocks
+`,
+    replacement: `return []
+`,
+    promise: 'any clock',
+  },
+  {
+    name: 'writes that a snapshot covers are forgotten',
+    file: 'replica/following/writes.ts',
+    text: `      resolve({ position: this.#position(waitingIndex), result: undefined })
+`,
+    replacement: '',
+    promise: 'always an answer',
+  },
+  {
+    name: 'who waits is not told that the state is lost',
+    file: 'replica/following/applier.ts',
+    text: `    this.writes.fail(reason)
+    this.waiters.fail(reason)`,
+    replacement: '    void reason',
+    promise: 'always an answer',
+  },
+  {
+    name: 'a provider that broke off is waited for',
+    file: 'sync/fetching/chunks/chunk-tracker.ts',
+    text: `if (this.#states[index] === IN_FLIGHT && this.owing(index).length === 0) this.#states[index] = WANTED
+    }
+  }
+
+  /** The list`,
+    replacement: `void index
+    }
+  }
+
+  /** The list`,
+    promise: 'everyone gets in sync',
+  },
+  {
+    name: 'a stale leader is obeyed',
+    file: 'group/group-state.ts',
+    text: `        if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)
+        this.#track(entry.index, control.electorate)`,
+    replacement: '        this.#track(entry.index, control.electorate)',
+    promise: 'everyone gets in sync',
+  },
+  {
+    name: 'a second claim of a term wins',
+    file: 'group/group-state.ts',
+    text: 'if (control.term !== this.#term + 1) return',
+    replacement: 'if (control.term < this.#term) return',
+    promise: 'everyone gets in sync',
+  },
+  {
+    name: 'a broken session is not begun again',
+    file: 'replica/following/follower.ts',
+    text: `        await this.#unserved(lag, error, triedMs, signal)
+`,
+    replacement: `        throw error
+`,
+    promise: 'everyone gets in sync',
+  },
+  {
+    name: 'a claim is never made',
+    file: 'group/leadership.ts',
+    text: 'if (isVacant) await appendControl(',
+    replacement: 'if (!isVacant) await appendControl(',
+    promise: 'everyone gets in sync',
+  },
+  {
+    name: 'anchors are not counted',
+    file: 'sync/serving/anchor-allocator.ts',
+    text: 'if (count - retires.length >= LIVE_ANCHORS_MAX) {',
+    replacement: 'if (count - retires.length >= 1_000) {',
+    promise: 'bounded',
+  },
+  {
+    name: 'each request has its own marker',
+    file: 'sync/serving/anchor-allocator.ts',
+    text: `      else if (this.#name(anchor)) return anchor
+`,
+    replacement: '',
+    promise: 'bounded',
+  },
+  {
+    name: 'nothing is retired',
+    file: 'sync/serving/anchor-allocator.ts',
+    text: 'const retires = idle.slice(0, Math.max(0, count + 1 - LIVE_ANCHORS_USUAL))',
+    replacement: 'const retires = idle.slice(0, 0)',
+    promise: 'bounded',
+  },
+  {
+    name: 'the log is never pruned',
+    file: 'replica/membership/pruner.ts',
+    text: 'if (wanted === undefined || !this.#leads()) return',
+    replacement: 'return',
+    promise: 'bounded',
+  },
+  {
+    name: 'checkpoints are not dropped',
+    file: 'checkpoint/store.ts',
+    text: `    this.#files.keepLatest(keep)
+`,
+    replacement: '',
+    promise: 'bounded',
+  },
+  {
+    name: 'a pin outlives the catch-up',
+    file: 'replica/membership/announcer.ts',
+    text: `  unpin(): void {
+    this.#needs = 0
+  }`,
+    replacement: '  unpin(): void {}',
+    promise: 'bounded',
+  },
+  {
+    name: 'anybody is served',
+    file: 'sync/serving/admission.ts',
+    text: `    if (!this.#isMember(peer)) throw new Unauthorized('announce yourself to the group first')
+`,
+    replacement: '',
+    promise: 'bounded',
+  },
+  {
+    name: 'a claim is made without a look',
+    file: 'group/leadership.ts',
+    text: 'isVacant = this.#mayClaim()',
+    replacement: 'isVacant = true',
+    promise: 'bounded',
+  },
+  {
+    name: 'progress with an anchor never stalls',
+    file: 'group/anchor-progress.ts',
+    text: 'return known !== undefined && this.#init.clock.now() - known.sinceMs >= this.#stalledMs',
+    replacement: 'return false',
+    promise: 'bounded',
+  },
+  {
+    name: 'the directory is not locked',
+    file: 'checkpoint/data-directory.ts',
+    text: `      if (lock === undefined) throw new DirectoryInUse(path)
+`,
+    replacement: '',
+    promise: 'a mistake is told, not obeyed',
+  },
+  {
+    name: 'a checkpoint of another log is loaded',
+    file: 'checkpoint/store.ts',
+    text: `    if (position.epoch !== ours.epoch) throw new CheckpointMismatch(path, 'epoch', position.epoch, ours.epoch)
+`,
+    replacement: '',
+    promise: 'a mistake is told, not obeyed',
+  },
+  {
+    name: 'a log that was put back is followed',
+    file: 'log/memory.ts',
+    text: `    if (cursor.index > newest.index || (cursor.id && (this.at(cursor.index)?.id ?? cursor.id) !== cursor.id))
+      throw new LogRewound(cursor.index, newest.index)
+`,
+    replacement: '',
+    promise: 'a mistake is told, not obeyed',
+  },
+  {
+    name: 'a second process of one identity goes on',
+    file: 'group/namesakes.ts',
+    text: `    this.#hasYielded = true
+    return 'yield'`,
+    replacement: `    return 'found'`,
+    promise: 'a mistake is told, not obeyed',
+  },
+  {
+    name: 'a ticker goes on',
+    file: 'time/ticker.ts',
+    text: `    this.#timer?.cancel()
+    this.#next?.reject(reason)`,
+    replacement: '    this.#next?.reject(reason)',
+    promise: 'stop leaves nothing',
+  },
+  {
+    name: 'a stopped replica stays in the group',
+    file: 'replica/stop.ts',
+    text: `  await announcer.leave({ led })
+`,
+    replacement: '',
+    promise: 'stop leaves nothing',
+  },
+  {
+    name: 'streams stay open when the session is over',
+    file: 'sync/fetching/session.ts',
+    text: `      this.#stop.abort(new Error('the session is over'))
+      await this.#peers.close()
+`,
+    replacement: '',
+    promise: 'stop leaves nothing',
+  },
+]
+
+/** Where a bug's file is. */
+export function sourceOf({ file }: Pick<PlantedBug, 'file'>): URL {
+  return new URL(`../../src/${file}`, import.meta.url)
+}
+
+/** The source with the bug in it. Throws where its text is not there, or more than once. */
+export function edited({ name, file, text, replacement }: PlantedBug, source: string): string {
+  const count = source.split(text).length - 1
+  if (count !== 1)
+    throw new Error(`planted bug "${name}": its text is ${count} times in src/${file}, not once`)
+  // A function, so that a dollar sign stands for itself.
+  return source.replace(text, () => replacement)
+}

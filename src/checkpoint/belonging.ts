@@ -85,6 +85,7 @@ export class Belonging {
     const draft = `${file}.new`
     await this.#storage.write(draft, Buffer.from(`${epoch}\n`), { flush: true })
     await this.#storage.rename(draft, file)
+    await this.#storage.flushDirectory(this.#path)
   }
 
   async #told(): Promise<string | undefined> {

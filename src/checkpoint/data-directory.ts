@@ -74,6 +74,8 @@ export class DataDirectory implements Disposable {
     await this.storage.remove(draft)
     await this.storage.write(draft, privateKeyToProtobuf(key), { flush: true })
     await this.storage.rename(draft, path)
+    // Others are told of this key soon. A loss of power must not make this replica another one.
+    await this.storage.flushDirectory(this.path)
     return key
   }
 

@@ -49,6 +49,13 @@ async function makeOne(path: string, mode: number): Promise<void> {
     await mkdir(path, { mode })
   } catch (error) {
     if (!hasCode(error, 'EEXIST') || !(await isDirectory(path))) throw error
+    return
+  }
+  try {
+    await flushDirectory(dirname(path))
+  } catch (error) {
+    // Who may make names in a directory need not be allowed to read it, and only who reads it can flush it.
+    if (!hasCode(error, 'EACCES')) throw error
   }
 }
 

@@ -12,7 +12,7 @@
 export interface Storage {
   /**
    * Make a directory and those above it, each with this mode. Nothing happens where there is one. Rejects
-   * where something else has its place.
+   * where something else has its place. What was made outlives a crash of the machine.
    */
   makeDirectory(path: string, mode: number): Promise<void>
   /** The names of what is in a directory, in any order. */

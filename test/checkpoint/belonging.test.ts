@@ -4,7 +4,7 @@ import { Belonging, checkpointName, checkpointsAmong, epochTag } from '../../src
 import { writeCheckpoint } from '../../src/checkpoint/file.ts'
 import { LogMissing } from '../../src/log/errors.ts'
 import { makeManifest } from '../../src/snapshot/manifest.ts'
-import { PLACES, type Place } from './places.ts'
+import { Machine, PLACES, type Place, simulated } from './places.ts'
 
 const { signal } = new AbortController()
 
@@ -70,4 +70,18 @@ describe.each(PLACES)('on $on', ({ make }) => {
     await place.storage.write(join(place.directory, 'checkpoints', name), Buffer.from('torn'))
     await expect(belonging.assert('f')).rejects.toMatchObject({ held: { index: 7 } })
   })
+})
+
+test('what it was told outlives a loss of power', async () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const machine = new Machine(seed)
+    const { directory, storage } = await simulated(machine)
+    const checkpoints = join(directory, 'checkpoints')
+    await storage.makeDirectory(checkpoints, 0o700)
+    await storage.write(join(checkpoints, checkpointName(7, epochTag('e'))), Buffer.from('rotten'))
+    await storage.flushDirectory(checkpoints)
+    await new Belonging(directory, checkpoints, storage).tell('f')
+    machine.disk.powerLoss()
+    await new Belonging(directory, checkpoints, machine.start()).assert('f')
+  }
 })

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DataDirectory } from '../../src/checkpoint/data-directory.ts'
 import { fileStorage } from '../../src/checkpoint/file-storage.ts'
-import { Machine, onDisk, PLACES, type Place, simulated } from './places.ts'
+import { Life } from '../../src/testing/simulation/life.ts'
+import { beforeDeath, Machine, onDisk, PLACES, type Place, simulated } from './places.ts'
 
 describe.each(PLACES)('on $on', ({ make }) => {
   let place: Place
@@ -74,6 +75,37 @@ test('a key that the disk has no room for is no key, and made later', async () =
   machine.disk.mend()
   const key = await data.identity()
   expect((await data.identity()).equals(key)).toBe(true)
+})
+
+test('a key that was told outlives a loss of power', async () => {
+  for (let seed = 0; seed < 40; seed++) {
+    const machine = new Machine(seed)
+    const { directory, storage } = await simulated(machine)
+    const key = await (await DataDirectory.open(directory, storage)).identity()
+    machine.disk.powerLoss()
+    using again = await DataDirectory.open(directory, machine.start())
+    expect((await again.identity()).equals(key)).toBe(true)
+  }
+})
+
+test('whichever call a loss of power comes at, there is one key afterwards', async () => {
+  for (let calls = 1; calls < 20; calls++) {
+    const machine = new Machine(calls)
+    const { directory } = await simulated(machine)
+    const life = new Life(machine.world, 'a#9')
+    life.killAtCall(calls)
+    const opened = DataDirectory.open(directory, machine.disk.storageFor(life))
+    const key = await beforeDeath(
+      life,
+      opened.then((data) => data.identity()),
+    )
+    machine.disk.powerLoss()
+    using again = await DataDirectory.open(directory, machine.start())
+    const kept = await again.identity()
+    expect(kept.equals(await again.identity())).toBe(true)
+    if (key !== undefined) return expect(kept.equals(key)).toBe(true)
+  }
+  throw new Error('no key was made in 20 calls')
 })
 
 test.skipIf(!existsSync('/proc/self'))(

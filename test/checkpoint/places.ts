@@ -45,6 +45,13 @@ export class Machine {
   }
 }
 
+/** What comes of it, or undefined if the process dies first. */
+export async function beforeDeath<T>(life: Life, work: Promise<T>): Promise<T | undefined> {
+  if (!life.isAlive) return undefined
+  const death = new Promise<undefined>((resolve) => life.onDeath(() => resolve(undefined)))
+  return await Promise.race([work, death])
+}
+
 export async function simulated(machine = new Machine()): Promise<Place> {
   const directory = '/a/replica'
   const storage = machine.start()

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -8,6 +8,7 @@ import type { Storage } from '../../src/checkpoint/storage.ts'
 import { onDisk, PLACES, type Place } from './places.ts'
 
 const BYTES = Buffer.from('some bytes')
+const SOURCE = new URL('../../src/checkpoint/file-storage.ts', import.meta.url).href
 
 describe.each(PLACES)('on $on', ({ make }) => {
   let place: Place
@@ -107,13 +108,28 @@ test('on the file system, files are their owner’s only', async () => {
   }
 })
 
+test('on the file system, a directory that was made outlives a loss of power, as does what is in it', async () => {
+  await using place = await onDisk()
+  const made = join(place.directory, 'data')
+  const program = `
+    const { fileStorage } = await import(${JSON.stringify(SOURCE)})
+    await fileStorage.makeDirectory(${JSON.stringify(join(made, 'a', 'b'))}, 0o700)
+    await fileStorage.makeDirectory(${JSON.stringify(made)}, 0o700)`
+  const traced = ['--trace-event-categories', 'node.fs.async', '--input-type=module', '-e', program]
+  const { status } = spawnSync(process.execPath, traced, { cwd: place.directory, stdio: 'inherit' })
+  expect(status).toBe(0)
+  const trace = await readFile(join(place.directory, 'node_trace.1.log'), 'utf8')
+  const { traceEvents } = JSON.parse(trace) as { traceEvents: { name: string; ph: string }[] }
+  // Three are made, each in another one.
+  expect(traceEvents.filter(({ name, ph }) => name === 'fsync' && ph === 'b')).toHaveLength(3)
+})
+
 /** A program that holds a lock for half a minute. */
 const HOLDER = `
   const { fileStorage } = await import(process.env.SOURCE)
   globalThis.held = await fileStorage.lock(process.env.LOCK)
   console.log('held')
   setTimeout(() => {}, 30_000)`
-const SOURCE = new URL('../../src/checkpoint/file-storage.ts', import.meta.url).href
 
 test('on the file system, a lock ends with the process that holds it, however that ends', async () => {
   await using place = await onDisk()

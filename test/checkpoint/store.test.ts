@@ -15,7 +15,7 @@ import type { StateBuilder } from '../../src/snapshot/state-builder.ts'
 import { Life } from '../../src/testing/simulation/life.ts'
 import { systemClock } from '../../src/time/clock.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
-import { Machine, PLACES, type Place, simulated } from './places.ts'
+import { beforeDeath, Machine, PLACES, type Place, simulated } from './places.ts'
 
 const CONTROL = Buffer.from('term 3')
 const ITEMS = numberedItems(400, 20)
@@ -266,14 +266,15 @@ describe('a checkpoint is there whole, or not at all', () => {
       life.onDeath(() => machine.disk.powerLoss())
       life.killAtCall(calls)
       const store = open()
-      const died = new Promise<'died'>((resolve) => life.onDeath(() => resolve('died')))
-      const done = store.load(begin, signal).then(() => write(store, 9))
-      const isDead = (await Promise.race([done, died])) === 'died'
+      await beforeDeath(
+        life,
+        store.load(begin, signal).then(() => write(store, 9)),
+      )
       storage = machine.start()
       const position = await load()
       outcomes.add(position?.index)
       expect([skipped(), installed?.items]).toEqual([[], ITEMS.map(String)])
-      if (!isDead) break
+      if (life.isAlive) break
     }
     expect([...outcomes].sort()).toEqual([7, 9])
   })

@@ -61,7 +61,7 @@ export class DataDirectory implements Disposable {
     })
     if (kept !== undefined) {
       try {
-        return privateKeyFromProtobuf(kept)
+        return await soundKey(kept)
       } catch (cause) {
         throw new DirectoryUnusable(`${path} is no key: remove it, and this replica becomes a new one`, {
           cause,
@@ -82,4 +82,15 @@ export class DataDirectory implements Disposable {
   [Symbol.dispose](): void {
     this.#lock[Symbol.dispose]()
   }
+}
+
+/**
+ * The key in these bytes. Throws if its halves do not go together, as in a file that the disk has damaged: no
+ * peer would talk to a replica of that key.
+ */
+async function soundKey(bytes: Uint8Array): Promise<PrivateKey> {
+  const key = privateKeyFromProtobuf(bytes)
+  const said = await key.sign(bytes)
+  if (!(await key.publicKey.verify(bytes, said))) throw new RangeError('its two halves do not go together')
+  return key
 }

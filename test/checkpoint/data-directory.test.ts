@@ -46,6 +46,20 @@ describe.each(PLACES)('on $on', ({ make }) => {
     expect(await place.storage.list(parent)).toContain('identity.key')
   })
 
+  test('a key file with a rotten byte is refused, whichever half of the key it is in', async () => {
+    using data = await open()
+    await data.identity()
+    const path = join(parent, 'identity.key')
+    const sound = (await place.storage.read(path))!
+    for (const at of [4, 35, 36, sound.length - 1]) {
+      await place.storage.write(
+        path,
+        Uint8Array.from(sound, (byte, i) => (i === at ? byte ^ 1 : byte)),
+      )
+      await expect(data.identity(), `byte ${at}`).rejects.toMatchObject({ name: 'DirectoryUnusable' })
+    }
+  })
+
   test('a path that is a file, or below one, is refused', async () => {
     const path = join(parent, 'file')
     await place.storage.write(path, Buffer.alloc(0))

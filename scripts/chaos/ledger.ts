@@ -22,11 +22,6 @@ export function markOf(payload: Uint8Array): string {
   return createHash('sha256').update(payload).digest('base64')
 }
 
-/** A digest as it travels between processes. */
-export function shortened(digest: string): string {
-  return createHash('sha256').update(digest).digest('hex')
-}
-
 /** What the log holds, read from outside, and what that comes to by models that are not the product's. */
 export class Ledger {
   readonly group = new GroupModel()
@@ -77,7 +72,7 @@ export class Ledger {
     return this.#placesOf.get(mark) ?? []
   }
 
-  /** Of the whole state at this machine time, after the newest command. */
+  /** Of the whole state at this machine time, after the newest command. No time comes before one that was asked for. */
   digest(timeMs: number): string {
     return this.#map.digest(timeMs)
   }

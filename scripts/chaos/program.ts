@@ -1,7 +1,6 @@
 import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
 import { serveReplica } from '../../src/testing/index.ts'
 import { MapModel } from '../../src/testing/simulation/oracle/map-model.ts'
-import { shortened } from './ledger.ts'
 
 /** What a replica holds at one position. */
 export interface Contents {
@@ -19,7 +18,7 @@ serveReplica({
       index: position.index,
       timeMs,
       size: map.size,
-      digest: shortened(new MapModel().digestOf(map)),
+      digest: new MapModel().digestOf(map, timeMs),
     }),
   },
 })

@@ -49,7 +49,7 @@ export class Schedule {
 
   /** The faults of this round, by when they begin. The first round is number 1. */
   round(number: number): readonly Fault[] {
-    const chance = chanceOf(this.#init.seed, `round ${number}`)
+    const chance = chanceOf(this.#init.seed, `round ${number}: what happens in it`)
     const faults: Fault[] = []
     const count = chance.integer(FAULTS_MIN, FAULTS_MAX)
     for (let draws = 0; faults.length < count && draws < DRAWS_MAX; draws++) {

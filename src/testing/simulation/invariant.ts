@@ -40,6 +40,11 @@ export interface Invariant {
   told?(node: SimulatedNode, event: Told): void
   /** All trouble has ended, and everybody has had time to get in sync. */
   settled?(): void
+  /**
+   * For a TTL and four seconds after that nobody has written, come or left, and nothing went wrong. Not called
+   * in each run.
+   */
+  idle?(): void
   /** Every process was stopped. */
   ended?(): void
 }

@@ -40,6 +40,10 @@ export interface Outcome {
 const BEGIN_MS = 2_000
 /** How long the group may take to get in sync once all trouble has ended, in milliseconds of virtual time. */
 const SETTLE_MS = 90_000
+/** In one of so many runs, nobody does anything for a while after that. */
+const IDLE_EVERY = 8
+/** How long that takes, beside a TTL, in milliseconds of virtual time. */
+const IDLE_MS = 4_000
 /** How often the operator looks at the group then. */
 const ROUND_MS = 500
 /** How long a stop may take, in milliseconds of virtual time. */
@@ -87,6 +91,7 @@ export class Run {
       }
       await this.until(BEGIN_MS + plan.endMs)
       await this.#settle()
+      if (plan.seed % IDLE_EVERY === 0 && this.#isWell()) await this.#idle()
       await this.#end()
     } catch (error) {
       if (!(error instanceof PromiseBroken)) throw error
@@ -126,6 +131,13 @@ export class Run {
     }
     if (!isWell) throw new PromiseBroken('everyone gets in sync', this.#whatIsIll())
     for (const invariant of this.#invariants) invariant.settled?.()
+  }
+
+  /** Nobody writes, comes or leaves: what the group still does is done by then. */
+  async #idle(): Promise<void> {
+    const { world, plan } = this.#scene
+    await this.until(world.nowMs + plan.settings.ttlMs + IDLE_MS)
+    for (const invariant of this.#invariants) invariant.idle?.()
   }
 
   async #end(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Invariant } from '../invariant.ts'
 import type { Scene } from '../scene.ts'
 import { Anchors } from './anchors.ts'
+import { Offers } from './offers.ts'
 import { Prunes } from './prunes.ts'
 import { SealedInstalls } from './sealed-installs.ts'
 import { StateOfTheLog } from './state-of-the-log.ts'
@@ -14,5 +15,6 @@ export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new Anchors(scene),
   (scene) => new SealedInstalls(scene),
   (scene) => new Prunes(scene),
+  (scene) => new Offers(scene),
   (scene) => new Stops(scene),
 ]

@@ -1,282 +1,212 @@
-import { type Announcement, decodeAnnouncement } from '../../group/announcement.ts'
-import { decodeControl } from '../../group/control.ts'
-import { AppendUncertain, LogBusy } from '../../log/errors.ts'
-import type { Log, LogBackend, LogBatch, NewEntry, SignalOptions } from '../../log/log.ts'
-import { type MemoryLog, memoryLog } from '../../log/memory.ts'
+import { checkEntryBytes, checkInit, ENTRY_BYTES_DEFAULT } from '../../log/limits.ts'
+import type { Log, LogBackend, LogInit } from '../../log/log.ts'
 import type { Life } from './life.ts'
-import type { World } from './world.ts'
+import type { AppendFate, Attempt, FaultOptions, Refusal } from './log/append-faults.ts'
+import { SimulatedHandle } from './log/handle.ts'
+import { Line } from './log/line.ts'
+import { PresenceTable } from './log/presence-table.ts'
+import { type LogKind, type LogLatency, Reach } from './log/reach.ts'
+import type { LogRecord } from './log/record.ts'
+import { LogServer } from './log/server.ts'
+import { BEGAN_MS, type World } from './world.ts'
 
-export interface RecordedEntry {
-  readonly index: number
-  readonly epoch: string
-  readonly timestampMs: number
-  readonly author: string
-  readonly kind: 'command' | 'control'
-  readonly payload: Uint8Array
-  readonly byNode: string
-  readonly life: string
-}
+export type { AppendFate, Attempt, FaultOptions, Refusal } from './log/append-faults.ts'
+export type { LogKind, LogLatency } from './log/reach.ts'
+export type * from './log/record.ts'
 
-/** What a member announced. */
-export interface RecordedPresence {
-  readonly node: string
-  readonly announcement: Announcement
-  readonly atMs: number
-  readonly ttlMs: number
-}
-
-/** By the members' ids. */
-export type RecordedPresences = ReadonlyMap<string, RecordedPresence>
-
-export interface RecordedPrune {
-  readonly atMs: number
-  readonly upTo: number
-  /** A node, or `operator`. */
-  readonly by: string
-  /** What was announced as its process decided on it. An operator decides on nothing. */
-  readonly decided?: {
-    readonly atMs: number
-    /** When that process had read the presences last. */
-    readonly readAtMs: number
-    readonly presences: RecordedPresences
-  }
-}
+/** The largest payload that servers of NATS take as they are, in bytes: 1 MiB less what is added to it. */
+const SERVICE_ENTRY_BYTES = 1024 * 1024 - 1026
+/** How long a client of NATS looks for its servers when it opens a log, in milliseconds. */
+const OPEN_MS = 10_000
 
 export interface SimulatedLogOptions {
-  readonly kind: 'local' | 'service'
+  /**
+   * `local`: a file on one machine, as with SQLite. There is no connection, and what takes time is the file's
+   * lock. `service`: servers, as with JetStream.
+   */
+  readonly kind: LogKind
+  /** The first incarnation's name. Default: `epoch-1`. */
   readonly epoch?: string
-  readonly stampBy: (node: string) => number
+  readonly maxEntryBytes?: number
+  /**
+   * A node's wall clock, in milliseconds since 1970. It stamps what the node writes to a local log. Default:
+   * the log's own clock.
+   */
+  readonly stampBy?: (node: string) => number
+  /** The clock of the log's machine, before it is stepped. Default: the world's, from `BEGAN_MS` on. */
+  readonly wallMs?: () => number
 }
 
-/** All that was ever committed. */
-export class LogRecord {
-  entries: RecordedEntry[] = []
-  first = 1
-  readonly prunes: RecordedPrune[] = []
-  /** Replaced with each change, so that whoever keeps it keeps what was. */
-  presences: RecordedPresences = new Map()
-  readonly rewinds: number[] = []
-  #listeners: ((entry: RecordedEntry) => void)[] = []
-
-  onEntry(listener: (entry: RecordedEntry) => void): void {
-    this.#listeners.push(listener)
-  }
-
-  announced(member: string, presence: RecordedPresence): void {
-    this.presences = new Map(this.presences).set(member, presence)
-  }
-
-  withdrawn(member: string): void {
-    const presences = new Map(this.presences)
-    presences.delete(member)
-    this.presences = presences
-  }
-
-  add(entry: RecordedEntry): void {
-    this.entries.push(entry)
-    for (const listener of this.#listeners) listener(entry)
-  }
-}
-
-/** The group's log. */
+/** The group's log, with the accidents of a file or of servers. */
 export class SimulatedLog {
-  readonly record = new LogRecord()
   readonly #world: World
-  readonly #options: SimulatedLogOptions
-  readonly #inner: MemoryLog
-  #stamp: () => number
-  #epoch: string
-  #refusals = 0
-  #lostAcks = 0
-  #lostRequests = 0
+  readonly #server: LogServer
+  readonly #reach: Reach
+  readonly #maxEntryBytes: number
+  readonly #stampBy: (node: string) => number
+  readonly #wallMs: () => number
   #wallAheadMs = 0
-  readonly #away = new Set<string>()
-  #waiters = new Set<() => void>()
-  readonly #slow = new Map<string, number>()
 
   constructor(world: World, options: SimulatedLogOptions) {
+    const { kind, epoch = 'epoch-1', maxEntryBytes, stampBy } = options
+    checkEntryBytes(maxEntryBytes)
     this.#world = world
-    this.#options = options
-    this.#epoch = options.epoch ?? 'epoch-1'
-    this.#stamp = () => this.wallMs()
-    this.#inner = memoryLog({ now: () => Math.floor(this.#stamp()), epoch: this.#epoch })
+    this.#wallMs = options.wallMs ?? (() => BEGAN_MS + world.nowMs)
+    this.#reach = new Reach(world, kind)
+    this.#maxEntryBytes = maxEntryBytes ?? (kind === 'local' ? ENTRY_BYTES_DEFAULT : SERVICE_ENTRY_BYTES)
+    this.#stampBy = (kind === 'local' && stampBy) || (() => this.wallMs())
+    this.#server = new LogServer({ world, epoch, stampBy: this.#stampBy, presences: new PresenceTable(kind) })
+  }
+
+  get kind(): LogKind {
+    return this.#reach.kind
+  }
+
+  get record(): LogRecord {
+    return this.#server.record
   }
 
   get epoch(): string {
-    return this.#epoch
+    return this.record.epoch
   }
 
+  /** The payload of all entries that can be read. */
+  get bytesHeld(): number {
+    return this.record.bytesHeld
+  }
+
+  /** What a life of a process opens the log with. */
+  backendFor(life: Life, node: string): LogBackend {
+    return { open: (init) => this.#open(init, life, node) }
+  }
+
+  /** The servers' wall clock, in milliseconds since 1970. */
   wallMs(): number {
-    return this.#options.stampBy('') + this.#wallAheadMs
+    return this.#wallMs() + this.#wallAheadMs
   }
 
   stepWall(byMs: number): void {
+    this.#note(`its clock is set by ${byMs}`)
     this.#wallAheadMs += byMs
   }
 
-  goAway(node = '*'): void {
-    this.#away.add(node)
+  setLatency(latency: LogLatency): void {
+    this.#reach.setLatency(latency)
   }
 
-  comeBack(node?: string): void {
-    if (node === undefined) this.#away.clear()
-    else this.#away.delete(node)
-    const waiters = [...this.#waiters]
-    this.#waiters.clear()
-    for (const go of waiters) go()
+  /** All requests take so much longer, until this is 0 again. */
+  delay(ms: number): void {
+    this.#note(`takes ${ms} ms longer`)
+    this.#reach.delayMs = ms
   }
 
-  refuse(_kind: 'busy', count: number): void {
-    this.#refusals += count
-  }
-
-  loseAcks(count: number): void {
-    this.#lostAcks += count
-  }
-
-  loseRequests(count: number): void {
-    this.#lostRequests += count
-  }
-
+  /** What this node reads comes so much later, until this is 0 again. */
   slowReader(node: string, ms: number): void {
-    this.#slow.set(node, ms)
+    this.#note(`${node} reads ${ms} ms late`)
+    this.#reach.slow(node, ms)
   }
 
-  losePresences(): void {}
+  /**
+   * Servers cannot be reached by a node, or by all; its processes notice that after `noticeMs`. Of a local
+   * log somebody holds the lock: it can be read, and not written.
+   */
+  goAway(node?: string, noticeMs = 0): void {
+    this.#note(`is away for ${node ?? 'all'}`)
+    this.#reach.goAway(node, noticeMs)
+  }
 
+  /** Without a node, it comes back for all. Processes that had noticed are connected within two seconds. */
+  comeBack(node?: string): void {
+    this.#note(`is back for ${node ?? 'all'}`)
+    this.#reach.comeBack(node)
+  }
+
+  /** The next appends reject, and nothing of them is in the log. */
+  refuse(kind: Refusal, count: number, options?: FaultOptions): void {
+    this.#server.faults.add(kind, count, options)
+  }
+
+  /** The next appends are in the log, and their writers hear `AppendUncertain`. */
+  loseAcks(count: number, node?: string, afterMs = 0): void {
+    this.#server.faults.add('lose-ack', count, { node, afterMs })
+  }
+
+  /** The next appends are not in the log, and their writers hear `AppendUncertain`. */
+  loseRequests(count: number, node?: string, afterMs = 0): void {
+    this.#server.faults.add('lose-request', count, { node, afterMs })
+  }
+
+  /** Of the next appends the first half is in the log, and their writers hear `AppendUncertain`. */
+  tearAppends(count: number, node?: string): void {
+    this.#server.faults.add('tear', count, { node })
+  }
+
+  /** Ask what is to become of each append. Returns what ends that. */
+  intercept(decide: (attempt: Attempt) => AppendFate): () => void {
+    return this.#server.faults.intercept(decide)
+  }
+
+  /** An operator prunes, whatever the group holds on to; at most everything. */
   prune(upTo: number): void {
-    if (this.#signature === '') return
-    this.#world.note('log', `an operator prunes up to ${upTo}`)
-    this.record.prunes.push({ atMs: this.#world.nowMs, upTo, by: 'operator' })
-    this.record.first = Math.max(this.record.first, upTo + 1)
-    void this.#inner
-      .open({ group: 'simulated', signature: this.#signature, author: 'operator' })
-      .then((log) => log.prune(upTo))
+    this.#server.prune(Math.min(upTo, this.record.entries.length), 'operator')
   }
 
-  #signature = ''
-
-  backendFor(life: Life, node: string): LogBackend {
-    return {
-      open: async (init) => {
-        this.#signature = init.signature
-        await this.#reachable(life, node)
-        const log = await this.#inner.open(init)
-        return this.#handle(log, life, node, init.author)
-      },
-    }
+  /** Put the log back to the state in which `index` was its newest entry: by a backup, or by servers that lost the rest. */
+  rewind(index: number): void {
+    this.#server.rewind(index)
   }
 
-  async #reachable(life: Life, node: string): Promise<void> {
-    while (this.#away.has('*') || this.#away.has(node))
-      await new Promise<void>((resolve) => this.#waiters.add(resolve))
-    await life.running()
+  /** Delete the log and make it anew: `epoch-2` comes after the first. */
+  recreate(): void {
+    this.#server.recreate(`epoch-${this.record.incarnations.length + 2}`)
   }
 
-  #handle(log: Log, life: Life, node: string, author: string): Log {
-    const times = this.#options.kind === 'service' ? { thereMs: 0.5, backMs: 0.5 } : {}
-    const call = async <T>(work: () => Promise<T>) => {
-      await this.#reachable(life, node)
-      return await life.call(() => work(), times)
-    }
-    const append = async (entries: readonly NewEntry[], options?: SignalOptions) => {
-      await this.#reachable(life, node)
-      options?.signal?.throwIfAborted()
-      if (this.#refusals > 0) {
-        this.#refusals--
-        throw new LogBusy(5_000)
-      }
-      if (this.#lostRequests > 0) {
-        this.#lostRequests--
-        throw new AppendUncertain('lost')
-      }
-      const copies = entries.map(({ kind, payload }) => ({ kind, payload: payload.slice() }))
-      return await life.call(() => this.#append(log, copies, life, node, author), times)
-    }
-    const batches = (of: (options?: SignalOptions) => AsyncIterable<LogBatch>) =>
-      this.#batches(of, life, node)
-    let readAtMs = Number.NEGATIVE_INFINITY
-    return {
-      epoch: log.epoch,
-      maxEntryBytes: log.maxEntryBytes,
-      append,
-      follow: (cursor, options) => batches(() => log.follow(cursor, options)),
-      read: (cursor, options) => batches(() => log.read(cursor, options)),
-      bounds: (options) => call(() => log.bounds(options)),
-      prune: (upTo, options) => {
-        const decided = { atMs: this.#world.nowMs, readAtMs, presences: this.record.presences }
-        return call(async () => {
-          await log.prune(upTo, options)
-          if (upTo < this.record.first) return
-          this.record.first = upTo + 1
-          this.record.prunes.push({ atMs: this.#world.nowMs, upTo, by: node, decided })
-          this.#world.note('log', `${life.name} prunes up to ${upTo}`)
-        })
-      },
-      notices: {
-        announce: (member, data, ttlMs, options) =>
-          call(async () => {
-            await log.notices.announce(member, data, ttlMs, options)
-            const announcement = decodeAnnouncement(data)
-            const atMs = this.#world.nowMs
-            if (announcement !== undefined) this.record.announced(member, { node, announcement, atMs, ttlMs })
-          }),
-        withdraw: (member, options) =>
-          call(async () => {
-            await log.notices.withdraw(member, options)
-            this.record.withdrawn(member)
-          }),
-        read: (options) =>
-          call(() => {
-            readAtMs = this.#world.nowMs
-            return log.notices.read(options)
-          }),
-        watch: (options) => this.#batches(() => log.notices.watch(options), life, node),
-      },
-      close: () => log.close(),
-    }
+  /** All presences are gone, as when servers lose the bucket. */
+  losePresences(): void {
+    this.#note('loses the presences')
+    this.#server.presences.clear()
+    this.record.presencesLost()
+    this.#server.tellPresences()
   }
 
-  async #append(log: Log, entries: readonly NewEntry[], life: Life, node: string, author: string) {
-    if (this.#options.kind === 'local') this.#stamp = () => this.#options.stampBy(node)
-    let timestampMs = 0
-    const stamp = this.#stamp
-    this.#stamp = () => {
-      timestampMs = Math.floor(stamp())
-      return timestampMs
-    }
-    const appended = await log.append(entries)
-    this.#stamp = () => this.wallMs()
-    for (const [n, { kind, payload }] of entries.entries()) {
-      const index = appended.first + n
-      this.#world.note(
-        'log',
-        `${index} is ${kind === 'command' ? kind : decodeControl(payload)?.type} of ${life.name}`,
-      )
-      this.record.add({
-        index,
-        epoch: this.#epoch,
-        timestampMs,
-        author,
-        kind,
-        payload,
-        byNode: node,
-        life: life.name,
+  /** The presence store does not answer this node, until `thawPresences`. The log itself does. */
+  freezePresences(node: string): void {
+    this.#note(`shows ${node} no presences`)
+    this.#reach.freeze(node)
+  }
+
+  thawPresences(node?: string): void {
+    this.#reach.thaw(node)
+  }
+
+  /** All trouble ends, but for the clock's. */
+  mend(): void {
+    this.#server.faults.clear()
+    this.#reach.mend()
+  }
+
+  async #open(init: LogInit, life: Life, node: string): Promise<Log> {
+    const { signal } = init
+    signal?.throwIfAborted()
+    checkInit(init)
+    const line = new Line(this.#reach, life, node)
+    try {
+      const open = () => this.#server.open(init, node, life.name)
+      const writer = await line.ask(open, { signal, need: 'read', patienceMs: OPEN_MS })
+      return new SimulatedHandle({
+        server: this.#server,
+        line,
+        writer,
+        maxEntryBytes: this.#maxEntryBytes,
+        stampBy: this.#stampBy,
       })
+    } catch (error) {
+      line.close()
+      throw error
     }
-    if (this.#lostAcks > 0) {
-      this.#lostAcks--
-      throw new AppendUncertain('no answer')
-    }
-    return appended
   }
 
-  async *#batches<T>(of: () => AsyncIterable<T>, life: Life, node: string): AsyncGenerator<T> {
-    for await (const batch of of()) {
-      await this.#reachable(life, node)
-      const slowMs = this.#slow.get(node) ?? 0
-      if (slowMs > 0) await new Promise<void>((resolve) => life.schedule(slowMs, resolve))
-      yield batch
-    }
+  #note(what: string): void {
+    this.#world.note('log', what)
   }
 }

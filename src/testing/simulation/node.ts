@@ -12,7 +12,7 @@ import { Life } from './life.ts'
 import { LifeClock } from './life-clock.ts'
 import type { SimulatedLog } from './log.ts'
 import type { SimulatedNetwork } from './network.ts'
-import type { World } from './world.ts'
+import { BEGAN_MS, type World } from './world.ts'
 
 const EVENTS = [
   'state',
@@ -80,9 +80,6 @@ export interface Running {
   /** The commands that its machine has submitted. */
   readonly submitted: Uint8Array[]
 }
-
-/** When the runs begin, on a wall clock that is right: some day in 2026. */
-export const BEGAN_MS = Date.UTC(2026, 0, 1)
 
 /** A machine: it has a name, a disk and a wall clock, and runs one process of a replica at a time. */
 export class SimulatedNode {

@@ -3,6 +3,9 @@ import { systemClock, type Timer } from '../../time/clock.ts'
 import { type Chance, chanceOf } from './chance.ts'
 import { Trace } from './trace.ts'
 
+/** When the runs begin, on a wall clock that is right: some day in 2026. */
+export const BEGAN_MS = Date.UTC(2026, 0, 1)
+
 interface Due {
   readonly atMs: number
   /** Of two that are due at one time, the one that was scheduled first comes first. */

@@ -87,10 +87,9 @@ export class Ledger {
   }
 
   #addControl(entry: LogEntry, timeMs: number): void {
-    // Field by field: an entry computes some of them when they are read.
-    const { index, author, epoch, timestampMs, kind, payload } = entry
+    const { index, author, payload } = entry
     const known = this.group.anchors.size
-    this.group.apply({ index, author, epoch, timestampMs, kind, payload, byNode: author, life: author })
+    this.group.apply({ index, author, payload })
     this.#entries.set(index, { author, mark: undefined, result: undefined, timeMs })
     if (this.group.anchors.size === known) return
     this.#markersMs = [...this.#markersMs, timeMs].filter((markerMs) => markerMs > timeMs - MINUTE_MS)

@@ -35,7 +35,7 @@ export class GroupModel {
     return this.#leader
   }
 
-  apply({ index, author, payload }: RecordedEntry): void {
+  apply({ index, author, payload }: Pick<RecordedEntry, 'index' | 'author' | 'payload'>): void {
     const control = decodeControl(payload)
     if (control === undefined) return
     const isOfLeader = 'term' in control && control.term === this.#term && author === this.#leader

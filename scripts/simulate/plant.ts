@@ -8,12 +8,13 @@ import { edited, PLANTED_BUG, PLANTED_BUGS, type PlantedBug, sourceOf } from './
  * the disk.
  */
 const name = process.env[PLANTED_BUG]
-if (name !== undefined) plant(bugNamed(name))
-
-function bugNamed(name: string): PlantedBug {
+if (name !== undefined) {
   const bug = PLANTED_BUGS.find((one) => one.name === name)
-  if (bug === undefined) throw new RangeError(`there is no planted bug "${name}"`)
-  return bug
+  if (bug === undefined) {
+    console.error(`there is no planted bug "${name}"`)
+    process.exit(2)
+  }
+  plant(bug)
 }
 
 function plant(bug: PlantedBug): void {

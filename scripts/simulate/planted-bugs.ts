@@ -33,27 +33,11 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'one anchor, one content',
   },
   {
-    name: 'a clear leaves the leases',
-    file: 'machine/replicated-map.ts',
-    text: `        this.#leases.clear()
-        if (size > 0)`,
-    replacement: '        if (size > 0)',
-    promise: 'one anchor, one content',
-  },
-  {
     name: 'a write leaves the lease that the key had',
     file: 'machine/replicated-map.ts',
     text: `    if (dead !== undefined) this.#leases.unregister(key)
 `,
     replacement: '',
-    promise: 'one anchor, one content',
-  },
-  {
-    name: 'compareAndSet compares with a dead value',
-    file: 'machine/replicated-map.ts',
-    text: 'if (this.#live(key) !== expected) return false',
-    replacement: `const was = this.#tree.get(key)
-        if ((was === undefined ? was : valueIn(was)) !== expected) return false`,
     promise: 'one anchor, one content',
   },
   {

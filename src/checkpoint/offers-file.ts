@@ -1,3 +1,4 @@
+import { MalformedLeases } from '../leases/errors.ts'
 import { type LeaseSnapshot, LeaseTable } from '../leases/lease-table.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Storage } from './storage.ts'
@@ -19,8 +20,8 @@ export class OffersFile {
   }
 
   /**
-   * The offers that have not expired, by their anchors' keys. None if there is no file. Throws if the file
-   * cannot be read or is no table of leases.
+   * The offers that have not expired, by their anchors' keys. None if there is no file. Throws what the
+   * disk says if the file cannot be read, and `MalformedLeases` if it is no table of leases.
    */
   async read(): Promise<LeaseTable<string>> {
     const table = new LeaseTable<string>({
@@ -28,11 +29,19 @@ export class OffersFile {
       isKey: (key): key is string => typeof key === 'string',
     })
     try {
-      table.reload(JSON.parse((await this.#storage.read(this.#path)).toString()))
+      table.reload(this.#parse((await this.#storage.read(this.#path)).toString()))
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
     return table
+  }
+
+  #parse(text: string): unknown {
+    try {
+      return JSON.parse(text)
+    } catch {
+      throw new MalformedLeases(`${this.#path} is no JSON`)
+    }
   }
 
   /** Write them down, if they have changed. */

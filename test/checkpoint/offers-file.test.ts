@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { OffersFile } from '../../src/checkpoint/offers-file.ts'
+import { MalformedLeases } from '../../src/leases/errors.ts'
 import { LeaseTable } from '../../src/leases/lease-table.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { PLACES, type Place } from './places.ts'
@@ -51,10 +52,10 @@ describe.each(PLACES)('on $on', ({ make }) => {
   })
 
   test.each(['', '{', 'null', '{"format":1,"takenAtMs":0,"leases":[[7,1]]}'])(
-    'a file of %j is an error',
+    'a file of %j is an error with a code',
     async (text) => {
       await place.storage.write(path, Buffer.from(text))
-      await expect(offers().read()).rejects.toThrow()
+      await expect(offers().read()).rejects.toThrow(MalformedLeases)
     },
   )
 })

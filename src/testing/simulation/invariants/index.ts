@@ -1,6 +1,7 @@
 import type { Invariant } from '../invariant.ts'
 import type { Scene } from '../scene.ts'
 import { Anchors } from './anchors.ts'
+import { Answers } from './answers.ts'
 import { Offers } from './offers.ts'
 import { Prunes } from './prunes.ts'
 import { SealedInstalls } from './sealed-installs.ts'
@@ -16,5 +17,6 @@ export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new SealedInstalls(scene),
   (scene) => new Prunes(scene),
   (scene) => new Offers(scene),
+  (scene) => new Answers(scene),
   (scene) => new Stops(scene),
 ]

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { LogEntry } from '../../src/log/log.ts'
 import { GroupModel } from '../../src/testing/simulation/oracle/group-model.ts'
-import { TIME_BEGINS, type Time, timeAfter } from '../../src/testing/simulation/oracle/machine-time.ts'
+import { MachineTimeModel } from '../../src/testing/simulation/oracle/machine-time.ts'
 import { MapModel } from '../../src/testing/simulation/oracle/map-model.ts'
 
 /** An entry, as far as writes are compared with it. */
@@ -26,7 +26,7 @@ export function markOf(payload: Uint8Array): string {
 export class Ledger {
   readonly group = new GroupModel()
   readonly #map = new MapModel()
-  #time: Time = TIME_BEGINS
+  readonly #time = new MachineTimeModel()
   #newest = 0
   #newestCommand = 0
   readonly #entries = new Map<number, Recorded>()
@@ -53,8 +53,7 @@ export class Ledger {
     const { index, author, kind, payload, timestampMs } = entry
     if (index !== this.#newest + 1) throw new RangeError(`entry ${index} was read after ${this.#newest}`)
     this.#newest = index
-    this.#time = timeAfter(this.#time, timestampMs)
-    const { timeMs } = this.#time
+    const timeMs = this.#time.add(timestampMs)
     if (kind === 'control') return this.#addControl(entry, timeMs)
     const mark = markOf(payload)
     const result = this.#map.apply(payload, { timeMs })
@@ -87,9 +86,9 @@ export class Ledger {
   }
 
   #addControl(entry: LogEntry, timeMs: number): void {
-    const { index, author, payload } = entry
+    const { index, author } = entry
     const known = this.group.anchors.size
-    this.group.apply({ index, author, payload })
+    this.group.apply(entry)
     this.#entries.set(index, { author, mark: undefined, result: undefined, timeMs })
     if (this.group.anchors.size === known) return
     this.#markersMs = [...this.#markersMs, timeMs].filter((markerMs) => markerMs > timeMs - MINUTE_MS)

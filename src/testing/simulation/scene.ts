@@ -1,3 +1,4 @@
+import type { StateMachine } from '../../machine/machine.ts'
 import type { Chance } from './chance.ts'
 import { SimulatedDisk } from './disk.ts'
 import { type RecordedEntry, SimulatedLog } from './log.ts'
@@ -6,7 +7,7 @@ import { type Running, SimulatedNode, type Told } from './node.ts'
 import { History } from './oracle/history.ts'
 import { NODES_MAX, type Plan } from './plan.ts'
 import { Requests } from './requests.ts'
-import type { Workload } from './workload.ts'
+import { modelOf, type Workload } from './workload.ts'
 import { BEGAN_MS, World } from './world.ts'
 
 const NAMES = 'abcdefghijklmnopqrstuvwxyz'
@@ -25,7 +26,7 @@ export class Scene {
   readonly network: SimulatedNetwork
   readonly log: SimulatedLog
   /** What the log says a replica must hold. */
-  readonly history: History
+  readonly history: History<StateMachine>
   readonly requests: Requests
   /** Each process that was ever started, by the name of its life. */
   readonly lives = new Map<string, Running>()
@@ -47,7 +48,7 @@ export class Scene {
       epoch: 'epoch-1',
       stampBy: (name) => this.nodeNamed(name)?.wallMs() ?? BEGAN_MS + this.world.nowMs,
     })
-    this.history = new History(workload)
+    this.history = new History(this.log.epoch, () => modelOf(workload))
     this.requests = new Requests(this.world)
     const chance = this.world.chance('nodes')
     this.nodes = Array.from({ length: NODES_MAX }, (_, n) => this.#makeNode(NAMES[n]!, chance))

@@ -1,6 +1,7 @@
 import type { StateMachine, Submit, Written } from '../../machine/machine.ts'
 import type { Chance } from './chance.ts'
 import type { Model } from './oracle/model.ts'
+import { ReplayModel } from './oracle/replay-model.ts'
 import type { PlanOptions } from './plan.ts'
 
 /** What a write has at hand. */
@@ -34,4 +35,9 @@ export interface Workload<M extends StateMachine = StateMachine> {
   readonly chunkBytes?: number
   /** Writes before the trouble begins. Default 20. */
   readonly filled?: number
+}
+
+/** What says what a machine of this workload must hold. */
+export function modelOf<M extends StateMachine>(workload: Workload<M>): Model<M> {
+  return workload.model?.() ?? new ReplayModel(workload.machine())
 }

@@ -31,10 +31,10 @@ export class SealedInstalls implements Invariant {
     if (!this.#isOfThisLog(anchor)) return
     const facts = this.#scene.history.group.anchors.get(anchor.index)
     if (facts === undefined) throw broken(`${name} ${what} at ${anchor.index}, where no anchor is`)
-    const { seal, electorate, roots } = facts
+    const { seal, electorate, attested } = facts
     if (seal === undefined)
       throw broken(
-        `${name} ${what} at ${anchor.index}, for which ${roots.size} of ${electorate.length} have a root`,
+        `${name} ${what} at ${anchor.index}, for which ${attested.length} of ${electorate.length} have a root`,
       )
     if (root !== undefined && root !== seal.root)
       throw broken(`${name} ${what} at ${anchor.index}: ${root}, but ${seal.root} was sealed`)

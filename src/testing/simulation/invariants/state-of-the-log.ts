@@ -49,7 +49,8 @@ export class StateOfTheLog implements Invariant {
       return
     }
     const { history, log } = this.#scene
-    const { index, epoch } = replica.position
+    const { position } = replica
+    const { index, epoch } = position
     if (epoch !== log.epoch) return
     const timeMs = history.timeMsAt(index)
     if (replica.timeMs !== timeMs)
@@ -60,12 +61,10 @@ export class StateOfTheLog implements Invariant {
     const isDue = always || this.#installed.has(running)
     if (!isDue && this.#chance.next() * history.sizeOf(machine) > ITEMS_ALWAYS) return
     this.#installed.delete(running)
-    const expected = history.digestAt(index)
-    const found = history.digestOf(machine, index)
-    if (expected !== found)
+    if (history.check(machine, position) !== 'right')
       throw new PromiseBroken(
         'one anchor, one content',
-        `${life.name} at ${index} does not have what the log gives there: ${found}, not ${expected}`,
+        `${life.name} at ${index} does not have what the log gives there: ${history.explain(machine, position)}`,
       )
   }
 }

@@ -1,62 +1,225 @@
-import { decodeControl } from '../../../group/control.ts'
-import type { RecordedEntry } from '../log.ts'
+import { type Control, decodeControl } from '../../../group/control.ts'
+import type { LogEntry } from '../../../log/log.ts'
 
-/** An anchor, as the log tells of it. */
-export interface AnchorFacts {
+/** Nothing follows from attestations of older anchors than this many, though they are kept here. */
+const ANCHORS_COUNTED = 16
+
+/** What a model needs of an entry of the log. */
+export type ModelEntry = Pick<LogEntry, 'index' | 'epoch' | 'timestampMs' | 'author' | 'kind' | 'payload'>
+
+/** An office, and from which entry on it is held. */
+export interface Office {
   readonly index: number
   readonly term: number
-  readonly leader: string
-  readonly electorate: readonly string[]
-  /** What each author attested first, in hexadecimal. */
-  readonly roots: Map<string, string>
-  /** The root that the majority of the electorate attested, and the entry with which it did. */
-  seal?: { readonly root: string; readonly at: number }
+  readonly leader: string | undefined
 }
 
-/** A prune that the group agreed on. */
+/** The first attestation of an elector. Its root is in hexadecimal, to be compared with `===`. */
+export interface Attested {
+  /** The attestation's own index. */
+  readonly at: number
+  readonly author: string
+  readonly root: string
+}
+
+/** A marker that was valid at its place, and all that came of it later. */
+export interface AnchorFacts {
+  readonly index: number
+  readonly leader: string
+  readonly term: number
+  /** Each elector once. */
+  readonly electorate: readonly string[]
+  readonly requesters: readonly string[]
+  readonly chunkBytes: number
+  readonly retires: readonly number[]
+  /** In the order of the log: the first of each elector. */
+  readonly attested: readonly Attested[]
+  /** The root of the majority, and the attestation that made it so. Undefined before. */
+  readonly seal: { readonly at: number; readonly root: string } | undefined
+  /** The entry after which no root can get the majority any more. */
+  readonly disputedAt: number | undefined
+}
+
+/** A prune that was valid at its place. */
 export interface AgreedPrune {
   readonly index: number
-  readonly upTo: number
   readonly author: string
+  /** The newest entry that it removes. */
+  readonly upTo: number
 }
 
-/** Who leads, and what the group agreed on, as it follows from the log's control entries alone. */
+/** What a control entry does, in a word. A command, or an entry of another epoch, does nothing here. */
+export type Effect =
+  | { readonly type: 'leader' | 'marker' | 'tick' | 'attested' | 'void' }
+  | { readonly type: 'sealed' | 'disputed' | 'diverged'; readonly anchor: number }
+  | { readonly type: 'prune'; readonly upTo: number }
+
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+type OpenAnchor = Writable<AnchorFacts> & { readonly attested: Attested[] }
+
+const NOBODY: Office = { index: 0, term: 0, leader: undefined }
+
+/**
+ * What the control entries of a log mean, as a record of everything that was ever valid. What holds at an index is
+ * found by leaving out what came later: nothing in the record is ever taken back.
+ */
 export class GroupModel {
-  readonly anchors = new Map<number, AnchorFacts>()
-  readonly prunes: AgreedPrune[] = []
-  #term = 0
-  #leader = ''
+  readonly #offices: Office[] = [NOBODY]
+  readonly #anchors = new Map<number, OpenAnchor>()
+  readonly #markers: OpenAnchor[] = []
+  readonly #prunes: AgreedPrune[] = []
 
+  /** The number of claims that won so far. */
   get term(): number {
-    return this.#term
+    return this.#newest.term
   }
 
-  get leader(): string {
-    return this.#leader
+  /** Who leads now. */
+  get leader(): string | undefined {
+    return this.#newest.leader
   }
 
-  apply({ index, author, payload }: Pick<RecordedEntry, 'index' | 'author' | 'payload'>): void {
+  /** By the index of their markers, the oldest first. */
+  get anchors(): ReadonlyMap<number, AnchorFacts> {
+    return this.#anchors
+  }
+
+  /** The oldest first. */
+  get prunes(): readonly AgreedPrune[] {
+    return this.#prunes
+  }
+
+  /** The next control entry of the log. It must be of the log's own epoch. */
+  apply({ index, author, payload }: Pick<ModelEntry, 'index' | 'author' | 'payload'>): Effect {
     const control = decodeControl(payload)
-    if (control === undefined) return
-    const isOfLeader = 'term' in control && control.term === this.#term && author === this.#leader
-    if (control.type === 'claim' && control.term === this.#term + 1) {
-      this.#term = control.term
-      this.#leader = author
-    } else if (control.type === 'marker' && isOfLeader) {
-      const { electorate, term } = control
-      this.anchors.set(index, { index, term, leader: author, electorate, roots: new Map() })
-    } else if (control.type === 'prune' && isOfLeader) {
-      this.prunes.push({ index, upTo: Math.min(control.upTo, index - 1), author })
-    } else if (control.type === 'attestation') this.#attest(index, author, control.anchor, control.root)
+    if (control === undefined) return { type: 'void' }
+    switch (control.type) {
+      case 'claim':
+        if (control.term !== this.#newest.term + 1) return { type: 'void' }
+        this.#offices.push({ index, term: control.term, leader: author })
+        return { type: 'leader' }
+      case 'marker':
+        if (!this.#holds(author, control.term)) return { type: 'void' }
+        this.#mark(index, author, control)
+        return { type: 'marker' }
+      case 'attestation':
+        return this.#attest(control.anchor, { at: index, author, root: hex(control.root) })
+      case 'prune': {
+        if (!this.#holds(author, control.term)) return { type: 'void' }
+        const upTo = Math.min(control.upTo, index - 1)
+        this.#prunes.push({ index, author, upTo })
+        return { type: 'prune', upTo }
+      }
+      case 'tick':
+        return { type: this.#holds(author, control.term) ? 'tick' : 'void' }
+      default:
+        return control satisfies never
+    }
   }
 
-  #attest(index: number, author: string, at: number, bytes: Uint8Array): void {
-    const anchor = this.anchors.get(at)
-    if (anchor === undefined || anchor.roots.has(author)) return
-    const root = Buffer.from(bytes).toString('hex')
-    anchor.roots.set(author, root)
-    const electors = new Set(anchor.electorate)
-    const agreeing = [...anchor.roots].filter(([who, one]) => electors.has(who) && one === root).length
-    if (agreeing * 2 > electors.size) anchor.seal ??= { root, at: index }
+  /** What holds after the entry at `index`, as nothing that came later counts. */
+  at(index: number): GroupView {
+    const { term, leader, index: claimIndex } = this.#offices[countUpTo(this.#offices, index) - 1] ?? NOBODY
+    const markers = this.#markers.slice(0, countUpTo(this.#markers, index))
+    const prunes = this.#prunes.slice(0, countUpTo(this.#prunes, index))
+    return {
+      term,
+      leader,
+      claimIndex,
+      prunes,
+      anchors: new Map(markers.map((anchor) => [anchor.index, asOf(anchor, index)])),
+    }
   }
+
+  get #newest(): Office {
+    return this.#offices.at(-1)!
+  }
+
+  #holds(author: string, term: number): boolean {
+    return author === this.#newest.leader && term === this.#newest.term
+  }
+
+  #mark(index: number, leader: string, marker: Control & { readonly type: 'marker' }): void {
+    const { term, electorate, requesters, chunkBytes, retires = [] } = marker
+    const anchor: OpenAnchor = {
+      index,
+      leader,
+      term,
+      electorate: [...new Set(electorate)],
+      requesters,
+      chunkBytes,
+      retires,
+      attested: [],
+      seal: undefined,
+      disputedAt: undefined,
+    }
+    this.#anchors.set(index, anchor)
+    this.#markers.push(anchor)
+  }
+
+  #attest(anchorIndex: number, attestation: Attested): Effect {
+    const oldestCounted = this.#markers.at(-ANCHORS_COUNTED) ?? this.#markers[0]
+    const isOld = oldestCounted !== undefined && anchorIndex < oldestCounted.index
+    const anchor = this.#anchors.get(anchorIndex)
+    if (anchor === undefined) return { type: isOld ? 'attested' : 'void' }
+    const effect = count(anchor, attestation)
+    return effect === undefined || isOld ? { type: 'attested' } : { type: effect, anchor: anchorIndex }
+  }
+}
+
+/** Count one more attestation of an anchor. Undefined if nothing follows from it. */
+function count(anchor: OpenAnchor, attestation: Attested): 'sealed' | 'disputed' | 'diverged' | undefined {
+  const { electorate, attested, seal } = anchor
+  const { author, root, at } = attestation
+  if (!electorate.includes(author) || attested.some((other) => other.author === author)) return undefined
+  attested.push(attestation)
+  if (anchor.disputedAt !== undefined) return undefined
+  if (seal !== undefined) return root === seal.root ? undefined : 'diverged'
+  const votes = Math.max(...attested.map((one) => attested.filter((other) => other.root === one.root).length))
+  const majority = Math.floor(electorate.length / 2) + 1
+  if (votes >= majority) {
+    anchor.seal = { at, root }
+    return 'sealed'
+  }
+  if (votes + electorate.length - attested.length >= majority) return undefined
+  anchor.disputedAt = at
+  return 'disputed'
+}
+
+/** What the control entries up to an index say. */
+export interface GroupView {
+  readonly term: number
+  readonly leader: string | undefined
+  /** The index of the leader's claim; 0 before the first. */
+  readonly claimIndex: number
+  /** By the index of their markers, the oldest first. */
+  readonly anchors: ReadonlyMap<number, AnchorFacts>
+  /** The oldest first. */
+  readonly prunes: readonly AgreedPrune[]
+}
+
+/** Without what came after `index`. */
+function asOf(anchor: AnchorFacts, index: number): AnchorFacts {
+  const { attested, seal, disputedAt } = anchor
+  return {
+    ...anchor,
+    attested: attested.filter(({ at }) => at <= index),
+    seal: seal !== undefined && seal.at <= index ? seal : undefined,
+    disputedAt: disputedAt !== undefined && disputedAt <= index ? disputedAt : undefined,
+  }
+}
+
+/** How many of these, which are sorted by index, are at `index` or before it. */
+function countUpTo(sorted: readonly { readonly index: number }[], index: number): number {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle]!.index <= index) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+function hex(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
 }

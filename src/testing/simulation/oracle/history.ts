@@ -1,83 +1,207 @@
-import type { RecordedEntry } from '../log.ts'
-import type { Workload } from '../workload.ts'
-import { GroupModel } from './group-model.ts'
-import { TIME_BEGINS, type Time, timeAfter } from './machine-time.ts'
-import type { Model } from './model.ts'
-import { ReplayModel } from './replay-model.ts'
+import { type Position, positionKey } from '../../../position.ts'
+import { type Effect, GroupModel, type GroupView, type ModelEntry } from './group-model.ts'
+import { MachineTimeModel } from './machine-time.ts'
+import type { Digest, Model } from './model.ts'
 
-/** What the log's entries come to, by models that are not the product's: after each of them. */
-export class History {
-  readonly #workload: Workload
-  #model: Model<unknown>
-  #time: Time = TIME_BEGINS
-  #group = new GroupModel()
-  #timesMs = [0]
-  #digests: string[]
-  #results: unknown[] = [undefined]
+/** How a machine compares with the log. */
+export type Verdict =
+  | 'right'
+  /** It is what the log once held at this index, before it was rewound. */
+  | 'dropped'
+  /** The log ends before this index, or there never was a log of this epoch. */
+  | 'beyond'
+  | 'wrong'
 
-  constructor(workload: Workload) {
-    this.#workload = workload
-    this.#model = modelOf(workload)
-    this.#digests = [this.#model.digest(0)]
+interface Reached {
+  readonly entry: ModelEntry
+  readonly timeMs: number
+  /** What `apply` must have returned; undefined for what is no command. */
+  readonly result: unknown
+  readonly effect: Effect | undefined
+  digest: Digest
+}
+
+/** What a machine holds at an index. */
+interface Held {
+  readonly timeMs: number
+  readonly digest: string
+}
+
+/** One incarnation of the log: its entries, and what the models say after each. */
+class Incarnation<Machine> {
+  readonly epoch: string
+  readonly group = new GroupModel()
+  readonly #time = new MachineTimeModel()
+  readonly #model: Model<Machine>
+  readonly #reached: Reached[] = []
+  readonly #emptyDigest: Digest
+
+  constructor(epoch: string, model: Model<Machine>) {
+    this.epoch = epoch
+    this.#model = model
+    this.#emptyDigest = model.digest(0)
+  }
+
+  get model(): Model<Machine> {
+    return this.#model
+  }
+
+  get newest(): number {
+    return this.#reached.length
+  }
+
+  get entries(): readonly ModelEntry[] {
+    return this.#reached.map(({ entry }) => entry)
+  }
+
+  /** Undefined for an index that the log does not reach. */
+  at(index: number): Reached | undefined {
+    return this.#reached[index - 1]
+  }
+
+  /** What a machine must hold there. Undefined for an index that the log does not reach. */
+  heldAt(index: number): Held | undefined {
+    if (index === 0) return { timeMs: 0, digest: resolved(this.#emptyDigest) }
+    const reached = this.at(index)
+    if (reached === undefined) return undefined
+    reached.digest = resolved(reached.digest)
+    return { timeMs: reached.timeMs, digest: reached.digest }
+  }
+
+  add(entry: ModelEntry): void {
+    const index = this.newest + 1
+    if (entry.index !== index) throw new RangeError(`the entry is number ${entry.index}, and not ${index}`)
+    // An entry of another epoch counts as one, and does nothing else.
+    const isOwn = entry.epoch === this.epoch
+    const timeMs = isOwn ? this.#time.add(entry.timestampMs) : this.#time.timeMs
+    const effect = isOwn && entry.kind === 'control' ? this.group.apply(entry) : undefined
+    const position = { epoch: this.epoch, index }
+    const result =
+      isOwn && entry.kind === 'command' ? this.#model.apply(entry.payload, { position, timeMs }) : undefined
+    this.#reached.push({ entry, timeMs, result, effect, digest: this.#model.digest(timeMs) })
+  }
+}
+
+/**
+ * Everything that was ever committed to a group's log, and what it means: for each index, what a replica that has
+ * applied the entries up to there must hold. It is fed with the record of the log, never with what replicas say.
+ *
+ * Machines are compared by digests, and not by their items. So an answer costs no more for an old index.
+ */
+export class History<Machine> {
+  readonly #newModel: () => Model<Machine>
+  readonly #incarnations = new Map<string, Incarnation<Machine>>()
+  /** What the log held before it was rewound, by epoch and index. */
+  readonly #dropped = new Map<string, Held[]>()
+  #current: Incarnation<Machine>
+
+  /** @param newModel makes a model of an empty machine */
+  constructor(epoch: string, newModel: () => Model<Machine>) {
+    this.#newModel = newModel
+    this.#current = this.#begin(epoch)
+  }
+
+  get epoch(): string {
+    return this.#current.epoch
   }
 
   /** The index of the newest entry. */
   get newest(): number {
-    return this.#digests.length - 1
+    return this.#current.newest
   }
 
+  /** The next committed entry. Its payload must not change later. Throws `RangeError` for a gap. */
+  add(entry: ModelEntry): void {
+    this.#current.add(entry)
+  }
+
+  /** The log lost all entries after `index`. */
+  rewind(index: number): void {
+    const before = this.#current
+    const rewound = this.#begin(before.epoch)
+    for (const entry of before.entries.slice(0, index)) rewound.add(entry)
+    for (let lost = rewound.newest + 1; lost <= before.newest; lost++) {
+      const key = positionKey({ epoch: before.epoch, index: lost })
+      this.#dropped.set(key, [...(this.#dropped.get(key) ?? []), before.heldAt(lost)!])
+    }
+    this.#current = rewound
+  }
+
+  /** The log was made anew, without entries. What is asked without an epoch is about this one from now on. */
+  recreate(epoch: string): void {
+    if (this.#incarnations.has(epoch)) throw new RangeError(`there was a log of epoch ${epoch} before`)
+    this.#current = this.#begin(epoch)
+  }
+
+  /** The entry at `index`. Undefined if the log does not reach it. */
+  entryAt(index: number, epoch = this.epoch): ModelEntry | undefined {
+    return this.#incarnations.get(epoch)?.at(index)?.entry
+  }
+
+  /** What `apply` must have returned for the command at `index`; undefined for what was skipped. */
+  resultAt(index: number, epoch = this.epoch): unknown {
+    return this.#incarnations.get(epoch)?.at(index)?.result
+  }
+
+  /** What the control entry at `index` does; undefined if none is there. */
+  effectAt(index: number, epoch = this.epoch): Effect | undefined {
+    return this.#incarnations.get(epoch)?.at(index)?.effect
+  }
+
+  /** Machine time after the entry at `index`. Undefined if the log does not reach it. */
+  timeMsAt(index: number, epoch = this.epoch): number | undefined {
+    return index === 0 ? 0 : this.#incarnations.get(epoch)?.at(index)?.timeMs
+  }
+
+  /** What the control entries up to now say. */
   get group(): GroupModel {
-    return this.#group
+    return this.#current.group
   }
 
-  /** The log has one more entry. */
-  add(entry: RecordedEntry): void {
-    this.#time = timeAfter(this.#time, entry.timestampMs)
-    const { timeMs } = this.#time
-    const { index, kind, payload } = entry
-    this.#results.push(kind === 'command' ? this.#model.apply(payload, { index, timeMs }) : undefined)
-    if (kind === 'control') this.#group.apply(entry)
-    this.#timesMs.push(timeMs)
-    this.#digests.push(this.#model.digest(timeMs))
+  /** What the control entries up to `index` say. */
+  groupAt(index: number, epoch = this.epoch): GroupView | undefined {
+    return this.#incarnations.get(epoch)?.group.at(index)
   }
 
-  /** The log begins anew with these entries: it was put back, or is another one. */
-  restart(entries: readonly RecordedEntry[]): void {
-    this.#model = modelOf(this.#workload)
-    this.#time = TIME_BEGINS
-    this.#group = new GroupModel()
-    this.#timesMs = [0]
-    this.#digests = [this.#model.digest(0)]
-    this.#results = [undefined]
-    for (const entry of entries) this.add(entry)
+  /** How much `check` has to read in a machine. */
+  sizeOf(machine: Machine): number {
+    return this.#current.model.sizeOf?.(machine) ?? 1
   }
 
-  /** What applying the entry returned. */
-  resultAt(index: number): unknown {
-    return this.#results[index]
+  /** Whether a machine that has applied the entries up to a position holds what it must. */
+  check(machine: Machine, position: Position): Verdict {
+    const { index, epoch } = position
+    const incarnation = this.#incarnations.get(epoch)
+    if (incarnation === undefined) return 'beyond'
+    const { model } = incarnation
+    const holds = ({ timeMs, digest }: Held) => model.digestOf(machine, timeMs) === digest
+    const held = incarnation.heldAt(index)
+    if (held !== undefined && holds(held)) return 'right'
+    if (this.#dropped.get(positionKey(position))?.some(holds)) return 'dropped'
+    return held === undefined ? 'beyond' : 'wrong'
   }
 
-  /** Machine time after the entry. */
-  timeMsAt(index: number): number | undefined {
-    return this.#timesMs[index]
+  /** What is wrong with a machine, in a few lines. It replays the log, so ask it only for a report. */
+  explain(machine: Machine, { index, epoch }: Position): string {
+    const incarnation = this.#incarnations.get(epoch)
+    if (incarnation === undefined) return `there was no log of epoch ${epoch}`
+    const replayed = new Incarnation(epoch, this.#newModel())
+    for (const entry of incarnation.entries.slice(0, index)) replayed.add(entry)
+    const held = replayed.heldAt(index)
+    if (held === undefined) return `the log ends at ${replayed.newest}, before ${index}`
+    const { timeMs, digest } = held
+    const lines = replayed.model.explain?.(machine, timeMs) ?? []
+    const found = replayed.model.digestOf(machine, timeMs)
+    return [`machine time ${timeMs}: expected ${digest}, found ${found}`, ...lines].join('\n  ')
   }
 
-  /** Of the state after the entry. */
-  digestAt(index: number): string | undefined {
-    return this.#digests[index]
-  }
-
-  /** Of a real machine that has applied the entry. */
-  digestOf(machine: unknown, index: number): string {
-    return this.#model.digestOf(machine, this.#timesMs[index] ?? 0)
-  }
-
-  /** How much there is to read in a real machine. */
-  sizeOf(machine: unknown): number {
-    return this.#model.sizeOf?.(machine) ?? 1
+  #begin(epoch: string): Incarnation<Machine> {
+    const incarnation = new Incarnation(epoch, this.#newModel())
+    this.#incarnations.set(epoch, incarnation)
+    return incarnation
   }
 }
 
-function modelOf(workload: Workload): Model<unknown> {
-  return (workload.model?.() ?? new ReplayModel(workload.machine())) as Model<unknown>
+function resolved(digest: Digest): string {
+  return typeof digest === 'string' ? digest : digest()
 }

@@ -1,41 +1,72 @@
-/** A clock that stamps entries, as far as its stamps tell. */
-interface StampClock {
-  /** Its newest stamp. */
-  readonly stampMs: number
-  /** Machine time at that stamp. */
-  readonly timeMs: number
-}
-
-const WEEK_MS = 7 * 86_400_000
-const SKEW_MS = 1_000
+const WEEK_MS = 7 * 24 * 60 * 60 * 1_000
+const SECOND_MS = 1_000
 const CLOCKS = 8
 
-/** Machine time after an entry, and the clocks that are known then, the one that was read last at the end. */
-export interface Time {
-  readonly timeMs: number
-  readonly clocks: readonly StampClock[]
+interface SeenClock {
+  latestMs: number
+  /** Machine time when it was read last and had moved. */
+  timeMs: number
+  /** The number of the entry that it stamped last. */
+  entry: number
 }
 
-export const TIME_BEGINS: Time = { timeMs: 0, clocks: [] }
-
 /**
- * Machine time after one more entry, from the rules that docs/architecture.md gives: time passes as it does
- * between two stamps of one clock. A stamp is of the clock with the nearest stamp before it, up to a week; else of
- * one that is up to a second ahead; else of a new clock, which does not move time. Eight clocks are known at most.
+ * Machine time as docs/expiry.md describes it, written without a look at the product's. Clocks are kept in no
+ * order: each rule says by itself which clock it means.
  */
-export function timeAfter({ timeMs, clocks }: Time, timestampMs: number): Time {
-  const stampMs = Math.max(0, Math.floor(timestampMs))
-  if (timeMs === 0) return { timeMs: stampMs, clocks: [{ stampMs, timeMs: stampMs }] }
-  const passed = (clock: StampClock) => stampMs - clock.stampMs
-  const before = clocks.filter((clock) => passed(clock) >= 0 && passed(clock) <= WEEK_MS)
-  const nearest = before.reduce<StampClock | undefined>(
-    (best, clock) => (best === undefined || passed(clock) <= passed(best) ? clock : best),
-    undefined,
-  )
-  const own = nearest ?? clocks.find((clock) => passed(clock) < 0 && passed(clock) >= -SKEW_MS)
-  if (own === undefined) return { timeMs, clocks: [...clocks, { stampMs, timeMs }].slice(-CLOCKS) }
-  const others = clocks.filter((clock) => clock !== own)
-  if (stampMs <= own.stampMs) return { timeMs, clocks: [...others, own] }
-  const nowMs = Math.max(timeMs, own.timeMs + passed(own))
-  return { timeMs: nowMs, clocks: [...others, { stampMs, timeMs: nowMs }] }
+export class MachineTimeModel {
+  #timeMs = 0
+  #entries = 0
+  #clocks: SeenClock[] = []
+
+  get timeMs(): number {
+    return this.#timeMs
+  }
+
+  /** The next entry's timestamp. Returns machine time after it. */
+  add(timestampMs: number): number {
+    const stampMs = Math.max(0, Math.floor(timestampMs))
+    const entry = ++this.#entries
+    if (this.#timeMs === 0) {
+      this.#clocks = [{ latestMs: stampMs, timeMs: stampMs, entry }]
+      this.#timeMs = stampMs
+      return this.#timeMs
+    }
+    const clock = this.#before(stampMs) ?? this.#shortlyBehind(stampMs)
+    if (clock === undefined) {
+      if (this.#clocks.length === CLOCKS) this.#forget()
+      this.#clocks.push({ latestMs: stampMs, timeMs: this.#timeMs, entry })
+      return this.#timeMs
+    }
+    clock.entry = entry
+    const passedMs = stampMs - clock.latestMs
+    if (passedMs <= 0) return this.#timeMs
+    this.#timeMs = Math.max(this.#timeMs, clock.timeMs + passedMs)
+    clock.latestMs = stampMs
+    clock.timeMs = this.#timeMs
+    return this.#timeMs
+  }
+
+  /** The clock with the nearest latest timestamp before this one. Of two equal ones, that which was read last. */
+  #before(stampMs: number): SeenClock | undefined {
+    return this.#clocks
+      .filter(({ latestMs }) => latestMs <= stampMs && stampMs - latestMs <= WEEK_MS)
+      .sort((a, b) => b.latestMs - a.latestMs || b.entry - a.entry)[0]
+  }
+
+  /**
+   * A clock that this timestamp is up to a second behind. It moves nothing, so which of several it is matters
+   * only for what is forgotten: it is the one that was not read for longest.
+   */
+  #shortlyBehind(stampMs: number): SeenClock | undefined {
+    return this.#clocks
+      .filter(({ latestMs }) => latestMs > stampMs && latestMs - stampMs <= SECOND_MS)
+      .sort((a, b) => a.entry - b.entry)[0]
+  }
+
+  /** The clock that was not read for longest. */
+  #forget(): void {
+    const oldest = Math.min(...this.#clocks.map(({ entry }) => entry))
+    this.#clocks = this.#clocks.filter(({ entry }) => entry !== oldest)
+  }
 }

@@ -1,11 +1,31 @@
-/** What says what a machine must hold. */
-export interface Model<M> {
-  /** Apply the command at the next index. Returns what `apply` must have returned; undefined for malformed bytes. */
-  apply(command: Uint8Array, context: { index: number; timeMs: number }): unknown
-  /** The state at this machine time, as a text that two equal states share. It is asked after every entry. */
-  digest(timeMs: number): string
-  /** The same of a real machine. */
-  digestOf(machine: M, timeMs: number): string
+import type { CommandContext } from '../../../machine/machine.ts'
+
+/** A digest, or how to compute it: later commands must not change what comes of it. */
+export type Digest = string | (() => string)
+
+/**
+ * Says what a machine must hold and answer, command by command, from the beginning of the log. It must not
+ * share code with the machine, or it shares its mistakes.
+ */
+export interface Model<Machine> {
+  /**
+   * Apply the next command. Returns what the machine's `apply` must return; undefined for a malformed command,
+   * which everybody skips.
+   */
+  apply(command: Uint8Array, context: CommandContext): unknown
+  /**
+   * The state at this machine time, which is never before that of the newest command. Two states with the same
+   * digest are equal.
+   */
+  digest(timeMs: number): Digest
+  /**
+   * The same of a real machine, which must be readable. It is asked often: each time a machine has moved.
+   *
+   * @param timeMs machine time at the machine's position
+   */
+  digestOf(machine: Machine, timeMs: number): string
   /** How much `digestOf` has to read. A large machine is not read after each entry. Default: 1. */
-  sizeOf?(machine: M): number
+  sizeOf?(machine: Machine): number
+  /** How the machine differs from the state now, a line each. For people, so it may take long. */
+  explain?(machine: Machine, timeMs: number): string[]
 }

@@ -1,39 +1,84 @@
-import { MalformedCommand, type StateMachine } from '../../../machine/machine.ts'
-import type { Model } from './model.ts'
+import { type CommandContext, MalformedCommand, type StateMachine } from '../../../machine/machine.ts'
+import { chained, hashOfBytes } from './digest.ts'
+import type { Digest, Model } from './model.ts'
+
+/** Items that an explanation names. */
+const EXPLAINED = 10
 
 /**
- * A fresh machine that applies every command from the log's beginning, and never installs anything. It finds all
- * mistakes but those in `apply` itself.
+ * The model for any machine: another instance of it, to which every command is applied from the log's beginning,
+ * on one thread, without a pause and without snapshots. It finds every mistake but those of `apply` and `capture`
+ * themselves: those it makes as well.
  */
-export class ReplayModel implements Model<StateMachine> {
-  readonly #machine: StateMachine
+export class ReplayModel<Machine extends StateMachine> implements Model<Machine> {
+  readonly #machine: Machine
+  #timeMs = 0
+  #failure: string | undefined
 
-  constructor(machine: StateMachine) {
+  /** @param machine a fresh one of the same kind, which nobody else uses */
+  constructor(machine: Machine) {
     this.#machine = machine
   }
 
-  apply(command: Uint8Array, context: { index: number; timeMs: number }): unknown {
-    this.#machine.advance?.(context.timeMs)
+  apply(command: Uint8Array, context: CommandContext): unknown {
+    if (this.#failure !== undefined) return undefined
+    this.#advance(context.timeMs)
     try {
-      return this.#machine.apply(command, {
-        position: { epoch: '', index: context.index },
-        timeMs: context.timeMs,
-      })
+      return this.#machine.apply(command, context)
     } catch (error) {
-      if (error instanceof MalformedCommand) return undefined
-      throw error
+      // A replica stops at a command that its machine cannot apply. So no machine is ever in this state.
+      if (!(error instanceof MalformedCommand))
+        this.#failure = `entry ${context.position.index} cannot be applied`
+      return undefined
     }
   }
 
-  digest(timeMs: number): string {
-    this.#machine.advance?.(timeMs)
-    return this.digestOf(this.#machine)
+  /** Computed when it is asked for, from a snapshot: that costs all items, and is rarely asked for each entry. */
+  digest(timeMs: number): Digest {
+    if (this.#failure !== undefined) return this.#failure
+    this.#advance(timeMs)
+    const snapshot = this.#machine.capture()
+    return () => digestFrom(snapshot)
   }
 
-  digestOf(machine: StateMachine): string {
-    const snapshot = machine.capture()
-    const items = Array.from(snapshot.items(), (item) => Buffer.from(item).toString('latin1'))
-    snapshot.release()
-    return items.join('\n')
+  digestOf(machine: Machine): string {
+    return digestFrom(machine.capture())
   }
+
+  explain(machine: Machine, timeMs: number): string[] {
+    if (this.#failure !== undefined) return [this.#failure]
+    this.#advance(timeMs)
+    const [expected, found] = [itemsOf(this.#machine), itemsOf(machine)]
+    const lines: string[] = []
+    for (let i = 0; i < Math.max(expected.length, found.length); i++) {
+      if (expected[i] === found[i]) continue
+      if (lines.length === EXPLAINED) return [...lines, 'and more']
+      lines.push(`item ${i}: expected ${expected[i] ?? 'none'}, found ${found[i] ?? 'none'}`)
+    }
+    return lines
+  }
+
+  #advance(timeMs: number): void {
+    if (timeMs <= this.#timeMs) return
+    this.#timeMs = timeMs
+    this.#machine.advance?.(timeMs)
+  }
+}
+
+function digestFrom(snapshot: ReturnType<StateMachine['capture']>): string {
+  let count = 0
+  let hash = 0
+  for (const item of snapshot.items()) {
+    count++
+    hash = chained(hash, hashOfBytes(item))
+  }
+  snapshot.release()
+  return snapshot.size === count ? `${count} items, ${hash}` : `${count} items, but it says ${snapshot.size}`
+}
+
+function itemsOf(machine: StateMachine): string[] {
+  const snapshot = machine.capture()
+  const items = Array.from(snapshot.items(), (item) => JSON.stringify(Buffer.from(item).toString('latin1')))
+  snapshot.release()
+  return items
 }

@@ -469,6 +469,27 @@ describe('lives', () => {
     expect(after.map(({ atMs }) => atMs)).toEqual([undefined, undefined])
   })
 
+  test('a dial of a process that dies meanwhile opens nothing', async () => {
+    a.dial('b')
+    await until(5)
+    a.life.kill()
+    await until(1_000)
+    expect([b.opened.length, network.openStreams]).toEqual([0, 0])
+  })
+
+  test('one life may have several identities, and each leaves with its own streams', async () => {
+    const other = network.joinAs(a.life, 'other', 'a')
+    const dialled = new Watched(other.dial('b', new AbortController().signal))
+    const [side] = await open()
+    const own = new Side(dialled.value!).readAll()
+    side.readAll()
+    await other.leave()
+    await until(1_000)
+    expect(b.opened.map(({ peer }) => peer)).toEqual(['other', 'a'])
+    expect([own.end!.error?.message, side.end!.atMs]).toEqual(['this node has stopped', undefined])
+    expect(network.openStreams).toBe(1)
+  })
+
   test('a peer that is cut off hears of a death when the link is mended', async () => {
     const [, served] = await open()
     served.readAll()

@@ -113,7 +113,7 @@ export class SimulatedNetwork {
     this.cut(ANY, node)
   }
 
-  /** Ends all trouble; or the isolation of a node; or the cut of a link. */
+  /** Ends every cut and silence; or the isolation of a node; or the cut of a link. */
   mend(from?: string, to?: string): void {
     this.#note(`${from ?? 'all'}${to === undefined ? '' : `>${to}`} is mended`)
     if (from === undefined) {
@@ -180,8 +180,8 @@ export class SimulatedNetwork {
     addresses: readonly string[] | undefined,
     { there, back }: { readonly there: Link; readonly back: Link },
   ): void {
-    if (dial.isOver) return
     const { from, node } = dial
+    if (dial.isOver || !from.life.isAlive) return
     const to = this.#find(peer, addresses)
     if (to?.node !== node) {
       this.#note(`${node} refuses ${from.life.name}`)
@@ -189,7 +189,7 @@ export class SimulatedNetwork {
       back.carry(0, () => from.life.deliver(() => dial.fail(refused)))
       return
     }
-    const [own, served] = this.#open({ life: from.life, out: there }, { life: to.life, out: back })
+    const [own, served] = this.#open({ owner: from, out: there }, { owner: to, out: back })
     dial.stream = own
     back.carry(0, () => from.life.deliver(() => dial.succeed(own)))
     to.life.deliver(() => to.serve(from.self, served))
@@ -228,7 +228,7 @@ export class SimulatedNetwork {
     }
     for (const stream of [...this.#streams])
       for (const end of stream.ends) {
-        if (end.life !== life) continue
+        if (end.owner !== endpoint) continue
         if (life.isAlive) end.abort(stopped)
         else end.die()
       }

@@ -16,7 +16,8 @@ const CREDIT_BYTES = WINDOW_BYTES / 2
 const AHEAD_MS = 50
 
 export interface EndInit {
-  readonly life: Life
+  /** Whose side it is. */
+  readonly owner: { readonly life: Life }
   /** To the other side. */
   readonly out: Link
 }
@@ -49,6 +50,7 @@ export class SimulatedStream {
 
 /** One side of a stream. What libp2p's streams do, see `byteStream` in libp2p.ts, this does. */
 export class StreamEnd implements ByteStream {
+  readonly owner: EndInit['owner']
   readonly life: Life
   readonly source: AsyncIterable<Uint8Array>
   readonly #out: Link
@@ -77,8 +79,9 @@ export class StreamEnd implements ByteStream {
   readonly #readable = new Signal()
   readonly #emptied = new Signal()
 
-  constructor({ life, out }: EndInit, onOver: () => void) {
-    this.life = life
+  constructor({ owner, out }: EndInit, onOver: () => void) {
+    this.owner = owner
+    this.life = owner.life
     this.#out = out
     this.#onOver = onOver
     this.source = this.#read()

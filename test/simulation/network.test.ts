@@ -188,6 +188,37 @@ describe('quality', () => {
     expect(atC.times.at(-1)! - beganMs).toBeCloseTo(10)
   })
 
+  test('those who send to a slow receiver share what it can take', async () => {
+    const c = new Peer('c')
+    const [fromA, atA] = await open()
+    const [fromC, atC] = await open(c, b)
+    network.setQuality({ bytesPerSecond: 100_000 }, 'b')
+    atA.readAll()
+    atC.readAll()
+    const beganMs = world.nowMs
+    fromA.send(Buffer.alloc(100_000))
+    fromC.send(Buffer.alloc(100_000))
+    await until(5_000)
+    expect([atA.bytes.length, atC.bytes.length]).toEqual([100_000, 100_000])
+    expect(Math.max(atA.times.at(-1)!, atC.times.at(-1)!) - beganMs).toBeCloseTo(2_000 + 10)
+  })
+
+  test('what comes from afar does not hold up what comes from near', async () => {
+    const c = new Peer('c')
+    const [fromA, atA] = await open()
+    const [fromC, atC] = await open(c, b)
+    network.setQuality({ latencyMs: 500 }, 'c')
+    network.setQuality({ bytesPerSecond: 1_000_000 })
+    atA.readAll()
+    atC.readAll()
+    const beganMs = world.nowMs
+    fromC.send(Buffer.alloc(1_000))
+    fromA.send(Buffer.alloc(1_000))
+    await until(5_000)
+    expect(atA.times[0]! - beganMs).toBeCloseTo(11)
+    expect(atC.times[0]! - beganMs).toBeCloseTo(501)
+  })
+
   test('a small message of another stream gets between the pieces of a large one', async () => {
     const [large, atLarge] = await open()
     const [small, atSmall] = await open()
@@ -200,6 +231,18 @@ describe('quality', () => {
     await until(5_000)
     expect(atSmall.times[0]! - beganMs).toBeLessThan(120)
     expect(atLarge.times.at(-1)! - beganMs).toBeGreaterThan(250)
+  })
+
+  test('what is sent over a link that gets faster waits for what was sent before', async () => {
+    const [side, served] = await open()
+    served.readAll()
+    network.setQuality({ latencyMs: 100 })
+    side.send(Buffer.from('slow'))
+    await until(30)
+    network.setQuality({ latencyMs: 10 })
+    side.send(Buffer.from('fast'))
+    await until(1_000)
+    expect([text(served), served.times]).toEqual(['slowfast', [120, 120]])
   })
 
   test('order is kept, whatever the jitter, the bandwidth and the sizes', async () => {
@@ -390,6 +433,19 @@ describe('faults', () => {
     expect(text(served)).toBe('12')
   })
 
+  test('what was on its way when a link was mended comes after what was held', async () => {
+    const [side, served] = await open()
+    served.readAll()
+    network.cut('a', 'b')
+    side.send(Buffer.from('1'))
+    await until(95)
+    side.send(Buffer.from('2'))
+    await until(100)
+    network.mend()
+    await until(1_000)
+    expect([text(served), served.times]).toEqual(['12', [110, 110]])
+  })
+
   test('to an isolated node a dial hangs until it is given up, and until then it may be mended', async () => {
     network.isolate('b')
     const given = new AbortController()
@@ -536,6 +592,18 @@ describe('lives', () => {
     await until(2_000)
     expect(text(served).slice(0, 13)).toBe('one two three')
     expect([served.bytes.length, served.end!.error, waiting.atMs]).toEqual([WINDOW + 13, undefined, 1_010])
+  })
+
+  test('what comes just when a process goes on comes after what had come before', async () => {
+    const [side, served] = await open()
+    served.readAll()
+    b.life.pause()
+    world.schedule(100, () => b.life.resume())
+    side.send(Buffer.from('1'))
+    await until(110)
+    side.send(Buffer.from('2'))
+    await until(1_000)
+    expect([text(served), served.times]).toEqual(['12', [120, 120]])
   })
 
   test('a process at work takes what came meanwhile after it, in order', async () => {

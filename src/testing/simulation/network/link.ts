@@ -11,6 +11,8 @@ export interface LinkInit {
 
 interface Parcel {
   readonly bytes: number
+  /** How long before the last of them the first was sent. */
+  readonly sendingMs: number
   readonly deliver: () => void
 }
 
@@ -29,6 +31,9 @@ const PIECE_MS = 100
 /** The least bytes of a piece: about a packet of TCP. */
 const PIECE_BYTES_MIN = 1_024
 
+/** Sums of times are off by less than this. */
+const ROUNDING_MS = 1e-6
+
 /** The way from one node to another. What is sent first arrives first, whatever stream it is of. */
 export class Link {
   readonly #world: World
@@ -36,6 +41,9 @@ export class Link {
   readonly #from: Port
   readonly #to: Port
   readonly #flying: Batch[] = []
+  /** What the node at the other end is receiving, as fast as it can. */
+  readonly #receiving: Batch[] = []
+  #receivedMs = 0
   /** What has come as far as a cut. */
   #held: Batch[] = []
   #isBlocked = false
@@ -79,17 +87,11 @@ export class Link {
    */
   carry(bytes: number, deliver: () => void, atMs = this.#world.nowMs): number {
     const { firstMs, lastMs } = this.#from.send(bytes, atMs)
-    const parcel = { bytes, deliver }
+    const parcel = { bytes, sendingMs: lastMs - firstMs, deliver }
     const newest = this.#flying.at(-1)
-    const takesNoTime = bytes === 0 || this.#to.quality.bytesPerSecond === Number.POSITIVE_INFINITY
-    if (newest?.sentMs === lastMs && takesNoTime) {
-      newest.parcels.push(parcel)
-      return lastMs
-    }
-    const latencyMs = this.#latencyMs()
-    const onlyByReceiver = this.#to.receive(bytes, firstMs + latencyMs)
-    const arrivesMs = Math.max(lastMs + latencyMs, onlyByReceiver, this.#arrivesMs)
-    // It would be read together with what is there at the same time.
+    const arrivesMs =
+      newest?.sentMs === lastMs ? newest.arrivesMs : Math.max(lastMs + this.#latencyMs(), this.#arrivesMs)
+    // It would be read together with what arrives at the same time.
     if (newest?.arrivesMs === arrivesMs) newest.parcels.push(parcel)
     else this.#fly({ sentMs: lastMs, arrivesMs, parcels: [parcel] })
     return lastMs
@@ -120,14 +122,24 @@ export class Link {
   #land(): void {
     const batch = this.#flying.shift()!
     if (this.#isBlocked || this.#held.length > 0) this.#held.push(batch)
-    else this.#deliver(batch)
+    else this.#receive(batch)
   }
 
   #release(): void {
     if (this.#isBlocked) return
     const held = this.#held
     this.#held = []
-    for (const batch of held) this.#deliver(batch)
+    for (const batch of held) this.#receive(batch)
+  }
+
+  /** The node takes it when it has all of it, which takes longer if others send to it, too. */
+  #receive(batch: Batch): void {
+    const { nowMs } = this.#world
+    for (const { bytes, sendingMs } of batch.parcels)
+      this.#receivedMs = Math.max(this.#receivedMs, this.#to.receive(bytes, nowMs - sendingMs))
+    if (this.#receiving.length === 0 && this.#receivedMs <= nowMs + ROUNDING_MS) return this.#deliver(batch)
+    this.#receiving.push(batch)
+    this.#world.schedule(this.#receivedMs - nowMs, () => this.#deliver(this.#receiving.shift()!))
   }
 
   #deliver({ parcels }: Batch): void {

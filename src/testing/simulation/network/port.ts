@@ -28,7 +28,7 @@ export class Port {
     return { firstMs, lastMs }
   }
 
-  /** Bytes come, the first at `firstMs`. Returns when all of them are there, as far as this node limits that. */
+  /** Bytes come, the first at `firstMs`. Returns when this node can have all of them. */
   receive(bytes: number, firstMs: number): number {
     if (bytes === 0) return firstMs
     this.#inUntilMs = Math.max(firstMs, this.#inUntilMs) + this.#takesMs(bytes)

@@ -210,9 +210,14 @@ export class Checks {
       else if (checkpoints.some((index) => index < first - 1)) this.#broken('bounded', told)
     }
     for (const process of this.#running()) {
-      const { offers } = await process.status()
-      if (offers.length > BOUNDS.liveAnchors)
-        this.#broken('bounded', `${process.name} offers ${offers.length} anchors`)
+      // One that somebody read when it was retired lives for its TTL.
+      let offers = 0
+      const isBounded = async () => {
+        offers = (await process.status()).offers.length
+        return offers <= BOUNDS.liveAnchors
+      }
+      if (!(await this.#until(BOUNDS.answerMs, isBounded)))
+        this.#broken('bounded', `${process.name} offers ${offers} anchors`)
     }
     if (observer.largestRssBytes > BOUNDS.rssBytes)
       this.#broken('bounded', `a process took ${Math.round(observer.largestRssBytes / 1024 / 1024)} MiB`)

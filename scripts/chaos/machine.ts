@@ -152,7 +152,7 @@ export class Machine {
       const { name, message } = asError(error)
       this.#note(`did not stop well: ${message}`)
       // What a replica could not do on its way out is told; that its process ends is promised.
-      const hasCode = codeOf(name) !== undefined && !(error instanceof ProcessLingered)
+      const hasCode = codeOf({ name, message }) !== undefined && !(error instanceof ProcessLingered)
       const isTold = hasCode && name !== 'ProcessEnded'
       if (!isTold) this.#around.verdicts.broken('stop leaves nothing', message)
     }
@@ -172,7 +172,7 @@ export class Machine {
       } catch (error) {
         const { name, message } = asError(error)
         this.#note(`could not start: ${message}`)
-        const code = codeOf(name)
+        const code = codeOf({ name, message })
         observer.problems.add(code ?? name)
         if (code === undefined)
           verdicts.broken('always an answer', `${this.name} could not start, without a code: ${message}`)

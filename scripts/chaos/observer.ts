@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import type { ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
+import type { ErrorSummary, ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
 import { codeOf, Tally } from './tally.ts'
 import type { Timeline } from './timeline.ts'
 import type { Verdicts } from './verdicts.ts'
@@ -108,8 +108,9 @@ export class Observer implements Disposable {
     return false
   }
 
-  #problem(who: string, { name, message }: { readonly name: string; readonly message: string }): void {
-    const code = codeOf(name)
+  #problem(who: string, error: ErrorSummary): void {
+    const { name, message } = error
+    const code = codeOf(error)
     this.problems.add(code ?? name)
     if (code === undefined)
       this.#verdicts.broken('always an answer', `${who} told of a ${name}, which has no code: ${message}`)

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { LogTruncated } from '../../src/log/errors.ts'
 import { type Cluster, startCluster } from '../../src/testing/index.ts'
 import { chanceOf } from '../../src/testing/simulation/chance.ts'
 import { asError } from '../../src/thrown.ts'
@@ -102,10 +103,12 @@ export class Run {
       await Promise.all(machines.map((machine) => machine.heal()))
       await scene.checks.everyoneInSync()
       const endMs = this.#beganMs + minutes * 60_000
-      while (this.#rounds < rounds && performance.now() < endMs && !this.#signal.aborted) {
+      const goesOn = () => reader.failure === undefined && !this.#signal.aborted
+      while (this.#rounds < rounds && performance.now() < endMs && goesOn()) {
         this.#verdicts.roundBegins(++this.#rounds)
         await this.#round(scene, schedule.round(this.#rounds))
       }
+      if (reader.failure !== undefined) this.#lost(reader.failure)
     } finally {
       writers.stop()
       await Promise.all(machines.map((machine) => machine.stop()))
@@ -117,25 +120,31 @@ export class Run {
   }
 
   async #round(scene: Scene, faults: readonly Fault[]): Promise<void> {
-    const { machines, writers, observer, checks, place, reader } = scene
+    const { machines, writers, observer, checks, place } = scene
     this.#timeline.note('chaos', `round ${this.#rounds}: ${faults.map(({ kind }) => kind).join(', ')}`)
     writers.resume()
     const first = machines.find(({ process }) => process !== undefined)?.process
-    const filling = first && writers.fill(first)
+    if (first !== undefined) writers.fill(first)
     await Promise.all(faults.map((fault) => this.#perform(scene, fault)))
     await place.heal()
     await Promise.all(machines.map((machine) => machine.heal()))
-    await filling
     this.#timeline.note('chaos', 'the faults have ended')
     const settledMs = await checks.everyoneInSync()
     if (settledMs !== undefined) {
       this.#settling.push(settledMs)
       await checks.all()
     }
-    if (reader.failure !== undefined) throw reader.failure
     if (this.#rounds % BACKUP_ROUNDS === 1) await Promise.all(machines.map((machine) => machine.backUp()))
     const counts = `${writers.acknowledged} writes, ${observer.catchUps.length} catch-ups`
     this.#progress.round(this.#rounds, `${faults.length} faults, ${counts}, ${this.#verdicts.count} broken`)
+  }
+
+  /** What the log's reader tells is not known of any write from then on. */
+  #lost(failure: Error): void {
+    // The fault is of this script: it was too slow for what was pruned.
+    if (failure instanceof LogTruncated) throw failure
+    const promise = 'acknowledged writes are there once'
+    this.#verdicts.broken(promise, `the log cannot be read any more: ${failure.message}`)
   }
 
   async #perform(scene: Scene, fault: Fault): Promise<void> {

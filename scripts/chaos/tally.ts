@@ -4,9 +4,12 @@ const CODES = new Map(
   ERROR_CLASSES.map((one) => [(one as { readonly name?: string }).name ?? '', one.code] as const),
 )
 
-/** The code of the class that has this name; undefined if it is none of ours, and so no typed error. */
-export function codeOf(name: string): string | undefined {
-  return CODES.get(name)
+/** What the system says begins so: a disk is told with the system's own code. */
+const OF_SYSTEM = /^(E[A-Z0-9]+): /
+
+/** The code of an error that was told by its name and message; undefined if it is no typed error. */
+export function codeOf({ name, message }: Pick<Error, 'name' | 'message'>): string | undefined {
+  return CODES.get(name) ?? OF_SYSTEM.exec(message)?.[1]
 }
 
 /** Counts what was told, by code. */

@@ -65,7 +65,7 @@ export class Writers {
   #writes: Write[] = []
   #acknowledged = 0
   #count = 0
-  #inFlight = new Set<Promise<void>>()
+  readonly #inFlight = new Set<Promise<void>>()
   #isStopped = false
   #resumed = Promise.withResolvers<void>()
 
@@ -103,17 +103,9 @@ export class Writers {
     return writes
   }
 
-  /** Write so many keys that whoever has no state has something to fetch. */
-  async fill(taker: ReplicaProcess): Promise<void> {
-    for (let n = 0; n < FILL_COMMANDS; n++) {
-      const value = this.#value()
-      const entries = Array.from(
-        { length: FILL_KEYS },
-        (_, key) => [`fill-${n * FILL_KEYS + key}`, value] as const,
-      )
-      const command = this.#commands.setMany(entries)
-      await this.#submit(taker, { what: `fill ${n}`, command, isUnique: true })
-    }
+  /** Begin to write so many keys that whoever has no state has something to fetch. */
+  fill(taker: ReplicaProcess): void {
+    void this.#track(this.#fill(taker))
   }
 
   stop(): void {
@@ -135,12 +127,27 @@ export class Writers {
         await delay(NOBODY_MS)
         continue
       }
-      const writing = this.#submit(this.#chance.pick(takers), this.#deed())
-      this.#inFlight.add(writing)
-      await writing
-      this.#inFlight.delete(writing)
+      await this.#track(this.#submit(this.#chance.pick(takers), this.#deed()))
       await delay(this.#chance.integer(PAUSE_MS_MIN, PAUSE_MS_MAX))
     }
+  }
+
+  async #fill(taker: ReplicaProcess): Promise<void> {
+    for (let n = 0; n < FILL_COMMANDS; n++) {
+      const value = this.#value()
+      const entries = Array.from(
+        { length: FILL_KEYS },
+        (_, key) => [`fill-${n * FILL_KEYS + key}`, value] as const,
+      )
+      const command = this.#commands.setMany(entries)
+      await this.#submit(taker, { what: `fill ${n}`, command, isUnique: true })
+    }
+  }
+
+  /** What is on its way is waited for when the writers pause. */
+  #track(writing: Promise<void>): Promise<void> {
+    this.#inFlight.add(writing)
+    return writing.finally(() => this.#inFlight.delete(writing))
   }
 
   async #submit(taker: ReplicaProcess, { what, command, isUnique }: Deed): Promise<void> {
@@ -151,7 +158,7 @@ export class Writers {
       this.#writes.push({ ...write, told: { index: position.index, result }, code: undefined })
     } catch (thrown) {
       const error = asError(thrown)
-      const code = codeOf(error.name)
+      const code = codeOf(error)
       this.errors.add(code ?? error.name)
       this.#writes.push({ ...write, told: undefined, code })
       if (code === undefined && !(error instanceof ProcessEnded))

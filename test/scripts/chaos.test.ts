@@ -239,7 +239,7 @@ describe('the report', () => {
   })
 })
 
-test('errors of Anchorage have a code, whatever family they are of, and others have none', () => {
+test('errors of Anchorage and of the system have a code, and others have none', () => {
   const names = [
     'CheckpointDamaged',
     'NoProvider',
@@ -248,6 +248,7 @@ test('errors of Anchorage have a code, whatever family they are of, and others h
     'SnapshotTooLarge',
     'PruneRefused',
   ]
-  expect(names.map(codeOf)).not.toContain(undefined)
-  expect(codeOf('TypeError')).toBe(undefined)
+  expect(names.map((name) => codeOf({ name, message: '' }))).not.toContain(undefined)
+  expect(codeOf({ name: 'Error', message: 'ENOSPC: no space left on device, write' })).toBe('ENOSPC')
+  expect(codeOf({ name: 'TypeError', message: 'it is undefined' })).toBe(undefined)
 })

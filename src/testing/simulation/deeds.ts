@@ -151,7 +151,7 @@ export class Deeds {
     this.#isMended = true
     for (const undo of [...this.#undo]) undo()
     network.mend()
-    log.comeBack()
+    log.mend()
     for (const { disk, running } of nodes) {
       disk.mend()
       running?.life.resume()

@@ -75,6 +75,11 @@ export class SimulatedLog {
     return this.record.bytesHeld
   }
 
+  /** How many handles are open, of processes that live. */
+  get handles(): number {
+    return this.#server.handles.size
+  }
+
   /** What a life of a process opens the log with. */
   backendFor(life: Life, node: string): LogBackend {
     return { open: (init) => this.#open(init, life, node) }
@@ -151,7 +156,10 @@ export class SimulatedLog {
     this.#server.prune(Math.min(upTo, this.record.entries.length), 'operator')
   }
 
-  /** Put the log back to the state in which `index` was its newest entry: by a backup, or by servers that lost the rest. */
+  /**
+   * Put the log back to the state in which `index` was its newest entry: by a backup, or by servers that lost
+   * the rest.
+   */
   rewind(index: number): void {
     this.#server.rewind(index)
   }

@@ -56,6 +56,8 @@ export class Scene {
       this.history.add(entry)
       this.#watcher?.committed(entry)
     })
+    this.log.record.onRewind(({ to }) => this.history.rewind(to))
+    this.log.record.onRecreate((epoch) => this.history.recreate(epoch))
   }
 
   /** The machines whose replicas are there from the start, and are started again when they end. */

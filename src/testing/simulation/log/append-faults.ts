@@ -2,9 +2,9 @@ import type { NewEntry } from '../../../log/log.ts'
 import type { Life } from '../life.ts'
 
 /**
- * What becomes of an append. Lost ones reject with `AppendUncertain`: `lose-ack` when all of it is in the log,
- * `tear` when only its first half is (all of a single entry), `lose-request` when nothing is. After `busy`,
- * `unavailable` and `refused` nothing is in the log either.
+ * What becomes of an append. Three reject with `AppendUncertain`: after `lose-ack` all of it is in the log,
+ * after `tear` its first half (a single entry is whole), after `lose-request` nothing. After the refusals,
+ * nothing is in the log either.
  */
 export type AppendFate = 'pass' | 'lose-ack' | 'tear' | 'lose-request' | Refusal
 export type Refusal = 'busy' | 'unavailable' | 'refused'

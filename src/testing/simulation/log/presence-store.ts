@@ -4,7 +4,7 @@ import { checkPresence } from '../../../log/limits.ts'
 import type { SignalOptions } from '../../../log/log.ts'
 import type { Presence, PresenceStore } from '../../../log/presence.ts'
 import { Iteration } from './iteration.ts'
-import type { Line } from './line.ts'
+import type { Line, Need } from './line.ts'
 import type { LogServer, Writer } from './server.ts'
 
 export interface HandleInit {
@@ -68,10 +68,11 @@ export class SimulatedPresenceStore implements PresenceStore {
 
   async read(options?: SignalOptions): Promise<Presence[]> {
     this.#assertOpen(options)
-    return await this.#ask(() => {
+    const work = () => {
       this.#readAtMs = this.#server.world.nowMs
       return this.#server.presences.read(this.#wallMs())
-    }, options)
+    }
+    return await this.#ask(work, options, this.#needToRead)
   }
 
   async *watch({ signal }: SignalOptions = {}): AsyncGenerator<Presence[]> {
@@ -83,7 +84,7 @@ export class SimulatedPresenceStore implements PresenceStore {
     let seen: number | undefined
     let dueMs: number | undefined
     while (!iteration.isOver) {
-      if (!line.isOpenFor(line.isLocal ? 'read' : 'presences')) {
+      if (!line.isOpenFor(this.#needToRead)) {
         await iteration.wait()
         continue
       }
@@ -109,11 +110,16 @@ export class SimulatedPresenceStore implements PresenceStore {
     if (this.#line.isClosed) throw new LogClosed()
   }
 
-  async #ask<T>(work: () => T, { signal }: SignalOptions = {}): Promise<T> {
+  /** Whoever reads a file does not wait for its lock. */
+  get #needToRead(): Need {
+    return this.#line.isLocal ? 'read' : 'presences'
+  }
+
+  async #ask<T>(work: () => T, { signal }: SignalOptions = {}, need: Need = 'presences'): Promise<T> {
     const checked = () => {
       this.#server.assertEpoch(this.#epoch)
       return work()
     }
-    return await this.#line.ask(checked, { signal, need: 'presences' })
+    return await this.#line.ask(checked, { signal, need })
   }
 }

@@ -87,6 +87,8 @@ export class LogRecord {
   /** The payload of all entries that can be read. */
   bytesHeld = 0
   readonly #listeners = new Set<(entry: RecordedEntry) => void>()
+  readonly #onRewind = new Set<(rewind: RecordedRewind) => void>()
+  readonly #onRecreate = new Set<(epoch: string) => void>()
 
   constructor(epoch: string) {
     this.epoch = epoch
@@ -96,6 +98,18 @@ export class LogRecord {
   onEntry(listener: (entry: RecordedEntry) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Told of each rewind. Returns what ends that. */
+  onRewind(listener: (rewind: RecordedRewind) => void): () => void {
+    this.#onRewind.add(listener)
+    return () => this.#onRewind.delete(listener)
+  }
+
+  /** Told of the epoch of each log that is made anew. Returns what ends that. */
+  onRecreate(listener: (epoch: string) => void): () => void {
+    this.#onRecreate.add(listener)
+    return () => this.#onRecreate.delete(listener)
   }
 
   add(entry: RecordedEntry): void {
@@ -113,11 +127,13 @@ export class LogRecord {
   /** From the state in which entry `to` was the newest. What was pruned since can be read again. */
   rewind(to: number, atMs: number): void {
     const lost = this.entries.splice(to)
-    this.rewinds.push({ atMs, epoch: this.epoch, to, lost })
+    const rewind = { atMs, epoch: this.epoch, to, lost }
+    this.rewinds.push(rewind)
     if (this.first > to + 1) this.first = this.#firstAsOf(to)
     this.bytesHeld = 0
     for (let index = this.first; index <= to; index++)
       this.bytesHeld += this.entries[index - 1]!.payload.byteLength
+    for (const listener of this.#onRewind) listener(rewind)
   }
 
   recreate(epoch: string, atMs: number): void {
@@ -127,6 +143,7 @@ export class LogRecord {
     this.first = 1
     this.bytesHeld = 0
     this.presences = new Map()
+    for (const listener of this.#onRecreate) listener(epoch)
   }
 
   announced(member: string, presence: RecordedPresence): void {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { AppendUncertain } from '../../src/log/errors.ts'
 import { Writes } from '../../src/replica/following/writes.ts'
 
-const own = (index: number, id = `id ${index}`) => ({ index, id, author: 'me' })
+const own = (index: number, id = `id ${index}`) => ({ index, id, author: 'me', kind: 'command' }) as const
 const written = (index: number, result?: string) => ({ position: { epoch: 'e', index }, result })
 
 test('a write resolves with its result when it is applied', async () => {
@@ -113,4 +113,23 @@ test('a write whose place another entry has rejects, whether that is applied bef
   const write = writes.track(append)
   writes.applied(own(5, 'mine'), 'five')
   expect(await write).toEqual(written(5, 'five'))
+})
+
+test('a write whose place an entry of this replica that is no write has rejects', async () => {
+  const writes = new Writes<string>('e', 'me')
+  const write = writes.track(async () => ({ first: 5 }))
+  await new Promise(setImmediate)
+  writes.applied({ ...own(5), kind: 'control' }, undefined)
+  await expect(write).rejects.toThrow(AppendUncertain)
+})
+
+test('two writes were told the same place, as the log was put back between them: the earlier one rejects', async () => {
+  const writes = new Writes<string>('e', 'me')
+  const lost = writes.track(async () => ({ first: 5 }))
+  await new Promise(setImmediate)
+  const kept = writes.track(async () => ({ first: 5 }))
+  await expect(lost).rejects.toThrow(AppendUncertain)
+  writes.applied(own(5), 'five')
+  expect(await kept).toEqual(written(5, 'five'))
+  expect(writes.wanted).toBe(false)
 })

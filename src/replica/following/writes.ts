@@ -5,7 +5,7 @@ import type { Written } from '../../machine/machine.ts'
 import type { Position } from '../../position.ts'
 
 /** What identifies an entry. */
-type Entry = Pick<LogEntry, 'index' | 'id' | 'author'>
+type Entry = Pick<LogEntry, 'index' | 'id' | 'author' | 'kind'>
 
 interface Waiting<Result> {
   readonly id: string | undefined
@@ -63,18 +63,21 @@ export class Writes<Result> {
     }
     if (this.#failure !== undefined) throw this.#failure
     const { promise, resolve, reject } = Promise.withResolvers<Written<Result>>()
-    this.#waiting.set(index, { id, resolve, reject })
+    // A log that was put back has the same place for another entry of this replica.
+    this.#waiting.get(index)?.reject(anotherAt(index))
+    const waiting = { id, resolve, reject }
+    this.#waiting.set(index, waiting)
     try {
       return await raceSignal(promise, signal)
     } finally {
-      this.#waiting.delete(index)
+      if (this.#waiting.get(index) === waiting) this.#waiting.delete(index)
     }
   }
 
   /** An entry was applied, this replica's own or another's, while results are wanted. */
-  applied({ index, id, author }: Entry, result: Result | undefined): void {
+  applied({ index, id, author, kind }: Entry, result: Result | undefined): void {
     this.#applied = index
-    const isOwn = author === this.#self
+    const isOwn = author === this.#self && kind === 'command'
     const waiting = this.#waiting.get(index)
     if (waiting !== undefined) {
       this.#waiting.delete(index)

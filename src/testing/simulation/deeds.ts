@@ -1,12 +1,18 @@
 import type { Submit } from '../../machine/machine.ts'
 import type { Chance } from './chance.ts'
 import { beginHostile } from './hostile/index.ts'
+import { Mistakes } from './mistakes.ts'
 import type { SimulatedNode } from './node.ts'
+import { Operator } from './operator.ts'
 import type { Step } from './plan.ts'
 import type { Scene } from './scene.ts'
 
 /** Writes before the steps begin, where the workload does not say. */
 const FILLED_DEFAULT = 20
+/** How long an operator takes to notice what replicas tell, in milliseconds of virtual time. */
+const NOTICED_MS = [500, 3_000, 60_000]
+/** How long a copy of a disk runs on a machine that has no other business, in milliseconds of virtual time. */
+const COPY_LIVES_MS = 8_000
 
 /** Does the steps of a plan. What a step does to the world ends by itself, or when all trouble ends. */
 export class Deeds {
@@ -15,6 +21,8 @@ export class Deeds {
   /** Steps that wait for somebody to catch up. */
   readonly #waiting: Step[] = []
   readonly #chance: Chance
+  readonly #operator: Operator
+  readonly #mistakes: Mistakes
   #hostile = 0
   /** How to end what is still done to the world. */
   readonly #undo = new Set<() => void>()
@@ -23,6 +31,8 @@ export class Deeds {
   constructor(scene: Scene) {
     this.#scene = scene
     this.#chance = scene.world.chance('deeds')
+    this.#operator = new Operator(scene)
+    this.#mistakes = new Mistakes(scene)
   }
 
   /** The writes before the steps. */
@@ -139,8 +149,18 @@ export class Deeds {
       }
       case 'lose-presences':
         return log.losePresences()
+      case 'rewind':
+        this.#mistakes.rewind(step.by)
+        return this.#noticeLater()
+      case 'recreate':
+        this.#mistakes.recreate()
+        return this.#noticeLater()
+      case 'copy-disk':
+        return this.#copyDisk(nodes[step.from]!, nodes[step.to]!)
+      case 'old-backup':
+        return this.#oldBackup(nodes[step.node]!, step.forMs)
       default:
-        return
+        return step satisfies never
     }
   }
 
@@ -160,14 +180,36 @@ export class Deeds {
 
   /** What an operator does once all trouble has ended: start what is down, and replace what told its end. */
   lookAfter(): void {
-    for (const node of this.#scene.permanent) {
-      const { running } = node
-      if (running === undefined || running.isStopped) node.start()
-      else if (running.replica?.state === 'halted') {
-        node.wipe()
-        node.start()
-      }
-    }
+    this.#operator.lookAfter()
+    const { log, requests, permanent } = this.#scene
+    // A write whose entry the log has lost is answered once another entry has that place.
+    if (log.record.rewinds.length === 0 || requests.open.length === 0) return
+    const writer = permanent.find(({ replica }) => replica?.state === 'in-sync')
+    if (writer !== undefined) this.#write(writer, 1)
+  }
+
+  #copyDisk(from: SimulatedNode, to: SimulatedNode): void {
+    if (from === to || !to.isDurable || !this.#mayLoseState(to)) return
+    this.#mistakes.copyDisk(from, to)
+    this.#noticeLater()
+    if (!this.#scene.permanent.includes(to)) this.#for(COPY_LIVES_MS, () => this.#stop(to))
+  }
+
+  /** The operator sees in a while what the replicas tell. */
+  #noticeLater(): void {
+    this.#for(this.#chance.pick(NOTICED_MS), () => this.#operator.replaceHalted())
+  }
+
+  /** The disk of a machine is put back to what it holds now. */
+  #oldBackup(node: SimulatedNode, forMs: number): void {
+    if (!node.isDurable || node.running === undefined) return
+    const backup = node.disk.snapshot()
+    this.#for(forMs, () => {
+      if (!this.#mayLoseState(node)) return
+      node.kill()
+      node.disk.restore(backup)
+      node.start()
+    })
   }
 
   #write(node: SimulatedNode, count: number): void {

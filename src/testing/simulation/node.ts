@@ -73,6 +73,8 @@ export interface Running {
   replica: Replica<unknown> | undefined
   /** Why `createReplica` rejected. */
   failure: Error | undefined
+  /** Why it halted. */
+  halted: Error | undefined
   /** True from the call of `stop()` on. */
   isStopping: boolean
   /** `stop()` has resolved. */
@@ -109,6 +111,11 @@ export class SimulatedNode {
     return this.running?.replica
   }
 
+  /** The process that was started last, unless it was killed, also if it did not start. */
+  get newest(): Running | undefined {
+    return this.#running
+  }
+
   get isDurable(): boolean {
     return this.#init.durable
   }
@@ -136,6 +143,7 @@ export class SimulatedNode {
       machine,
       replica: undefined,
       failure: undefined,
+      halted: undefined,
       isStopping: false,
       isStopped: false,
       submitted: [],
@@ -164,7 +172,7 @@ export class SimulatedNode {
     ).then(
       (replica) => {
         running.replica = replica
-        this.#listen(replica)
+        this.#listen(replica, running)
       },
       (error) => {
         running.failure = asError(error)
@@ -202,7 +210,10 @@ export class SimulatedNode {
     if (this.#init.durable) this.disk.provision(`${DATA_DIR}/identity.key`, keyBytes(this.#key))
   }
 
-  #listen(replica: Replica<unknown>): void {
+  #listen(replica: Replica<unknown>, running: Running): void {
+    replica.addEventListener('state', ({ detail: { state, reason } }) => {
+      if (state === 'halted') running.halted = reason
+    })
     for (const type of EVENTS)
       replica.addEventListener(type, ({ detail }) => {
         this.#init.onEvent(this, { type, detail } as Told)

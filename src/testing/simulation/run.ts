@@ -158,14 +158,17 @@ export class Run {
 
   /** Nobody waits for anything, and everybody has the newest entry. */
   #isWell(): boolean {
-    const { nodes, requests, history } = this.#scene
+    const { nodes, requests, history, log } = this.#scene
     const newest = history.newest
+    const ids = nodes.flatMap(({ replica, running }) => (replica && !running?.isStopped ? [replica.id] : []))
     return (
       requests.open.length === 0 &&
+      new Set(ids).size === ids.length &&
       nodes.every(({ running }) => {
         if (running === undefined || running.isStopped) return true
         const { replica } = running
-        return replica?.state === 'in-sync' && replica.position.index === newest
+        const { index, epoch } = replica?.position ?? {}
+        return replica?.state === 'in-sync' && index === newest && epoch === log.epoch
       })
     )
   }

@@ -2,6 +2,7 @@ import type { Invariant } from '../invariant.ts'
 import type { Scene } from '../scene.ts'
 import { Anchors } from './anchors.ts'
 import { Answers } from './answers.ts'
+import { MistakesAreTold } from './mistakes.ts'
 import { Offers } from './offers.ts'
 import { Prunes } from './prunes.ts'
 import { SealedInstalls } from './sealed-installs.ts'
@@ -18,5 +19,6 @@ export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new Prunes(scene),
   (scene) => new Offers(scene),
   (scene) => new Answers(scene),
+  (scene) => new MistakesAreTold(scene),
   (scene) => new Stops(scene),
 ]

@@ -153,6 +153,11 @@ export class History<Machine> {
     return index === 0 ? 0 : this.#incarnations.get(epoch)?.at(index)?.timeMs
   }
 
+  /** Whether machine time after the entry was this, before the log was rewound. */
+  wasTimeAt(position: Position, timeMs: number): boolean {
+    return this.#dropped.get(positionKey(position))?.some((held) => held.timeMs === timeMs) ?? false
+  }
+
   /** What the control entries up to now say. */
   get group(): GroupModel {
     return this.#current.group

@@ -1,0 +1,34 @@
+import type { SimulatedNode } from './node.ts'
+import type { Scene } from './scene.ts'
+
+/** What operators do by mistake, or because they have to. */
+export class Mistakes {
+  readonly #scene: Scene
+
+  constructor(scene: Scene) {
+    this.#scene = scene
+  }
+
+  /** An old backup of the log is put back: this many entries are gone. */
+  rewind(by: number): void {
+    const { log, history } = this.#scene
+    const to = Math.max(0, history.newest - by)
+    if (to === history.newest) return
+    log.rewind(to)
+    history.rewind(to)
+  }
+
+  /** The log is deleted, and made anew. */
+  recreate(): void {
+    const { log, history } = this.#scene
+    log.recreate()
+    history.recreate(log.epoch)
+  }
+
+  /** A disk is put on another machine, too: both have one identity. */
+  copyDisk(from: SimulatedNode, to: SimulatedNode): void {
+    to.kill()
+    to.disk.copyFrom(from.disk)
+    to.start()
+  }
+}

@@ -8,6 +8,7 @@ import { Prunes } from './prunes.ts'
 import { SealedInstalls } from './sealed-installs.ts'
 import { StateOfTheLog } from './state-of-the-log.ts'
 import { Stops } from './stop.ts'
+import { TimeToLive } from './ttl.ts'
 import { Writes } from './writes.ts'
 
 /** All that is watched in each run. */
@@ -20,5 +21,6 @@ export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new Offers(scene),
   (scene) => new Answers(scene),
   (scene) => new MistakesAreTold(scene),
+  (scene) => new TimeToLive(scene),
   (scene) => new Stops(scene),
 ]

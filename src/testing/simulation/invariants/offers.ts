@@ -42,6 +42,11 @@ export class Offers implements Invariant {
   }
 
   told(node: SimulatedNode, { type, detail }: Told): void {
+    // To write a checkpoint is to use the offer, and after a use it has its full time.
+    if (type === 'checkpoint' && detail.type === 'written') {
+      const { index } = detail.position
+      if (this.#offersOf(node).has(index)) this.#lives(node, index, this.#scene.world.nowMs + this.#ttlMs)
+    }
     if (type !== 'sync' || !('anchor' in detail)) return
     const { index } = detail.anchor
     const { nowMs } = this.#scene.world
@@ -98,8 +103,8 @@ export class Offers implements Invariant {
       for (const { anchor, remainingMs } of replica.offers) {
         if (remainingMs > this.#ttlMs + ROUNDING_MS)
           throw broken(`${name} offers ${anchor.index} for ${remainingMs} ms, and its TTL is ${this.#ttlMs}`)
-        // While it is in use it has a full TTL, which begins to pass at any time until the next look.
-        const endsMs = nowMs + remainingMs + (remainingMs >= this.#ttlMs ? LOOK_MS : 0)
+        // An answer that a peer did not take is a use as well, of which nothing is told: a full TTL begins.
+        const endsMs = nowMs + this.#ttlMs + LOOK_MS
         this.#endsAt(name, anchor.index, endsMs)
       }
     }

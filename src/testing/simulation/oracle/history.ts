@@ -158,6 +158,11 @@ export class History<Machine> {
     return this.#dropped.get(positionKey(position))?.some((held) => held.timeMs === timeMs) ?? false
   }
 
+  /** Machine time at which something in the state dies next; undefined if nothing ever does. */
+  get dueMs(): number | undefined {
+    return this.#current.model.dueMs
+  }
+
   /** What the control entries up to now say. */
   get group(): GroupModel {
     return this.#current.group

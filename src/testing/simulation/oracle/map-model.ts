@@ -37,6 +37,13 @@ export class MapModel<K = string, V = Json> implements Model<ReplicatedMap<K, V>
     this.#values = values ?? jsonCodec<V>()
   }
 
+  get dueMs(): number | undefined {
+    const dueMs = Math.min(
+      ...Array.from(this.#held.values(), ({ deadlineMs = Number.POSITIVE_INFINITY }) => deadlineMs),
+    )
+    return Number.isFinite(dueMs) ? dueMs : undefined
+  }
+
   apply(bytes: Uint8Array, { timeMs }: Pick<CommandContext, 'timeMs'>): unknown {
     let command: Command
     try {

@@ -26,6 +26,8 @@ export interface Model<Machine> {
   digestOf(machine: Machine, timeMs: number): string
   /** How much `digestOf` has to read. A large machine is not read after each entry. Default: 1. */
   sizeOf?(machine: Machine): number
+  /** Machine time at which something dies next, after the newest command. Default: nothing ever does. */
+  readonly dueMs?: number | undefined
   /** How the machine differs from the state now, a line each. For people, so it may take long. */
   explain?(machine: Machine, timeMs: number): string[]
 }

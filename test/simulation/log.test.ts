@@ -372,6 +372,16 @@ describe('the lock of a local log', () => {
   })
 })
 
+test('a write that finds the lock held when it comes has written nothing, and says so', async () => {
+  const scene = new LogScene({ kind: 'local' })
+  scene.log.setLatency({ thereMs: 1 })
+  const { log } = await scene.open('a')
+  const append = scene.outcome(log.append(commands('1')))
+  scene.log.goAway()
+  expect((await append).error).toBeInstanceOf(LogBusy)
+  expect(texts(scene.log)).toEqual([])
+})
+
 describe('lives', () => {
   test('an append that is under way when its process dies takes effect, and nobody hears', async () => {
     const scene = new LogScene()
@@ -516,6 +526,20 @@ describe('time', () => {
     const all = Array.from({ length: 50 }, (_, n) => n + 1)
     expect(order).toEqual(all)
     expect(texts(scene.log)).toEqual(all.map(String))
+  })
+
+  test('an append that is slow holds up those behind it', async () => {
+    const scene = new LogScene()
+    const { log } = await scene.open('a')
+    const beganMs = scene.world.nowMs
+    scene.log.delay(100)
+    const slow = scene.watch(log.append(commands('1')))
+    await scene.pass(1)
+    scene.log.delay(0)
+    const { atMs, value } = await scene.outcome(log.append(commands('2')))
+    expect(value).toMatchObject({ first: 2 })
+    expect(slow.now?.atMs).toBe(beganMs + 101)
+    expect(atMs).toBe(beganMs + 101)
   })
 
   test('without latency, neither an append nor its deliveries are events of the world', async () => {

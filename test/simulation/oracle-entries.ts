@@ -69,12 +69,14 @@ const FAR_MS = [3 * YEAR_MS, -3 * YEAR_MS, 73 * YEAR_MS, -START_MS]
 export const stamps: fc.Arbitrary<Stamp> = fc.record({
   clock: fc.nat(WRONG_BY_MS.length + FAR_MS.length - 1),
   passedMs: fc.oneof(
-    { weight: 20, arbitrary: fc.nat(3_000) },
+    { weight: 16, arbitrary: fc.nat(3_000) },
+    { weight: 4, arbitrary: fc.constant(0) },
     { weight: 1, arbitrary: fc.constantFrom(WEEK_MS, WEEK_MS + 1, YEAR_MS) },
   ),
   wrongByMs: fc.oneof(
     { weight: 5, arbitrary: fc.constant(0) },
     { weight: 3, arbitrary: fc.integer({ min: -1_100, max: 1_100 }) },
+    { weight: 2, arbitrary: fc.constantFrom(-999, -1_000, -1_001) },
     { weight: 1, arbitrary: fc.double({ min: -WEEK_MS, max: WEEK_MS, noNaN: true }) },
   ),
 })
@@ -132,7 +134,7 @@ export const controlSteps: fc.Arbitrary<ControlStep> = fc.oneof(
   {
     weight: 20,
     arbitrary: fc
-      .tuple(authors, fc.nat(20), fc.constantFrom(1, 1, 1, 2))
+      .tuple(authors, fc.nat(20), fc.constantFrom(1, 1, 1, 2, 3))
       .map(([author, nth, root]) => (view: GroupView, newest: number) => {
         const anchor = [...view.anchors.keys()].at(-1 - nth) ?? newest - nth
         return by(author, { type: 'attestation', anchor: Math.max(0, anchor), root: Uint8Array.of(root) })

@@ -186,6 +186,32 @@ test('a replica that installed a snapshot at any index holds what the models say
   )
 })
 
+test('seals of many anchors are those of the product, which counts for the newest alone', () => {
+  const marker = { electorate: ['a', 'b'], requesters: [], chunkBytes: 65_536 }
+  const claim: ControlStep = () => ({ author: 'a', payload: encodeControl({ type: 'claim', term: 1 }) })
+  const mark: ControlStep = () => ({
+    author: 'a',
+    payload: encodeControl({ type: 'marker', term: 1, ...marker }),
+  })
+  fc.assert(
+    fc.property(
+      fc.array(controlSteps, { maxLength: 60, size: 'max' }),
+      fc.integer({ min: 14, max: 20 }),
+      (run, anchors) => {
+        const history = newHistory()
+        const product = new Product()
+        const log = [claim, ...Array<ControlStep>(anchors).fill(mark), ...run]
+        const steps = log.map((step, i) => ({ step, timestampMs: START_MS + i, epoch: EPOCH }))
+        for (const entry of entriesOf(steps, history)) {
+          expect(product.apply(entry)).toMatchObject(history.effectAt(entry.index)!)
+          expectSameGroup(product.group, history.groupAt(entry.index)!)
+        }
+      },
+    ),
+    { numRuns: 60 },
+  )
+})
+
 test('machine time of the model is that of the product, for a dozen clocks and long runs', () => {
   fc.assert(
     fc.property(fc.array(stamps, { maxLength: 500, size: 'max' }), (run) => {
@@ -197,6 +223,68 @@ test('machine time of the model is that of the product, for a dozen clocks and l
     }),
     { numRuns: 150 },
   )
+})
+
+test("one anchor's seal or dispute is the product's, whoever attests what in which order", () => {
+  const electorate = fc.subarray(['a', 'b', 'c', 'd', 'e'])
+  const attestation = fc.record({
+    author: fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'),
+    root: fc.constantFrom(1, 2, 3),
+  })
+  fc.assert(
+    fc.property(
+      electorate,
+      fc.array(attestation, { maxLength: 12, size: 'max' }),
+      (electors, attestations) => {
+        const marker = { electorate: electors, requesters: [], chunkBytes: 65_536 }
+        const log: [author: string, control: Control][] = [
+          ['a', { type: 'claim', term: 1 }],
+          ['a', { type: 'marker', term: 1, ...marker }],
+        ]
+        for (const { author, root } of attestations)
+          log.push([author, { type: 'attestation', anchor: 2, root: Uint8Array.of(root) }])
+        const history = newHistory()
+        const product = new Product()
+        for (const [i, [author, control]] of log.entries()) {
+          const entry = { ...command(i + 1, encodeControl(control)), kind: 'control' as const, author }
+          history.add(entry)
+          expect(product.apply(entry)).toMatchObject(history.effectAt(i + 1)!)
+          expectSameGroup(product.group, history.groupAt(i + 1)!)
+        }
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+test('keys that died, and are still in memory because too many died at once, are dead', () => {
+  const { commands } = newMap()
+  const key = (n: number) => Buffer.from(`key-${n}`)
+  const many = Array.from({ length: 3_000 }, (_, n) => [key(n), key(n)] as const)
+  const onTheDead = [
+    commands.set(key(0), key(1)),
+    commands.delete(key(1)),
+    commands.compareAndSet(key(2), key(2), key(1)),
+    commands.compareAndSet(key(3), undefined, key(1)),
+    commands.persist(key(4)),
+    commands.deleteMany([key(5), key(0)]),
+    commands.setMany([[key(6), key(1)]]),
+    commands.clear(),
+  ]
+  for (const dead of onTheDead) {
+    const history = newHistory()
+    const product = new Product()
+    const entries = [
+      command(1, commands.setMany(many, { ttlMs: 10 }), START_MS),
+      command(2, dead, START_MS + 10),
+      command(3, commands.clear(), START_MS + 10),
+    ]
+    for (const entry of entries) {
+      history.add(entry)
+      expect(product.apply(entry)).toEqual(history.resultAt(entry.index))
+      expect(history.check(product.map, at(entry.index))).toBe('right')
+    }
+  }
 })
 
 describe('a map that differs is noticed', () => {

@@ -2,6 +2,7 @@ import type { Invariant } from '../invariant.ts'
 import type { Scene } from '../scene.ts'
 import { Anchors } from './anchors.ts'
 import { Answers } from './answers.ts'
+import { Bounds } from './bounds.ts'
 import { MistakesAreTold } from './mistakes.ts'
 import { Offers } from './offers.ts'
 import { Prunes } from './prunes.ts'
@@ -22,5 +23,6 @@ export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new Answers(scene),
   (scene) => new MistakesAreTold(scene),
   (scene) => new TimeToLive(scene),
+  (scene) => new Bounds(scene),
   (scene) => new Stops(scene),
 ]

@@ -19,8 +19,10 @@ export class Life {
   readonly name: string
   readonly #world: World
   #state: 'running' | 'paused' | 'dead' = 'running'
-  /** What came while it was paused, in order. */
-  #held: (() => void)[] = []
+  /** What has come while it was paused or at work, in order. */
+  #inbox: (() => void)[] = []
+  /** It has an event at which it takes the next of these. */
+  #takes = false
   readonly #onDeath = new Set<() => void>()
   #callsLeft = Number.POSITIVE_INFINITY
   #busyUntilMs = 0
@@ -63,24 +65,19 @@ export class Life {
     // What it schedules at work counts from there.
     const aheadMs = this.nowMs - this.#world.nowMs
     let isOver = false
-    let timer: Timer
     this.#timers++
     const end = () => {
       if (!isOver) this.#timers--
       isOver = true
     }
-    const due = () => {
+    const timer = this.#world.schedule(delayMs + aheadMs, () => {
       if (isOver || this.#state === 'dead') return
-      if (this.#state === 'paused') return void this.#held.push(due)
-      const waitMs = this.#busyUntilMs - this.#world.nowMs
-      if (waitMs > 0) {
-        timer = this.#world.schedule(waitMs, due)
-        return
-      }
-      end()
-      callback()
-    }
-    timer = this.#world.schedule(delayMs + aheadMs, due)
+      this.#arrive(() => {
+        if (isOver) return
+        end()
+        callback()
+      })
+    })
     return {
       cancel: () => {
         end()
@@ -91,8 +88,7 @@ export class Life {
 
   /** Something reaches it now: later while it is paused or at work, never once it is dead. */
   deliver(callback: () => void): void {
-    if (this.#busyUntilMs > this.#world.nowMs) this.schedule(0, callback)
-    else this.#pass(callback)
+    this.#arrive(callback)
   }
 
   /**
@@ -104,6 +100,7 @@ export class Life {
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const back = (settle: () => void) => {
       if (backMs > 0) this.schedule(backMs, settle)
+      else if (thereMs > 0) this.#arrive(settle)
       else this.#pass(settle)
     }
     const act = () => {
@@ -117,9 +114,9 @@ export class Life {
     return promise
   }
 
-  /** Resolves at once while it runs, when it runs again while it is paused, and never once it is dead. */
+  /** Resolves at once while it is free, later while it is paused or at work, and never once it is dead. */
   running(): Promise<void> {
-    return new Promise((resolve) => this.#pass(resolve))
+    return new Promise((resolve) => this.#arrive(resolve))
   }
 
   /** Stop its code, as SIGSTOP does. */
@@ -130,17 +127,14 @@ export class Life {
   resume(): void {
     if (this.#state !== 'paused') return
     this.#state = 'running'
-    const held = this.#held
-    this.#held = []
-    // One after the other, each with all that follows from it.
-    for (const callback of held) this.schedule(0, callback)
+    this.#take()
   }
 
   /** End it, as SIGKILL does. */
   kill(): void {
     if (this.#state === 'dead') return
     this.#state = 'dead'
-    this.#held = []
+    this.#inbox = []
     for (const callback of [...this.#onDeath]) callback()
     this.#onDeath.clear()
   }
@@ -162,8 +156,30 @@ export class Life {
     return true
   }
 
+  /** It goes on with its own code, also while others wait for it to have time. */
   #pass(callback: () => void): void {
-    if (this.#state === 'paused') this.#held.push(callback)
-    else if (this.#state === 'running') callback()
+    if (this.#state === 'running') callback()
+    else if (this.#state === 'paused') this.#inbox.push(callback)
+  }
+
+  /** Something comes from outside, now. What came earlier comes first. */
+  #arrive(callback: () => void): void {
+    if (this.#state === 'dead') return
+    const isFree = this.#state === 'running' && this.#busyUntilMs <= this.#world.nowMs
+    if (isFree && this.#inbox.length === 0) return callback()
+    this.#inbox.push(callback)
+    this.#take()
+  }
+
+  /** Take what has come, one after the other, each with all that follows from it, as soon as it has time. */
+  #take(): void {
+    if (this.#takes || this.#state !== 'running' || this.#inbox.length === 0) return
+    this.#takes = true
+    this.#world.schedule(this.#busyUntilMs - this.#world.nowMs, () => {
+      this.#takes = false
+      const isFree = this.#state === 'running' && this.#busyUntilMs <= this.#world.nowMs
+      if (isFree) this.#inbox.shift()?.()
+      this.#take()
+    })
   }
 }

@@ -15,14 +15,11 @@ export class Mistakes {
     const to = Math.max(0, history.newest - by)
     if (to === history.newest) return
     log.rewind(to)
-    history.rewind(to)
   }
 
   /** The log is deleted, and made anew. */
   recreate(): void {
-    const { log, history } = this.#scene
-    log.recreate()
-    history.recreate(log.epoch)
+    this.#scene.log.recreate()
   }
 
   /** A disk is put on another machine, too: both have one identity. */

@@ -12,6 +12,8 @@ export interface ChaosOptions {
   readonly replicas: number
   readonly seed: number
   readonly json: boolean
+  /** Tell of everything while it happens. */
+  readonly verbose: boolean
 }
 
 export const USAGE = `Usage: npm run chaos -- --minutes M [--log sqlite|nats] [--replicas N] [--seed S] [--json]
@@ -24,7 +26,8 @@ checks the promises of Anchorage after each round.
   --log LOG       what orders the log: ${LOGS.join(', ')} (default sqlite); nats starts three servers
   --replicas N    how many have a data directory, 3 to 9 (default 4); others join and leave
   --seed S        draw the same faults and writes again; real processes are not exactly reproducible
-  --json          print the report as JSON`
+  --json          print the report as JSON
+  --verbose       tell of every fault and event while it happens`
 
 const REPLICAS_MIN = 3
 const REPLICAS_MAX = 9
@@ -48,6 +51,7 @@ export function parseOptions(args: readonly string[]): ChaosOptions | undefined 
     replicas: integer('replicas', values.replicas ?? '4', REPLICAS_MIN, REPLICAS_MAX),
     seed: integer('seed', values.seed ?? String(Math.floor(Math.random() * SEED_MAX)), 0, SEED_MAX),
     json: values.json === true,
+    verbose: values.verbose === true,
   }
 }
 
@@ -62,6 +66,7 @@ function valuesOf(args: readonly string[]) {
         replicas: { type: 'string' },
         seed: { type: 'string' },
         json: { type: 'boolean' },
+        verbose: { type: 'boolean' },
         help: { type: 'boolean' },
       },
     }).values

@@ -38,6 +38,8 @@ const BACKUP_ROUNDS = 2
 /** Is told how far the run is. */
 export interface Progress {
   round(round: number, what: string): void
+  /** Something happened, in a line: every fault, and what replicas tell. */
+  event(line: string): void
 }
 
 /** One run: rounds of faults, and checks after each. */
@@ -45,8 +47,8 @@ export class Run {
   readonly #options: ChaosOptions
   readonly #progress: Progress
   readonly #signal: AbortSignal
-  readonly #timeline = new Timeline()
-  readonly #verdicts = new Verdicts(this.#timeline)
+  readonly #timeline: Timeline
+  readonly #verdicts: Verdicts
   readonly #faults = new Tally()
   readonly #ledger = new Ledger()
   readonly #settling: number[] = []
@@ -57,6 +59,8 @@ export class Run {
     this.#options = options
     this.#progress = progress
     this.#signal = signal
+    this.#timeline = new Timeline((line) => progress.event(line))
+    this.#verdicts = new Verdicts(this.#timeline)
   }
 
   async run(): Promise<ChaosReport> {

@@ -29,7 +29,7 @@ describe('the command line', () => {
   test('--help says what there is', () => {
     const { status, stdout } = chaos('--help')
     expect(status).toBe(0)
-    for (const option of ['--minutes', '--rounds', '--log', '--replicas', '--seed', '--json'])
+    for (const option of ['--minutes', '--rounds', '--log', '--replicas', '--seed', '--json', '--verbose'])
       expect(stdout).toContain(option)
   })
 

@@ -11,6 +11,10 @@ import type { Scene } from './scene.ts'
 const FILLED_DEFAULT = 20
 /** How long an operator takes to notice what replicas tell, in milliseconds of virtual time. */
 const NOTICED_MS = [500, 3_000, 60_000]
+/** When a process notices that it cannot reach servers, in milliseconds. A ping of NATS that is not answered takes longer. */
+const NOTICE_MS = [0, 0, 2_000, 20_000]
+/** Why a log appends nothing: the lock of a file is held, or its servers say so. */
+const REFUSALS = { local: ['busy'], service: ['unavailable', 'refused'] } as const
 /** How long a copy of a disk runs on a machine that has no other business, in milliseconds of virtual time. */
 const COPY_LIVES_MS = 8_000
 
@@ -114,15 +118,17 @@ export class Deeds {
       }
       case 'log-away': {
         const name = step.node === 'all' ? undefined : nodes[step.node]!.name
-        log.goAway(name)
+        log.goAway(name, this.#chanceOf(step).pick(NOTICE_MS))
         return this.#for(step.forMs, () => log.comeBack(name))
       }
       case 'log-refuse':
-        return log.refuse('busy', step.count)
+        return log.refuse(this.#chanceOf(step).pick(REFUSALS[log.kind]), step.count)
       case 'log-lose-acks':
         return log.loseAcks(step.count)
       case 'log-lose-requests':
         return log.loseRequests(step.count)
+      case 'log-tear':
+        return log.tearAppends(step.count)
       case 'log-slow': {
         const { name } = nodes[step.node]!
         log.slowReader(name, step.delayMs)
@@ -139,6 +145,9 @@ export class Deeds {
       case 'disk-fails':
         nodes[step.node]!.disk.fail('EIO', 0)
         return this.#for(step.forMs, () => nodes[step.node]!.disk.mend())
+      case 'disk-lies':
+        nodes[step.node]!.disk.lieAboutFlush(true)
+        return this.#for(step.forMs, () => nodes[step.node]!.disk.lieAboutFlush(false))
       case 'rot':
         return void nodes[step.node]!.disk.rot()
       case 'operator-prune':
@@ -149,6 +158,11 @@ export class Deeds {
       }
       case 'lose-presences':
         return log.losePresences()
+      case 'freeze-presences': {
+        const { name } = nodes[step.node]!
+        log.freezePresences(name)
+        return this.#for(step.forMs, () => log.thawPresences(name))
+      }
       case 'rewind':
         this.#mistakes.rewind(step.by)
         return this.#noticeLater()
@@ -210,6 +224,11 @@ export class Deeds {
       node.disk.restore(backup)
       node.start()
     })
+  }
+
+  /** What a step leaves open. It does not depend on which other steps there are. */
+  #chanceOf(step: Step): Chance {
+    return this.#scene.world.chance(`step/${step.atMs}`)
   }
 
   #write(node: SimulatedNode, count: number): void {

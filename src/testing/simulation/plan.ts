@@ -69,19 +69,20 @@ export type Step = { readonly atMs: number; readonly during?: 'catch-up' } & (
     }
   | { readonly do: 'log-away'; readonly node: number | 'all'; readonly forMs: number }
   | {
-      readonly do: 'log-refuse' | 'log-lose-acks' | 'log-lose-requests'
+      readonly do: 'log-refuse' | 'log-lose-acks' | 'log-lose-requests' | 'log-tear'
       readonly count: number
     }
   | { readonly do: 'log-slow'; readonly node: number; readonly delayMs: number; readonly forMs: number }
   | { readonly do: 'step-wall'; readonly node: number | 'log'; readonly byMs: number }
   | {
-      readonly do: 'disk-full' | 'disk-read-only' | 'disk-fails'
+      readonly do: 'disk-full' | 'disk-read-only' | 'disk-fails' | 'disk-lies'
       readonly node: number
       readonly forMs: number
     }
   | { readonly do: 'rot'; readonly node: number }
   | { readonly do: 'operator-prune'; readonly keep: number }
   | { readonly do: 'lose-presences' }
+  | { readonly do: 'freeze-presences'; readonly node: number; readonly forMs: number }
   | { readonly do: 'hostile'; readonly kind: number; readonly forMs: number }
   | { readonly do: 'rewind'; readonly by: number }
   | { readonly do: 'recreate' }
@@ -225,6 +226,8 @@ const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
       power: true,
       forMs: aWhile(chance),
     }),
+    // Without a loss of power, a lie about flushes is none.
+    (chance) => ({ do: 'disk-lies', node: anyNode(chance), forMs: aWhile(chance) }),
   ],
   restarts: [(chance) => ({ do: 'restart', node: anyNode(chance), forMs: aWhile(chance) })],
   wipes: [(chance, settings) => ({ do: 'wipe', node: first(chance, settings), forMs: aWhile(chance) })],
@@ -251,7 +254,7 @@ const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
       forMs: aWhile(chance),
     }),
     (chance) => ({
-      do: chance.pick(['log-refuse', 'log-lose-acks', 'log-lose-requests']),
+      do: chance.pick(['log-refuse', 'log-lose-acks', 'log-lose-requests', 'log-tear']),
       count: chance.integer(1, 3),
     }),
     (chance) => ({
@@ -277,7 +280,10 @@ const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
   ],
   rot: [(chance) => ({ do: 'rot', node: anyNode(chance) })],
   pruning: [(chance) => ({ do: 'operator-prune', keep: chance.pick([0, 3, 20]) })],
-  presences: [() => ({ do: 'lose-presences' })],
+  presences: [
+    () => ({ do: 'lose-presences' }),
+    (chance) => ({ do: 'freeze-presences', node: anyNode(chance), forMs: aWhile(chance) }),
+  ],
   hostility: [
     (chance) => ({ do: 'hostile', kind: chance.integer(0, 99), forMs: aWhile(chance) + 3_000 }),
     // Somebody has to ask the liars.

@@ -176,10 +176,11 @@ export class Run {
   /** Every replica says that the state is lost, and it may be: an operator, or bad luck, took the last copy. */
   #isLost(): boolean {
     const { plan, log, nodes } = this.#scene
-    const { settings, troubles } = plan
+    const { settings, troubles, steps } = plan
     const mayBe =
       !settings.durable ||
       log.record.prunes.some(({ by }) => by === 'operator') ||
+      steps.some((step) => step.do === 'disk-lies') ||
       troubles.some((trouble) => trouble === 'wipes' || trouble === 'rot' || trouble === 'mistakes')
     const alive = nodes.flatMap(({ running }) =>
       running === undefined || running.isStopped ? [] : [running],

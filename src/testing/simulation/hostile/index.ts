@@ -37,7 +37,8 @@ const MISCHIEF: Readonly<Record<string, joiner.Mischief>> = {
   forges: joiner.forges,
 }
 
-const KINDS = [...Object.keys(LIES), ...Object.keys(MISCHIEF)]
+/** What a hostile member may do, by the number of its kind. */
+export const KINDS: readonly string[] = [...Object.keys(LIES), ...Object.keys(MISCHIEF)]
 
 /** Have a member come that is not honest. Its life ends what it does. */
 export function beginHostile(scene: Scene, node: string, kind: number): Life {

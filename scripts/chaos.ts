@@ -1,5 +1,6 @@
 /** Breaks real processes, and checks what was promised: `npm run chaos -- --help`. */
 import { Interrupt } from '../src/cli/interrupt.ts'
+import { NatsServerMissing } from '../src/processes/errors.ts'
 import { clusterWarning } from '../src/processes/nats-servers.ts'
 import { asError } from '../src/thrown.ts'
 import { type ChaosOptions, parseOptions, USAGE, UsageError } from './chaos/options.ts'
@@ -11,7 +12,8 @@ try {
   if (options === undefined) console.log(USAGE)
   else process.exitCode = await main(options)
 } catch (error) {
-  console.error(error instanceof UsageError ? `error: ${error.message}` : asError(error))
+  const isTold = error instanceof UsageError || error instanceof NatsServerMissing
+  console.error(isTold ? `error: ${error.message}` : asError(error))
   process.exitCode = 1
 }
 

@@ -16,7 +16,9 @@ import { MapCommands } from '../../src/machine/map-commands.ts'
 const CHAOS = fileURLToPath(new URL('../../scripts/chaos.ts', import.meta.url))
 
 function chaos(...args: string[]) {
-  return spawnSync(process.execPath, [CHAOS, ...args], { encoding: 'utf8' })
+  // A machine without servers is the same everywhere.
+  const env = { ...process.env, NATS_SERVER: '/nowhere/nats-server' }
+  return spawnSync(process.execPath, [CHAOS, ...args], { encoding: 'utf8', env })
 }
 
 describe('the command line', () => {
@@ -24,6 +26,13 @@ describe('the command line', () => {
     const { status, stdout, stderr } = chaos('--minutes', '1', '--log', 'postgres')
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
     expect(stderr).toBe('error: the log postgres is not there yet; give one of sqlite, nats\n')
+  })
+
+  test('where nats-server is missing, that is told', () => {
+    const { status, stdout, stderr } = chaos('--log', 'nats', '--rounds', '1')
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
+    expect(stderr).toMatch(/^error: nats-server is not installed: .*\n$/m)
+    expect(stderr).not.toContain('    at ')
   })
 
   test('--help says what there is', () => {

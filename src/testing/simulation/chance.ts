@@ -44,9 +44,14 @@ export function chanceOf(seed: number, name: string): Chance {
   }
 }
 
-/** FNV-1a over the seed's bytes and the name: http://www.isthe.com/chongo/tech/comp/fnv/ */
+/**
+ * FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) over the seed and the name, and then the finalizer of MurmurHash3
+ * (A. Appleby): without it, names that differ in their last character alone begin with like numbers.
+ */
 function mix(seed: number, name: string): number {
   let hash = 0x811c9dc5
   for (const byte of Buffer.from(`${seed}:${name}`)) hash = Math.imul(hash ^ byte, 0x01000193)
-  return hash
+  hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b)
+  hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35)
+  return hash ^ (hash >>> 16)
 }

@@ -17,6 +17,8 @@ const NOTICE_MS = [0, 0, 2_000, 20_000]
 const REFUSALS = { local: ['busy'], service: ['unavailable', 'refused'] } as const
 /** How long a copy of a disk runs on a machine that has no other business, in milliseconds of virtual time. */
 const COPY_LIVES_MS = 8_000
+/** What a process reads of its disk when it starts. */
+const CHECKPOINTS = '/data/checkpoints'
 
 /** Does the steps of a plan. What a step does to the world ends by itself, or when all trouble ends. */
 export class Deeds {
@@ -149,7 +151,7 @@ export class Deeds {
         nodes[step.node]!.disk.lieAboutFlush(true)
         return this.#for(step.forMs, () => nodes[step.node]!.disk.lieAboutFlush(false))
       case 'rot':
-        return void nodes[step.node]!.disk.rot()
+        return this.#rot(nodes[step.node]!, step.forMs)
       case 'operator-prune':
         return log.prune(Math.max(0, this.#scene.history.newest - step.keep))
       case 'hostile': {
@@ -207,6 +209,14 @@ export class Deeds {
     this.#mistakes.copyDisk(from, to)
     this.#noticeLater()
     if (!this.#scene.permanent.includes(to)) this.#for(COPY_LIVES_MS, () => this.#stop(to))
+  }
+
+  /** A file rots, and perhaps the process is started anew, which reads it. */
+  #rot(node: SimulatedNode, forMs: number | undefined): void {
+    const isRead = forMs !== undefined && node.running !== undefined && this.#mayLoseState(node)
+    if (isRead) node.kill()
+    node.disk.rot(isRead ? { under: CHECKPOINTS } : {})
+    if (isRead) this.#restartAfter(forMs, node)
   }
 
   /** The operator sees in a while what the replicas tell. */

@@ -79,7 +79,8 @@ export type Step = { readonly atMs: number; readonly during?: 'catch-up' } & (
       readonly node: number
       readonly forMs: number
     }
-  | { readonly do: 'rot'; readonly node: number }
+  /** With `forMs`, the process is started anew so long after it. */
+  | { readonly do: 'rot'; readonly node: number; readonly forMs: number | undefined }
   | { readonly do: 'operator-prune'; readonly keep: number }
   | { readonly do: 'lose-presences' }
   | { readonly do: 'freeze-presences'; readonly node: number; readonly forMs: number }
@@ -154,8 +155,11 @@ export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}
     const isEveryday = drawers.length === 0 || drawing.happens(0.6)
     const draw = drawing.pick(isEveryday ? EVERYDAY : drawers)
     // Most of what is worth breaking goes on while somebody catches up, which is a small part of the time.
-    const when = !isEveryday && drawing.happens(0.4) ? ({ during: 'catch-up' } as const) : {}
-    steps.push({ atMs, ...when, ...draw(drawing, settings) } as Step)
+    const deed = draw(drawing, settings)
+    // A hostile member has to be there before.
+    const mayWait = !isEveryday && deed.do !== 'hostile'
+    const when = mayWait && drawing.happens(0.4) ? ({ during: 'catch-up' } as const) : {}
+    steps.push({ atMs, ...when, ...deed } as Step)
   }
   steps.sort((a, b) => a.atMs - b.atMs)
   return { seed, settings, troubles, steps, endMs: durationMs }
@@ -278,14 +282,14 @@ const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
       forMs: aWhile(chance),
     }),
   ],
-  rot: [(chance) => ({ do: 'rot', node: anyNode(chance) })],
+  rot: [(chance) => ({ do: 'rot', node: anyNode(chance), forMs: chance.pick([undefined, 0, 500, 2_000]) })],
   pruning: [(chance) => ({ do: 'operator-prune', keep: chance.pick([0, 3, 20]) })],
   presences: [
     () => ({ do: 'lose-presences' }),
     (chance) => ({ do: 'freeze-presences', node: anyNode(chance), forMs: aWhile(chance) }),
   ],
   hostility: [
-    (chance) => ({ do: 'hostile', kind: chance.integer(0, 99), forMs: aWhile(chance) + 3_000 }),
+    (chance) => ({ do: 'hostile', kind: chance.integer(0, 99), forMs: chance.pick([2_000, 6_000, 12_000]) }),
     // Somebody has to ask the liars.
     join,
   ],

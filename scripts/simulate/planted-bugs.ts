@@ -79,13 +79,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'nothing unverified',
   },
   {
-    name: 'an elector may attest twice',
-    file: 'group/seal.ts',
-    text: ' || this.#roots.has(author)) return undefined',
-    replacement: ') return undefined',
-    promise: 'nothing unverified',
-  },
-  {
     name: 'a checkpoint is not verified',
     file: 'checkpoint/file.ts',
     text: `    if (!sameBytes(chunkHash(bytes), info.hash)) {
@@ -128,10 +121,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a checkpoint that nobody agreed on allows a prune',
     file: 'checkpoint/store.ts',
-    text: `    if (sealed) this.#newestSealed = position.index
-    onEvent`,
-    replacement: `    this.#newestSealed = position.index
-    onEvent`,
+    text: 'this.#newestSealed = sealed ? position.index : await this.#sealedBelow(position.index)',
+    replacement: 'this.#newestSealed = position.index',
     promise: 'never prune the only copy',
   },
   {
@@ -176,13 +167,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     file: 'replica/following/writes.ts',
     text: 'const isOwn = author === this.#self',
     replacement: 'const isOwn = true',
-    promise: 'acknowledged writes are there once',
-  },
-  {
-    name: 'an early result is of the entry before',
-    file: 'replica/following/writes.ts',
-    text: '      early = this.#early.get(index)',
-    replacement: '      early = this.#early.get(index - 1) ?? this.#early.get(index)',
     promise: 'acknowledged writes are there once',
   },
   {
@@ -233,13 +217,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     this.#entryId`,
     replacement: `    this.#time = new MachineTime(Math.max(timeMs, this.#time.ms))
     this.#entryId`,
-    promise: 'any clock',
-  },
-  {
-    name: 'a key lives a millisecond too long',
-    file: 'machine/entry.ts',
-    text: `return typeof entry === 'string' || entry.deadlineMs > timeMs`,
-    replacement: `return typeof entry === 'string' || entry.deadlineMs + 1 > timeMs`,
     promise: 'any clock',
   },
   {

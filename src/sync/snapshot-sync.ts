@@ -202,11 +202,15 @@ export class SnapshotSync {
   }
 
   /**
-   * A marker retires an anchor: it is not offered any more. One that a peer reads just now is left to expire.
+   * A marker retires an anchor: it is not offered any more, and not cut to its end. One that a peer reads just
+   * now is left to expire.
    */
   retire(anchor: Position): void {
     const found = this.#available.get(anchor)
-    if (found !== undefined && 'uses' in found && found.uses === 0) this.#available.withdraw(anchor)
+    if (found === undefined || 'released' in found) return
+    const { uses, ready } = found
+    const readers = ready ? uses : uses - 1
+    if (readers === 0) this.#available.withdraw(anchor)
   }
 
   /** Stop offering one anchor, or all of them. */

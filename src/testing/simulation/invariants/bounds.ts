@@ -42,12 +42,13 @@ export class Bounds implements Invariant {
   }
 
   stepped(): void {
-    const { world, nodes } = this.#scene
+    const { world, nodes, log } = this.#scene
     if (world.nowMs - this.#lookedMs < LOOK_MS) return
     this.#lookedMs = world.nowMs
     for (const { name, running, replica } of nodes) {
       if (replica === undefined || running?.isStopping === true) continue
-      const count = replica.offers.length
+      // Those that an operator pruned away are of no use to anybody, and live for their TTL.
+      const count = replica.offers.filter(({ anchor }) => anchor.index >= log.record.first).length
       if (count > LIVE_ANCHORS_MAX + IN_TRANSIT) throw broken(`${name} has ${count} live offers`)
     }
   }

@@ -3,6 +3,7 @@ import type { Scene } from '../scene.ts'
 import { Anchors } from './anchors.ts'
 import { Answers } from './answers.ts'
 import { Bounds } from './bounds.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { MistakesAreTold } from './mistakes.ts'
 import { Offers } from './offers.ts'
 import { Prunes } from './prunes.ts'
@@ -15,6 +16,7 @@ import { Writes } from './writes.ts'
 /** All that is watched in each run. */
 export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new StateOfTheLog(scene),
+  (scene) => new Checkpoints(scene),
   (scene) => new Writes(scene),
   (scene) => new Anchors(scene),
   (scene) => new SealedInstalls(scene),

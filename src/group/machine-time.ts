@@ -26,8 +26,9 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 /**
  * Machine time, by which keys with a TTL die. It follows from the entries' timestamps alone, so all replicas
  * have the same machine time at one position. Only the time between two timestamps of one clock counts. A
- * timestamp belongs to the clock with the nearest latest timestamp before it, at most a week before. If there
- * is none, it begins a new clock, which does not move time yet. So a clock may be wrong by years: time goes
+ * timestamp belongs to a clock that was read up to a week before it: to the one by which it comes nearest to the
+ * time that was reached. Where it would be more than a second in the past by every clock, or is too far from all,
+ * it begins a new clock, which does not move time yet. So a clock may be wrong by years: time goes
  * on at its pace, whether that clock stays, is corrected, or takes turns with others.
  */
 export class MachineTime {
@@ -74,9 +75,10 @@ export class MachineTime {
       this.#clocks.push(clock)
     }
     if (stampMs <= clock.timestampMs) return false
-    this.#timeMs = Math.max(before, timeOn(clock, stampMs))
+    const timeMs = timeOn(clock, stampMs)
     clock.timestampMs = stampMs
-    clock.timeMs = this.#timeMs
+    clock.timeMs = timeMs
+    this.#timeMs = Math.max(before, timeMs)
     return this.#timeMs > before
   }
 
@@ -92,20 +94,23 @@ export class MachineTime {
     return isAhead ? undefined : this.#timeMs
   }
 
+  /** The clock by which this timestamp comes nearest to the machine time that was reached. */
   #clockOf(stampMs: number): Writable<StampedClock> | undefined {
     let nearest: Writable<StampedClock> | undefined
-    let nearestMs = PAUSE_MS_MAX
+    let nearestMs = Number.POSITIVE_INFINITY
     for (const clock of this.#clocks) {
       const passedMs = stampMs - clock.timestampMs
-      if (passedMs >= 0 && passedMs <= nearestMs) {
-        nearest = clock
-        nearestMs = passedMs
-      } else if (passedMs < 0 && passedMs >= -SKEW_MS_MAX) nearest ??= clock
+      if (passedMs < -SKEW_MS_MAX || passedMs > PAUSE_MS_MAX) continue
+      const movesMs = timeOn(clock, stampMs) - this.#timeMs
+      // By this clock it is long past: it is of another one.
+      if (movesMs < -SKEW_MS_MAX || Math.abs(movesMs) > nearestMs) continue
+      nearest = clock
+      nearestMs = Math.abs(movesMs)
     }
     return nearest
   }
 }
 
 function timeOn({ timestampMs, timeMs }: StampedClock, stampMs: number): number {
-  return timeMs + Math.max(0, stampMs - timestampMs)
+  return timeMs + stampMs - timestampMs
 }

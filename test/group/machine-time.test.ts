@@ -68,6 +68,30 @@ test('a clock that is ahead by less than a pause may be moves it ahead, once', (
   expect(passed(0, HOUR_MS, 1_000, HOUR_MS + 1_000, 2_000, HOUR_MS + 2_000)).toBe(HOUR_MS + 2_000)
 })
 
+test('clocks that are apart by seconds, and go past each other, do not move it ahead again and again', () => {
+  const clocks = fc.array(fc.integer({ min: 0, max: 10_000 }), { minLength: 2, maxLength: 4 })
+  const entries = fc.array(fc.record({ clock: fc.nat(3), afterMs: fc.nat(3_000) }), {
+    minLength: 500,
+    maxLength: 1_000,
+  })
+  fc.assert(
+    fc.property(clocks, entries, (offsets, steps) => {
+      const time = new MachineTime()
+      const first = START_MS + offsets[0]!
+      time.advance(first)
+      let realMs = 0
+      for (const { clock, afterMs } of steps) {
+        realMs += afterMs
+        time.advance(START_MS + realMs + offsets[clock % offsets.length]!)
+        // Timestamps do not tell a pause from the way to another clock, so it is not just once as far.
+        const apartMs = Math.max(...offsets) - Math.min(...offsets)
+        expect(time.ms - first - realMs).toBeLessThanOrEqual(6 * (apartMs + 1_000))
+      }
+    }),
+    { numRuns: 300 },
+  )
+})
+
 test('a pause that is too long does not count, and what follows does', () => {
   expect(passed(0, PAUSE_MS_MAX + 1, PAUSE_MS_MAX + 8_000)).toBe(7_999)
 })

@@ -4,7 +4,7 @@ const CLOCKS = 8
 
 interface SeenClock {
   latestMs: number
-  /** Machine time when it was read last and had moved. */
+  /** The time by this clock at that timestamp. */
   timeMs: number
   /** The number of the entry that it stamped last. */
   entry: number
@@ -32,36 +32,31 @@ export class MachineTimeModel {
       this.#timeMs = stampMs
       return this.#timeMs
     }
-    const clock = this.#before(stampMs) ?? this.#shortlyBehind(stampMs)
+    const clock = this.#clockOf(stampMs)
     if (clock === undefined) {
       if (this.#clocks.length === CLOCKS) this.#forget()
       this.#clocks.push({ latestMs: stampMs, timeMs: this.#timeMs, entry })
       return this.#timeMs
     }
     clock.entry = entry
-    const passedMs = stampMs - clock.latestMs
-    if (passedMs <= 0) return this.#timeMs
-    this.#timeMs = Math.max(this.#timeMs, clock.timeMs + passedMs)
+    if (stampMs <= clock.latestMs) return this.#timeMs
+    clock.timeMs += stampMs - clock.latestMs
     clock.latestMs = stampMs
-    clock.timeMs = this.#timeMs
+    this.#timeMs = Math.max(this.#timeMs, clock.timeMs)
     return this.#timeMs
   }
 
-  /** The clock with the nearest latest timestamp before this one. Of two equal ones, that which was read last. */
-  #before(stampMs: number): SeenClock | undefined {
-    return this.#clocks
-      .filter(({ latestMs }) => latestMs <= stampMs && stampMs - latestMs <= WEEK_MS)
-      .sort((a, b) => b.latestMs - a.latestMs || b.entry - a.entry)[0]
-  }
-
   /**
-   * A clock that this timestamp is up to a second behind. It moves nothing, so which of several it is matters
-   * only for what is forgotten: it is the one that was not read for longest.
+   * Of the clocks that were read up to a week before, or a second after: the one by which it is now what is nearest to
+   * machine time. None by which it is more than a second ago. Of two equal ones, that which was read last.
    */
-  #shortlyBehind(stampMs: number): SeenClock | undefined {
+  #clockOf(stampMs: number): SeenClock | undefined {
     return this.#clocks
-      .filter(({ latestMs }) => latestMs > stampMs && latestMs - stampMs <= SECOND_MS)
-      .sort((a, b) => a.entry - b.entry)[0]
+      .map((clock) => ({ clock, passedMs: stampMs - clock.latestMs }))
+      .filter(({ passedMs }) => passedMs >= -SECOND_MS && passedMs <= WEEK_MS)
+      .map(({ clock, passedMs }) => ({ clock, aheadMs: clock.timeMs + passedMs - this.#timeMs }))
+      .filter(({ aheadMs }) => aheadMs >= -SECOND_MS)
+      .sort((a, b) => Math.abs(a.aheadMs) - Math.abs(b.aheadMs) || b.clock.entry - a.clock.entry)[0]?.clock
   }
 
   /** The clock that was not read for longest. */

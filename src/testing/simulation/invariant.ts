@@ -8,6 +8,7 @@ export type Promised =
   | 'alive as long as needed'
   | 'never prune the only copy'
   | 'nothing unverified'
+  | 'only members are served'
   | 'always an answer'
   | 'bounded'
   | 'any clock'

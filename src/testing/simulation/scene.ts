@@ -30,6 +30,8 @@ export class Scene {
   readonly requests: Requests
   /** Each process that was ever started, by the name of its life. */
   readonly lives = new Map<string, Running>()
+  /** Those that are no members, and were told something. */
+  readonly intruders: string[] = []
   /** All machines: those of the plan's replicas, and then those of joiners. */
   readonly nodes: readonly SimulatedNode[]
   #watcher: Watcher | undefined

@@ -35,6 +35,7 @@ const MISCHIEF: Readonly<Record<string, joiner.Mischief>> = {
   'asks wrongly': joiner.asksWrongly,
   'sends junk': joiner.sendsJunk,
   forges: joiner.forges,
+  intrudes: joiner.intrudes,
 }
 
 /** What a hostile member may do, by the number of its kind. */
@@ -53,7 +54,8 @@ async function begin(member: HostileMember, name: string): Promise<void> {
   await member.openLog()
   const lie = LIES[name]
   if (lie !== undefined) return new Liar(member, lie(member.chance)).begin()
-  member.announceAs(() => ({}))
+  // An intruder is no member.
+  if (name !== 'intrudes') member.announceAs(() => ({}))
   await MISCHIEF[name]?.(member)
 }
 

@@ -94,6 +94,21 @@ const JUNK: readonly Uint8Array[] = [
   Buffer.from([100, 1, 2, 3]),
 ]
 
+/** It has not announced itself, and asks all the same: nobody is to tell it anything. */
+export const intrudes: Mischief = async (member) => {
+  for (;;) {
+    for (const { id } of member.honest()) {
+      const stream = await member.talkTo(id).catch(() => undefined)
+      const position = { ...member.newest(), index: 0 }
+      const bodies = [{ type: 'offers' }, { type: 'snapshot', position }] as const
+      const answer = await stream?.ask(member.chance.pick(bodies)).catch(() => undefined)
+      if (answer !== undefined && answer.body.type !== 'error') member.scene.intruders.push(member.life.name)
+      stream?.end('enough')
+    }
+    await member.sleep(5 * PAUSE_MS)
+  }
+}
+
 /** It sends what nobody can read. */
 export const sendsJunk: Mischief = async (member) => {
   for (;;) {

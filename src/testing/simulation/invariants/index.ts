@@ -4,6 +4,7 @@ import { Anchors } from './anchors.ts'
 import { Answers } from './answers.ts'
 import { Bounds } from './bounds.ts'
 import { Checkpoints } from './checkpoints.ts'
+import { Members } from './members.ts'
 import { MistakesAreTold } from './mistakes.ts'
 import { Offers } from './offers.ts'
 import { Prunes } from './prunes.ts'
@@ -16,6 +17,7 @@ import { Writes } from './writes.ts'
 /** All that is watched in each run. */
 export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new StateOfTheLog(scene),
+  (scene) => new Members(scene),
   (scene) => new Checkpoints(scene),
   (scene) => new Writes(scene),
   (scene) => new Anchors(scene),

@@ -93,6 +93,11 @@ export class Prunes implements Invariant {
   #check({ upTo, by, decided }: RecordedPrune): void {
     if (decided === undefined) return
     const { atMs, readAtMs, presences } = decided
+    const { group } = this.#scene.history
+    const author = this.#scene.nodeNamed(by)?.replica?.id
+    const isAgreed = group.prunes.some((agreed) => agreed.author === author && agreed.upTo >= upTo)
+    if (author !== undefined && !isAgreed)
+      throw broken(`${by} prunes up to ${upTo}, which no entry of its own says`)
     if (this.#isQuick && atMs - readAtMs > READ_MS_MAX)
       throw broken(`${by} prunes up to ${upTo} by what it read ${atMs - readAtMs} ms before`)
     if (this.#scene.plan.settings.durable) this.#checkCheckpoint(upTo, by)

@@ -1,16 +1,41 @@
 import { type Invariant, PromiseBroken } from '../invariant.ts'
+import type { SimulatedNode, Told } from '../node.ts'
 import type { Scene } from '../scene.ts'
 
 /** A replica that was stopped waits for nothing, and nobody has a stream to it. */
 export class Stops implements Invariant {
   readonly #scene: Scene
+  /** Those that told that the log did not take their farewell. */
+  readonly #unheard = new Set<string>()
 
   constructor(scene: Scene) {
     this.#scene = scene
   }
 
-  ended(): void {
+  told({ running, replica }: SimulatedNode, { type }: Told): void {
+    if (type === 'problem' && running?.isStopping === true && replica !== undefined)
+      this.#unheard.add(replica.id)
+  }
+
+  /** Nobody catches up, so nobody asks anybody: the streams of sessions are closed. */
+  idle(): void {
     const { nodes, network } = this.#scene
+    if (network.openStreams === 0 || nodes.some(({ replica }) => replica?.state === 'catching-up')) return
+    throw new PromiseBroken(
+      'stop leaves nothing',
+      `${network.openStreams} streams are open, and nobody catches up`,
+    )
+  }
+
+  ended(): void {
+    const { nodes, network, log } = this.#scene
+    // A leader says that it leads no more; the others are gone.
+    for (const [member, { announcement, node }] of log.record.presences)
+      if (announcement.state !== 'stopped' && this.#wasStopped(node, member))
+        throw new PromiseBroken(
+          'stop leaves nothing',
+          `${node} was stopped and is announced as ${announcement.state}`,
+        )
     for (const { running } of nodes) {
       if (running === undefined || !running.isStopped) continue
       const { name, timers } = running.life
@@ -22,5 +47,11 @@ export class Stops implements Invariant {
         'stop leaves nothing',
         `${network.openStreams} streams are open after all have stopped`,
       )
+  }
+
+  /** Not an earlier replica of that node, whose disk was wiped. */
+  #wasStopped(name: string, member: string): boolean {
+    const running = this.#scene.nodeNamed(name)?.running
+    return running?.isStopped === true && running.replica?.id === member && !this.#unheard.has(member)
   }
 }

@@ -60,8 +60,9 @@ export class SimulatedPresenceStore implements PresenceStore {
     this.#assertOpen(options)
     await this.#ask(() => {
       const { presences, record } = this.#server
-      if (!presences.withdraw(member)) return
+      const wasThere = presences.withdraw(member)
       record.withdrawn(member)
+      if (!wasThere) return
       this.#server.tellPresences()
     }, options)
   }

@@ -50,7 +50,8 @@ async function huntFor(bug: PlantedBug, seedsMax: number): Promise<Found> {
     return { seed: seeds++, workload, plan: 'trouble', shrinkRuns: 0, command: '' }
   }
   await pool.run(next, ({ failure }) => {
-    broke = failure?.promise
+    // Anything else, such as an error of the simulator's own, has not found it.
+    if (failure !== undefined && failure.promise !== 'none') broke = failure.promise
   })
   return { bug, seeds, broke }
 }

@@ -57,6 +57,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'one anchor, one content',
   },
   {
+    name: 'a capture comes after the entries behind its marker',
+    file: 'replica/following/outcomes.ts',
+    text: 'return anchors.marked(outcome.index, outcome.marker, newest)',
+    replacement: 'return queueMicrotask(() => anchors.marked(outcome.index, outcome.marker, newest))',
+    promise: 'one anchor, one content',
+  },
+  {
+    name: 'a compareAndSet drops the TTL',
+    file: 'machine/replicated-map.ts',
+    text: 'if (value !== undefined) this.#set(key, value, ttlMs, changes)',
+    replacement: 'if (value !== undefined) this.#set(key, value, undefined, changes)',
+    promise: 'one anchor, one content',
+  },
+  {
     name: 'a chunk is not verified',
     file: 'sync/fetching/chunks/chunk-tracker.ts',
     text: `    if (!sameBytes(chunkHash(bytes), info.hash)) throw new MalformedChunk('its hash is another')
@@ -86,6 +100,21 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     }
 `,
     replacement: '',
+    promise: 'nothing unverified',
+  },
+  {
+    name: 'an install forgets the term',
+    file: 'group/group-state.ts',
+    text: `    this.#term = term
+`,
+    replacement: '',
+    promise: 'nothing unverified',
+  },
+  {
+    name: 'what was fetched is installed before it is sealed',
+    file: 'sync/fetching/chunks/fetch.ts',
+    text: 'const isSealed = manifest !== undefined && this.#listings.isSealedList(manifest)',
+    replacement: 'const isSealed = manifest !== undefined',
     promise: 'nothing unverified',
   },
   {
@@ -142,6 +171,29 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'never prune the only copy',
   },
   {
+    name: 'a leader never hears that it was deposed',
+    file: 'replica/membership/pruner.ts',
+    text: `    if (!this.#leads()) throw new NotLeader(leader === self ? undefined : leader)
+`,
+    replacement: '',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'a checkpoint is told of before it is written',
+    file: 'checkpoint/store.ts',
+    text: '    const bytes = await writeCheckpoint(',
+    replacement: `    if (sealed) this.#newestSealed = position.index
+    const bytes = await writeCheckpoint(`,
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'presences age by the clock of their store',
+    file: 'log/presence.ts',
+    text: 'return { ...presence, ageMs: nowMs - sighting.writtenMs }',
+    replacement: 'return presence',
+    promise: 'never prune the only copy',
+  },
+  {
     name: 'a lost acknowledgement is repeated',
     file: 'replica/replica.ts',
     text: `const append = () => log.append([{ kind: 'command', payload: command }], options)`,
@@ -186,6 +238,21 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'alive as long as needed',
   },
   {
+    name: 'a revived offer ends at its old deadline',
+    file: 'leases/lease-table.ts',
+    text: `      this.#putOff[slot] = 1
+`,
+    replacement: '',
+    promise: 'alive as long as needed',
+  },
+  {
+    name: 'the time away does not count',
+    file: 'leases/lease-table.ts',
+    text: 'const awayMs = Math.max(0, clock.wallNow() - takenAtMs)',
+    replacement: 'const awayMs = 0',
+    promise: 'alive as long as needed',
+  },
+  {
     name: 'machine time goes by the newest stamp',
     file: 'group/machine-time.ts',
     text: `    return this.#timeMs > before
@@ -218,6 +285,20 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 `,
     replacement: `return []
 `,
+    promise: 'any clock',
+  },
+  {
+    name: 'only commands move machine time',
+    file: 'replica/following/applier.ts',
+    text: 'if (own && group.advance(entry.timestampMs))',
+    replacement: `if (own && entry.kind === 'command' && group.advance(entry.timestampMs))`,
+    promise: 'any clock',
+  },
+  {
+    name: 'a TTL begins at the wall clock',
+    file: 'machine/replicated-map.ts',
+    text: 'const deadlineMs = this.#leases.register(key, ttlMs)',
+    replacement: 'const deadlineMs = this.#leases.registerUntil(key, Date.now() + ttlMs)',
     promise: 'any clock',
   },
   {
@@ -283,6 +364,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'everyone gets in sync',
   },
   {
+    name: 'places of peers are never given back',
+    file: 'sync/serving/quota.ts',
+    text: 'const left = this.#counts.get(peer)! - 1',
+    replacement: 'const left = this.#counts.get(peer)!',
+    promise: 'everyone gets in sync',
+  },
+  {
     name: 'anchors are not counted',
     file: 'sync/serving/anchor-allocator.ts',
     text: 'if (count - retires.length >= LIVE_ANCHORS_MAX) {',
@@ -344,6 +432,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'a mistake is told, not obeyed',
   },
   {
+    name: 'a barrier is passed one entry early',
+    file: 'replica/following/positions.ts',
+    text: 'await this.reached({ epoch: log.epoch, index: newest.index }, options)',
+    replacement: 'await this.reached({ epoch: log.epoch, index: Math.max(0, newest.index - 1) }, options)',
+    promise: 'acknowledged writes are there once',
+  },
+  {
     name: 'a ticker goes on',
     file: 'time/ticker.ts',
     text: `    this.#timer?.cancel()
@@ -366,6 +461,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       await this.#peers.close()
 `,
     replacement: '',
+    promise: 'stop leaves nothing',
+  },
+  {
+    name: 'a stop does not end the watch of the members',
+    file: 'group/membership.ts',
+    text: 'log.notices.watch({ signal })',
+    replacement: 'log.notices.watch()',
     promise: 'stop leaves nothing',
   },
 ]

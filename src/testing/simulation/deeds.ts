@@ -5,6 +5,7 @@ import { Mistakes } from './mistakes.ts'
 import type { SimulatedNode } from './node.ts'
 import { Operator } from './operator.ts'
 import type { Step } from './plan.ts'
+import type { Passed } from './requests.ts'
 import type { Scene } from './scene.ts'
 
 /** Writes before the steps begin, where the workload does not say. */
@@ -260,9 +261,14 @@ export class Deeds {
   #ask(node: SimulatedNode, what: 'mark' | 'barrier' | 'prune'): void {
     const { replica, running } = node
     if (replica === undefined || running === undefined || running.isStopping) return
-    this.#scene.requests.ask(running.life, what, () =>
-      what === 'prune' ? replica.prune({ keepEntries: 5 }) : replica[what](),
-    )
+    const { requests, history } = this.#scene
+    requests.ask(running.life, what, async () => {
+      const { newest } = history
+      if (what === 'prune') return await replica.prune({ keepEntries: 5 })
+      if (what === 'mark') return await replica.mark()
+      await replica.barrier()
+      return { newest, position: replica.position } satisfies Passed
+    })
   }
 
   #crash({ node: n, calls, power, forMs }: Extract<Step, { do: 'crash' }>): void {

@@ -1,3 +1,4 @@
+import type { Position } from '../../position.ts'
 import { asError } from '../../thrown.ts'
 import type { Life } from './life.ts'
 import type { World } from './world.ts'
@@ -10,6 +11,14 @@ export interface Request {
   readonly askedAtMs: number
   /** Undefined while it is not answered. */
   answer?: { readonly atMs: number; readonly value: unknown; readonly error?: Error }
+}
+
+/** What came of a barrier. */
+export interface Passed {
+  /** The newest entry when it was asked for. */
+  readonly newest: number
+  /** Where the replica was when it was answered. */
+  readonly position: Position
 }
 
 /** Everything that was asked of the replicas, and what they answered. */

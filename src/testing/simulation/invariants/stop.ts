@@ -1,20 +1,15 @@
 import { type Invariant, PromiseBroken } from '../invariant.ts'
-import type { SimulatedNode, Told } from '../node.ts'
 import type { Scene } from '../scene.ts'
 
 /** A replica that was stopped waits for nothing, and nobody has a stream to it. */
 export class Stops implements Invariant {
   readonly #scene: Scene
-  /** Those that told that the log did not take their farewell. */
-  readonly #unheard = new Set<string>()
+  /** The log may not take what is said last. */
+  readonly #mayBeUnheard: boolean
 
   constructor(scene: Scene) {
     this.#scene = scene
-  }
-
-  told({ running, replica }: SimulatedNode, { type }: Told): void {
-    if (type === 'problem' && running?.isStopping === true && replica !== undefined)
-      this.#unheard.add(replica.id)
+    this.#mayBeUnheard = scene.plan.troubles.some((trouble) => trouble === 'log' || trouble === 'presences')
   }
 
   /** Nobody catches up, so nobody asks anybody: the streams of sessions are closed. */
@@ -51,7 +46,8 @@ export class Stops implements Invariant {
 
   /** Not an earlier replica of that node, whose disk was wiped. */
   #wasStopped(name: string, member: string): boolean {
+    if (this.#mayBeUnheard) return false
     const running = this.#scene.nodeNamed(name)?.running
-    return running?.isStopped === true && running.replica?.id === member && !this.#unheard.has(member)
+    return running?.isStopped === true && running.replica?.id === member
   }
 }

@@ -1,6 +1,7 @@
 import type { Written } from '../../../machine/machine.ts'
 import { type Invariant, PromiseBroken } from '../invariant.ts'
 import type { RecordedEntry } from '../log.ts'
+import type { Passed, Request } from '../requests.ts'
 import type { Scene } from '../scene.ts'
 
 /** Each write whose writer was told of it is in the log, at that place, and no write is there twice. */
@@ -28,31 +29,37 @@ export class Writes implements Invariant {
   }
 
   settled(): void {
-    const { requests, history, log } = this.#scene
-    for (const { what, life, answer } of requests.all) {
-      if (!what.startsWith('write') || answer === undefined || answer.error !== undefined) continue
-      const { position, result } = answer.value as Written<unknown>
-      // What was lost with an older log was lost with all of it.
-      if (position.epoch !== log.epoch) continue
-      const entry = log.record.entries[position.index - 1]
-      if (entry === undefined) {
-        if (log.record.rewinds.length > 0) continue
-        throw this.#broken(
-          `${life.name} was told that ${what} is entry ${position.index}, which is not there`,
-        )
-      }
-      if (entry.life !== life.name || entry.kind !== 'command') {
-        if (log.record.rewinds.length > 0) continue
-        throw this.#broken(
-          `${life.name} was told that ${what} is entry ${position.index}, which is of ${entry.life}`,
-        )
-      }
-      const expected = history.resultAt(position.index)
-      if (result !== undefined && JSON.stringify(result) !== JSON.stringify(expected))
-        throw this.#broken(
-          `${life.name} was told ${JSON.stringify(result)} of ${what}, which gave ${JSON.stringify(expected)} at ${position.index}`,
-        )
+    const { requests, log } = this.#scene
+    for (const request of requests.all) {
+      const { what, answer } = request
+      if (answer === undefined || answer.error !== undefined) continue
+      if (what.startsWith('write')) this.#checkWrite(request, answer.value as Written<unknown>)
+      if (what === 'barrier' && log.record.rewinds.length === 0)
+        this.#checkBarrier(request, answer.value as Passed)
     }
+  }
+
+  #checkWrite({ what, life }: Request, { position, result }: Written<unknown>): void {
+    const { history, log } = this.#scene
+    // What was lost with an older log was lost with all of it.
+    if (position.epoch !== log.epoch) return
+    const told = `${life.name} was told that ${what} is entry ${position.index}`
+    const entry = log.record.entries[position.index - 1]
+    const isThere = entry?.life === life.name && entry.kind === 'command'
+    if (!isThere && log.record.rewinds.length > 0) return
+    if (!isThere)
+      throw this.#broken(`${told}, which is ${entry === undefined ? 'not there' : `of ${entry.life}`}`)
+    const expected = JSON.stringify(history.resultAt(position.index))
+    if (result !== undefined && JSON.stringify(result) !== expected)
+      throw this.#broken(`${told} and gave ${JSON.stringify(result)}, and it gave ${expected}`)
+  }
+
+  /** What others wrote before can be read behind it. */
+  #checkBarrier({ life }: Request, { newest, position }: Passed): void {
+    if (position.epoch !== this.#scene.log.epoch || position.index >= newest) return
+    throw this.#broken(
+      `${life.name} passed a barrier at ${position.index}, and the log had come to ${newest} before`,
+    )
   }
 
   #broken(message: string): PromiseBroken {

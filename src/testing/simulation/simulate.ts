@@ -1,14 +1,15 @@
+import { checkInteger, checkMs } from '../../bounds.ts'
 import { AnchorageError } from '../../errors.ts'
 import { chanceOf } from './chance.ts'
 import { INVARIANTS } from './invariants/index.ts'
 import { prepareKeys } from './keys.ts'
-import { drawPlan, type Plan, type PlanOptions } from './plan.ts'
+import { drawPlan, type Plan, type PlanOptions, TROUBLES } from './plan.ts'
 import { describe } from './report.ts'
 import { type Failure, type Outcome, Run } from './run.ts'
 import { shrink } from './shrink.ts'
 import type { Note } from './trace.ts'
 import type { Workload } from './workload.ts'
-import { WORKLOADS } from './workloads/index.ts'
+import { mapWorkload } from './workloads/map.ts'
 
 export interface SimulateInit extends PlanOptions {
   /** An integer from 0 to 2^31 - 1, from which all of the run follows. */
@@ -49,6 +50,8 @@ export class SimulationFailed extends AnchorageError {
 const KEYS = 64
 const SHRINK_RUNS_DEFAULT = 100
 const SEED_MAX = 2 ** 31 - 1
+/** Of more steps a run would take hours. */
+const STEPS_MAX = 100_000
 
 /**
  * Run a whole group in this process, from a seed: real replicas, from `createReplica` down to the frames, with
@@ -65,7 +68,7 @@ const SEED_MAX = 2 ** 31 - 1
  */
 export async function simulate(init: SimulateInit): Promise<SimulationReport> {
   const { seed, shrinkRuns = SHRINK_RUNS_DEFAULT, command = `await simulate({ seed: ${seed}, … })` } = init
-  const workload = init.workload ?? WORKLOADS['map']!
+  const workload = init.workload ?? mapWorkload
   const plan = planOf(seed, workload, init)
   const outcome = await runPlan(plan, workload)
   if (outcome.failure === undefined) {
@@ -80,12 +83,23 @@ export async function simulate(init: SimulateInit): Promise<SimulationReport> {
 export function planOf(seed: number, workload: Workload, options: PlanOptions = {}): Plan {
   if (!Number.isInteger(seed) || seed < 0 || seed > SEED_MAX)
     throw new RangeError(`seed is ${seed}; give an integer from 0 to ${SEED_MAX}`)
+  checkOptions(options)
   const { settings } = { ...workload.plan, ...options }
   return drawPlan(chanceOf(seed, 'plan'), seed, {
     ...workload.plan,
     ...options,
     ...(settings && { settings: { ...workload.plan?.settings, ...options.settings } }),
   })
+}
+
+function checkOptions({ troubles = [], odds, steps, durationMs }: PlanOptions): void {
+  const unknown = troubles.find((trouble) => !TROUBLES.includes(trouble))
+  if (unknown !== undefined)
+    throw new RangeError(`there is no trouble ${unknown}; there are ${TROUBLES.join(', ')}`)
+  if (odds !== undefined && !(odds >= 0 && odds <= 1))
+    throw new RangeError(`odds is ${odds}; give a number from 0 to 1`)
+  if (steps !== undefined) checkInteger('steps', steps, 0, STEPS_MAX)
+  if (durationMs !== undefined) checkMs('durationMs', durationMs, 1)
 }
 
 /** Do one plan. What it breaks is in the outcome. */

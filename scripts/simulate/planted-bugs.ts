@@ -77,6 +77,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 `,
     replacement: '',
     promise: 'nothing unverified',
+    workload: 'chunks',
   },
   {
     name: 'a minority seals',

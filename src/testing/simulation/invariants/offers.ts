@@ -26,6 +26,8 @@ interface Offered {
 export class Offers implements Invariant {
   readonly #scene: Scene
   readonly #ttlMs: number
+  /** A checkpoint that is written uses its offer, and on a slow disk that takes seconds. */
+  readonly #mayWrite: boolean
   /** By the names of the processes, and their anchors. */
   readonly #offered = new Map<string, Map<number, Offered>>()
   /** When an offer of a node ends at the latest, by its name and the anchor. It outlives the node's processes. */
@@ -37,7 +39,9 @@ export class Offers implements Invariant {
 
   constructor(scene: Scene) {
     this.#scene = scene
-    this.#ttlMs = scene.plan.settings.ttlMs
+    const { ttlMs, durable, diskMs } = scene.plan.settings
+    this.#ttlMs = ttlMs
+    this.#mayWrite = durable && diskMs > 0
     this.#aheadMs = scene.nodes.map((node) => this.#aheadOf(node))
   }
 
@@ -82,6 +86,7 @@ export class Offers implements Invariant {
   }
 
   idle(): void {
+    if (this.#mayWrite) return
     this.#look()
     const { nowMs } = this.#scene.world
     for (const { name, running, replica } of this.#scene.nodes) {
@@ -115,7 +120,7 @@ export class Offers implements Invariant {
     if (remainingMs > this.#ttlMs + ROUNDING_MS)
       throw broken(`${name} revives ${index} for ${remainingMs} ms, and its TTL is ${this.#ttlMs}`)
     const offer = this.#offersOf(node).get(index)
-    const isIdle = this.#scene.world.nowMs > this.#settledMs + this.#ttlMs / 2
+    const isIdle = !this.#mayWrite && this.#scene.world.nowMs > this.#settledMs + this.#ttlMs / 2
     if (isIdle && offer?.isLate === false && node.running?.isStopping === false)
       throw broken(`${name} revives ${index}, and nobody is there who needs it`)
   }

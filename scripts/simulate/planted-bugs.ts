@@ -319,21 +319,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'always an answer',
   },
   {
-    name: 'a provider that broke off is waited for',
-    file: 'sync/fetching/chunks/chunk-tracker.ts',
-    text: `if (this.#states[index] === IN_FLIGHT && this.owing(index).length === 0) this.#states[index] = WANTED
-    }
-  }
-
-  /** The list`,
-    replacement: `void index
-    }
-  }
-
-  /** The list`,
-    promise: 'everyone gets in sync',
-  },
-  {
     name: 'a stale leader is obeyed',
     file: 'group/group-state.ts',
     text: `        if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)

@@ -19,10 +19,12 @@ let rival: Log
 let state: GroupState
 let host: ReplicaHost
 let captured: ItemSnapshot
+let stopping: AbortController
 
 beforeEach(async () => {
   clock = new VirtualClock()
   captured = new ItemSnapshot([])
+  stopping = new AbortController()
   const backend = memoryLog({ epoch: 'e', now: () => 0 })
   log = await backend.open({ group: 'g', signature: 's', author: 'a' })
   rival = await backend.open({ group: 'g', signature: 's', author: 'b' })
@@ -47,6 +49,7 @@ beforeEach(async () => {
     }),
     group: state,
     status: { state: 'in-sync' },
+    stopping: stopping.signal,
     positions: { reached: async () => void (await apply()) },
     announcer: { pin: async () => {} },
     machine: { capture: () => captured },
@@ -98,6 +101,16 @@ async function attest(...others: string[]): Promise<void> {
     if (author === 'a') await log.append([{ kind: 'control', payload }])
   }
 }
+
+test('a leader that stops writes no marker: it would apply none, and name no anchor', async () => {
+  await mark()
+  const { newest } = await log.bounds()
+  expect(host.leader()).toBe('a')
+  stopping.abort()
+  expect(host.leader()).toBeUndefined()
+  await expect(host.appendMarker('j')).rejects.toMatchObject({ name: 'NotLeader', leader: undefined })
+  expect((await log.bounds()).newest).toEqual(newest)
+})
 
 test('a session hears when the members change, as long as it listens', async () => {
   let heard = 0

@@ -31,6 +31,8 @@ export interface ReplicaHostInit {
   readonly progress: Pick<AnchorProgress, 'hasStalled'>
   /** Only in sync this replica is at its post, whatever leader the log names. */
   readonly status: Pick<Status, 'state'>
+  /** Aborts when this replica is told to stop. */
+  readonly stopping: AbortSignal
   readonly positions: Pick<Positions, 'reached'>
   readonly announcer: Pick<Announcer, 'pin'>
   readonly machine: Pick<StateMachine, 'capture'>
@@ -74,12 +76,13 @@ export class ReplicaHost implements SyncHost {
 
   /**
    * The log says who leads. Only a replica that does not follow it to its end believes the announcements. A
-   * leader that lags or diverged has resigned.
+   * leader that lags, diverged or stops has resigned.
    */
   leader(): string | undefined {
-    const { group, membership, self, status } = this.#init
+    const { group, membership, self, status, stopping } = this.#init
     let { leader, term } = group
-    if (status.state === 'in-sync') return leader
+    // One that stops applies nothing any more: it would write a marker for each request, and name none of them.
+    if (status.state === 'in-sync' && !(stopping.aborted && leader === self)) return leader
     for (const { id, leads } of membership.list()) {
       if (leads > term) [leader, term] = [id, leads]
     }
@@ -112,11 +115,11 @@ export class ReplicaHost implements SyncHost {
   }
 
   async appendMarker(requester: string, retires: readonly Position[] = []): Promise<Position> {
-    const { self, log, group, membership, clock, chunkBytes, positions } = this.#init
+    const { self, log, group, membership, clock, chunkBytes, positions, stopping } = this.#init
     await membership.refresh()
     const electorate = this.#electorate(membership.list())
     const { leader, term } = group
-    if (leader !== self) throw new NotLeader(leader)
+    if (leader !== self || stopping.aborted) throw new NotLeader(leader === self ? undefined : leader)
     const marker = {
       type: 'marker',
       term,

@@ -172,14 +172,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'never prune the only copy',
   },
   {
-    name: 'a leader never hears that it was deposed',
-    file: 'replica/membership/pruner.ts',
-    text: `    if (!this.#leads()) throw new NotLeader(leader === self ? undefined : leader)
-`,
-    replacement: '',
-    promise: 'never prune the only copy',
-  },
-  {
     name: 'a checkpoint is told of before it is written',
     file: 'checkpoint/store.ts',
     text: '    const bytes = await writeCheckpoint(',

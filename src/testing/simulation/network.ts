@@ -230,7 +230,8 @@ export class SimulatedNetwork {
       for (const end of stream.ends) {
         if (end.owner !== endpoint) continue
         if (life.isAlive) end.abort(stopped)
-        else end.die()
+        // It may have died in that call, which has no effect then.
+        if (!life.isAlive) end.die()
       }
   }
 

@@ -1,6 +1,7 @@
 import { type Invariant, PromiseBroken } from '../invariant.ts'
 import type { RecordedPresence, RecordedPresences, RecordedPrune } from '../log.ts'
 import type { SimulatedNode, Told } from '../node.ts'
+import type { Step } from '../plan.ts'
 import type { Scene } from '../scene.ts'
 
 /** Leaders count these times by clocks of their own, which are off by 2 percent at most. */
@@ -14,6 +15,15 @@ const FRESH = 0.6
 const READ_MS = 1.5
 /** It reads them right before it decides. This is more than any of its calls takes, in milliseconds. */
 const READ_MS_MAX = 5
+
+/** What keeps a leader from reading what others announce. */
+const BLINDING: readonly Step['do'][] = [
+  'pause',
+  'lose-presences',
+  'freeze-presences',
+  'log-away',
+  'log-slow',
+]
 
 /** What has been announced of an anchor. */
 interface Pinned {
@@ -44,6 +54,8 @@ export class Prunes implements Invariant {
   readonly #holdMs: number
   /** A leader does what it does at once: it is never paused, and work takes no time. */
   readonly #isQuick: boolean
+  /** A leader may not know what others announced. */
+  readonly #isBlind: boolean
   readonly #isOther: boolean
   readonly #stampedAheadMs: number
 
@@ -52,6 +64,7 @@ export class Prunes implements Invariant {
     const { settings, steps } = scene.plan
     this.#holdMs = DRIFT * Math.max(1.5 * settings.ttlMs, 2_000, (3 / 5) * settings.leaseMs)
     this.#isQuick = settings.lookMs === 0 && !steps.some((step) => step.do === 'pause')
+    this.#isBlind = steps.some((step) => BLINDING.includes(step.do))
     // Two logs have two histories, and a leader of one knows nothing of the other.
     this.#isOther = steps.some((step) => step.do === 'rewind' || step.do === 'recreate')
     this.#stampedAheadMs = this.#aheadMs
@@ -108,10 +121,14 @@ export class Prunes implements Invariant {
     if (this.#scene.plan.settings.durable) this.#checkCheckpoint(upTo, by)
     // After a step of the log's clock, nobody can tell how old the presences are that it has.
     if (this.#aheadMs !== this.#stampedAheadMs) return
+    // A leader that was paused, or could not read, knows nothing of pins that came and went meanwhile.
+    if (this.#isBlind) return
     const knownMs = this.#isQuick ? atMs - READ_MS : readAtMs
     for (const [member, presence] of presences) {
       const isFresh = atMs - presence.atMs < presence.ttlMs * FRESH
-      if (presence.atMs <= knownMs && isFresh) this.#checkMember(upTo, by, atMs, member, presence)
+      // Who is hostile holds nothing that nobody else holds.
+      const isHonest = this.#scene.nodeNamed(presence.node) !== undefined
+      if (presence.atMs <= knownMs && isFresh && isHonest) this.#checkMember(upTo, by, atMs, member, presence)
     }
   }
 

@@ -17,13 +17,7 @@ const READ_MS = 1.5
 const READ_MS_MAX = 5
 
 /** What keeps a leader from reading what others announce. */
-const BLINDING: readonly Step['do'][] = [
-  'pause',
-  'lose-presences',
-  'freeze-presences',
-  'log-away',
-  'log-slow',
-]
+const BLINDING: readonly Step['do'][] = ['pause', 'lose-presences', 'freeze-presences']
 
 /** What has been announced of an anchor. */
 interface Pinned {

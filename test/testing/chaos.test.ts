@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 const CHAOS = fileURLToPath(new URL('../../scripts/chaos.ts', import.meta.url))
 
 /** Its first round has a kill, a wipe and a joiner, and is over within six seconds. */
-const SEED = 60
+const SEED = 19_142
 
 test('one round of chaos on SQLite: faults, writes, and no promise broken', () => {
   const args = ['--rounds', '1', '--replicas', '3', '--seed', String(SEED), '--json']

@@ -3,8 +3,16 @@ import type { PrivateKey } from '@libp2p/interface'
 
 const keys: PrivateKey[] = []
 
+/** One after the other: two runs that begin at once must not make the same key twice. */
+let preparing: Promise<void> = Promise.resolve()
+
 /** Make the keys 0 up to `count`. They are the same in every process. */
-export async function prepareKeys(count: number): Promise<void> {
+export function prepareKeys(count: number): Promise<void> {
+  preparing = preparing.then(() => make(count))
+  return preparing
+}
+
+async function make(count: number): Promise<void> {
   for (let n = keys.length; n < count; n++) {
     const seed = new Uint8Array(32)
     new DataView(seed.buffer).setUint32(0, n)

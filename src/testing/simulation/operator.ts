@@ -37,6 +37,8 @@ export class Operator {
       case 'DirectoryOfAnotherLog':
         // There is no other log any more.
         return node.start({ newLog: true })
+      // Its key is rotten: the message says to remove it, and the replica becomes a new one.
+      case 'DirectoryUnusable':
       case 'IdentityInUse':
         node.wipe()
         return node.start()

@@ -158,14 +158,16 @@ export class Run {
 
   /** Nobody waits for anything, and everybody has the newest entry. */
   #isWell(): boolean {
-    const { nodes, requests, history, log } = this.#scene
+    const { nodes, permanent, requests, history, log } = this.#scene
     const newest = history.newest
     const ids = nodes.flatMap(({ replica, running }) => (replica && !running?.isStopped ? [replica.id] : []))
     return (
       requests.open.length === 0 &&
       new Set(ids).size === ids.length &&
-      nodes.every(({ running }) => {
-        if (running === undefined || running.isStopped) return true
+      nodes.every((node) => {
+        const { running } = node
+        // Joiners may be gone; the others are to be there.
+        if (running === undefined || running.isStopped) return !permanent.includes(node)
         const { replica } = running
         const { index, epoch } = replica?.position ?? {}
         return replica?.state === 'in-sync' && index === newest && epoch === log.epoch
@@ -185,15 +187,19 @@ export class Run {
     const alive = nodes.flatMap(({ running }) =>
       running === undefined || running.isStopped ? [] : [running],
     )
-    return mayBe && alive.every(({ replica }) => replica?.state === 'lost')
+    return mayBe && alive.length > 0 && alive.every(({ replica }) => replica?.state === 'lost')
   }
 
   #whatIsIll(): string {
     const { nodes, requests, history } = this.#scene
     const newest = history.newest
     const open = requests.open.map(({ life, what }) => `${life.name} still owes an answer to ${what}`)
-    const ill = nodes.flatMap(({ name, running }) => {
-      if (running === undefined || running.isStopped) return []
+    const ill = nodes.flatMap((node) => {
+      const { name, running, newest: last } = node
+      if (running === undefined || running.isStopped) {
+        const isDown = this.#scene.permanent.includes(node)
+        return isDown ? [`${name} is down (${last?.failure?.name ?? 'no failure'})`] : []
+      }
       const { replica } = running
       return replica?.state === 'in-sync' && replica.position.index === newest
         ? []

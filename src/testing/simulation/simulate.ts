@@ -47,7 +47,7 @@ export class SimulationFailed extends AnchorageError {
 }
 
 /** The identities that a run may need: each wipe takes another one. */
-const KEYS = 64
+const KEYS = 256
 const SHRINK_RUNS_DEFAULT = 100
 const SEED_MAX = 2 ** 31 - 1
 /** Of more steps a run would take hours. */

@@ -2,7 +2,10 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { faultsEnv } from './test/setup/process-faults.ts'
 
-/** These start processes of their own and want the machine to themselves: one file at a time, after the others. */
+/**
+ * These start processes of their own and want the machine to themselves: one file at a time, after the
+ * others.
+ */
 const PROCESSES = ['test/cli/**/*.test.ts', 'test/cluster/**/*.test.ts', 'test/testing/**/*.test.ts']
 
 export default defineConfig({

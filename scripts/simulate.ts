@@ -60,12 +60,13 @@ async function main(): Promise<number> {
   for (const name of names)
     if (WORKLOADS[name] === undefined)
       throw new RangeError(`there is no workload ${name}; there are ${Object.keys(WORKLOADS).join(', ')}`)
-  const processes = Math.min(seeds, number('processes', values.processes ?? String(availableParallelism())))
+  const processes = number('processes', values.processes ?? String(availableParallelism()))
+  if (processes < 1) throw new RangeError('--processes is 0; give a number from 1')
   const shrinkRuns = number('shrink', values.shrink ?? '100')
 
   const report = new SeedReport(process.stderr)
   const endMs = Date.now() + minutes * 60_000
-  using pool = new Pool(processes)
+  using pool = new Pool(Math.min(seeds, processes))
   let count = 0
   const next = (): Task | undefined => {
     if (count >= seeds || Date.now() >= endMs || report.failures.length >= FAILURES_MAX) return undefined
@@ -73,7 +74,8 @@ async function main(): Promise<number> {
     const seed = first + count
     const workload = names[count % names.length]!
     count++
-    const command = `npm run simulate -- --seed ${seed} --workload ${workload}`
+    const mode = joins === undefined ? '' : ' --joins 1'
+    const command = `npm run simulate -- --seed ${seed} --workload ${workload}${mode}`
     return { seed, workload, plan: joins === undefined ? 'trouble' : 'joins', shrinkRuns, command }
   }
   await pool.run(next, (done: Done) => report.add(done))
@@ -83,6 +85,7 @@ async function main(): Promise<number> {
 
 async function huntAll(): Promise<number> {
   const bugs = PLANTED_BUGS.filter(({ name }) => name.includes(values.bug ?? ''))
+  if (bugs.length === 0) throw new RangeError(`no planted bug has "${values.bug}" in its name`)
   const found = await hunt(bugs, number('seeds', values.seeds ?? '2000'), ({ bug, seeds, broke }) => {
     console.error(`${bug.name}: ${broke ?? 'NOT FOUND'} after ${seeds} seeds`)
   })

@@ -8,7 +8,10 @@ const tallies: Workload<Tally> = {
   write: ({ submit, chance }) => submit(encode([chance.pick(['apples', 'pears']), chance.integer(-2, 5)])),
 }
 
-/** Run groups of tallies from these seeds. Rejects with all that is known of the first one that breaks a promise. */
+/**
+ * Run groups of tallies from these seeds. Rejects with all that is known of the first one that breaks a
+ * promise.
+ */
 export async function simulateTallies(seeds: number): Promise<number> {
   let entries = 0
   for (let seed = 0; seed < seeds; seed++) {

@@ -30,12 +30,17 @@ export const BOUNDS = {
 /** Errors after which a write is not in the log: see `Log.append`. */
 const REFUSALS = ['LOG_BUSY', 'LOG_REFUSED', 'ENTRY_TOO_LARGE']
 const POLL_INTERVAL_MS = 100
-/** How often something is tried that may be spoilt meanwhile: a leader leaves its office, a write comes late. */
+/**
+ * How often something is tried that may be spoilt meanwhile: a leader leaves its office, a write comes late.
+ */
 const ATTEMPTS = 5
 
 type Tell = (promise: Promised, message: string) => void
 
-/** Every acknowledged write is in the log at its place, gave what its writer was told, and no write is there twice. */
+/**
+ * Every acknowledged write is in the log at its place, gave what its writer was told, and no write is there
+ * twice.
+ */
 export function checkWrites(writes: readonly Write[], ledger: Ledger, broken: Tell): void {
   const promise = 'acknowledged writes are there once'
   for (const { what, mark, isUnique, author, told, code } of writes) {
@@ -120,7 +125,8 @@ export class Checks {
     this.#catchUpsSeen = observer.catchUps.length
     for (const { missingCatchUp } of machines)
       if (missingCatchUp !== undefined) this.#broken('everyone gets in sync', missingCatchUp)
-    // A write may still be on its way in the round after the one in which its writer was told that it is not known.
+    // A write may still be on its way in the round after the one in which its writer was told that it is not
+    // known.
     ledger.forget(this.#forgettable)
     this.#forgettable = ledger.newest
   }

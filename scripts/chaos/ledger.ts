@@ -71,7 +71,10 @@ export class Ledger {
     return this.#placesOf.get(mark) ?? []
   }
 
-  /** Of the whole state at this machine time, after the newest command. No time comes before one that was asked for. */
+  /**
+   * Of the whole state at this machine time, after the newest command. No time comes before one that was
+   * asked for.
+   */
   digest(timeMs: number): string {
     return this.#map.digest(timeMs)
   }

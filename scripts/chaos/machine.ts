@@ -159,7 +159,9 @@ export class Machine {
     this.#carryOver()
   }
 
-  /** Start the process, again and again where it is refused. `mend` is what an operator does who was told why. */
+  /**
+   * Start the process, again and again where it is refused. `mend` is what an operator does who was told why.
+   */
   async #start(options: StartOptions = {}, mend?: () => Promise<void>): Promise<void> {
     const { cluster, observer, verdicts } = this.#around
     const lastMs = Date.now() + START_MS

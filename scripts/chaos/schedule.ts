@@ -74,9 +74,9 @@ export class Schedule {
 }
 
 /**
- * Whether one more fault leaves the group what it needs to keep its state. One disk is damaged in a round, and
- * another replica lives through that round: who loses the disks and the memory of all has lost the state. One server
- * of three is down at a time, or all.
+ * Whether one more fault leaves the group what it needs to keep its state. One disk is damaged in a round,
+ * and another replica lives through that round: who loses the disks and the memory of all has lost the state.
+ * One server of three is down at a time, or all.
  */
 function goesWith(fault: Fault, others: readonly Fault[], replicas: number): boolean {
   const all = [...others, fault]

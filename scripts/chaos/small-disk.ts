@@ -2,22 +2,25 @@ import { spawnSync } from 'node:child_process'
 import { appendFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** A mount namespace: any user may mount a disk in it that no other process sees, and that ends with the process. */
-const UNSHARE = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-ec']
+/**
+ * Runs a shell in a mount namespace: a user may mount a disk there, which no other process sees and which
+ * ends with it.
+ */
+export const MOUNT_NAMESPACE = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-ec']
 const SIZE_MIB = 48
 const PIECE_BYTES = 256 * 1024
 const FILLER = 'filler'
 
 /** Whether this machine lets a user mount a disk. */
 export function canMountDisks(): boolean {
-  const [program, ...args] = UNSHARE
+  const [program, ...args] = MOUNT_NAMESPACE
   return spawnSync(program!, [...args, 'mount -t tmpfs none /tmp']).status === 0
 }
 
 /** What runs a process whose `directory`, which must be there, is a small empty disk. */
 export function onSmallDisk(directory: string): readonly string[] {
   const mounting = `mount -t tmpfs -o size=${SIZE_MIB}m none "$1"; shift; exec "$@"`
-  return [...UNSHARE, mounting, 'sh', directory]
+  return [...MOUNT_NAMESPACE, mounting, 'sh', directory]
 }
 
 /** Fill the disk that the process has at `directory`, until nothing more fits. */

@@ -14,7 +14,7 @@ export interface Found {
 const PLANT = new URL('plant.ts', import.meta.url).href
 
 /**
- * Look for each bug in seeds 0, 1, 2, … until one fails. Two bugs are looked for at once, on two cores.
+ * Look for each bug in seeds 0, 1, 2, … until one fails: for one bug on each core at a time.
  *
  * @param seedsMax how many seeds each bug gets
  * @param onFound told of each bug when it is found, or was not

@@ -7,8 +7,8 @@ const JOINERS = [3, 4, 5, 6]
 const DURATION_MS = 120_000
 
 /**
- * A group on one network, with the default times, whose log is always pruned: whoever joins needs a snapshot. The
- * network is as in one data centre: 0.5 ms one way, up to 0.2 ms more, 1 Gbit/s for each machine.
+ * A group on one network, with the default times, whose log is always pruned: whoever joins needs a snapshot.
+ * The network is as in one data centre: 0.5 ms one way, up to 0.2 ms more, 1 Gbit/s for each machine.
  */
 const SETTINGS: Settings = {
   replicas: 3,
@@ -29,7 +29,9 @@ const SETTINGS: Settings = {
   drift: 0.001,
 }
 
-/** A plan in which replicas join and leave all the time, while the others write, and nothing else goes wrong. */
+/**
+ * A plan in which replicas join and leave all the time, while the others write, and nothing else goes wrong.
+ */
 export function joinsPlan(seed: number): Plan {
   const chance = chanceOf(seed, 'joins')
   const steps: Step[] = []

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url'
 import { edited, PLANTED_BUG, PLANTED_BUGS, type PlantedBug, sourceOf } from './planted-bugs.ts'
 
 /**
- * Loaded by `node --import` before anything else: a file of the source is edited as it is loaded, and is as it was on
- * the disk.
+ * Loaded by `node --import` before anything else: a file of the source is edited as it is loaded, and is as
+ * it was on the disk.
  */
 const name = process.env[PLANTED_BUG]
 if (name !== undefined) {

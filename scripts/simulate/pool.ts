@@ -6,7 +6,10 @@ import { fileURLToPath } from 'node:url'
 export interface Task {
   readonly seed: number
   readonly workload: string
-  /** What is done to the group: trouble as the seed draws it, or replicas that join and leave, and nothing else. */
+  /**
+   * What is done to the group: trouble as the seed draws it, or replicas that join and leave, and nothing
+   * else.
+   */
   readonly plan: 'trouble' | 'joins'
   readonly shrinkRuns: number
   /** What repeats it, as it is told when it fails. */
@@ -28,6 +31,12 @@ export interface Done {
 
 /** Most of what a run makes is garbage soon: a young generation of 64 MiB takes a third off a seed's time. */
 const YOUNG = '--max-semi-space-size=64'
+
+/**
+ * A seed that takes longer hangs: the slowest took 10 s on a busy machine, and shrinking takes a hundred
+ * runs.
+ */
+const SEED_MS_MAX = 1_200_000
 
 const WORKER = fileURLToPath(new URL('worker.ts', import.meta.url))
 
@@ -54,9 +63,7 @@ export class Pool implements Disposable {
         })
         ended.catch(() => {})
         for (let task = next(); task !== undefined; task = next()) {
-          child.send(task)
-          const [result] = (await Promise.race([once(child, 'message'), ended])) as [Done]
-          done(result)
+          done(await resultOf(child, task, ended))
         }
         exit.abort()
       }),
@@ -65,5 +72,20 @@ export class Pool implements Disposable {
 
   [Symbol.dispose](): void {
     for (const child of this.#children) child.kill()
+  }
+}
+
+/** Have a worker run a seed. Rejects, and names the seed, when the worker ends, by itself or since it hangs. */
+async function resultOf(child: ChildProcess, task: Task, ended: Promise<never>): Promise<Done> {
+  // SIGKILL: a loop of promises hears nothing else.
+  const late = setTimeout(() => child.kill('SIGKILL'), SEED_MS_MAX)
+  child.send(task)
+  try {
+    const [result] = (await Promise.race([once(child, 'message'), ended])) as [Done]
+    return result
+  } catch (cause) {
+    throw new Error(`seed ${task.seed} of ${task.workload}: ${(cause as Error).message}`, { cause })
+  } finally {
+    clearTimeout(late)
   }
 }

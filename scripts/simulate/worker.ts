@@ -1,4 +1,5 @@
-import { SimulationFailed, simulate } from '../../src/testing/simulation/index.ts'
+import { SimulationFailed, simulate, type Workload } from '../../src/testing/simulation/index.ts'
+import type { Outcome } from '../../src/testing/simulation/run.ts'
 import { runPlan } from '../../src/testing/simulation/simulate.ts'
 import { WORKLOADS } from '../../src/testing/simulation/workloads/index.ts'
 import { joinsPlan } from './joins.ts'
@@ -26,7 +27,7 @@ async function resultOf({
   try {
     const { hash, virtualMs, entries, joins } =
       plan === 'joins'
-        ? kept(await runPlan(joinsPlan(seed), workload))
+        ? await joinsOf(seed, workload, command)
         : await simulate({ seed, workload, shrinkRuns, command })
     return { ...task, hash, virtualMs, entries, joinsMs: joins.map((join) => join.tookMs) }
   } catch (error) {
@@ -36,7 +37,10 @@ async function resultOf({
   }
 }
 
-function kept<T extends { readonly failure: { readonly message: string } | undefined }>(outcome: T): T {
-  if (outcome.failure !== undefined) throw new Error(outcome.failure.message)
+/** As `simulate`, for a plan of joins alone, which is not made smaller. */
+async function joinsOf(seed: number, workload: Workload, command: string): Promise<Outcome> {
+  const plan = joinsPlan(seed)
+  const outcome = await runPlan(plan, workload)
+  if (outcome.failure !== undefined) throw new SimulationFailed(seed, plan, outcome, command)
   return outcome
 }

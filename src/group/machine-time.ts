@@ -26,9 +26,9 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 /**
  * Machine time, by which keys with a TTL die. It follows from the entries' timestamps alone, so all replicas
  * have the same machine time at one position. Only the time between two timestamps of one clock counts. A
- * timestamp belongs to a clock that was read up to a week before it: to the one by which it comes nearest to the
- * time that was reached. Where it would be more than a second in the past by every clock, or is too far from all,
- * it begins a new clock, which does not move time yet. So a clock may be wrong by years: time goes
+ * timestamp belongs to a clock that was read up to a week before it: to the one by which it comes nearest to
+ * the time that was reached. Where it would be more than a second in the past by every clock, or is too far
+ * from all, it begins a new clock, which does not move time yet. So a clock may be wrong by years: time goes
  * on at its pace, whether that clock stays, is corrected, or takes turns with others.
  */
 export class MachineTime {

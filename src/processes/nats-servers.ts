@@ -186,7 +186,7 @@ export class NatsServer {
   async start(): Promise<void> {
     if (this.#child !== undefined) return
     const { program, dir } = this.#init
-    // Ctrl-C in a terminal reaches the whole process group, which must not have the servers: the process that
+    // Ctrl-C in a terminal reaches the whole process group, which must not include the servers: the process that
     // started them decides what it means.
     const child = spawn(program, ['-c', configFile(dir)], { stdio: 'ignore', detached: true })
     this.#child = child

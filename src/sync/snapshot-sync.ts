@@ -202,8 +202,8 @@ export class SnapshotSync {
   }
 
   /**
-   * A marker retires an anchor: it is not offered any more, and not cut to its end. One that a peer reads just
-   * now is left to expire.
+   * A marker retires an anchor: it is not offered any more, and not cut to its end. One that a peer reads
+   * just now is left to expire.
    */
   retire(anchor: Position): void {
     const found = this.#available.get(anchor)

@@ -36,7 +36,10 @@ class Trial implements AsyncDisposable {
   readonly liars: Liar[] = []
   #leader: Started | undefined
   #anchored = false
-  /** What the honest replica answers those who are no liars, once an anchor is named. Until then it serves nobody else. */
+  /**
+   * What the honest replica answers those who are no liars, once an anchor is named. Until then it serves
+   * nobody else.
+   */
   readonly serves = Promise.withResolvers<boolean>()
 
   get leader(): Started {

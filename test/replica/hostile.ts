@@ -25,7 +25,9 @@ const ANNOUNCED_MS = 120_000
 const EVENT_WAIT_MS = 20_000
 const READ_AHEAD_BYTES = 1 << 20
 
-/** A libp2p node with a key of its own that speaks the protocol by hand; what it says is the test's affair. */
+/**
+ * A libp2p node with a key of its own that speaks the protocol by hand; what it says is the test's affair.
+ */
 export class HostilePeer implements AsyncDisposable {
   readonly node: Libp2p
   readonly id: string

@@ -56,7 +56,9 @@ export const mapCommands: fc.Arbitrary<Uint8Array> = fc.oneof(
   { weight: 1, arbitrary: fc.uint8Array({ maxLength: 6 }) },
 )
 
-/** Which of a dozen clocks stamps the next entry, how far time is then, and how wrong that clock is by then. */
+/**
+ * Which of a dozen clocks stamps the next entry, how far time is then, and how wrong that clock is by then.
+ */
 interface Stamp {
   readonly clock: number
   readonly passedMs: number
@@ -90,7 +92,10 @@ export function timestampsOf(run: readonly Stamp[]): number[] {
   })
 }
 
-/** A control entry by what it refers to: it becomes one when it is known who leads and which anchors there are. */
+/**
+ * A control entry by what it refers to: it becomes one when it is known who leads and which anchors there
+ * are.
+ */
 export type ControlStep = (view: GroupView, newest: number) => Pick<ModelEntry, 'author' | 'payload'>
 
 const AUTHORS = ['a', 'b', 'c', 'd', 'e']

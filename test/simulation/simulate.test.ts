@@ -22,7 +22,9 @@ test.each(Object.entries(SEEDS))('%s: no promise is broken in %i seeds', async (
   }
 })
 
-/** Seeds that once broke a promise. Each mend has a test of its own, too: a plan changes with the simulator. */
+/**
+ * Seeds that once broke a promise. Each mend has a test of its own, too: a plan changes with the simulator.
+ */
 test.each<[seed: number, workload: string, options: PlanOptions, what: string]>([
   [359, 'flood', {}, 'clocks seconds apart moved machine time ahead again and again'],
   [115, 'flood', {}, 'anchors that an operator had pruned away counted as live'],

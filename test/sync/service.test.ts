@@ -174,6 +174,15 @@ describe('a service', () => {
     expect([service.isStarted(), handlers, service.offers]).toEqual([false, [], []])
   })
 
+  test('a marker retires an anchor that is still being cut, and nobody is offered it', async () => {
+    await service.start()
+    service.captured(ANCHOR, new ItemSnapshot(numberedItems(10, 50)), CAPTURED)
+    expect(service.offers.map(({ ready }) => ready)).toEqual([false])
+    service.retire(ANCHOR)
+    expect(service.offers).toEqual([])
+    await service.stop()
+  })
+
   test('its chunks can be read by a host while it holds them', async () => {
     const items = numberedItems(10, 50)
     service.captured(ANCHOR, new ItemSnapshot(items), CAPTURED)

@@ -872,7 +872,8 @@ describe('a provider that fails', () => {
   })
 
   test('and whose late answers come after all is not blamed for them', async () => {
-    // One follower is slow. The other has sent all else by then, and needs a second for each that it is asked for as well.
+    // One follower is slow. The other has sent all else by then, and needs a second for each that it is asked
+    // for as well.
     followers[0]!.onServe = sending(async (chunk, send) => {
       if (chunk.index < 8) await new Promise<void>((resolve) => void group.clock.schedule(3000, resolve))
       await send(chunk)

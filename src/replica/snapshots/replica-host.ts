@@ -81,7 +81,8 @@ export class ReplicaHost implements SyncHost {
   leader(): string | undefined {
     const { group, membership, self, status, stopping } = this.#init
     let { leader, term } = group
-    // One that stops applies nothing any more: it would write a marker for each request, and name none of them.
+    // One that stops applies nothing any more: it would write a marker for each request, and name none of
+    // them.
     if (status.state === 'in-sync' && !(stopping.aborted && leader === self)) return leader
     for (const { id, leads } of membership.list()) {
       if (leads > term) [leader, term] = [id, leads]

@@ -45,8 +45,9 @@ export function chanceOf(seed: number, name: string): Chance {
 }
 
 /**
- * FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) over the seed and the name, and then the finalizer of MurmurHash3
- * (A. Appleby): without it, names that differ in their last character alone begin with like numbers.
+ * FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv/) over the seed and the name, and then the finalizer of
+ * MurmurHash3 (A. Appleby): without it, names that differ in their last character alone begin with like
+ * numbers.
  */
 function mix(seed: number, name: string): number {
   let hash = 0x811c9dc5

@@ -12,11 +12,16 @@ import type { Scene } from './scene.ts'
 const FILLED_DEFAULT = 20
 /** How long an operator takes to notice what replicas tell, in milliseconds of virtual time. */
 const NOTICED_MS = [500, 3_000, 60_000]
-/** When a process notices that it cannot reach servers, in milliseconds. A ping of NATS that is not answered takes longer. */
+/**
+ * When a process notices that it cannot reach servers, in milliseconds. A ping of NATS that is not answered
+ * takes longer.
+ */
 const NOTICE_MS = [0, 0, 2_000, 20_000]
 /** Why a log appends nothing: the lock of a file is held, or its servers say so. */
 const REFUSALS = { local: ['busy'], service: ['unavailable', 'refused'] } as const
-/** How long a copy of a disk runs on a machine that has no other business, in milliseconds of virtual time. */
+/**
+ * How long a copy of a disk runs on a machine that has no other business, in milliseconds of virtual time.
+ */
 const COPY_LIVES_MS = 8_000
 /** What a process reads of its disk when it starts. */
 const CHECKPOINTS = '/data/checkpoints'
@@ -298,7 +303,9 @@ export class Deeds {
     })
   }
 
-  /** The last one that has the state is spared where nothing else has it: that loss is not the group's fault. */
+  /**
+   * The last one that has the state is spared where nothing else has it: that loss is not the group's fault.
+   */
   #mayLoseState(node: SimulatedNode): boolean {
     const { nodes, log } = this.#scene
     if (log.record.first === 1) return true

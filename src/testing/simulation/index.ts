@@ -1,6 +1,7 @@
 /**
- * Runs a whole group in one process, from a seed: real replicas on a simulated network, disks, clocks and log.
- * `simulate.ts` is the entrance: it draws a plan from the seed (`plan.ts`), and a `Run` does it to a `Scene`.
+ * Runs a whole group in one process, from a seed: real replicas on a simulated network, disks, clocks and
+ * log. `simulate.ts` is the entrance: it draws a plan from the seed (`plan.ts`), and a `Run` does it to a
+ * `Scene`.
  */
 export type { Chance } from './chance.ts'
 export type { Model } from './oracle/model.ts'

@@ -42,8 +42,8 @@ export interface Invariant {
   /** All trouble has ended, and everybody has had time to get in sync. */
   settled?(): void
   /**
-   * For a TTL and four seconds after that nobody has written, come or left, and nothing went wrong. Not called
-   * in each run.
+   * For a TTL and four seconds after that nobody has written, come or left, and nothing went wrong. Not
+   * called in each run.
    */
   idle?(): void
   /** Every process was stopped. */

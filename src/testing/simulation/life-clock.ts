@@ -14,8 +14,8 @@ export interface LifeClockInit {
 }
 
 /**
- * Added to each timer, so that it is never early by this process's own clock: a multiplication rounds. It is far
- * more than that error, and far less than anybody notices.
+ * Added to each timer, so that it is never early by this process's own clock: a multiplication rounds. It is
+ * far more than that error, and far less than anybody notices.
  */
 const ROUNDING_MS = 1e-6
 

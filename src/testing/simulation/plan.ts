@@ -39,8 +39,8 @@ export const TROUBLES = [
 export type Trouble = (typeof TROUBLES)[number]
 
 /**
- * One thing that is done in a run, at a time, or when a replica next catches up from then on. What it does to the
- * world ends by itself after `forMs`.
+ * One thing that is done in a run, at a time, or when a replica next catches up from then on. What it does to
+ * the world ends by itself after `forMs`.
  */
 export type Step = { readonly atMs: number; readonly during?: 'catch-up' } & (
   | { readonly do: 'write'; readonly node: number; readonly count: number }

@@ -1,7 +1,9 @@
 import type { Plan } from './plan.ts'
 import type { Outcome } from './run.ts'
 
-/** A failed run in words: what broke, how to repeat it, what was done to the group, and what happened last. */
+/**
+ * A failed run in words: what broke, how to repeat it, what was done to the group, and what happened last.
+ */
 export function describe(plan: Plan, { failure, timeline }: Outcome, command: string): string {
   const { steps, settings, seed } = plan
   const lines = [

@@ -1,7 +1,7 @@
 import type { CatchUpReport } from '../../replica/events.ts'
-import type { SyncEvent } from '../../sync/events.ts'
 import { Deeds } from './deeds.ts'
-import { type Invariant, PromiseBroken } from './invariant.ts'
+import { inWords } from './event-words.ts'
+import { type Invariant, PromiseBroken, type Promised } from './invariant.ts'
 import type { SimulatedNode, Told } from './node.ts'
 import type { Plan } from './plan.ts'
 import { Scene } from './scene.ts'
@@ -18,7 +18,7 @@ export interface Join {
 }
 
 export interface Failure {
-  readonly promise: string
+  readonly promise: Promised
   readonly message: string
   readonly atMs: number
 }
@@ -60,7 +60,9 @@ export class Run {
   readonly #invariants: readonly Invariant[]
   readonly #joins: Join[] = []
   #events = 0
-  /** What was broken where a throw would be taken for the replica's own error. It is thrown after the event. */
+  /**
+   * What was broken where a throw would be taken for the replica's own error. It is thrown after the event.
+   */
   #broken: unknown
 
   constructor(plan: Plan, workload: Workload, invariants: readonly ((scene: Scene) => Invariant)[]) {
@@ -175,7 +177,9 @@ export class Run {
     )
   }
 
-  /** Every replica says that the state is lost, and it may be: an operator, or bad luck, took the last copy. */
+  /**
+   * Every replica says that the state is lost, and it may be: an operator, or bad luck, took the last copy.
+   */
   #isLost(): boolean {
     const { plan, log, nodes } = this.#scene
     const { settings, troubles, steps } = plan
@@ -209,7 +213,7 @@ export class Run {
   }
 
   #heard(node: SimulatedNode, event: Told): void {
-    this.#scene.world.note(node.running?.life.name ?? node.name, tell(event))
+    this.#scene.world.note(node.running?.life.name ?? node.name, inWords(event))
     if (event.type === 'sync' && event.detail.type === 'session' && event.detail.state.status === 'choosing')
       this.#deeds.caughtUpBegins()
     if (event.type === 'caught-up')
@@ -217,7 +221,10 @@ export class Run {
     for (const invariant of this.#invariants) invariant.told?.(node, event)
   }
 
-  /** A listener's error goes to a warning, and an append's to its writer. It is kept, and thrown after this event. */
+  /**
+   * A listener's error goes to a warning, and an append's to its writer. It is kept, and thrown after this
+   * event.
+   */
   #guard(work: () => void): void {
     try {
       work()
@@ -229,58 +236,4 @@ export class Run {
 
 function namesOf(nodes: readonly SimulatedNode[]): string {
   return nodes.map(({ name }) => name).join(', ')
-}
-
-/** An event in a few words, for the trace. */
-function tell({ type, detail }: Told): string {
-  switch (type) {
-    case 'state':
-      return `is ${detail.state}${detail.reason === undefined ? '' : ` (${detail.reason.name})`}`
-    case 'leader':
-      return `knows leader ${detail.leader.slice(-4)} of term ${detail.term}`
-    case 'sync':
-      return tellSync(detail)
-    case 'sealed':
-      return `has the seal of ${detail.anchor.index}`
-    case 'caught-up':
-      return `caught up at ${detail.anchor.index}, of ${detail.providersUsed.length}`
-    case 'disputed':
-    case 'divergence':
-      return `${type} at ${detail.anchor.index}`
-    case 'pruned':
-      return `pruned up to ${detail.upTo}`
-    case 'checkpoint':
-      return `checkpoint ${detail.type}${'position' in detail ? ` ${detail.position.index}` : ''}`
-    case 'problem':
-      return `problem ${detail.name}: ${detail.message}`
-    case 'log':
-      return detail.connected ? 'reaches the log' : 'does not reach the log'
-    case 'skipped':
-      return `skipped ${detail.entry.index}`
-  }
-}
-
-function tellSync(event: SyncEvent): string {
-  switch (event.type) {
-    case 'session':
-      return `session ${event.state.status}${'anchor' in event.state ? ` ${event.state.anchor.index}` : ''}`
-    case 'captured':
-    case 'cut':
-    case 'revived':
-    case 'adopted':
-      return `${event.type} ${event.anchor.index}`
-    case 'released':
-      return `released ${event.anchor.index} (${event.cause})`
-    case 'served':
-      return `served ${event.bytes} of ${event.anchor.index}`
-    case 'refused':
-    case 'broken':
-    case 'fault':
-    case 'asked-again':
-    case 'anchor-lost':
-      return `${event.type} ${event.error.name}`
-    case 'ignored':
-    case 'freed':
-      return event.type
-  }
 }

@@ -4,8 +4,6 @@ import type { Outcome } from './run.ts'
 export interface Shrunk {
   readonly plan: Plan
   readonly outcome: Outcome
-  /** Runs that it took. */
-  readonly runs: number
 }
 
 /** What the simplest world is like. */
@@ -13,7 +11,8 @@ const PLAIN: Partial<Settings> = { drift: 0, jitterMs: 0, diskMs: 0, lookMs: 0, 
 
 /**
  * Find a smaller plan that breaks the same promise: with fewer steps (delta debugging, A. Zeller and R.
- * Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), fewer replicas, and a plainer world.
+ * Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002), fewer replicas, and a plainer
+ * world.
  *
  * @param run does a plan
  * @param runsMax how many plans may be tried
@@ -55,5 +54,5 @@ export async function shrink(
   while (best.plan.settings.replicas > 1) {
     if (!(await isSmaller(withSettings({ replicas: best.plan.settings.replicas - 1 })))) break
   }
-  return { ...best, runs }
+  return best
 }

@@ -54,12 +54,13 @@ const SEED_MAX = 2 ** 31 - 1
 const STEPS_MAX = 100_000
 
 /**
- * Run a whole group in this process, from a seed: real replicas, from `createReplica` down to the frames, with
- * a virtual clock each, on a simulated network, disk and log, with trouble of many kinds. After each thing
- * that happens, the promises are checked. The same seed does the same each time, so `hash` is the same, too.
+ * Run a whole group in this process, from a seed: real replicas, from `createReplica` down to the frames,
+ * with a virtual clock each, on a simulated network, disk and log, with trouble of many kinds. After each
+ * thing that happens, the promises are checked. The same seed does the same each time, so `hash` is the same,
+ * too.
  *
- * Rejects with `SimulationFailed` where a promise is broken, after it has looked for a smaller run that breaks
- * it. Throws `RangeError` for an impossible option.
+ * Rejects with `SimulationFailed` where a promise is broken, after it has looked for a smaller run that
+ * breaks it. Throws `RangeError` for an impossible option.
  *
  * @example
  * ```ts
@@ -84,12 +85,8 @@ export function planOf(seed: number, workload: Workload, options: PlanOptions = 
   if (!Number.isInteger(seed) || seed < 0 || seed > SEED_MAX)
     throw new RangeError(`seed is ${seed}; give an integer from 0 to ${SEED_MAX}`)
   checkOptions(options)
-  const { settings } = { ...workload.plan, ...options }
-  return drawPlan(chanceOf(seed, 'plan'), seed, {
-    ...workload.plan,
-    ...options,
-    ...(settings && { settings: { ...workload.plan?.settings, ...options.settings } }),
-  })
+  const settings = { ...workload.plan?.settings, ...options.settings }
+  return drawPlan(chanceOf(seed, 'plan'), seed, { ...workload.plan, ...options, settings })
 }
 
 function checkOptions({ troubles = [], odds, steps, durationMs }: PlanOptions): void {

@@ -11,7 +11,9 @@ export interface Note {
 
 /** The newest notes of each that are kept, for the timeline of a failure. */
 const KEPT = 60
-/** Notes are hashed this many characters at a time: a call into the hash costs as much as a thousand of them. */
+/**
+ * Notes are hashed this many characters at a time: a call into the hash costs as much as a thousand of them.
+ */
 const PIECE = 16_384
 
 /** All that happened, as a hash, and the newest of it in words. */

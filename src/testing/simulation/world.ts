@@ -54,7 +54,10 @@ export class World {
     this.trace.note({ atMs: this.#nowMs, who, what })
   }
 
-  /** Let the next thing happen, and all that follows from it without a wait. False: nothing is due by then, and it is then. */
+  /**
+   * Let the next thing happen, and all that follows from it without a wait. False: nothing is due by then,
+   * and it is then.
+   */
   async step(untilMs: number): Promise<boolean> {
     for (;;) {
       const due = this.#due.peek()
@@ -71,7 +74,9 @@ export class World {
     }
   }
 
-  /** Let happen all that follows without a wait. What a promise leads to is done before the event loop turns. */
+  /**
+   * Let happen all that follows without a wait. What a promise leads to is done before the event loop turns.
+   */
   rest(): Promise<void> {
     return systemClock.turn()
   }

@@ -53,7 +53,9 @@ export class HostileMember {
     this.life.onDeath(() => void this.log.close())
   }
 
-  /** Say again and again what `changes` says now. It follows, and is not in sync: so it is in no electorate. */
+  /**
+   * Say again and again what `changes` says now. It follows, and is not in sync: so it is in no electorate.
+   */
   announceAs(changes: () => Partial<Announcement>): void {
     const announce = async () => {
       const announcement: Announcement = {

@@ -9,7 +9,9 @@ const LOOK_MS = 250
 const MINUTE_MS = 60_000
 /** Markers that a leader may have appended and not applied yet, and offers of the leader before it. */
 const IN_TRANSIT = LIVE_ANCHORS_MAX
-/** A prune leaves a tenth of what is kept, and is an entry itself, as are the ticks and attestations after it. */
+/**
+ * A prune leaves a tenth of what is kept, and is an entry itself, as are the ticks and attestations after it.
+ */
 const PRUNE_SLACK = 1.1
 /** Control entries that an idle group may write until it prunes: ticks, a claim, and those of one marker. */
 const CONTROL_MAX = 24

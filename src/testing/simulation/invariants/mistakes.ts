@@ -12,8 +12,8 @@ const TOLD: Readonly<Record<string, Step['do']>> = {
 }
 
 /**
- * A replica that was ahead of a log that was put back, or that followed one that was made anew, does not go on,
- * nor do two processes with one identity. Nobody tells of a mistake that was not made.
+ * A replica that was ahead of a log that was put back, or that followed one that was made anew, does not go
+ * on, nor do two processes with one identity. Nobody tells of a mistake that was not made.
  */
 export class MistakesAreTold implements Invariant {
   readonly #scene: Scene

@@ -30,7 +30,9 @@ export class Offers implements Invariant {
   readonly #mayWrite: boolean
   /** By the names of the processes, and their anchors. */
   readonly #offered = new Map<string, Map<number, Offered>>()
-  /** When an offer of a node ends at the latest, by its name and the anchor. It outlives the node's processes. */
+  /**
+   * When an offer of a node ends at the latest, by its name and the anchor. It outlives the node's processes.
+   */
   readonly #endsMs = new Map<string, number>()
   /** How far each node's wall clock is ahead, until somebody sets it. */
   readonly #aheadMs: readonly number[]

@@ -7,11 +7,14 @@ import type { Scene } from '../scene.ts'
 /** Leaders count these times by clocks of their own, which are off by 2 percent at most. */
 const DRIFT = 0.97
 /**
- * For this part of its time to live a presence is fresh to everybody. Wall clocks are half a second apart, so that a
- * reader may take one for older than it is when it sees it first.
+ * For this part of its time to live a presence is fresh to everybody. Wall clocks are half a second apart, so
+ * that a reader may take one for older than it is when it sees it first.
  */
 const FRESH = 0.6
-/** How long before its decision a leader read the presences, in milliseconds: one way of the log's service, and back. */
+/**
+ * How long before its decision a leader read the presences, in milliseconds: one way of the log's service,
+ * and back.
+ */
 const READ_MS = 1.5
 /** It reads them right before it decides. This is more than any of its calls takes, in milliseconds. */
 const READ_MS_MAX = 5

@@ -7,8 +7,8 @@ import type { Scene } from '../scene.ts'
 const ITEMS_ALWAYS = 32
 
 /**
- * Whoever can be read has the state, and the machine time, that the log gives at its position. After the log was
- * put back, a replica may have those of the log before, until it has heard of it.
+ * Whoever can be read has the state, and the machine time, that the log gives at its position. After the log
+ * was put back, a replica may have those of the log before, until it has heard of it.
  */
 export class StateOfTheLog implements Invariant {
   readonly #scene: Scene

@@ -60,8 +60,8 @@ type OpenAnchor = Writable<AnchorFacts> & { readonly attested: Attested[] }
 const NOBODY: Office = { index: 0, term: 0, leader: undefined }
 
 /**
- * What the control entries of a log mean, as a record of everything that was ever valid. What holds at an index is
- * found by leaving out what came later: nothing in the record is ever taken back.
+ * What the control entries of a log mean, as a record of everything that was ever valid. What holds at an
+ * index is found by leaving out what came later: nothing in the record is ever taken back.
  */
 export class GroupModel {
   readonly #offices: Office[] = [NOBODY]

@@ -83,8 +83,9 @@ class Incarnation<Machine> {
 }
 
 /**
- * Everything that was ever committed to a group's log, and what it means: for each index, what a replica that has
- * applied the entries up to there must hold. It is fed with the record of the log, never with what replicas say.
+ * Everything that was ever committed to a group's log, and what it means: for each index, what a replica that
+ * has applied the entries up to there must hold. It is fed with the record of the log, never with what
+ * replicas say.
  *
  * Machines are compared by digests, and not by their items. So an answer costs no more for an old index.
  */

@@ -47,8 +47,9 @@ export class MachineTimeModel {
   }
 
   /**
-   * Of the clocks that were read up to a week before, or a second after: the one by which it is now what is nearest to
-   * machine time. None by which it is more than a second ago. Of two equal ones, that which was read last.
+   * Of the clocks that were read up to a week before, or a second after: the one by which it is now what is
+   * nearest to machine time. None by which it is more than a second ago. Of two equal ones, that which was
+   * read last.
    */
   #clockOf(stampMs: number): SeenClock | undefined {
     return this.#clocks

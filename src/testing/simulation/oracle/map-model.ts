@@ -17,8 +17,8 @@ interface Held extends MapItem {
 }
 
 /**
- * What a `ReplicatedMap` holds: a plain `Map`, from which the dead are taken when their time has come. Its digest
- * is a sum of hashes of key, value and deadline, so a command costs what it changes.
+ * What a `ReplicatedMap` holds: a plain `Map`, from which the dead are taken when their time has come. Its
+ * digest is a sum of hashes of key, value and deadline, so a command costs what it changes.
  */
 export class MapModel<K = string, V = Json> implements Model<ReplicatedMap<K, V>> {
   readonly #keys: Codec<K>
@@ -31,7 +31,7 @@ export class MapModel<K = string, V = Json> implements Model<ReplicatedMap<K, V>
   /** No key dies before this machine time. */
   #nextDeathMs = Number.POSITIVE_INFINITY
 
-  /** @param init the map's own codecs, if it has any */
+  /** @param init the codecs of the map, as its constructor was given them */
   constructor({ keys, values }: { readonly keys?: Codec<K>; readonly values?: Codec<V> } = {}) {
     this.#keys = keys ?? (stringCodec as unknown as Codec<K>)
     this.#values = values ?? jsonCodec<V>()

@@ -9,13 +9,13 @@ export type Digest = string | (() => string)
  */
 export interface Model<Machine> {
   /**
-   * Apply the next command. Returns what the machine's `apply` must return; undefined for a malformed command,
-   * which everybody skips.
+   * Apply the next command. Returns what the machine's `apply` must return; undefined for a malformed
+   * command, which everybody skips.
    */
   apply(command: Uint8Array, context: CommandContext): unknown
   /**
-   * The state at this machine time, which is never before that of the newest command. Two states with the same
-   * digest are equal.
+   * The state at this machine time, which is never before that of the newest command. Two states with the
+   * same digest are equal.
    */
   digest(timeMs: number): Digest
   /**

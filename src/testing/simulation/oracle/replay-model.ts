@@ -6,9 +6,9 @@ import type { Digest, Model } from './model.ts'
 const EXPLAINED = 10
 
 /**
- * The model for any machine: another instance of it, to which every command is applied from the log's beginning,
- * on one thread, without a pause and without snapshots. It finds every mistake but those of `apply` and `capture`
- * themselves: those it makes as well.
+ * The model for any machine: another instance of it, to which every command is applied from the log's
+ * beginning, on one thread, without a pause and without snapshots. It finds every mistake but those of
+ * `apply` and `capture` themselves: those it makes as well.
  */
 export class ReplayModel<Machine extends StateMachine> implements Model<Machine> {
   readonly #machine: Machine
@@ -33,7 +33,9 @@ export class ReplayModel<Machine extends StateMachine> implements Model<Machine>
     }
   }
 
-  /** Computed when it is asked for, from a snapshot: that costs all items, and is rarely asked for each entry. */
+  /**
+   * Computed when it is asked for, from a snapshot: that costs all items, and is rarely asked for each entry.
+   */
   digest(timeMs: number): Digest {
     if (this.#failure !== undefined) return this.#failure
     this.#advance(timeMs)

@@ -14,7 +14,6 @@ export type * from './log/presence.ts'
 export type { Presence as Notice, PresenceStore as NoticeBoard } from './log/presence.ts'
 export { type SqliteLogOptions, sqliteLog } from './log/sqlite.ts'
 export { bytesCodec, type Codec, type Json, jsonCodec, stringCodec } from './machine/codec.ts'
-export { KEY_BYTES_MAX } from './machine/command.ts'
 export {
   AlreadyAttached,
   KeyTooLarge,
@@ -26,7 +25,8 @@ export {
 } from './machine/errors.ts'
 export { Items } from './machine/items.ts'
 export * from './machine/machine.ts'
-export type { MapCommands, TtlOption } from './machine/map-commands.ts'
+export { KEY_BYTES_MAX } from './machines/map/command.ts'
+export type { MapCommands, TtlOption } from './machines/map/map-commands.ts'
 export {
   type MapChange,
   type MapEvents,
@@ -37,7 +37,7 @@ export {
   type SetManyResult,
   type SetOptions,
   type SetResult,
-} from './machine/replicated-map.ts'
+} from './machines/map/replicated-map.ts'
 export * from './position.ts'
 export type { CheckpointPolicy } from './replica/disk/checkpointer.ts'
 export * from './replica/errors.ts'

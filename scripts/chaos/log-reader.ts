@@ -1,6 +1,6 @@
 import type { Log, LogBounds } from '../../src/log/log.ts'
 import { type LogPlace, logAt } from '../../src/log/log-at.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import type { Cluster } from '../../src/testing/index.ts'
 import { asError } from '../../src/thrown.ts'
 import type { Ledger } from './ledger.ts'

@@ -1,4 +1,4 @@
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { serveReplica } from '../../src/testing/index.ts'
 import { MapModel } from '../../src/testing/simulation/oracle/map-model.ts'
 

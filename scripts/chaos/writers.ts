@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { jsonCodec, stringCodec } from '../../src/machine/codec.ts'
 import type { Written } from '../../src/machine/machine.ts'
-import { MapCommands } from '../../src/machine/map-commands.ts'
+import { MapCommands } from '../../src/machines/map/map-commands.ts'
 import { ProcessEnded, type ReplicaProcess } from '../../src/testing/index.ts'
 import type { Chance } from '../../src/testing/simulation/chance.ts'
 import { asError } from '../../src/thrown.ts'

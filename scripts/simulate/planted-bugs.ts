@@ -19,14 +19,14 @@ export interface PlantedBug {
 export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a capture shares the tree',
-    file: 'machine/replicated-map.ts',
+    file: 'machines/map/replicated-map.ts',
     text: 'new MapSnapshot(this.#tree.clone(), this.#clock.now(), this.#size())',
     replacement: 'new MapSnapshot(this.#tree, this.#clock.now(), this.#size())',
     promise: 'one anchor, one content',
   },
   {
     name: 'an install forgets the leases',
-    file: 'machine/replicated-map.ts',
+    file: 'machines/map/replicated-map.ts',
     text: `      this.#leases = leases
       this.#sweeper`,
     replacement: '      this.#sweeper',
@@ -34,7 +34,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a write leaves the lease that the key had',
-    file: 'machine/replicated-map.ts',
+    file: 'machines/map/replicated-map.ts',
     text: `    if (dead !== undefined) this.#leases.unregister(key)
 `,
     replacement: '',
@@ -65,7 +65,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a compareAndSet drops the TTL',
-    file: 'machine/replicated-map.ts',
+    file: 'machines/map/replicated-map.ts',
     text: 'if (value !== undefined) this.#set(key, value, ttlMs, changes)',
     replacement: 'if (value !== undefined) this.#set(key, value, undefined, changes)',
     promise: 'one anchor, one content',
@@ -289,7 +289,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a TTL begins at the wall clock',
-    file: 'machine/replicated-map.ts',
+    file: 'machines/map/replicated-map.ts',
     text: 'const deadlineMs = this.#leases.register(key, ttlMs)',
     replacement: 'const deadlineMs = this.#leases.registerUntil(key, Date.now() + ttlMs)',
     promise: 'any clock',

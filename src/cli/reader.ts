@@ -1,4 +1,4 @@
-import { type MapResult, ReplicatedMap } from '../machine/replicated-map.ts'
+import { type MapResult, ReplicatedMap } from '../machines/map/replicated-map.ts'
 import type { Replica } from '../replica/replica.ts'
 import { createReplica } from '../replica/start.ts'
 import { HandshakeFailed } from '../sync/errors.ts'

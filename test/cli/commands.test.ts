@@ -3,7 +3,7 @@ import { open, readFile, writeFile } from 'node:fs/promises'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { sqliteLog } from '../../src/log/sqlite.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { MAIN, Place } from './anchorage.ts'
 
 let place: Place

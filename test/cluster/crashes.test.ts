@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Json } from '../../src/machine/codec.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { type Cluster, startCluster } from '../../src/testing/index.ts'
 import { expectSameRoots, pruneAll, readLog, startWithDisk } from './support.ts'
 

@@ -3,7 +3,7 @@ import { type JetStreamManager, jetstreamManager, type StreamConfig } from '@nat
 import { connect, type NatsConnection, nanos } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { streamName } from '../../src/log/jetstream/stream.ts'
-import { decodeCommand } from '../../src/machine/command.ts'
+import { decodeCommand } from '../../src/machines/map/command.ts'
 import type { Cluster, NatsServer, NatsServers, ProcessEvent } from '../../src/testing/index.ts'
 import { startCluster, startNatsServers } from '../../src/testing/index.ts'
 import { describeNatsClusters } from '../log/nats.ts'

@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { expect } from 'vitest'
 import type { LogEntry } from '../../src/log/log.ts'
 import { logAt } from '../../src/log/log-at.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { Cluster, ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
 

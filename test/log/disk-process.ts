@@ -8,7 +8,7 @@ import { closeSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { sqliteLog } from '../../src/log/sqlite.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { createReplica } from '../../src/replica/start.ts'
 import { commands, Follower, init, readAll, text } from './entries.ts'
 

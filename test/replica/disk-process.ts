@@ -7,7 +7,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { memoryLog } from '../../src/log/memory.ts'
 import { bytesCodec, stringCodec } from '../../src/machine/codec.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { createReplica } from '../../src/replica/start.ts'
 import { leads, next } from './cluster.ts'
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { memoryLog } from '../../src/log/memory.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import { createReplica } from '../../src/replica/start.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { beforeEach, expect, test } from 'vitest'
 import { memoryLog } from '../../src/log/memory.ts'
-import { type MapResult, ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { type MapResult, ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { Replica } from '../../src/replica/replica.ts'

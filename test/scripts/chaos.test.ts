@@ -11,7 +11,7 @@ import { codeOf } from '../../scripts/chaos/tally.ts'
 import type { Write } from '../../scripts/chaos/writers.ts'
 import { encodeControl } from '../../src/group/control.ts'
 import { jsonCodec, stringCodec } from '../../src/machine/codec.ts'
-import { MapCommands } from '../../src/machine/map-commands.ts'
+import { MapCommands } from '../../src/machines/map/map-commands.ts'
 
 const CHAOS = fileURLToPath(new URL('../../scripts/chaos.ts', import.meta.url))
 

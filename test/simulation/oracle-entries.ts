@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { type Control, encodeControl } from '../../src/group/control.ts'
 import { bytesCodec } from '../../src/machine/codec.ts'
-import { encodeCommand } from '../../src/machine/command.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { encodeCommand } from '../../src/machines/map/command.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import type { GroupView, ModelEntry } from '../../src/testing/simulation/oracle/group-model.ts'
 import { MapModel } from '../../src/testing/simulation/oracle/map-model.ts'
 

@@ -1,6 +1,6 @@
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { beforeAll, expect, test } from 'vitest'
-import { type MapResult, ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { type MapResult, ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
 import type { ReplicaEvents } from '../../src/replica/events.ts'
 import type { Replica } from '../../src/replica/replica.ts'

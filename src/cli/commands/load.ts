@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
 import { EntryTooLarge } from '../../log/errors.ts'
 import type { Json } from '../../machine/codec.ts'
-import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { MalformedLine } from '../errors.ts'

@@ -1,4 +1,4 @@
-import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import { EventReporter } from '../../observe/event-reporter.ts'
 import type { Replica } from '../../replica/replica.ts'
 import { createReplica } from '../../replica/start.ts'

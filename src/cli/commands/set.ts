@@ -1,6 +1,6 @@
 import type { LogBackend } from '../../log/log.ts'
 import type { Json } from '../../machine/codec.ts'
-import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { parseJson } from '../json.ts'

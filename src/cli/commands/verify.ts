@@ -1,6 +1,6 @@
 import { verifiedChunks } from '../../checkpoint/file.ts'
 import { decodeControl } from '../../group/control.ts'
-import type { MapResult } from '../../machine/replicated-map.ts'
+import type { MapResult } from '../../machines/map/replicated-map.ts'
 import type { Position } from '../../position.ts'
 import type { Replica } from '../../replica/replica.ts'
 import { zstdCoder } from '../../snapshot/encoding.ts'

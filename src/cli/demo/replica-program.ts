@@ -1,6 +1,6 @@
 import { logAt } from '../../log/log-at.ts'
 import type { Json } from '../../machine/codec.ts'
-import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import { serveReplica } from '../../processes/program.ts'
 import { type LogFlags, placeOf } from '../log/log-flags.ts'
 

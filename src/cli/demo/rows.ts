@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import { RowsMissing } from '../errors.ts'
 
 /** Entries of one batch of the load: as many as one append takes. */

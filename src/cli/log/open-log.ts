@@ -3,7 +3,7 @@ import { LogMissing } from '../../log/errors.ts'
 import type { Log, LogBackend } from '../../log/log.ts'
 import { logAt } from '../../log/log-at.ts'
 import { placeName } from '../../log/log-place.ts'
-import { ReplicatedMap } from '../../machine/replicated-map.ts'
+import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import type { Context } from '../context.ts'
 
 /** The log, made if there is none. Ctrl-C ends the opening. */

@@ -1,4 +1,4 @@
-import { ReplicatedMap } from '../../../machine/replicated-map.ts'
+import { ReplicatedMap } from '../../../machines/map/replicated-map.ts'
 import type { Chance } from '../chance.ts'
 import { MapModel } from '../oracle/map-model.ts'
 import type { Workload } from '../workload.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { Items } from '../../src/machine/items.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { itemsNow } from './attached-map.ts'
 
 function mapOf(count: number): ReplicatedMap<string, number> {

@@ -1,7 +1,7 @@
 import SortedBTree from 'sorted-btree'
 import { bulkLoad } from 'sorted-btree/extended/bulkLoad.js'
 import unionOf from 'sorted-btree/extended/union.js'
-import { type ByteString, compareByteStrings } from './byte-string.ts'
+import { type ByteString, compareByteStrings } from '../../machine/byte-string.ts'
 import { type Entry, isAlive } from './entry.ts'
 
 // This CommonJS module was compiled from ESM: its `module.exports` is our default, and its class is the

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { bytesCodec, type Codec, jsonCodec } from '../../src/machine/codec.ts'
-import { KEY_BYTES_MAX } from '../../src/machine/command.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { KEY_BYTES_MAX } from '../../src/machines/map/command.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { attachedMap } from './attached-map.ts'
 
 test('set stores a value and says whether it replaced one', async () => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { Items } from '../../src/machine/items.ts'
-import { type MapChange, ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { type MapChange, ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { itemsNow } from './attached-map.ts'
 
 type TestMap = ReplicatedMap<string, number>

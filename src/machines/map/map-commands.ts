@@ -1,7 +1,7 @@
-import type { ByteString } from './byte-string.ts'
-import { type Codec, encodeWith } from './codec.ts'
+import type { ByteString } from '../../machine/byte-string.ts'
+import { type Codec, encodeWith } from '../../machine/codec.ts'
+import { KeyTooLarge } from '../../machine/errors.ts'
 import { encodeCommand, KEY_BYTES_MAX, TTL_MS_MAX } from './command.ts'
-import { KeyTooLarge } from './errors.ts'
 
 export interface TtlOption {
   /**

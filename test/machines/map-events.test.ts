@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { expect, test, vi } from 'vitest'
 import { bytesCodec } from '../../src/machine/codec.ts'
 import { Items } from '../../src/machine/items.ts'
-import { type MapChange, ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { type MapChange, ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { attachedMap } from './attached-map.ts'
 
 function recorded<K, V>(map: ReplicatedMap<K, V>): MapChange<K, V>[] {

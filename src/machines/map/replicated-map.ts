@@ -1,13 +1,9 @@
-import { GuardedEvents } from '../guarded-events.ts'
-import { LeaseTable } from '../leases/lease-table.ts'
-import { Sweeper } from '../leases/sweeper.ts'
-import { VirtualClock } from '../time/virtual-clock.ts'
-import type { ByteString } from './byte-string.ts'
-import { type ByteRange, type ByteTree, emptyTree, scan } from './byte-tree.ts'
-import { type Codec, decodeWith, encodeWith, type Json, jsonCodec, stringCodec } from './codec.ts'
-import { type Command, decodeCommand } from './command.ts'
-import { type ExpiringEntry, isAlive, liveValue, valueIn } from './entry.ts'
-import { AlreadyAttached, NotAttached } from './errors.ts'
+import { GuardedEvents } from '../../guarded-events.ts'
+import { LeaseTable } from '../../leases/lease-table.ts'
+import { Sweeper } from '../../leases/sweeper.ts'
+import type { ByteString } from '../../machine/byte-string.ts'
+import { type Codec, decodeWith, encodeWith, type Json, jsonCodec, stringCodec } from '../../machine/codec.ts'
+import { AlreadyAttached, NotAttached } from '../../machine/errors.ts'
 import type {
   CommandContext,
   Installation,
@@ -16,7 +12,11 @@ import type {
   StateMachine,
   SubmitOptions,
   Written,
-} from './machine.ts'
+} from '../../machine/machine.ts'
+import { VirtualClock } from '../../time/virtual-clock.ts'
+import { type ByteRange, type ByteTree, emptyTree, scan } from './byte-tree.ts'
+import { type Command, decodeCommand } from './command.ts'
+import { type ExpiringEntry, isAlive, liveValue, valueIn } from './entry.ts'
 import { MapCommands, type TtlOption } from './map-commands.ts'
 import { MapInstallation, MapSnapshot } from './map-snapshot.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { KEY_BYTES_MAX } from '../../src/machine/command.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { KEY_BYTES_MAX } from '../../src/machines/map/command.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { itemsNow } from './attached-map.ts'
 
 const { commands } = new ReplicatedMap<string, string>()

@@ -1,5 +1,9 @@
 import type { MachineHost, StateMachine } from '../../src/machine/machine.ts'
-import { type MapResult, ReplicatedMap, type ReplicatedMapInit } from '../../src/machine/replicated-map.ts'
+import {
+  type MapResult,
+  ReplicatedMap,
+  type ReplicatedMapInit,
+} from '../../src/machines/map/replicated-map.ts'
 
 /** A map that applies each write as it is submitted, as on the only replica of a group. */
 export function attachedMap<K, V>(init: ReplicatedMapInit<K, V>): ReplicatedMap<K, V> {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { bytesCodec } from '../../src/machine/codec.ts'
 import { Items } from '../../src/machine/items.ts'
-import { ReplicatedMap } from '../../src/machine/replicated-map.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 
 /** A plain Map from hexadecimal digits to hexadecimal digits. Their string order is the byte order. */
 type Model = Map<string, string>

@@ -1,7 +1,7 @@
-import { ByteReader } from './byte-reader.ts'
-import type { ByteString } from './byte-string.ts'
-import { ByteWriter } from './byte-writer.ts'
-import { MalformedCommand } from './machine.ts'
+import { ByteReader } from '../../machine/byte-reader.ts'
+import type { ByteString } from '../../machine/byte-string.ts'
+import { ByteWriter } from '../../machine/byte-writer.ts'
+import { MalformedCommand } from '../../machine/machine.ts'
 
 /** The longest key, in bytes, after encoding. */
 export const KEY_BYTES_MAX = 64 * 1024

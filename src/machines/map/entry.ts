@@ -1,4 +1,4 @@
-import type { ByteString } from './byte-string.ts'
+import type { ByteString } from '../../machine/byte-string.ts'
 
 /** What a map's tree holds for a key: its value or, for a key with a TTL, its value and its deadline. */
 export type Entry = ByteString | ExpiringEntry

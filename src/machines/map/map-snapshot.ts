@@ -1,13 +1,13 @@
-import type { LeaseTable } from '../leases/lease-table.ts'
-import { ByteReader } from './byte-reader.ts'
-import { type ByteString, byteStringOf } from './byte-string.ts'
+import type { LeaseTable } from '../../leases/lease-table.ts'
+import { ByteReader } from '../../machine/byte-reader.ts'
+import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
+import { ByteWriter } from '../../machine/byte-writer.ts'
+import { MalformedItem, SnapshotReleased } from '../../machine/errors.ts'
+import type { Items } from '../../machine/items.ts'
+import type { Installation, Snapshot } from '../../machine/machine.ts'
 import { appended, type ByteTree, emptyTree } from './byte-tree.ts'
-import { ByteWriter } from './byte-writer.ts'
 import { KEY_BYTES_MAX } from './command.ts'
 import { type Entry, isAlive } from './entry.ts'
-import { MalformedItem, SnapshotReleased } from './errors.ts'
-import type { Items } from './items.ts'
-import type { Installation, Snapshot } from './machine.ts'
 
 /** Items of one run, which is appended to the tree at once. A run bounds what waits beside the tree. */
 const RUN_ITEMS = 16_384

@@ -1,6 +1,7 @@
 import { AnchorageError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { Items } from './items.ts'
+import type { Run } from './run.ts'
 
 /** What a state machine may know about the entry that it applies. It is the same on every replica. */
 export interface CommandContext {
@@ -71,6 +72,12 @@ export interface Snapshot {
    * is asked for.
    */
   items(): Iterable<Uint8Array>
+  /**
+   * The same items in the same order, as they stand in memory, for machines that keep them packed. Where it is
+   * there, it is read instead of `items`, once, and its runs are read again until `release`: their bytes must
+   * not change until then.
+   */
+  runs?(): Iterable<Run>
   /** Called once, after the last read. */
   release(): void
 }

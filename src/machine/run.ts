@@ -1,0 +1,31 @@
+/**
+ * Some neighbouring items as they stand in a chunk, one record after the other: the item's length as an
+ * unsigned LEB128 varint, and the item. A machine that keeps its items packed hands them out in runs, and
+ * nothing is copied or encoded to cut them. See `Snapshot.runs`.
+ */
+export interface Run {
+  /** Holds the records, from `start` up to `end`. A plain `Uint8Array`: views of a `Buffer` are slower. */
+  readonly bytes: Uint8Array
+  readonly start: number
+  readonly end: number
+  /** The number of items, at least 1. */
+  readonly length: number
+  /**
+   * Names the records, with a number from 1. Two runs with the same version have the same records, wherever
+   * in memory they are. A version is never used again in this process.
+   */
+  readonly version: number
+  /** A slot for whoever cuts: what was found is found once for all cuts. A machine sets it to undefined. */
+  boundaries: Boundaries | undefined
+}
+
+/** The items of a run that may end a chunk. */
+export interface Boundaries {
+  /** The average size of chunks that they are for, in bytes. */
+  readonly chunkBytes: number
+  /**
+   * Two numbers for each such item, in order: where its record ends, in bytes from the run's start, and the
+   * number of the run's items up to there.
+   */
+  readonly ends: readonly number[]
+}

@@ -17,6 +17,7 @@ import { Progress } from './bench/progress.ts'
 import { groupOf, keep, merge, openReport, writeReport } from './bench/report.ts'
 import { restart } from './bench/restart.ts'
 import { type Benchmark, type Measured, measure } from './bench/runner.ts'
+import { state } from './bench/state.ts'
 import { formatList, formatTable } from './bench/table.ts'
 import { tail } from './bench/tail.ts'
 import { transfer } from './bench/transfer.ts'
@@ -35,6 +36,7 @@ const benchmarks = [
   ...capture,
   ...delta,
   ...memory,
+  ...state,
   ...leaseTable,
   ...restart,
   ...checkpoint,

@@ -128,9 +128,9 @@ async function inPairs(scale: number, wanted: number, pair: (run: Run) => Pair):
 }
 
 const PEAKS = [
-  { who: 'provider', when: 'before it served', ratioMax: 1.7 },
-  { who: 'joiner', when: 'some time after it had caught up', ratioMax: 1.6 },
-  { who: 'follower', when: 'before it fell behind', ratioMax: 2.3 },
+  { who: 'provider', when: 'before it served', ratioMax: 1.4 },
+  { who: 'joiner', when: 'some time after it had caught up', ratioMax: 1.3 },
+  { who: 'follower', when: 'before it fell behind', ratioMax: 1.8 },
 ] as const
 
 /**

@@ -1,5 +1,5 @@
 import { Child } from './child.ts'
-import type { Receive, Receiver } from './raw-stream/receiver.ts'
+import type { Receive, Received, Receiver } from './raw-stream/receiver.ts'
 import type { Sender } from './raw-stream/sender.ts'
 
 /** Sizes of one write. The faster of the two counts. */
@@ -33,13 +33,17 @@ export class RawStreams implements AsyncDisposable {
 
   /** One stream, from the request to the last byte: bytes per second at the faster size of writes. */
   async bytesPerSecond(bytes: number, hashing: boolean): Promise<number> {
-    let bestMs = Number.POSITIVE_INFINITY
-    for (const writeBytes of WRITE_BYTES) {
-      await this.#sender.call('collectGarbage')
-      const of = { address: this.#address, bytes, writeBytes, streams: 1, hashing }
-      bestMs = Math.min(bestMs, await this.#receivers[0]!.call('receive', of))
-    }
-    return (bytes * 1_000) / bestMs
+    const received = await this.#receive(bytes, hashing)
+    return (bytes * 1_000) / Math.min(...received.map(({ tookMs }) => tookMs))
+  }
+
+  /**
+   * One stream, whose receiver hashes what arrives: the receiver's processor time at the better size of
+   * writes, in milliseconds.
+   */
+  async receiverCpuMs(bytes: number): Promise<number> {
+    const received = await this.#receive(bytes, true)
+    return Math.min(...received.map(({ cpuMs }) => cpuMs))
   }
 
   /** The sender's processor time, in milliseconds, for `bytes` on each of `streams` connections at once. */
@@ -55,6 +59,17 @@ export class RawStreams implements AsyncDisposable {
     const receiving = this.#receivers.slice(0, streams)
     await Promise.all(receiving.map((receiver) => receiver.call('receive', of)))
     return (await this.#sender.call('cpuMs')) - beganMs
+  }
+
+  /** One stream for each size of writes, one after the other. */
+  async #receive(bytes: number, hashing: boolean): Promise<Received[]> {
+    const received: Received[] = []
+    for (const writeBytes of WRITE_BYTES) {
+      await this.#sender.call('collectGarbage')
+      const of = { address: this.#address, bytes, writeBytes, streams: 1, hashing }
+      received.push(await this.#receivers[0]!.call('receive', of))
+    }
+    return received
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -69,6 +69,23 @@ test('a log is measured beside what one would use instead', () => {
   ])
 })
 
+test('a map is measured beside a tree of strings, and its cuts beside copies', () => {
+  const names = ['set-random', 'get', 'scan', 'load-ordered', 'cut', 'cut-neighbours', 'install']
+  const { status, stdout, stderr } = bench('--json', ...names.map((name) => `state/${name}`))
+  expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+  const results: { name: string; target: string; value: number }[] = JSON.parse(stdout)
+  expect(results.map(({ name, target }) => [name, target])).toEqual([
+    ['state/set-random', '≥ 1'],
+    ['state/get', '≥ 0.8'],
+    ['state/scan', '≥ 1'],
+    ['state/load-ordered', '≥ 2'],
+    ['state/cut', '≤ 2.5'],
+    ['state/cut-neighbours', '≤ 0.1'],
+    ['state/install', '≤ 2'],
+  ])
+  for (const { value } of results) expect(value).toBeGreaterThan(0)
+})
+
 test('where nats-server is missing, what needs it is skipped aloud, and the others are measured', () => {
   const env = { ...process.env, NATS_SERVER: '/nowhere/nats-server' }
   const { status, stdout, stderr } = benchIn(env, '--json', 'log-append/jetstream', 'lease-table/sweep')

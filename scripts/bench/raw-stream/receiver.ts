@@ -16,17 +16,24 @@ export interface Receive extends Wish {
   readonly hashing: boolean
 }
 
+/** What it cost the receiver, from the first request to the last byte. */
+export interface Received {
+  readonly tookMs: number
+  /** Processor time, user and system. */
+  readonly cpuMs: number
+}
+
 const HASHED_AT_ONCE_BYTES = 1024 * 1024
 const DOMAIN = 'anchorage bench raw stream'
 
 const nodes = new Set<Libp2p>()
 
 const methods = {
-  /** Resolves with the time from the first request to the last byte, in milliseconds. */
-  async receive({ address, streams, hashing, ...wish }: Receive): Promise<number> {
+  async receive({ address, streams, hashing, ...wish }: Receive): Promise<Received> {
     collectGarbage({ type: 'major' })
     const opened = await Promise.all(Array.from({ length: streams }, () => open(address)))
     const beganMs = performance.now()
+    const before = process.cpuUsage()
     await Promise.all(
       opened.map(({ stream }) => {
         stream.send(encodeWish(wish))
@@ -34,8 +41,9 @@ const methods = {
       }),
     )
     const tookMs = performance.now() - beganMs
+    const { user, system } = process.cpuUsage(before)
     await Promise.all(opened.map(({ node }) => stop(node)))
-    return tookMs
+    return { tookMs, cpuMs: (user + system) / 1_000 }
   },
 }
 

@@ -1,0 +1,23 @@
+import type { Snapshot } from '../../../src/index.ts'
+import { CHUNK_BYTES_DEFAULT, cut } from '../../../src/snapshot/cut.ts'
+import { CutSnapshot } from '../../../src/snapshot/cut-snapshot.ts'
+import { zstdCoder } from '../../../src/snapshot/encoding.ts'
+import { systemClock } from '../../../src/time/clock.ts'
+
+/** Cuts one snapshot after the other as a replica does, with what it remembers of the last one. */
+export class Cutter {
+  async cut(snapshot: Snapshot): Promise<CutSnapshot> {
+    const into = new CutSnapshot(zstdCoder)
+    try {
+      await cut(snapshot, into, {
+        control: new Uint8Array(),
+        chunkBytes: CHUNK_BYTES_DEFAULT,
+        clock: systemClock,
+        signal: new AbortController().signal,
+      })
+      return into
+    } finally {
+      snapshot.release()
+    }
+  }
+}

@@ -11,6 +11,7 @@ import { Namesakes, type OwnPresence } from '../group/namesakes.ts'
 import type { Log } from '../log/log.ts'
 import { systemRandom } from '../random.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
+import { CutHistory } from '../snapshot/cut-history.ts'
 import { zstdCoder } from '../snapshot/encoding.ts'
 import { HandshakeFailed } from '../sync/errors.ts'
 import type { SyncEvent } from '../sync/events.ts'
@@ -126,6 +127,7 @@ function commonOf<Result>(
     machine: init.machine,
     signature: init.machine.signature,
     coder: coder ?? zstdCoder,
+    cuts: new CutHistory(),
     random: init.random ?? systemRandom,
     chunkBytes: init.chunkBytes ?? CHUNK_BYTES_DEFAULT,
     leaseMs: init.leaseMs ?? LEASE_MS_DEFAULT,
@@ -209,19 +211,11 @@ async function makeParts<Result>(
 
 function makeSync<Result>(
   { limits, authorize }: Pick<ReplicaInit<Result>, 'limits' | 'authorize'>,
-  {
-    clock,
-    random,
-    coder,
-    ttlMs,
-    requestTimeoutMs,
-    fetchTimeoutMs,
-    network,
-    status,
-    reporter,
-  }: Common<Result>,
+  common: Common<Result>,
   { host, disk, announcer }: { host: ReplicaHost } & Pick<ReplicaParts<Result>, 'disk' | 'announcer'>,
 ): SnapshotSync {
+  const { clock, random, coder, cuts, ttlMs, requestTimeoutMs, fetchTimeoutMs } = common
+  const { network, status, reporter } = common
   const onEvent = (event: SyncEvent) => {
     if (event.type === 'session' && event.state.status === 'choosing') status.enter('catching-up')
     if (event.type === 'captured') disk?.captured(event.anchor)
@@ -233,7 +227,7 @@ function makeSync<Result>(
   }
   return new SnapshotSync(
     {
-      ...{ host, clock, random, coder, ttlMs, requestTimeoutMs, fetchTimeoutMs, onEvent },
+      ...{ host, clock, random, coder, cuts, ttlMs, requestTimeoutMs, fetchTimeoutMs, onEvent },
       ...(disk && { store: disk.fetched }),
       ...(limits && { limits }),
       ...(authorize && { authorize }),

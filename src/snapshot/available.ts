@@ -4,12 +4,13 @@ import { Sweeper } from '../leases/sweeper.ts'
 import { SnapshotReleased } from '../machine/errors.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { type Position, positionKey } from '../position.ts'
-import { warn } from '../thrown.ts'
 import type { Clock } from '../time/clock.ts'
 import { cut } from './cut.ts'
+import type { CutHistory } from './cut-history.ts'
 import { CutSnapshot } from './cut-snapshot.ts'
 import { type ChunkCoder, zstdCoder } from './encoding.ts'
 import type { Manifest } from './manifest.ts'
+import { releaseSnapshot } from './release.ts'
 
 export type ReleaseCause = 'expired' | 'withdrawn' | 'failed'
 
@@ -53,6 +54,8 @@ export interface AvailableInit {
   readonly ttlMs: number
   /** How chunks are encoded for the wire. Default: zstd. */
   readonly coder?: ChunkCoder
+  /** What this replica cut last. Default: each snapshot is cut from the beginning. */
+  readonly history?: CutHistory | undefined
   readonly onEvent?: (event: AvailableEvent) => void
 }
 
@@ -127,10 +130,10 @@ export class AvailableSnapshots {
   add(anchor: Position, source: Snapshot, options: AddOptions): void {
     const key = positionKey(anchor)
     if (this.revive(anchor) !== undefined) {
-      release(source)
+      releaseSnapshot(source)
       return
     }
-    const { clock, coder } = this.#init
+    const { clock, coder, history } = this.#init
     this.#begin()
     const stop = new AbortController()
     const beganMs = clock.now()
@@ -138,20 +141,17 @@ export class AvailableSnapshots {
     if (options.cutDelayMs) clock.schedule(options.cutDelayMs, startNow)
     else startNow()
     const into = new CutSnapshot(coder ?? zstdCoder)
-    const whenCut = begin.then(() => cut(source, into, { ...options, clock, signal: stop.signal }))
+    const whenCut = begin.then(() => cut(source, into, { ...options, clock, history, signal: stop.signal }))
     const held: Held = { anchor, stop, startNow, cut: into, whenCut, uses: 1, fetchedAtMs: beganMs }
     this.#held.set(key, held)
     this.#emit({ type: 'captured', anchor, items: source.size })
-    // The source is released after its last read, even if the anchor was released earlier.
     whenCut.then(
       (manifest) => {
-        release(source)
         this.#end(held)
         if (this.#held.get(key) !== held) return
         this.#emit({ type: 'cut', anchor, manifest, tookMs: clock.now() - beganMs })
       },
       (error: Error) => {
-        release(source)
         if (this.#held.get(key) === held) this.#release(held, 'failed', error.message)
         this.#end(held)
       },
@@ -321,14 +321,5 @@ export class AvailableSnapshots {
 
   #emit(event: AvailableEvent): void {
     this.#init.onEvent?.(event)
-  }
-}
-
-/** Release a captured snapshot. If the machine throws here, what was cut is unharmed. */
-function release(source: Snapshot): void {
-  try {
-    source.release()
-  } catch (error) {
-    warn('ReleaseFailed', 'a state machine could not release its snapshot; what was cut is unharmed', error)
   }
 }

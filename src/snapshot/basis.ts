@@ -1,11 +1,10 @@
-import type { Items } from '../machine/items.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import type { Clock } from '../time/clock.ts'
 import { Yielder } from '../time/yielder.ts'
+import { BasisParts, bytesOf } from './basis-parts.ts'
 import { itemsOf } from './chunk.ts'
-import { cut } from './cut.ts'
-import { CutSnapshot } from './cut-snapshot.ts'
-import { type ChunkCoder, zstdCoder } from './encoding.ts'
+import { readChunks } from './chunk-reader.ts'
+import type { CutHistory } from './cut-history.ts'
 import { MalformedChunk } from './errors.ts'
 import { hintsOf, type Runs, recordStart } from './hints.ts'
 
@@ -13,11 +12,11 @@ export interface BasisOptions {
   /** The average size of chunks, in bytes. Only chunks cut with the same size can be shared whole. */
   readonly chunkBytes: number
   readonly clock: Clock
-  /** Default: zstd. */
-  readonly coder?: ChunkCoder
   readonly signal: AbortSignal
   /** Aborts when cutting has taken long enough. The basis is then what was cut so far. */
   readonly enough: AbortSignal
+  /** What this replica cut last. Default: all is read and hashed anew. */
+  readonly history?: CutHistory | undefined
 }
 
 /** What the hints say about one chunk. */
@@ -30,12 +29,6 @@ export interface Match {
   readonly missing: number
   /** The size of the items that the basis has, each with its length before it. */
   readonly bytes: number
-}
-
-interface Part {
-  readonly items: Items
-  /** The number of its first item in the basis. */
-  readonly first: number
 }
 
 /**
@@ -56,43 +49,32 @@ const HINTS_PER_LOOK = 4_096
  * items, so a few bytes per item are enough to find them again.
  */
 export class Basis {
-  readonly #parts: readonly Part[]
-  readonly #byHash: ReadonlyMap<string, Part>
+  readonly #parts: BasisParts
   readonly #clock: Clock
   #index: Promise<HintIndex> | undefined
 
-  private constructor(parts: readonly Part[], byHash: ReadonlyMap<string, Part>, clock: Clock) {
+  private constructor(parts: BasisParts, clock: Clock) {
     this.#parts = parts
-    this.#byHash = byHash
     this.#clock = clock
   }
 
-  /** Cut a snapshot in the way providers cut theirs. The snapshot is released. */
+  /**
+   * Cut a snapshot in the way providers cut theirs. The snapshot is released with the basis; one that hands
+   * out item by item, and is copied, is released at once.
+   */
   static async of(snapshot: Snapshot, options: BasisOptions): Promise<Basis> {
-    const { chunkBytes, clock, coder = zstdCoder, signal, enough } = options
-    const chunks = new CutSnapshot(coder)
+    const { signal, enough } = options
+    const parts = new BasisParts(snapshot)
     try {
-      const either = AbortSignal.any([signal, enough])
-      await cut(snapshot, chunks, { control: new Uint8Array(), chunkBytes, clock, signal: either })
+      await readChunks(snapshot, parts, { ...options, signal: AbortSignal.any([signal, enough]) })
     } catch (error) {
-      if (!enough.aborted || signal.aborted) throw error
-    } finally {
-      snapshot.release()
+      if (!enough.aborted || signal.aborted) {
+        parts.release()
+        throw error
+      }
     }
-    const yielder = new Yielder(clock, 'basis')
-    const parts: Part[] = []
-    const byHash = new Map<string, Part>()
-    let first = 0
-    for (const [index, { items: count, hash }] of chunks.infos.entries()) {
-      const part = { items: itemsOf(await chunks.raw(index), count), first }
-      parts.push(part)
-      byHash.set(nameOf(hash), part)
-      first += count
-      if (yielder.due()) await yielder.rest()
-      signal.throwIfAborted()
-    }
-    yielder.pause()
-    return new Basis(parts, byHash, clock)
+    if (snapshot.runs === undefined) parts.releaseSource()
+    return new Basis(parts, options.clock)
   }
 
   get isEmpty(): boolean {
@@ -100,12 +82,19 @@ export class Basis {
   }
 
   has(hash: Uint8Array): boolean {
-    return this.#byHash.has(nameOf(hash))
+    return this.#parts.named(hash) !== undefined
   }
 
   /** The chunk with this hash, decoded. Undefined if this state does not have the whole chunk. */
   chunk(hash: Uint8Array): Uint8Array | undefined {
-    return this.#byHash.get(nameOf(hash))?.items.bytes
+    const part = this.#parts.named(hash)
+    return part && bytesOf(part)
+  }
+
+  /** Let go of the state. The basis is empty from now on. */
+  release(): void {
+    this.#parts.release()
+    this.#index = undefined
   }
 
   /**
@@ -156,7 +145,7 @@ export class Basis {
     let other = 0
     for (let i = 0; i < origins.length; ) {
       const origin = origins[i]!
-      const part = origin === NONE ? undefined : this.#partOf(origin)
+      const part = origin === NONE ? undefined : this.#parts.of(origin)
       const [items, from] = part === undefined ? [others, other] : [part.items, origin - part.first]
       let run = 1
       while (
@@ -178,9 +167,9 @@ export class Basis {
 
   async #makeIndex(): Promise<HintIndex> {
     const yielder = new Yielder(this.#clock, 'basis')
-    const last = this.#parts.at(-1)
-    const index = new HintIndex(last === undefined ? 0 : last.first + last.items.length)
-    for (const { items, first } of this.#parts) {
+    const index = new HintIndex(this.#parts.items)
+    for (let i = 0; i < this.#parts.length; i++) {
+      const { first, items } = this.#parts.at(i)
       index.add(first, hintsOf(items))
       if (yielder.due()) await yielder.rest()
     }
@@ -189,19 +178,8 @@ export class Basis {
   }
 
   #recordBytes(item: number): number {
-    const { items, first } = this.#partOf(item)
+    const { items, first } = this.#parts.of(item)
     return items.end(item - first) - recordStart(items, item - first)
-  }
-
-  /** The chunk that an item lies in. */
-  #partOf(item: number): Part {
-    let [low, high] = [0, this.#parts.length - 1]
-    while (low < high) {
-      const middle = (low + high + 1) >> 1
-      if (this.#parts[middle]!.first <= item) low = middle
-      else high = middle - 1
-    }
-    return this.#parts[low]!
   }
 }
 
@@ -246,8 +224,4 @@ class HintIndex {
     }
     return NONE
   }
-}
-
-function nameOf(hash: Uint8Array): string {
-  return Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('latin1')
 }

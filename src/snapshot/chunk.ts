@@ -7,6 +7,12 @@ import { MalformedChunk, SnapshotTooLarge } from './errors.ts'
 /** The largest item, in bytes. It bounds what one item from a peer can make us hold. */
 export const ITEM_BYTES_MAX = 32 * 1024 * 1024
 
+/** Throws `SnapshotTooLarge` for an item that no chunk can hold. */
+export function checkItemBytes(bytes: number): void {
+  if (bytes <= ITEM_BYTES_MAX) return
+  throw new SnapshotTooLarge(`an item of ${bytes} bytes is beyond the limit of ${ITEM_BYTES_MAX}`)
+}
+
 /**
  * Collects items into one chunk after the other, in a growing buffer that is reused for each. A chunk ends
  * after a boundary item, if it has half the average size S by then, and in any case once it has 2 S. So every
@@ -37,9 +43,7 @@ export class ChunkWriter {
   }
 
   add(item: Uint8Array): void {
-    if (item.length > ITEM_BYTES_MAX) {
-      throw new SnapshotTooLarge(`an item of ${item.length} bytes is beyond the limit of ${ITEM_BYTES_MAX}`)
-    }
+    checkItemBytes(item.length)
     this.#reserve(item.length + 5)
     const before = this.#used
     let rest = item.length

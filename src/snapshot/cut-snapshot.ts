@@ -1,20 +1,40 @@
 import type { Items } from '../machine/items.ts'
+import type { Snapshot } from '../machine/machine.ts'
 import { itemsOf } from './chunk.ts'
+import type { ChunkBody, ChunkSink } from './chunk-sink.ts'
 import type { ChunkCoder, EncodedChunk } from './encoding.ts'
 import { encodeHints, hintsOf, picked, type Runs } from './hints.ts'
 import { type ChunkInfo, type Manifest, makeManifest } from './manifest.ts'
+import { releaseSnapshot } from './release.ts'
+import { Slices } from './slices.ts'
+
+/**
+ * The bytes of this many chunks are kept that were put together last. They are sent more than once when
+ * several joiners are about as far, and 4 MiB are little beside a state for which that matters.
+ */
+const JOINED_MAX = 4
 
 /**
  * A snapshot that is being cut, and its chunks so far. Each chunk is encoded once and served to any number of
  * joiners as soon as it is there. It is encoded when it is first asked for, because each of several providers
- * sends only some of them. The encoded bytes then replace the raw ones.
+ * sends only some of them. The encoded bytes then replace the raw ones. A chunk of packed items stays where
+ * it is, in the state that was captured, until its encoding replaces it.
  */
-export class CutSnapshot {
+export class CutSnapshot implements ChunkSink {
   readonly #coder: ChunkCoder
   readonly #infos: ChunkInfo[] = []
-  readonly #chunks: (EncodedChunk | Promise<EncodedChunk>)[] = []
-  readonly #encoded = new Set<number>()
+  readonly #chunks: (Slices | EncodedChunk | Promise<EncodedChunk>)[] = []
+  /** Chunks that were encoded, or need not be. */
+  readonly #asked = new Set<number>()
   readonly #hints = new Map<number, Promise<Uint8Array>>()
+  /** Chunks in slices, put together, by number. The last one used is last. */
+  readonly #joined = new Map<number, Uint8Array>()
+  /** What the chunks are cut from, until they need it no more. */
+  #source: Snapshot | undefined
+  #isReading = false
+  #isReleased = false
+  /** How many chunks lie in the source. */
+  #sliced = 0
   /** False once a chunk did not get smaller. The others will not either, so they are sent as they are. */
   #compressible = true
   #manifest: Manifest | undefined
@@ -30,10 +50,8 @@ export class CutSnapshot {
   static restored(coder: ChunkCoder, manifest: Manifest, chunks: readonly EncodedChunk[]): CutSnapshot {
     const restored = new CutSnapshot(coder)
     for (const [index, chunk] of chunks.entries()) {
-      restored.#chunks.push(chunk)
-      restored.#encoded.add(index)
       restored.#infos.push(manifest.chunks[index]!)
-      restored.#bytes += chunk.bytes.length
+      restored.#keep(index, chunk)
     }
     restored.#manifest = manifest
     return restored
@@ -49,25 +67,41 @@ export class CutSnapshot {
     return this.#manifest
   }
 
-  /** The next chunk, decoded. */
-  add(bytes: Uint8Array, info: ChunkInfo): void {
-    this.#chunks.push({ encoding: 'raw', bytes })
-    this.#bytes += bytes.length
-    this.#infos.push(info)
+  /** Chunks will be added that are read from `source`, which is released when it is needed no more. */
+  begin(source: Snapshot): void {
+    this.#source = source
+    this.#isReading = true
+  }
+
+  /**
+   * The next chunk, decoded.
+   *
+   * @param encoded how the same chunk was encoded for an earlier cut
+   */
+  add(body: ChunkBody, info: ChunkInfo, encoded?: EncodedChunk): void {
+    const index = this.#infos.push(info) - 1
+    if (encoded !== undefined) this.#keep(index, encoded)
+    else if (body instanceof Slices) {
+      this.#chunks.push(body)
+      this.#sliced++
+    } else {
+      this.#chunks.push({ encoding: 'raw', bytes: body })
+      this.#bytes += body.length
+    }
     this.#moved()
   }
 
   /** Every chunk was added: make the manifest. */
   finish(control: Uint8Array): Manifest {
     this.#manifest = makeManifest(control, this.#infos)
-    this.#moved()
+    this.#endReading()
     return this.#manifest
   }
 
   /** Cutting failed: there will be no more chunks. */
   fail(reason: Error): void {
     this.#failure = reason
-    this.#moved()
+    this.#endReading()
   }
 
   /** Resolves when there are more than `count` chunks, or all of them. Rejects if cutting failed. */
@@ -82,24 +116,25 @@ export class CutSnapshot {
   async chunk(index: number): Promise<EncodedChunk> {
     const known = this.#chunks[index]
     if (known === undefined) throw new RangeError(`there is no chunk ${index}`)
-    if (this.#encoded.has(index)) return await known
-    this.#encoded.add(index)
-    const raw = await known
-    if (!this.#compressible) return raw
-    const encoding = this.#coder.encode(raw.bytes)
-    this.#chunks[index] = encoding
-    const encoded = await encoding
-    if (this.#chunks[index] === encoding) {
-      this.#chunks[index] = encoded
-      this.#bytes += encoded.bytes.length - raw.bytes.length
-    }
-    if (encoded.encoding === 'raw') this.#compressible = false
-    return encoded
+    const wasAsked = this.#asked.has(index)
+    this.#asked.add(index)
+    if (known instanceof Promise) return await known
+    const raw = known instanceof Slices ? this.#join(index, known) : known.bytes
+    if (!wasAsked && this.#compressible) return await this.#encode(index, known, raw)
+    return known instanceof Slices ? { encoding: 'raw', bytes: raw } : known
+  }
+
+  /** The encoding of a chunk, if it is there and smaller than the chunk. */
+  smaller(index: number): EncodedChunk | undefined {
+    const chunk = this.#chunks[index]
+    return chunk !== undefined && 'encoding' in chunk && chunk.encoding !== 'raw' ? chunk : undefined
   }
 
   /** The chunk as it was cut. Throws `RangeError` if it is not there. */
   async raw(index: number): Promise<Uint8Array> {
-    const chunk = await this.#chunks[index]
+    const known = this.#chunks[index]
+    if (known instanceof Slices) return this.#join(index, known)
+    const chunk = await known
     if (chunk === undefined) throw new RangeError(`there is no chunk ${index}`)
     return await this.#coder.decode(chunk, this.#infos[index]!.bytes)
   }
@@ -129,17 +164,82 @@ export class CutSnapshot {
     return this.#compressible ? await this.#coder.encode(bytes) : { encoding: 'raw', bytes }
   }
 
-  /** Let go of every chunk. Returns how many bytes they took. */
+  /**
+   * Let go of every chunk, and of the state that they lie in. Returns how many bytes they took beside that
+   * state.
+   */
   release(): number {
     const freed = this.#bytes
     this.#chunks.length = 0
     this.#hints.clear()
+    this.#joined.clear()
     this.#bytes = 0
+    this.#isReleased = true
+    this.#releaseSource()
     return freed
   }
 
   async #items(index: number): Promise<Items> {
     return itemsOf(await this.raw(index), this.#infos[index]!.items)
+  }
+
+  async #encode(index: number, known: Slices | EncodedChunk, raw: Uint8Array): Promise<EncodedChunk> {
+    const encoding = this.#coder.encode(raw)
+    this.#chunks[index] = encoding
+    try {
+      const encoded = await encoding
+      if (encoded.encoding === 'raw') this.#compressible = false
+      else if (this.#chunks[index] === encoding) {
+        this.#keep(index, encoded)
+        this.#letGo(index, known)
+      }
+      return encoded
+    } catch (error) {
+      this.#asked.delete(index)
+      throw error
+    } finally {
+      if (this.#chunks[index] === encoding) this.#chunks[index] = known
+    }
+  }
+
+  #keep(index: number, encoded: EncodedChunk): void {
+    this.#chunks[index] = encoded
+    this.#asked.add(index)
+    this.#bytes += encoded.bytes.length
+  }
+
+  /** Its encoding is there. */
+  #letGo(index: number, known: Slices | EncodedChunk): void {
+    if (known instanceof Slices) {
+      this.#joined.delete(index)
+      this.#sliced--
+      this.#releaseSource()
+    } else this.#bytes -= known.bytes.length
+  }
+
+  #join(index: number, slices: Slices): Uint8Array {
+    const bytes = this.#joined.get(index) ?? slices.join()
+    this.#joined.delete(index)
+    this.#joined.set(index, bytes)
+    for (const oldest of this.#joined.keys()) {
+      if (this.#joined.size <= JOINED_MAX) break
+      this.#joined.delete(oldest)
+    }
+    return bytes
+  }
+
+  #endReading(): void {
+    this.#isReading = false
+    this.#releaseSource()
+    this.#moved()
+  }
+
+  /** Release the source, unless it is needed. If the machine throws here, what was cut is unharmed. */
+  #releaseSource(): void {
+    if (this.#isReading || (this.#sliced > 0 && !this.#isReleased)) return
+    const source = this.#source
+    this.#source = undefined
+    if (source !== undefined) releaseSnapshot(source)
   }
 
   #moved(): void {

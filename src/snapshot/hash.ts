@@ -8,7 +8,24 @@ import { Blake3Hasher } from '@napi-rs/blake-hash'
 export const HASH_BYTES = 32
 
 export function hash(domain: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const state = Blake3Hasher.newDeriveKey(domain)
-  for (const part of parts) state.update(part)
-  return new Uint8Array(state.digestBuffer())
+  const hashing = new Hashing(domain)
+  for (const part of parts) hashing.update(part)
+  return hashing.digest()
+}
+
+/** A hash of bytes that come one after the other. */
+export class Hashing {
+  readonly #state: Blake3Hasher
+
+  constructor(domain: string) {
+    this.#state = Blake3Hasher.newDeriveKey(domain)
+  }
+
+  update(bytes: Uint8Array): void {
+    this.#state.update(bytes)
+  }
+
+  digest(): Uint8Array {
+    return new Uint8Array(this.#state.digestBuffer())
+  }
 }

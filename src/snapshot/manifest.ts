@@ -1,5 +1,5 @@
 import { SnapshotTooLarge } from './errors.ts'
-import { HASH_BYTES, hash } from './hash.ts'
+import { HASH_BYTES, Hashing, hash } from './hash.ts'
 
 /**
  * The most chunks of one snapshot: 256 GiB in chunks of 1 MiB. It bounds what a list of chunks can make a
@@ -59,8 +59,15 @@ export function makeManifest(control: Uint8Array, chunks: readonly ChunkInfo[]):
   return { control, chunks, root: hash('anchorage 2026 root 1', list, control) }
 }
 
+const CHUNK_DOMAIN = 'anchorage 2026 chunk 1'
+
 export function chunkHash(bytes: Uint8Array): Uint8Array {
-  return hash('anchorage 2026 chunk 1', bytes)
+  return hash(CHUNK_DOMAIN, bytes)
+}
+
+/** The hash of a chunk whose bytes come one after the other. */
+export function chunkHashing(): Hashing {
+  return new Hashing(CHUNK_DOMAIN)
 }
 
 export function totalItems(manifest: Manifest): number {

@@ -13,6 +13,7 @@ import {
   SIGNATURE_BYTES_MAX,
 } from '../bounds.ts'
 import type { ChunkStore } from '../snapshot/chunk-store.ts'
+import type { CutHistory } from '../snapshot/cut-history.ts'
 import type { ChunkCoder } from '../snapshot/encoding.ts'
 import { checkControl } from '../snapshot/manifest.ts'
 import type { Clock } from '../time/clock.ts'
@@ -40,6 +41,11 @@ export interface SnapshotSyncInit {
   readonly coder?: ChunkCoder
   /** Where a session keeps verified chunks, for one that has to begin again. Default: nowhere. */
   readonly store?: ChunkStore
+  /**
+   * What this replica cut last, to share with others that cut its state. Default: what snapshot sync itself
+   * cut last.
+   */
+  readonly cuts?: CutHistory
   /** What this provider does for others at most. */
   readonly limits?: Partial<ProviderLimits>
   /**

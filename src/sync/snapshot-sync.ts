@@ -5,6 +5,7 @@ import type { Position } from '../position.ts'
 import { systemRandom } from '../random.ts'
 import { type AvailableEvent, AvailableSnapshots } from '../snapshot/available.ts'
 import type { ChunkStore } from '../snapshot/chunk-store.ts'
+import { CutHistory } from '../snapshot/cut-history.ts'
 import type { CutSnapshot } from '../snapshot/cut-snapshot.ts'
 import { type ChunkCoder, type EncodedChunk, zstdCoder } from '../snapshot/encoding.ts'
 import type { ChunkInfo, Manifest } from '../snapshot/manifest.ts'
@@ -69,6 +70,7 @@ export class SnapshotSync {
   readonly #available: AvailableSnapshots
   readonly #allocator: AnchorAllocator
   readonly #store: ChunkStore | undefined
+  readonly #cuts: CutHistory
   readonly #provider: Provider
   #session: Session | undefined
 
@@ -84,12 +86,14 @@ export class SnapshotSync {
     this.#random = init.random ?? systemRandom
     this.#coder = coder
     this.#store = init.store
+    this.#cuts = init.cuts ?? new CutHistory()
     this.#listener = listener
     this.#times = { ttlMs, requestTimeoutMs, fetchTimeoutMs }
     const available = new AvailableSnapshots({
       clock,
       ttlMs,
       coder,
+      history: this.#cuts,
       onEvent: (event) => this.#offering(event),
     })
     this.#available = available
@@ -267,6 +271,7 @@ export class SnapshotSync {
       clock: this.#clock,
       coder: this.#coder,
       store: this.#store,
+      cuts: this.#cuts,
       random: this.#random,
       onEvent: (event) => this.#tell(event),
     })

@@ -11,6 +11,7 @@ import { Checkpointer } from '../../src/replica/disk/checkpointer.ts'
 import { OwnState } from '../../src/replica/snapshots/own-state.ts'
 import { AvailableSnapshots } from '../../src/snapshot/available.ts'
 import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
+import { CutHistory } from '../../src/snapshot/cut-history.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
 import { CutFailed, Expired } from '../../src/sync/wire/errors.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
@@ -85,6 +86,7 @@ beforeEach(async () => {
       coder: zstdCoder,
       chunkBytes: CHUNK_BYTES,
       clock,
+      cuts: new CutHistory(),
     }),
     reporter: { problem: (error) => void problems.push(error) },
   })

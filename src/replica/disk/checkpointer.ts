@@ -295,8 +295,12 @@ export class Checkpointer {
     const { store, epoch, applier, ownState } = this.#init
     const position = { epoch, index: applier.applied }
     const { signal } = new AbortController()
-    const state = await ownState.cut(signal)
-    await store.write({ position, sealed: false, ...state }, signal)
+    const { release, ...state } = await ownState.cut(signal)
+    try {
+      await store.write({ position, sealed: false, ...state }, signal)
+    } finally {
+      release()
+    }
   }
 }
 

@@ -91,8 +91,12 @@ export class Captures {
     signal.throwIfAborted()
     follower.assertReadable()
     const position = positions.current
-    const state = await ownState.cut(signal)
-    await writeCheckpoint(path, storage, { group, signature, position, sealed: false, ...state }, signal)
+    const { release, ...state } = await ownState.cut(signal)
+    try {
+      await writeCheckpoint(path, storage, { group, signature, position, sealed: false, ...state }, signal)
+    } finally {
+      release()
+    }
     return position
   }
 }

@@ -1,6 +1,7 @@
 import { type Position, samePosition } from '../../position.ts'
 import type { Basis } from '../../snapshot/basis.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
+import type { CutHistory } from '../../snapshot/cut-history.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import { asError } from '../../thrown.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
@@ -38,6 +39,8 @@ export interface SessionInit {
   readonly coder: ChunkCoder
   /** Where verified chunks are kept for a session that follows this one. */
   readonly store?: ChunkStore | undefined
+  /** What this replica cut last. */
+  readonly cuts?: CutHistory | undefined
   readonly signal: AbortSignal
   /** A number from 0 up to 1. */
   readonly random: () => number
@@ -114,9 +117,10 @@ export class Session {
    * when nobody can serve one, which says who did what.
    */
   async run(): Promise<CaughtUp> {
+    let basis: Promise<Basis | undefined> | undefined
     try {
       this.#offers.preconnect()
-      const basis = readOwnState(this.#init, this.#signal)
+      basis = readOwnState(this.#init, this.#signal)
       for (;;) {
         this.#signal.throwIfAborted()
         this.#enter({ status: 'requesting' })
@@ -134,6 +138,7 @@ export class Session {
       throw reason
     } finally {
       this.#stop.abort(new Error('the session is over'))
+      void basis?.then((own) => own?.release())
       await this.#peers.close()
     }
   }

@@ -1,5 +1,6 @@
 import { Basis } from '../../../snapshot/basis.ts'
 import type { ChunkStore } from '../../../snapshot/chunk-store.ts'
+import type { CutHistory } from '../../../snapshot/cut-history.ts'
 import type { ChunkCoder } from '../../../snapshot/encoding.ts'
 import type { Clock } from '../../../time/clock.ts'
 import type { SyncHost } from '../../host.ts'
@@ -15,14 +16,15 @@ export const BASIS_TIMEOUT_MS = 10_000
 export interface OwnStateReader {
   readonly host: Pick<SyncHost, 'ownState'>
   readonly clock: Clock
-  readonly coder: ChunkCoder
+  /** What this replica cut last. */
+  readonly cuts?: CutHistory | undefined
 }
 
 /**
  * Cut the state that this replica has, so that what it shares with the new one is not fetched. Never rejects.
  */
 export async function readOwnState(
-  { host, clock, coder }: OwnStateReader,
+  { host, clock, cuts }: OwnStateReader,
   signal: AbortSignal,
 ): Promise<Basis | undefined> {
   const enough = new AbortController()
@@ -31,8 +33,11 @@ export async function readOwnState(
     const own = host.ownState?.()
     if (own === undefined) return undefined
     const { snapshot, chunkBytes } = own
-    const basis = await Basis.of(snapshot, { chunkBytes, clock, coder, signal, enough: enough.signal })
-    return basis.isEmpty ? undefined : basis
+    const options = { chunkBytes, clock, history: cuts, signal, enough: enough.signal }
+    const basis = await Basis.of(snapshot, options)
+    if (!basis.isEmpty) return basis
+    basis.release()
+    return undefined
   } catch {
     // A machine that cannot tell what it has is given all of the new state.
     return undefined

@@ -1,0 +1,131 @@
+import type { Snapshot } from '../machine/machine.ts'
+import type { Run } from '../machine/run.ts'
+import type { Clock } from '../time/clock.ts'
+import { BACKGROUND_SLICE_MS, Yielder } from '../time/yielder.ts'
+import { ChunkWriter } from './chunk.ts'
+import type { ChunkBody, ChunkSink } from './chunk-sink.ts'
+import { type CutHistory, type KnownChunk, KnownCut } from './cut-history.ts'
+import type { EncodedChunk } from './encoding.ts'
+import { SnapshotTooLarge } from './errors.ts'
+import { type ChunkInfo, chunkHash, MANIFEST_CHUNKS_MAX } from './manifest.ts'
+import { type FoundChunk, RunCutter } from './run-cutter.ts'
+import type { Slices } from './slices.ts'
+import { SlicesHasher } from './slices-hasher.ts'
+
+export interface ReadOptions {
+  /** The average size of chunks, in bytes, up to 8 MiB. Every replica must use the same. */
+  readonly chunkBytes: number
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** What this replica cut last. Default: all is read and hashed anew. */
+  readonly history?: CutHistory | undefined
+}
+
+/** A look at the clock costs more than many small items. So look every 128 of them, or every 256 KiB. */
+const LOOK_COST = 256 * 1024
+const ITEM_COST = 2048
+
+/**
+ * Read a snapshot's chunks, in slices that leave the event loop to others. The snapshot is not released.
+ *
+ * @param into takes each chunk as soon as it ends
+ */
+export async function readChunks(snapshot: Snapshot, into: ChunkSink, options: ReadOptions): Promise<void> {
+  const reader = new ChunkReader(into, options)
+  await reader.rest()
+  if (snapshot.runs === undefined) return await reader.readItems(snapshot.items())
+  const known = await reader.readRuns(snapshot.runs())
+  options.history?.finished(new KnownCut(options.chunkBytes, known, into))
+}
+
+class ChunkReader {
+  readonly #into: ChunkSink
+  readonly #chunkBytes: number
+  readonly #signal: AbortSignal
+  readonly #yielder: Yielder
+  readonly #earlier: KnownCut | undefined
+  readonly #hasher = new SlicesHasher()
+  #sinceLook = 0
+
+  constructor(into: ChunkSink, { chunkBytes, clock, signal, history }: ReadOptions) {
+    this.#into = into
+    this.#chunkBytes = chunkBytes
+    this.#signal = signal
+    this.#yielder = new Yielder(clock, 'cut', BACKGROUND_SLICE_MS)
+    this.#earlier = history?.last(chunkBytes)
+  }
+
+  /** Leave the event loop to others. Capture is O(1): the work begins in a later turn. */
+  async rest(): Promise<void> {
+    await this.#yielder.rest()
+    this.#signal.throwIfAborted()
+  }
+
+  async readItems(items: Iterable<Uint8Array>): Promise<void> {
+    const writer = new ChunkWriter(this.#chunkBytes)
+    const finishChunk = () => {
+      const { items, bytes } = writer.take()
+      this.#add(bytes, { items, bytes: bytes.length, hash: chunkHash(bytes) })
+    }
+    for (const item of items) {
+      writer.add(item)
+      if (writer.ended) finishChunk()
+      if (this.#due(ITEM_COST + item.length)) await this.rest()
+    }
+    this.#signal.throwIfAborted()
+    if (writer.items > 0) finishChunk()
+    this.#yielder.pause()
+  }
+
+  /** Returns what a later cut has to know. */
+  async readRuns(runs: Iterable<Run>): Promise<KnownChunk[]> {
+    const cutter = new RunCutter(this.#chunkBytes, this.#earlier)
+    const known: KnownChunk[] = []
+    for (const run of runs) {
+      for (const found of cutter.add(run)) known.push(await this.#found(found))
+      if (this.#due(ITEM_COST + run.end - run.start)) await this.rest()
+    }
+    this.#signal.throwIfAborted()
+    const rest = cutter.rest()
+    if (rest !== undefined) known.push(await this.#found(rest))
+    this.#yielder.pause()
+    return known
+  }
+
+  async #found({ slices, items, twin, place }: FoundChunk): Promise<KnownChunk> {
+    const earlier = twin === undefined ? undefined : this.#earlier!.chunk(twin)
+    if (earlier === undefined) {
+      const info = { items, bytes: slices.bytes, hash: await this.#hash(slices) }
+      this.#add(slices, info)
+      return { ...place, info }
+    }
+    this.#add(slices, earlier.info, this.#earlier!.smaller(twin!))
+    return earlier
+  }
+
+  async #hash(slices: Slices): Promise<Uint8Array> {
+    const hashing = this.#hasher.hash(slices)
+    for (;;) {
+      const { done, value } = hashing.next()
+      if (done) return value
+      if (this.#due(value)) await this.rest()
+    }
+  }
+
+  #add(body: ChunkBody, info: ChunkInfo, encoded?: EncodedChunk): void {
+    if (this.#into.infos.length === MANIFEST_CHUNKS_MAX) {
+      throw new SnapshotTooLarge(
+        `more than ${MANIFEST_CHUNKS_MAX} chunks of ${this.#chunkBytes} bytes on average; ` +
+          'make chunkBytes larger',
+      )
+    }
+    this.#into.add(body, info, encoded)
+  }
+
+  #due(cost: number): boolean {
+    this.#sinceLook += cost
+    if (this.#sinceLook < LOOK_COST) return false
+    this.#sinceLook = 0
+    return this.#yielder.due()
+  }
+}

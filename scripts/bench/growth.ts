@@ -40,7 +40,7 @@ const measured = shared(async (scale, wanted): Promise<readonly ReadonlyMap<numb
   const joiner = stack.use(new Child<JoinerMethods>(new URL('./growth/joiner.ts', import.meta.url)))
   const groups: Group[] = []
   for (const size of [NEARLY_EMPTY, ...SIZES] as const) {
-    const cluster = stack.use(await startCluster({ replicas: 1, options: { volatile: true, ttlMs: TTL_MS } }))
+    const cluster = stack.use(await startCluster({ replicas: 1, options: { ttlMs: TTL_MS } }))
     await cluster.leader()
     const items = size === NEARLY_EMPTY ? size : Math.ceil(size * scale)
     const runs = Math.ceil((size > RUNS_ABOVE.size ? RUNS_ABOVE.runs : RUNS) * scale)

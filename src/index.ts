@@ -25,7 +25,7 @@ export {
 } from './machine/errors.ts'
 export { Items } from './machine/items.ts'
 export * from './machine/machine.ts'
-export { KEY_BYTES_MAX } from './machines/map/command.ts'
+export { KEY_BYTES_MAX } from './machines/limits.ts'
 export type { MapCommands, TtlOption } from './machines/map/map-commands.ts'
 export {
   type MapChange,

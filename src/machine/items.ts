@@ -8,7 +8,10 @@ export class Items implements Iterable<Uint8Array> {
   readonly #bounds: Uint32Array
   readonly #from: number
 
-  /** @param bounds start and end of each item, one after the other */
+  /**
+   * @param bytes items in order, without gaps, each preceded by its length as an unsigned LEB128 varint
+   * @param bounds start and end of each item, one after the other
+   */
   constructor(bytes: Uint8Array, bounds: Uint32Array, from = 0, length = bounds.length / 2) {
     this.bytes = bytes
     this.length = length
@@ -19,13 +22,16 @@ export class Items implements Iterable<Uint8Array> {
   /** Items made of separate arrays. */
   static of(...items: readonly Uint8Array[]): Items {
     const bounds = new Uint32Array(items.length * 2)
+    const parts: Uint8Array[] = []
     let at = 0
     for (const [i, item] of items.entries()) {
-      bounds[2 * i] = at
-      at += item.length
+      const length = lengthBefore(item)
+      parts.push(length, item)
+      bounds[2 * i] = at + length.length
+      at += length.length + item.length
       bounds[2 * i + 1] = at
     }
-    return new Items(new Uint8Array(Buffer.concat(items)), bounds)
+    return new Items(new Uint8Array(Buffer.concat(parts)), bounds)
   }
 
   start(i: number): number {
@@ -44,4 +50,11 @@ export class Items implements Iterable<Uint8Array> {
   *[Symbol.iterator](): Generator<Uint8Array> {
     for (let i = 0; i < this.length; i++) yield this.bytes.subarray(this.start(i), this.end(i))
   }
+}
+
+function lengthBefore({ length }: Uint8Array): Uint8Array {
+  const bytes: number[] = []
+  let rest = length
+  for (; rest > 0x7f; rest >>>= 7) bytes.push((rest & 0x7f) | 0x80)
+  return Uint8Array.of(...bytes, rest)
 }

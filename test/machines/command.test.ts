@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { KEY_BYTES_MAX } from '../../src/machines/map/command.ts'
+import { KEY_BYTES_MAX } from '../../src/machines/limits.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { itemsNow } from './attached-map.ts'
 

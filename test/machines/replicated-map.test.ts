@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { bytesCodec, type Codec, jsonCodec } from '../../src/machine/codec.ts'
-import { KEY_BYTES_MAX } from '../../src/machines/map/command.ts'
+import { KEY_BYTES_MAX } from '../../src/machines/limits.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { attachedMap } from './attached-map.ts'
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { TTL_MS_MAX } from '../../machines/map/command.ts'
+import { TTL_MS_MAX } from '../../machines/limits.ts'
 import { type LoadOptions, load } from '../commands/load.ts'
 import { deleteKey, type SetOptions, set } from '../commands/set.ts'
 import { examples, integer } from './arguments.ts'

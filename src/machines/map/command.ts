@@ -2,14 +2,7 @@ import { ByteReader } from '../../machine/byte-reader.ts'
 import type { ByteString } from '../../machine/byte-string.ts'
 import { ByteWriter } from '../../machine/byte-writer.ts'
 import { MalformedCommand } from '../../machine/machine.ts'
-
-/** The longest key, in bytes, after encoding. */
-export const KEY_BYTES_MAX = 64 * 1024
-
-/**
- * The longest TTL, in milliseconds: 8,900 years. A deadline then still fits into a uvarint of seven bytes.
- */
-export const TTL_MS_MAX = 2 ** 48
+import { KEY_BYTES_MAX, TTL_MS_MAX } from '../limits.ts'
 
 /**
  * One change of a map, as the log stores it: an op byte, then its fields. If the op byte's highest bit is

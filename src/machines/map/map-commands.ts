@@ -1,7 +1,8 @@
 import type { ByteString } from '../../machine/byte-string.ts'
 import { type Codec, encodeWith } from '../../machine/codec.ts'
 import { KeyTooLarge } from '../../machine/errors.ts'
-import { encodeCommand, KEY_BYTES_MAX, TTL_MS_MAX } from './command.ts'
+import { KEY_BYTES_MAX, TTL_MS_MAX } from '../limits.ts'
+import { encodeCommand } from './command.ts'
 
 export interface TtlOption {
   /**

@@ -5,8 +5,8 @@ import { ByteWriter } from '../../machine/byte-writer.ts'
 import { MalformedItem, SnapshotReleased } from '../../machine/errors.ts'
 import type { Items } from '../../machine/items.ts'
 import type { Installation, Snapshot } from '../../machine/machine.ts'
+import { KEY_BYTES_MAX } from '../limits.ts'
 import { appended, type ByteTree, emptyTree } from './byte-tree.ts'
-import { KEY_BYTES_MAX } from './command.ts'
 import { type Entry, isAlive } from './entry.ts'
 
 /** Items of one run, which is appended to the tree at once. A run bounds what waits beside the tree. */

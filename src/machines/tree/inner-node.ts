@@ -1,0 +1,73 @@
+import type { ByteString } from '../../machine/byte-string.ts'
+import type { Leaf } from './leaf.ts'
+
+export type Node = Leaf | InnerNode
+
+/** The most children of an inner node. */
+export const CHILDREN_MAX = 64
+
+/** A node above leaves, or above other inner nodes. */
+export class InnerNode {
+  readonly edition: number
+  readonly children: Node[]
+  /**
+   * One for each child: no key of it is smaller, and all keys of the child before it are. The first one holds for
+   * the node as a whole. Trees without keys have empty strings here.
+   */
+  readonly separators: ByteString[]
+  /** The number of items below. */
+  length: number
+  /** The bytes of the records below. */
+  size: number
+
+  constructor(edition: number, children: Node[], separators: ByteString[], length: number, size: number) {
+    this.edition = edition
+    this.children = children
+    this.separators = separators
+    this.length = length
+    this.size = size
+  }
+
+  static over(edition: number, children: Node[], separators: ByteString[]): InnerNode {
+    const node = new InnerNode(edition, children, separators, 0, 0)
+    for (const child of children) node.grow(child.length, child.size)
+    return node
+  }
+
+  /** A copy that this edition may write. */
+  copy(edition: number): InnerNode {
+    return new InnerNode(edition, this.children.slice(), this.separators.slice(), this.length, this.size)
+  }
+
+  /** The number of the child in which a key is, or belongs. */
+  childOf(key: ByteString): number {
+    const { separators } = this
+    let low = 1
+    let high = separators.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (separators[middle]! <= key) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  grow(items: number, bytes: number): void {
+    this.length += items
+    this.size += bytes
+  }
+
+  /** Cut off the children from `at` on, as a node of their own. */
+  split(at: number): InnerNode {
+    const right = InnerNode.over(this.edition, this.children.splice(at), this.separators.splice(at))
+    this.grow(-right.length, -right.size)
+    return right
+  }
+
+  /** Take over the children of the next node. */
+  append(next: InnerNode): void {
+    this.children.push(...next.children)
+    this.separators.push(...next.separators)
+    this.grow(next.length, next.size)
+  }
+}

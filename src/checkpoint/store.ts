@@ -198,6 +198,7 @@ export class CheckpointStore {
       signal.throwIfAborted()
       await installing.add(bytes, items)
     }
+    await installing.finish?.()
     const { position, manifest } = reader
     installing.commit(position, manifest.control)
   }

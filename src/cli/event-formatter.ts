@@ -71,7 +71,7 @@ export class EventFormatter {
   #sync(event: SyncSummary, atMs: number): string | undefined {
     switch (event.type) {
       case 'captured':
-        return `captured ${counted(event.items, 'item')} at anchor ${count(event.anchor.index)}`
+        return `captured ${event.items === undefined ? 'the state' : counted(event.items, 'item')} at anchor ${count(event.anchor.index)}`
       case 'cut':
         return `cut anchor ${count(event.anchor.index)} into ${counted(event.chunks, 'chunk')}, ${size(event.bytes)} in all, in ${duration(event.tookMs)}`
       case 'revived':

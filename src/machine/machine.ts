@@ -60,12 +60,34 @@ export interface StateMachine<Result = unknown> {
    * Called once, when a replica takes the machine over. For machines that write, or that guard their reads.
    */
   attach?(host: MachineHost<Result>): void
+
+  /** Only a machine has it that keeps its state on the disk by itself. */
+  readonly durable?: DurableState
+}
+
+/**
+ * A state that is on the disk, and stays there between two lives of the process. The replica has the machine
+ * keep a note with it: which place of which log the state is of. So a restart goes on from there, without a
+ * checkpoint and without other replicas.
+ */
+export interface DurableState {
+  /** The note that was committed last; undefined while the state is empty, or of no known place. */
+  readonly note: Uint8Array | undefined
+  /**
+   * Make all that was applied since the last commit durable together with a note, all or nothing. It comes often,
+   * between two commands, so it need not wait for the disk: after a loss of power an older commit may be the
+   * newest. Undefined: the state is of no place any more, and the next life begins with an empty one.
+   * `flush`: return when the commit survives a loss of power.
+   */
+  commit(note: Uint8Array | undefined, options?: { readonly flush?: boolean }): void
+  /** Begin with an empty state, in the place of one that is of another log. Called before anything else. */
+  discard(): void
 }
 
 /** An immutable, ordered state at one position. */
 export interface Snapshot {
-  /** The number of items. */
-  readonly size: number
+  /** The number of items; undefined where counting them takes long. */
+  readonly size: number | undefined
   /**
    * The items in the machine's one canonical order, as the bytes that `Installation.add` takes. They are read
    * once, in slices, while later commands are applied. A yielded item must stay valid only until the next one
@@ -78,16 +100,39 @@ export interface Snapshot {
    * not change until then.
    */
   runs?(): Iterable<Run>
+  /**
+   * For a state that may be larger than memory. What is cut of it is not kept but read again, until `release`,
+   * from these places. Such reads may go on side by side, and beside that of `items`.
+   */
+  readonly places?: Places
   /** Called once, after the last read. */
   release(): void
 }
 
-/** A new state, built beside the current one. If it is never committed, it is dropped without a call. */
+/** Where items of a snapshot are. */
+export interface Places {
+  /** A short name for the place of an item that was just read; a copy. */
+  of(item: Uint8Array): Uint8Array
+  /** The items from a place on, as `Snapshot.items` gives them. */
+  from(place: Uint8Array): Iterable<Uint8Array>
+}
+
+/**
+ * A new state, built beside the current one. If it is never committed, it is dropped, without a call where
+ * `abandon` is not there.
+ */
 export interface Installation {
   /** The next items, in order. Throw for bytes that are no item. */
   add(items: Items): void
-  /** Replace the current state, at once: a reader sees either the old state or the new one. */
-  commit(): void
+  /** Every item was added. Do here what takes long, and is to be done before `commit`. */
+  finish?(): Promise<void>
+  /**
+   * Replace the current state, at once: a reader sees either the old state or the new one.
+   * @param note for a machine that is `durable`: it is committed with the new state
+   */
+  commit(note?: Uint8Array): void
+  /** It will not be committed. It may be called more than once, and after `commit`, where it does nothing. */
+  abandon?(): void
 }
 
 /** What a replica gives to the machine that it took over. */

@@ -114,6 +114,29 @@ export class NotReadable extends AnchorageError {
 }
 
 /**
+ * The machine keeps a state on the disk that is of another group or log than this replica's, or of a log that is
+ * gone. A replica that went on would apply commands to the wrong state. Nothing was written, and no log was made.
+ */
+export class StateOfAnotherLog extends AnchorageError {
+  static override readonly code = 'STATE_OF_ANOTHER_LOG'
+  override readonly name = 'StateOfAnotherLog'
+  readonly group: string
+  readonly position: Position
+  constructor(
+    { group, position }: { readonly group: string; readonly position: Position },
+    found: string,
+    cause?: Error,
+  ) {
+    super(
+      `the machine's state is of the group ${JSON.stringify(group)}, up to entry ${position.index} of the log of epoch ${position.epoch}, but ${found}: name the right log and machine, or put the log back; to begin without that state, give newLog once, or the machine another path`,
+      cause && { cause },
+    )
+    this.group = group
+    this.position = position
+  }
+}
+
+/**
  * The time that a caller gave, with `AbortSignal.timeout`, is up. The message says where this replica stands
  * and what troubles it. What was waited for may still happen. `cause` is the signal's reason. A signal that
  * aborts for another reason rejects with that.

@@ -10,6 +10,7 @@ import type { StateMachine } from '../machine/machine.ts'
 import type { SnapshotSync } from '../sync/snapshot-sync.ts'
 import type { Clock } from '../time/clock.ts'
 import type { Disk } from './disk/disk.ts'
+import type { KeptState } from './disk/kept-state.ts'
 import type { Applier } from './following/applier.ts'
 import type { Follower } from './following/follower.ts'
 import type { Outcomes } from './following/outcomes.ts'
@@ -33,6 +34,8 @@ export interface Environment {
   readonly log: Log
   /** Undefined: the state is in memory only. */
   readonly data: DataDirectory | undefined
+  /** What the machine keeps by itself; undefined for a machine that is in memory. */
+  readonly kept: KeptState | undefined
   /** Aborts when the replica stops. */
   readonly stopping: AbortController
   readonly status: Status

@@ -20,6 +20,7 @@ import { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { asError } from '../thrown.ts'
 import { sleep, systemClock } from '../time/clock.ts'
 import { Disk } from './disk/disk.ts'
+import { KeptState } from './disk/kept-state.ts'
 import { IdentityInUse } from './errors.ts'
 import type { StateChange } from './events.ts'
 import { Applier } from './following/applier.ts'
@@ -54,8 +55,8 @@ const RETRY_MS = 500
 /**
  * Start a replica. Resolves when its log is open and its node listens. `inSync()` tells when it has caught
  * up. Rejects with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir`
- * or `volatile`, with `DirectoryInUse`, `DirectoryUnusable` and `DirectoryOfAnotherLog`, with `ListenFailed`,
- * and with what the log says (`LogMismatch`, `LogUnusable`, …).
+ * or `volatile`, with `DirectoryInUse`, `DirectoryUnusable`, `DirectoryOfAnotherLog` and `StateOfAnotherLog`,
+ * with `ListenFailed`, and with what the log says (`LogMismatch`, `LogUnusable`, …).
  *
  * @example
  * ```ts
@@ -88,8 +89,14 @@ export async function createReplicaOn<Result>(
     const key = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
     const network = internals.network?.(key) ?? nodeOf(init, key)
     const onProblem = (error: Error) => reporter.warn(error)
-    opened.log = await openLog(init, { author: network.self, onProblem }, data?.belonging)
-    const environment = { clock, storage, network, log: opened.log, data, stopping, status, reporter }
+    const { durable } = init.machine
+    const kept = durable && new KeptState(durable, init.group)
+    opened.log = await openLog(
+      init,
+      { author: network.self, onProblem },
+      { belonging: data?.belonging, kept },
+    )
+    const environment = { clock, storage, network, log: opened.log, data, kept, stopping, status, reporter }
     opened.parts = await makeParts(init, environment, internals)
     return await begin(opened.parts)
   } catch (error) {
@@ -153,6 +160,7 @@ async function makeParts<Result>(
 
   // The log, and who is in the group.
   const applier = new Applier(common)
+  if (common.kept?.newest !== undefined) applier.resume(common.kept.newest)
   const positions = new Positions({ ...common, applier })
   const membership = new Membership({ ...common, graceMs: common.leaseMs })
   const holders = new Holders({ ...common, membership })

@@ -16,7 +16,7 @@ export type ReleaseCause = 'expired' | 'withdrawn' | 'failed'
 
 /** How a snapshot became, or stopped being, available. */
 export type AvailableEvent =
-  | { readonly type: 'captured'; readonly anchor: Position; readonly items: number }
+  | { readonly type: 'captured'; readonly anchor: Position; readonly items: number | undefined }
   | { readonly type: 'cut'; readonly anchor: Position; readonly manifest: Manifest; readonly tookMs: number }
   | { readonly type: 'revived'; readonly anchor: Position; readonly remainingMs: number }
   /** A snapshot that was offered before this process started again. It is offered still. */

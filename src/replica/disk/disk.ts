@@ -18,6 +18,7 @@ import {
   KEEP_CHECKPOINTS_DEFAULT,
   type Trust,
 } from './checkpointer.ts'
+import type { KeptState } from './kept-state.ts'
 
 export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly data: DataDirectory
@@ -25,6 +26,8 @@ export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly signature: string
   /** Decodes and encodes the chunks of checkpoints. */
   readonly coder: ChunkCoder
+  /** What the machine keeps by itself. It takes the place of checkpoints: see `write`. */
+  readonly kept: KeptState | undefined
   /** Announces a newer checkpoint. */
   readonly announcer: { soon(): void }
   readonly reporter: Pick<Reporter, 'emit' | 'problem'>
@@ -60,7 +63,7 @@ export class Disk {
   #ticker: Ticker | undefined
 
   private constructor(init: DiskInit, fetched: ChunkFiles) {
-    const { data, groupName, signature, epoch, clock, coder, policy } = init
+    const { data, groupName, signature, epoch, clock, coder, policy, kept } = init
     this.#init = init
     this.#fetched = fetched
     this.#offers = new OffersFile(join(data.path, 'offers.json'), data.storage, clock)
@@ -75,7 +78,9 @@ export class Disk {
       keep: policy.keep ?? KEEP_CHECKPOINTS_DEFAULT,
       onEvent: (event) => this.#tell(event),
     })
-    this.#checkpointer = new Checkpointer({ ...init, store: this })
+    // What a machine keeps by itself is on the disk already.
+    const onStop = kept === undefined && policy.onStop !== false
+    this.#checkpointer = new Checkpointer({ ...init, policy: { ...policy, onStop }, store: this })
   }
 
   static async open(init: DiskInit): Promise<Disk> {
@@ -91,12 +96,15 @@ export class Disk {
 
   /** The index of the newest checkpoint, sealed or not; 0 when there is none. */
   get newest(): number {
-    return this.#checkpoints.newest
+    return Math.max(this.#checkpoints.newest, this.#init.kept?.sealed ?? 0)
   }
 
-  /** The index of the newest checkpoint that the group agreed on; 0 when there is none. */
+  /**
+   * The index of the newest checkpoint that the group agreed on; 0 when there is none. A machine that keeps its
+   * state holds all that was agreed on and is in it.
+   */
   get checkpoint(): number {
-    return this.#checkpoints.newestSealed
+    return Math.max(this.#checkpoints.newestSealed, this.#init.kept?.sealed ?? 0)
   }
 
   /** What makes the next checkpoint due, for people. */
@@ -105,14 +113,14 @@ export class Disk {
   }
 
   /**
-   * Install the newest intact checkpoint, and offer again what was offered. What cannot be read is reported
+   * Install the newest intact checkpoint, unless the machine keeps its state by itself, and offer again what was offered. What cannot be read is reported
    * and left out.
    */
   async load(into: CheckpointTarget, sync: AnchorSource & OfferKeeper, signal: AbortSignal): Promise<void> {
-    const { clock, reporter } = this.#init
+    const { clock, reporter, kept } = this.#init
     this.#sync = sync
     try {
-      await this.#checkpoints.load(() => into.begin('disk', signal), signal)
+      if (kept === undefined) await this.#checkpoints.load(() => into.begin('disk', signal), signal)
       await this.#offerAgain(sync)
     } catch (error) {
       signal.throwIfAborted()
@@ -144,6 +152,8 @@ export class Disk {
 
   /** A snapshot from other replicas took the state's place. */
   installed(anchor: Position): void {
+    // Where the machine keeps its state, the snapshot was on the disk before it was the state.
+    if (this.#init.kept !== undefined) return this.#fetched.clear()
     this.#uncovered = anchor.index
     this.#checkpointer.installed(anchor)
   }
@@ -156,8 +166,13 @@ export class Disk {
     this.#dropFetched()
   }
 
-  /** Write a checkpoint. Throws what the disk says. */
+  /**
+   * Write a checkpoint. Throws what the disk says. Where the machine keeps its state, there is nothing to write:
+   * the state on the disk is what the group agreed on, and what was applied since.
+   */
   async write(source: Written, signal: AbortSignal): Promise<void> {
+    const { kept } = this.#init
+    if (kept !== undefined) return this.#sealKept(kept, source)
     await this.#writeMakingRoom(source, signal)
     if (source.sealed) this.#dropFetched()
   }
@@ -172,6 +187,12 @@ export class Disk {
     }
     await this.#checkpoints.close()
     await this.#fetched.close()
+  }
+
+  #sealKept(kept: KeptState, { position }: Written): void {
+    const beganMs = this.#init.clock.now()
+    kept.seal(position.index)
+    this.#tell({ type: 'written', position, bytes: 0, tookMs: this.#init.clock.now() - beganMs })
   }
 
   #tell(event: CheckpointEvent): void {

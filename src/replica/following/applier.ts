@@ -1,10 +1,16 @@
-import { decodeGroupState, type GroupState, type Outcome } from '../../group/group-state.ts'
+import {
+  type CarriedState,
+  decodeGroupState,
+  type GroupState,
+  type Outcome,
+} from '../../group/group-state.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../../log/log.ts'
 import { MalformedCommand, type StateMachine } from '../../machine/machine.ts'
 import { itemsOf } from '../../snapshot/chunk.ts'
 import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import type { Clock } from '../../time/clock.ts'
 import { Yielder } from '../../time/yielder.ts'
+import type { Kept, KeptState } from '../disk/kept-state.ts'
 import { ApplyFailed, InstallFailed } from '../errors.ts'
 import { Waiters } from './waiters.ts'
 import { Writes } from './writes.ts'
@@ -17,6 +23,8 @@ export interface ApplierInit<Result> {
   readonly clock: Clock
   /** Goes with the machine: an install replaces both. */
   readonly group: GroupState
+  /** Where the machine keeps its state, if it does: what is applied is committed there with its place. */
+  readonly kept?: KeptState | undefined
 }
 
 /** Is told what came of each entry, before the next one is applied. */
@@ -48,6 +56,10 @@ export class Applier<Result> {
    */
   readonly #yielder: Yielder
   #sinceLook = 0
+  /** The results of entries that are applied and not yet committed: nobody is told of them before that. */
+  readonly #uncommitted: { readonly entry: LogEntry; readonly result: Result | undefined }[] = []
+  /** Up to here everything is committed. */
+  #committed: Cursor = { index: 0 }
 
   constructor(init: ApplierInit<Result>) {
     this.#init = init
@@ -90,17 +102,27 @@ export class Applier<Result> {
         if (++this.#sinceLook < ENTRIES_PER_LOOK) continue
         this.#sinceLook = 0
         if (this.#yielder.due()) {
+          this.#commit()
           this.waiters.reached(this.applied)
           await this.#yielder.rest()
           signal.throwIfAborted()
         }
       }
+      this.#commit()
+    } catch (error) {
+      this.#undo()
+      throw error
     } finally {
       this.waiters.reached(this.applied)
       this.#yielder.pause()
     }
     this.#cursor = { index: this.applied, id: batch.entries.at(-1)!.id }
     this.#appliedAtMs = this.#init.clock.now()
+  }
+
+  /** Go on from the state that the machine has kept: nothing was applied before. */
+  resume({ position, control }: Kept): void {
+    this.#restore(position.index, decodeGroupState(control))
   }
 
   /**
@@ -110,6 +132,7 @@ export class Applier<Result> {
   beginInstall(signal: AbortSignal): StateBuilder {
     const yielder = new Yielder(this.#init.clock, 'install')
     const installation = this.#init.machine.install()
+    signal.addEventListener('abort', () => installation.abandon?.(), { once: true })
     return {
       add: async (chunk, count) => {
         yielder.resume()
@@ -123,15 +146,22 @@ export class Applier<Result> {
         }
         yielder.pause()
       },
+      finish: async () => {
+        signal.throwIfAborted()
+        await orInstallRejected(async () => await installation.finish?.())
+        signal.throwIfAborted()
+      },
       commit: (anchor, control) => {
         signal.throwIfAborted()
         // Decode first, since that may fail: the machine and the group's state change together, or not at
         // all.
         const carried = decodeGroupState(control)
-        orInstallFailed(() => installation.commit())
-        this.#init.group.restore(carried)
-        this.#cursor = { index: anchor.index, ...(carried.entryId !== '' && { id: carried.entryId }) }
-        orInstallFailed(() => this.#init.machine.advance?.(carried.timeMs))
+        const { kept } = this.#init
+        orInstallFailed(() => {
+          if (kept === undefined) installation.commit()
+          else kept.install(anchor.index, control, (note) => installation.commit(note))
+        })
+        this.#restore(anchor.index, carried)
         this.writes.covered(this.applied)
         this.waiters.reached(this.applied)
       },
@@ -148,6 +178,33 @@ export class Applier<Result> {
     this.writes.recover()
   }
 
+  #restore(index: number, carried: CarriedState): void {
+    this.#init.group.restore(carried)
+    this.#cursor = { index, ...(carried.entryId !== '' && { id: carried.entryId }) }
+    this.#committed = this.#cursor
+    orInstallFailed(() => this.#init.machine.advance?.(carried.timeMs))
+  }
+
+  /** Make what was applied durable, in one transaction with its place, and give the results back. */
+  #commit(): void {
+    const { kept, epoch, group } = this.#init
+    if (kept === undefined || this.applied === this.#committed.index) return
+    try {
+      kept.commit(this.applied, group.encode())
+    } catch (error) {
+      throw new ApplyFailed({ epoch, index: this.applied }, error)
+    }
+    this.#committed = this.#cursor
+    for (const { entry, result } of this.#uncommitted.splice(0)) this.writes.applied(entry, result)
+  }
+
+  /** What was not committed is in no state that anybody can read, nor in that of the next life. */
+  #undo(): void {
+    if (this.#init.kept === undefined) return
+    this.#uncommitted.length = 0
+    this.#cursor = this.#committed
+  }
+
   #applyEntry(entry: LogEntry, newest: LogTail, listener: EntryListener): void {
     const { epoch, group } = this.#init
     const { index } = entry
@@ -157,8 +214,14 @@ export class Applier<Result> {
     const result = own && entry.kind === 'command' ? this.#applyCommand(entry, listener) : undefined
     const outcome = own && entry.kind === 'control' ? group.apply(entry) : undefined
     this.#cursor = { index }
-    if (this.writes.wanted) this.writes.applied(entry, result)
-    if (outcome !== undefined) listener.decided(outcome, entry, newest)
+    if (this.writes.wanted) {
+      if (this.#init.kept === undefined) this.writes.applied(entry, result)
+      else this.#uncommitted.push({ entry, result })
+    }
+    // What follows from an outcome may read the state: it is captured at a marker.
+    if (outcome === undefined) return
+    this.#commit()
+    listener.decided(outcome, entry, newest)
   }
 
   #advanceMachine(index: number): void {
@@ -182,6 +245,14 @@ export class Applier<Result> {
       listener.skipped(entry, error)
       return undefined
     }
+  }
+}
+
+async function orInstallRejected(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (cause) {
+    throw new InstallFailed(cause)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Position } from '../../position.ts'
 import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
 import type { Clock } from '../../time/clock.ts'
+import type { KeptState } from '../disk/kept-state.ts'
 import { Diverged } from '../errors.ts'
 import type { Divergence } from '../events.ts'
 import type { Follower } from '../following/follower.ts'
@@ -21,6 +22,8 @@ export interface DivergencesInit {
   readonly clock: Clock
   readonly follower: Pick<Follower, 'diverged'>
   readonly sync: Pick<SnapshotSync, 'withdraw'>
+  /** What the machine keeps by itself. */
+  readonly kept?: Pick<KeptState, 'distrust'> | undefined
   readonly reporter: Pick<Reporter, 'emit'>
 }
 
@@ -49,8 +52,9 @@ export class Divergences {
    * its state.
    */
   found(anchor: Position, own: Uint8Array, sealed: Uint8Array): void {
-    const { self, follower, sync } = this.#init
+    const { self, follower, sync, kept } = this.#init
     this.report({ anchor, replica: self, root: own, sealed })
+    kept?.distrust()
     follower.diverged(new Diverged(anchor, own, sealed), { forGood: this.#isOnceTooOften() })
     sync.withdraw()
   }

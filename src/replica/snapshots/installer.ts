@@ -32,6 +32,7 @@ export class Installer {
     const building = this.#init.applier.beginInstall(signal)
     return {
       add: (chunk, items) => building.add(chunk, items),
+      finish: async () => await building.finish?.(),
       commit: (anchor, control) => {
         building.commit(anchor, control)
         this.#installed(source, anchor, control)

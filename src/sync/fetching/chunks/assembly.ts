@@ -128,6 +128,7 @@ export class Assembly {
       this.#events.moved(this)
     }
     if (failure !== undefined) throw failure
+    await installing.finish?.()
     return installing
   }
 }

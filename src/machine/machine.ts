@@ -96,8 +96,8 @@ export interface Snapshot {
   items(): Iterable<Uint8Array>
   /**
    * The same items in the same order, as they stand in memory, for machines that keep them packed. Where it is
-   * there, it is read instead of `items`, once, and its runs are read again until `release`: their bytes must
-   * not change until then.
+   * there, it is read instead of `items`, once. What was read is kept, and read again: it must never change,
+   * not even after `release`.
    */
   runs?(): Iterable<Run>
   /**

@@ -1,5 +1,5 @@
 import { SnapshotReleased } from '../machine/errors.ts'
-import type { Items } from '../machine/items.ts'
+import { Items } from '../machine/items.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { itemsOf } from './chunk.ts'
 import type { ChunkBody, ChunkSink } from './chunk-sink.ts'
@@ -15,7 +15,7 @@ export interface Part {
   readonly body: ChunkBody
 }
 
-/** A part whose items were found. */
+/** A part whose items were found. It is valid until another one is asked for. */
 export interface ReadPart {
   readonly first: number
   readonly items: Items
@@ -35,7 +35,7 @@ export class BasisParts implements ChunkSink {
   #source: Snapshot | undefined
   #items = 0
   /** The parts that were read last, the newest first. */
-  #read: ReadPart[] = []
+  #read: PartReader[] = []
 
   /** @param source what the chunks lie in; released with the parts */
   constructor(source: Snapshot) {
@@ -65,18 +65,18 @@ export class BasisParts implements ChunkSink {
     return this.#byHash.get(nameOf(hash))
   }
 
-  /** Chunk `index`, with its items. */
-  at(index: number): ReadPart {
-    return read(this.#parts[index]!)
-  }
-
   /** The chunk that an item lies in. Throws `SnapshotReleased` after `release`. */
   of(item: number): ReadPart {
     const newest = this.#read[0]
-    if (newest !== undefined && lies(item, newest)) return newest
-    const found = this.#read.find((part) => lies(item, part)) ?? read(this.#partOf(item))
-    this.#read = [found, ...this.#read.filter((part) => part !== found)].slice(0, READ_MAX)
-    return found
+    if (newest?.has(item)) return newest
+    let reader = this.#read.find((one) => one.has(item))
+    if (reader === undefined) {
+      const part = this.#partOf(item)
+      reader = this.#read.length < READ_MAX ? new PartReader() : this.#read.at(-1)!
+      reader.read(part)
+    }
+    this.#read = [reader, ...this.#read.filter((one) => one !== reader)]
+    return reader
   }
 
   release(): void {
@@ -104,17 +104,31 @@ export class BasisParts implements ChunkSink {
   }
 }
 
-/** The bytes of a part. Of one in slices, they are a copy. */
+/** The bytes of a part. */
 export function bytesOf({ body }: Part): Uint8Array {
   return body instanceof Slices ? body.join() : body
 }
 
-function read(part: Part): ReadPart {
-  return { first: part.first, items: itemsOf(bytesOf(part), part.info.items) }
-}
+/** Reads one part after the other into the same memory, because the collector takes its time to free new one. */
+class PartReader implements ReadPart {
+  first = 0
+  items = Items.of()
+  #buffer = new Uint8Array(0)
+  #bounds = new Uint32Array(0)
 
-function lies(item: number, { first, items }: ReadPart): boolean {
-  return item >= first && item < first + items.length
+  read({ first, info, body }: Part): void {
+    this.first = 0
+    this.items = Items.of()
+    if (this.#bounds.length < info.items * 2) this.#bounds = new Uint32Array(info.items * 2)
+    if (body instanceof Slices && this.#buffer.length < info.bytes) this.#buffer = new Uint8Array(info.bytes)
+    const bytes = body instanceof Slices ? body.joinIn(this.#buffer) : body
+    this.items = itemsOf(bytes, info.items, this.#bounds)
+    this.first = first
+  }
+
+  has(item: number): boolean {
+    return item >= this.first && item < this.first + this.items.length
+  }
 }
 
 function nameOf(hash: Uint8Array): string {

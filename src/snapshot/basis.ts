@@ -168,9 +168,10 @@ export class Basis {
   async #makeIndex(): Promise<HintIndex> {
     const yielder = new Yielder(this.#clock, 'basis')
     const index = new HintIndex(this.#parts.items)
-    for (let i = 0; i < this.#parts.length; i++) {
-      const { first, items } = this.#parts.at(i)
+    for (let item = 0; item < this.#parts.items; ) {
+      const { first, items } = this.#parts.of(item)
       index.add(first, hintsOf(items))
+      item = first + items.length
       if (yielder.due()) await yielder.rest()
     }
     yielder.pause()

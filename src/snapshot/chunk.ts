@@ -90,13 +90,16 @@ function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
   return new DataView(buffer, byteOffset, length)
 }
 
-/** The items of a chunk. Throws `MalformedChunk` unless it holds exactly `count` items. */
-export function itemsOf(bytes: Uint8Array, count: number): Items {
+/**
+ * The items of a chunk. Throws `MalformedChunk` unless it holds exactly `count` items.
+ *
+ * @param bounds takes where they begin and end; two words for each item, or more
+ */
+export function itemsOf(bytes: Uint8Array, count: number, bounds = new Uint32Array(count * 2)): Items {
   // A plain view: a view of a `Buffer` is a `Buffer`, and costs several times as much.
   const chunk = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
   if (count > chunk.length)
     throw new MalformedChunk(`a chunk of ${chunk.length} bytes cannot hold ${count} items`)
-  const bounds = new Uint32Array(count * 2)
   let at = 0
   for (let n = 0; n < count; n++) {
     let length = 0
@@ -115,5 +118,5 @@ export function itemsOf(bytes: Uint8Array, count: number): Items {
     bounds[2 * n + 1] = at
   }
   if (at !== chunk.length) throw new MalformedChunk(`a chunk holds more than its ${count} items`)
-  return new Items(chunk, bounds)
+  return new Items(chunk, bounds, 0, count)
 }

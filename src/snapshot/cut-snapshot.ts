@@ -124,6 +124,14 @@ export class CutSnapshot implements ChunkSink {
     return known instanceof Slices ? { encoding: 'raw', bytes: raw } : known
   }
 
+  /** Begin to encode a chunk that will soon be asked for. Encoding takes place in other threads. */
+  prepare(index: number): void {
+    if (!this.#compressible || this.#asked.has(index) || index >= this.#chunks.length) return
+    this.chunk(index).catch(() => {
+      // It is tried again when the chunk is asked for.
+    })
+  }
+
   /** The encoding of a chunk, if it is there and smaller than the chunk. */
   smaller(index: number): EncodedChunk | undefined {
     const chunk = this.#chunks[index]

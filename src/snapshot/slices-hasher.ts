@@ -16,8 +16,7 @@ export class SlicesHasher {
     const hashing = chunkHashing()
     const block = this.#block
     let used = 0
-    for (let i = 0; i < slices.length; i++) {
-      let part = slices.part(i)
+    for (let part of slices.parts()) {
       while (used + part.length >= BLOCK_BYTES) {
         const head = part.subarray(0, BLOCK_BYTES - used)
         part = part.subarray(head.length)

@@ -7,6 +7,7 @@ import { ITEM_BYTES_MAX } from '../../src/snapshot/chunk.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { allowFault } from '../setup/strict.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
+import { RunSnapshot, runsOf, WatchedRun } from './run-snapshot.ts'
 
 const TTL_MS = 1000
 const CUT = { control: new Uint8Array(0), chunkBytes: 100 }
@@ -247,6 +248,34 @@ test('the chunks of an expired snapshot are freed soon, and the event says how m
   await dropped()
   expect(freed()).toEqual([[1, bytes]])
   await expect(chunks.chunk(0)).rejects.toThrow(RangeError)
+})
+
+test('packed items are held until the snapshot is freed, or all of it is encoded', async () => {
+  const zeros = new Array<Uint8Array>(50).fill(new Uint8Array(50))
+  const [expired, encoded] = [new RunSnapshot(runsOf(zeros, [7])), new RunSnapshot(runsOf(zeros, [50]))]
+  await held(7, expired)
+  clock.advance(TTL_MS)
+  expect(expired.released).toBe(0)
+  await dropped()
+  expect([expired.released, expired.breaches, freed()]).toEqual([1, [], [[1, 0]]])
+  await held(8, encoded)
+  const chunks = available.chunks(at(8))!
+  for (const index of chunks.infos.keys()) {
+    expect(encoded.released).toBe(0)
+    await chunks.chunk(index)
+  }
+  expect([encoded.released, encoded.breaches]).toEqual([1, []])
+})
+
+test('packed items whose cut fails after some chunks are held until those are freed', async () => {
+  const good = runsOf(numberedItems(200), [50])
+  const source = new RunSnapshot([...good, WatchedRun.of([new Uint8Array(ITEM_BYTES_MAX + 1)])])
+  available.add(at(7), source, CUT)
+  const chunks = available.chunks(at(7))!
+  await expect(available.whenCut(at(7))).rejects.toThrow('beyond the limit')
+  expect([chunks.infos.length > 3, source.released]).toEqual([true, 0])
+  await dropped()
+  expect([source.released, source.breaches]).toEqual([1, []])
 })
 
 test('a snapshot withdrawn while it is being sent keeps its chunks until it was sent', async () => {

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { SnapshotReleased } from '../../src/machine/errors.ts'
+import type { Snapshot } from '../../src/machine/machine.ts'
 import { Basis } from '../../src/snapshot/basis.ts'
 import { ChunkWriter, itemsOf } from '../../src/snapshot/chunk.ts'
 import { MalformedChunk } from '../../src/snapshot/errors.ts'
@@ -7,10 +9,14 @@ import { hintsOf, picked } from '../../src/snapshot/hints.ts'
 import { chunkHash } from '../../src/snapshot/manifest.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
+import { RunSnapshot, runsOf } from './run-snapshot.ts'
 
 const CHUNK_BYTES = 1024
 
-async function basisOf(items: readonly Uint8Array[], snapshot = new ItemSnapshot(items)): Promise<Basis> {
+async function basisOf(
+  items: readonly Uint8Array[],
+  snapshot: Snapshot = new ItemSnapshot(items),
+): Promise<Basis> {
   const { signal } = new AbortController()
   const enough = signal
   return await Basis.of(snapshot, { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal, enough })
@@ -43,6 +49,20 @@ test('any basis and the missing items together make the chunk', async () => {
   )
 })
 
+test('any basis of packed items, too', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(item),
+      fc.array(item),
+      fc.array(fc.nat(9), { minLength: 1 }),
+      async (a, b, sizes) => {
+        const basis = await basisOf(a, new RunSnapshot(runsOf(a, sizes)))
+        expect((await rebuilt(basis, b)).same).toBe(true)
+      },
+    ),
+  )
+})
+
 const OLD = numberedItems(2_000, 40)
 
 test.each<[what: string, want: readonly Uint8Array[], missing: number]>([
@@ -58,7 +78,10 @@ test.each<[what: string, want: readonly Uint8Array[], missing: number]>([
   ['a run was replaced', OLD.toSpliced(500, 300, ...numberedItems(300, 41)), 300],
   ['nothing is left', numberedItems(100, 41), 100],
 ])('%s: the number of items that are asked for', async (_what, want, missing) => {
-  expect(await rebuilt(await basisOf(OLD), want)).toEqual({ same: true, missing })
+  const packed = new RunSnapshot(runsOf(OLD, [7, 36]))
+  for (const basis of [await basisOf(OLD), await basisOf(OLD, packed)])
+    expect(await rebuilt(basis, want)).toEqual({ same: true, missing })
+  expect([packed.released, packed.breaches]).toEqual([0, []])
 })
 
 test('many equal items do not take endless work', async () => {
@@ -66,8 +89,11 @@ test('many equal items do not take endless work', async () => {
   expect(await rebuilt(await basisOf(same), same.slice(0, 1_000))).toEqual({ same: true, missing: 0 })
 })
 
-test('whole chunks are known by their hash', async () => {
-  const basis = await basisOf(OLD)
+test.each<[what: string, snapshot: Snapshot]>([
+  ['a copy', new ItemSnapshot(OLD)],
+  ['packed', new RunSnapshot(runsOf(OLD, [5]))],
+])('whole chunks are known by their hash: %s', async (_what, snapshot) => {
+  const basis = await basisOf(OLD, snapshot)
   const writer = new ChunkWriter(CHUNK_BYTES)
   for (const old of OLD) {
     writer.add(old)
@@ -108,6 +134,28 @@ test('the snapshot is released, even if its cut is given up', async () => {
   const options = { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal, enough }
   await expect(Basis.of(late, options)).rejects.toThrow('too late')
   expect([read.released, late.released, read.breaches, late.breaches]).toEqual([1, 1, [], []])
+})
+
+test('packed items are released with the basis, and it is empty then', async () => {
+  const source = new RunSnapshot(runsOf(OLD, [36]))
+  const basis = await basisOf(OLD, source)
+  const hints = hintsOf(itemsOf(chunkOf(OLD), OLD.length))
+  const match = await basis.match(hints)
+  expect(source.released).toBe(0)
+  basis.release()
+  basis.release()
+  expect([source.released, source.breaches, basis.isEmpty]).toEqual([1, [], true])
+  expect(() => basis.assemble(match, Buffer.of(), 1)).toThrow(SnapshotReleased)
+  expect((await basis.match(hints)).missing).toBe(OLD.length)
+})
+
+test('packed items whose cut is given up are released', async () => {
+  const late = new RunSnapshot(runsOf(OLD, [36]))
+  const signal = AbortSignal.abort(new Error('too late'))
+  const { signal: enough } = new AbortController()
+  const options = { chunkBytes: CHUNK_BYTES, clock: new VirtualClock(), signal, enough }
+  await expect(Basis.of(late, options)).rejects.toThrow('too late')
+  expect([late.released, late.breaches]).toEqual([1, []])
 })
 
 test('when cutting has taken long enough, the basis is what was cut so far', async () => {

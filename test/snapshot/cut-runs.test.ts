@@ -11,7 +11,7 @@ import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { generatedItems } from './generated-items.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 import { rawCoder } from './raw-coder.ts'
-import { RunSnapshot, runsOf, WatchedRun } from './run-snapshot.ts'
+import { neighboursOf, RunSnapshot, runsOf, WatchedRun } from './run-snapshot.ts'
 
 const CONTROL = Buffer.from('control')
 
@@ -39,8 +39,8 @@ const chunkBytes = fc.oneof(fc.integer({ min: 1, max: 3_000 }), fc.integer({ min
 test('runs of any size are cut as their items are, one by one', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(item, { maxLength: 80 }), sizes, chunkBytes, async (items, sizes, bytes) => {
-      const cut = await cutOf(new RunSnapshot(runsOf(items, sizes)), bytes)
-      await expectSame(cut, items, bytes)
+      for (const runs of [runsOf(items, sizes), neighboursOf(items, sizes)])
+        await expectSame(await cutOf(new RunSnapshot(runs), bytes), items, bytes)
     }),
     { numRuns: 300 },
   )
@@ -87,7 +87,7 @@ function stateOf(items: readonly Uint8Array[], sizes: readonly number[]): State 
 
 function edited(state: State, { kind, at, items }: Edit): State {
   const index = at % Math.max(1, state.length)
-  const own = { run: new WatchedRun(items, 3), items }
+  const own = { run: WatchedRun.of(items, 3), items }
   switch (kind) {
     case 'insert':
       return state.toSpliced(index, 0, own)
@@ -143,7 +143,7 @@ describe('after an earlier cut', () => {
     const history = new CutHistory()
     const runs = runsOf(ITEMS, [40])
     const { infos } = await cutOf(new RunSnapshot(runs), 16_384, history)
-    const changed = runs.with(60, new WatchedRun(ITEMS.slice(2_400, 2_440).reverse()))
+    const changed = runs.with(60, WatchedRun.of(ITEMS.slice(2_400, 2_440).reverse()))
     const reads = changed.map(({ reads }) => reads)
     const { infos: after } = await cutOf(new RunSnapshot(changed), 16_384, history)
     const read = changed.flatMap((run, n) => (run.reads > reads[n]! ? [n] : []))
@@ -217,10 +217,14 @@ describe('the state that chunks lie in', () => {
     decode: rawCoder.decode,
   }
 
-  async function cutWith(coder: typeof rawCoder, source: RunSnapshot): Promise<CutSnapshot> {
+  async function cutWith(
+    coder: typeof rawCoder,
+    source: RunSnapshot,
+    chunkBytes = 2_000,
+  ): Promise<CutSnapshot> {
     const into = new CutSnapshot(coder)
     const { signal } = new AbortController()
-    await cut(source, into, { control: CONTROL, chunkBytes: 2_000, clock: new VirtualClock(), signal })
+    await cut(source, into, { control: CONTROL, chunkBytes, clock: new VirtualClock(), signal })
     return into
   }
 
@@ -281,14 +285,33 @@ describe('the state that chunks lie in', () => {
   test('is released when nothing is in it, and when it cannot be cut', async () => {
     const empty = new RunSnapshot([])
     await cutWith(rawCoder, empty)
-    const large = new RunSnapshot([new WatchedRun([new Uint8Array(ITEM_BYTES_MAX + 1)])])
+    const large = new RunSnapshot([WatchedRun.of([new Uint8Array(ITEM_BYTES_MAX + 1)])])
     await expect(cutWith(rawCoder, large)).rejects.toThrow(SnapshotTooLarge)
     expect([empty.released, large.released, large.breaches]).toEqual([1, 1, []])
   })
 
-  test('is told apart from one that does not hold what it says', async () => {
-    const run = new WatchedRun(ITEMS)
-    run.scribble()
-    await expect(cutWith(rawCoder, new RunSnapshot([run]))).rejects.toThrow(MalformedChunk)
+  test.each<[what: string, start: number, end: number, length: number]>([
+    ['its number of items is another', 0, 51 * 3, 4],
+    ['it ends within an item', 0, 51 * 3 - 1, 3],
+    ['it ends within a length', 0, 51 * 3 + 1, 3],
+  ])('is told apart from one whose run is wrong: %s', async (_what, start, end, length) => {
+    const [{ bytes }] = neighboursOf(ITEMS, [ITEMS.length]) as [WatchedRun]
+    const run = new WatchedRun(bytes, start, end, length)
+    // The smallest chunks, so that every run is looked at.
+    const into = new CutSnapshot(rawCoder)
+    const { signal } = new AbortController()
+    const options = { control: CONTROL, chunkBytes: 10, clock: new VirtualClock(), signal }
+    await expect(cut(new RunSnapshot([run]), into, options)).rejects.toThrow(MalformedChunk)
+  })
+
+  test('is not copied where a chunk takes most of a buffer, and is where it takes little', async () => {
+    const all = await cutWith(rawCoder, new RunSnapshot(neighboursOf(ITEMS.slice(0, 60), [9])), 8_000)
+    const [first] = all.infos
+    expect(all.infos).toHaveLength(1)
+    expect((await all.raw(0)).buffer.byteLength).toBe(first!.bytes)
+    const runs = neighboursOf(ITEMS, [9])
+    const some = await cutWith(rawCoder, new RunSnapshot(runs))
+    expect(some.infos.length).toBeGreaterThan(3)
+    expect((await some.raw(1)).buffer).not.toBe(runs[0]!.bytes.buffer)
   })
 })

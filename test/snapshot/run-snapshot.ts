@@ -14,26 +14,35 @@ export class WatchedRun implements Run {
   reads = 0
   readonly #bytes: Uint8Array
 
-  /** @param before bytes of something else that stand before it in the same buffer */
-  constructor(items: readonly Uint8Array[], before = 0) {
-    const bytes = Buffer.concat(items.flatMap((item) => [varint(item.length), item]))
-    // Neither the run nor its view begins where the buffer does.
-    this.#bytes = new Uint8Array(Buffer.alloc(before * 2 + bytes.length + 5, 0xa5).buffer, before)
-    this.#bytes.set(bytes, before)
-    this.start = before
-    this.end = before + bytes.length
-    this.length = items.length
+  constructor(bytes: Uint8Array, start: number, end: number, length: number) {
+    this.#bytes = bytes
+    this.start = start
+    this.end = end
+    this.length = length
+  }
+
+  /**
+   * A run in a buffer of its own.
+   *
+   * @param before bytes of something else that stand before it. Neither the run nor the view begins where the
+   *   buffer does
+   */
+  static of(items: readonly Uint8Array[], before = 0): WatchedRun {
+    const records = recordsOf(items)
+    const bytes = new Uint8Array(Buffer.alloc(before * 2 + records.length + 5, 0xa5).buffer, before)
+    bytes.set(records, before)
+    return new WatchedRun(bytes, before, before + records.length, items.length)
   }
 
   get bytes(): Uint8Array {
     this.reads++
     return this.#bytes
   }
+}
 
-  /** What stands there is something else from now on, as in a page that is used again. */
-  scribble(): void {
-    this.#bytes.fill(0xff)
-  }
+/** The items as they stand in a chunk. */
+function recordsOf(items: readonly Uint8Array[]): Buffer {
+  return Buffer.concat(items.flatMap((item) => [varint(item.length), item]))
 }
 
 function varint(value: number): Uint8Array {
@@ -44,15 +53,30 @@ function varint(value: number): Uint8Array {
   }
 }
 
-/** Runs of `sizes` items each, over and over. A size of 0 is left out. */
+/** Runs of `sizes` items each, over and over, each in a buffer of its own. A size of 0 counts as 1. */
 export function runsOf(items: readonly Uint8Array[], sizes: readonly number[]): WatchedRun[] {
-  const runs: WatchedRun[] = []
+  return parted(items, sizes).map((part, n) => WatchedRun.of(part, n % 7))
+}
+
+/** The same side by side in one buffer, as in a chunk that was installed. */
+export function neighboursOf(items: readonly Uint8Array[], sizes: readonly number[]): WatchedRun[] {
+  const bytes = new Uint8Array(recordsOf(items))
+  let at = 0
+  return parted(items, sizes).map((part) => {
+    const start = at
+    at += recordsOf(part).length
+    return new WatchedRun(bytes, start, at, part.length)
+  })
+}
+
+function parted(items: readonly Uint8Array[], sizes: readonly number[]): Uint8Array[][] {
+  const parts: Uint8Array[][] = []
   for (let at = 0, n = 0; at < items.length; n++) {
     const size = Math.max(1, sizes[n % sizes.length]!)
-    runs.push(new WatchedRun(items.slice(at, at + size), n % 7))
+    parts.push(items.slice(at, at + size))
     at += size
   }
-  return runs
+  return parts
 }
 
 /** A snapshot of packed items that checks its contract: its runs are read once, and it is released once. */

@@ -9,6 +9,7 @@ import { decodeResponse, encodeResponse, type ResponseBody } from '../../src/syn
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
 import { rawCoder } from '../snapshot/raw-coder.ts'
+import { RunSnapshot, runsOf } from '../snapshot/run-snapshot.ts'
 import { at, SyncGroup, type SyncReplica } from './sync-group.ts'
 
 const CHUNK_BYTES = 8_192
@@ -124,6 +125,22 @@ describe('a session of a replica that has an older state', () => {
     const { bytesFetched } = await from(many.map((item, n) => (n % 100 === 50 ? changed(item) : item)))
     expect(busy).toBeLessThanOrEqual(0)
     expect(bytesFetched).toBeLessThan(many.length * HINT_BYTES + many.length * 0.011 * RECORD_BYTES)
+  })
+
+  test('fetches as little where the states are packed, and lets go of its own when it is over', async () => {
+    const states: RunSnapshot[] = []
+    for (const replica of [joiner, ...providers]) {
+      replica.makeSnapshot = (items) => {
+        const state = new RunSnapshot(runsOf(items, [36, 40]))
+        if (replica === joiner) states.push(state)
+        return state
+      }
+    }
+    const { bytesFetched } = await from(NEW.map((item, n) => (n % 20 === 10 ? changed(item) : item)))
+    expect(bytesFetched).toBeGreaterThanOrEqual(5_000 * HINT_BYTES + 250 * RECORD_BYTES)
+    expect(bytesFetched).toBeLessThan(5_000 * HINT_BYTES + 260 * RECORD_BYTES)
+    await nextTurn()
+    expect(states.map(({ released, breaches }) => [released, breaches])).toEqual([[1, []]])
   })
 
   test('asks for no hints of small items', async () => {

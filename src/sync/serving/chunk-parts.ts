@@ -29,8 +29,7 @@ export function wholly({ first, count }: ChunkRange): ChunkPart {
     check() {},
     async make(chunks, index) {
       // Encoding goes on in other threads while this chunk is sent.
-      const next = index + 1
-      if (next < first + count && next < chunks.infos.length) chunks.chunk(next).catch(() => {})
+      if (index + 1 < first + count) chunks.prepare(index + 1)
       const { encoding, bytes } = await chunks.chunk(index)
       return { body: { type: 'chunk', index, encoding }, payload: bytes }
     },

@@ -3,16 +3,20 @@ import { Items } from '../machine/items.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { itemsOf } from './chunk.ts'
 import type { ChunkBody, ChunkSink } from './chunk-sink.ts'
+import { DistantChunk } from './distant-chunk.ts'
 import type { ChunkInfo } from './manifest.ts'
 import { releaseSnapshot } from './release.ts'
 import { Slices } from './slices.ts'
+
+/** A chunk in memory. */
+type NearBody = Exclude<ChunkBody, DistantChunk>
 
 /** One chunk of a basis. */
 export interface Part {
   /** The number of its first item in the basis. */
   readonly first: number
   readonly info: ChunkInfo
-  readonly body: ChunkBody
+  readonly body: NearBody
 }
 
 /** A part whose items were found. It is valid until another one is asked for. */
@@ -53,6 +57,7 @@ export class BasisParts implements ChunkSink {
   }
 
   add(body: ChunkBody, info: ChunkInfo): void {
+    if (body instanceof DistantChunk) throw new TypeError('a basis has its chunks in memory')
     const part = { first: this.#items, info, body }
     this.infos.push(info)
     this.#parts.push(part)
@@ -106,7 +111,8 @@ export class BasisParts implements ChunkSink {
 
 /** The bytes of a part. */
 export function bytesOf({ body }: Part): Uint8Array {
-  return body instanceof Slices ? body.join() : body
+  if (body instanceof Slices) return body.join()
+  return body
 }
 
 /** Reads one part after the other into the same memory, because the collector takes its time to free new one. */

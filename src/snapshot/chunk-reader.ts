@@ -1,10 +1,11 @@
-import type { Snapshot } from '../machine/machine.ts'
+import type { Places, Snapshot } from '../machine/machine.ts'
 import type { Run } from '../machine/run.ts'
 import type { Clock } from '../time/clock.ts'
 import { BACKGROUND_SLICE_MS, Yielder } from '../time/yielder.ts'
 import { ChunkWriter } from './chunk.ts'
 import type { ChunkBody, ChunkSink } from './chunk-sink.ts'
 import { type CutHistory, type KnownChunk, KnownCut } from './cut-history.ts'
+import { DistantChunk } from './distant-chunk.ts'
 import type { EncodedChunk } from './encoding.ts'
 import { SnapshotTooLarge } from './errors.ts'
 import { type ChunkInfo, chunkHash, MANIFEST_CHUNKS_MAX } from './manifest.ts'
@@ -19,6 +20,11 @@ export interface ReadOptions {
   readonly signal: AbortSignal
   /** What this replica cut last. Default: all is read and hashed anew. */
   readonly history?: CutHistory | undefined
+  /**
+   * What `into` is given of a snapshot with `places` are `DistantChunk`s, and nothing of the state stays in
+   * memory. Default false: copies of the chunks.
+   */
+  readonly distant?: boolean
 }
 
 /** A look at the clock costs more than many small items. So look every 128 of them, or every 256 KiB. */
@@ -33,7 +39,8 @@ const ITEM_COST = 2048
 export async function readChunks(snapshot: Snapshot, into: ChunkSink, options: ReadOptions): Promise<void> {
   const reader = new ChunkReader(into, options)
   await reader.rest()
-  if (snapshot.runs === undefined) return await reader.readItems(snapshot.items())
+  const places = options.distant ? snapshot.places : undefined
+  if (snapshot.runs === undefined) return await reader.readItems(snapshot.items(), places)
   const known = await reader.readRuns(snapshot.runs())
   options.history?.finished(new KnownCut(options.chunkBytes, known, into))
 }
@@ -41,6 +48,7 @@ export async function readChunks(snapshot: Snapshot, into: ChunkSink, options: R
 class ChunkReader {
   readonly #into: ChunkSink
   readonly #chunkBytes: number
+  readonly #clock: Clock
   readonly #signal: AbortSignal
   readonly #yielder: Yielder
   readonly #earlier: KnownCut | undefined
@@ -50,6 +58,7 @@ class ChunkReader {
   constructor(into: ChunkSink, { chunkBytes, clock, signal, history }: ReadOptions) {
     this.#into = into
     this.#chunkBytes = chunkBytes
+    this.#clock = clock
     this.#signal = signal
     this.#yielder = new Yielder(clock, 'cut', BACKGROUND_SLICE_MS)
     this.#earlier = history?.last(chunkBytes)
@@ -61,13 +70,16 @@ class ChunkReader {
     this.#signal.throwIfAborted()
   }
 
-  async readItems(items: Iterable<Uint8Array>): Promise<void> {
+  async readItems(items: Iterable<Uint8Array>, places: Places | undefined): Promise<void> {
     const writer = new ChunkWriter(this.#chunkBytes)
+    let place = new Uint8Array()
     const finishChunk = () => {
       const { items, bytes } = writer.take()
-      this.#add(bytes, { items, bytes: bytes.length, hash: chunkHash(bytes) })
+      const info = { items, bytes: bytes.length, hash: chunkHash(bytes) }
+      this.#add(places === undefined ? bytes : new DistantChunk(places, place, info, this.#clock), info)
     }
     for (const item of items) {
+      if (places !== undefined && writer.items === 0) place = new Uint8Array(places.of(item))
       writer.add(item)
       if (writer.ended) finishChunk()
       if (this.#due(ITEM_COST + item.length)) await this.rest()

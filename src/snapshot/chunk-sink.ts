@@ -1,9 +1,10 @@
+import type { DistantChunk } from './distant-chunk.ts'
 import type { EncodedChunk } from './encoding.ts'
 import type { ChunkInfo } from './manifest.ts'
 import type { Slices } from './slices.ts'
 
-/** A chunk as it lies in memory. */
-export type ChunkBody = Uint8Array | Slices
+/** A chunk as it lies in memory, or where it is read again. */
+export type ChunkBody = Uint8Array | Slices | DistantChunk
 
 /** Takes the chunks of a snapshot, one after the other. */
 export interface ChunkSink {

@@ -2,6 +2,7 @@ import type { Items } from '../machine/items.ts'
 import type { Snapshot } from '../machine/machine.ts'
 import { itemsOf } from './chunk.ts'
 import type { ChunkBody, ChunkSink } from './chunk-sink.ts'
+import { DistantChunk } from './distant-chunk.ts'
 import type { ChunkCoder, EncodedChunk } from './encoding.ts'
 import { encodeHints, hintsOf, picked, type Runs } from './hints.ts'
 import { type ChunkInfo, type Manifest, makeManifest } from './manifest.ts'
@@ -15,20 +16,29 @@ import { Slices } from './slices.ts'
 const JOINED_MAX = 4
 
 /**
+ * The encodings of this many distant chunks are kept that were asked for last: as many as a joiner asks for at
+ * once, for others that are about as far.
+ */
+const DISTANT_MAX = 16
+
+/**
  * A snapshot that is being cut, and its chunks so far. Each chunk is encoded once and served to any number of
  * joiners as soon as it is there. It is encoded when it is first asked for, because each of several providers
  * sends only some of them. The encoded bytes then replace the raw ones. A chunk of packed items stays where
- * it is, in the state that was captured, until its encoding replaces it.
+ * it is, in the state that was captured, until its encoding replaces it. A distant chunk, of a state that may be
+ * larger than memory, is read and encoded anew when it is asked for again after a while.
  */
 export class CutSnapshot implements ChunkSink {
   readonly #coder: ChunkCoder
   readonly #infos: ChunkInfo[] = []
-  readonly #chunks: (Slices | EncodedChunk | Promise<EncodedChunk>)[] = []
+  readonly #chunks: (Slices | DistantChunk | EncodedChunk | Promise<EncodedChunk>)[] = []
   /** Chunks that were encoded, or need not be. */
   readonly #asked = new Set<number>()
   readonly #hints = new Map<number, Promise<Uint8Array>>()
   /** Chunks in slices, put together, by number. The last one used is last. */
   readonly #joined = new Map<number, Uint8Array>()
+  /** Distant chunks as they are sent, by number. The last one used is last. */
+  readonly #recent = new Map<number, Promise<EncodedChunk>>()
   /** What the chunks are cut from, until they need it no more. */
   #source: Snapshot | undefined
   #isReading = false
@@ -81,7 +91,7 @@ export class CutSnapshot implements ChunkSink {
   add(body: ChunkBody, info: ChunkInfo, encoded?: EncodedChunk): void {
     const index = this.#infos.push(info) - 1
     if (encoded !== undefined) this.#keep(index, encoded)
-    else if (body instanceof Slices) {
+    else if (body instanceof Slices || body instanceof DistantChunk) {
       this.#chunks.push(body)
       this.#sliced++
     } else {
@@ -116,6 +126,7 @@ export class CutSnapshot implements ChunkSink {
   async chunk(index: number): Promise<EncodedChunk> {
     const known = this.#chunks[index]
     if (known === undefined) throw new RangeError(`there is no chunk ${index}`)
+    if (known instanceof DistantChunk) return await this.#distant(index, known)
     const wasAsked = this.#asked.has(index)
     this.#asked.add(index)
     if (known instanceof Promise) return await known
@@ -142,7 +153,7 @@ export class CutSnapshot implements ChunkSink {
   async raw(index: number): Promise<Uint8Array> {
     const known = this.#chunks[index]
     if (known instanceof Slices) return this.#join(index, known)
-    const chunk = await known
+    const chunk = await (known instanceof DistantChunk ? this.#distant(index, known) : known)
     if (chunk === undefined) throw new RangeError(`there is no chunk ${index}`)
     return await this.#coder.decode(chunk, this.#infos[index]!.bytes)
   }
@@ -152,6 +163,8 @@ export class CutSnapshot implements ChunkSink {
     const known = this.#hints.get(index)
     if (known !== undefined) return await known
     const making = this.#items(index).then((items) => encodeHints(hintsOf(items)))
+    // Hints of a large state are large, too.
+    if (this.#chunks[index] instanceof DistantChunk) return await making
     this.#hints.set(index, making)
     try {
       const hints = await making
@@ -181,6 +194,7 @@ export class CutSnapshot implements ChunkSink {
     this.#chunks.length = 0
     this.#hints.clear()
     this.#joined.clear()
+    this.#recent.clear()
     this.#bytes = 0
     this.#isReleased = true
     this.#releaseSource()
@@ -189,6 +203,30 @@ export class CutSnapshot implements ChunkSink {
 
   async #items(index: number): Promise<Items> {
     return itemsOf(await this.raw(index), this.#infos[index]!.items)
+  }
+
+  async #distant(index: number, chunk: DistantChunk): Promise<EncodedChunk> {
+    const reading = this.#recent.get(index) ?? this.#readDistant(index, chunk)
+    this.#recent.delete(index)
+    this.#recent.set(index, reading)
+    for (const oldest of this.#recent.keys()) {
+      if (this.#recent.size <= DISTANT_MAX) break
+      this.#recent.delete(oldest)
+    }
+    return await reading
+  }
+
+  async #readDistant(index: number, chunk: DistantChunk): Promise<EncodedChunk> {
+    try {
+      const bytes = await chunk.read()
+      if (!this.#compressible) return { encoding: 'raw', bytes }
+      const encoded = await this.#coder.encode(bytes)
+      if (encoded.encoding === 'raw') this.#compressible = false
+      return encoded
+    } catch (error) {
+      this.#recent.delete(index)
+      throw error
+    }
   }
 
   async #encode(index: number, known: Slices | EncodedChunk, raw: Uint8Array): Promise<EncodedChunk> {

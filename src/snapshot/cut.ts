@@ -20,7 +20,7 @@ export async function cut(snapshot: Snapshot, into: CutSnapshot, options: CutOpt
   into.begin(snapshot)
   try {
     checkControl(options.control)
-    await readChunks(snapshot, into, options)
+    await readChunks(snapshot, into, { ...options, distant: true })
     return into.finish(options.control)
   } catch (error) {
     into.fail(asError(error))

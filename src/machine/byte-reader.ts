@@ -55,6 +55,12 @@ export class ByteReader {
     return byteStringOf(this.#bytes, start, this.skip(length))
   }
 
+  /** A view of the next bytes. */
+  bytes(length: number): Uint8Array {
+    const start = this.#offset
+    return this.#bytes.subarray(start, this.skip(length))
+  }
+
   /** Skip `length` bytes. Returns the offset behind them. */
   skip(length: number): number {
     const end = this.#offset + length

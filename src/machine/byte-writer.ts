@@ -39,6 +39,12 @@ export class ByteWriter {
     this.#length += text.length
   }
 
+  bytes(bytes: Uint8Array): void {
+    this.#reserve(bytes.length)
+    this.#bytes.set(bytes, this.#length)
+    this.#length += bytes.length
+  }
+
   /** What was written since `clear()`; valid until the next call of any method. */
   view(): Uint8Array {
     if (this.#length > VIEW_BYTES_MAX) return this.#bytes.subarray(0, this.#length)

@@ -1,25 +1,31 @@
 import { AnchorageError } from '../errors.ts'
 import { asError } from '../thrown.ts'
 
-/** The map was written before a replica took it over. */
+/** The machine was written before a replica took it over. */
 export class NotAttached extends AnchorageError {
   static override readonly code = 'NOT_ATTACHED'
   override readonly name = 'NotAttached'
   constructor() {
     super(
-      'this map belongs to no replica yet, so there is no log to write to; pass it to createReplica() first',
+      'this machine belongs to no replica yet, so there is no log to write to; pass it to createReplica() first',
     )
   }
 }
 
-/** The map was given to a second replica. */
+/** The machine was given to a second replica. */
 export class AlreadyAttached extends AnchorageError {
   static override readonly code = 'ALREADY_ATTACHED'
   override readonly name = 'AlreadyAttached'
   constructor() {
-    super('this map belongs to a replica already; make a map for each replica')
+    super('this machine belongs to a replica already; make one for each replica')
   }
 }
+
+/**
+ * A command was well formed and could not be obeyed, such as one for an index that is not there. It has changed
+ * nothing on any replica. The write rejects with it.
+ */
+export abstract class Refusal extends AnchorageError {}
 
 /** A codec refused a key or value; `cause` is what the codec threw. Nothing was written. */
 export class Unencodable extends TypeError {

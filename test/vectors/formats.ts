@@ -2,13 +2,10 @@ import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../..
 import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
 import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import type { StampedClock } from '../../src/group/machine-time.ts'
-import { LeaseTable } from '../../src/leases/lease-table.ts'
-import type { ByteString } from '../../src/machine/byte-string.ts'
+import { type ByteString, byteStringOf, bytesOf } from '../../src/machine/byte-string.ts'
 import { Items } from '../../src/machine/items.ts'
-import { emptyTree } from '../../src/machines/map/byte-tree.ts'
+import { ExpiringItems } from '../../src/machines/expiring-items.ts'
 import { type Command, decodeCommand, encodeCommand } from '../../src/machines/map/command.ts'
-import { valueIn } from '../../src/machines/map/entry.ts'
-import { MapInstallation, MapSnapshot } from '../../src/machines/map/map-snapshot.ts'
 import { itemHash } from '../../src/snapshot/boundary.ts'
 import { ChunkWriter, itemsOf } from '../../src/snapshot/chunk.ts'
 import { encodeHints, hintsOf } from '../../src/snapshot/hints.ts'
@@ -24,7 +21,6 @@ import {
   type Request,
   type ResponseBody,
 } from '../../src/sync/wire/messages.ts'
-import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { controlEntry } from '../group/entries.ts'
 import { generatedItems } from '../snapshot/generated-items.ts'
 
@@ -142,8 +138,8 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     decode: decodeAnnouncement,
   },
   'map-commands': {
-    encode: (command: Command) => encodeCommand(command).slice(),
-    decode: decodeCommand,
+    encode: (command: CommandInput) => encodeCommand(withValues(command, bytesOf)).slice(),
+    decode: (bytes) => withValues(decodeCommand(bytes), byteStringOf),
     kinds: {
       of: ({ type }: Command) => type,
       all: {
@@ -237,22 +233,42 @@ interface MapEntry {
   readonly deadlineMs?: number
 }
 
+/** A command as the vectors have it: values in the form of keys. */
+type CommandInput = WithValues<Command, ByteString>
+
+type WithValues<C, Value> = C extends { readonly entries: unknown }
+  ? Omit<C, 'entries'> & { readonly entries: readonly (readonly [ByteString, Value])[] }
+  : { readonly [K in keyof C]: K extends 'value' | 'expected' ? Value | Extract<C[K], undefined> : C[K] }
+
+function withValues<From, To>(
+  command: WithValues<Command, From>,
+  to: (value: From) => To,
+): WithValues<Command, To> {
+  const changed = Object.entries(command).map(([field, content]) => {
+    if (field === 'entries')
+      return [field, (content as [ByteString, From][]).map(([key, value]) => [key, to(value)])]
+    const isValue = (field === 'value' || field === 'expected') && content !== undefined
+    return [field, isValue ? to(content as From) : content]
+  })
+  return Object.fromEntries(changed)
+}
+
 function mapItemOf({ key, value, deadlineMs }: MapEntry): Uint8Array {
-  const tree = emptyTree()
-  tree.set(key, deadlineMs === undefined ? value : { value, deadlineMs })
-  const [item] = Array.from(new MapSnapshot(tree, 0, 1).items(), (bytes) => bytes.slice())
+  const items = new ExpiringItems()
+  items.set(key, bytesOf(value), deadlineMs)
+  const [item] = Array.from(items.capture().items(), (bytes) => bytes.slice())
   return item!
 }
 
 function mapEntryIn(item: Uint8Array): MapEntry | undefined {
-  let read: MapEntry | undefined
-  const installation = new MapInstallation(new LeaseTable({ clock: new VirtualClock() }), (tree) => {
-    for (const [key, entry] of tree.entries()) {
-      const value = valueIn(entry)
-      read = typeof entry === 'string' ? { key, value } : { key, value, deadlineMs: entry.deadlineMs }
-    }
-  })
+  const items = new ExpiringItems()
+  const installation = items.install(() => {})
   installation.add(Items.of(item))
   installation.commit()
-  return read
+  const [entry] = Array.from(items.scan(), ({ key, value, deadlineMs }) => ({
+    key,
+    value: byteStringOf(value),
+    ...(Number.isFinite(deadlineMs) && { deadlineMs }),
+  }))
+  return entry
 }

@@ -11,19 +11,19 @@ import { KEY_BYTES_MAX, TTL_MS_MAX } from '../limits.ts'
  * version here, because the machine's signature has it.
  */
 export type Command =
-  | { readonly type: 'set'; readonly key: ByteString; readonly value: ByteString; readonly ttlMs: Ttl }
+  | { readonly type: 'set'; readonly key: ByteString; readonly value: Uint8Array; readonly ttlMs: Ttl }
   | { readonly type: 'delete'; readonly key: ByteString }
   | {
       readonly type: 'setMany'
-      readonly entries: readonly (readonly [ByteString, ByteString])[]
+      readonly entries: readonly (readonly [ByteString, Uint8Array])[]
       readonly ttlMs: Ttl
     }
   | { readonly type: 'deleteMany'; readonly keys: readonly ByteString[] }
   | {
       readonly type: 'compareAndSet'
       readonly key: ByteString
-      readonly expected: ByteString | undefined
-      readonly value: ByteString | undefined
+      readonly expected: Uint8Array | undefined
+      readonly value: Uint8Array | undefined
       readonly ttlMs: Ttl
     }
   | { readonly type: 'clear' }
@@ -45,7 +45,7 @@ export function encodeCommand(command: Command): Uint8Array {
   switch (command.type) {
     case 'set':
       writeString(writer, command.key)
-      writeString(writer, command.value)
+      writeBytes(writer, command.value)
       break
     case 'delete':
     case 'persist':
@@ -55,7 +55,7 @@ export function encodeCommand(command: Command): Uint8Array {
       writer.uvarint(command.entries.length)
       for (const [key, value] of command.entries) {
         writeString(writer, key)
-        writeString(writer, value)
+        writeBytes(writer, value)
       }
       break
     case 'deleteMany':
@@ -75,7 +75,11 @@ export function encodeCommand(command: Command): Uint8Array {
   return writer.view()
 }
 
-/** @throws {MalformedCommand} for anything that `encodeCommand` would not make. */
+/**
+ * Values are views of `bytes`.
+ *
+ * @throws {MalformedCommand} for anything that `encodeCommand` would not make.
+ */
 export function decodeCommand(bytes: Uint8Array): Command {
   const reader = new ByteReader(bytes, MalformedCommand)
   const command = readCommand(reader)
@@ -126,16 +130,16 @@ function readKey(reader: ByteReader): ByteString {
   return reader.string(length)
 }
 
-function readValue(reader: ByteReader): ByteString {
-  return reader.string(reader.uvarint())
+function readValue(reader: ByteReader): Uint8Array {
+  return reader.bytes(reader.uvarint())
 }
 
-function readOptional(reader: ByteReader): ByteString | undefined {
+function readOptional(reader: ByteReader): Uint8Array | undefined {
   const lengthPlusOne = reader.uvarint()
-  return lengthPlusOne === 0 ? undefined : reader.string(lengthPlusOne - 1)
+  return lengthPlusOne === 0 ? undefined : reader.bytes(lengthPlusOne - 1)
 }
 
-function readEntry(reader: ByteReader): readonly [ByteString, ByteString] {
+function readEntry(reader: ByteReader): readonly [ByteString, Uint8Array] {
   return [readKey(reader), readValue(reader)]
 }
 
@@ -151,7 +155,12 @@ function writeString(writer: ByteWriter, text: ByteString): void {
   writer.string(text)
 }
 
-function writeOptional(writer: ByteWriter, text: ByteString | undefined): void {
-  writer.uvarint(text === undefined ? 0 : text.length + 1)
-  if (text !== undefined) writer.string(text)
+function writeBytes(writer: ByteWriter, bytes: Uint8Array): void {
+  writer.uvarint(bytes.length)
+  writer.bytes(bytes)
+}
+
+function writeOptional(writer: ByteWriter, bytes: Uint8Array | undefined): void {
+  writer.uvarint(bytes === undefined ? 0 : bytes.length + 1)
+  if (bytes !== undefined) writer.bytes(bytes)
 }

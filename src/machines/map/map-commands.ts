@@ -1,5 +1,5 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import { type Codec, encodeWith } from '../../machine/codec.ts'
+import { type Codec, encodeBytes, encodeWith } from '../../machine/codec.ts'
 import { KeyTooLarge } from '../../machine/errors.ts'
 import { KEY_BYTES_MAX, TTL_MS_MAX } from '../limits.ts'
 import { encodeCommand } from './command.ts'
@@ -80,8 +80,9 @@ export class MapCommands<K, V> {
     return encoded
   }
 
-  #value(value: V): ByteString {
-    return encodeWith(this.#values, 'value', value)
+  /** A copy: a codec may use one buffer for all values. */
+  #value(value: V): Uint8Array {
+    return new Uint8Array(encodeBytes(this.#values, 'value', value))
   }
 }
 

@@ -1,26 +1,21 @@
-import { GuardedEvents } from '../../guarded-events.ts'
-import { LeaseTable } from '../../leases/lease-table.ts'
-import { Sweeper } from '../../leases/sweeper.ts'
+import { sameBytes } from '../../bytes.ts'
 import type { ByteString } from '../../machine/byte-string.ts'
-import { type Codec, decodeWith, encodeWith, type Json, jsonCodec, stringCodec } from '../../machine/codec.ts'
-import { AlreadyAttached, NotAttached } from '../../machine/errors.ts'
-import type {
-  CommandContext,
-  Installation,
-  MachineHost,
-  Snapshot,
-  StateMachine,
-  SubmitOptions,
-  Written,
-} from '../../machine/machine.ts'
-import { VirtualClock } from '../../time/virtual-clock.ts'
-import { type ByteRange, type ByteTree, emptyTree, scan } from './byte-tree.ts'
+import {
+  type Codec,
+  decodeBytes,
+  decodeWith,
+  encodeWith,
+  type Json,
+  jsonCodec,
+  stringCodec,
+} from '../../machine/codec.ts'
+import type { Installation, Snapshot, SubmitOptions, Written } from '../../machine/machine.ts'
+import { ExpiringItems, type ItemParts, type KeyRange } from '../expiring-items.ts'
+import { type ChangeEvents, Replicated, signatureOf } from '../replicated.ts'
 import { type Command, decodeCommand } from './command.ts'
-import { type ExpiringEntry, isAlive, liveValue, valueIn } from './entry.ts'
 import { MapCommands, type TtlOption } from './map-commands.ts'
-import { MapInstallation, MapSnapshot } from './map-snapshot.ts'
 
-/** The version of the item format (map-snapshot.ts) and of the command format (command.ts). */
+/** The version of the item format (expiring-items.ts) and of the command format (command.ts). */
 const FORMAT = 'map/2'
 
 export interface ReplicatedMapInit<K, V> {
@@ -79,15 +74,11 @@ export type MapChange<K, V> =
   | { readonly type: 'expire'; readonly key: K; readonly previous: V }
   | { readonly type: 'clear' }
 
-export type MapEvents<K, V> = {
-  /**
-   * One for each key that a command set or deleted, after the whole command is applied; one for a whole
-   * `clear`.
-   */
-  change: CustomEvent<MapChange<K, V>>
-  /** A snapshot replaced the whole state. Its entries come without a `change`. */
-  reset: CustomEvent<{ readonly size: number }>
-}
+/**
+ * `change`: one for each key that a command set or deleted, after the whole command is applied; one for a whole
+ * `clear`. `reset`: a snapshot replaced the whole state, and its entries come without a `change`.
+ */
+export type MapEvents<K, V> = ChangeEvents<MapChange<K, V>>
 
 const ADDED: SetResult = Object.freeze({ replaced: false })
 const REPLACED: SetResult = Object.freeze({ replaced: true })
@@ -123,21 +114,15 @@ const REPLACED: SetResult = Object.freeze({ replaced: true })
  * for (const [key, city] of cities.range({ gte: 'CH/', lt: 'CH0' })) console.log(key, city.name)
  * ```
  */
-export class ReplicatedMap<K = string, V = Json>
-  extends GuardedEvents<MapEvents<K, V>>
-  implements StateMachine<MapResult>
-{
+export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K, V>, MapResult> {
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: MapCommands<K, V>
   readonly #keys: Codec<K>
   readonly #values: Codec<V>
-  #tree = emptyTree()
-  /** Machine time. Only entries of the log move it. */
-  readonly #clock = new VirtualClock()
-  #leases: LeaseTable<ByteString>
-  #sweeper: Sweeper<ByteString>
-  #host: MachineHost<MapResult> | undefined
+  readonly #items = new ExpiringItems((key, value) => this.#expired(key, value))
+  /** Takes the changes of the command that is being applied. */
+  #changes: MapChange<K, V>[] | undefined
 
   constructor(init: ReplicatedMapInit<K, V> = {}) {
     super()
@@ -145,28 +130,27 @@ export class ReplicatedMap<K = string, V = Json>
     this.#keys = init.keys ?? (stringCodec as unknown as Codec<K>)
     this.#values = init.values ?? jsonCodec<V>()
     this.commands = new MapCommands(this.#keys, this.#values)
-    this.#leases = new LeaseTable({ clock: this.#clock })
-    this.#sweeper = this.#sweep(this.#leases)
-    const parts = { keys: this.#keys.name, values: this.#values.name, ...(init.name && { name: init.name }) }
-    this.signature = [FORMAT, ...Object.entries(parts).map(([k, v]) => `${k}=${encodeURIComponent(v)}`)].join(
-      ';',
-    )
+    this.signature = signatureOf(FORMAT, {
+      keys: this.#keys.name,
+      values: this.#values.name,
+      name: init.name,
+    })
   }
 
   get size(): number {
-    this.#assertReadable()
-    return this.#size()
+    this.assertReadable()
+    return this.#items.size
   }
 
   get(key: K): V | undefined {
-    this.#assertReadable()
-    const value = this.#live(this.#encodeKey(key))
-    return value === undefined ? undefined : this.#decodeValue(value)
+    this.assertReadable()
+    const found = this.#items.find(this.#encodeKey(key))
+    return found && this.#valueIn(found)
   }
 
   has(key: K): boolean {
-    this.#assertReadable()
-    return this.#live(this.#encodeKey(key)) !== undefined
+    this.assertReadable()
+    return this.#items.has(this.#encodeKey(key))
   }
 
   /**
@@ -174,19 +158,16 @@ export class ReplicatedMap<K = string, V = Json>
    * undefined for one that is absent.
    */
   ttl(key: K): number | undefined {
-    this.#assertReadable()
-    const entry = this.#tree.get(this.#encodeKey(key))
-    const timeMs = this.#clock.now()
-    if (entry === undefined || !isAlive(entry, timeMs)) return undefined
-    return typeof entry === 'string' ? Number.POSITIVE_INFINITY : entry.deadlineMs - timeMs
+    this.assertReadable()
+    return this.#items.ttl(this.#encodeKey(key))
   }
 
   keys(): IteratorObject<K, undefined> {
-    return this.#read({}, (key) => this.#decodeKey(key))
+    return this.#read({}, (parts) => this.#keyIn(parts))
   }
 
   values(): IteratorObject<V, undefined> {
-    return this.#read({}, (_key, value) => this.#decodeValue(value))
+    return this.#read({}, (parts) => this.#valueIn(parts))
   }
 
   entries(): IteratorObject<[K, V], undefined> {
@@ -206,7 +187,7 @@ export class ReplicatedMap<K = string, V = Json>
     const bound = (key: K | undefined) => (key === undefined ? undefined : this.#encodeKey(key))
     return this.#read(
       { gte: bound(gte), gt: bound(gt), lte: bound(lte), lt: bound(lt), reverse, limit },
-      (key, value) => [this.#decodeKey(key), this.#decodeValue(value)],
+      (parts) => [this.#keyIn(parts), this.#valueIn(parts)],
     )
   }
 
@@ -215,17 +196,17 @@ export class ReplicatedMap<K = string, V = Json>
    * had.
    */
   async set(key: K, value: V, options?: SetOptions): Promise<Written<SetResult>> {
-    return this.#write(this.commands.set(key, value, options), options)
+    return this.write(this.commands.set(key, value, options), options)
   }
 
   /** Let a key live until it is deleted. The result says whether it had a TTL. */
   async persist(key: K, options?: SubmitOptions): Promise<Written<boolean>> {
-    return this.#write(this.commands.persist(key), options)
+    return this.write(this.commands.persist(key), options)
   }
 
   /** The result says whether there was anything to delete. */
   async delete(key: K, options?: SubmitOptions): Promise<Written<boolean>> {
-    return this.#write(this.commands.delete(key), options)
+    return this.write(this.commands.delete(key), options)
   }
 
   /**
@@ -233,12 +214,12 @@ export class ReplicatedMap<K = string, V = Json>
    * value counts.
    */
   async setMany(entries: Iterable<readonly [K, V]>, options?: SetOptions): Promise<Written<SetManyResult>> {
-    return this.#write(this.commands.setMany(entries, options), options)
+    return this.write(this.commands.setMany(entries, options), options)
   }
 
   /** All or nothing, like `setMany`. The result is how many keys were there and are deleted. */
   async deleteMany(keys: Iterable<K>, options?: SubmitOptions): Promise<Written<number>> {
-    return this.#write(this.commands.deleteMany(keys), options)
+    return this.write(this.commands.deleteMany(keys), options)
   }
 
   /**
@@ -253,152 +234,107 @@ export class ReplicatedMap<K = string, V = Json>
     value: V | undefined,
     options?: SetOptions,
   ): Promise<Written<boolean>> {
-    return this.#write(this.commands.compareAndSet(key, expected, value, options), options)
+    return this.write(this.commands.compareAndSet(key, expected, value, options), options)
   }
 
   /** Delete every key there is when the command is applied. The result is their number. */
   async clear(options?: SubmitOptions): Promise<Written<number>> {
-    return this.#write(this.commands.clear(), options)
-  }
-
-  /** Called by the replica. */
-  attach(host: MachineHost<MapResult>): void {
-    if (this.#host !== undefined) throw new AlreadyAttached()
-    this.#host = host
-  }
-
-  /** Called by the replica, for each committed command. */
-  apply(command: Uint8Array, context?: Pick<CommandContext, 'timeMs'>): MapResult {
-    if (context !== undefined) this.advance(context.timeMs)
-    const decoded = decodeCommand(command)
-    if (this.listenerCount('change') === 0) return this.#execute(decoded)
-    const changes: MapChange<K, V>[] = []
-    const result = this.#execute(decoded, changes)
-    for (const detail of changes) this.safeDispatchEvent('change', { detail })
-    return result
+    return this.write(this.commands.clear(), options)
   }
 
   /** Called by the replica, when machine time moved on. */
   advance(timeMs: number): void {
-    const byMs = timeMs - this.#clock.now()
-    if (byMs > 0) this.#clock.advance(byMs)
+    this.#items.advance(timeMs)
   }
 
   /** The machine time at which a key dies next, or an earlier time; undefined if none ever does. */
   get dueMs(): number | undefined {
-    return this.#leases.nextDeadlineMs
+    return this.#items.dueMs
   }
 
   /** Called by the replica. */
   capture(): Snapshot {
-    return new MapSnapshot(this.#tree.clone(), this.#clock.now(), this.#size())
+    return this.#items.capture()
   }
 
   /** Called by the replica. */
   install(): Installation {
-    return new MapInstallation(new LeaseTable({ clock: this.#clock }), (tree, leases) => {
-      this.#sweeper.stop()
-      this.#tree = tree
-      this.#leases = leases
-      this.#sweeper = this.#sweep(leases)
-      this.safeDispatchEvent('reset', { detail: { size: tree.size } })
-    })
+    return this.#items.install((size) => this.tellReset(size))
   }
 
-  #execute(command: Command, changes?: MapChange<K, V>[]): MapResult {
+  protected execute(bytes: Uint8Array, changes: MapChange<K, V>[] | undefined): MapResult {
+    const command = decodeCommand(bytes)
+    this.#changes = changes
+    try {
+      return this.#obey(command)
+    } finally {
+      this.#changes = undefined
+    }
+  }
+
+  #obey(command: Command): MapResult {
     switch (command.type) {
       case 'set':
-        return this.#set(command.key, command.value, command.ttlMs, changes) ? ADDED : REPLACED
+        return this.#set(command.key, command.value, command.ttlMs) ? ADDED : REPLACED
       case 'delete':
-        return this.#delete(command.key, changes)
+        return this.#delete(command.key)
       case 'setMany': {
         let added = 0
         const { entries, ttlMs } = command
-        for (const [key, value] of entries) if (this.#set(key, value, ttlMs, changes)) added++
+        for (const [key, value] of entries) if (this.#set(key, value, ttlMs)) added++
         return { added, replaced: entries.length - added }
       }
       case 'deleteMany': {
         let deleted = 0
-        for (const key of command.keys) if (this.#delete(key, changes)) deleted++
+        for (const key of command.keys) if (this.#delete(key)) deleted++
         return deleted
       }
       case 'compareAndSet': {
         const { key, expected, value, ttlMs } = command
-        if (this.#live(key) !== expected) return false
-        if (value !== undefined) this.#set(key, value, ttlMs, changes)
-        else this.#delete(key, changes)
+        const current = this.#items.get(key)
+        const matches =
+          current === undefined || expected === undefined
+            ? current === expected
+            : sameBytes(current, expected)
+        if (!matches) return false
+        if (value !== undefined) this.#set(key, value, ttlMs)
+        else this.#delete(key)
         return true
       }
       case 'clear': {
-        const size = this.#size()
-        this.#tree = emptyTree()
-        this.#leases.clear()
-        if (size > 0) changes?.push({ type: 'clear' })
+        const size = this.#items.clear()
+        if (size > 0) this.#changes?.push({ type: 'clear' })
         return size
       }
-      case 'persist': {
-        const entry = this.#tree.get(command.key)
-        if (entry === undefined || typeof entry === 'string' || !isAlive(entry, this.#clock.now()))
-          return false
-        this.#leases.unregister(command.key)
-        this.#tree.set(command.key, entry.value)
-        return true
-      }
+      case 'persist':
+        return this.#items.persist(command.key)
     }
   }
 
   /** Whether the key is new. */
-  #set(key: ByteString, value: ByteString, ttlMs: number | undefined, changes?: MapChange<K, V>[]): boolean {
-    if (this.#leases.size > 0) this.#endLease(key, changes)
-    changes?.push(this.#setChange(key, value, this.#live(key)))
-    if (ttlMs === undefined) return this.#tree.set(key, value)
-    const deadlineMs = this.#leases.register(key, ttlMs)
-    return this.#tree.set(key, { value, deadlineMs })
+  #set(key: ByteString, value: Uint8Array, ttlMs: number | undefined): boolean {
+    if (this.#changes === undefined) return this.#items.set(key, value, ttlMs)
+    const previous = this.#items.find(key)?.copyOfValue()
+    const isNew = this.#items.set(key, value, ttlMs)
+    this.#changes.push(this.#setChange(key, new Uint8Array(value), previous))
+    return isNew
   }
 
   /** Whether the key was there. */
-  #delete(key: ByteString, changes?: MapChange<K, V>[]): boolean {
-    if (this.#leases.size > 0) this.#endLease(key, changes)
-    const entry = this.#tree.get(key)
-    if (entry === undefined) return false
-    changes?.push(this.#change('delete', key, valueIn(entry)))
-    return this.#tree.delete(key)
+  #delete(key: ByteString): boolean {
+    const previous = this.#changes && this.#items.find(key)?.copyOfValue()
+    const isDeleted = this.#items.delete(key)
+    if (previous !== undefined) this.#changes?.push(this.#change('delete', key, previous))
+    return isDeleted
   }
 
-  /** Every write ends the lease that the key had. A key that was dead already is removed. */
-  #endLease(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
-    const dead = this.#leases.isExpired(key)
-    if (dead !== undefined) this.#leases.unregister(key)
-    if (dead) this.#removeExpired(key, changes)
+  /** A dead key was removed from memory: by a command that meets it, or some time after its death. */
+  #expired(key: ByteString, value: Uint8Array): void {
+    if (this.#changes !== undefined) this.#changes.push(this.#change('expire', key, value))
+    else if (this.listenerCount('change') > 0) this.tell(this.#change('expire', key, value))
   }
 
-  /** Remove a dead key from memory. */
-  #removeExpired(key: ByteString, changes: MapChange<K, V>[] | undefined): void {
-    const { value } = this.#tree.get(key) as ExpiringEntry
-    this.#tree.delete(key)
-    changes?.push(this.#change('expire', key, value))
-  }
-
-  /** Remove dead keys from memory soon after their deadline, in pieces that leave the event loop free. */
-  #sweep(leases: LeaseTable<ByteString>): Sweeper<ByteString> {
-    const onExpired = (key: ByteString) => {
-      const changes: MapChange<K, V>[] = []
-      this.#removeExpired(key, this.listenerCount('change') > 0 ? changes : undefined)
-      for (const detail of changes) this.safeDispatchEvent('change', { detail })
-    }
-    return new Sweeper({ table: leases, clock: this.#clock, restMs: 0, onExpired })
-  }
-
-  /** The number of living keys. */
-  #size(): number {
-    return this.#tree.size - (this.#leases.mayHaveExpired() ? this.#leases.expired().length : 0)
-  }
-
-  #live(key: ByteString): ByteString | undefined {
-    return liveValue(this.#tree.get(key), this.#clock.now())
-  }
-
-  #setChange(key: ByteString, value: ByteString, previous: ByteString | undefined): MapChange<K, V> {
+  #setChange(key: ByteString, value: Uint8Array, previous: Uint8Array | undefined): MapChange<K, V> {
     const map = this
     return {
       type: 'set',
@@ -409,12 +345,12 @@ export class ReplicatedMap<K = string, V = Json>
         return map.#decodeValue(value)
       },
       get previous() {
-        return previous === undefined ? undefined : map.#decodeValue(previous)
+        return previous && map.#decodeValue(previous)
       },
     }
   }
 
-  #change(type: 'delete' | 'expire', key: ByteString, previous: ByteString): MapChange<K, V> {
+  #change(type: 'delete' | 'expire', key: ByteString, previous: Uint8Array): MapChange<K, V> {
     const map = this
     return {
       type,
@@ -427,22 +363,10 @@ export class ReplicatedMap<K = string, V = Json>
     }
   }
 
-  // Not a generator itself: the tree is cloned now, not at the first `next()`.
-  #read<T>(range: ByteRange, decode: (key: ByteString, value: ByteString) => T): Generator<T, undefined> {
-    this.#assertReadable()
-    return decoded(this.#tree.clone(), this.#clock.now(), range, decode)
-  }
-
-  #assertReadable(): void {
-    this.#host?.assertReadable()
-  }
-
-  async #write<Result extends MapResult>(
-    command: Uint8Array,
-    options: SubmitOptions | undefined,
-  ): Promise<Written<Result>> {
-    if (this.#host === undefined) throw new NotAttached()
-    return (await this.#host.submit(command, options)) as Written<Result>
+  // Not a generator itself: the items are captured now, not at the first `next()`.
+  #read<T>(range: KeyRange, decode: (parts: ItemParts) => T): Generator<T, undefined> {
+    this.assertReadable()
+    return decoded(this.#items.scan(range), decode)
   }
 
   #encodeKey(key: K): ByteString {
@@ -453,16 +377,19 @@ export class ReplicatedMap<K = string, V = Json>
     return decodeWith(this.#keys, 'key', key)
   }
 
-  #decodeValue(value: ByteString): V {
-    return decodeWith(this.#values, 'value', value)
+  #decodeValue(value: Uint8Array): V {
+    return decodeBytes(this.#values, 'value', value)
+  }
+
+  #keyIn({ bytes, keyStart, keyEnd }: ItemParts): K {
+    return decodeBytes(this.#keys, 'key', bytes, keyStart, keyEnd)
+  }
+
+  #valueIn({ bytes, valueStart, valueEnd }: ItemParts): V {
+    return decodeBytes(this.#values, 'value', bytes, valueStart, valueEnd)
   }
 }
 
-function* decoded<T>(
-  tree: ByteTree,
-  timeMs: number,
-  range: ByteRange,
-  decode: (key: ByteString, value: ByteString) => T,
-): Generator<T, undefined> {
-  for (const [key, entry] of scan(tree, timeMs, range)) yield decode(key, valueIn(entry))
+function* decoded<T>(items: Iterable<ItemParts>, decode: (parts: ItemParts) => T): Generator<T, undefined> {
+  for (const parts of items) yield decode(parts)
 }

@@ -8,6 +8,11 @@ export const NO_EDITION = 0
 
 let versions = 0
 
+/** Names the records of a run: see `Run.version`. */
+export function nextVersion(): number {
+  return ++versions
+}
+
 /**
  * A run of records in a slab, and where each begins: in words that are counted down from `slots`. In a page of
  * a tree's own, the records grow up from its start and the words down from its end.
@@ -102,7 +107,7 @@ export class Leaf implements Run {
 
   /** Its bytes do not change any more: they have a version, by which they are known. */
   freeze(): this {
-    if (this.version === 0) this.version = ++versions
+    if (this.version === 0) this.version = nextVersion()
     return this
   }
 

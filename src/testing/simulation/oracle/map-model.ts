@@ -107,11 +107,13 @@ export class MapModel<K = string, V = Json> implements Model<ReplicatedMap<K, V>
     switch (command.type) {
       case 'set': {
         const { key, value, ttlMs } = command
-        return { replaced: this.#put(key, value, deadline(timeMs, ttlMs)) }
+        return { replaced: this.#put(key, byteStringOf(value), deadline(timeMs, ttlMs)) }
       }
       case 'setMany': {
         const { entries, ttlMs } = command
-        const replaced = entries.filter(([key, value]) => this.#put(key, value, deadline(timeMs, ttlMs)))
+        const replaced = entries.filter(([key, value]) =>
+          this.#put(key, byteStringOf(value), deadline(timeMs, ttlMs)),
+        )
         return { added: entries.length - replaced.length, replaced: replaced.length }
       }
       case 'delete':
@@ -120,9 +122,9 @@ export class MapModel<K = string, V = Json> implements Model<ReplicatedMap<K, V>
         return command.keys.filter((key) => this.#remove(key)).length
       case 'compareAndSet': {
         const { key, expected, value, ttlMs } = command
-        if (this.#held.get(key)?.value !== expected) return false
+        if (this.#held.get(key)?.value !== (expected && byteStringOf(expected))) return false
         if (value === undefined) this.#remove(key)
-        else this.#put(key, value, deadline(timeMs, ttlMs))
+        else this.#put(key, byteStringOf(value), deadline(timeMs, ttlMs))
         return true
       }
       case 'clear': {

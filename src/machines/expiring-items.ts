@@ -1,0 +1,292 @@
+import { LeaseTable } from '../leases/lease-table.ts'
+import { Sweeper } from '../leases/sweeper.ts'
+import { ByteReader } from '../machine/byte-reader.ts'
+import { type ByteString, byteStringOf } from '../machine/byte-string.ts'
+import { ByteWriter } from '../machine/byte-writer.ts'
+import { MalformedItem } from '../machine/errors.ts'
+import type { Items } from '../machine/items.ts'
+import type { Installation, Snapshot } from '../machine/machine.ts'
+import { VirtualClock } from '../time/virtual-clock.ts'
+import { TreeSnapshot } from './state-items.ts'
+import { PackedTree } from './tree/packed-tree.ts'
+import { TreeBuilder } from './tree/tree-builder.ts'
+
+/** Keys from one to another, or up to a number of them. */
+export interface KeyRange {
+  readonly gte?: ByteString | undefined
+  readonly gt?: ByteString | undefined
+  readonly lte?: ByteString | undefined
+  readonly lt?: ByteString | undefined
+  readonly reverse?: boolean | undefined
+  readonly limit?: number | undefined
+}
+
+/** Where the parts of one item are in a buffer. Whoever reads items uses one and the same again and again. */
+export class ItemParts {
+  bytes = new Uint8Array() as Uint8Array
+  keyStart = 0
+  keyEnd = 0
+  valueStart = 0
+  valueEnd = 0
+  /** The machine time at which it dies; `Infinity` for an item that does not. */
+  deadlineMs = Number.POSITIVE_INFINITY
+
+  /** Find the parts of the item from `start` up to `end`. */
+  read(bytes: Uint8Array, start: number, end: number): this {
+    this.bytes = bytes
+    this.valueEnd = end
+    let at = start
+    let head = bytes[at++]!
+    const hasDeadline = head % 2 === 1
+    if (head > 0x7f) {
+      head &= 0x7f
+      for (let shift = 7; ; shift += 7) {
+        const byte = bytes[at++]!
+        head |= (byte & 0x7f) << shift
+        if (byte < 0x80) break
+      }
+    }
+    this.keyStart = at
+    this.keyEnd = at + (head >>> 1)
+    this.valueStart = this.keyEnd
+    this.deadlineMs = hasDeadline ? this.#readDeadline() : Number.POSITIVE_INFINITY
+    return this
+  }
+
+  get key(): ByteString {
+    return byteStringOf(this.bytes, this.keyStart, this.keyEnd)
+  }
+
+  /** A view, valid as long as the buffer is. */
+  get value(): Uint8Array {
+    return this.bytes.subarray(this.valueStart, this.valueEnd)
+  }
+
+  copyOfValue(): Uint8Array {
+    return new Uint8Array(this.value)
+  }
+
+  #readDeadline(): number {
+    let deadlineMs = 0
+    for (let scale = 1; ; scale *= 128) {
+      const byte = this.bytes[this.valueStart++]!
+      deadlineMs += (byte & 0x7f) * scale
+      if (byte < 0x80) return deadlineMs
+    }
+  }
+}
+
+/**
+ * Keys in the order of their bytes, each with a value and perhaps a deadline in machine time. From its deadline on
+ * an item is dead: absent from every read and capture. It is removed from memory some time later.
+ *
+ * An item is:
+ * 1. a uvarint: twice the key's length, plus 1 for a key with a TTL;
+ * 2. the key;
+ * 3. for a key with a TTL, its deadline in machine time as a uvarint;
+ * 4. the value.
+ */
+export class ExpiringItems {
+  readonly #onExpired: ((key: ByteString, value: Uint8Array) => void) | undefined
+  /** Machine time. Only entries of the log move it. */
+  readonly #clock = new VirtualClock()
+  readonly #parts = new ItemParts()
+  readonly #writer = new ByteWriter()
+  #tree = new PackedTree('keys')
+  #leases: LeaseTable<ByteString>
+  #sweeper: Sweeper<ByteString>
+
+  /** @param onExpired called when a dead item has been removed from memory, with a copy of its value */
+  constructor(onExpired?: (key: ByteString, value: Uint8Array) => void) {
+    this.#onExpired = onExpired
+    this.#leases = new LeaseTable({ clock: this.#clock })
+    this.#sweeper = this.#sweep(this.#leases)
+  }
+
+  /** The number of living items. */
+  get size(): number {
+    return this.#tree.size - this.#dead
+  }
+
+  /** Machine time, in milliseconds. */
+  get timeMs(): number {
+    return this.#clock.now()
+  }
+
+  /** The machine time at which an item dies next, or an earlier time; undefined if none ever does. */
+  get dueMs(): number | undefined {
+    return this.#leases.nextDeadlineMs
+  }
+
+  advance(timeMs: number): void {
+    const byMs = timeMs - this.#clock.now()
+    if (byMs > 0) this.#clock.advance(byMs)
+  }
+
+  /** The living item with this key: valid until the next call. */
+  find(key: ByteString): ItemParts | undefined {
+    if (!this.#tree.seek(key)) return undefined
+    const { leaf, at } = this.#tree.cursor
+    const parts = this.#parts.read(leaf.bytes, leaf.itemStart(at), leaf.recordStart(at + 1))
+    return parts.deadlineMs > this.#clock.now() ? parts : undefined
+  }
+
+  /** The value of a living key: a view, valid until the next write. */
+  get(key: ByteString): Uint8Array | undefined {
+    return this.find(key)?.value
+  }
+
+  has(key: ByteString): boolean {
+    return this.find(key) !== undefined
+  }
+
+  /** How long a living key still lives, in milliseconds: `Infinity` for one without a TTL. */
+  ttl(key: ByteString): number | undefined {
+    const parts = this.find(key)
+    return parts && parts.deadlineMs - this.#clock.now()
+  }
+
+  /** Set a key, and end the TTL that it had. Returns whether it is new. `value` is copied. */
+  set(key: ByteString, value: Uint8Array, ttlMs?: number): boolean {
+    if (this.#leases.size > 0) this.#endLease(key)
+    const isNew = !this.#tree.seek(key)
+    const item = this.#itemOf(key, value, ttlMs === undefined ? undefined : this.#leases.register(key, ttlMs))
+    if (isNew) this.#tree.insert(item)
+    else this.#tree.replace(item)
+    return isNew
+  }
+
+  /** Returns whether the key was there. */
+  delete(key: ByteString): boolean {
+    if (this.#leases.size > 0) this.#endLease(key)
+    if (!this.#tree.seek(key)) return false
+    this.#tree.remove()
+    return true
+  }
+
+  /** Let a key live until it is deleted. Returns whether it had a TTL. */
+  persist(key: ByteString): boolean {
+    const parts = this.find(key)
+    if (parts === undefined || parts.deadlineMs === Number.POSITIVE_INFINITY) return false
+    const item = this.#itemOf(key, parts.value, undefined)
+    this.#leases.unregister(key)
+    this.#tree.replace(item)
+    return true
+  }
+
+  /** Remove everything. Returns how many items lived. */
+  clear(): number {
+    const { size } = this
+    this.#tree.clear()
+    this.#leases.clear()
+    return size
+  }
+
+  /**
+   * The living items of a range, as they are now: later writes do not show. Every step yields the same object with
+   * other contents.
+   */
+  scan(range: KeyRange = {}): Generator<ItemParts, undefined> {
+    return living(this.#tree.capture(), this.#clock.now(), range)
+  }
+
+  capture(): Snapshot {
+    const timeMs = this.#clock.now()
+    const parts = new ItemParts()
+    return new TreeSnapshot(this.#tree.capture(), {
+      count: this.#dead,
+      is: (bytes, start, end) => parts.read(bytes, start, end).deadlineMs <= timeMs,
+    })
+  }
+
+  /** @param onReplaced called after the new state has taken the place of this one */
+  install(onReplaced: (size: number) => void): Installation {
+    const leases = new LeaseTable<ByteString>({ clock: this.#clock })
+    const builder = new TreeBuilder('keys', (bytes, start, end) => {
+      const reader = new ByteReader(bytes, MalformedItem)
+      reader.window(start, end)
+      const key = reader.string(Math.floor(reader.uvarint() / 2))
+      leases.registerUntil(key, reader.uvarint())
+    })
+    return {
+      add: (items: Items) => builder.add(items),
+      commit: () => {
+        this.#sweeper.stop()
+        this.#tree = builder.finish()
+        this.#leases = leases
+        this.#sweeper = this.#sweep(leases)
+        onReplaced(this.#tree.size)
+      },
+    }
+  }
+
+  get #dead(): number {
+    return this.#leases.mayHaveExpired() ? this.#leases.expired().length : 0
+  }
+
+  #itemOf(key: ByteString, value: Uint8Array, deadlineMs: number | undefined): Uint8Array {
+    const writer = this.#writer
+    writer.clear()
+    writer.uvarint(key.length * 2 + (deadlineMs === undefined ? 0 : 1))
+    writer.string(key)
+    if (deadlineMs !== undefined) writer.uvarint(deadlineMs)
+    writer.bytes(value)
+    return writer.view()
+  }
+
+  /** Every write ends the lease that the key had. A key that was dead already is removed. */
+  #endLease(key: ByteString): void {
+    const dead = this.#leases.isExpired(key)
+    if (dead !== undefined) this.#leases.unregister(key)
+    if (dead) this.#removeExpired(key)
+  }
+
+  #removeExpired(key: ByteString): void {
+    if (!this.#tree.seek(key)) return
+    const { leaf, at } = this.#tree.cursor
+    const value =
+      this.#onExpired &&
+      this.#parts.read(leaf.bytes, leaf.itemStart(at), leaf.recordStart(at + 1)).copyOfValue()
+    this.#tree.remove()
+    if (value !== undefined) this.#onExpired?.(key, value)
+  }
+
+  /** Remove dead items from memory soon after their deadline, in pieces that leave the event loop free. */
+  #sweep(leases: LeaseTable<ByteString>): Sweeper<ByteString> {
+    return new Sweeper({
+      table: leases,
+      clock: this.#clock,
+      restMs: 0,
+      onExpired: (key) => this.#removeExpired(key),
+    })
+  }
+}
+
+function* living(tree: PackedTree, timeMs: number, range: KeyRange): Generator<ItemParts, undefined> {
+  const { reverse = false, limit = Number.POSITIVE_INFINITY } = range
+  const parts = new ItemParts()
+  let left = limit
+  if (left === 0) return
+  for (const { leaf, from, to } of tree.leaves({ ...placesOf(tree, range), reverse })) {
+    for (let n = from; n < to; n++) {
+      const i = reverse ? from + to - 1 - n : n
+      parts.read(leaf.bytes, leaf.itemStart(i), leaf.recordStart(i + 1))
+      if (parts.deadlineMs <= timeMs) continue
+      yield parts
+      if (--left === 0) return
+    }
+  }
+}
+
+/** The places that a range of keys has in a tree. */
+function placesOf(tree: PackedTree, { gte, gt, lte, lt }: KeyRange): { from: number; to: number } {
+  const below = (key: ByteString) => {
+    tree.seek(key)
+    return tree.place
+  }
+  const upTo = (key: ByteString) => (tree.seek(key) ? tree.place + 1 : tree.place)
+  return {
+    from: Math.max(gte === undefined ? 0 : below(gte), gt === undefined ? 0 : upTo(gt)),
+    to: Math.min(lte === undefined ? tree.size : upTo(lte), lt === undefined ? tree.size : below(lt)),
+  }
+}

@@ -10,8 +10,6 @@ import type { EncodedChunk } from './encoding.ts'
 import { SnapshotTooLarge } from './errors.ts'
 import { type ChunkInfo, chunkHash, MANIFEST_CHUNKS_MAX } from './manifest.ts'
 import { type FoundChunk, RunCutter } from './run-cutter.ts'
-import type { Slices } from './slices.ts'
-import { SlicesHasher } from './slices-hasher.ts'
 
 export interface ReadOptions {
   /** The average size of chunks, in bytes, up to 8 MiB. Every replica must use the same. */
@@ -52,7 +50,6 @@ class ChunkReader {
   readonly #signal: AbortSignal
   readonly #yielder: Yielder
   readonly #earlier: KnownCut | undefined
-  readonly #hasher = new SlicesHasher()
   #sinceLook = 0
 
   constructor(into: ChunkSink, { chunkBytes, clock, signal, history }: ReadOptions) {
@@ -94,34 +91,23 @@ class ChunkReader {
     const cutter = new RunCutter(this.#chunkBytes, this.#earlier)
     const known: KnownChunk[] = []
     for (const run of runs) {
-      for (const found of cutter.add(run)) known.push(await this.#found(found))
-      if (this.#due(ITEM_COST + run.end - run.start)) await this.rest()
+      let cost = ITEM_COST
+      if (!cutter.passes(run)) {
+        for (const found of cutter.add(run)) known.push(this.#found(found))
+        cost += run.end - run.start
+      }
+      if (this.#due(cost)) await this.rest()
     }
     this.#signal.throwIfAborted()
     const rest = cutter.rest()
-    if (rest !== undefined) known.push(await this.#found(rest))
+    if (rest !== undefined) known.push(this.#found(rest))
     this.#yielder.pause()
     return known
   }
 
-  async #found({ slices, items, twin, place }: FoundChunk): Promise<KnownChunk> {
-    const earlier = twin === undefined ? undefined : this.#earlier!.chunk(twin)
-    if (earlier === undefined) {
-      const info = { items, bytes: slices.bytes, hash: await this.#hash(slices) }
-      this.#add(slices, info)
-      return { ...place, info }
-    }
-    this.#add(slices, earlier.info, this.#earlier!.smaller(twin!))
-    return earlier
-  }
-
-  async #hash(slices: Slices): Promise<Uint8Array> {
-    const hashing = this.#hasher.hash(slices)
-    for (;;) {
-      const { done, value } = hashing.next()
-      if (done) return value
-      if (this.#due(value)) await this.rest()
-    }
+  #found({ slices, known, twin }: FoundChunk): KnownChunk {
+    this.#add(slices, known.info, twin === undefined ? undefined : this.#earlier!.smaller(twin))
+    return known
   }
 
   #add(body: ChunkBody, info: ChunkInfo, encoded?: EncodedChunk): void {

@@ -2,6 +2,7 @@ import type { Run } from '../machine/run.ts'
 import type { ChunkSink } from './chunk-sink.ts'
 import type { EncodedChunk } from './encoding.ts'
 import type { ChunkInfo } from './manifest.ts'
+import type { RunEnd } from './run-boundaries.ts'
 
 /**
  * A chunk that was cut from runs. Runs are remembered by their versions alone, so that what is known of a
@@ -13,7 +14,7 @@ export interface KnownChunk {
   /** Where it begins in its first run, in bytes from the run's start. */
   readonly from: number
   /** Where it ends in its last run. */
-  readonly to: number
+  readonly end: RunEnd
   /** It ended because the items did: with more behind them, the chunk goes on. */
   readonly isRest: boolean
 }

@@ -1,29 +1,38 @@
 import type { Run } from '../machine/run.ts'
 import type { KnownChunk, KnownCut } from './cut-history.ts'
+import { PartsHasher } from './parts-hasher.ts'
 import { RunBoundaries, type RunEnd } from './run-boundaries.ts'
 import { Slices } from './slices.ts'
 
 /** A chunk that was found in the runs. */
 export interface FoundChunk {
   readonly slices: Slices
-  readonly items: number
-  /** The chunk of the earlier cut that it is. Undefined: it has to be hashed. */
+  readonly known: KnownChunk
+  /** The number of the chunk in the earlier cut that it is. */
   readonly twin: number | undefined
-  /** All but its hash. */
-  readonly place: Omit<KnownChunk, 'info'>
 }
 
-/** Finds the chunks of a sequence of runs: the same as `ChunkWriter` makes of their items. */
+interface Twin {
+  /** Its number in the earlier cut. */
+  readonly index: number
+  readonly known: KnownChunk
+}
+
+/** Finds and hashes the chunks of a sequence of runs: the same as `ChunkWriter` makes of their items. */
 export class RunCutter {
   readonly #boundaries: RunBoundaries
+  readonly #hasher = new PartsHasher()
   readonly #earlier: KnownCut | undefined
   #runs: Run[] = []
   /** Where the chunk begins in its first run, in bytes from the run's start. */
   #from = 0
+  /** The number of the first run's items that come before the chunk. */
+  #before = 0
+  /** What the chunk has up to here, unless it has a twin. */
   #used = 0
   #items = 0
   /** The chunk of the earlier cut whose runs are the same up to here. */
-  #twin: number | undefined
+  #twin: Twin | undefined
 
   /**
    * @param chunkBytes the average size of chunks
@@ -34,6 +43,20 @@ export class RunCutter {
     this.#earlier = earlier
   }
 
+  /**
+   * Take the next run if it is known that no chunk ends in it. Most runs of a state that changed little are of
+   * this kind, so no more of them is looked at than their version: each look brings memory into the caches.
+   */
+  passes(run: Run): boolean {
+    const twin = this.#twin
+    if (twin === undefined) return false
+    const { versions } = twin.known
+    const at = this.#runs.length
+    if (at === 0 || at >= versions.length - 1 || versions[at] !== run.version) return false
+    this.#runs.push(run)
+    return true
+  }
+
   /** The chunks that end in the next run. */
   add(run: Run): readonly FoundChunk[] {
     const size = run.end - run.start
@@ -41,9 +64,11 @@ export class RunCutter {
     let from = 0
     let before = 0
     while (from < size) {
-      if (this.#runs.length === 0) this.#begin(run, from)
-      const end = this.#endIn(run, from, before)
+      if (this.#runs.length === 0) this.#begin(run, from, before)
+      const end = this.#endIn(run, from)
       this.#runs.push(run)
+      if (this.#twin === undefined)
+        this.#hasher.update(run.bytes, run.start + from, run.start + (end?.at ?? size))
       if (end === undefined) {
         this.#used += size - from
         this.#items += run.length - before
@@ -51,7 +76,7 @@ export class RunCutter {
       }
       this.#used += end.at - from
       this.#items += end.items - before
-      found.push(this.#take(end.at, false))
+      found.push(this.#take(end, false))
       from = end.at
       before = end.items
     }
@@ -61,42 +86,57 @@ export class RunCutter {
   /** There are no more runs. Returns what is left: the last chunk, unless the last run ended one. */
   rest(): FoundChunk | undefined {
     const last = this.#runs.at(-1)
-    return last === undefined ? undefined : this.#take(last.end - last.start, true)
+    if (last === undefined) return undefined
+    const twin = this.#twin?.known
+    if (twin !== undefined && !(twin.isRest && twin.versions.length === this.#runs.length)) this.#leaveTwin()
+    return this.#take({ at: last.end - last.start, items: last.length }, true)
   }
 
-  #begin(run: Run, from: number): void {
+  #begin(run: Run, from: number, before: number): void {
     this.#from = from
+    this.#before = before
     this.#used = 0
     this.#items = 0
-    this.#twin = this.#earlier?.at(run, from)
+    const index = this.#earlier?.at(run, from)
+    this.#twin = index === undefined ? undefined : { index, known: this.#earlier!.chunk(index) }
   }
 
-  /** @param before the number of the run's items that the chunk does not have */
-  #endIn(run: Run, from: number, before: number): RunEnd | undefined {
-    if (this.#twin === undefined) return this.#boundaries.endIn(run, from, this.#used)
-    const { versions, isRest, to, info } = this.#earlier!.chunk(this.#twin)
-    const at = this.#runs.length
-    if (versions[at] === run.version) {
-      const isLast = at === versions.length - 1
-      return isLast && !isRest ? { at: to, items: before + info.items - this.#items } : undefined
+  #endIn(run: Run, from: number): RunEnd | undefined {
+    if (this.#twin !== undefined) {
+      const { versions, isRest, end } = this.#twin.known
+      const at = this.#runs.length
+      if (versions[at] === run.version) return at === versions.length - 1 && !isRest ? end : undefined
+      this.#leaveTwin()
     }
-    // What was the same up to here had no end in the earlier cut, so it has none in this one.
-    this.#twin = undefined
     return this.#boundaries.endIn(run, from, this.#used)
   }
 
-  #take(to: number, isRest: boolean): FoundChunk {
+  /** The chunk is another one. What was the same up to here has no end in the earlier cut, and none in this one. */
+  #leaveTwin(): void {
+    this.#twin = undefined
+    this.#used = 0
+    this.#items = this.#runs.length === 0 ? 0 : -this.#before
+    for (const [i, { bytes, start, end, length }] of this.#runs.entries()) {
+      const from = i === 0 ? start + this.#from : start
+      this.#hasher.update(bytes, from, end)
+      this.#used += end - from
+      this.#items += length
+    }
+  }
+
+  #take(end: RunEnd, isRest: boolean): FoundChunk {
     const runs = this.#runs
     const from = this.#from
-    const known = this.#twin === undefined ? undefined : this.#earlier!.chunk(this.#twin)
-    const isSame = known !== undefined && known.isRest === isRest && known.versions.length === runs.length
-    const versions = isSame ? known.versions : runs.map(({ version }) => version)
+    const twin = this.#twin
     this.#runs = []
-    return {
-      slices: new Slices(runs, from, to, this.#used),
-      items: this.#items,
-      twin: isSame ? this.#twin : undefined,
-      place: { versions, from, to, isRest },
+    this.#twin = undefined
+    const known = twin?.known ?? {
+      info: { items: this.#items, bytes: this.#used, hash: this.#hasher.digest() },
+      versions: runs.map(({ version }) => version),
+      from,
+      end,
+      isRest,
     }
+    return { slices: new Slices(runs, from, end.at, known.info.bytes), known, twin: twin?.index }
   }
 }

@@ -50,7 +50,8 @@ test('items with lengths of one, two, three and four bytes, in runs of one and o
   const items = [0, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, 5].map((n) => new Uint8Array(n).fill(n))
   for (const sizes of [[1], [3], [8]]) {
     for (const bytes of [1_000, 65_536, 1_048_576]) {
-      await expectSame(await cutOf(new RunSnapshot(runsOf(items, sizes)), bytes), items, bytes)
+      for (const runs of [runsOf(items, sizes), neighboursOf(items, sizes)])
+        await expectSame(await cutOf(new RunSnapshot(runs), bytes), items, bytes)
     }
   }
 })

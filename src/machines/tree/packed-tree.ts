@@ -1,6 +1,6 @@
 import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import type { Run } from '../../machine/run.ts'
-import type { Node } from './inner-node.ts'
+import type { InnerNode, Node } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
 import { Pages, Slab } from './pages.ts'
 import { Path } from './path.ts'
@@ -212,7 +212,9 @@ export class PackedTree {
 
   /** The leaves, as runs that do not change any more. For captured trees. */
   *runs(): Generator<Run, undefined> {
-    for (const { leaf } of this.leaves()) yield leaf.freeze()
+    const { root, height } = this.#path
+    if (this.size === 0) return
+    for (const leaves of leavesBelow(root, height)) for (const leaf of leaves) yield leaf.freeze()
   }
 
   #insert(item: Uint8Array, bytes: number): void {
@@ -413,4 +415,12 @@ function emptyTree(): TreeContents {
   const slab = new Slab(new Uint8Array(), new Uint16Array(), 0)
   const root = new Leaf(NO_EDITION, slab, { start: 0, room: 0, slots: -1 }, { end: 0, length: 0 })
   return { root, height: 0, pages: new Pages() }
+}
+
+/** The leaves below a node, in order, of each lowest inner node together. */
+function* leavesBelow(node: Node, height: number): Generator<readonly Leaf[], undefined> {
+  if (height === 0) return yield [node as Leaf]
+  const { children } = node as InnerNode
+  if (height === 1) yield children as Leaf[]
+  else for (const child of children) yield* leavesBelow(child, height - 1)
 }

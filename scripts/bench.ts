@@ -17,6 +17,7 @@ import { Progress } from './bench/progress.ts'
 import { groupOf, keep, merge, openReport, writeReport } from './bench/report.ts'
 import { restart } from './bench/restart.ts'
 import { type Benchmark, type Measured, measure } from './bench/runner.ts'
+import { sqlite } from './bench/sqlite-machine.ts'
 import { state } from './bench/state.ts'
 import { formatList, formatTable } from './bench/table.ts'
 import { tail } from './bench/tail.ts'
@@ -40,6 +41,7 @@ const benchmarks = [
   ...leaseTable,
   ...restart,
   ...checkpoint,
+  ...sqlite,
   ...crowds,
   ...tail,
   ...logs,

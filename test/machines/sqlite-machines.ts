@@ -4,11 +4,8 @@ import { join } from 'node:path'
 import { Items } from '../../src/machine/items.ts'
 import type { Snapshot } from '../../src/machine/machine.ts'
 import type { SqlParameter } from '../../src/machines/sqlite/command-db.ts'
-import {
-  type SqliteMachine,
-  type SqliteMachineInit,
-  sqliteMachine,
-} from '../../src/machines/sqlite/sqlite-machine.ts'
+import { SqliteMachine, type SqliteMachineInit } from '../../src/machines/sqlite/sqlite-machine.ts'
+import type { FileCalls } from '../../src/machines/sqlite/state-files.ts'
 
 /** A command as JSON: SQL, and its parameters. Bytes, and integers beyond a number, are told in words. */
 export type SqlCommand = readonly [sql: string, ...parameters: readonly (SqlParameter | Uint8Array)[]]
@@ -24,12 +21,16 @@ export class SqliteMachines implements Disposable {
   }
 
   /** One that runs the SQL that it is given, and returns the rows of a SELECT, or how many were written. */
-  make(schema: string, init: Partial<SqliteMachineInit<unknown>> = {}): SqliteMachine<unknown> {
-    return this.open({ path: this.path(), schema, apply: runSql, ...init })
+  make(
+    schema: string,
+    init: Partial<SqliteMachineInit<unknown>> = {},
+    files?: FileCalls,
+  ): SqliteMachine<unknown> {
+    return this.open({ path: this.path(), schema, apply: runSql, ...init }, files)
   }
 
-  open<Result>(init: SqliteMachineInit<Result>): SqliteMachine<Result> {
-    const machine = sqliteMachine(init)
+  open<Result>(init: SqliteMachineInit<Result>, files?: FileCalls): SqliteMachine<Result> {
+    const machine = new SqliteMachine(init, files)
     this.#open.push(machine as SqliteMachine<unknown>)
     return machine
   }

@@ -15,6 +15,7 @@ import type { CommandDb, SqlParameter, SqlRow } from './command-db.ts'
 import { CommandRefused, SqlNotDeterministic } from './errors.ts'
 import { Schema } from './schema.ts'
 import { SqliteState } from './sqlite-state.ts'
+import type { FileCalls } from './state-files.ts'
 
 /** The version of the items and of what is in the file. */
 const FORMAT = 'sqlite/1'
@@ -40,7 +41,7 @@ export interface SqliteMachineInit<Result> {
   readonly schema: string
   /**
    * Apply one command, synchronously and deterministically: what it writes and returns depends on the command,
-   * the context and the tables alone. See docs/sqlite.md for what is not deterministic in SQL. Throw
+   * the context and the tables alone. See docs/machines/sqlite.md for what is not deterministic in SQL. Throw
    * `CommandRefused` to undo the command and tell its writer, and `MalformedCommand` for bytes that are no
    * command. Any other error undoes the command and stops the replica.
    */
@@ -90,8 +91,10 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Comma
   /**
    * Throws `SchemaRefused`, `SchemaChanged`, `StateInUse` and `StateUnusable`, and `RangeError` for an option out
    * of its range.
+   *
+   * @param files for tests: the calls by which a new state takes the place of the old one
    */
-  constructor(init: SqliteMachineInit<Result>) {
+  constructor(init: SqliteMachineInit<Result>, files?: FileCalls) {
     const { path, name, cacheBytes = CACHE_BYTES_DEFAULT, bigints = false } = init
     checkText('path', path, Number.MAX_SAFE_INTEGER)
     checkFunction('apply', init.apply)
@@ -100,7 +103,7 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Comma
     const schema = new Schema(init.schema)
     this.#apply = init.apply
     this.signature = `${FORMAT} ${JSON.stringify({ schema: schema.hash, ...(name !== undefined && { name }) })}`
-    this.#state = new SqliteState({ path, schema, signature: this.signature, cacheBytes, bigints })
+    this.#state = new SqliteState({ path, schema, signature: this.signature, cacheBytes, bigints, files })
   }
 
   /** @internal For the replica. */

@@ -16,12 +16,14 @@ import { assertKeepsTransaction, SqlJudge } from './refused-sql.ts'
 import { OWN_TABLE, type Schema } from './schema.ts'
 import { SqliteInstallation } from './sqlite-installation.ts'
 import { SqliteSnapshot } from './sqlite-snapshot.ts'
-import { StateFiles } from './state-files.ts'
+import { type FileCalls, StateFiles } from './state-files.ts'
 
 export interface SqliteStateInit extends ConnectionOptions {
   readonly path: string
   readonly schema: Schema
   readonly signature: string
+  /** Default: the system's. */
+  readonly files?: FileCalls | undefined
 }
 
 /** What is open of the current file. */
@@ -61,7 +63,7 @@ export class SqliteState implements DurableState, Disposable {
   /** Throws `StateInUse`, `StateUnusable` and `SchemaChanged`. */
   constructor(init: SqliteStateInit) {
     this.#init = init
-    this.#files = new StateFiles(init.path)
+    this.#files = new StateFiles(init.path, init.files)
     try {
       const { current } = this.#files
       this.#note = current === undefined ? undefined : this.#inspect(current)

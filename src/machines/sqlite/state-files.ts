@@ -18,7 +18,7 @@ export interface FileCalls {
   remove(path: string): void
 }
 
-const systemCalls: FileCalls = {
+export const systemCalls: FileCalls = {
   flush(path) {
     const file = openSync(path, 'r')
     try {
@@ -84,7 +84,10 @@ export class StateFiles implements Disposable {
     for (const file of [draft, `${draft}-journal`]) this.#calls.remove(file)
   }
 
-  /** A closed draft is the state now, also after a loss of power. Nothing has changed if this throws. */
+  /**
+   * A closed draft is the state now, also after a loss of power. If this throws, the old state goes on, and the
+   * next start finds either.
+   */
   promote(draft: string): string {
     this.#calls.flush(draft)
     const path = this.#fileOf(this.#newest + 1)

@@ -6,11 +6,12 @@ import * as anchorage from '../src/index.ts'
 import * as leases from '../src/leases/index.ts'
 import { LogDamaged, LogUnusable } from '../src/log/errors.ts'
 import { KeyTooLarge } from '../src/machine/errors.ts'
+import * as machines from '../src/machines/index.ts'
 import * as testing from '../src/testing/index.ts'
 
 type ErrorClass = (abstract new (...args: never[]) => Error) & { readonly code?: string }
 
-const PUBLIC = classesOf({ ...anchorage, ...leases, ...testing })
+const PUBLIC = classesOf({ ...anchorage, ...leases, ...machines, ...testing })
 /** About a value that breaks a limit: programs that tell a bad argument by its built-in class go on to do so. */
 const OF_LIMITS = ['KeyTooLarge', 'SnapshotTooLarge', 'Unencodable']
 

@@ -5,6 +5,7 @@ import * as anchorage from '../src/index.ts'
 import * as leases from '../src/leases/index.ts'
 import { LogTruncated, LogUnavailable, LogUnusable } from '../src/log/errors.ts'
 import { KeyTooLarge } from '../src/machine/errors.ts'
+import * as machines from '../src/machines/index.ts'
 import { ERROR_CLASSES } from '../src/processes/error-classes.ts'
 import { StateLost } from '../src/replica/errors.ts'
 import { deserializeError, serializeError } from '../src/serialized-error.ts'
@@ -105,7 +106,7 @@ test('an error that is its own cause comes to an end', () => {
 })
 
 test('a test cluster gives back every public class but that of a simulation, which stays in its process', () => {
-  const exported = Object.values({ ...anchorage, ...leases, ...testing }).filter(
+  const exported = Object.values({ ...anchorage, ...leases, ...machines, ...testing }).filter(
     (value) => typeof value === 'function' && value.prototype instanceof Error,
   )
   const others = exported.filter((Kind) => !ERROR_CLASSES.some((known) => known === Kind))

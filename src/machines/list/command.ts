@@ -1,0 +1,164 @@
+import { ByteReader } from '../../machine/byte-reader.ts'
+import { ByteWriter } from '../../machine/byte-writer.ts'
+import { MalformedCommand } from '../../machine/machine.ts'
+
+/**
+ * One change of a list, as the log stores it: an op byte, then its fields in the order in which they stand here.
+ * An index or a length is a uvarint. A value is its length as a uvarint, then its bytes. An optional value is its
+ * length + 1, or 0 for none. Several values are preceded by their count. There is no version here, because the
+ * machine's signature has it.
+ */
+export type Command =
+  | { readonly type: 'push'; readonly values: readonly Uint8Array[] }
+  | { readonly type: 'insert'; readonly index: number; readonly value: Uint8Array }
+  | { readonly type: 'set'; readonly index: number; readonly value: Uint8Array }
+  | { readonly type: 'delete'; readonly index: number }
+  | { readonly type: 'swap'; readonly index: number; readonly other: number }
+  | { readonly type: 'pop' }
+  | { readonly type: 'shift' }
+  | { readonly type: 'truncate'; readonly length: number }
+  | { readonly type: 'clear' }
+  | {
+      readonly type: 'compareAndSet'
+      readonly index: number
+      readonly expected: Uint8Array
+      /** Undefined: the item is deleted. */
+      readonly value: Uint8Array | undefined
+    }
+  | {
+      readonly type: 'compareAndInsert'
+      readonly index: number
+      /** Undefined: the list's end is there. */
+      readonly expected: Uint8Array | undefined
+      readonly value: Uint8Array
+    }
+
+/** The op bytes. They are part of the log, so none may change. */
+const OP = {
+  push: 1,
+  insert: 2,
+  set: 3,
+  delete: 4,
+  swap: 5,
+  pop: 6,
+  shift: 7,
+  truncate: 8,
+  clear: 9,
+  compareAndSet: 10,
+  compareAndInsert: 11,
+} as const
+
+export function encodeCommand(command: Command): Uint8Array {
+  const writer = new ByteWriter()
+  writer.byte(OP[command.type])
+  switch (command.type) {
+    case 'push':
+      writer.uvarint(command.values.length)
+      for (const value of command.values) writeValue(writer, value)
+      break
+    case 'insert':
+    case 'set':
+      writer.uvarint(command.index)
+      writeValue(writer, command.value)
+      break
+    case 'delete':
+      writer.uvarint(command.index)
+      break
+    case 'swap':
+      writer.uvarint(command.index)
+      writer.uvarint(command.other)
+      break
+    case 'truncate':
+      writer.uvarint(command.length)
+      break
+    case 'pop':
+    case 'shift':
+    case 'clear':
+      break
+    case 'compareAndSet':
+      writer.uvarint(command.index)
+      writeValue(writer, command.expected)
+      writeOptional(writer, command.value)
+      break
+    case 'compareAndInsert':
+      writer.uvarint(command.index)
+      writeOptional(writer, command.expected)
+      writeValue(writer, command.value)
+      break
+    default:
+      command satisfies never
+  }
+  return writer.view()
+}
+
+/**
+ * Values are views of `bytes`.
+ *
+ * @throws {MalformedCommand} for anything that `encodeCommand` would not make.
+ */
+export function decodeCommand(bytes: Uint8Array): Command {
+  const reader = new ByteReader(bytes, MalformedCommand)
+  const command = readCommand(reader)
+  reader.end()
+  return command
+}
+
+function readCommand(reader: ByteReader): Command {
+  const op = reader.byte()
+  switch (op) {
+    case OP.push:
+      return { type: 'push', values: readValues(reader) }
+    case OP.insert:
+      return { type: 'insert', index: reader.uvarint(), value: readValue(reader) }
+    case OP.set:
+      return { type: 'set', index: reader.uvarint(), value: readValue(reader) }
+    case OP.delete:
+      return { type: 'delete', index: reader.uvarint() }
+    case OP.swap:
+      return { type: 'swap', index: reader.uvarint(), other: reader.uvarint() }
+    case OP.pop:
+      return { type: 'pop' }
+    case OP.shift:
+      return { type: 'shift' }
+    case OP.truncate:
+      return { type: 'truncate', length: reader.uvarint() }
+    case OP.clear:
+      return { type: 'clear' }
+    case OP.compareAndSet: {
+      const [index, expected, value] = [reader.uvarint(), readValue(reader), readOptional(reader)]
+      return { type: 'compareAndSet', index, expected, value }
+    }
+    case OP.compareAndInsert: {
+      const [index, expected, value] = [reader.uvarint(), readOptional(reader), readValue(reader)]
+      return { type: 'compareAndInsert', index, expected, value }
+    }
+    default:
+      throw reader.malformed(`a list has no operation ${op}`)
+  }
+}
+
+function readValue(reader: ByteReader): Uint8Array {
+  return reader.bytes(reader.uvarint())
+}
+
+function readOptional(reader: ByteReader): Uint8Array | undefined {
+  const lengthPlusOne = reader.uvarint()
+  return lengthPlusOne === 0 ? undefined : reader.bytes(lengthPlusOne - 1)
+}
+
+// The array grows while it is read. So a false count costs no memory: reading throws where the bytes end.
+function readValues(reader: ByteReader): Uint8Array[] {
+  const values: Uint8Array[] = []
+  for (let left = reader.uvarint(); left > 0; left--) values.push(readValue(reader))
+  return values
+}
+
+function writeValue(writer: ByteWriter, value: Uint8Array): void {
+  writer.uvarint(value.length)
+  writer.bytes(value)
+}
+
+function writeOptional(writer: ByteWriter, value: Uint8Array | undefined): void {
+  writer.uvarint(value === undefined ? 0 : value.length + 1)
+  if (value !== undefined) writer.bytes(value)
+}

@@ -1,0 +1,103 @@
+import { type Codec, encodeBytes } from '../../machine/codec.ts'
+import { encodeCommand } from './command.ts'
+
+/** The greatest index of a write. It fits into a uvarint of seven bytes. */
+const INDEX_MAX = 2 ** 48
+
+/**
+ * Makes the commands of a list, for programs that append to a log without being a replica. A replica's own list
+ * does this for you in `push`, `insert` and so on.
+ *
+ * Every method throws `Unencodable` for a value that the codec refuses, and `RangeError` for an index or a length
+ * that is no integer from 0.
+ */
+export class ListCommands<T> {
+  readonly #values: Codec<T>
+
+  constructor(values: Codec<T>) {
+    this.#values = values
+  }
+
+  push(value: T): Uint8Array {
+    return this.pushMany([value])
+  }
+
+  pushMany(values: Iterable<T>): Uint8Array {
+    return encodeCommand({ type: 'push', values: Array.from(values, (value) => this.#encode(value)) })
+  }
+
+  unshift(value: T): Uint8Array {
+    return this.insert(0, value)
+  }
+
+  insert(index: number, value: T): Uint8Array {
+    checkIndex('index', index)
+    return encodeCommand({ type: 'insert', index, value: this.#encode(value) })
+  }
+
+  set(index: number, value: T): Uint8Array {
+    checkIndex('index', index)
+    return encodeCommand({ type: 'set', index, value: this.#encode(value) })
+  }
+
+  delete(index: number): Uint8Array {
+    checkIndex('index', index)
+    return encodeCommand({ type: 'delete', index })
+  }
+
+  swap(index: number, other: number): Uint8Array {
+    checkIndex('index', index)
+    checkIndex('other', other)
+    return encodeCommand({ type: 'swap', index, other })
+  }
+
+  pop(): Uint8Array {
+    return encodeCommand({ type: 'pop' })
+  }
+
+  shift(): Uint8Array {
+    return encodeCommand({ type: 'shift' })
+  }
+
+  truncate(length: number): Uint8Array {
+    checkIndex('length', length)
+    return encodeCommand({ type: 'truncate', length })
+  }
+
+  clear(): Uint8Array {
+    return encodeCommand({ type: 'clear' })
+  }
+
+  /** `undefined` as `value` deletes the item. */
+  compareAndSet(index: number, expected: T, value: T | undefined): Uint8Array {
+    checkIndex('index', index)
+    return encodeCommand({
+      type: 'compareAndSet',
+      index,
+      expected: this.#encode(expected),
+      value: value === undefined ? undefined : this.#encode(value),
+    })
+  }
+
+  /** `undefined` as `expected` stands for the list's end. */
+  compareAndInsert(index: number, expected: T | undefined, value: T): Uint8Array {
+    checkIndex('index', index)
+    return encodeCommand({
+      type: 'compareAndInsert',
+      index,
+      expected: expected === undefined ? undefined : this.#encode(expected),
+      value: this.#encode(value),
+    })
+  }
+
+  /** A copy: a codec may use one buffer for all values. */
+  #encode(value: T): Uint8Array {
+    return new Uint8Array(encodeBytes(this.#values, 'value', value))
+  }
+}
+
+function checkIndex(name: 'index' | 'other' | 'length', index: number): void {
+  if (Number.isInteger(index) && index >= 0 && index <= INDEX_MAX) return
+  const advice = index < 0 ? '; what is counted from the end moves with every push by another writer' : ''
+  throw new RangeError(`${name} is ${index}; give an integer from 0 to ${INDEX_MAX}${advice}`)
+}

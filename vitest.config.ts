@@ -14,6 +14,10 @@ export default defineConfig({
     alias: [
       { find: /^anchorage$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
       {
+        find: /^anchorage\/machines$/,
+        replacement: fileURLToPath(new URL('src/machines/index.ts', import.meta.url)),
+      },
+      {
         find: /^anchorage\/sync$/,
         replacement: fileURLToPath(new URL('src/sync/index.ts', import.meta.url)),
       },

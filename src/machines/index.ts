@@ -23,3 +23,6 @@ export {
   type SetResult,
 } from './map/replicated-map.ts'
 export { type ChangeEvents, Replicated } from './replicated.ts'
+export type { CommandDb, SqlParameter, SqlRow } from './sqlite/command-db.ts'
+export * from './sqlite/errors.ts'
+export { SqliteMachine, type SqliteMachineInit, sqliteMachine } from './sqlite/sqlite-machine.ts'

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { main } from '../../docs/examples/accounts.ts'
 import { type MemoryLog, memoryLog } from '../../src/log/memory.ts'
 import { MalformedCommand } from '../../src/machine/machine.ts'
 import { CommandRefused } from '../../src/machines/sqlite/errors.ts'
@@ -242,4 +243,18 @@ test('what the group agreed on and is in the file counts as a checkpoint, so the
   await leads(again.replica)
   // It knows what it holds without having it agreed on anew.
   expect(await again.replica.prune({ keepEntries: 0 })).toBeGreaterThanOrEqual(0)
+})
+
+test('the example does what it says', async () => {
+  const said: string[] = []
+  await main(group.machines.path('accounts'), (line) => void said.push(line))
+  const balances = JSON.stringify([
+    { id: 'ann', cents: 300 },
+    { id: 'bob', cents: 200 },
+  ])
+  expect(said).toEqual([
+    'the command was undone: CHECK constraint failed: cents >= 0',
+    `first: ${balances}`,
+    `second: ${balances}`,
+  ])
 })

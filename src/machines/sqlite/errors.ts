@@ -1,4 +1,5 @@
 import { AnchorageError } from '../../errors.ts'
+import { Refusal } from '../../machine/errors.ts'
 
 /**
  * A command was undone, on every replica alike, and its writer is told. Throw one in `apply` for a mistake in a
@@ -10,7 +11,7 @@ import { AnchorageError } from '../../errors.ts'
  * if (row === undefined) throw new CommandRefused(`there is no account ${id}`)
  * ```
  */
-export class CommandRefused extends AnchorageError {
+export class CommandRefused extends Refusal {
   static override readonly code = 'COMMAND_REFUSED'
   override readonly name = 'CommandRefused'
 }

@@ -1,5 +1,5 @@
 import { checkBytes, checkFunction, checkInteger, checkText, SIGNATURE_BYTES_MAX } from '../../bounds.ts'
-import { AlreadyAttached, NotAttached } from '../../machine/errors.ts'
+import { AlreadyAttached, NotAttached, Refusal } from '../../machine/errors.ts'
 import type {
   CommandContext,
   DurableState,
@@ -82,11 +82,11 @@ export interface SqliteMachineInit<Result> {
  * accounts.get('SELECT cents FROM account WHERE id = ?', 'a')
  * ```
  */
-export class SqliteMachine<Result = void> implements StateMachine<Result | CommandRefused>, Disposable {
+export class SqliteMachine<Result = void> implements StateMachine<Result | Refusal>, Disposable {
   readonly signature: string
   readonly #apply: SqliteMachineInit<Result>['apply']
   readonly #state: SqliteState
-  #host: MachineHost<Result | CommandRefused> | undefined
+  #host: MachineHost<Result | Refusal> | undefined
 
   /**
    * Throws `SchemaRefused`, `SchemaChanged`, `StateInUse` and `StateUnusable`, and `RangeError` for an option out
@@ -120,7 +120,7 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Comma
     checkBytes('command', command)
     if (this.#host === undefined) throw new NotAttached()
     const { position, result } = await this.#host.submit(command, options)
-    if (result instanceof CommandRefused) throw result
+    if (result instanceof Refusal) throw result
     return { position, result }
   }
 
@@ -145,7 +145,7 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Comma
     for (const row of this.#read(sql).iterate(...parameters)) yield row as Row
   }
 
-  apply(command: Uint8Array, context: CommandContext): Result | CommandRefused {
+  apply(command: Uint8Array, context: CommandContext): Result | Refusal {
     try {
       return this.#state.command((db) => {
         const result = this.#apply(db, command, context)
@@ -170,7 +170,7 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Comma
     return this.#state.install()
   }
 
-  attach(host: MachineHost<Result | CommandRefused>): void {
+  attach(host: MachineHost<Result | Refusal>): void {
     if (this.#host !== undefined) throw new AlreadyAttached()
     this.#host = host
   }
@@ -196,8 +196,8 @@ export function sqliteMachine<Result = void>(init: SqliteMachineInit<Result>): S
 }
 
 /** What every replica refuses alike, as the writer is told of it. */
-function refusalOf(thrown: unknown): CommandRefused | undefined {
-  if (thrown instanceof CommandRefused) return thrown
+function refusalOf(thrown: unknown): Refusal | undefined {
+  if (thrown instanceof Refusal) return thrown
   const error = asError(thrown)
   const code = (error as { readonly errcode?: unknown }).errcode
   const isOfSqlite = typeof code === 'number' && REFUSALS.includes(code & 0xff)

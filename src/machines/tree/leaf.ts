@@ -105,6 +105,11 @@ export class Leaf implements Run {
     return ~low
   }
 
+  /** Its last key comes before this one. */
+  isBelow(key: ByteString): boolean {
+    return compareKey(this.bytes, this.itemStart(this.length - 1), key) < 0
+  }
+
   /** Its bytes do not change any more: they have a version, by which they are known. */
   freeze(): this {
     if (this.version === 0) this.version = nextVersion()

@@ -130,7 +130,9 @@ export class PackedTree {
 
   /** Insert an item before the cursor. */
   insert(item: Uint8Array): void {
+    const path = this.#path
     this.#insert(item, recordBytes(item))
+    path.isAppending = path.at === path.leaf.length - 1 && (path.isAppending || path.isOutermost(1))
     this.#compact()
   }
 
@@ -175,6 +177,7 @@ export class PackedTree {
     const { root, pages } = emptyTree()
     this.#path.root = root
     this.#path.height = 0
+    this.#path.seekAt(0)
     this.#pages = pages
     this.#compacting = undefined
     this.#drops = 0

@@ -16,6 +16,8 @@ export class Path {
   leaf: Leaf
   /** The item in the leaf; its length stands for the end. */
   at = 0
+  /** The path leads to the last item of all, which was added just now. The next one mostly follows it. */
+  isAppending = false
 
   constructor(root: Node, height: number) {
     this.root = root
@@ -25,6 +27,11 @@ export class Path {
 
   /** Lead to the item with this key. False if there is none: the path leads to where it belongs. */
   seek(key: ByteString): boolean {
+    if (this.isAppending && this.leaf.isBelow(key)) {
+      this.at = this.leaf.length
+      return false
+    }
+    this.isAppending = false
     let node = this.root
     for (let level = 0; level < this.height; level++) {
       const inner = node as InnerNode
@@ -41,6 +48,7 @@ export class Path {
 
   /** Lead to the item at a place from 0; to the end, if the place is the number of items. */
   seekAt(place: number): void {
+    this.isAppending = false
     let node = this.root
     let rest = place
     for (let level = 0; level < this.height; level++) {
@@ -149,6 +157,7 @@ export class Path {
 
   /** Remove the child at the path's level, and nodes above it that are left empty. The path leads nowhere then. */
   dropChild(level = this.height - 1): void {
+    this.isAppending = false
     const node = this.nodes[level]!
     const index = this.indexes[level]!
     node.children.splice(index, 1)

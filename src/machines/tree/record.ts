@@ -46,8 +46,9 @@ export function headAt(bytes: Uint8Array, at: number): number {
 
 /** Compare the key of the item at `at` with another: negative if the item's comes first. */
 export function compareKey(bytes: Uint8Array, at: number, key: ByteString): number {
-  const keyBytes = headAt(bytes, at) >>> 1
-  const start = at + lengthBytes(keyBytes * 2)
+  const first = bytes[at]!
+  const keyBytes = (first < 0x80 ? first : headAt(bytes, at)) >>> 1
+  const start = first < 0x80 ? at + 1 : at + lengthBytes(keyBytes * 2)
   const shared = Math.min(keyBytes, key.length)
   for (let i = 0; i < shared; i++) {
     const order = bytes[start + i]! - key.charCodeAt(i)

@@ -25,7 +25,9 @@ export class AlreadyAttached extends AnchorageError {
  * A command was well formed and could not be obeyed, such as one for an index that is not there. It has changed
  * nothing on any replica. The write rejects with it.
  */
-export abstract class Refusal extends AnchorageError {}
+export abstract class Refusal extends AnchorageError {
+  static override readonly code: string = 'REFUSAL'
+}
 
 /** A codec refused a key or value; `cause` is what the codec threw. Nothing was written. */
 export class Unencodable extends TypeError {

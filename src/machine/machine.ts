@@ -63,7 +63,31 @@ export interface StateMachine<Result = unknown> {
 
   /** Only a machine has it that keeps its state on the disk by itself. */
   readonly durable?: DurableState
+
+  /** Only a machine has it whose commands can be undone. `compose` needs it, to apply several as one. */
+  readonly transaction?: Transaction
 }
+
+/**
+ * Makes several commands of a machine one: all of them are applied, or none. No transaction begins in another
+ * one of the same machine. All calls come in one turn of the event loop, and the machine has advanced to the
+ * time of the commands before.
+ */
+export interface Transaction {
+  /**
+   * From here on, tell no events, and remember how to undo what commands change. An installation may be
+   * committed too, which is not undone.
+   */
+  begin(): void
+  /** Keep what was done since `begin`, and tell the events of it. */
+  commit(): void
+  /** Undo all commands since `begin`, and tell nothing of them. */
+  rollback(): void
+}
+
+/** The bytes of a command, as its type knows what `apply` returns for it. */
+export type Command<Result = unknown> = Uint8Array & { readonly [RESULT]?: Result }
+declare const RESULT: unique symbol
 
 /**
  * A state that is on the disk, and stays there between two lives of the process. The replica has the machine

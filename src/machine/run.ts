@@ -29,3 +29,13 @@ export interface Boundaries {
    */
   readonly ends: readonly number[]
 }
+
+let versions = 0
+
+/**
+ * A version that no run in this process has had. Machines that make runs take theirs from here, because runs of
+ * several machines meet in a composition.
+ */
+export function nextRunVersion(): number {
+  return ++versions
+}

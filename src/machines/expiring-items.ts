@@ -5,7 +5,7 @@ import { type ByteString, byteStringOf } from '../machine/byte-string.ts'
 import { ByteWriter } from '../machine/byte-writer.ts'
 import { MalformedItem } from '../machine/errors.ts'
 import type { Items } from '../machine/items.ts'
-import type { Installation, Snapshot } from '../machine/machine.ts'
+import type { Installation, Snapshot, Transaction } from '../machine/machine.ts'
 import { VirtualClock } from '../time/virtual-clock.ts'
 import { TreeSnapshot } from './state-items.ts'
 import { PackedTree } from './tree/packed-tree.ts'
@@ -86,7 +86,7 @@ export class ItemParts {
  * 3. for a key with a TTL, its deadline in machine time as a uvarint;
  * 4. the value.
  */
-export class ExpiringItems {
+export class ExpiringItems implements Transaction {
   readonly #onExpired: ((key: ByteString, value: Uint8Array) => void) | undefined
   /** Machine time. Only entries of the log move it. */
   readonly #clock = new VirtualClock()
@@ -95,6 +95,8 @@ export class ExpiringItems {
   #tree = new PackedTree('keys')
   #leases: LeaseTable<ByteString>
   #sweeper: Sweeper<ByteString>
+  /** What a transaction has written, and what it began with. */
+  #written: { readonly keys: Set<ByteString>; readonly leases: LeaseTable<ByteString> } | undefined
 
   /** @param onExpired called when a dead item has been removed from memory, with a copy of its value */
   constructor(onExpired?: (key: ByteString, value: Uint8Array) => void) {
@@ -126,8 +128,7 @@ export class ExpiringItems {
   /** The living item with this key: valid until the next call. */
   find(key: ByteString): ItemParts | undefined {
     if (!this.#tree.seek(key)) return undefined
-    const { leaf, at } = this.#tree.cursor
-    const parts = this.#parts.read(leaf.bytes, leaf.itemStart(at), leaf.recordStart(at + 1))
+    const parts = this.#partsAtCursor()
     return parts.deadlineMs > this.#clock.now() ? parts : undefined
   }
 
@@ -146,8 +147,31 @@ export class ExpiringItems {
     return parts && parts.deadlineMs - this.#clock.now()
   }
 
+  /** From here on, remember how to undo writes. */
+  begin(): void {
+    this.#written = { keys: new Set(), leases: this.#leases }
+    this.#tree.begin()
+  }
+
+  /** Keep what was written since `begin`. */
+  commit(): void {
+    this.#written = undefined
+    this.#tree.commit()
+  }
+
+  /** Undo what was written since `begin`. */
+  rollback(): void {
+    const written = this.#written
+    if (written === undefined) return
+    this.#written = undefined
+    this.#tree.rollback()
+    if (written.leases !== this.#leases) this.#putLeases(written.leases)
+    for (const key of written.keys) this.#renewLease(key)
+  }
+
   /** Set a key, and end the TTL that it had. Returns whether it is new. `value` is copied. */
   set(key: ByteString, value: Uint8Array, ttlMs?: number): boolean {
+    this.#written?.keys.add(key)
     if (this.#leases.size > 0) this.#endLease(key)
     const isNew = !this.#tree.seek(key)
     const item = this.#itemOf(key, value, ttlMs === undefined ? undefined : this.#leases.register(key, ttlMs))
@@ -158,6 +182,7 @@ export class ExpiringItems {
 
   /** Returns whether the key was there. */
   delete(key: ByteString): boolean {
+    this.#written?.keys.add(key)
     if (this.#leases.size > 0) this.#endLease(key)
     if (!this.#tree.seek(key)) return false
     this.#tree.remove()
@@ -168,6 +193,7 @@ export class ExpiringItems {
   persist(key: ByteString): boolean {
     const parts = this.find(key)
     if (parts === undefined || parts.deadlineMs === Number.POSITIVE_INFINITY) return false
+    this.#written?.keys.add(key)
     const item = this.#itemOf(key, parts.value, undefined)
     this.#leases.unregister(key)
     this.#tree.replace(item)
@@ -178,7 +204,9 @@ export class ExpiringItems {
   clear(): number {
     const { size } = this
     this.#tree.clear()
-    this.#leases.clear()
+    // A transaction may need the old ones again.
+    if (this.#written === undefined) this.#leases.clear()
+    else this.#putLeases(new LeaseTable({ clock: this.#clock }))
     return size
   }
 
@@ -211,10 +239,8 @@ export class ExpiringItems {
     return {
       add: (items: Items) => builder.add(items),
       commit: () => {
-        this.#sweeper.stop()
         this.#tree = builder.finish()
-        this.#leases = leases
-        this.#sweeper = this.#sweep(leases)
+        this.#putLeases(leases)
         onReplaced(this.#tree.size)
       },
     }
@@ -234,6 +260,24 @@ export class ExpiringItems {
     return writer.view()
   }
 
+  #putLeases(leases: LeaseTable<ByteString>): void {
+    this.#sweeper.stop()
+    this.#leases = leases
+    this.#sweeper = this.#sweep(leases)
+  }
+
+  /** Make the lease of a key what its item says. */
+  #renewLease(key: ByteString): void {
+    const deadlineMs = this.#tree.seek(key) ? this.#partsAtCursor().deadlineMs : Number.POSITIVE_INFINITY
+    if (deadlineMs === Number.POSITIVE_INFINITY) this.#leases.unregister(key)
+    else this.#leases.registerUntil(key, deadlineMs)
+  }
+
+  #partsAtCursor(): ItemParts {
+    const { leaf, at } = this.#tree.cursor
+    return this.#parts.read(leaf.bytes, leaf.itemStart(at), leaf.recordStart(at + 1))
+  }
+
   /** Every write ends the lease that the key had. A key that was dead already is removed. */
   #endLease(key: ByteString): void {
     const dead = this.#leases.isExpired(key)
@@ -243,10 +287,7 @@ export class ExpiringItems {
 
   #removeExpired(key: ByteString): void {
     if (!this.#tree.seek(key)) return
-    const { leaf, at } = this.#tree.cursor
-    const value =
-      this.#onExpired &&
-      this.#parts.read(leaf.bytes, leaf.itemStart(at), leaf.recordStart(at + 1)).copyOfValue()
+    const value = this.#onExpired && this.#partsAtCursor().copyOfValue()
     this.#tree.remove()
     if (value !== undefined) this.#onExpired?.(key, value)
   }

@@ -7,8 +7,10 @@ import type {
   Snapshot,
   StateMachine,
   SubmitOptions,
+  Transaction,
   Written,
 } from '../machine/machine.ts'
+import { EventTransaction } from './event-transaction.ts'
 
 /** The events of a machine whose changes are told as `Change`. */
 export type ChangeEvents<Change> = {
@@ -31,6 +33,7 @@ export abstract class Replicated<Change, Result>
 {
   abstract readonly signature: string
   #host: MachineHost<Result> | undefined
+  #transaction: EventTransaction | undefined
 
   /** Called by the replica. */
   attach(host: MachineHost<Result>): void {
@@ -59,6 +62,18 @@ export abstract class Replicated<Change, Result>
   /** Called by the replica. */
   abstract install(): Installation
 
+  /** @internal For `compose`. Undefined: the machine cannot undo commands. */
+  get transaction(): Transaction | undefined {
+    if (this.undoable === undefined) return undefined
+    this.#transaction ??= new EventTransaction(() => this.undoable ?? [])
+    return this.#transaction
+  }
+
+  /** All that commands change. A machine that has it can undo commands. */
+  protected get undoable(): readonly Transaction[] | undefined {
+    return undefined
+  }
+
   /**
    * Obey a command.
    *
@@ -68,11 +83,11 @@ export abstract class Replicated<Change, Result>
   protected abstract execute(command: Uint8Array, changes: Change[] | undefined): Result
 
   protected tell(change: Change): void {
-    this.safeDispatchEvent('change', { detail: change })
+    this.#tell(() => this.safeDispatchEvent('change', { detail: change }))
   }
 
   protected tellReset(size: number): void {
-    this.safeDispatchEvent('reset', { detail: { size } })
+    this.#tell(() => this.safeDispatchEvent('reset', { detail: { size } }))
   }
 
   /** Throws `NotReadable` while there is no state to read. */
@@ -88,6 +103,12 @@ export abstract class Replicated<Change, Result>
     const { position, result } = await this.#host.submit(command, options)
     if (result instanceof Refusal) throw result
     return { position, result: result as R | undefined }
+  }
+
+  /** In a transaction, events wait for its end. */
+  #tell(dispatch: () => void): void {
+    if (this.#transaction?.isOpen) this.#transaction.atCommit(dispatch)
+    else dispatch()
   }
 }
 

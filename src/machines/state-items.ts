@@ -1,8 +1,8 @@
 import { SnapshotReleased } from '../machine/errors.ts'
 import type { Items } from '../machine/items.ts'
 import type { Installation, Snapshot } from '../machine/machine.ts'
-import type { Run } from '../machine/run.ts'
-import { type Leaf, nextVersion } from './tree/leaf.ts'
+import { nextRunVersion, type Run } from '../machine/run.ts'
+import type { Leaf } from './tree/leaf.ts'
 import type { LeafRange, PackedTree } from './tree/packed-tree.ts'
 import { recordBytes, writeRecord } from './tree/record.ts'
 import { TreeBuilder } from './tree/tree-builder.ts'
@@ -101,5 +101,5 @@ export function runOf(items: readonly Uint8Array[]): Run {
     writeRecord(bytes, end, item)
     end += recordBytes(item)
   }
-  return { bytes, start: 0, end, length: items.length, version: nextVersion(), boundaries: undefined }
+  return { bytes, start: 0, end, length: items.length, version: nextRunVersion(), boundaries: undefined }
 }

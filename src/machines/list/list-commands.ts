@@ -1,4 +1,6 @@
 import { type Codec, encodeBytes } from '../../machine/codec.ts'
+import type { Command } from '../../machine/machine.ts'
+import type { Taken } from './changes.ts'
 import { encodeCommand } from './command.ts'
 
 /** The greatest index of a write. It fits into a uvarint of seven bytes. */
@@ -18,58 +20,58 @@ export class ListCommands<T> {
     this.#values = values
   }
 
-  push(value: T): Uint8Array {
+  push(value: T): Command<number> {
     return this.pushMany([value])
   }
 
-  pushMany(values: Iterable<T>): Uint8Array {
+  pushMany(values: Iterable<T>): Command<number> {
     return encodeCommand({ type: 'push', values: Array.from(values, (value) => this.#encode(value)) })
   }
 
-  unshift(value: T): Uint8Array {
+  unshift(value: T): Command<number> {
     return this.insert(0, value)
   }
 
-  insert(index: number, value: T): Uint8Array {
+  insert(index: number, value: T): Command<number> {
     checkIndex('index', index)
     return encodeCommand({ type: 'insert', index, value: this.#encode(value) })
   }
 
-  set(index: number, value: T): Uint8Array {
+  set(index: number, value: T): Command<Taken<T>> {
     checkIndex('index', index)
     return encodeCommand({ type: 'set', index, value: this.#encode(value) })
   }
 
-  delete(index: number): Uint8Array {
+  delete(index: number): Command<Taken<T>> {
     checkIndex('index', index)
     return encodeCommand({ type: 'delete', index })
   }
 
-  swap(index: number, other: number): Uint8Array {
+  swap(index: number, other: number): Command<boolean> {
     checkIndex('index', index)
     checkIndex('other', other)
     return encodeCommand({ type: 'swap', index, other })
   }
 
-  pop(): Uint8Array {
+  pop(): Command<Taken<T> | undefined> {
     return encodeCommand({ type: 'pop' })
   }
 
-  shift(): Uint8Array {
+  shift(): Command<Taken<T> | undefined> {
     return encodeCommand({ type: 'shift' })
   }
 
-  truncate(length: number): Uint8Array {
+  truncate(length: number): Command<number> {
     checkIndex('length', length)
     return encodeCommand({ type: 'truncate', length })
   }
 
-  clear(): Uint8Array {
+  clear(): Command<number> {
     return encodeCommand({ type: 'clear' })
   }
 
   /** `undefined` as `value` deletes the item. */
-  compareAndSet(index: number, expected: T, value: T | undefined): Uint8Array {
+  compareAndSet(index: number, expected: T, value: T | undefined): Command<boolean> {
     checkIndex('index', index)
     return encodeCommand({
       type: 'compareAndSet',
@@ -80,7 +82,7 @@ export class ListCommands<T> {
   }
 
   /** `undefined` as `expected` stands for the list's end. */
-  compareAndInsert(index: number, expected: T | undefined, value: T): Uint8Array {
+  compareAndInsert(index: number, expected: T | undefined, value: T): Command<boolean> {
     checkIndex('index', index)
     return encodeCommand({
       type: 'compareAndInsert',

@@ -1,5 +1,5 @@
 import { type Codec, decodeBytes, type Json, jsonCodec } from '../../machine/codec.ts'
-import type { Installation, Snapshot, SubmitOptions, Written } from '../../machine/machine.ts'
+import type { Installation, Snapshot, SubmitOptions, Transaction, Written } from '../../machine/machine.ts'
 import { type ChangeEvents, Replicated, signatureOf } from '../replicated.ts'
 import type { PackedTree, PlaceRange } from '../tree/packed-tree.ts'
 import { type ListChange, ListChanges, type Taken } from './changes.ts'
@@ -223,6 +223,10 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
   /** Called by the replica. */
   install(): Installation {
     return this.#items.install((size) => this.tellReset(size))
+  }
+
+  protected override get undoable(): readonly Transaction[] {
+    return [this.#items.tree]
   }
 
   protected execute(bytes: Uint8Array, changes: ListChange<T>[] | undefined): ListResult<T> {

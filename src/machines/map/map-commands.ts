@@ -1,6 +1,7 @@
 import type { ByteString } from '../../machine/byte-string.ts'
 import { type Codec, encodeBytes, encodeWith } from '../../machine/codec.ts'
 import { KeyTooLarge } from '../../machine/errors.ts'
+import type { Command } from '../../machine/machine.ts'
 import { KEY_BYTES_MAX, TTL_MS_MAX } from '../limits.ts'
 import { encodeCommand } from './command.ts'
 
@@ -10,6 +11,18 @@ export interface TtlOption {
    * the command's own log entry. Default: until it is deleted.
    */
   readonly ttlMs?: number | undefined
+}
+
+export interface SetResult {
+  /** Whether the key had a value before. */
+  readonly replaced: boolean
+}
+
+export interface SetManyResult {
+  /** How many keys had no value before. */
+  readonly added: number
+  /** How many values were replaced. */
+  readonly replaced: number
 }
 
 /**
@@ -28,22 +41,22 @@ export class MapCommands<K, V> {
     this.#values = values
   }
 
-  set(key: K, value: V, { ttlMs }: TtlOption = {}): Uint8Array {
+  set(key: K, value: V, { ttlMs }: TtlOption = {}): Command<SetResult> {
     checkTtl(ttlMs)
     return encodeCommand({ type: 'set', key: this.#key(key), value: this.#value(value), ttlMs })
   }
 
-  delete(key: K): Uint8Array {
+  delete(key: K): Command<boolean> {
     return encodeCommand({ type: 'delete', key: this.#key(key) })
   }
 
-  setMany(entries: Iterable<readonly [K, V]>, { ttlMs }: TtlOption = {}): Uint8Array {
+  setMany(entries: Iterable<readonly [K, V]>, { ttlMs }: TtlOption = {}): Command<SetManyResult> {
     checkTtl(ttlMs)
     const encoded = Array.from(entries, ([key, value]) => [this.#key(key), this.#value(value)] as const)
     return encodeCommand({ type: 'setMany', entries: encoded, ttlMs })
   }
 
-  deleteMany(keys: Iterable<K>): Uint8Array {
+  deleteMany(keys: Iterable<K>): Command<number> {
     return encodeCommand({ type: 'deleteMany', keys: Array.from(keys, (key) => this.#key(key)) })
   }
 
@@ -53,7 +66,7 @@ export class MapCommands<K, V> {
     expected: V | undefined,
     value: V | undefined,
     { ttlMs }: TtlOption = {},
-  ): Uint8Array {
+  ): Command<boolean> {
     checkTtl(ttlMs)
     if (value === undefined && ttlMs !== undefined)
       throw new RangeError('what is deleted has no ttlMs; leave it out')
@@ -66,11 +79,11 @@ export class MapCommands<K, V> {
     })
   }
 
-  clear(): Uint8Array {
+  clear(): Command<number> {
     return encodeCommand({ type: 'clear' })
   }
 
-  persist(key: K): Uint8Array {
+  persist(key: K): Command<boolean> {
     return encodeCommand({ type: 'persist', key: this.#key(key) })
   }
 

@@ -9,11 +9,13 @@ import {
   jsonCodec,
   stringCodec,
 } from '../../machine/codec.ts'
-import type { Installation, Snapshot, SubmitOptions, Written } from '../../machine/machine.ts'
+import type { Installation, Snapshot, SubmitOptions, Transaction, Written } from '../../machine/machine.ts'
 import { ExpiringItems, type ItemParts, type KeyRange } from '../expiring-items.ts'
 import { type ChangeEvents, Replicated, signatureOf } from '../replicated.ts'
 import { type Command, decodeCommand } from './command.ts'
-import { MapCommands, type TtlOption } from './map-commands.ts'
+import { MapCommands, type SetManyResult, type SetResult, type TtlOption } from './map-commands.ts'
+
+export type { SetManyResult, SetResult } from './map-commands.ts'
 
 /** The version of the item format (expiring-items.ts) and of the command format (command.ts). */
 const FORMAT = 'map/2'
@@ -44,18 +46,6 @@ export interface MapRange<K> {
 
 /** How to set something. */
 export type SetOptions = SubmitOptions & TtlOption
-
-export interface SetResult {
-  /** Whether the key had a value before. */
-  readonly replaced: boolean
-}
-
-export interface SetManyResult {
-  /** How many keys had no value before. */
-  readonly added: number
-  /** How many values were replaced. */
-  readonly replaced: number
-}
 
 /** What `apply` returns; the method that wrote the command says which. */
 export type MapResult = SetResult | SetManyResult | boolean | number
@@ -260,6 +250,10 @@ export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K,
   /** Called by the replica. */
   install(): Installation {
     return this.#items.install((size) => this.tellReset(size))
+  }
+
+  protected override get undoable(): readonly Transaction[] {
+    return [this.#items]
   }
 
   protected execute(bytes: Uint8Array, changes: MapChange<K, V>[] | undefined): MapResult {

@@ -1,7 +1,16 @@
 import type { ByteString } from '../../machine/byte-string.ts'
 import type { Leaf } from './leaf.ts'
+import type { Pages } from './pages.ts'
 
 export type Node = Leaf | InnerNode
+
+/** What is in a tree. */
+export interface TreeContents {
+  readonly root: Node
+  /** The levels of inner nodes. */
+  readonly height: number
+  readonly pages: Pages
+}
 
 /** The most children of an inner node. */
 export const CHILDREN_MAX = 64

@@ -1,17 +1,10 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import type { Boundaries, Run } from '../../machine/run.ts'
+import { type Boundaries, nextRunVersion, type Run } from '../../machine/run.ts'
 import type { Slab } from './pages.ts'
 import { compareKey, itemStart, keyAt, recordBytes, writeRecord } from './record.ts'
 
 /** Of leaves that no tree may write: views of a chunk. */
 export const NO_EDITION = 0
-
-let versions = 0
-
-/** Names the records of a run: see `Run.version`. */
-export function nextVersion(): number {
-  return ++versions
-}
 
 /**
  * A run of records in a slab, and where each begins: in words that are counted down from `slots`. In a page of
@@ -112,7 +105,7 @@ export class Leaf implements Run {
 
   /** Its bytes do not change any more: they have a version, by which they are known. */
   freeze(): this {
-    if (this.version === 0) this.version = nextVersion()
+    if (this.version === 0) this.version = nextRunVersion()
     return this
   }
 

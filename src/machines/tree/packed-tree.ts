@@ -1,10 +1,11 @@
 import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import type { Run } from '../../machine/run.ts'
-import type { InnerNode, Node } from './inner-node.ts'
+import type { InnerNode, Node, TreeContents } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
 import { Pages, Slab } from './pages.ts'
 import { Path } from './path.ts'
 import { keyAt, recordBytes } from './record.ts'
+import { UndoLog } from './undo-log.ts'
 
 /** The bytes of a page that holds some dozens of items. */
 export const PAGE_BYTES = 4096
@@ -26,14 +27,6 @@ let editions = NO_EDITION
 
 /** How the items of a tree are ordered: by the keys that they begin with (see record.ts), or by place alone. */
 export type Order = 'keys' | 'places'
-
-/** What a tree begins with. */
-export interface TreeContents {
-  readonly root: Node
-  /** The levels of inner nodes. */
-  readonly height: number
-  readonly pages: Pages
-}
 
 /** The items between two places. */
 export interface PlaceRange {
@@ -74,6 +67,8 @@ export class PackedTree {
   #compacting: number | undefined
   /** The pages that had been dropped at the last step of compaction. */
   #drops = 0
+  /** How to undo the writes of a transaction. */
+  #undo: UndoLog | undefined
 
   constructor(order: Order, contents: TreeContents = emptyTree()) {
     this.#order = order
@@ -128,8 +123,26 @@ export class PackedTree {
     return this.#path
   }
 
+  /** From here on, remember how to undo writes. */
+  begin(): void {
+    this.#undo = new UndoLog()
+  }
+
+  /** Keep what was written since `begin`. */
+  commit(): void {
+    this.#undo = undefined
+  }
+
+  /** Undo what was written since `begin`. */
+  rollback(): void {
+    const undo = this.#undo
+    this.#undo = undefined
+    undo?.undo(this)
+  }
+
   /** Insert an item before the cursor. */
   insert(item: Uint8Array): void {
+    this.#undo?.inserted(this.place)
     const path = this.#path
     this.#insert(item, recordBytes(item))
     path.isAppending = path.at === path.leaf.length - 1 && (path.isAppending || path.isOutermost(1))
@@ -138,6 +151,7 @@ export class PackedTree {
 
   /** Put another item in the place of the one at the cursor. Its key must be the same. */
   replace(item: Uint8Array): void {
+    this.#undo?.replaced(this.place, this.item())
     const path = this.#path
     const before = path.leaf.recordStart(path.at + 1) - path.leaf.recordStart(path.at)
     const bytes = recordBytes(item)
@@ -159,6 +173,7 @@ export class PackedTree {
 
   /** Remove the item at the cursor. */
   remove(): void {
+    this.#undo?.removed(this.place, this.item())
     const path = this.#path
     const bytes = path.leaf.recordStart(path.at + 1) - path.leaf.recordStart(path.at)
     this.#own(0)
@@ -174,13 +189,19 @@ export class PackedTree {
 
   /** Remove all items. */
   clear(): void {
-    const { root, pages } = emptyTree()
+    const { root, height } = this.#path
+    this.#undo?.cleared({ root, height, pages: this.#pages })
+    this.refill(emptyTree())
+  }
+
+  /** Put what was in the tree before in the place of what is in it now. */
+  refill({ root, height, pages }: TreeContents): void {
     this.#path.root = root
-    this.#path.height = 0
+    this.#path.height = height
     this.#path.seekAt(0)
     this.#pages = pages
     this.#compacting = undefined
-    this.#drops = 0
+    this.#drops = pages.drops
   }
 
   /** The items between two places, as views. The tree must not be written meanwhile. */

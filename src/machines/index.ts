@@ -1,4 +1,11 @@
 // The entry `anchorage/machines`: what can be replicated, ready made.
+export { Refusal } from '../machine/errors.ts'
+export { nextRunVersion, type Run } from '../machine/run.ts'
+export { type Composition, compose } from './compose/compose.ts'
+export type { ComposedCommands, ComposedMachine, ComposedResult } from './compose/composed-machine.ts'
+export { BadComposition, BatchRefused, NotTransactional, UnknownPart } from './compose/errors.ts'
+export { PartCommand, type ResultsOf } from './compose/part-command.ts'
+export type { Parts } from './compose/parts.ts'
 export { KEY_BYTES_MAX, TTL_MS_MAX } from './limits.ts'
 export type { ListChange, Taken } from './list/changes.ts'
 export { IndexOutOfRange } from './list/errors.ts'

@@ -4,6 +4,7 @@ import * as leases from '../leases/errors.ts'
 import * as log from '../log/errors.ts'
 import * as machine from '../machine/errors.ts'
 import { MalformedCommand } from '../machine/machine.ts'
+import * as compose from '../machines/compose/errors.ts'
 import * as list from '../machines/list/errors.ts'
 import * as replica from '../replica/errors.ts'
 import type { ErrorClass } from '../serialized-error.ts'
@@ -16,7 +17,7 @@ import * as own from './errors.ts'
 
 /** Any class that a program of a test cluster may throw: what a test is given is of the same class. */
 export const ERROR_CLASSES: readonly ErrorClass[] = [
-  ...[checkpoint, leases, list, log, machine, replica, snapshot, sync, wire, own].flatMap((family) =>
+  ...[checkpoint, compose, leases, list, log, machine, replica, snapshot, sync, wire, own].flatMap((family) =>
     Object.values<ErrorClass>(family),
   ),
   MalformedCommand,

@@ -96,9 +96,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a checkpoint is not verified',
     file: 'checkpoint/file.ts',
-    text: `    if (!sameBytes(chunkHash(bytes), info.hash)) {
-      throw new CheckpointDamaged(path, \`the hash of chunk \${index} is wrong\`)
-    }
+    text: `      if (!sameBytes(chunkHash(verified.bytes), verified.info.hash)) {
+        throw new CheckpointDamaged(path, \`the hash of chunk \${index} is wrong\`)
+      }
 `,
     replacement: '',
     promise: 'nothing unverified',
@@ -164,6 +164,28 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'never prune the only copy',
   },
   {
+    name: 'a chunk is not flushed',
+    file: 'checkpoint/chunk-files.ts',
+    text: 'await storage.write(draft, bytes, { flush: true })',
+    replacement: 'await storage.write(draft, bytes)',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'the names of chunks are not flushed',
+    file: 'checkpoint/store.ts',
+    text: `    await this.chunks.flushNames()
+`,
+    replacement: '',
+    promise: 'never prune the only copy',
+  },
+  {
+    name: 'a chunk goes with the first of its checkpoints',
+    file: 'checkpoint/chunk-files.ts',
+    text: 'entries) entry.holds--',
+    replacement: 'entries) entry.holds = 0',
+    promise: 'never prune the only copy',
+  },
+  {
     name: 'a deposed leader prunes',
     file: 'replica/membership/pruner.ts',
     text: `    if (group.leader !== self) return
@@ -174,9 +196,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a checkpoint is told of before it is written',
     file: 'checkpoint/store.ts',
-    text: '    const bytes = await writeCheckpoint(',
-    replacement: `    if (sealed) this.#newestSealed = position.index
-    const bytes = await writeCheckpoint(`,
+    text: '      const chunkBytes = await',
+    replacement: `      if (sealed) this.#newestSealed = position.index
+      const chunkBytes = await`,
     promise: 'never prune the only copy',
   },
   {
@@ -376,6 +398,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     text: `    this.#files.keepLatest(keep)
 `,
     replacement: '',
+    promise: 'bounded',
+  },
+  {
+    name: 'chunks are not given back',
+    file: 'checkpoint/chunk-files.ts',
+    text: '    this.#unneeded.dropBelow(Number.POSITIVE_INFINITY)',
+    replacement: '    void this.#unneeded',
     promise: 'bounded',
   },
   {

@@ -20,6 +20,7 @@ export const fileStorage: Storage = {
   list: (directory) => readdir(directory),
   read: (path) => readFile(path),
   write: writeWhole,
+  flush,
   open: openToRead,
   create: async (path) => new WrittenFile(await open(path, 'w', OWNER_ONLY)),
   size: async (path) => (await stat(path)).size,
@@ -80,6 +81,16 @@ async function writeWhole(
     if (flush) await flushFile(file)
   } finally {
     closeSync(file)
+  }
+}
+
+async function flush(path: string): Promise<void> {
+  // Some systems flush only what may be written.
+  const file = await open(path, 'r+')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
   }
 }
 

@@ -1,26 +1,38 @@
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { sameBytes } from '../bytes.ts'
 import type { Position } from '../position.ts'
 import type { ChunkCoder, EncodedChunk } from '../snapshot/encoding.ts'
 import { HASH_BYTES, hash } from '../snapshot/hash.ts'
-import { chunkHash, type Manifest, makeManifest } from '../snapshot/manifest.ts'
+import { type ChunkInfo, chunkHash, type Manifest, makeManifest } from '../snapshot/manifest.ts'
+import { chunkName, chunksBeside, readChunkFile } from './chunk-file.ts'
 import { CheckpointDamaged, CheckpointMismatch } from './errors.ts'
 import { ContentsSchema } from './pb/checkpoint_pb.js'
 import type { ReadableFile, Storage, WritableFile } from './storage.ts'
 
 /**
- * A checkpoint is one file: a magic number with the format's version, the encoded chunks back to back as they
- * are served, the `Contents` message, and a trailer of fixed size: the message's length as an unsigned 32-bit
- * big-endian integer, its hash, and the magic number again. It is written under another
- * name, flushed, and renamed. So the file under a checkpoint's name is whole, whatever happens.
+ * A checkpoint's file: a magic number with the format's version, then the encoded chunks back to back as they
+ * are served, the `Contents` message, and a trailer of fixed size. That is the message's length as an unsigned
+ * 32-bit big-endian integer, its hash, and the magic number again. Of the other format are the checkpoints of
+ * a data directory: their chunks are in files beside, each named by its hash, which checkpoints share.
+ *
+ * It is written under another name, flushed, and renamed. So the file under a checkpoint's name is whole,
+ * whatever happens.
  */
 const MAGIC = Buffer.from('ANCHCKP')
-const FORMAT = 1
+/** The chunks are in the file. */
+const WHOLE = 1
+/** The file only lists its chunks. */
+const LISTED = 2
 const MAGIC_BYTES = MAGIC.length + 1
 const TRAILER_BYTES = 4 + HASH_BYTES + MAGIC_BYTES
 /** The longest `Contents`, which is held before its hash is checked. 256 MiB list 4 million chunks. */
 const CONTENTS_BYTES_MAX = 256 * 1024 * 1024
+/**
+ * Chunks that are read and decoded at the same time, while the state is built from the ones before. Two keep
+ * up with it; more take memory.
+ */
+const READ_AHEAD = 2
 
 /** What a checkpoint is of. */
 export interface CheckpointOf {
@@ -37,19 +49,57 @@ export interface CheckpointSource extends CheckpointOf {
   readonly chunk: (index: number) => Promise<EncodedChunk>
 }
 
-/** Write a checkpoint to `path`, whole or not at all. Resolves with its size in bytes. */
+/** Write a checkpoint with its chunks to `path`, whole or not at all. Resolves with its size in bytes. */
 export async function writeCheckpoint(
   path: string,
   storage: Storage,
   source: CheckpointSource,
   signal: AbortSignal,
 ): Promise<number> {
+  return await writeDraft(path, storage, async (file) => {
+    await file.write(magicOf(WHOLE), 0)
+    let bytes = MAGIC_BYTES
+    const chunks: Listed[] = []
+    for (const [index, info] of source.manifest.chunks.entries()) {
+      signal.throwIfAborted()
+      const encoded = await source.chunk(index)
+      await file.write(encoded.bytes, bytes)
+      bytes += encoded.bytes.length
+      chunks.push({ ...info, encodedBytes: encoded.bytes.length, zstd: encoded.encoding === 'zstd' })
+    }
+    const end = endOf(WHOLE, source, chunks)
+    await file.write(end, bytes)
+    return bytes + end.length
+  })
+}
+
+/**
+ * Write a checkpoint to `path` whose chunks are in files beside, and flushed. Resolves with the size of this
+ * one file in bytes.
+ */
+export async function writeList(
+  path: string,
+  storage: Storage,
+  source: Omit<CheckpointSource, 'chunk'>,
+): Promise<number> {
+  const bytes = Buffer.concat([magicOf(LISTED), endOf(LISTED, source, source.manifest.chunks)])
+  return await writeDraft(path, storage, async (file) => {
+    await file.write(bytes, 0)
+    return bytes.length
+  })
+}
+
+async function writeDraft(
+  path: string,
+  storage: Storage,
+  write: (file: WritableFile) => Promise<number>,
+): Promise<number> {
   const draft = `${path}.new`
   try {
     const file = await storage.create(draft)
     let bytes: number
     try {
-      bytes = await writeAll(file, source, signal)
+      bytes = await write(file)
       await file.flush()
     } finally {
       await file.close()
@@ -63,19 +113,11 @@ export async function writeCheckpoint(
   }
 }
 
-async function writeAll(file: WritableFile, source: CheckpointSource, signal: AbortSignal): Promise<number> {
+/** A chunk in the list. How it is encoded is told where the chunks lie in the file. */
+type Listed = ChunkInfo & { readonly encodedBytes?: number; readonly zstd?: boolean }
+
+function endOf(format: number, source: Omit<CheckpointSource, 'chunk'>, chunks: readonly Listed[]): Buffer {
   const { group, signature, position, sealed, manifest } = source
-  const magic = Buffer.concat([MAGIC, Buffer.of(FORMAT)])
-  await file.write(magic, 0)
-  let bytes = magic.length
-  const chunks = []
-  for (const [index, info] of manifest.chunks.entries()) {
-    signal.throwIfAborted()
-    const encoded = await source.chunk(index)
-    await file.write(encoded.bytes, bytes)
-    bytes += encoded.bytes.length
-    chunks.push({ ...info, encodedBytes: encoded.bytes.length, zstd: encoded.encoding === 'zstd' })
-  }
   const contents = toBinary(
     ContentsSchema,
     create(ContentsSchema, {
@@ -84,14 +126,13 @@ async function writeAll(file: WritableFile, source: CheckpointSource, signal: Ab
       epoch: position.epoch,
       index: BigInt(position.index),
       control: manifest.control,
-      chunks,
+      chunks: [...chunks],
       sealed,
     }),
   )
   const length = Buffer.alloc(4)
   length.writeUInt32BE(contents.length)
-  await file.write(Buffer.concat([contents, length, contentsHash(contents), magic]), bytes)
-  return bytes + contents.length + TRAILER_BYTES
+  return Buffer.concat([contents, length, contentsHash(contents), magicOf(format)])
 }
 
 /** An open checkpoint whose contents are known and checked. Its chunks are not: see `verifiedChunks`. */
@@ -102,13 +143,18 @@ export class CheckpointReader implements CheckpointOf, AsyncDisposable {
   readonly position: Position
   readonly sealed: boolean
   readonly manifest: Manifest
+  /** Its chunks are in files beside it. */
+  readonly isListed: boolean
+  readonly #storage: Storage
   readonly #file: ReadableFile
   readonly #encoded: readonly { readonly at: number; readonly bytes: number; readonly zstd: boolean }[]
 
   /** @internal Use `openCheckpoint`. */
-  constructor(path: string, file: ReadableFile, contents: Uint8Array) {
+  constructor(path: string, storage: Storage, file: ReadableFile, format: number, contents: Uint8Array) {
     const { group, signature, epoch, index, control, chunks, sealed } = fromBinary(ContentsSchema, contents)
     this.path = path
+    this.isListed = format === LISTED
+    this.#storage = storage
     this.#file = file
     this.group = group
     this.signature = signature
@@ -126,10 +172,14 @@ export class CheckpointReader implements CheckpointOf, AsyncDisposable {
     })
   }
 
-  /** A chunk as it lies in the file. */
+  /** A chunk as it is on disk. */
   readonly chunk = async (index: number): Promise<EncodedChunk> => {
     const chunk = this.#encoded[index]
     if (chunk === undefined) throw new RangeError(`there is no chunk ${index}`)
+    if (this.isListed) {
+      const name = chunkName(this.manifest.chunks[index]!.hash)
+      return await readChunkFile(join(chunksBeside(this.path), name), this.#storage)
+    }
     const bytes = await readExactly(this.path, this.#file, chunk.at, chunk.bytes)
     return { encoding: chunk.zstd ? 'zstd' : 'raw', bytes }
   }
@@ -145,9 +195,11 @@ export async function openCheckpoint(path: string, storage: Storage): Promise<Ch
   try {
     const { size } = file
     if (size < MAGIC_BYTES + TRAILER_BYTES) throw new CheckpointDamaged(path, `it has only ${size} bytes`)
-    checkMagic(path, await readExactly(path, file, 0, MAGIC_BYTES))
+    const format = formatOf(path, await readExactly(path, file, 0, MAGIC_BYTES))
     const trailer = await readExactly(path, file, size - TRAILER_BYTES, TRAILER_BYTES)
-    checkMagic(path, trailer.subarray(4 + HASH_BYTES))
+    if (formatOf(path, trailer.subarray(4 + HASH_BYTES)) !== format) {
+      throw new CheckpointDamaged(path, 'its end is of another format than its beginning')
+    }
     const length = trailer.readUInt32BE(0)
     if (length > Math.min(size - MAGIC_BYTES - TRAILER_BYTES, CONTENTS_BYTES_MAX)) {
       throw new CheckpointDamaged(path, `its contents would take ${length} bytes`)
@@ -156,35 +208,70 @@ export async function openCheckpoint(path: string, storage: Storage): Promise<Ch
     if (!sameBytes(contentsHash(contents), trailer.subarray(4, 4 + HASH_BYTES))) {
       throw new CheckpointDamaged(path, 'the hash of its contents is wrong')
     }
-    return new CheckpointReader(path, file, contents)
+    return new CheckpointReader(path, storage, file, format, contents)
   } catch (error) {
     await file.close()
     throw error
   }
 }
 
+/** The hashes of the chunks that an intact checkpoint has, given all of its file. */
+export function chunksNamedIn(file: Buffer): Uint8Array[] {
+  const end = file.length - TRAILER_BYTES
+  const contents = file.subarray(end - file.readUInt32BE(end), end)
+  return fromBinary(ContentsSchema, contents).chunks.map(({ hash }) => hash)
+}
+
+/** A chunk that is what its hash says. */
+export interface VerifiedChunk {
+  readonly info: ChunkInfo
+  readonly bytes: Uint8Array
+  readonly encoded: EncodedChunk
+}
+
 /**
- * The chunks in order, decoded. Throws `CheckpointDamaged` or `MalformedChunk` for a chunk that is damaged.
+ * The chunks in order, decoded, of which some are read ahead. Throws `CheckpointDamaged` or `MalformedChunk`
+ * for a chunk that is damaged.
  */
 export async function* verifiedChunks(
   { path, manifest, chunk }: Pick<CheckpointReader, 'path' | 'manifest' | 'chunk'>,
   coder: ChunkCoder,
-): AsyncGenerator<{ readonly bytes: Uint8Array; readonly items: number; readonly encoded: EncodedChunk }> {
-  for (const [index, info] of manifest.chunks.entries()) {
+): AsyncGenerator<VerifiedChunk> {
+  const read = async (info: ChunkInfo, index: number): Promise<VerifiedChunk> => {
     const encoded = await chunk(index)
-    const bytes = await coder.decode(encoded, info.bytes)
-    if (!sameBytes(chunkHash(bytes), info.hash)) {
-      throw new CheckpointDamaged(path, `the hash of chunk ${index} is wrong`)
+    return { info, bytes: await coder.decode(encoded, info.bytes), encoded }
+  }
+  const ahead: Promise<VerifiedChunk>[] = []
+  try {
+    for (let index = 0; index < manifest.chunks.length; index++) {
+      while (ahead.length < READ_AHEAD && index + ahead.length < manifest.chunks.length) {
+        const next = index + ahead.length
+        ahead.push(read(manifest.chunks[next]!, next))
+        // One that fails is noticed in its turn.
+        ahead.at(-1)!.catch(() => {})
+      }
+      const verified = await ahead.shift()!
+      if (!sameBytes(chunkHash(verified.bytes), verified.info.hash)) {
+        throw new CheckpointDamaged(path, `the hash of chunk ${index} is wrong`)
+      }
+      yield verified
     }
-    yield { bytes, items: info.items, encoded }
+  } finally {
+    // The file is closed after this.
+    await Promise.allSettled(ahead)
   }
 }
 
-function checkMagic(path: string, bytes: Uint8Array): void {
+function magicOf(format: number): Buffer {
+  return Buffer.concat([MAGIC, Buffer.of(format)])
+}
+
+function formatOf(path: string, bytes: Uint8Array): number {
   if (!sameBytes(bytes.subarray(0, MAGIC.length), MAGIC))
     throw new CheckpointDamaged(path, 'it does not look like one')
   const format = bytes[MAGIC.length]!
-  if (format > FORMAT) throw new CheckpointMismatch(path, 'format', String(format), `format ${FORMAT}`)
+  if (format > LISTED) throw new CheckpointMismatch(path, 'format', String(format), `format ${LISTED}`)
+  return format
 }
 
 function contentsHash(contents: Uint8Array): Uint8Array {

@@ -24,6 +24,8 @@ export interface Storage {
    * busy the event loop is. A write that fails, or a crash, may leave a part of it.
    */
   write(path: string, bytes: Uint8Array, options?: WriteOptions): Promise<void>
+  /** Resolves when what was written to a file outlives a crash of the machine, by whomever it was written. */
+  flush(path: string): Promise<void>
   /** Open a file to read parts of it. */
   open(path: string): Promise<ReadableFile>
   /** Make an empty file, or empty the one that is there, and write it in parts. */

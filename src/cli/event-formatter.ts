@@ -109,11 +109,13 @@ export class EventFormatter {
   #checkpoint(event: CheckpointSummary): string {
     switch (event.type) {
       case 'written':
-        return `wrote a checkpoint at entry ${count(event.position.index)}, ${size(event.bytes)}, in ${duration(event.tookMs)}`
+        return `wrote a checkpoint at entry ${count(event.position.index)}, ${size(event.bytes)} of ${size(event.wholeBytes)}, in ${duration(event.tookMs)}`
       case 'loaded':
         return `loaded the checkpoint at entry ${count(event.position.index)} in ${duration(event.tookMs)}`
       case 'dropped':
-        return `removed ${counted(event.count, 'older checkpoint')}, ${size(event.bytes)}`
+        return `removed ${counted(event.count, 'older checkpoint')}`
+      case 'freed':
+        return `gave back ${size(event.bytes)} of disk: ${counted(event.count, 'chunk')} that nothing needs any more`
       case 'skipped':
         return this.#alarm(event.reason.message)
     }

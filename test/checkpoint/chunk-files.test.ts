@@ -3,7 +3,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ChunkFiles } from '../../src/checkpoint/chunk-files.ts'
 import type { Storage } from '../../src/checkpoint/storage.ts'
-import type { EncodedChunk } from '../../src/snapshot/encoding.ts'
+import { DropQueue } from '../../src/leases/drop-queue.ts'
+import { type EncodedChunk, zstdCoder } from '../../src/snapshot/encoding.ts'
+import { chunkHash } from '../../src/snapshot/manifest.ts'
+import { systemClock } from '../../src/time/clock.ts'
 import { Machine, onDisk, PLACES, type Place, simulated } from './places.ts'
 
 const HASH = new Uint8Array(32).fill(7)
@@ -20,7 +23,13 @@ function use(place: Place): void {
   problems = []
 }
 
-const open = () => ChunkFiles.open(directory, storage, (error) => problems.push(error))
+const drops = new DropQueue({ clock: systemClock })
+const open = () =>
+  ChunkFiles.open({ directory, storage, coder: zstdCoder, drops, onProblem: (error) => problems.push(error) })
+async function settle(files: ChunkFiles): Promise<void> {
+  await files.close()
+  await drops.flush()
+}
 
 describe.each(PLACES)('on $on', ({ make }) => {
   let place: Place
@@ -48,8 +57,58 @@ describe.each(PLACES)('on $on', ({ make }) => {
     const files = await open()
     files.keep(HASH, CHUNK)
     files.clear()
-    await files.close()
+    await settle(files)
     expect([files.has(HASH), await storage.list(directory)]).toEqual([false, []])
+  })
+
+  test('what is held stays until it is released', async () => {
+    const files = await open()
+    for (const hash of [HASH, OTHER]) files.keep(hash, CHUNK)
+    const hold = files.hold([{ hash: HASH }])
+    files.clear()
+    await settle(files)
+    expect([files.has(HASH), files.has(OTHER), hold.isWhole]).toEqual([true, false, true])
+    hold.release()
+    files.sweep()
+    await settle(files)
+    expect([files.has(HASH), await storage.list(directory)]).toEqual([false, []])
+  })
+
+  test('what an earlier life left stays until it is known what the checkpoints need', async () => {
+    const first = await open()
+    for (const hash of [HASH, OTHER]) first.keep(hash, CHUNK)
+    await first.close()
+    const files = await open()
+    files.clear()
+    await settle(files)
+    expect(await storage.list(directory)).toHaveLength(2)
+    files.hold([{ hash: OTHER }])
+    files.counted()
+    files.sweep()
+    await settle(files)
+    expect([files.has(HASH), files.has(OTHER)]).toEqual([false, true])
+  })
+
+  test('what is held again while it is removed is written anew', async () => {
+    const bytes = Buffer.from('a chunk')
+    const info = { items: 1, bytes: bytes.length, hash: chunkHash(bytes) }
+    const chunk: EncodedChunk = { encoding: 'raw', bytes }
+    for (let turns = 0; turns < 12; turns++) {
+      const files = await open()
+      files.hold([info]).release()
+      files.keep(info.hash, chunk)
+      await files.close()
+      files.clear()
+      const removed = drops.flush()
+      for (let n = 0; n < turns; n++) await systemClock.turn()
+      const hold = files.hold([info])
+      await files.put(info, async () => chunk)
+      await removed
+      expect([hold.isWhole, (await files.read(info.hash)).bytes], `after ${turns} turns`).toEqual([
+        true,
+        bytes,
+      ])
+    }
   })
 
   test('a file that does not begin as a chunk does is an error, and no chunk', async () => {
@@ -60,7 +119,13 @@ describe.each(PLACES)('on $on', ({ make }) => {
     await expect(files.read(HASH)).rejects.toMatchObject({ name: 'CheckpointDamaged' })
   })
 
-  test('other files are none of its business until it is cleared', async () => {
+  test('drafts of writes that were cut off are removed', async () => {
+    await storage.write(join(directory, `${'ab'.repeat(32)}.new`), Buffer.from('half'))
+    await open()
+    expect(await storage.list(directory)).toEqual([])
+  })
+
+  test('other files are none of its business', async () => {
     await storage.write(join(directory, 'notes.txt'), Buffer.from('hello'))
     const files = await open()
     expect(files.has(HASH)).toBe(false)
@@ -87,7 +152,7 @@ test('a disk that takes nothing is told of once, and tried again for the next do
   expect([problems.length, files.has(HASH)]).toEqual([1, false])
   await mkdir(directory)
   files.clear()
-  await files.close()
+  await settle(files)
   files.keep(HASH, CHUNK)
   await files.close()
   expect([problems.length, files.has(HASH)]).toEqual([1, true])
@@ -107,7 +172,7 @@ test('a full disk is a problem that is told once, and tried again once it was cl
   expect([files.has(HASH), files.has(OTHER)]).toEqual([true, false])
   machine.disk.mend()
   files.clear()
-  await files.close()
+  await settle(files)
   files.keep(OTHER, CHUNK)
   await files.close()
   expect([problems.length, files.has(OTHER)]).toEqual([1, true])

@@ -26,6 +26,7 @@ describe.each(PLACES)('on $on', ({ make }) => {
     await storage.write(path, Buffer.from('something longer that was there before'))
     await storage.write(path, BYTES, { flush: true })
     expect(await storage.read(path)).toEqual(BYTES)
+    await storage.flush(path)
     expect(await storage.list(place.directory)).toEqual(['file'])
     expect(await storage.size(path)).toBe(BYTES.length)
   })
@@ -66,6 +67,7 @@ describe.each(PLACES)('on $on', ({ make }) => {
       () => storage.read(path),
       () => storage.open(path),
       () => storage.size(path),
+      () => storage.flush(path),
       () => storage.list(path),
       () => storage.rename(path, `${path}.new`),
       () => storage.write(join(path, 'below'), BYTES),

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -43,6 +43,11 @@ export class Place implements AsyncDisposable {
   }
 
   /** Run `anchorage` to its end. Rejects when it does not end by itself. */
+  /** The names in a directory here that end so, in order. */
+  async list(name: string, end: string): Promise<string[]> {
+    return (await readdir(this.path(name))).filter((each) => each.endsWith(end)).sort()
+  }
+
   async run(args: readonly string[], options: RunOptions = {}): Promise<Finished> {
     const child = this.spawn(args, options)
     child.stdin!.end(options.input)

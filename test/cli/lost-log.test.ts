@@ -72,8 +72,8 @@ test('one that was stopped by then has left it among its checkpoints', async () 
   const dataDir = place.path('data')
   await (await halted(dataDir)).stop()
   const checkpoints = join(dataDir, 'checkpoints')
-  const [file] = readdirSync(checkpoints)
-  await importInto(place.path('new.db'), join(checkpoints, file!))
+  const file = readdirSync(checkpoints).find((name) => name.endsWith('.checkpoint'))!
+  await importInto(place.path('new.db'), join(checkpoints, file))
 })
 
 test('one that was halted for another reason exports nothing: the group has the state', async () => {

@@ -97,7 +97,7 @@ describe('a data directory with the state of another log', () => {
     expect(error.name).toBe('ReplicaHalted')
     expect(error.message).toMatch(/\(EpochChanged\).*deleted.*its checkpoints are in data\/checkpoints$/)
 
-    const [checkpoint] = await readdir(place.path('data/checkpoints'))
+    const [checkpoint] = await place.list('data/checkpoints', '.checkpoint')
     const imported = await place.run(['import', `data/checkpoints/${checkpoint}`, '--log', 'new.db'])
     expect(imported).toMatchObject({ code: 0, stderr: '' })
     expect((await place.run(['get', 'a', '--log', 'new.db'])).stdout).toBe('1\n')
@@ -135,7 +135,7 @@ describe('files', () => {
 
   test('an import that fails leaves no log behind', async () => {
     await lived('data')
-    const [checkpoint] = await readdir(place.path('data/checkpoints'))
+    const [checkpoint] = await place.list('data/checkpoints', '.checkpoint')
     const whole = `data/checkpoints/${checkpoint}`
     const bytes = await readFile(place.path(whole))
     await writeFile(place.path('torn'), bytes.subarray(0, bytes.length - 9))

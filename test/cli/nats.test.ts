@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeys } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -98,7 +98,7 @@ describeNats('a log on NATS servers', () => {
     const node = place.start(['node', '--data', 'data', '--lease-ms', '1000'])
     await node.until(({ event, detail }: Printed) => event === 'state' && detail.state === 'in-sync')
     expect(await node.interrupt()).toBe(0)
-    const [checkpoint] = await readdir(place.path('data/checkpoints'))
+    const [checkpoint] = await place.list('data/checkpoints', '.checkpoint')
     const target = ['--log', url, '--group', 'small']
     const { code, stderr } = await place.run(['import', `data/checkpoints/${checkpoint}`, ...target])
     expect(code).toBe(1)

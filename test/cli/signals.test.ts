@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, openSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
@@ -37,7 +36,7 @@ describe('signals', () => {
       await delay(5)
     }
     expect(await node.interrupt(signals.at(-1))).toBe(0)
-    const checkpoints = await readdir(place.path('data/checkpoints'))
+    const checkpoints = await place.list('data/checkpoints', '.checkpoint')
     expect(checkpoints).toHaveLength(1)
     const { leader } = JSON.parse((await place.run(['status', '--json'])).stdout)
     expect(leader).toBe(null)

@@ -1,6 +1,9 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { chunkName } from '../../src/checkpoint/chunk-file.ts'
+import { openCheckpoint } from '../../src/checkpoint/file.ts'
+import { fileStorage } from '../../src/checkpoint/file-storage.ts'
 import {
   type Cluster,
   type ProcessEvent,
@@ -22,9 +25,13 @@ const OPTIONS = { leaseMs: 1_500, ttlMs: 4_000, checkpoint: { everyCommands: 500
 const isCheckpoint = (type: 'written' | 'loaded' | 'skipped') => (event: ProcessEvent) =>
   event.type === 'checkpoint' && event.detail.type === type
 
-/** How many chunks of a download lie in a replica's data directory. */
-async function fetchedFiles(cluster: Cluster, name: string): Promise<number> {
-  return (await readdir(join(cluster.dir, `data-${name}`, 'fetched'))).length
+/** How many chunks lie in a replica's data directory that its newest checkpoint does not have. */
+async function spareChunks(cluster: Cluster, name: string): Promise<number> {
+  const directory = join(cluster.dir, `data-${name}`, 'checkpoints')
+  const files = (await readdir(directory)).filter((file) => file.endsWith('.checkpoint')).sort()
+  await using newest = await openCheckpoint(join(directory, files.at(-1)!), fileStorage)
+  const needed = new Set(newest.manifest.chunks.map(({ hash }) => chunkName(hash)))
+  return (await readdir(join(directory, 'chunks'))).filter((chunk) => !needed.has(chunk)).length
 }
 
 /** Two replicas with some state of which both have a checkpoint, and a log that was pruned up to there. */
@@ -172,7 +179,7 @@ test('a joiner killed right after it caught up has what it fetched', async () =>
   expect(await again.size()).toBe(20_000)
   // Once it is in a checkpoint, nothing is kept twice.
   await again.waitFor(isCheckpoint('written'))
-  await cluster.waitUntil('the chunks are gone', async () => (await fetchedFiles(cluster, 'joiner')) === 0)
+  await cluster.waitUntil('the rest is gone', async () => (await spareChunks(cluster, 'joiner')) === 0)
 })
 
 test('who has just caught up serves the others that join', async () => {

@@ -49,7 +49,7 @@ beforeEach(async () => {
       if (event.type === 'released') checkpointer.released(event.anchor, event.why)
     },
   })
-  const store = new CheckpointStore({
+  const store = await CheckpointStore.open({
     directory,
     storage: fileStorage,
     group: 'g',
@@ -226,7 +226,7 @@ test('a disk that takes nothing is tried less and less often, until it does', as
     expect([markers, problems.length]).toEqual([n, n])
     if (n < 6) await pass(7_000)
   }
-  await mkdir(directory)
+  await mkdir(join(directory, 'chunks'), { recursive: true })
   await pass(7_000)
   await until(() => written === 1)
   expect(markers).toBe(7)

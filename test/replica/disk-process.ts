@@ -1,5 +1,5 @@
 /**
- * Replicas whose data directory is on a small disk of this process's own: `disk-process.ts full|read-only|narrow DIR`.
+ * Replicas whose data directory is on a small disk of this process's own: `disk-process.ts full|read-only|narrow|other DIR`.
  * Sends what it saw.
  */
 import { randomBytes } from 'node:crypto'
@@ -14,6 +14,8 @@ import { leads, next } from './cluster.ts'
 const [, , what, dataDir = ''] = process.argv
 const log = memoryLog({ epoch: 'e' })
 const LARGE = randomBytes(3 * 1024 * 1024)
+
+const chunks = async () => (await readdir(join(dataDir, 'checkpoints', 'chunks'))).length
 
 function startOn() {
   const machine = new ReplicatedMap({ keys: stringCodec, values: bytesCodec })
@@ -38,7 +40,8 @@ async function full() {
     seen.problem = ((await problem) as NodeJS.ErrnoException).code
     await machine.set('after', Buffer.of(1))
     seen.state = replica.state
-    seen.files = await readdir(join(dataDir, 'checkpoints'))
+    const files = await readdir(join(dataDir, 'checkpoints'), { recursive: true })
+    seen.files = files.filter((file) => file.endsWith('.checkpoint'))
 
     const atStop = next(replica, 'problem')
     await replica.stop()
@@ -58,8 +61,11 @@ async function full() {
   return seen
 }
 
-/** The disk has room for what a joiner fetches, or for its checkpoint, but not for both. */
-async function narrow() {
+/**
+ * The disk has room for what a joiner fetches, or for its checkpoint, but not for both.
+ * @param isOther the checkpoint is of another state than the one that was fetched
+ */
+async function narrow(isOther: boolean) {
   const start = async (dir?: string) => {
     const machine = new ReplicatedMap({ keys: stringCodec, values: bytesCodec })
     const init = { group: 'g', machine, log, volatile: true, lead: dir === undefined }
@@ -74,13 +80,15 @@ async function narrow() {
   joiner.replica.addEventListener('problem', ({ detail }) => problems.push(detail.message))
   const written = next(joiner.replica, 'checkpoint')
   await joiner.replica.inSync()
+  // The checkpoint is written a second after that.
+  if (isOther) await one.machine.set('large', randomBytes(LARGE.length))
   const seen = {
-    kept: (await readdir(join(dataDir, 'fetched'))).length,
+    kept: await chunks(),
     checkpoint: (await written).type,
     problems,
   }
   await Promise.all([one.replica.stop(), joiner.replica.stop()])
-  return { ...seen, left: (await readdir(join(dataDir, 'fetched'))).length }
+  return { ...seen, left: await chunks() }
 }
 
 async function readOnly() {
@@ -88,5 +96,6 @@ async function readOnly() {
   return refused instanceof Error ? { name: refused.name, message: refused.message } : 'it started'
 }
 
-process.send!(await { full, narrow, 'read-only': readOnly }[what as 'full']())
+const other = () => narrow(true)
+process.send!(await { full, narrow: () => narrow(false), other, 'read-only': readOnly }[what as 'full']())
 process.disconnect()

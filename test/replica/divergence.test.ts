@@ -256,7 +256,7 @@ describe('what is on disk', () => {
       await one.replica.mark()
       await found
       await wrong.replica.stop()
-      expect(await readdir(join(dataDir, 'checkpoints'))).toEqual([])
+      expect(await readdir(join(dataDir, 'checkpoints'), { recursive: true })).toEqual(['chunks'])
     } finally {
       await rm(dataDir, { recursive: true })
     }

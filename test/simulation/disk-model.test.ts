@@ -13,7 +13,7 @@ type Deed =
   | { readonly do: 'write'; readonly name: string; readonly bytes: number; readonly flush: boolean }
   | { readonly do: 'create'; readonly name: string }
   | { readonly do: 'add'; readonly name: string; readonly at: number; readonly bytes: number }
-  | { readonly do: 'flush' | 'remove'; readonly name: string }
+  | { readonly do: 'flush' | 'flush by name' | 'remove'; readonly name: string }
   | { readonly do: 'rename'; readonly name: string; readonly to: string }
   | { readonly do: 'flush directory' }
 
@@ -24,7 +24,7 @@ const deeds: fc.Arbitrary<Deed[]> = fc.array(
     fc.record({ do: fc.constant('write' as const), name, bytes, flush: fc.boolean() }),
     fc.record({ do: fc.constant('create' as const), name }),
     fc.record({ do: fc.constant('add' as const), name, at: fc.integer({ min: 0, max: 1_600 }), bytes }),
-    fc.record({ do: fc.constantFrom('flush' as const, 'remove' as const), name }),
+    fc.record({ do: fc.constantFrom('flush' as const, 'flush by name' as const, 'remove' as const), name }),
     fc.record({ do: fc.constant('rename' as const), name, to: name }),
     fc.record({ do: fc.constant('flush directory' as const) }),
   ),
@@ -145,6 +145,12 @@ class Both {
         const open = this.#open.get(deed.name)
         await open?.file.flush()
         return open?.model.flush()
+      }
+      case 'flush by name': {
+        const file = this.model.now.get(deed.name)
+        if (file === undefined) return
+        await this.#storage.flush(path)
+        return file.flush()
       }
       case 'remove':
         await this.#storage.remove(path)

@@ -77,9 +77,11 @@ class Alone {
     return event !== undefined && 'position' in event ? event.position : undefined
   }
 
-  /** A checkpoint is being written. */
-  get isWriting(): boolean {
-    return this.disk.files().some(({ path }) => path.endsWith('.checkpoint.new'))
+  /** A checkpoint is being written: its chunks, or then the list of them. */
+  get writing(): 'chunks' | 'list' | undefined {
+    const drafts = this.disk.files().filter(({ path }) => path.endsWith('.new'))
+    if (drafts.length === 0) return undefined
+    return drafts.some(({ path }) => path.endsWith('.checkpoint.new')) ? 'list' : 'chunks'
   }
 
   async until(done: () => boolean): Promise<void> {
@@ -106,11 +108,12 @@ test('a replica whose machine loses its power loads the checkpoint that it told 
     write()
     await alone.until(() => alone.told('written') !== undefined)
     write()
-    await alone.until(() => alone.isWriting)
-    // Somewhere in the middle, or right when it has its name, which may not last yet.
     const chance = alone.world.chance('test')
+    const half = chance.pick(['chunks', 'list'])
+    await alone.until(() => alone.writing === half)
+    // Somewhere in the middle, or right when it has its name, which may not last yet.
     let steps = chance.pick([chance.integer(0, 12), 1_000])
-    await alone.until(() => !alone.isWriting || steps-- === 0)
+    await alone.until(() => alone.writing !== half || steps-- === 0)
     const told = alone.told('written')!
     alone.disk.powerLoss()
 

@@ -11,7 +11,7 @@ import type { Message } from "@bufbuild/protobuf";
 export declare const file_checkpoint_pb_checkpoint: GenFile;
 
 /**
- * The end of a checkpoint file: what it is of, and what lies before. See ../file.ts.
+ * What a checkpoint is of, and its chunks. See ../file.ts.
  *
  * @generated from message anchorage.checkpoint.v1.Contents
  */
@@ -44,7 +44,7 @@ export declare type Contents = Message<"anchorage.checkpoint.v1.Contents"> & {
   control: Uint8Array;
 
   /**
-   * In the order in which they lie in the file.
+   * In the order of their items, in which they also lie in a file that has them.
    *
    * @generated from field: repeated anchorage.checkpoint.v1.Contents.Chunk chunks = 6;
    */
@@ -84,7 +84,7 @@ export declare type Contents_Chunk = Message<"anchorage.checkpoint.v1.Contents.C
   hash: Uint8Array;
 
   /**
-   * Its size in the file, encoded with zstd or as it is.
+   * Its size in a file that has the chunks, encoded with zstd or as it is. A file of its own tells that itself.
    *
    * @generated from field: uint32 encoded_bytes = 4;
    */

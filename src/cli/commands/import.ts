@@ -55,8 +55,8 @@ async function stateOf(file: string): Promise<ReplicatedMap> {
     throw new UsageError(`${file} is of ${checkpoint.signature}, and this command knows ${map.signature}`)
   }
   const installation = map.install()
-  for await (const { bytes, items } of verifiedChunks(checkpoint, zstdCoder))
-    installation.add(itemsOf(bytes, items))
+  for await (const { bytes, info } of verifiedChunks(checkpoint, zstdCoder))
+    installation.add(itemsOf(bytes, info.items))
   installation.commit()
   map.advance(Math.max(decodeGroupState(checkpoint.manifest.control).timeMs, Date.now()))
   return map

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { ChunkFiles } from '../../checkpoint/chunk-files.ts'
 import type { DataDirectory } from '../../checkpoint/data-directory.ts'
 import { OffersFile } from '../../checkpoint/offers-file.ts'
 import { type CheckpointEvent, CheckpointStore } from '../../checkpoint/store.ts'
@@ -55,43 +54,46 @@ export class Disk {
   readonly #checkpoints: CheckpointStore
   readonly #checkpointer: Checkpointer
   readonly #offers: OffersFile
-  readonly #fetched: ChunkFiles
   /** The anchor whose snapshot was fetched and installed, until a checkpoint covers it. */
   #uncovered: number | undefined
   /** Undefined before the checkpoints were loaded: nothing is offered. */
   #sync: OfferKeeper | undefined
   #ticker: Ticker | undefined
 
-  private constructor(init: DiskInit, fetched: ChunkFiles) {
-    const { data, groupName, signature, epoch, clock, coder, policy, kept } = init
+  private constructor(init: DiskInit, checkpoints: CheckpointStore) {
+    const { data, clock, policy, kept } = init
     this.#init = init
-    this.#fetched = fetched
     this.#offers = new OffersFile(join(data.path, 'offers.json'), data.storage, clock)
-    this.#checkpoints = new CheckpointStore({
-      directory: data.checkpoints,
-      storage: data.storage,
-      group: groupName,
-      signature,
-      epoch,
-      clock,
-      coder,
-      keep: policy.keep ?? KEEP_CHECKPOINTS_DEFAULT,
-      onEvent: (event) => this.#tell(event),
-    })
+    this.#checkpoints = checkpoints
     // What a machine keeps by itself is on the disk already.
     const onStop = kept === undefined && policy.onStop !== false
     this.#checkpointer = new Checkpointer({ ...init, policy: { ...policy, onStop }, store: this })
   }
 
   static async open(init: DiskInit): Promise<Disk> {
-    const { data, reporter } = init
-    const onProblem = (error: Error) => reporter.problem(error)
-    return new Disk(init, await ChunkFiles.open(join(data.path, 'fetched'), data.storage, onProblem))
+    const { data, groupName, signature, epoch, clock, coder, policy, reporter } = init
+    await removeFetched(data)
+    const disk: Disk = new Disk(
+      init,
+      await CheckpointStore.open({
+        directory: data.checkpoints,
+        storage: data.storage,
+        group: groupName,
+        signature,
+        epoch,
+        clock,
+        coder,
+        keep: policy.keep ?? KEEP_CHECKPOINTS_DEFAULT,
+        onEvent: (event) => disk.#tell(event),
+        onProblem: (error) => reporter.problem(error),
+      }),
+    )
+    return disk
   }
 
   /** Where a session keeps what it has verified. */
   get fetched(): ChunkStore {
-    return this.#fetched
+    return this.#checkpoints.chunks
   }
 
   /** The index of the newest checkpoint, sealed or not; 0 when there is none. */
@@ -113,14 +115,15 @@ export class Disk {
   }
 
   /**
-   * Install the newest intact checkpoint, unless the machine keeps its state by itself, and offer again what was offered. What cannot be read is reported
-   * and left out.
+   * Install the newest intact checkpoint, unless the machine keeps its state by itself, and offer again what was
+   * offered. What cannot be read is reported and left out.
    */
   async load(into: CheckpointTarget, sync: AnchorSource & OfferKeeper, signal: AbortSignal): Promise<void> {
     const { clock, reporter, kept } = this.#init
     this.#sync = sync
     try {
       if (kept === undefined) await this.#checkpoints.load(() => into.begin('disk', signal), signal)
+      else await this.#checkpoints.count()
       await this.#offerAgain(sync)
     } catch (error) {
       signal.throwIfAborted()
@@ -153,7 +156,7 @@ export class Disk {
   /** A snapshot from other replicas took the state's place. */
   installed(anchor: Position): void {
     // Where the machine keeps its state, the snapshot was on the disk before it was the state.
-    if (this.#init.kept !== undefined) return this.#fetched.clear()
+    if (this.#init.kept !== undefined) return this.#checkpoints.chunks.clear()
     this.#uncovered = anchor.index
     this.#checkpointer.installed(anchor)
   }
@@ -186,13 +189,12 @@ export class Disk {
       await this.#writeOffers().catch((error: Error) => this.#init.reporter.problem(error))
     }
     await this.#checkpoints.close()
-    await this.#fetched.close()
   }
 
   #sealKept(kept: KeptState, { position }: Written): void {
     const beganMs = this.#init.clock.now()
     kept.seal(position.index)
-    this.#tell({ type: 'written', position, bytes: 0, tookMs: this.#init.clock.now() - beganMs })
+    this.#tell({ type: 'written', position, bytes: 0, wholeBytes: 0, tookMs: this.#init.clock.now() - beganMs })
   }
 
   #tell(event: CheckpointEvent): void {
@@ -208,7 +210,7 @@ export class Disk {
   #dropFetched(): void {
     if (this.#uncovered !== undefined && this.#checkpoints.newest < this.#uncovered) return
     this.#uncovered = undefined
-    this.#fetched.clear()
+    this.#checkpoints.chunks.clear()
   }
 
   async #writeMakingRoom(source: Written, signal: AbortSignal): Promise<void> {
@@ -218,8 +220,7 @@ export class Disk {
       if (this.#uncovered === undefined || !isNoRoom(error)) throw error
       // The checkpoint is worth more than the chunks, which take its room.
       this.#uncovered = undefined
-      this.#fetched.clear()
-      await this.#fetched.close()
+      await this.#checkpoints.clearFetched()
       await this.#checkpoints.write(source, signal)
     }
   }
@@ -239,6 +240,13 @@ export class Disk {
       if (cut !== undefined && remainingMs > 0) sync.adopt(position, cut, remainingMs)
     }
   }
+}
+
+/** Chunks of a download that an older version left. It kept them apart from those of the checkpoints. */
+async function removeFetched({ path, storage }: DataDirectory): Promise<void> {
+  const directory = join(path, 'fetched')
+  const names = await storage.list(directory).catch(() => [])
+  for (const name of names) await storage.remove(join(directory, name))
 }
 
 function isNoRoom(error: unknown): boolean {

@@ -48,6 +48,10 @@ export class LifeStorage implements Storage {
     })
   }
 
+  flush(path: string): Promise<void> {
+    return this.#call('change', 'fsync', path, () => this.#medium.flush(this.#medium.tree.at(path)))
+  }
+
   open(path: string): Promise<ReadableFile> {
     return this.#call('read', 'open', path, () => this.#readable(path, this.#medium.tree.at(path)))
   }

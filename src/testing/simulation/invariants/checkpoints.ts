@@ -1,3 +1,6 @@
+import { basename } from 'node:path'
+import { chunkName, isChunkName } from '../../../checkpoint/chunk-file.ts'
+import { chunksNamedIn } from '../../../checkpoint/file.ts'
 import { type Invariant, PromiseBroken } from '../invariant.ts'
 import type { SimulatedNode, Told } from '../node.ts'
 import type { Step } from '../plan.ts'
@@ -38,12 +41,24 @@ export class Checkpoints implements Invariant {
     )
   }
 
-  /** Older ones are removed. */
+  /** Older ones are removed, and the chunks of what is there are all that is left of others. */
   idle(): void {
     if (this.#isDamaged) return
-    for (const { name, disk } of this.#scene.nodes) {
-      const kept = disk.files().filter(({ path }) => path.endsWith('.checkpoint')).length
-      if (kept > KEPT_MAX) throw new PromiseBroken('bounded', `${name} keeps ${kept} checkpoints`)
+    for (const { name, disk, replica } of this.#scene.nodes) {
+      const paths = disk.files().map(({ path }) => path)
+      const kept = paths.filter((path) => path.endsWith('.checkpoint'))
+      if (kept.length > KEPT_MAX)
+        throw new PromiseBroken('bounded', `${name} keeps ${kept.length} checkpoints`)
+      // One that looks for a snapshot keeps what it has fetched so far.
+      if (replica?.state !== 'in-sync') continue
+      const named = new Set(
+        kept.flatMap((path) => chunksNamedIn(Buffer.from(disk.peek(path)!)).map(chunkName)),
+      )
+      const spare = paths
+        .map((path) => basename(path))
+        .filter((file) => isChunkName(file) && !named.has(file))
+      if (spare.length > 0)
+        throw new PromiseBroken('bounded', `${name} keeps ${spare.length} chunks of no checkpoint`)
     }
   }
 }

@@ -1,33 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import {
-  type CheckpointPolicy,
-  createReplica,
-  type MapResult,
-  memoryLog,
-  type NewEntry,
-  type Replica,
-  ReplicatedMap,
-} from '../../src/index.ts'
+import type { CheckpointPolicy } from '../../src/index.ts'
+import { measureNeighbours } from './checkpoint/neighbours.ts'
+import { type Applied, BATCH_ENTRIES, Subject } from './checkpoint/subject.ts'
 import type { Benchmark, Pair } from './runner.ts'
 
 const ITEMS = 1_000_000
-const VALUE_CHARACTERS = 100
-/** Random text, from which values are cut out. */
-const RANDOM = randomBytes(3 * 1024 * 1024).toString('base64')
-const GROUP = 'bench'
 /** Commands between two checkpoints. Applying them takes about as long as a checkpoint. */
 const EVERY_COMMANDS = 1_000_000
-const BATCH_ENTRIES = 1_000
 const TIME_MAX_MS = 300_000
-
-/** What was applied in a span of time. */
-interface Applied {
-  entries: number
-  tookMs: number
-}
 
 /**
  * One replica applies sets to random keys of a large map, one after the other as fast as it can. The time per
@@ -40,18 +22,28 @@ export const checkpoint: readonly Benchmark[] = [
     unit: 'µs',
     baseline: 'applying an entry while no checkpoint is written',
     target: { ratioMax: 1.25 },
-    async measure(scale, wanted) {
-      const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
-      try {
-        return await measureIn(dataDir, scale, wanted)
-      } finally {
-        await rm(dataDir, { recursive: true })
-      }
-    },
+    measure: (scale, wanted) => inDirectory((dataDir) => measureTime(dataDir, scale, wanted)),
+  },
+  {
+    name: 'checkpoint/neighbours',
+    unit: 'bytes',
+    baseline: 'the whole checkpoint',
+    target: { ratioMax: 0.05 },
+    measure: (scale, wanted) =>
+      inDirectory((dataDir) => measureNeighbours(dataDir, Math.ceil(ITEMS * scale), wanted)),
   },
 ]
 
-async function measureIn(dataDir: string, scale: number, wanted: number): Promise<Pair[]> {
+async function inDirectory(measure: (dataDir: string) => Promise<Pair[]>): Promise<Pair[]> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
+  try {
+    return await measure(dataDir)
+  } finally {
+    await rm(dataDir, { recursive: true })
+  }
+}
+
+async function measureTime(dataDir: string, scale: number, wanted: number): Promise<Pair[]> {
   const items = Math.ceil(ITEMS * scale)
   const policy: CheckpointPolicy = {
     everyCommands: Math.ceil(EVERY_COMMANDS * scale),
@@ -59,41 +51,13 @@ async function measureIn(dataDir: string, scale: number, wanted: number): Promis
     everyMs: Number.POSITIVE_INFINITY,
     onStop: false,
   }
-  const machine = new ReplicatedMap<string, string>()
-  const backend = memoryLog()
-  const log = await backend.open({ group: GROUP, signature: machine.signature, author: 'writer' })
-  const place = { group: GROUP, log: backend, dataDir, checkpoint: policy }
-  await using replica = await createReplica({ ...place, machine })
-  await replica.inSync()
-
-  const apply = async (keys: readonly number[]): Promise<Applied> => {
-    const entries = keys.map((key): NewEntry => {
-      const at = Math.floor(Math.random() * (RANDOM.length - VALUE_CHARACTERS))
-      const value = RANDOM.slice(at, at + VALUE_CHARACTERS)
-      return { kind: 'command', payload: machine.commands.set(`key-${key}`, value) }
-    })
-    const { first } = await log.append(entries)
-    const beganMs = performance.now()
-    await replica.reached({ epoch: log.epoch, index: first + entries.length - 1 })
-    const tookMs = performance.now() - beganMs
-    return { entries: entries.length, tookMs }
-  }
-  replica.addEventListener('checkpoint', ({ detail }) => {
-    if (detail.type === 'written') void log.prune(detail.position.index)
-  })
-  for (let from = 0; from < items; from += BATCH_ENTRIES) {
-    await apply(Array.from({ length: Math.min(BATCH_ENTRIES, items - from) }, (_, n) => from + n))
-  }
+  await using subject = await Subject.start(dataDir, items, policy)
   const random = () => Array.from({ length: BATCH_ENTRIES }, () => Math.floor(Math.random() * items))
-  return await inPairs(replica, wanted, () => apply(random()))
+  return await inPairs(subject, wanted, () => subject.set(random()))
 }
 
 /** Sort the applied entries by whether a checkpoint was under way. The first checkpoint warms up. */
-async function inPairs(
-  replica: Replica<MapResult>,
-  wanted: number,
-  apply: () => Promise<Applied>,
-): Promise<Pair[]> {
+async function inPairs({ replica }: Subject, wanted: number, apply: () => Promise<Applied>): Promise<Pair[]> {
   const pairs: Pair[] = []
   const during = { quiet: nothing(), busy: nothing() }
   let now: keyof typeof during = 'quiet'

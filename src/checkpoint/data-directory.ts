@@ -10,7 +10,7 @@ import type { Storage } from './storage.ts'
  * A directory that belongs to one replica, and to one process at a time:
  *
  *     identity.key    who it is, readable by its owner only
- *     checkpoints/    its state, as of some positions of the log
+ *     checkpoints/    its state, as of some positions of the log, and chunks/ with the chunks of it
  *     epoch           the log that it was told to go with, where its checkpoints are of another
  *     lock            held while a process uses the directory, and free again when that ends, however it ends
  */

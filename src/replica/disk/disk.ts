@@ -194,7 +194,13 @@ export class Disk {
   #sealKept(kept: KeptState, { position }: Written): void {
     const beganMs = this.#init.clock.now()
     kept.seal(position.index)
-    this.#tell({ type: 'written', position, bytes: 0, wholeBytes: 0, tookMs: this.#init.clock.now() - beganMs })
+    this.#tell({
+      type: 'written',
+      position,
+      bytes: 0,
+      wholeBytes: 0,
+      tookMs: this.#init.clock.now() - beganMs,
+    })
   }
 
   #tell(event: CheckpointEvent): void {

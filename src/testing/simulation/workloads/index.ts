@@ -1,10 +1,18 @@
 import type { Workload } from '../workload.ts'
 import { countersWorkload } from './counters.ts'
+import { listWorkload } from './list.ts'
 import { chunksWorkload, floodWorkload, mapWorkload, shortWorkload } from './map.ts'
 
 /** The workloads that come with the simulator, by name. */
 export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
-  ([mapWorkload, countersWorkload, chunksWorkload, floodWorkload, shortWorkload] as readonly Workload[]).map(
-    (workload) => [workload.name, workload],
-  ),
+  (
+    [
+      mapWorkload,
+      countersWorkload,
+      chunksWorkload,
+      floodWorkload,
+      shortWorkload,
+      listWorkload,
+    ] as readonly Workload[]
+  ).map((workload) => [workload.name, workload]),
 )

@@ -5,6 +5,7 @@ import type { StampedClock } from '../../src/group/machine-time.ts'
 import { type ByteString, byteStringOf, bytesOf } from '../../src/machine/byte-string.ts'
 import { Items } from '../../src/machine/items.ts'
 import { ExpiringItems } from '../../src/machines/expiring-items.ts'
+import * as list from '../../src/machines/list/command.ts'
 import { type Command, decodeCommand, encodeCommand } from '../../src/machines/map/command.ts'
 import { itemHash } from '../../src/snapshot/boundary.ts'
 import { ChunkWriter, itemsOf } from '../../src/snapshot/chunk.ts'
@@ -136,6 +137,26 @@ export const FORMATS: Readonly<Record<string, Format>> = {
   announcements: {
     encode: (announcement: Announcement) => encodeAnnouncement(announcement),
     decode: decodeAnnouncement,
+  },
+  'list-commands': {
+    encode: (command: list.Command) => list.encodeCommand(command),
+    decode: list.decodeCommand,
+    kinds: {
+      of: ({ type }: list.Command) => type,
+      all: {
+        push: true,
+        insert: true,
+        set: true,
+        delete: true,
+        swap: true,
+        pop: true,
+        shift: true,
+        truncate: true,
+        clear: true,
+        compareAndSet: true,
+        compareAndInsert: true,
+      } satisfies Record<list.Command['type'], true>,
+    },
   },
   'map-commands': {
     encode: (command: CommandInput) => encodeCommand(withValues(command, bytesOf)).slice(),

@@ -6,6 +6,7 @@ import * as machine from '../machine/errors.ts'
 import { MalformedCommand } from '../machine/machine.ts'
 import * as compose from '../machines/compose/errors.ts'
 import * as list from '../machines/list/errors.ts'
+import * as sqlite from '../machines/sqlite/errors.ts'
 import * as replica from '../replica/errors.ts'
 import type { ErrorClass } from '../serialized-error.ts'
 import * as snapshot from '../snapshot/errors.ts'
@@ -17,8 +18,8 @@ import * as own from './errors.ts'
 
 /** Any class that a program of a test cluster may throw: what a test is given is of the same class. */
 export const ERROR_CLASSES: readonly ErrorClass[] = [
-  ...[checkpoint, compose, leases, list, log, machine, replica, snapshot, sync, wire, own].flatMap((family) =>
-    Object.values<ErrorClass>(family),
+  ...[checkpoint, compose, leases, list, log, machine, replica, snapshot, sqlite, sync, wire, own].flatMap(
+    (family) => Object.values<ErrorClass>(family),
   ),
   MalformedCommand,
   PruneRefused,

@@ -11,7 +11,9 @@ export class IndexOutOfRange extends Refusal {
   /** The list's length when the write was applied. */
   readonly length: number
   constructor(index: number, length: number) {
-    super(`index ${index} is out of the list, which has ${length} items; other writers may have removed some`)
+    super(
+      `index ${index} is out of range: the list had a length of ${length} when the write was applied; read it anew`,
+    )
     this.index = index
     this.length = length
   }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { main } from '../../../docs/examples/playlist.ts'
 import { memoryLog } from '../../../src/log/memory.ts'
 import { IndexOutOfRange } from '../../../src/machines/list/errors.ts'
 import { ReplicatedList } from '../../../src/machines/list/replicated-list.ts'
@@ -132,4 +133,17 @@ test('a list that differs from the others is named, and gets their state', async
   expect(await reset).toBe(100)
   await wrong.replica.inSync()
   expect([...wrong.list]).toEqual(words(100))
+}, 20_000)
+
+test('the example does what it says', async () => {
+  const said: string[] = []
+  await main((line) => void said.push(line))
+  expect(said.slice(0, 2)).toEqual(['bob sees Gloria at 0', 'bob sees Hounds of Love at 1'])
+  // Either of the two may come first.
+  const [outcome, ...rest] = said.slice(2)
+  expect(outcome).toMatch(/^ann plays (Gloria; bob came too late|Hyperballad; bob replaced it before)$/)
+  expect(rest).toEqual([
+    'index 9 is out of range: the list had a length of 1 when the write was applied; read it anew',
+    'left: Hounds of Love',
+  ])
 }, 20_000)

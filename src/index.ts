@@ -26,7 +26,7 @@ export {
 export { Items } from './machine/items.ts'
 export * from './machine/machine.ts'
 export { KEY_BYTES_MAX } from './machines/limits.ts'
-export type { MapCommands, TtlOption } from './machines/map/map-commands.ts'
+export type { MapCommands } from './machines/map/map-commands.ts'
 export {
   type MapChange,
   type MapEvents,
@@ -38,6 +38,7 @@ export {
   type SetOptions,
   type SetResult,
 } from './machines/map/replicated-map.ts'
+export type { TtlOption } from './machines/ttl.ts'
 export * from './position.ts'
 export type { CheckpointPolicy } from './replica/disk/checkpointer.ts'
 export * from './replica/errors.ts'

@@ -17,7 +17,7 @@ export {
   ReplicatedList,
   type ReplicatedListInit,
 } from './list/replicated-list.ts'
-export type { MapCommands, TtlOption } from './map/map-commands.ts'
+export type { MapCommands } from './map/map-commands.ts'
 export {
   type MapChange,
   type MapEvents,
@@ -29,7 +29,9 @@ export {
   type SetOptions,
   type SetResult,
 } from './map/replicated-map.ts'
+export type { Range } from './range.ts'
 export { type ChangeEvents, Replicated } from './replicated.ts'
 export type { CommandDb, SqlParameter, SqlRow } from './sqlite/command-db.ts'
 export * from './sqlite/errors.ts'
 export { SqliteMachine, type SqliteMachineInit, sqliteMachine } from './sqlite/sqlite-machine.ts'
+export type { TtlOption } from './ttl.ts'

@@ -1,7 +1,7 @@
 import type { Json } from '../machine/codec.ts'
 import type { Written } from '../machine/machine.ts'
-import type { TtlOption } from '../machines/map/map-commands.ts'
 import type { SetManyResult, SetResult } from '../machines/map/replicated-map.ts'
+import type { TtlOption } from '../machines/ttl.ts'
 import type { Position } from '../position.ts'
 import { ReplicaProcess as AnyReplicaProcess } from '../processes/replica-process.ts'
 import type { FillOptions, WritingOptions } from './map-program.ts'

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Json } from '../machine/codec.ts'
-import type { TtlOption } from '../machines/map/map-commands.ts'
 import { ReplicatedMap } from '../machines/map/replicated-map.ts'
+import type { TtlOption } from '../machines/ttl.ts'
 import type { Position } from '../position.ts'
 import { serveReplica } from '../processes/program.ts'
 import type { Replica } from '../replica/replica.ts'

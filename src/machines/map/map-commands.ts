@@ -1,17 +1,9 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import { type Codec, encodeBytes, encodeWith } from '../../machine/codec.ts'
-import { KeyTooLarge } from '../../machine/errors.ts'
+import type { Codec } from '../../machine/codec.ts'
 import type { Command } from '../../machine/machine.ts'
-import { KEY_BYTES_MAX, TTL_MS_MAX } from '../limits.ts'
+import { encodedKey, encodedValue } from '../encoded.ts'
+import { checkTtl, type TtlOption } from '../ttl.ts'
 import { encodeCommand } from './command.ts'
-
-export interface TtlOption {
-  /**
-   * How long the key lives, in whole milliseconds from 1 to 2 ** 48 of machine time, beginning at the time of
-   * the command's own log entry. Default: until it is deleted.
-   */
-  readonly ttlMs?: number | undefined
-}
 
 export interface SetResult {
   /** Whether the key had a value before. */
@@ -88,18 +80,10 @@ export class MapCommands<K, V> {
   }
 
   #key(key: K): ByteString {
-    const encoded = encodeWith(this.#keys, 'key', key)
-    if (encoded.length > KEY_BYTES_MAX) throw new KeyTooLarge(encoded.length, KEY_BYTES_MAX)
-    return encoded
+    return encodedKey(this.#keys, 'key', key)
   }
 
-  /** A copy: a codec may use one buffer for all values. */
   #value(value: V): Uint8Array {
-    return new Uint8Array(encodeBytes(this.#values, 'value', value))
+    return encodedValue(this.#values, value)
   }
-}
-
-function checkTtl(ttlMs: number | undefined): void {
-  if (ttlMs === undefined || (Number.isInteger(ttlMs) && ttlMs >= 1 && ttlMs <= TTL_MS_MAX)) return
-  throw new RangeError(`ttlMs is ${ttlMs}; give whole milliseconds from 1 to ${TTL_MS_MAX}, or leave it out`)
 }

@@ -1,4 +1,3 @@
-import { sameBytes } from '../../bytes.ts'
 import type { ByteString } from '../../machine/byte-string.ts'
 import {
   type Codec,
@@ -9,11 +8,14 @@ import {
   jsonCodec,
   stringCodec,
 } from '../../machine/codec.ts'
-import type { Installation, Snapshot, SubmitOptions, Transaction, Written } from '../../machine/machine.ts'
-import { ExpiringItems, type ItemParts, type KeyRange } from '../expiring-items.ts'
-import { type ChangeEvents, Replicated, signatureOf } from '../replicated.ts'
-import { type Command, decodeCommand } from './command.ts'
-import { MapCommands, type SetManyResult, type SetResult, type TtlOption } from './map-commands.ts'
+import type { SubmitOptions, Written } from '../../machine/machine.ts'
+import type { ItemParts, KeyRange } from '../expiring-items.ts'
+import { ExpiringMachine } from '../expiring-machine.ts'
+import { keyRangeOf, type Range } from '../range.ts'
+import { type ChangeEvents, signatureOf } from '../replicated.ts'
+import type { TtlOption } from '../ttl.ts'
+import { decodeCommand } from './command.ts'
+import { MapCommands, type SetManyResult, type SetResult } from './map-commands.ts'
 
 export type { SetManyResult, SetResult } from './map-commands.ts'
 
@@ -29,20 +31,8 @@ export interface ReplicatedMapInit<K, V> {
   readonly name?: string
 }
 
-export interface MapRange<K> {
-  /** Keys from this one on, itself included. */
-  readonly gte?: K | undefined
-  /** Keys after this one. */
-  readonly gt?: K | undefined
-  /** Keys up to this one, itself included. */
-  readonly lte?: K | undefined
-  /** Keys before this one. */
-  readonly lt?: K | undefined
-  /** Last key first. Default: false. */
-  readonly reverse?: boolean | undefined
-  /** The most entries to read, an integer from 0. Default: no limit. */
-  readonly limit?: number | undefined
-}
+/** Some entries, by their keys. */
+export type MapRange<K> = Range<K>
 
 /** How to set something. */
 export type SetOptions = SubmitOptions & TtlOption
@@ -104,15 +94,12 @@ const REPLACED: SetResult = Object.freeze({ replaced: true })
  * for (const [key, city] of cities.range({ gte: 'CH/', lt: 'CH0' })) console.log(key, city.name)
  * ```
  */
-export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K, V>, MapResult> {
+export class ReplicatedMap<K = string, V = Json> extends ExpiringMachine<MapChange<K, V>, MapResult> {
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: MapCommands<K, V>
   readonly #keys: Codec<K>
   readonly #values: Codec<V>
-  readonly #items = new ExpiringItems((key, value) => this.#expired(key, value))
-  /** Takes the changes of the command that is being applied. */
-  #changes: MapChange<K, V>[] | undefined
 
   constructor(init: ReplicatedMapInit<K, V> = {}) {
     super()
@@ -129,18 +116,18 @@ export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K,
 
   get size(): number {
     this.assertReadable()
-    return this.#items.size
+    return this.items.size
   }
 
   get(key: K): V | undefined {
     this.assertReadable()
-    const found = this.#items.find(this.#encodeKey(key))
+    const found = this.items.find(this.#encodeKey(key))
     return found && this.#valueIn(found)
   }
 
   has(key: K): boolean {
     this.assertReadable()
-    return this.#items.has(this.#encodeKey(key))
+    return this.items.has(this.#encodeKey(key))
   }
 
   /**
@@ -149,7 +136,7 @@ export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K,
    */
   ttl(key: K): number | undefined {
     this.assertReadable()
-    return this.#items.ttl(this.#encodeKey(key))
+    return this.items.ttl(this.#encodeKey(key))
   }
 
   keys(): IteratorObject<K, undefined> {
@@ -170,13 +157,8 @@ export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K,
 
   /** The entries between two keys. Throws `RangeError` for a limit that is no integer from 0. */
   range(range: MapRange<K> = {}): IteratorObject<[K, V], undefined> {
-    const { gte, gt, lte, lt, reverse, limit } = range
-    if (limit !== undefined && !(Number.isInteger(limit) && limit >= 0)) {
-      throw new RangeError(`limit is ${limit}; give an integer from 0, or leave it out`)
-    }
-    const bound = (key: K | undefined) => (key === undefined ? undefined : this.#encodeKey(key))
     return this.#read(
-      { gte: bound(gte), gt: bound(gt), lte: bound(lte), lt: bound(lt), reverse, limit },
+      keyRangeOf(range, (key) => this.#encodeKey(key)),
       (parts) => [this.#keyIn(parts), this.#valueIn(parts)],
     )
   }
@@ -232,41 +214,8 @@ export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K,
     return this.write(this.commands.clear(), options)
   }
 
-  /** Called by the replica, when machine time moved on. */
-  advance(timeMs: number): void {
-    this.#items.advance(timeMs)
-  }
-
-  /** The machine time at which a key dies next, or an earlier time; undefined if none ever does. */
-  get dueMs(): number | undefined {
-    return this.#items.dueMs
-  }
-
-  /** Called by the replica. */
-  capture(): Snapshot {
-    return this.#items.capture()
-  }
-
-  /** Called by the replica. */
-  install(): Installation {
-    return this.#items.install((size) => this.tellReset(size))
-  }
-
-  protected override get undoable(): readonly Transaction[] {
-    return [this.#items]
-  }
-
-  protected execute(bytes: Uint8Array, changes: MapChange<K, V>[] | undefined): MapResult {
+  protected obey(bytes: Uint8Array): MapResult {
     const command = decodeCommand(bytes)
-    this.#changes = changes
-    try {
-      return this.#obey(command)
-    } finally {
-      this.#changes = undefined
-    }
-  }
-
-  #obey(command: Command): MapResult {
     switch (command.type) {
       case 'set':
         return this.#set(command.key, command.value, command.ttlMs) ? ADDED : REPLACED
@@ -285,47 +234,40 @@ export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K,
       }
       case 'compareAndSet': {
         const { key, expected, value, ttlMs } = command
-        const current = this.#items.get(key)
-        const matches =
-          current === undefined || expected === undefined
-            ? current === expected
-            : sameBytes(current, expected)
-        if (!matches) return false
+        if (!this.holds(key, expected)) return false
         if (value !== undefined) this.#set(key, value, ttlMs)
         else this.#delete(key)
         return true
       }
       case 'clear': {
-        const size = this.#items.clear()
-        if (size > 0) this.#changes?.push({ type: 'clear' })
+        const size = this.items.clear()
+        if (size > 0) this.note({ type: 'clear' })
         return size
       }
       case 'persist':
-        return this.#items.persist(command.key)
+        return this.items.persist(command.key)
     }
   }
 
   /** Whether the key is new. */
   #set(key: ByteString, value: Uint8Array, ttlMs: number | undefined): boolean {
-    if (this.#changes === undefined) return this.#items.set(key, value, ttlMs)
-    const previous = this.#items.find(key)?.copyOfValue()
-    const isNew = this.#items.set(key, value, ttlMs)
-    this.#changes.push(this.#setChange(key, new Uint8Array(value), previous))
+    if (!this.isHeard) return this.items.set(key, value, ttlMs)
+    const previous = this.items.find(key)?.copyOfValue()
+    const isNew = this.items.set(key, value, ttlMs)
+    this.note(this.#setChange(key, new Uint8Array(value), previous))
     return isNew
   }
 
   /** Whether the key was there. */
   #delete(key: ByteString): boolean {
-    const previous = this.#changes && this.#items.find(key)?.copyOfValue()
-    const isDeleted = this.#items.delete(key)
-    if (previous !== undefined) this.#changes?.push(this.#change('delete', key, previous))
+    const previous = this.isHeard ? this.items.find(key)?.copyOfValue() : undefined
+    const isDeleted = this.items.delete(key)
+    if (previous !== undefined) this.note(this.#change('delete', key, previous))
     return isDeleted
   }
 
-  /** A dead key was removed from memory: by a command that meets it, or some time after its death. */
-  #expired(key: ByteString, value: Uint8Array): void {
-    if (this.#changes !== undefined) this.#changes.push(this.#change('expire', key, value))
-    else if (this.listenerCount('change') > 0) this.tell(this.#change('expire', key, value))
+  protected expiry(key: ByteString, previous: Uint8Array): MapChange<K, V> {
+    return this.#change('expire', key, previous)
   }
 
   #setChange(key: ByteString, value: Uint8Array, previous: Uint8Array | undefined): MapChange<K, V> {
@@ -360,7 +302,7 @@ export class ReplicatedMap<K = string, V = Json> extends Replicated<MapChange<K,
   // Not a generator itself: the items are captured now, not at the first `next()`.
   #read<T>(range: KeyRange, decode: (parts: ItemParts) => T): Generator<T, undefined> {
     this.assertReadable()
-    return decoded(this.#items.scan(range), decode)
+    return decoded(this.items.scan(range), decode)
   }
 
   #encodeKey(key: K): ByteString {

@@ -29,8 +29,35 @@ export {
   type SetOptions,
   type SetResult,
 } from './map/replicated-map.ts'
+export type { OnceCommands } from './once/once-commands.ts'
+export {
+  type OnceChange,
+  type OnceEvents,
+  type OnceResult,
+  ReplicatedOnce,
+  type ReplicatedOnceInit,
+} from './once/replicated-once.ts'
 export type { Range } from './range.ts'
+export type { RegisterCommands } from './register/register-commands.ts'
+export {
+  type RegisterChange,
+  type RegisterEvents,
+  type RegisterResult,
+  type RegisterSetOptions,
+  type RegisterSetResult,
+  ReplicatedRegister,
+  type ReplicatedRegisterInit,
+} from './register/replicated-register.ts'
 export { type ChangeEvents, Replicated } from './replicated.ts'
+export {
+  type AddOptions,
+  ReplicatedSet,
+  type ReplicatedSetInit,
+  type SetChange,
+  type SetCommandResult,
+  type SetEvents,
+} from './set/replicated-set.ts'
+export type { SetCommands } from './set/set-commands.ts'
 export type { CommandDb, SqlParameter, SqlRow } from './sqlite/command-db.ts'
 export * from './sqlite/errors.ts'
 export { SqliteMachine, type SqliteMachineInit, sqliteMachine } from './sqlite/sqlite-machine.ts'

@@ -117,11 +117,7 @@ export class ListItems<T> {
   #truncate(length: number, into: Into<T>): number {
     const deleted = this.#tree.size - length
     if (deleted <= 0) return 0
-    if (length === 0) this.#tree.clear()
-    while (this.#tree.size > length) {
-      this.#tree.seekAt(this.#tree.size - 1)
-      this.#tree.remove()
-    }
+    this.#tree.truncate(length)
     into?.push({ type: 'truncate', length, deleted })
     return deleted
   }

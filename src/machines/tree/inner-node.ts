@@ -80,3 +80,11 @@ export class InnerNode {
     this.grow(next.length, next.size)
   }
 }
+
+/** The leaves below a node, in order, of each lowest inner node together. */
+export function* leavesBelow(node: Node, height: number): Generator<readonly Leaf[], undefined> {
+  if (height === 0) return yield [node as Leaf]
+  const { children } = node as InnerNode
+  if (height === 1) yield children as Leaf[]
+  else for (const child of children) yield* leavesBelow(child, height - 1)
+}

@@ -1,6 +1,6 @@
 import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import type { Run } from '../../machine/run.ts'
-import type { InnerNode, Node, TreeContents } from './inner-node.ts'
+import { leavesBelow, type TreeContents } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
 import { Pages, Slab } from './pages.ts'
 import { Path } from './path.ts'
@@ -67,6 +67,8 @@ export class PackedTree {
   #compacting: number | undefined
   /** The pages that had been dropped at the last step of compaction. */
   #drops = 0
+  /** Much was removed at once: every write goes on with compaction, until it is through. */
+  #isCut = false
   /** How to undo the writes of a transaction. */
   #undo: UndoLog | undefined
 
@@ -184,6 +186,27 @@ export class PackedTree {
       if (leaf.length === 0) this.#dropLeaf(leaf)
       else if (leaf.taken < SPARSE_BYTES) this.#join()
     }
+    this.#compact()
+  }
+
+  /** Remove the items from a place on: whole leaves at once, but in a transaction one by one. */
+  truncate(place: number): void {
+    const path = this.#path
+    if (this.#undo !== undefined) {
+      for (; this.size > place; this.remove()) path.seekAt(this.size - 1)
+    } else if (place <= 0) this.clear()
+    if (this.size <= place) return
+    path.seekAt(place - 1)
+    this.#own(0)
+    const { leaf } = path
+    const kept = path.at + 1
+    path.grow(kept - leaf.length, leaf.recordStart(kept) - leaf.end)
+    leaf.remove(kept, leaf.length)
+    for (const { slab, room } of path.dropAfter()) this.#pages.drop(slab, room)
+    if (path.height > 0 && leaf.taken < SPARSE_BYTES) this.#join()
+    path.dropRoots()
+    this.#compacting = undefined
+    this.#isCut = true
     this.#compact()
   }
 
@@ -380,10 +403,11 @@ export class PackedTree {
 
   /** Move some leaves, if pages were dropped and much of the slabs is dead. */
   #compact(): void {
-    if (this.#pages.drops === this.#drops) return
+    if (this.#pages.drops === this.#drops && !this.#isCut) return
     if (this.#compacting === undefined && this.#pages.isWasteful) this.#compacting = 0
     if (this.#compacting !== undefined && this.#path.height > 0) this.#moveSome(this.#compacting)
     this.#drops = this.#pages.drops
+    this.#isCut &&= this.#compacting !== undefined
   }
 
   #moveSome(from: number): void {
@@ -439,12 +463,4 @@ function emptyTree(): TreeContents {
   const slab = new Slab(new Uint8Array(), new Uint16Array(), 0)
   const root = new Leaf(NO_EDITION, slab, { start: 0, room: 0, slots: -1 }, { end: 0, length: 0 })
   return { root, height: 0, pages: new Pages() }
-}
-
-/** The leaves below a node, in order, of each lowest inner node together. */
-function* leavesBelow(node: Node, height: number): Generator<readonly Leaf[], undefined> {
-  if (height === 0) return yield [node as Leaf]
-  const { children } = node as InnerNode
-  if (height === 1) yield children as Leaf[]
-  else for (const child of children) yield* leavesBelow(child, height - 1)
 }

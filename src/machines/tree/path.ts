@@ -1,5 +1,5 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import { CHILDREN_MAX, InnerNode, type Node } from './inner-node.ts'
+import { CHILDREN_MAX, InnerNode, leavesBelow, type Node } from './inner-node.ts'
 import type { Leaf } from './leaf.ts'
 
 /** An inner node with fewer children is joined with a neighbour, if both fit into one of this many. */
@@ -164,6 +164,26 @@ export class Path {
     node.separators.splice(index, 1)
     if (node.children.length === 0) return this.dropChild(level - 1)
     this.#join(level)
+    this.dropRoots()
+  }
+
+  /** Remove all leaves after this one, and give them back. */
+  dropAfter(): Leaf[] {
+    const dropped: Leaf[] = []
+    for (let level = this.height - 1; level >= 0; level--) {
+      const { children, separators } = this.nodes[level]!
+      const end = this.indexes[level]! + 1
+      separators.length = end
+      for (const child of children.splice(end)) {
+        for (let above = level; above >= 0; above--) this.nodes[above]!.grow(-child.length, -child.size)
+        for (const leaves of leavesBelow(child, this.height - 1 - level)) dropped.push(...leaves)
+      }
+    }
+    return dropped
+  }
+
+  /** Remove the root, as long as it has one child alone. The path leads nowhere then. */
+  dropRoots(): void {
     while (this.height > 0 && (this.root as InnerNode).children.length === 1) {
       this.root = (this.root as InnerNode).children[0]!
       this.height--

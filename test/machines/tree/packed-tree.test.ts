@@ -45,6 +45,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ op: fc.constant('capture' as const), place, rest }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('thin' as const), place, rest }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('fill' as const), place, rest }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constant('truncate' as const), place, rest }) },
 )
 
 /** Seeds a tree with many small items, so that it has inner nodes. */
@@ -86,6 +87,10 @@ describe('a packed tree', () => {
                 tree.remove()
                 model.splice(from, 1)
               }
+            } else if (op === 'truncate') {
+              const kept = Math.min(at % 8, 5) * Math.floor(model.length / 5) + (at % 3)
+              tree.truncate(kept)
+              model.splice(kept)
             } else if (op === 'capture') {
               captures.push({ tree: tree.capture(), model: model.slice() })
             } else if (model.length > 0) {
@@ -190,6 +195,26 @@ describe('a packed tree', () => {
     }
     expect(tree.size).toBe(100)
     expect(tree.heldBytes).toBeLessThan(1_000_000)
+  })
+
+  test('gives back what was behind the place at which it is cut off', () => {
+    const { tree } = seeded(50_000)
+    for (let n = 0; n < 20_000; n++) {
+      tree.seekAt((n * 7_919) % tree.size)
+      tree.insert(new Uint8Array(100))
+    }
+    const held = tree.heldBytes
+    tree.truncate(1_000)
+    expect([tree.size, contents(tree).length]).toEqual([1_000, 1_000])
+    // The chunk that was installed is one slab, and most of it is dead: writes move what is left out of it.
+    for (let n = 0; n < 3_000; n++) {
+      tree.seekAt((n * 7_919) % tree.size)
+      tree.replace(new Uint8Array(n % 150))
+    }
+    expect(tree.heldBytes).toBeLessThan(held / 20)
+    tree.truncate(1)
+    tree.truncate(0)
+    expect([tree.size, tree.bytes, contents(tree)]).toEqual([0, 0, []])
   })
 })
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { PackedTree } from '../../../src/machines/tree/packed-tree.ts'
 
 interface Write {
-  readonly deed: 'insert' | 'replace' | 'remove' | 'clear' | 'capture'
+  readonly deed: 'insert' | 'replace' | 'remove' | 'truncate' | 'clear' | 'capture'
   readonly place: number
   readonly bytes: number
 }
@@ -13,6 +13,7 @@ const write: fc.Arbitrary<Write> = fc.record({
     { weight: 30, arbitrary: fc.constant('insert' as const) },
     { weight: 20, arbitrary: fc.constant('replace' as const) },
     { weight: 25, arbitrary: fc.constant('remove' as const) },
+    { weight: 1, arbitrary: fc.constant('truncate' as const) },
     { weight: 1, arbitrary: fc.constant('clear' as const) },
     { weight: 2, arbitrary: fc.constant('capture' as const) },
   ),
@@ -26,7 +27,8 @@ function make(tree: PackedTree, { deed, place, bytes }: Write, nth: number): voi
   if (deed === 'insert') {
     tree.seekAt(place % (tree.size + 1))
     tree.insert(item)
-  } else if (deed === 'clear') tree.clear()
+  } else if (deed === 'truncate') tree.truncate(place % (tree.size + 1))
+  else if (deed === 'clear') tree.clear()
   else if (deed === 'capture') tree.capture()
   else if (tree.size > 0) {
     tree.seekAt(place % tree.size)

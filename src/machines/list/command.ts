@@ -1,12 +1,8 @@
-import { ByteReader } from '../../machine/byte-reader.ts'
-import { ByteWriter } from '../../machine/byte-writer.ts'
-import { MalformedCommand } from '../../machine/machine.ts'
+import { CommandReader, CommandWriter } from '../command-fields.ts'
 
 /**
- * One change of a list, as the log stores it: an op byte, then its fields in the order in which they stand here.
- * An index or a length is a uvarint. A value is its length as a uvarint, then its bytes. An optional value is its
- * length + 1, or 0 for none. Several values are preceded by their count. There is no version here, because the
- * machine's signature has it.
+ * One change of a list, as the log stores it: an op byte, then its fields in the order in which they stand here,
+ * as command-fields.ts has them. An index or a length is a uvarint.
  */
 export type Command =
   | { readonly type: 'push'; readonly values: readonly Uint8Array[] }
@@ -49,17 +45,16 @@ const OP = {
 } as const
 
 export function encodeCommand(command: Command): Uint8Array {
-  const writer = new ByteWriter()
-  writer.byte(OP[command.type])
+  const writer = new CommandWriter(OP[command.type])
   switch (command.type) {
     case 'push':
       writer.uvarint(command.values.length)
-      for (const value of command.values) writeValue(writer, value)
+      for (const value of command.values) writer.value(value)
       break
     case 'insert':
     case 'set':
       writer.uvarint(command.index)
-      writeValue(writer, command.value)
+      writer.value(command.value)
       break
     case 'delete':
       writer.uvarint(command.index)
@@ -77,13 +72,13 @@ export function encodeCommand(command: Command): Uint8Array {
       break
     case 'compareAndSet':
       writer.uvarint(command.index)
-      writeValue(writer, command.expected)
-      writeOptional(writer, command.value)
+      writer.value(command.expected)
+      writer.optional(command.value)
       break
     case 'compareAndInsert':
       writer.uvarint(command.index)
-      writeOptional(writer, command.expected)
-      writeValue(writer, command.value)
+      writer.optional(command.expected)
+      writer.value(command.value)
       break
     default:
       command satisfies never
@@ -97,21 +92,21 @@ export function encodeCommand(command: Command): Uint8Array {
  * @throws {MalformedCommand} for anything that `encodeCommand` would not make.
  */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const reader = new ByteReader(bytes, MalformedCommand)
+  const reader = new CommandReader(bytes)
+  reader.refuseTtl()
   const command = readCommand(reader)
   reader.end()
   return command
 }
 
-function readCommand(reader: ByteReader): Command {
-  const op = reader.byte()
-  switch (op) {
+function readCommand(reader: CommandReader): Command {
+  switch (reader.op) {
     case OP.push:
-      return { type: 'push', values: readValues(reader) }
+      return { type: 'push', values: reader.list(() => reader.value()) }
     case OP.insert:
-      return { type: 'insert', index: reader.uvarint(), value: readValue(reader) }
+      return { type: 'insert', index: reader.uvarint(), value: reader.value() }
     case OP.set:
-      return { type: 'set', index: reader.uvarint(), value: readValue(reader) }
+      return { type: 'set', index: reader.uvarint(), value: reader.value() }
     case OP.delete:
       return { type: 'delete', index: reader.uvarint() }
     case OP.swap:
@@ -125,40 +120,14 @@ function readCommand(reader: ByteReader): Command {
     case OP.clear:
       return { type: 'clear' }
     case OP.compareAndSet: {
-      const [index, expected, value] = [reader.uvarint(), readValue(reader), readOptional(reader)]
+      const [index, expected, value] = [reader.uvarint(), reader.value(), reader.optional()]
       return { type: 'compareAndSet', index, expected, value }
     }
     case OP.compareAndInsert: {
-      const [index, expected, value] = [reader.uvarint(), readOptional(reader), readValue(reader)]
+      const [index, expected, value] = [reader.uvarint(), reader.optional(), reader.value()]
       return { type: 'compareAndInsert', index, expected, value }
     }
     default:
-      throw reader.malformed(`a list has no operation ${op}`)
+      throw reader.malformed(`a list has no operation ${reader.op}`)
   }
-}
-
-function readValue(reader: ByteReader): Uint8Array {
-  return reader.bytes(reader.uvarint())
-}
-
-function readOptional(reader: ByteReader): Uint8Array | undefined {
-  const lengthPlusOne = reader.uvarint()
-  return lengthPlusOne === 0 ? undefined : reader.bytes(lengthPlusOne - 1)
-}
-
-// The array grows while it is read. So a false count costs no memory: reading throws where the bytes end.
-function readValues(reader: ByteReader): Uint8Array[] {
-  const values: Uint8Array[] = []
-  for (let left = reader.uvarint(); left > 0; left--) values.push(readValue(reader))
-  return values
-}
-
-function writeValue(writer: ByteWriter, value: Uint8Array): void {
-  writer.uvarint(value.length)
-  writer.bytes(value)
-}
-
-function writeOptional(writer: ByteWriter, value: Uint8Array | undefined): void {
-  writer.uvarint(value === undefined ? 0 : value.length + 1)
-  if (value !== undefined) writer.bytes(value)
 }

@@ -1,5 +1,6 @@
-import { type Codec, encodeBytes } from '../../machine/codec.ts'
+import type { Codec } from '../../machine/codec.ts'
 import type { Command } from '../../machine/machine.ts'
+import { encodedValue } from '../encoded.ts'
 import type { Taken } from './changes.ts'
 import { encodeCommand } from './command.ts'
 
@@ -92,9 +93,8 @@ export class ListCommands<T> {
     })
   }
 
-  /** A copy: a codec may use one buffer for all values. */
   #encode(value: T): Uint8Array {
-    return new Uint8Array(encodeBytes(this.#values, 'value', value))
+    return encodedValue(this.#values, value)
   }
 }
 

@@ -255,6 +255,7 @@ test.each([
   ['a value that ends too early', '01010261'],
   ['a count that is too large', '01020161'],
   ['bytes after the end', '0600'],
+  ['a TTL', '860106'],
   ['no index', '04'],
   ['an index in a longer form', '048000'],
   ['an index of eight bytes', '04ffffffffffffff01'],

@@ -15,7 +15,9 @@ export class ByteReader {
   #end: number
 
   constructor(bytes: Uint8Array, Malformed: Malformation) {
-    this.#bytes = bytes
+    // Views of a Buffer are Buffers, which cost several times as much to make.
+    const { buffer, byteOffset, length } = bytes
+    this.#bytes = bytes.constructor === Uint8Array ? bytes : new Uint8Array(buffer, byteOffset, length)
     this.#Malformed = Malformed
     this.#end = bytes.length
   }

@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { type BytesMap, bytesMap, keyOf } from '../capture/map.ts'
 import { serveCalls } from '../child.ts'
-import { collectGarbage } from '../runner.ts'
+import { collectGarbage, median } from '../runner.ts'
 import { addChunk, type Chunk, chunksOf } from './chunks.ts'
 import { copied, randomPieces } from './copies.ts'
 import { CpuTime } from './cpu-time.ts'
@@ -21,9 +22,14 @@ export interface Cuts {
 
 /** The part of the items that change between two cuts. */
 const CHANGED_PART = 1 / 100
+/** How often some change, and all is cut again. The median counts. */
+const CHANGES = 5
 /** The part of the items with which everything is done before the measurement. */
 const WARM_UP_PART = 1 / 10
 const WARM_UPS = 3
+
+/** How long V8's helper threads go on after garbage was collected, in milliseconds, and more than that. */
+const COLLECTED_MS = 300
 
 let isWarm = false
 
@@ -50,14 +56,17 @@ async function measureAll(items: number, baselineFirst: boolean): Promise<Cuts> 
   const pieces = randomPieces(itemBytes(map))
   const cutter = new Cutter()
   const cutting = await inTurn(baselineFirst, pieces, true, async () => cutter.cut(map.capture()))
-  setEach(map, neighbours(items))
-  const again = await timed(() => cutter.cut(map.capture()))
-  const chunks = await chunksOf(again.result)
+  const cutNeighbours: number[] = []
+  for (let change = 0; change < CHANGES; change++) {
+    setEach(map, neighbours(items))
+    cutNeighbours.push((await timed(() => cutter.cut(map.capture()))).ms)
+  }
+  const chunks = await chunksOf(await cutter.cut(map.capture()))
   const installing = await inTurn(baselineFirst, pieces, false, async () => installed(chunks))
   return {
     cut: cutting.ours,
     copyAndHash: cutting.baseline,
-    cutNeighbours: again.ms,
+    cutNeighbours: median(cutNeighbours),
     install: installing.ours,
     copy: installing.baseline,
   }
@@ -78,6 +87,7 @@ async function inTurn(
 
 async function timed<T>(work: () => Promise<T>): Promise<{ readonly ms: number; readonly result: T }> {
   collectGarbage({ type: 'major' })
+  await delay(COLLECTED_MS)
   const time = new CpuTime()
   const result = await time.measureAsync(work)
   return { ms: time.ms, result }

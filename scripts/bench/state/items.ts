@@ -1,8 +1,12 @@
 import { type BytesMap, bytesMap, keyOf, randomValue } from '../capture/map.ts'
 import { shuffle } from '../lease-table/keys.ts'
 
-/** Commands that are made at a time. They are made between two measured spans, not in one. */
-const BATCH = 1_000
+/**
+ * Items of which commands are made at a time. They are made between two measured spans, not in one. To measure a
+ * span costs as much as some hundred items.
+ */
+const BATCH = 5_000
+const BATCH_LOADED = 50_000
 
 const { commands } = bytesMap()
 
@@ -24,10 +28,14 @@ export function setEach(map: BytesMap, order: Uint32Array): void {
 
 /** Commands, in batches, that set the items from the first one to the last, `many` with each command. */
 export function* loads(items: number, many: number): Generator<Uint8Array[]> {
-  for (let first = 0; first < items; first += many) {
-    const length = Math.min(many, items - first)
-    yield [commands.setMany(Array.from({ length }, (_, n) => [keyOf(first + n), randomValue()]))]
-  }
+  for (let first = 0; first < items; first += BATCH_LOADED)
+    yield Array.from({ length: Math.ceil(Math.min(BATCH_LOADED, items - first) / many) }, (_, n) =>
+      load(first + n * many, Math.min(first + (n + 1) * many, items)),
+    )
+}
+
+function load(from: number, to: number): Uint8Array {
+  return commands.setMany(Array.from({ length: to - from }, (_, n) => [keyOf(from + n), randomValue()]))
 }
 
 /** The bytes of all items, as a snapshot has them. */

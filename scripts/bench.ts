@@ -9,6 +9,7 @@ import { delta } from './bench/delta.ts'
 import { growth } from './bench/growth.ts'
 import type { Kept, Report } from './bench/kept.ts'
 import { leaseTable } from './bench/lease-table.ts'
+import { lists } from './bench/list.ts'
 import { logs } from './bench/log.ts'
 import { manyJoiners } from './bench/many-joiners.ts'
 import { memory } from './bench/memory.ts'
@@ -38,6 +39,7 @@ const benchmarks = [
   ...delta,
   ...memory,
   ...state,
+  ...lists,
   ...leaseTable,
   ...restart,
   ...checkpoint,

@@ -121,6 +121,45 @@ test('rows of a table without a primary key are replicated with their numbers', 
   ])
 })
 
+test('text that is no UTF-8 may be anywhere, in keys and values, in many rows', async () => {
+  const schema =
+    'CREATE TABLE t (k ANY, l ANY, v ANY, PRIMARY KEY (k, l)) STRICT, WITHOUT ROWID; CREATE TABLE u (v)'
+  const cell = fc.oneof(
+    fc.constantFrom(
+      "'\ufffd'",
+      "CAST(x'ff' AS TEXT)",
+      "CAST(x'eda080' AS TEXT)",
+      "x'ff'",
+      "'a'",
+      "'b'",
+      '1',
+      '2.5',
+    ),
+    fc.nat(9).map(String),
+  )
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.tuple(cell, cell, cell), { maxLength: 30 }), async (rows) => {
+      using own = new SqliteMachines()
+      const [one, other] = [own.make(schema), own.make(schema)]
+      for (const [k, l, v] of rows) {
+        run(one, `INSERT OR IGNORE INTO t VALUES (${k}, ${l}, ${v})`)
+        run(one, `INSERT INTO u VALUES (${v})`)
+      }
+      const items = itemsIn(one)
+      await install(other, items)
+      expect(itemsIn(other)).toEqual(items)
+      const hex = 'SELECT typeof(k), hex(k), typeof(l), hex(l), typeof(v), hex(v) FROM t ORDER BY k, l'
+      expect(other.all(hex)).toEqual(one.all(hex))
+      const snapshot = one.capture()
+      for (const [n, item] of items.entries()) {
+        expect(copied(snapshot.places!.from(snapshot.places!.of(item)))).toEqual(items.slice(n))
+      }
+      snapshot.release()
+    }),
+    { numRuns: 60 },
+  )
+})
+
 test('bytes that SQLite takes for text, and no text is, come through as they are', async () => {
   const schema = 'CREATE TABLE t (v)'
   const [one, other] = [machines.make(schema), machines.make(schema)]

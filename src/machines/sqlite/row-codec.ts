@@ -28,8 +28,11 @@ const INITIAL_BYTES = 1024
 const UVARINT_BYTES_MAX = 7
 const WIDE_BYTES = 8
 
-/** A value as SQLite gives it and takes it: text is its bytes, and integers are `bigint`. */
-export type Cell = null | number | bigint | Uint8Array
+/** A value as SQLite gives it and takes it: integers are `bigint`, and text may be its bytes. */
+export type Cell = null | number | bigint | string | Uint8Array
+
+/** What JavaScript reads in the place of bytes that are no UTF-8. */
+const REPLACEMENT = '\ufffd'
 
 /** Writes rows, one after the other, into one buffer. */
 export class RowWriter {
@@ -37,17 +40,36 @@ export class RowWriter {
   #bytes = plain(this.#buffer)
   #used = 0
 
-  /** The item of a row that `Table.selectSql` read, valid until the next call. */
-  write(table: Table, row: readonly Cell[]): Uint8Array {
+  /**
+   * The item of a row that `Table.selectSql` read, valid until the next call. Undefined where some text may not
+   * be what SQLite has.
+   */
+  write(table: Table, row: readonly Cell[]): Uint8Array | undefined {
+    this.#begin(table)
+    for (const cell of row) {
+      if (typeof cell === 'string' && cell.includes(REPLACEMENT)) return undefined
+      this.#cell(cell, false)
+    }
+    return this.#bytes.subarray(0, this.#used)
+  }
+
+  /** The item of a row that `Table.exactSql` read, valid until the next call. */
+  writeExact(table: Table, row: readonly Cell[]): Uint8Array {
+    this.#begin(table)
     const { columns, masks } = table
-    this.#used = 0
-    this.#uvarint(table.number)
     for (let i = 0; i < columns.length; i++) this.#cell(row[masks + i]!, table.isText(row, i))
     return this.#bytes.subarray(0, this.#used)
   }
 
+  #begin(table: Table): void {
+    this.#used = 0
+    this.#uvarint(table.number)
+  }
+
   #cell(cell: Cell, isText: boolean): void {
     switch (typeof cell) {
+      case 'string':
+        return this.#text(cell)
       case 'bigint':
         return this.#integer(cell)
       case 'number':
@@ -63,6 +85,15 @@ export class RowWriter {
         this.#bytes.set(cell, this.#used)
         this.#used += cell.length
     }
+  }
+
+  #text(text: string): void {
+    const length = Buffer.byteLength(text)
+    this.#byte(TEXT)
+    this.#uvarint(length)
+    this.#reserve(length)
+    this.#buffer.write(text, this.#used)
+    this.#used += length
   }
 
   #integer(integer: bigint): void {

@@ -3,7 +3,7 @@ import { constants, DatabaseSync } from 'node:sqlite'
 import { asError } from '../../thrown.ts'
 import { SchemaRefused } from './errors.ts'
 import { givesUpTransaction, isRefusedCall } from './refused-sql.ts'
-import { type Column, quoted, Table } from './table.ts'
+import { quoted, Table } from './table.ts'
 
 /** The machine's own table beside those of the schema. */
 export const OWN_TABLE = 'anchorage_state'
@@ -28,7 +28,6 @@ interface TableInfo {
   readonly name: string
   readonly type: string
   readonly wr: number
-  readonly strict: number
 }
 
 /**
@@ -127,17 +126,14 @@ function tablesOf(db: DatabaseSync): Table[] {
   return infos.map((info, number) => tableOf(db, info, number))
 }
 
-function tableOf(db: DatabaseSync, { name, wr, strict }: TableInfo, number: number): Table {
+function tableOf(db: DatabaseSync, { name, wr }: TableInfo, number: number): Table {
   const infos = db.prepare(`PRAGMA main.table_xinfo(${quoted(name)})`).all() as unknown as ColumnInfo[]
   for (const info of infos) checkDefault(name, info)
   const stored = infos.filter(({ hidden }) => hidden !== HIDDEN && !GENERATED.includes(hidden))
-  const columnOf = (info: ColumnInfo): Column => ({
-    name: info.name,
-    holds: strict ? heldByStrict(info.type) : 'any',
-  })
+  const nameOf = (info: ColumnInfo) => info.name
   if (name === SEQUENCES) {
     const [key, ...rest] = stored
-    return new Table({ name, number, rowid: undefined, keys: [columnOf(key!)], columns: rest.map(columnOf) })
+    return new Table({ name, number, rowid: undefined, keys: [key!.name], columns: rest.map(nameOf) })
   }
   if (wr) {
     checkKeyOrder(db, name)
@@ -147,8 +143,8 @@ function tableOf(db: DatabaseSync, { name, wr, strict }: TableInfo, number: numb
       name,
       number,
       rowid: undefined,
-      keys: keys.map(columnOf),
-      columns: columns.map(columnOf),
+      keys: keys.map(nameOf),
+      columns: columns.map(nameOf),
     })
   }
   const names = new Set(infos.map((info) => info.name.toLowerCase()))
@@ -159,23 +155,8 @@ function tableOf(db: DatabaseSync, { name, wr, strict }: TableInfo, number: numb
       `${name} has columns named ${ROWID_NAMES.join(', ')}, so its row numbers cannot be read; make it WITHOUT ROWID`,
     )
   }
-  const columns = stored.filter((info) => info !== alias).map(columnOf)
+  const columns = stored.filter((info) => info !== alias).map(nameOf)
   return new Table({ name, number, rowid, keys: [], columns })
-}
-
-/** What the values of a STRICT table's column can be, so that SQLite need not be asked for each. */
-function heldByStrict(type: string): Column['holds'] {
-  switch (type.toUpperCase()) {
-    case 'INT':
-    case 'INTEGER':
-    case 'REAL':
-    case 'BLOB':
-      return 'no text'
-    case 'TEXT':
-      return 'text'
-    default:
-      return 'any'
-  }
 }
 
 /** The column that is the row's number: the only one of the key, INTEGER, and with no index of its own. */

@@ -1,8 +1,14 @@
+import { isUtf8 } from 'node:buffer'
 import type { DatabaseSync } from 'node:sqlite'
 import { SnapshotReleased } from '../../machine/errors.ts'
 import type { Places, Snapshot } from '../../machine/machine.ts'
 import { type Cell, RowReader, RowWriter } from './row-codec.ts'
-import type { Table } from './table.ts'
+import type { From, Table } from './table.ts'
+
+/** Where to begin in a table. */
+interface Begin extends From {
+  readonly key: readonly Cell[]
+}
 
 /**
  * The rows of all tables as they were when the connection's transaction began: table by table, and in each by
@@ -25,7 +31,7 @@ export class SqliteSnapshot implements Snapshot {
 
   *items(): Generator<Uint8Array> {
     const writer = new RowWriter()
-    for (const table of this.#tables) yield* this.#rows(writer, table, table.selectSql, [])
+    for (const table of this.#tables) yield* this.#rows(writer, table)
   }
 
   release(): void {
@@ -38,20 +44,51 @@ export class SqliteSnapshot implements Snapshot {
   }
 
   *#from(place: Uint8Array): Generator<Uint8Array> {
-    const { table, cells, isText } = new RowReader(this.#tables, place).key()
+    const { table } = new RowReader(this.#tables, place).key()
     const writer = new RowWriter()
-    yield* this.#rows(writer, table, table.selectFromSql(isText), cells)
-    for (const later of this.#tables.slice(table.number + 1)) {
-      yield* this.#rows(writer, later, later.selectSql, [])
+    yield* this.#rows(writer, table, this.#beginAt(place))
+    for (const later of this.#tables.slice(table.number + 1)) yield* this.#rows(writer, later)
+  }
+
+  *#rows(writer: RowWriter, table: Table, from?: Begin): Generator<Uint8Array> {
+    let last: Cell[] | undefined
+    for (const row of this.#select(table.selectSql(from), from)) {
+      const item = writer.write(table, row)
+      if (item === undefined) {
+        return yield* this.#exactRows(writer, table, last === undefined ? from : after(table, last))
+      }
+      last = row
+      yield item
     }
   }
 
-  *#rows(writer: RowWriter, table: Table, sql: string, from: readonly Cell[]): Generator<Uint8Array> {
+  *#exactRows(writer: RowWriter, table: Table, from?: Begin): Generator<Uint8Array> {
+    for (const row of this.#select(table.exactSql(from), from)) yield writer.writeExact(table, row)
+  }
+
+  *#select(sql: string, from?: Begin): Generator<Cell[]> {
     if (this.#db === undefined) throw new SnapshotReleased()
     // A statement of its own: several readers may be in one table.
-    for (const row of this.#db.prepare(sql).iterate(...from)) {
-      yield writer.write(table, row as unknown as Cell[])
+    for (const row of this.#db.prepare(sql).iterate(...(from?.key ?? []))) {
+      yield row as unknown as Cell[]
       if (this.#db === undefined) throw new SnapshotReleased()
     }
   }
+
+  #beginAt(place: Uint8Array): Begin {
+    const { cells, isText } = new RowReader(this.#tables, place).key()
+    // SQLite finds a key faster that is given as it is.
+    const key = cells.map((cell, i) => {
+      const isPlain = isText[i] === true && cell instanceof Uint8Array && isUtf8(cell)
+      return isPlain ? Buffer.from(cell).toString() : cell
+    })
+    const isBytes = key.map((cell, i) => isText[i] === true && typeof cell !== 'string')
+    return { operator: '>=', isBytes, key }
+  }
+}
+
+/** Behind a row that `Table.selectSql` read. */
+function after({ keyLength }: Table, row: readonly Cell[]): Begin {
+  const key = row.slice(0, keyLength)
+  return { operator: '>', isBytes: key.map(() => false), key }
 }

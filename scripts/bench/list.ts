@@ -1,6 +1,6 @@
 import { Child } from './child.ts'
 import type { InsertsMethods, Make, Where } from './list/inserts.ts'
-import type { Benchmark, Pair } from './runner.ts'
+import { type Benchmark, type Pair, pairs } from './runner.ts'
 
 const ITEMS = 1_000_000
 
@@ -10,13 +10,10 @@ async function inserts(where: Where, scale: number, wanted: number): Promise<Pai
     await using child = new Child<InsertsMethods>(new URL('./list/inserts.ts', import.meta.url))
     return await child.call('measure', make, where, Math.ceil(ITEMS * scale))
   }
-  const pairs: Pair[] = []
-  for (let run = 0; run < wanted; run++) {
-    const early = run % 2 === 0 ? await measureIn('replicated') : undefined
-    const baseline = await measureIn('array')
-    pairs.push({ ours: early ?? (await measureIn('replicated')), baseline })
-  }
-  return pairs
+  return await pairs(
+    { warmUps: 0, counted: wanted, garbage: 'minor' },
+    { ours: () => measureIn('replicated'), baseline: () => measureIn('array') },
+  )
 }
 
 /** What an insertion into a list costs in processor time: applying the command, beside an array's `splice`. */

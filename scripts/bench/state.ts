@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Child } from './child.ts'
-import { type Benchmark, type Pair, shared } from './runner.ts'
+import { type Benchmark, type Pair, pairs, shared } from './runner.ts'
 import type { Cuts, CutsMethods } from './state/cuts.ts'
 import type { Make, Rates, RatesMethods } from './state/rates.ts'
 import type { ChunkFile, Settled, SettledMethods } from './state/settled.ts'
@@ -27,12 +27,12 @@ async function settled(way: Way, scale: number, wanted: number): Promise<Pair[]>
   const directory = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
   try {
     const chunks = way === 'written' ? [] : await writeChunks(items, directory)
-    const pairs: Pair[] = []
+    const measured: Pair[] = []
     for (let run = 0; run < wanted; run++) {
       const { resident, items: itemBytes } = await settledIn(way, items, chunks)
-      pairs.push({ ours: resident / items, baseline: itemBytes / items })
+      measured.push({ ours: resident / items, baseline: itemBytes / items })
     }
-    return pairs
+    return measured
   } finally {
     await rm(directory, { recursive: true })
   }
@@ -66,13 +66,10 @@ const rates = shared(async (scale, wanted): Promise<Pair<Rates>[]> => {
     await using child = new Child<RatesMethods>(new URL('./state/rates.ts', import.meta.url))
     return await child.call('measure', make, Math.ceil(ITEMS * scale))
   }
-  const pairs: Pair<Rates>[] = []
-  for (let run = 0; run < wanted; run++) {
-    const early = run % 2 === 0 ? await measureIn('packed') : undefined
-    const baseline = await measureIn('btree')
-    pairs.push({ ours: early ?? (await measureIn('packed')), baseline })
-  }
-  return pairs
+  return await pairs(
+    { warmUps: 0, counted: wanted, garbage: 'minor' },
+    { ours: () => measureIn('packed'), baseline: () => measureIn('btree') },
+  )
 })
 
 const cuts = shared(async (scale, wanted): Promise<Cuts[]> => {

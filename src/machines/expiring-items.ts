@@ -221,7 +221,7 @@ export class ExpiringItems implements Transaction {
   capture(): Snapshot {
     const timeMs = this.#clock.now()
     const parts = new ItemParts()
-    return new TreeSnapshot(this.#tree.capture(), {
+    return new TreeSnapshot(this.#tree, {
       count: this.#dead,
       is: (bytes, start, end) => parts.read(bytes, start, end).deadlineMs <= timeMs,
     })

@@ -10,18 +10,18 @@ import { TreeBuilder } from './tree/tree-builder.ts'
 /** Whether an item of a snapshot is to be left out. */
 export type IsLeftOut = (bytes: Uint8Array, start: number, end: number) => boolean
 
-/** The items of a captured tree. */
+/** The items of a tree as they are now. */
 export class TreeSnapshot implements Snapshot {
   readonly size: number
   readonly #isLeftOut: IsLeftOut | undefined
+  readonly #source: PackedTree
   #tree: PackedTree | undefined
 
-  /**
-   * @param tree captured for this snapshot
-   * @param leftOut how many items are left out, and which
-   */
+  /** @param leftOut how many items are left out, and which */
   constructor(tree: PackedTree, leftOut?: { readonly count: number; readonly is: IsLeftOut }) {
-    this.#tree = tree
+    this.#source = tree
+    this.#tree = tree.capture()
+    tree.hold()
     this.size = tree.size - (leftOut?.count ?? 0)
     if (leftOut !== undefined && leftOut.count > 0) this.#isLeftOut = leftOut.is
   }
@@ -37,7 +37,9 @@ export class TreeSnapshot implements Snapshot {
   }
 
   release(): void {
+    if (this.#tree === undefined) return
     this.#tree = undefined
+    this.#source.release()
   }
 
   #readable(): PackedTree {

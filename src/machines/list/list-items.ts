@@ -26,7 +26,7 @@ export class ListItems<T> {
   }
 
   capture(): Snapshot {
-    return new TreeSnapshot(this.#tree.capture())
+    return new TreeSnapshot(this.#tree)
   }
 
   /** @param onReplaced called with the new length */

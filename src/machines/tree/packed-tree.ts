@@ -1,5 +1,6 @@
 import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import type { Run } from '../../machine/run.ts'
+import { systemClock } from '../../time/clock.ts'
 import { leavesBelow, type TreeContents } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
 import { Pages, Slab } from './pages.ts'
@@ -20,8 +21,9 @@ const SPARSE_BYTES = PAGE_BYTES / 4
 const JOINED_BYTES = (PAGE_BYTES * 3) / 4
 /** A full leaf gives items to a neighbour that has this much room. If none has, it is split. */
 const ROOMY_BYTES = PAGE_BYTES / 4
-/** The most leaves that one step of compaction moves. */
+/** The most leaves that one step of compaction moves. A write makes one step, and a turn at rest several. */
 const MOVES_MAX = 8
+const STEPS_PER_TURN = 32
 
 let editions = NO_EDITION
 
@@ -67,8 +69,10 @@ export class PackedTree {
   #compacting: number | undefined
   /** The pages that had been dropped at the last step of compaction. */
   #drops = 0
-  /** Much was removed at once: every write goes on with compaction, until it is through. */
-  #isCut = false
+  /** Later turns of the event loop go on with compaction. */
+  #isCompacting = false
+  /** Snapshots that hold pages which this tree has left. */
+  #holds = 0
   /** How to undo the writes of a transaction. */
   #undo: UndoLog | undefined
 
@@ -98,6 +102,20 @@ export class PackedTree {
     this.#edition = ++editions
     const { root, height } = this.#path
     return new PackedTree(this.#order, { root, height, pages: new Pages() })
+  }
+
+  /**
+   * A captured tree is to be kept for long. Nothing is compacted meanwhile: the pages that this tree leaves are not
+   * given back before, so that moving leaves would only take memory.
+   */
+  hold(): void {
+    this.#holds++
+  }
+
+  /** The captured tree is not needed any more. */
+  release(): void {
+    this.#holds--
+    this.#beginCompaction()
   }
 
   /** Set the cursor to the item with this key. False if there is none: the cursor is where it belongs. */
@@ -206,8 +224,7 @@ export class PackedTree {
     if (path.height > 0 && leaf.taken < SPARSE_BYTES) this.#join()
     path.dropRoots()
     this.#compacting = undefined
-    this.#isCut = true
-    this.#compact()
+    this.#beginCompaction()
   }
 
   /** Remove all items. */
@@ -403,15 +420,35 @@ export class PackedTree {
 
   /** Move some leaves, if pages were dropped and much of the slabs is dead. */
   #compact(): void {
-    if (this.#pages.drops === this.#drops && !this.#isCut) return
-    if (this.#compacting === undefined && this.#pages.isWasteful) this.#compacting = 0
-    if (this.#compacting !== undefined && this.#path.height > 0) this.#moveSome(this.#compacting)
+    if (this.#pages.drops === this.#drops && this.#compacting === undefined) return
+    this.#beginCompaction()
+    if (this.#compacting !== undefined && this.#holds === 0) this.#moveSome(this.#compacting)
     this.#drops = this.#pages.drops
-    this.#isCut &&= this.#compacting !== undefined
+  }
+
+  #beginCompaction(): void {
+    if (this.#compacting !== undefined || this.#holds > 0 || !this.#pages.isWasteful) return
+    this.#compacting = 0
+    void this.#compactInTurns()
+  }
+
+  /** Go on in later turns of the event loop, so that what is dead is given back if nobody writes. */
+  async #compactInTurns(): Promise<void> {
+    if (this.#isCompacting) return
+    this.#isCompacting = true
+    while (this.#compacting !== undefined && this.#holds === 0) {
+      await systemClock.turn()
+      for (let n = 0; n < STEPS_PER_TURN && this.#compacting !== undefined && this.#holds === 0; n++)
+        this.#moveSome(this.#compacting)
+    }
+    this.#isCompacting = false
+    if (this.#holds > 0) this.#compacting = undefined
   }
 
   #moveSome(from: number): void {
     const path = this.#path
+    this.#compacting = undefined
+    if (path.height === 0) return
     path.seekAt(Math.min(from, this.size))
     let place = Math.min(from, this.size) - path.at
     let moves = 0

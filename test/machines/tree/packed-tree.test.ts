@@ -2,9 +2,11 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ByteString, byteStringOf, bytesOf } from '../../../src/machine/byte-string.ts'
 import { Items } from '../../../src/machine/items.ts'
+import { TreeSnapshot } from '../../../src/machines/state-items.ts'
 import { PackedTree } from '../../../src/machines/tree/packed-tree.ts'
 import { TreeBuilder } from '../../../src/machines/tree/tree-builder.ts'
 import { itemsOf } from '../../../src/snapshot/chunk.ts'
+import { systemClock } from '../../../src/time/clock.ts'
 
 /** An item as keyed trees have it: twice the key's length, the key, and the rest. */
 function keyed(key: string, rest: Uint8Array): Uint8Array {
@@ -195,6 +197,21 @@ describe('a packed tree', () => {
     }
     expect(tree.size).toBe(100)
     expect(tree.heldBytes).toBeLessThan(1_000_000)
+  })
+
+  test('gives back what a snapshot held, if nobody writes then', async () => {
+    const { tree } = seeded(30_000)
+    const held = tree.heldBytes
+    const snapshot = new TreeSnapshot(tree)
+    for (let place = 0; place < tree.size; place += 50) {
+      tree.seekAt(place)
+      tree.replace(new Uint8Array(60))
+    }
+    // The pages that were left are the snapshot's: nothing is moved, which would take more memory.
+    expect(tree.heldBytes).toBeGreaterThan(held * 1.5)
+    snapshot.release()
+    for (let turn = 0; turn < 1_000 && tree.heldBytes > held * 1.4; turn++) await systemClock.turn()
+    expect(tree.heldBytes).toBeLessThan(held * 1.4)
   })
 
   test('gives back what was behind the place at which it is cut off', () => {

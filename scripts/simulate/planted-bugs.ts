@@ -41,6 +41,22 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'one anchor, one content',
   },
   {
+    name: 'a capture of a list shares its tree',
+    file: 'machines/list/list-items.ts',
+    text: 'new TreeSnapshot(this.#tree.capture())',
+    replacement: 'new TreeSnapshot(this.#tree)',
+    promise: 'one anchor, one content',
+    workload: 'list',
+  },
+  {
+    name: 'a condition holds one index further',
+    file: 'machines/list/list-items.ts',
+    text: 'this.#tree.seekAt(index)\n    return sameBytes',
+    replacement: 'this.#tree.seekAt(Math.min(index + 1, this.#tree.size - 1))\n    return sameBytes',
+    promise: 'one anchor, one content',
+    workload: 'list',
+  },
+  {
     name: 'the cursor after an install is one too far',
     file: 'replica/following/applier.ts',
     text: 'this.#cursor = { index: anchor.index, ...(carried',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { main } from '../../../docs/examples/playlist.ts'
 import { memoryLog } from '../../../src/log/memory.ts'
+import { stringCodec } from '../../../src/machine/codec.ts'
 import { IndexOutOfRange } from '../../../src/machines/list/errors.ts'
 import { ReplicatedList } from '../../../src/machines/list/replicated-list.ts'
 import type { ReplicaInit } from '../../../src/replica/init.ts'
@@ -64,6 +65,22 @@ test('a joiner has the list of its peers, and writes to it', async () => {
   const anchor = await leader.replica.mark()
   await joiner.replica.reached(anchor)
   expect(await joiner.replica.rootAt(anchor)).toEqual(await leader.replica.rootAt(anchor))
+}, 20_000)
+
+test('a joiner has a list whose items are all alike, or have no bytes at all', async () => {
+  const group = new Group()
+  const newList = () => new ReplicatedList({ values: stringCodec })
+  await using leader = await group.start({}, newList())
+  await leads(leader.replica)
+  const expected = [...Array(3_000).fill('same'), ...Array(2_000).fill(''), 'end']
+  await leader.list.pushMany(expected)
+  await leader.replica.prune({ keepEntries: 0 })
+  await using joiner = await group.start({ lead: false }, newList())
+  await Promise.all([next(joiner.replica, 'caught-up'), joiner.replica.inSync()])
+  expect([...joiner.list]).toEqual(expected)
+  expect((await joiner.list.delete(4_000)).result).toBe('')
+  await leader.replica.barrier()
+  expect([leader.list.length, leader.list.at(-1)]).toEqual([5_000, 'end'])
 }, 20_000)
 
 test('an index that is out of range is refused at its writer, and nothing happens anywhere', async () => {

@@ -3,7 +3,7 @@ import type { Snapshot } from '../machine/machine.ts'
 import { itemsOf } from './chunk.ts'
 import type { ChunkBody, ChunkSink } from './chunk-sink.ts'
 import { DistantChunk } from './distant-chunk.ts'
-import type { ChunkCoder, EncodedChunk } from './encoding.ts'
+import type { ChunkCoder, EncodedChunk, Encoding } from './encoding.ts'
 import { encodeHints, hintsOf, picked, type Runs } from './hints.ts'
 import { type ChunkInfo, type Manifest, makeManifest } from './manifest.ts'
 import { releaseSnapshot } from './release.ts'
@@ -133,6 +133,18 @@ export class CutSnapshot implements ChunkSink {
     const raw = known instanceof Slices ? this.#join(index, known) : known.bytes
     if (!wasAsked && this.#compressible) return await this.#encode(index, known, raw)
     return known instanceof Slices ? { encoding: 'raw', bytes: raw } : known
+  }
+
+  /**
+   * The chunk as it is sent, in parts. One that does not get smaller is not put together: its parts are views of
+   * the state. Throws `RangeError` if it is not there.
+   */
+  async parts(index: number): Promise<{ encoding: Encoding; parts: readonly Uint8Array[] }> {
+    const known = this.#chunks[index]
+    if (known instanceof Slices && (!this.#compressible || this.#asked.has(index)))
+      return { encoding: 'raw', parts: known.parts() }
+    const { encoding, bytes } = await this.chunk(index)
+    return { encoding, parts: [bytes] }
   }
 
   /** Begin to encode a chunk that will soon be asked for. Encoding takes place in other threads. */

@@ -17,7 +17,10 @@ describe.each(LENGTHS)('a message of %i bytes', (length) => {
     // In pieces, as a multiplexer hands it over, and more than once, since a key is kept.
     const pieces = new Uint8ArrayList(message.subarray(0, 9), message.subarray(9))
     // noise knows an older release of the list, which differs in nothing that matters here.
-    for (const sent of [message, pieces as never, message]) {
+    // A chunk of packed items comes in many pieces. Two messages in a row are put together in the same memory.
+    const many = new Uint8ArrayList(...Array.from({ length: 20 }, (_, n) => sliceOf(message, n, 20)))
+    const sends = [message, pieces as never, many as never, many as never, message]
+    for (const sent of sends) {
       const ours = noiseCrypto.chaCha20Poly1305Encrypt(sent, NONCE, AD, KEY).subarray()
       expect(Buffer.compare(ours, theirs)).toBe(0)
       expect(
@@ -36,3 +39,8 @@ describe.each(LENGTHS)('a message of %i bytes', (length) => {
     expect(() => noiseCrypto.chaCha20Poly1305Decrypt(wrong, NONCE, AD, KEY)).toThrow()
   })
 })
+
+/** Part `n` of `count` of some bytes. */
+function sliceOf(bytes: Uint8Array, n: number, count: number): Uint8Array {
+  return bytes.subarray(Math.floor((n * bytes.length) / count), Math.floor(((n + 1) * bytes.length) / count))
+}

@@ -267,6 +267,25 @@ describe('the state that chunks lie in', () => {
     expect(reads()).toBeGreaterThan(before)
   })
 
+  test('is sent as views of it where chunks do not get smaller, and as encodings where they do', async () => {
+    const runs = runsOf(ITEMS, [9])
+    const cut = await cutWith(rawCoder, new RunSnapshot(runs))
+    // The first one is put together, to see whether it gets smaller.
+    await cut.parts(0)
+    const buffers = new Set(runs.map(({ bytes }) => bytes.buffer))
+    for (const [index, { hash }] of cut.infos.entries()) {
+      const { encoding, parts } = await cut.parts(index)
+      expect([encoding, chunkHash(Buffer.concat(parts))]).toEqual(['raw', hash])
+      expect(parts.filter(({ buffer }) => !buffers.has(buffer))).toEqual([])
+    }
+    const smaller = await cutWith(halving, new RunSnapshot(runs))
+    for (const index of cut.infos.keys()) {
+      const { encoding, parts } = await smaller.parts(index)
+      expect([encoding, ...parts]).toEqual(['zstd', (await smaller.chunk(index)).bytes])
+    }
+    await expect(cut.parts(cut.infos.length)).rejects.toThrow(RangeError)
+  })
+
   test('an encoder that fails costs one try: the chunk is still there', async () => {
     let isBroken = true
     const coder = {

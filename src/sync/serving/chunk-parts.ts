@@ -1,9 +1,11 @@
+import { Uint8ArrayList } from 'uint8arraylist'
 import type { Position } from '../../position.ts'
 import type { CutSnapshot } from '../../snapshot/cut-snapshot.ts'
 import type { Runs } from '../../snapshot/hints.ts'
 import type { ChunkInfo } from '../../snapshot/manifest.ts'
 import { HINTED_ITEM_BYTES_MIN, REQUEST_CHUNKS_MAX, RUNS_MAX } from '../limits.ts'
 import { OutOfRange } from '../wire/errors.ts'
+import type { Payload } from '../wire/frames.ts'
 import type { ResponseBody } from '../wire/messages.ts'
 
 /** Chunks of one anchor, one after the other. */
@@ -19,7 +21,7 @@ export interface ChunkPart {
   readonly decodes: boolean
   /** Throws `OutOfRange` where there is no such thing. */
   check(chunk: ChunkInfo): void
-  make(chunks: CutSnapshot, index: number): Promise<{ body: ResponseBody; payload: Uint8Array }>
+  make(chunks: CutSnapshot, index: number): Promise<{ body: ResponseBody; payload: Payload }>
 }
 
 /** The chunks themselves, as they were encoded for the way. */
@@ -30,8 +32,8 @@ export function wholly({ first, count }: ChunkRange): ChunkPart {
     async make(chunks, index) {
       // Encoding goes on in other threads while this chunk is sent.
       if (index + 1 < first + count) chunks.prepare(index + 1)
-      const { encoding, bytes } = await chunks.chunk(index)
-      return { body: { type: 'chunk', index, encoding }, payload: bytes }
+      const { encoding, parts } = await chunks.parts(index)
+      return { body: { type: 'chunk', index, encoding }, payload: new Uint8ArrayList(...parts) }
     },
   }
 }

@@ -18,7 +18,7 @@ import {
 } from '../limits.ts'
 import { Busy, CutFailed, Expired, Failed, Incompatible, UnknownAnchor, WireError } from '../wire/errors.ts'
 import { FrameWriter } from '../wire/frame-writer.ts'
-import { type ByteStream, decodeFrames, encodeFrame, type Frame } from '../wire/frames.ts'
+import { type ByteStream, decodeFrames, encodeFrame, type Frame, type Payload } from '../wire/frames.ts'
 import { decodeRequest, encodeResponse, type Request, type ResponseBody } from '../wire/messages.ts'
 import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorAllocator } from './anchor-allocator.ts'
@@ -333,7 +333,7 @@ export class Provider {
 }
 
 /** An answer is made before it is handed to the stream: one that cannot be made becomes a refusal. */
-function answer(id: number, body: ResponseBody, payload?: Uint8Array): Uint8ArrayList {
+function answer(id: number, body: ResponseBody, payload?: Payload): Uint8ArrayList {
   return traceSync('answer', () => {
     const header = encodeResponse({ id, body })
     return encodeFrame(payload === undefined ? { header } : { header, payload })

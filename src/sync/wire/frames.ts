@@ -26,6 +26,9 @@ export interface ByteStream {
   abort(reason: Error): void
 }
 
+/** Bytes that lie in one piece, or in several. */
+export type Payload = Uint8Array | Uint8ArrayList
+
 /** A message's bytes, and the raw bytes that travel with it. */
 export interface Frame {
   readonly header: Uint8Array
@@ -54,7 +57,10 @@ export class FrameTooLong extends AnchorageError {
  * Encodes a frame. Throws `FrameTooLong` if it has more than `bytesMax` bytes, the limit of `decodeFrames` on
  * the other side.
  */
-export function encodeFrame(frame: Frame, bytesMax: number = RESPONSE_BYTES_MAX): Uint8ArrayList {
+export function encodeFrame(
+  frame: { readonly header: Uint8Array; readonly payload?: Payload },
+  bytesMax: number = RESPONSE_BYTES_MAX,
+): Uint8ArrayList {
   // The codec's own limit, 4 MiB by default, is below the size of a chunk.
   const options = { maxDataLength: Number.POSITIVE_INFINITY }
   const head = lp.encode.single(frame.header, options)

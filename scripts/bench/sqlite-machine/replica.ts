@@ -41,7 +41,7 @@ const methods = {
       },
     })
     const options = { group, machine, log: sqliteLog({ path: logPath }), lead, ttlMs: TTL_MS, volatile: true }
-    replica = await createReplica<unknown>({ ...options, requestTimeoutMs: 600_000, snapshotAfter: 0 })
+    replica = await createReplica<unknown>({ ...options, snapshotAfter: 0 })
     void once(replica, 'caught-up').then(([event]) => {
       report = (event as CustomEvent<CatchUpReport>).detail
     })

@@ -89,8 +89,7 @@ export async function createReplicaOn<Result>(
     const key = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
     const network = internals.network?.(key) ?? nodeOf(init, key)
     const onProblem = (error: Error) => reporter.warn(error)
-    const { durable } = init.machine
-    const kept = durable && new KeptState(durable, init.group)
+    const kept = KeptState.of(init)
     opened.log = await openLog(
       init,
       { author: network.self, onProblem },
@@ -160,7 +159,6 @@ async function makeParts<Result>(
 
   // The log, and who is in the group.
   const applier = new Applier(common)
-  if (common.kept?.newest !== undefined) applier.resume(common.kept.newest)
   const positions = new Positions({ ...common, applier })
   const membership = new Membership({ ...common, graceMs: common.leaseMs })
   const holders = new Holders({ ...common, membership })

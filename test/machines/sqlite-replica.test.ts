@@ -223,6 +223,24 @@ test('a state that diverged is replaced, and is not what the next life begins wi
   expect([again.lines.applied, again.lines.texts]).toEqual([[], ['a', 'b', 'c']])
 })
 
+test('a replica that was away for long fetches only the chunks that it does not have', async () => {
+  const one = await group.start('one')
+  await leads(one.replica)
+  const two = await group.start('two', { lead: false })
+  const texts = numbers(400).map((text) => text.padEnd(40, '.'))
+  await Promise.all(texts.map((text) => one.lines.write(text)))
+  await two.replica.barrier()
+  await two.stop()
+  await one.lines.write('one more', 'and another')
+  await one.replica.prune({ keepEntries: 0 })
+
+  const again = await group.start('two', { lead: false })
+  const report = await next(again.replica, 'caught-up')
+  expect(again.lines.applied).toEqual([])
+  expect(again.lines.texts).toEqual(one.lines.texts)
+  expect(report.bytesFetched).toBeLessThan(texts.join('').length / 10)
+})
+
 test('what the group agreed on and is in the file counts as a checkpoint, so the log can be pruned', async () => {
   const dataDir = group.machines.path('data')
   const init = { dataDir, volatile: false, checkpoint: { everyCommands: 10 } }

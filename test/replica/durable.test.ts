@@ -129,7 +129,6 @@ test('the next life goes on with the same group, time and place', async () => {
   await apply(controlEntry(1, 'boss', { type: 'claim', term: 1 }), command(2))
   const { timeMs } = group
   begin()
-  applier.resume(kept.newest!)
   expect(applier.cursor).toEqual({ index: 2, id: 'id-2' })
   expect([group.leader, group.term, group.timeMs, group.entryId]).toEqual(['boss', 1, timeMs, 'id-2'])
 })

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
 import type { Places } from '../../src/machine/machine.ts'
-import { Basis } from '../../src/snapshot/basis.ts'
 import { itemsOf } from '../../src/snapshot/chunk.ts'
 import { cut } from '../../src/snapshot/cut.ts'
 import { CutSnapshot } from '../../src/snapshot/cut-snapshot.ts'
+import { DistantBasis } from '../../src/snapshot/distant-basis.ts'
 import { zstdCoder } from '../../src/snapshot/encoding.ts'
 import { decodeHints, hintsOf } from '../../src/snapshot/hints.ts'
 import { systemClock } from '../../src/time/clock.ts'
@@ -79,11 +79,27 @@ test('a machine that reads its snapshot otherwise than before is found out, and 
   chunks.release()
 })
 
-test('a basis of it is in memory', async () => {
+test('a joiner finds whole chunks in it again, and reads them when they are needed', async () => {
   const snapshot = new DiskSnapshot(ITEMS)
-  const { control: _, ...options } = OPTIONS
-  const basis = await Basis.of(snapshot, { ...options, enough: AbortSignal.any([]) })
+  const basis = await DistantBasis.of(snapshot, { ...OPTIONS, enough: AbortSignal.any([]) })
   const chunks = await cutOf(new DiskSnapshot(ITEMS))
-  expect(basis.chunk(chunks.infos[3]!.hash)).toEqual(await chunks.raw(3))
-  expect(snapshot.reads).toBe(0)
+  const [{ hash }, other] = [chunks.infos[3]!, Buffer.alloc(32)]
+  expect([basis.isEmpty, basis.has(hash), basis.has(other), snapshot.reads]).toEqual([false, true, false, 0])
+  expect(await basis.read(hash)).toEqual(await chunks.raw(3))
+  expect(await basis.read(other)).toBeUndefined()
+  basis.release()
+  expect([basis.isEmpty, snapshot.released]).toEqual([true, 1])
+})
+
+test('what was not cut when it took long enough is not found, and a cut that is not wanted is released', async () => {
+  const snapshot = new DiskSnapshot(ITEMS)
+  const enough = AbortSignal.abort(new Error('enough'))
+  const basis = await DistantBasis.of(snapshot, { ...OPTIONS, enough })
+  expect([basis.isEmpty, snapshot.released]).toEqual([true, 0])
+  basis.release()
+  const signal = AbortSignal.abort(new Error('stopped'))
+  const unwanted = new DiskSnapshot(ITEMS)
+  const options = { ...OPTIONS, signal, enough: AbortSignal.any([]) }
+  await expect(DistantBasis.of(unwanted, options)).rejects.toThrow('stopped')
+  expect(unwanted.released).toBe(1)
 })

@@ -1,4 +1,4 @@
-import type { DurableState } from '../../machine/machine.ts'
+import type { DurableState, StateMachine } from '../../machine/machine.ts'
 import { asError } from '../../thrown.ts'
 import { StateOfAnotherLog } from '../errors.ts'
 
@@ -26,6 +26,17 @@ export class KeptState {
   #epoch = ''
   #newest: Kept | undefined
   #isDistrusted = false
+
+  /** Of a machine that keeps its state, in this group. As the constructor otherwise. */
+  static of({
+    machine,
+    group,
+  }: {
+    readonly machine: StateMachine
+    readonly group: string
+  }): KeptState | undefined {
+    return machine.durable && new KeptState(machine.durable, group)
+  }
 
   /** Throws `StateOfAnotherLog` for the state of another group, and for a note of a newer version. */
   constructor(durable: DurableState, group: string) {

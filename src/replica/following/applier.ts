@@ -66,6 +66,7 @@ export class Applier<Result> {
     this.#appliedAtMs = init.clock.now()
     this.#yielder = new Yielder(init.clock, 'apply')
     this.writes = new Writes(init.epoch, init.self)
+    if (init.kept?.newest !== undefined) this.#resume(init.kept.newest)
   }
 
   /** The newest entry that is in the state. */
@@ -120,11 +121,6 @@ export class Applier<Result> {
     this.#appliedAtMs = this.#init.clock.now()
   }
 
-  /** Go on from the state that the machine has kept: nothing was applied before. */
-  resume({ position, control }: Kept): void {
-    this.#restore(position.index, decodeGroupState(control))
-  }
-
   /**
    * Build a new state beside the current one, in slices. Nothing changes before `commit`. Then everything
    * does.
@@ -176,6 +172,11 @@ export class Applier<Result> {
 
   recover(): void {
     this.writes.recover()
+  }
+
+  /** Go on from the state that the machine has kept. */
+  #resume({ position, control }: Kept): void {
+    this.#restore(position.index, decodeGroupState(control))
   }
 
   #restore(index: number, carried: CarriedState): void {

@@ -181,9 +181,7 @@ export class ReplicaHost implements SyncHost {
   ownState(): OwnState | undefined {
     const { machine, chunkBytes } = this.#init
     const snapshot = machine.capture()
-    // It is held in memory while it is compared, so one that may be larger than memory is not.
-    const fits = snapshot.places === undefined && snapshot.size !== 0
-    if (fits) return { snapshot, chunkBytes }
+    if (snapshot.size !== 0) return { snapshot, chunkBytes }
     snapshot.release()
     return undefined
   }

@@ -1,5 +1,4 @@
 import type { Position } from '../../position.ts'
-import type { Basis } from '../../snapshot/basis.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
 import { asError } from '../../thrown.ts'
@@ -10,6 +9,7 @@ import { FOLLOWERS_ENOUGH } from '../limits.ts'
 import type { Peers } from '../wire/peers.ts'
 import type { ProvenFault } from '../wire/proven-fault.ts'
 import { Fetch, type FetchProgress } from './chunks/fetch.ts'
+import type { OwnBasis } from './chunks/own-chunks.ts'
 import type { Faults } from './faults.ts'
 import type { OfferDirectory } from './offer-directory.ts'
 import type { Pin } from './pin.ts'
@@ -40,7 +40,7 @@ export interface AnchorDownloadInit {
   /** Chunks that an earlier fetch has verified. */
   readonly store?: ChunkStore | undefined
   /** What this replica has already, as soon as it is known. */
-  readonly basis: Promise<Basis | undefined>
+  readonly basis: Promise<OwnBasis | undefined>
   readonly offers: OfferDirectory
   readonly faults: Faults
   readonly pin: Pin

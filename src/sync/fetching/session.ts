@@ -1,5 +1,4 @@
 import { type Position, samePosition } from '../../position.ts'
-import type { Basis } from '../../snapshot/basis.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
 import type { CutHistory } from '../../snapshot/cut-history.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
@@ -13,7 +12,7 @@ import { ProvenFault } from '../wire/proven-fault.ts'
 import { AnchorDownload } from './anchor-download.ts'
 import { AnchorRequest } from './anchor-request.ts'
 import type { FetchProgress } from './chunks/fetch.ts'
-import { readOwnState } from './chunks/own-chunks.ts'
+import { type OwnBasis, readOwnState } from './chunks/own-chunks.ts'
 import { Faults } from './faults.ts'
 import { ANCHORS_LOST_MAX, LostAnchors } from './lost-anchors.ts'
 import { OfferDirectory } from './offer-directory.ts'
@@ -117,7 +116,7 @@ export class Session {
    * when nobody can serve one, which says who did what.
    */
   async run(): Promise<CaughtUp> {
-    let basis: Promise<Basis | undefined> | undefined
+    let basis: Promise<OwnBasis | undefined> | undefined
     try {
       this.#offers.preconnect()
       basis = readOwnState(this.#init, this.#signal)
@@ -144,7 +143,7 @@ export class Session {
   }
 
   /** From a chosen anchor to the installed snapshot. */
-  async #downloadAndInstall(anchor: Position, basis: Promise<Basis | undefined>): Promise<CaughtUp> {
+  async #downloadAndInstall(anchor: Position, basis: Promise<OwnBasis | undefined>): Promise<CaughtUp> {
     const download = this.#makeDownload(anchor, basis)
     this.#enter({ status: 'choosing', download })
     try {
@@ -166,7 +165,7 @@ export class Session {
     return caughtUp
   }
 
-  #makeDownload(anchor: Position, basis: Promise<Basis | undefined>): AnchorDownload {
+  #makeDownload(anchor: Position, basis: Promise<OwnBasis | undefined>): AnchorDownload {
     const download = new AnchorDownload({
       ...this.#init,
       anchor,

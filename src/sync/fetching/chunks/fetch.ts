@@ -1,5 +1,4 @@
 import type { Position } from '../../../position.ts'
-import type { Basis } from '../../../snapshot/basis.ts'
 import type { SyncHost } from '../../host.ts'
 import { Busy, Unauthorized } from '../../wire/errors.ts'
 import type { Peers } from '../../wire/peers.ts'
@@ -13,7 +12,7 @@ import type { Assembly, AssemblyInit } from './assembly.ts'
 import { ChunkRequests } from './chunk-requests.ts'
 import { type Fetched, FetchState } from './fetch-state.ts'
 import { Listings } from './listings.ts'
-import { OwnChunks } from './own-chunks.ts'
+import { type OwnBasis, OwnChunks } from './own-chunks.ts'
 import { ProviderPool, type ProviderState } from './provider-pool.ts'
 
 export interface FetchInit extends AssemblyInit {
@@ -21,7 +20,7 @@ export interface FetchInit extends AssemblyInit {
   readonly host: Pick<SyncHost, 'leader' | 'beginInstall'>
   readonly peers: Pick<Peers, 'channel'>
   /** What this replica has already, as soon as it is known. */
-  readonly basis?: Promise<Basis | undefined> | undefined
+  readonly basis?: Promise<OwnBasis | undefined> | undefined
   /** A number from 0 up to 1. */
   readonly random: () => number
   readonly faults: Faults

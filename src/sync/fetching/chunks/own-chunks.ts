@@ -1,6 +1,7 @@
 import { Basis } from '../../../snapshot/basis.ts'
 import type { ChunkStore } from '../../../snapshot/chunk-store.ts'
 import type { CutHistory } from '../../../snapshot/cut-history.ts'
+import { DistantBasis } from '../../../snapshot/distant-basis.ts'
 import type { ChunkCoder } from '../../../snapshot/encoding.ts'
 import type { Clock } from '../../../time/clock.ts'
 import type { SyncHost } from '../../host.ts'
@@ -11,6 +12,9 @@ import { Rebuilder } from './rebuild.ts'
  * has not come to by then is fetched.
  */
 export const BASIS_TIMEOUT_MS = 10_000
+
+/** The state that this replica has: in memory, or where it may be larger than that. */
+export type OwnBasis = Basis | DistantBasis
 
 /** What reads this replica's own state. */
 export interface OwnStateReader {
@@ -26,7 +30,7 @@ export interface OwnStateReader {
 export async function readOwnState(
   { host, clock, cuts }: OwnStateReader,
   signal: AbortSignal,
-): Promise<Basis | undefined> {
+): Promise<OwnBasis | undefined> {
   const enough = new AbortController()
   const timer = clock.schedule(BASIS_TIMEOUT_MS, () => enough.abort())
   try {
@@ -34,7 +38,8 @@ export async function readOwnState(
     if (own === undefined) return undefined
     const { snapshot, chunkBytes } = own
     const options = { chunkBytes, clock, history: cuts, signal, enough: enough.signal }
-    const basis = await Basis.of(snapshot, options)
+    const kind = snapshot.places === undefined ? Basis : DistantBasis
+    const basis = await kind.of(snapshot, options)
     if (!basis.isEmpty) return basis
     basis.release()
     return undefined
@@ -48,7 +53,7 @@ export async function readOwnState(
 
 export interface OwnChunksInit {
   /** The state that this replica has, once it is cut. */
-  readonly basis?: Promise<Basis | undefined> | undefined
+  readonly basis?: Promise<OwnBasis | undefined> | undefined
   /** Chunks that an earlier fetch has verified. */
   readonly store?: ChunkStore | undefined
   readonly coder: ChunkCoder
@@ -84,16 +89,16 @@ export class OwnChunks {
   async #await({ basis: cutting, store, coder, clock }: OwnChunksInit): Promise<void> {
     const basis = await cutting
     if (basis === undefined) return
-    this.#rebuilder = new Rebuilder(basis, coder)
+    if (basis instanceof Basis) this.#rebuilder = new Rebuilder(basis, coder)
     this.#store = withBasis(basis, store, clock)
   }
 }
 
-function withBasis(basis: Basis, store: ChunkStore | undefined, clock: Clock): ChunkStore {
+function withBasis(basis: OwnBasis, store: ChunkStore | undefined, clock: Clock): ChunkStore {
   return {
     has: (hash) => basis.has(hash) || store?.has(hash) === true,
     async read(hash) {
-      const bytes = basis.chunk(hash)
+      const bytes = basis instanceof Basis ? basis.chunk(hash) : await basis.read(hash)
       // There is nothing to wait for otherwise, and checking many in a row would hold the event loop.
       await clock.turn()
       return bytes === undefined ? await store!.read(hash) : { encoding: 'raw', bytes }

@@ -87,6 +87,37 @@ describe('what is refused in apply, for all replicas alike', () => {
   })
 })
 
+test('what a trigger of the schema does is looked at like what apply does', () => {
+  const machine = machines.make(`
+    CREATE TABLE t (v);
+    CREATE TABLE log (v, at DEFAULT 'then');
+    CREATE TRIGGER audit AFTER INSERT ON t BEGIN INSERT INTO log (v, at) VALUES (new.v, datetime('now')); END;
+    CREATE TRIGGER lots AFTER DELETE ON t BEGIN INSERT INTO log (v) VALUES (random()); END;`)
+  for (const sql of ['INSERT INTO t VALUES (1)', 'DELETE FROM t']) {
+    expect(run(machine, sql)).toMatchObject({ cause: expect.any(SqlNotDeterministic) })
+  }
+})
+
+test('times may be in an index, in a check, and as far away as SQLite allows', async () => {
+  const schema = `
+    CREATE TABLE t (id INTEGER PRIMARY KEY, at INTEGER CHECK (date(at, 'unixepoch') IS NOT NULL), day AS (date(at, 'unixepoch')));
+    CREATE INDEX by_day ON t (date(at, 'unixepoch'));`
+  const [one, other] = [machines.make(schema), machines.make(schema)]
+  expect(run(one, 'INSERT INTO t (at) VALUES (0), (86400)')).toBe(2)
+  expect(run(one, 'INSERT INTO t (at) VALUES (9223372036854775807)')).toBeInstanceOf(CommandRefused)
+  await install(other, itemsIn(one))
+  for (const machine of [one, other]) {
+    expect(run(machine, "SELECT id FROM t WHERE date(at, 'unixepoch') = '1970-01-02'")).toEqual([{ id: 2 }])
+    expect(run(machine, "UPDATE t SET at = at + 86400 WHERE day = '1970-01-01'")).toBe(1)
+    machine.durable.commit(note('1'))
+    expect(machine.all("SELECT id FROM t WHERE date(at, 'unixepoch') = '1970-01-02'")).toEqual([
+      { id: 1 },
+      { id: 2 },
+    ])
+    expect(machine.get('PRAGMA integrity_check')).toEqual({ integrity_check: 'ok' })
+  }
+})
+
 test('a command that throws is undone, and what other commands of the batch wrote is not', () => {
   let error: Error = new MalformedCommand('no')
   const machine = machines.open({

@@ -15,6 +15,11 @@ export const ROW_BYTES_MAX = 32 * 1024 * 1024 - 64 * 1024
  * file grows, and it would stay that large.
  */
 const WAL_BYTES = 16 * 1024 * 1024
+/**
+ * How long a connection waits for a lock, in milliseconds. Nobody else writes to the file, but a program that was
+ * opened to look at it may hold a lock for a moment.
+ */
+const PATIENCE_MS = 5_000
 const KIB = 1024
 
 export interface ConnectionOptions {
@@ -25,7 +30,11 @@ export interface ConnectionOptions {
 
 /** The one connection that writes. A commit is on the disk for sure only after `flush`, and always whole. */
 export function openToWrite(path: string, { cacheBytes, bigints }: ConnectionOptions): DatabaseSync {
-  const db = new DatabaseSync(path, { readBigInts: bigints, limits: { length: ROW_BYTES_MAX } })
+  const db = new DatabaseSync(path, {
+    readBigInts: bigints,
+    limits: { length: ROW_BYTES_MAX },
+    timeout: PATIENCE_MS,
+  })
   return begun(
     db,
     `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = ${WAL_BYTES};
@@ -35,12 +44,20 @@ export function openToWrite(path: string, { cacheBytes, bigints }: ConnectionOpt
 
 /** A connection for the application's reads. */
 export function openToRead(path: string, { cacheBytes, bigints }: ConnectionOptions): DatabaseSync {
-  return begun(new DatabaseSync(path, { readOnly: true, readBigInts: bigints }), cacheOf(cacheBytes))
+  return begun(
+    new DatabaseSync(path, { readOnly: true, readBigInts: bigints, timeout: PATIENCE_MS }),
+    cacheOf(cacheBytes),
+  )
 }
 
 /** A connection that sees the state as it is now until it is closed. */
 export function openFrozen(path: string, table: string): DatabaseSync {
-  const db = new DatabaseSync(path, { readOnly: true, readBigInts: true, returnArrays: true })
+  const db = new DatabaseSync(path, {
+    readOnly: true,
+    readBigInts: true,
+    returnArrays: true,
+    timeout: PATIENCE_MS,
+  })
   // A transaction begins with its first read.
   return begun(db, `BEGIN; SELECT 1 FROM ${table}`)
 }

@@ -70,9 +70,8 @@ export class SqlJudge {
   constructor(db: DatabaseSync) {
     const times = new TimeFunctions()
     for (const [name, before] of TIME_FUNCTIONS) {
-      db.function(name, { varargs: true, deterministic: true }, (...values) =>
-        times.call(name, before, values),
-      )
+      const options = { varargs: true, deterministic: true, useBigIntArguments: true }
+      db.function(name, options, (...values) => times.call(name, before, values))
     }
     for (const [name, instead] of REFUSED) {
       // The authorizer is not asked about the default of a column.

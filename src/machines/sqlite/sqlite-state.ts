@@ -111,6 +111,8 @@ export class SqliteState implements DurableState, Disposable {
       if (flush && db.isTransaction) own.commit.run()
       if (flush) db.exec('PRAGMA synchronous = FULL')
       if (!db.isTransaction) own.begin.run()
+      // SQLite writes nothing, and flushes nothing, where a row stays as it is.
+      if (flush) own.setNote.run(Buffer.of())
       own.setNote.run(note ?? null)
       own.commit.run()
       if (flush) db.exec('PRAGMA synchronous = NORMAL')

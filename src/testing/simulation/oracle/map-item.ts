@@ -25,7 +25,7 @@ export function readItem(bytes: Uint8Array): MapItem {
   return { key, value: text.slice(valueStart) as ByteString, deadlineMs }
 }
 
-function uvarint(number: number): string {
+export function uvarint(number: number): string {
   let text = ''
   let left = number
   for (; left >= 128; left = Math.floor(left / 128)) text += String.fromCharCode((left % 128) + 128)

@@ -2,6 +2,9 @@ import type { Workload } from '../workload.ts'
 import { countersWorkload } from './counters.ts'
 import { listWorkload } from './list.ts'
 import { chunksWorkload, floodWorkload, mapWorkload, shortWorkload } from './map.ts'
+import { onceWorkload } from './once.ts'
+import { registerWorkload } from './register.ts'
+import { setWorkload } from './set.ts'
 
 /** The workloads that come with the simulator, by name. */
 export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
@@ -13,6 +16,9 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
       floodWorkload,
       shortWorkload,
       listWorkload,
+      setWorkload,
+      registerWorkload,
+      onceWorkload,
     ] as readonly Workload[]
   ).map((workload) => [workload.name, workload]),
 )

@@ -13,7 +13,17 @@ const run = promisify(execFile)
 const TRACE = fileURLToPath(new URL('trace-of-seed.ts', import.meta.url))
 
 /** Seeds of each workload that the suite runs: as many as take about ten seconds of one core. */
-const SEEDS = { map: 40, counters: 40, chunks: 10, flood: 15, short: 60, list: 35 }
+const SEEDS = {
+  map: 40,
+  counters: 40,
+  chunks: 10,
+  flood: 15,
+  short: 60,
+  list: 35,
+  set: 40,
+  register: 50,
+  once: 60,
+}
 
 test.each(Object.entries(SEEDS))('%s: no promise is broken in %i seeds', async (name, seeds) => {
   const workload = WORKLOADS[name]!

@@ -6,6 +6,7 @@ import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { Membership } from '../../src/group/membership.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
+import type { Positions } from '../../src/replica/following/positions.ts'
 import { ReplicaHost } from '../../src/replica/snapshots/replica-host.ts'
 import { SealReader } from '../../src/replica/snapshots/seal-reader.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
@@ -20,11 +21,13 @@ let state: GroupState
 let host: ReplicaHost
 let captured: ItemSnapshot
 let stopping: AbortController
+let reached: Positions['reached']
 
 beforeEach(async () => {
   clock = new VirtualClock()
   captured = new ItemSnapshot([])
   stopping = new AbortController()
+  reached = async () => void (await apply())
   const backend = memoryLog({ epoch: 'e', now: () => 0 })
   log = await backend.open({ group: 'g', signature: 's', author: 'a' })
   rival = await backend.open({ group: 'g', signature: 's', author: 'b' })
@@ -50,7 +53,7 @@ beforeEach(async () => {
     group: state,
     status: { state: 'in-sync' },
     stopping: stopping.signal,
-    positions: { reached: async () => void (await apply()) },
+    positions: { reached: (position, options) => reached(position, options) },
     announcer: { pin: async () => {} },
     machine: { capture: () => captured },
     seals: new SealReader(log),
@@ -110,6 +113,19 @@ test('a leader that stops writes no marker: it would apply none, and name no anc
   expect(host.leader()).toBeUndefined()
   await expect(host.appendMarker('j')).rejects.toMatchObject({ name: 'NotLeader', leader: undefined })
   expect((await log.bounds()).newest).toEqual(newest)
+})
+
+test('a leader that is told to stop waits no more for its marker, which it will not apply', async () => {
+  await apply()
+  const marked = Promise.withResolvers<void>()
+  reached = async (_position, { signal } = {}) => {
+    marked.resolve()
+    await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  }
+  const appending = host.appendMarker('a')
+  await marked.promise
+  stopping.abort()
+  await expect(appending).rejects.toMatchObject({ name: 'NotLeader', leader: undefined })
 })
 
 test('a session hears when the members change, as long as it listens', async () => {

@@ -132,7 +132,10 @@ export class ReplicaHost implements SyncHost {
     const first = await appendControl(log, marker)
     this.#markedAtMs.set(first, clock.now())
     const anchor = { epoch: this.epoch, index: first }
-    await positions.reached(anchor)
+    // One that stops applies nothing any more, and its own checkpointer may be who asked: stopping waits for that.
+    await positions.reached(anchor, { signal: stopping }).catch((error: Error) => {
+      throw stopping.aborted ? new NotLeader(undefined) : error
+    })
     // A claim that came before it made it a no-op, at which nobody captures.
     if (group.seal(first) === undefined) throw new NotLeader(group.leader)
     return anchor

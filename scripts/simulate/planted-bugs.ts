@@ -42,9 +42,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a capture of a list shares its tree',
-    file: 'machines/list/list-items.ts',
-    text: 'new TreeSnapshot(this.#tree.capture())',
-    replacement: 'new TreeSnapshot(this.#tree)',
+    file: 'machines/state-items.ts',
+    text: 'this.#tree = tree.capture()',
+    replacement: 'this.#tree = tree',
     promise: 'one anchor, one content',
     workload: 'list',
   },

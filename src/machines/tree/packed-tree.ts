@@ -1,34 +1,14 @@
-import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
+import type { ByteString } from '../../machine/byte-string.ts'
 import type { Run } from '../../machine/run.ts'
-import { systemClock } from '../../time/clock.ts'
+import { Compaction } from './compaction.ts'
 import { leavesBelow, type TreeContents } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
+import { Leaves, type Order, SPARSE_BYTES } from './leaves.ts'
+import { PAGE_BYTES_MAX, pageRoom } from './page-rooms.ts'
 import { Pages, Slab } from './pages.ts'
 import { Path } from './path.ts'
-import { keyAt, recordBytes } from './record.ts'
+import { recordBytes } from './record.ts'
 import { UndoLog } from './undo-log.ts'
-
-/** The bytes of a page that holds some dozens of items. */
-export const PAGE_BYTES = 4096
-/** A page of large items is larger, so that it holds this many of the average size. */
-const PAGE_ITEMS = 16
-/** The largest page of more than one item, in bytes. Words can point that far. */
-const PAGE_BYTES_MAX = 32 * 1024
-/** The first page of a tree. The page of a tree that is one leaf grows by doubling. */
-const PAGE_BYTES_MIN = 128
-/** A leaf that takes less of its page than this is joined with a neighbour, if both fit into the other part. */
-const SPARSE_BYTES = PAGE_BYTES / 4
-const JOINED_BYTES = (PAGE_BYTES * 3) / 4
-/** A full leaf gives items to a neighbour that has this much room. If none has, it is split. */
-const ROOMY_BYTES = PAGE_BYTES / 4
-/** The most leaves that one step of compaction moves. A write makes one step, and a turn at rest several. */
-const MOVES_MAX = 8
-const STEPS_PER_TURN = 32
-
-let editions = NO_EDITION
-
-/** How the items of a tree are ordered: by the keys that they begin with (see record.ts), or by place alone. */
-export type Order = 'keys' | 'places'
 
 /** The items between two places. */
 export interface PlaceRange {
@@ -63,23 +43,16 @@ export interface LeafRange {
 export class PackedTree {
   readonly #order: Order
   readonly #path: Path
-  #pages: Pages
-  #edition = ++editions
-  /** The place at which compaction goes on; undefined while there is none. */
-  #compacting: number | undefined
-  /** The pages that had been dropped at the last step of compaction. */
-  #drops = 0
-  /** Later turns of the event loop go on with compaction. */
-  #isCompacting = false
-  /** Snapshots that hold pages which this tree has left. */
-  #holds = 0
+  readonly #leaves: Leaves
+  readonly #compaction: Compaction
   /** How to undo the writes of a transaction. */
   #undo: UndoLog | undefined
 
   constructor(order: Order, contents: TreeContents = emptyTree()) {
     this.#order = order
     this.#path = new Path(contents.root, contents.height)
-    this.#pages = contents.pages
+    this.#leaves = new Leaves(order, this.#path, contents.pages)
+    this.#compaction = new Compaction(this.#path, this.#leaves)
   }
 
   /** The number of items. */
@@ -94,12 +67,12 @@ export class PackedTree {
 
   /** The bytes of the buffers in which the items lie. */
   get heldBytes(): number {
-    return this.#pages.held
+    return this.#leaves.pages.held
   }
 
   /** The same items, in a tree for readers. Later writes to this one do not show in it. */
   capture(): PackedTree {
-    this.#edition = ++editions
+    this.#path.newEdition()
     const { root, height } = this.#path
     return new PackedTree(this.#order, { root, height, pages: new Pages() })
   }
@@ -109,13 +82,12 @@ export class PackedTree {
    * given back before, so that moving leaves would only take memory.
    */
   hold(): void {
-    this.#holds++
+    this.#compaction.hold()
   }
 
   /** The captured tree is not needed any more. */
   release(): void {
-    this.#holds--
-    this.#beginCompaction()
+    this.#compaction.release()
   }
 
   /** Set the cursor to the item with this key. False if there is none: the cursor is where it belongs. */
@@ -166,7 +138,7 @@ export class PackedTree {
     const path = this.#path
     this.#insert(item, recordBytes(item))
     path.isAppending = path.at === path.leaf.length - 1 && (path.isAppending || path.isOutermost(1))
-    this.#compact()
+    this.#compaction.step()
   }
 
   /** Put another item in the place of the one at the cursor. Its key must be the same. */
@@ -175,20 +147,20 @@ export class PackedTree {
     const path = this.#path
     const before = path.leaf.recordStart(path.at + 1) - path.leaf.recordStart(path.at)
     const bytes = recordBytes(item)
-    this.#own(Math.max(0, bytes - before))
+    this.#leaves.own(Math.max(0, bytes - before))
     const { leaf } = path
     if (leaf.taken + bytes - before <= leaf.room) {
       leaf.replace(path.at, item)
       if (bytes !== before) path.grow(0, bytes - before)
       // A large item had a page of its own.
       if (leaf.room > PAGE_BYTES_MAX && leaf.taken < PAGE_BYTES_MAX)
-        path.putLeaf(this.#moved(leaf, pageRoom(leaf.taken, leaf.length)))
+        path.putLeaf(this.#leaves.moved(leaf, pageRoom(leaf.taken, leaf.length)))
     } else {
       leaf.remove(path.at)
       path.grow(-1, -before)
       this.#insert(item, bytes)
     }
-    this.#compact()
+    this.#compaction.step()
   }
 
   /** Remove the item at the cursor. */
@@ -196,15 +168,15 @@ export class PackedTree {
     this.#undo?.removed(this.place, this.item())
     const path = this.#path
     const bytes = path.leaf.recordStart(path.at + 1) - path.leaf.recordStart(path.at)
-    this.#own(0)
+    this.#leaves.own(0)
     const { leaf } = path
     leaf.remove(path.at)
     path.grow(-1, -bytes)
     if (path.height > 0) {
-      if (leaf.length === 0) this.#dropLeaf(leaf)
-      else if (leaf.taken < SPARSE_BYTES) this.#join()
+      if (leaf.length === 0) this.#leaves.drop(leaf)
+      else if (leaf.taken < SPARSE_BYTES) this.#leaves.join()
     }
-    this.#compact()
+    this.#compaction.step()
   }
 
   /** Remove the items from a place on: whole leaves at once, but in a transaction one by one. */
@@ -215,22 +187,21 @@ export class PackedTree {
     } else if (place <= 0) this.clear()
     if (this.size <= place) return
     path.seekAt(place - 1)
-    this.#own(0)
+    this.#leaves.own(0)
     const { leaf } = path
     const kept = path.at + 1
     path.grow(kept - leaf.length, leaf.recordStart(kept) - leaf.end)
     leaf.remove(kept, leaf.length)
-    for (const { slab, room } of path.dropAfter()) this.#pages.drop(slab, room)
-    if (path.height > 0 && leaf.taken < SPARSE_BYTES) this.#join()
+    for (const { slab, room } of path.dropAfter()) this.#leaves.pages.drop(slab, room)
+    if (path.height > 0 && leaf.taken < SPARSE_BYTES) this.#leaves.join()
     path.dropRoots()
-    this.#compacting = undefined
-    this.#beginCompaction()
+    this.#compaction.restart()
   }
 
   /** Remove all items. */
   clear(): void {
     const { root, height } = this.#path
-    this.#undo?.cleared({ root, height, pages: this.#pages })
+    this.#undo?.cleared({ root, height, pages: this.#leaves.pages })
     this.refill(emptyTree())
   }
 
@@ -239,9 +210,8 @@ export class PackedTree {
     this.#path.root = root
     this.#path.height = height
     this.#path.seekAt(0)
-    this.#pages = pages
-    this.#compacting = undefined
-    this.#drops = pages.drops
+    this.#leaves.pages = pages
+    this.#compaction.reset()
   }
 
   /** The items between two places, as views. The tree must not be written meanwhile. */
@@ -282,218 +252,11 @@ export class PackedTree {
   }
 
   #insert(item: Uint8Array, bytes: number): void {
-    this.#own(bytes + 2)
-    if (this.#path.leaf.roomAfter(bytes) < 0) this.#makeRoom(item, bytes)
+    this.#leaves.own(bytes + 2)
+    if (this.#path.leaf.roomAfter(bytes) < 0) this.#leaves.makeRoom(item, bytes)
     this.#path.leaf.insert(this.#path.at, item)
     this.#path.grow(1, bytes)
   }
-
-  /** Make the nodes of the path writable. A leaf that is copied for it gets room for `more` bytes. */
-  #own(more: number): void {
-    const path = this.#path
-    const { leaf } = path
-    if (leaf.edition === this.#edition) return
-    path.own(this.#edition)
-    const taken = leaf.taken + more
-    const fits = taken <= fullRoom(taken, leaf.length + 1)
-    path.putLeaf(this.#moved(leaf, this.#roomFor(fits ? taken : leaf.taken, leaf.length + 1)))
-  }
-
-  /** A page's size, for what is to be in it. */
-  #roomFor(taken: number, items: number): number {
-    const room = pageRoom(taken, items)
-    if (this.#path.height > 0) return room
-    return Math.min(room, Math.max(PAGE_BYTES_MIN, 2 ** Math.ceil(Math.log2(taken))))
-  }
-
-  /** A copy of a leaf on a page of its own, which takes its place. */
-  #moved(leaf: Leaf, room: number): Leaf {
-    const copy = Leaf.onPage(this.#edition, this.#pages.take(room), room)
-    copy.copy(0, leaf)
-    this.#pages.drop(leaf.slab, leaf.room)
-    return copy
-  }
-
-  /** Bring the cursor to a leaf that has room for a record of `bytes` bytes. */
-  #makeRoom(item: Uint8Array, bytes: number): void {
-    const path = this.#path
-    let isBalanced = false
-    while (path.leaf.roomAfter(bytes) < 0) {
-      const { leaf } = path
-      const taken = leaf.taken + bytes + 2
-      if (leaf.length === 0 || taken <= fullRoom(taken, leaf.length + 1)) {
-        path.putLeaf(this.#moved(leaf, this.#roomFor(taken, leaf.length + 1)))
-      } else if (isBalanced || !(this.#give(1, bytes) || this.#give(-1, bytes))) {
-        this.#split(item, bytes)
-      }
-      isBalanced = true
-    }
-  }
-
-  /** Give a neighbour so many items that both are equally full. False if it has no room for that. */
-  #give(by: 1 | -1, bytes: number): boolean {
-    const path = this.#path
-    const { leaf, at } = path
-    const before = path.neighbour(by)
-    if (before === undefined || leaf.room !== PAGE_BYTES) return false
-    const free = PAGE_BYTES - before.taken
-    if (free < ROOMY_BYTES) return false
-    const wanted = Math.min(free, (leaf.taken + bytes - before.taken) / 2)
-    let count = 0
-    for (let taken = 0; count < leaf.length - 1; count++) {
-      const i = by === 1 ? leaf.length - 1 - count : count
-      taken += leaf.recordStart(i + 1) - leaf.recordStart(i) + 2
-      if (taken > wanted) break
-    }
-    if (count === 0) return false
-    const index = path.index + by
-    const { children, separators } = path.parent!
-    const isOwn = before.edition === this.#edition && before.room === PAGE_BYTES
-    const neighbour = isOwn ? before : this.#moved(before, PAGE_BYTES)
-    children[index] = neighbour
-    if (by === 1) {
-      const kept = leaf.length - count
-      neighbour.copy(0, leaf, kept)
-      leaf.remove(kept, leaf.length)
-      separators[index] = this.#separator(neighbour, 0)
-      if (at > kept) path.turn(by, at - kept)
-    } else {
-      const had = neighbour.length
-      neighbour.copy(had, leaf, 0, count)
-      leaf.remove(0, count)
-      separators[path.index] = this.#separator(leaf, 0)
-      if (at <= count) path.turn(by, had + at)
-      else path.at = at - count
-    }
-    return true
-  }
-
-  /** Put a leaf beside the one at the cursor: for half of its items, or for the new item alone. */
-  #split(item: Uint8Array, bytes: number): void {
-    const path = this.#path
-    const { leaf, at } = path
-    const isLarge = bytes * 2 > leaf.room
-    const isAtEnd = at === leaf.length && (isLarge || path.isOutermost(1))
-    const isAtStart = at === 0 && (isLarge || path.isOutermost(-1))
-    if (leaf.length === 1 || isAtEnd || isAtStart) {
-      const by = at === 0 ? -1 : 1
-      const separator = by === 1 ? this.#keyOf(item) : this.#separator(leaf, 0)
-      path.addLeaf(this.#page(pageRoom(bytes + 2, 1)), by, separator, true)
-      path.at = 0
-      return
-    }
-    const middle = isLarge && at > 0 && at < leaf.length ? at : middleOf(leaf)
-    const items = leaf.length - middle
-    const size = leaf.end - leaf.recordStart(middle)
-    const right = this.#page(pageRoom(size + 2 * items, items))
-    right.copy(0, leaf, middle)
-    leaf.remove(middle, leaf.length)
-    path.grow(-items, -size)
-    path.addLeaf(right, 1, this.#separator(right, 0), at > middle)
-    if (at > middle) path.at = at - middle
-  }
-
-  #page(room: number): Leaf {
-    return Leaf.onPage(this.#edition, this.#pages.take(room), room)
-  }
-
-  /** Join the leaf at the cursor with a neighbour that leaves some room. */
-  #join(): void {
-    const path = this.#path
-    const { leaf } = path
-    for (const by of [1, -1] as const) {
-      const neighbour = path.neighbour(by)
-      const taken = leaf.taken + (neighbour?.taken ?? 0)
-      if (neighbour === undefined || taken > JOINED_BYTES || taken > leaf.room) continue
-      leaf.copy(by === 1 ? leaf.length : 0, neighbour)
-      const { separators } = path.parent!
-      if (by === -1) separators[path.index] = separators[path.index - 1]!
-      path.turn(by, 0)
-      return this.#dropLeaf(neighbour)
-    }
-  }
-
-  #dropLeaf(leaf: Leaf): void {
-    this.#pages.drop(leaf.slab, leaf.room)
-    this.#path.dropChild()
-  }
-
-  /** Move some leaves, if pages were dropped and much of the slabs is dead. */
-  #compact(): void {
-    if (this.#pages.drops === this.#drops && this.#compacting === undefined) return
-    this.#beginCompaction()
-    if (this.#compacting !== undefined && this.#holds === 0) this.#moveSome(this.#compacting)
-    this.#drops = this.#pages.drops
-  }
-
-  #beginCompaction(): void {
-    if (this.#compacting !== undefined || this.#holds > 0 || !this.#pages.isWasteful) return
-    this.#compacting = 0
-    void this.#compactInTurns()
-  }
-
-  /** Go on in later turns of the event loop, so that what is dead is given back if nobody writes. */
-  async #compactInTurns(): Promise<void> {
-    if (this.#isCompacting) return
-    this.#isCompacting = true
-    while (this.#compacting !== undefined && this.#holds === 0) {
-      await systemClock.turn()
-      for (let n = 0; n < STEPS_PER_TURN && this.#compacting !== undefined && this.#holds === 0; n++)
-        this.#moveSome(this.#compacting)
-    }
-    this.#isCompacting = false
-    if (this.#holds > 0) this.#compacting = undefined
-  }
-
-  #moveSome(from: number): void {
-    const path = this.#path
-    this.#compacting = undefined
-    if (path.height === 0) return
-    path.seekAt(Math.min(from, this.size))
-    let place = Math.min(from, this.size) - path.at
-    let moves = 0
-    for (let i = path.index; i < path.siblings.length && moves < MOVES_MAX; i++) {
-      const leaf = path.siblings[i]!
-      place += leaf.length
-      if (!this.#pages.isMostlyDead(leaf.slab)) continue
-      if (moves++ === 0) path.own(this.#edition)
-      const moved = this.#moved(leaf, this.#roomFor(leaf.taken, leaf.length))
-      // The bytes are the same: so is the version, by which a cut knows them.
-      moved.version = leaf.version
-      moved.boundaries = leaf.boundaries
-      path.parent!.children[i] = moved
-    }
-    this.#compacting = place >= this.size ? undefined : place
-  }
-
-  #separator(leaf: Leaf, i: number): ByteString {
-    return this.#order === 'keys' ? leaf.keyAt(i) : NO_KEY
-  }
-
-  #keyOf(item: Uint8Array): ByteString {
-    return this.#order === 'keys' ? keyAt(item, 0) : NO_KEY
-  }
-}
-
-/** The separator of trees without keys. */
-export const NO_KEY = byteStringOf(new Uint8Array())
-
-/** How much a leaf with items of this average size may take, in bytes: an even number. */
-export function fullRoom(taken: number, items: number): number {
-  if (items === 1) return Math.max(PAGE_BYTES, taken + (taken % 2))
-  return Math.min(PAGE_BYTES_MAX, Math.max(PAGE_BYTES, Math.ceil(taken / items) * PAGE_ITEMS))
-}
-
-/** The bytes of a page for a leaf that takes this much. */
-function pageRoom(taken: number, items: number): number {
-  return Math.max(fullRoom(taken, items), taken + (taken % 2))
-}
-
-/** The item that begins the second half of a leaf's bytes. */
-function middleOf(leaf: Leaf): number {
-  let middle = 1
-  while (middle < leaf.length - 1 && leaf.recordStart(middle) - leaf.start < leaf.size / 2) middle++
-  return middle
 }
 
 function emptyTree(): TreeContents {

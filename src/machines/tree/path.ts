@@ -1,13 +1,17 @@
 import type { ByteString } from '../../machine/byte-string.ts'
 import { CHILDREN_MAX, InnerNode, leavesBelow, type Node } from './inner-node.ts'
-import type { Leaf } from './leaf.ts'
+import { type Leaf, NO_EDITION } from './leaf.ts'
 
 /** An inner node with fewer children is joined with a neighbour, if both fit into one of this many. */
 const SPARSE_CHILDREN = CHILDREN_MAX / 4
 const JOINED_CHILDREN = (CHILDREN_MAX * 3) / 4
 
+let editions = NO_EDITION
+
 /** A tree's nodes, and the way from its root down to one item. Changes of the tree's shape keep to that way. */
 export class Path {
+  /** The nodes of this edition are this path's alone. It copies others before it writes them. */
+  edition = ++editions
   root: Node
   height: number
   /** The inner nodes from the root down, and which child of each leads on. Only `height` of them count. */
@@ -111,8 +115,14 @@ export class Path {
     for (let level = 0; level < this.height; level++) this.nodes[level]!.grow(items, bytes)
   }
 
+  /** All nodes are shared from now on. */
+  newEdition(): void {
+    this.edition = ++editions
+  }
+
   /** Copy the inner nodes that this edition may not write. */
-  own(edition: number): void {
+  own(): void {
+    const { edition } = this
     for (let level = 0; level < this.height; level++) {
       if (this.nodes[level]!.edition === edition) continue
       const copy = this.nodes[level]!.copy(edition)

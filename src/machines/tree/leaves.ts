@@ -9,7 +9,7 @@ import { keyAt } from './record.ts'
 export const SPARSE_BYTES = PAGE_BYTES / 4
 const JOINED_BYTES = (PAGE_BYTES * 3) / 4
 /** A full leaf gives items to a neighbour that has this much room. If none has, it is split. */
-const ROOMY_BYTES = PAGE_BYTES / 4
+const ROOMY_BYTES = PAGE_BYTES / 8
 
 /** How the items of a tree are ordered: by the keys that they begin with (see record.ts), or by place alone. */
 export type Order = 'keys' | 'places'

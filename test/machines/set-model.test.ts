@@ -177,3 +177,15 @@ test('any range reads what a filter of all elements would', () => {
     { numRuns: 200 },
   )
 })
+
+test('an element whose deletion is undone is found again, also where two leaves meet', () => {
+  const set = newSet()
+  const many = Array.from({ length: 200 }, (_, n) => Buffer.from(String(n).padStart(100, '0')))
+  set.apply(set.commands.addMany(many))
+  for (const element of many) {
+    set.transaction?.begin()
+    set.apply(set.commands.delete(element))
+    set.transaction?.rollback()
+    expect(set.has(element)).toBe(true)
+  }
+})

@@ -7,7 +7,7 @@ import { Leaves, type Order, SPARSE_BYTES } from './leaves.ts'
 import { PAGE_BYTES_MAX, pageRoom } from './page-rooms.ts'
 import { Pages, Slab } from './pages.ts'
 import { Path } from './path.ts'
-import { recordBytes } from './record.ts'
+import { keyAt, recordBytes } from './record.ts'
 import { UndoLog } from './undo-log.ts'
 
 /** The items between two places. */
@@ -98,6 +98,15 @@ export class PackedTree {
   /** Set the cursor to the item at a place from 0; to the end, if the place is the tree's size. */
   seekAt(place: number): void {
     this.#path.seekAt(place)
+  }
+
+  /**
+   * Set the cursor to where an item belongs that is to be at a place. Between two leaves there are two such places,
+   * and only a key says which of them it will be looked for in.
+   */
+  seekFor(item: Uint8Array, place: number): void {
+    if (this.#order === 'keys') this.seek(keyAt(item, 0))
+    else this.seekAt(place)
   }
 
   /** The cursor's place: how many items come before it. */

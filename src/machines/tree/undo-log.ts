@@ -3,6 +3,7 @@ import type { TreeContents } from './inner-node.ts'
 /** The tree whose writes are undone: a `PackedTree`. */
 export interface WrittenTree {
   seekAt(place: number): void
+  seekFor(item: Uint8Array, place: number): void
   insert(item: Uint8Array): void
   replace(item: Uint8Array): void
   remove(): void
@@ -48,7 +49,8 @@ export class UndoLog {
 
 function undoOne(tree: WrittenTree, step: Step): void {
   if (step.type === 'refill') return tree.refill(step.contents)
-  tree.seekAt(step.place)
+  if (step.type === 'insert') tree.seekFor(step.item, step.place)
+  else tree.seekAt(step.place)
   switch (step.type) {
     case 'remove':
       return tree.remove()

@@ -7,6 +7,8 @@ import { Items } from '../../src/machine/items.ts'
 import { ExpiringItems } from '../../src/machines/expiring-items.ts'
 import * as list from '../../src/machines/list/command.ts'
 import { type Command, decodeCommand, encodeCommand } from '../../src/machines/map/command.ts'
+import * as register from '../../src/machines/register/command.ts'
+import * as set from '../../src/machines/set/command.ts'
 import { itemHash } from '../../src/snapshot/boundary.ts'
 import { ChunkWriter, itemsOf } from '../../src/snapshot/chunk.ts'
 import { encodeHints, hintsOf } from '../../src/snapshot/hints.ts'
@@ -172,6 +174,32 @@ export const FORMATS: Readonly<Record<string, Format>> = {
         clear: true,
         persist: true,
       } satisfies Record<Command['type'], true>,
+    },
+  },
+  'register-commands': {
+    encode: (command: register.Command) => register.encodeCommand(command),
+    decode: register.decodeCommand,
+    kinds: {
+      of: ({ type }: register.Command) => type,
+      all: { set: true, compareAndSet: true, clear: true, persist: true } satisfies Record<
+        register.Command['type'],
+        true
+      >,
+    },
+  },
+  'set-commands': {
+    encode: (command: set.Command) => set.encodeCommand(command),
+    decode: set.decodeCommand,
+    kinds: {
+      of: ({ type }: set.Command) => type,
+      all: {
+        add: true,
+        delete: true,
+        addMany: true,
+        deleteMany: true,
+        clear: true,
+        persist: true,
+      } satisfies Record<set.Command['type'], true>,
     },
   },
   'map-items': { encode: mapItemOf, decode: mapEntryIn },

@@ -29,8 +29,8 @@ const TRAILER_BYTES = 4 + HASH_BYTES + MAGIC_BYTES
 /** The longest `Contents`, which is held before its hash is checked. 256 MiB list 4 million chunks. */
 const CONTENTS_BYTES_MAX = 256 * 1024 * 1024
 /**
- * Chunks that are read and decoded at the same time, while the state is built from the ones before. Two keep
- * up with it; more take memory.
+ * Chunks that are read and decoded at the same time, of which the first is the next in turn. On two processors
+ * from one to six were as fast.
  */
 const READ_AHEAD = 2
 

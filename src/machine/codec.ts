@@ -1,5 +1,5 @@
 import { type ByteString, byteStringOf, bytesOf } from './byte-string.ts'
-import { Undecodable, Unencodable } from './errors.ts'
+import { type Part, Undecodable, Unencodable } from './errors.ts'
 
 /**
  * How keys or values become bytes and back.
@@ -89,7 +89,7 @@ export function jsonCodec<T = Json>(): Codec<T> {
 }
 
 /** @throws {Unencodable} when the codec throws. */
-export function encodeWith<T>(codec: Codec<T>, part: 'key' | 'value', value: T): ByteString {
+export function encodeWith<T>(codec: Codec<T>, part: Part, value: T): ByteString {
   return byteStringOf(encodeBytes(codec, part, value))
 }
 
@@ -98,7 +98,7 @@ export function encodeWith<T>(codec: Codec<T>, part: 'key' | 'value', value: T):
  *
  * @throws {Unencodable} when the codec throws.
  */
-export function encodeBytes<T>(codec: Codec<T>, part: 'key' | 'value', value: T): Uint8Array {
+export function encodeBytes<T>(codec: Codec<T>, part: Part, value: T): Uint8Array {
   try {
     return codec.encode(value)
   } catch (cause) {
@@ -107,7 +107,7 @@ export function encodeBytes<T>(codec: Codec<T>, part: 'key' | 'value', value: T)
 }
 
 /** @throws {Undecodable} when the codec throws. */
-export function decodeWith<T>(codec: Codec<T>, part: 'key' | 'value', text: ByteString): T {
+export function decodeWith<T>(codec: Codec<T>, part: Part, text: ByteString): T {
   const bytes = bytesOf(text)
   return decodeBytes(codec, part, bytes, 0, bytes.length)
 }
@@ -115,7 +115,7 @@ export function decodeWith<T>(codec: Codec<T>, part: 'key' | 'value', text: Byte
 /** @throws {Undecodable} when the codec throws. */
 export function decodeBytes<T>(
   codec: Codec<T>,
-  part: 'key' | 'value',
+  part: Part,
   bytes: Uint8Array,
   start = 0,
   end = bytes.length,

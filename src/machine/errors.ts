@@ -29,13 +29,16 @@ export abstract class Refusal extends AnchorageError {
   static override readonly code: string = 'REFUSAL'
 }
 
-/** A codec refused a key or value; `cause` is what the codec threw. Nothing was written. */
+/** What a codec is for. */
+export type Part = 'key' | 'value' | 'priority'
+
+/** A codec refused a key, value or priority; `cause` is what the codec threw. Nothing was written. */
 export class Unencodable extends TypeError {
   static readonly code = 'UNENCODABLE'
   override readonly name = 'Unencodable'
-  readonly part: 'key' | 'value'
+  readonly part: Part
   readonly codec: string
-  constructor(part: 'key' | 'value', codec: string, cause: unknown) {
+  constructor(part: Part, codec: string, cause: unknown) {
     super(`the ${part} cannot be encoded as ${codec}: ${reason(cause)}`, { cause })
     this.part = part
     this.codec = codec
@@ -46,13 +49,13 @@ export class Unencodable extends TypeError {
   }
 }
 
-/** A codec cannot read a stored key or value; `cause` is what the codec threw. The state is unharmed. */
+/** A codec cannot read a stored key, value or priority; `cause` is what the codec threw. The state is unharmed. */
 export class Undecodable extends AnchorageError {
   static override readonly code = 'UNDECODABLE'
   override readonly name = 'Undecodable'
-  readonly part: 'key' | 'value'
+  readonly part: Part
   readonly codec: string
-  constructor(part: 'key' | 'value', codec: string, cause: unknown) {
+  constructor(part: Part, codec: string, cause: unknown) {
     super(
       `a stored ${part} cannot be read as ${codec}: ${reason(cause)}; it was written with another codec, so set or delete it anew`,
       { cause },

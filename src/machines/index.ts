@@ -1,12 +1,13 @@
 // The entry `anchorage/machines`: what can be replicated, ready made.
 export { Refusal } from '../machine/errors.ts'
+export { numberCodec } from '../machine/number-codec.ts'
 export { nextRunVersion, type Run } from '../machine/run.ts'
 export { type Composition, compose } from './compose/compose.ts'
 export type { ComposedCommands, ComposedMachine, ComposedResult } from './compose/composed-machine.ts'
 export { BadComposition, BatchRefused, NotTransactional, UnknownPart } from './compose/errors.ts'
 export { PartCommand, type ResultsOf } from './compose/part-command.ts'
 export type { Parts } from './compose/parts.ts'
-export { KEY_BYTES_MAX, TTL_MS_MAX } from './limits.ts'
+export { KEY_BYTES_MAX, PRIORITY_BYTES_MAX, TTL_MS_MAX } from './limits.ts'
 export type { ListChange, Taken } from './list/changes.ts'
 export { IndexOutOfRange } from './list/errors.ts'
 export type { ListCommands } from './list/list-commands.ts'
@@ -37,6 +38,17 @@ export {
   ReplicatedOnce,
   type ReplicatedOnceInit,
 } from './once/replicated-once.ts'
+export type { QueueChange } from './queue/queue-change.ts'
+export { POP_COUNT_MAX, type PriorityRange, type QueueCommands } from './queue/queue-commands.ts'
+export type { QueueItem } from './queue/queue-item.ts'
+export type { QueueEnd } from './queue/queue-items.ts'
+export type { ExtendResult, InsertResult, QueueResult } from './queue/queue-state.ts'
+export {
+  type PopManyOptions,
+  type QueueEvents,
+  ReplicatedPriorityQueue,
+  type ReplicatedPriorityQueueInit,
+} from './queue/replicated-priority-queue.ts'
 export type { Range } from './range.ts'
 export type { RegisterCommands } from './register/register-commands.ts'
 export {

@@ -23,6 +23,7 @@ const SEEDS = {
   set: 40,
   register: 50,
   once: 60,
+  compose: 40,
 }
 
 test.each(Object.entries(SEEDS))('%s: no promise is broken in %i seeds', async (name, seeds) => {

@@ -91,7 +91,7 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   ): Promise<Written<ResultsOf<Commands>>> {
     if (this.#host === undefined) throw new NotAttached()
     const { position, result } = await this.#host.submit(this.encodeAll(commands), options)
-    if (result instanceof Refusal) throw result
+    if (result instanceof BatchRefused) throw this.#inFull(result, commands)
     return { position, result: result as ResultsOf<Commands> | undefined }
   }
 
@@ -171,6 +171,12 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   /** @internal Where its parts and theirs are. */
   get routes(): ReadonlyMap<StateMachine, Route> {
     return this.#routes
+  }
+
+  /** With the names of all parts that the part is in. */
+  #inFull({ at, part, cause }: BatchRefused, commands: readonly PartCommand[]): BatchRefused {
+    const machine = commands[at]?.machine
+    return new BatchRefused(at, (machine && this.#routes.get(machine)?.name) ?? part, cause)
   }
 
   #applyAll(commands: readonly NumberedCommand[], context: CommandContext): unknown[] | BatchRefused {

@@ -1,4 +1,5 @@
 import type { Workload } from '../workload.ts'
+import { composeWorkload } from './compose.ts'
 import { countersWorkload } from './counters.ts'
 import { listWorkload } from './list.ts'
 import { chunksWorkload, floodWorkload, mapWorkload, shortWorkload } from './map.ts'
@@ -19,6 +20,7 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
       setWorkload,
       registerWorkload,
       onceWorkload,
+      composeWorkload,
     ] as readonly Workload[]
   ).map((workload) => [workload.name, workload]),
 )

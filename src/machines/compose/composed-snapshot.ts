@@ -1,8 +1,13 @@
 import { SnapshotReleased } from '../../machine/errors.ts'
 import type { Snapshot } from '../../machine/machine.ts'
 import type { Run } from '../../machine/run.ts'
+import { runOf } from '../state-items.ts'
 import { BadComposition } from './errors.ts'
 import { encodeHeader, type HeaderRuns } from './header.ts'
+
+/** A run that is made of items ends with this many bytes, or this many items: about a leaf of a packed tree. */
+const RUN_BYTES = 4096
+const RUN_ITEMS = 64
 
 /** A part's snapshot. */
 export interface PartSnapshot {
@@ -12,7 +17,7 @@ export interface PartSnapshot {
 
 /** The snapshots of all parts, after a header that says how many items each has. */
 export function composedSnapshot(parts: readonly PartSnapshot[], headers: HeaderRuns): Snapshot {
-  const isPacked = parts.every(({ snapshot }) => snapshot.runs !== undefined)
+  const isPacked = parts.some(({ snapshot }) => snapshot.runs !== undefined)
   return isPacked ? new PackedSnapshot(parts, headers) : new ItemsSnapshot(parts)
 }
 
@@ -61,6 +66,7 @@ class ItemsSnapshot implements Snapshot {
   }
 }
 
+/** Some parts are packed, and are handed out as they stand. What others have is packed as it is read. */
 class PackedSnapshot extends ItemsSnapshot {
   readonly #headers: HeaderRuns
 
@@ -77,7 +83,7 @@ class PackedSnapshot extends ItemsSnapshot {
     yield this.#headers.of(this.counts)
     for (const part of parts) {
       let count = 0
-      for (const run of part.snapshot.runs!()) {
+      for (const run of part.snapshot.runs?.() ?? packed(part.snapshot.items())) {
         count += run.length
         yield run
       }
@@ -97,6 +103,21 @@ export function releaseAll(parts: readonly PartSnapshot[]): void {
     }
   }
   if (failures.length > 0) throw failures[0]
+}
+
+/** The items in runs of some KiB. */
+function* packed(items: Iterable<Uint8Array>): Generator<Run, undefined> {
+  let run: Uint8Array[] = []
+  let bytes = 0
+  for (const item of items) {
+    run.push(new Uint8Array(item))
+    bytes += item.length
+    if (bytes < RUN_BYTES && run.length < RUN_ITEMS) continue
+    yield runOf(run)
+    run = []
+    bytes = 0
+  }
+  if (run.length > 0) yield runOf(run)
 }
 
 /** The header has the numbers of items, and comes first. */

@@ -344,7 +344,7 @@ describe('a snapshot', () => {
       ...itemsNow(state.users),
     ])
     const snapshot = state.capture()
-    expect([snapshot.size, 'runs' in snapshot]).toEqual([16, false])
+    expect(snapshot.size).toBe(16)
     snapshot.release()
     snapshot.release()
     expect(() => snapshot.items()).toThrow(named('SnapshotReleased'))
@@ -393,6 +393,24 @@ describe('a snapshot', () => {
   test('that is incomplete fails before it is committed', async () => {
     const installation = newFilled().install()
     await expect(installation.finish?.()).rejects.toEqual(named('MalformedItem'))
+  })
+
+  test('of parts that are not packed has no runs', () => {
+    const state = compose({ counters: new Counters(), more: new Counters() })
+    expect('runs' in state.capture()).toBe(false)
+    expect(itemsNow(state)).toEqual(['0000'])
+  })
+
+  test('is in runs as it is in items, also of a part that is not packed', () => {
+    const state = compose({ a: new ReplicatedList<string>(), b: newMap(), c: new Counters() })
+    for (let n = 0; n < 500; n++) {
+      state.apply(Uint8Array.of(3, ...counted(`counter ${n} ${'x'.repeat(n % 200)}`)), at(0))
+      state.apply(Uint8Array.of(2, ...state.b.commands.set(`user ${n}`, n)), at(0))
+    }
+    const snapshot = state.capture()
+    expect(itemsIn([...snapshot.runs!()])).toEqual(itemsNow(state))
+    snapshot.release()
+    expect(() => snapshot.runs!()).toThrow(named('SnapshotReleased'))
   })
 
   test('of packed parts is in runs as it is in items', () => {

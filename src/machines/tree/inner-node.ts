@@ -20,8 +20,8 @@ export class InnerNode {
   readonly edition: number
   readonly children: Node[]
   /**
-   * One for each child: no key of it is smaller, and all keys of the child before it are. The first one holds for
-   * the node as a whole. Trees without keys have empty strings here.
+   * One for each child: no key of it is smaller, and all keys of the child before it are. The first one says
+   * nothing: what holds for the node as a whole is in the node above. Trees without keys have empty strings here.
    */
   readonly separators: ByteString[]
   /** The number of items below. */
@@ -73,10 +73,15 @@ export class InnerNode {
     return right
   }
 
-  /** Take over the children of the next node. */
-  append(next: InnerNode): void {
+  /**
+   * Take over the children of the next node.
+   *
+   * @param separator of the two nodes. The next node's own first one is larger, if it has lost its first child:
+   *   keys that came since may be between the two.
+   */
+  append(next: InnerNode, separator: ByteString): void {
     this.children.push(...next.children)
-    this.separators.push(...next.separators)
+    this.separators.push(separator, ...next.separators.slice(1))
     this.grow(next.length, next.size)
   }
 }

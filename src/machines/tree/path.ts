@@ -214,7 +214,7 @@ export class Path {
       if (a === undefined || b === undefined) continue
       if (a.children.length + b.children.length > JOINED_CHILDREN) continue
       const joined = a.edition === node.edition ? a : a.copy(node.edition)
-      joined.append(b)
+      joined.append(b, parent.separators[right]!)
       parent.children.splice(left, 2, joined)
       parent.separators.splice(right, 1)
       return this.#join(level - 1)

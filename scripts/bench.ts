@@ -15,6 +15,7 @@ import { manyJoiners } from './bench/many-joiners.ts'
 import { memory } from './bench/memory.ts'
 import { multiSource } from './bench/multi-source.ts'
 import { Progress } from './bench/progress.ts'
+import { queues } from './bench/queue.ts'
 import { groupOf, keep, merge, openReport, writeReport } from './bench/report.ts'
 import { restart } from './bench/restart.ts'
 import { type Benchmark, type Measured, measure } from './bench/runner.ts'
@@ -40,6 +41,7 @@ const benchmarks = [
   ...memory,
   ...state,
   ...lists,
+  ...queues,
   ...leaseTable,
   ...restart,
   ...checkpoint,

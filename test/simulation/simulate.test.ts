@@ -24,6 +24,7 @@ const SEEDS = {
   register: 50,
   once: 60,
   compose: 40,
+  queue: 40,
 }
 
 test.each(Object.entries(SEEDS))('%s: no promise is broken in %i seeds', async (name, seeds) => {

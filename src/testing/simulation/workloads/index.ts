@@ -4,6 +4,7 @@ import { countersWorkload } from './counters.ts'
 import { listWorkload } from './list.ts'
 import { chunksWorkload, floodWorkload, mapWorkload, shortWorkload } from './map.ts'
 import { onceWorkload } from './once.ts'
+import { queueWorkload } from './queue.ts'
 import { registerWorkload } from './register.ts'
 import { setWorkload } from './set.ts'
 
@@ -21,6 +22,7 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
       registerWorkload,
       onceWorkload,
       composeWorkload,
+      queueWorkload,
     ] as readonly Workload[]
   ).map((workload) => [workload.name, workload]),
 )

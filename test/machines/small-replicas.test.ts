@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ReplicatedOnce } from '../../src/machines/once/replicated-once.ts'
+import { ReplicatedPriorityQueue } from '../../src/machines/queue/replicated-priority-queue.ts'
 import { ReplicatedRegister } from '../../src/machines/register/replicated-register.ts'
 import type { Replicated } from '../../src/machines/replicated.ts'
 import { ReplicatedSet } from '../../src/machines/set/replicated-set.ts'
@@ -11,6 +12,12 @@ import { next } from '../replica/cluster.ts'
 import { MachineGroup, type Member, settled } from '../replica/machine-group.ts'
 
 const ELEMENTS = Array.from({ length: 300 }, (_, n) => `element ${String(n).padStart(3, '0')}`)
+
+/** The elements by their number modulo 7, without the one that is popped; the first one is moved to the end. */
+const QUEUED = [0, 1, 2, 3, 4, 5, 6]
+  .flatMap((priority) => ELEMENTS.filter((_, n) => n % 7 === priority && n !== 0))
+  .filter((element) => element !== ELEMENTS[6])
+  .concat(ELEMENTS[0]!)
 
 type AnyMachine = Replicated<unknown, unknown>
 
@@ -38,6 +45,25 @@ const set: Subject<ReplicatedSet> = {
   twist: ({ commands }) => commands.add('element 000b'),
   filled: [...ELEMENTS.filter((_, n) => n !== 7), 'mortal'],
   after: [...ELEMENTS.filter((_, n) => n !== 7), 'more', 'mortal'],
+}
+
+const queue: Subject<ReplicatedPriorityQueue<number, string, number>> = {
+  make: () => new ReplicatedPriorityQueue<number, string, number>(),
+  async fill(machine) {
+    await machine.extend(ELEMENTS.map((element, n) => [n % 7, element, n] as const))
+    await machine.insert(-1, 'mortal', 0, { ttlMs: 3_600_000 })
+    await machine.popMax()
+    await machine.setPriority(ELEMENTS[0]!, 9)
+  },
+  more: (machine) => machine.popMin(),
+  read: (machine) =>
+    machine
+      .range()
+      .map(({ key }) => key)
+      .toArray(),
+  twist: ({ commands }) => commands.insert(100, 'twisted', 0),
+  filled: ['mortal', ...QUEUED],
+  after: QUEUED,
 }
 
 const register: Subject<ReplicatedRegister<string>> = {
@@ -148,6 +174,21 @@ describe('a set', () => {
     expect(members[1]!.machine.has('a')).toBe(true)
     for (const deaths of await Promise.all(expired)) expect(deaths.sort()).toEqual(['a', 'b'])
     for (const { machine } of members) expect([...machine]).toEqual(['c'])
+  })
+})
+
+describe('a priority queue', () => {
+  goesThroughAll(queue)
+
+  test('gives each item to one of all who pop at once', async () => {
+    await using group = new MachineGroup(queue.make)
+    const members = await group.startLed(2)
+    await members[0]!.machine.extend(ELEMENTS.map((element, n) => [n, element, n] as const))
+    const popped = await Promise.all(
+      ELEMENTS.map(async (_, n) => (await members[n % 3]!.machine.popMin()).result!.key),
+    )
+    expect(popped.sort()).toEqual(ELEMENTS)
+    for (const { machine } of members) expect((await machine.popMax()).result).toBeUndefined()
   })
 })
 

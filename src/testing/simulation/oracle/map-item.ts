@@ -8,7 +8,7 @@ export interface MapItem {
   readonly deadlineMs: number | undefined
 }
 
-/** The item of a map's snapshot, as `MapSnapshot` documents it: one character a byte. */
+/** The item of a map's snapshot, as `ExpiringItems` documents it: one character a byte. */
 export function textOf({ key, value, deadlineMs }: MapItem): string {
   return deadlineMs === undefined
     ? uvarint(key.length * 2) + key + value

@@ -76,8 +76,7 @@ export class SimulatedHandle implements Log, Listening {
     this.#assertOpen({ signal })
     const { world, record } = this.#server
     const { readAtMs } = this.#presences
-    const { name: life } = this.#line.life
-    const decided = { atMs: world.nowMs, readAtMs, presences: record.presences, life }
+    const decided = { atMs: world.nowMs, readAtMs, presences: record.presences }
     const work = () => {
       this.#server.assertEpoch(this.epoch)
       this.#server.prune(upTo, this.#line.node, decided)

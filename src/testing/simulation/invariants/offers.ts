@@ -19,6 +19,13 @@ interface Offered {
   readonly isLate: boolean
 }
 
+/** When an offer of a node ends at the latest. */
+interface End {
+  /** When the node began to offer it. */
+  readonly sinceMs: number
+  endsMs: number
+}
+
 /**
  * An offer lives for a TTL after it was cut, fetched from, or revived. It expires neither sooner nor, once
  * nobody fetches any more, later. A restart does not make it live longer.
@@ -30,12 +37,8 @@ export class Offers implements Invariant {
   readonly #mayWrite: boolean
   /** By the names of the processes, and their anchors. */
   readonly #offered = new Map<string, Map<number, Offered>>()
-  /**
-   * When an offer of a node ends at the latest, by its name and the anchor. It outlives the node's processes.
-   */
-  readonly #endsMs = new Map<string, number>()
-  /** How far each node's wall clock is ahead, until somebody sets it. */
-  readonly #aheadMs: readonly number[]
+  /** By the node's name and the anchor. An end outlives the node's processes. */
+  readonly #ends = new Map<string, End>()
   #lookedMs = 0
   #settledMs = Number.POSITIVE_INFINITY
 
@@ -44,7 +47,6 @@ export class Offers implements Invariant {
     const { ttlMs, durable, diskMs } = scene.plan.settings
     this.#ttlMs = ttlMs
     this.#mayWrite = durable && diskMs > 0
-    this.#aheadMs = scene.nodes.map((node) => this.#aheadOf(node))
   }
 
   told(node: SimulatedNode, { type, detail }: Told): void {
@@ -129,15 +131,16 @@ export class Offers implements Invariant {
 
   #checkAdopted(node: SimulatedNode, index: number, remainingMs: number): void {
     const { name } = node
-    const { plan, nodes, world } = this.#scene
+    const { plan, world } = this.#scene
     if (remainingMs > this.#ttlMs + ROUNDING_MS)
       throw broken(`${name} offers ${index} again for ${remainingMs} ms, and its TTL is ${this.#ttlMs}`)
-    const isSet = this.#aheadOf(node) !== this.#aheadMs[nodes.indexOf(node)]
     // A directory of another time, or of another node, knows other offers.
     const isOther = plan.steps.some((step) => step.do === 'copy-disk' || step.do === 'old-backup')
-    const endsMs = this.#endsMs.get(`${name}/${index}`)
-    if (isSet || isOther || endsMs === undefined) return
-    const leftMs = endsMs - world.nowMs
+    const end = this.#ends.get(`${name}/${index}`)
+    if (isOther || end === undefined) return
+    // A deadline on disk is one of the wall clock. If that was set since, and even set back, it says little.
+    if (node.wallSetAtMs >= end.sinceMs) return
+    const leftMs = end.endsMs - world.nowMs
     if (remainingMs > leftMs + DRIFT * this.#ttlMs + LOOK_MS)
       throw broken(`${name} offers ${index} again for ${remainingMs} ms, of which ${leftMs} were left`)
   }
@@ -152,7 +155,9 @@ export class Offers implements Invariant {
 
   #endsAt(name: string, index: number, endsMs: number): void {
     const key = `${name}/${index}`
-    if (endsMs > (this.#endsMs.get(key) ?? 0)) this.#endsMs.set(key, endsMs)
+    const end = this.#ends.get(key)
+    if (end === undefined) this.#ends.set(key, { sinceMs: this.#scene.world.nowMs, endsMs })
+    else end.endsMs = Math.max(end.endsMs, endsMs)
   }
 
   #offersOf({ running, name }: SimulatedNode): Map<number, Offered> {
@@ -163,10 +168,6 @@ export class Offers implements Invariant {
       this.#offered.set(life, offers)
     }
     return offers
-  }
-
-  #aheadOf(node: SimulatedNode): number {
-    return Math.round(node.wallMs() - this.#scene.world.nowMs)
   }
 }
 

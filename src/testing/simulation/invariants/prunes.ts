@@ -1,5 +1,5 @@
 import { type Invariant, PromiseBroken } from '../invariant.ts'
-import type { RecordedPresence, RecordedPresences, RecordedPrune } from '../log.ts'
+import type { PruneDecision, RecordedPresence, RecordedPresences, RecordedPrune } from '../log.ts'
 import type { SimulatedNode, Told } from '../node.ts'
 import type { Step } from '../plan.ts'
 import type { Scene } from '../scene.ts'
@@ -24,9 +24,17 @@ const BLINDING: readonly Step['do'][] = ['pause', 'lose-presences', 'freeze-pres
 
 /** What has been announced of an anchor. */
 interface Pinned {
-  /** When it was named first, or by one more member that needs it. */
-  sinceMs: number
-  readonly needing: Set<string>
+  /** When it was named first. */
+  readonly sinceMs: number
+  /** When each member that needs it first said so. */
+  readonly needing: Map<string, number>
+}
+
+/** What a process has read of the presences. */
+interface Reader {
+  newest: RecordedPresences
+  /** For each anchor, when it first saw each member need it. */
+  readonly needing: Map<number, Map<string, number>>
 }
 
 /** How far a member has applied, and since when. */
@@ -43,6 +51,8 @@ export class Prunes implements Invariant {
   readonly #scene: Scene
   readonly #pinned = new Map<number, Pinned>()
   readonly #replayed = new Map<string, Replayed>()
+  /** By the names of the processes' lives. */
+  readonly #readers = new Map<string, Reader>()
   /** Where nodes told that they have a checkpoint. */
   readonly #checkpoints = new Set<number>()
   #presences: RecordedPresences = new Map()
@@ -65,6 +75,7 @@ export class Prunes implements Invariant {
     // Two logs have two histories, and a leader of one knows nothing of the other.
     this.#isOther = steps.some((step) => step.do === 'rewind' || step.do === 'recreate')
     this.#stampedAheadMs = this.#aheadMs
+    scene.log.record.onPresencesRead((life, presences) => this.#read(life, presences))
   }
 
   told(_node: SimulatedNode, { type, detail }: Told): void {
@@ -90,8 +101,7 @@ export class Prunes implements Invariant {
     for (const { anchor } of offers) this.#pin(anchor, atMs)
     if (needs > 0) {
       const { needing } = this.#pin(needs, atMs)
-      if (!needing.has(member)) this.#pinned.get(needs)!.sinceMs = atMs
-      needing.add(member)
+      if (!needing.has(member)) needing.set(member, atMs)
     }
     const replayed = this.#replayed.get(member)
     if (replayed === undefined || applied > replayed.applied) this.#replayed.set(member, { applied, atMs })
@@ -100,9 +110,26 @@ export class Prunes implements Invariant {
   #pin(anchor: number, atMs: number): Pinned {
     const known = this.#pinned.get(anchor)
     if (known !== undefined) return known
-    const pinned = { sinceMs: atMs, needing: new Set<string>() }
+    const pinned = { sinceMs: atMs, needing: new Map<string, number>() }
     this.#pinned.set(anchor, pinned)
     return pinned
+  }
+
+  #read(life: string, presences: RecordedPresences): void {
+    let reader = this.#readers.get(life)
+    if (reader === undefined) {
+      reader = { newest: new Map(), needing: new Map() }
+      this.#readers.set(life, reader)
+    }
+    const { newest, needing } = reader
+    for (const [member, presence] of presences) {
+      const { needs } = presence.announcement
+      if (needs === 0 || newest.get(member) === presence) continue
+      const seen = needing.get(needs) ?? new Map<string, number>()
+      needing.set(needs, seen)
+      if (!seen.has(member)) seen.set(member, this.#scene.world.nowMs)
+    }
+    reader.newest = presences
   }
 
   #check({ upTo, by, decided }: RecordedPrune): void {
@@ -125,7 +152,8 @@ export class Prunes implements Invariant {
       const isFresh = atMs - presence.atMs < presence.ttlMs * FRESH
       // Who is hostile holds nothing that nobody else holds.
       const isHonest = this.#scene.nodeNamed(presence.node) !== undefined
-      if (presence.atMs <= knownMs && isFresh && isHonest) this.#checkMember(upTo, by, atMs, member, presence)
+      if (presence.atMs <= knownMs && isFresh && isHonest)
+        this.#checkMember(upTo, by, decided, member, presence)
     }
   }
 
@@ -139,17 +167,17 @@ export class Prunes implements Invariant {
   #checkMember(
     upTo: number,
     by: string,
-    atMs: number,
+    { atMs, life }: PruneDecision,
     member: string,
     { node, announcement }: RecordedPresence,
   ): void {
     const { offers, needs, applied } = announcement
     for (const { anchor } of offers)
-      if (this.#holds(anchor, atMs) && upTo >= anchor)
+      if (this.#holds(anchor, atMs, life) && upTo >= anchor)
         throw broken(`${by} prunes up to ${upTo}, and ${node} offers ${anchor}`)
     if (needs === 0) return
     if (applied < needs) {
-      if (this.#holds(needs, atMs) && upTo >= needs)
+      if (this.#holds(needs, atMs, life) && upTo >= needs)
         throw broken(`${by} prunes up to ${upTo}, and ${node} catches up from ${needs}`)
       return
     }
@@ -158,8 +186,14 @@ export class Prunes implements Invariant {
       throw broken(`${by} prunes up to ${upTo}, and ${node} has caught up from ${needs} to ${applied} only`)
   }
 
-  #holds(anchor: number, atMs: number): boolean {
-    return atMs - (this.#pinned.get(anchor)?.sinceMs ?? Number.NEGATIVE_INFINITY) < this.#holdMs
+  /** The first pin of each member gives an anchor its full time anew, for a process that has seen it by then. */
+  #holds(anchor: number, atMs: number, life: string): boolean {
+    const pinned = this.#pinned.get(anchor)
+    if (pinned === undefined) return false
+    let { sinceMs } = pinned
+    for (const [member, seenMs] of this.#readers.get(life)?.needing.get(anchor) ?? [])
+      if (seenMs <= atMs) sinceMs = Math.max(sinceMs, pinned.needing.get(member) ?? sinceMs)
+    return atMs - sinceMs < this.#holdMs
   }
 
   get #aheadMs(): number {

@@ -1,4 +1,5 @@
 import type { Written } from '../../../machine/machine.ts'
+import type { Position } from '../../../position.ts'
 import { type Invariant, PromiseBroken } from '../invariant.ts'
 import type { RecordedEntry } from '../log.ts'
 import type { Passed, Request } from '../requests.ts'
@@ -47,11 +48,21 @@ export class Writes implements Invariant {
     const entry = log.record.entries[position.index - 1]
     const isThere = entry?.life === life.name && entry.kind === 'command'
     if (!isThere && log.record.rewinds.length > 0) return
+    // Its process may have written again at the place of a write that was lost.
+    if (this.#wasLost(position, life.name)) return
     if (!isThere)
       throw this.#broken(`${told}, which is ${entry === undefined ? 'not there' : `of ${entry.life}`}`)
     const expected = JSON.stringify(history.resultAt(position.index))
     if (result !== undefined && JSON.stringify(result) !== expected)
       throw this.#broken(`${told} and gave ${JSON.stringify(result)}, and it gave ${expected}`)
+  }
+
+  /** Whether a rewind took a command of this process from there. */
+  #wasLost({ index, epoch }: Position, life: string): boolean {
+    return this.#scene.log.record.rewinds.some((rewind) => {
+      const lost = rewind.epoch === epoch ? rewind.lost[index - rewind.to - 1] : undefined
+      return lost?.life === life && lost.kind === 'command'
+    })
   }
 
   /** What others wrote before can be read behind it. */

@@ -76,7 +76,8 @@ export class SimulatedHandle implements Log, Listening {
     this.#assertOpen({ signal })
     const { world, record } = this.#server
     const { readAtMs } = this.#presences
-    const decided = { atMs: world.nowMs, readAtMs, presences: record.presences }
+    const { name: life } = this.#line.life
+    const decided = { atMs: world.nowMs, readAtMs, presences: record.presences, life }
     const work = () => {
       this.#server.assertEpoch(this.epoch)
       this.#server.prune(upTo, this.#line.node, decided)

@@ -69,17 +69,20 @@ export class SimulatedPresenceStore implements PresenceStore {
 
   async read(options?: SignalOptions): Promise<Presence[]> {
     this.#assertOpen(options)
+    const { world, record, presences } = this.#server
     const work = () => {
-      this.#readAtMs = this.#server.world.nowMs
-      return this.#server.presences.read(this.#wallMs())
+      this.#readAtMs = world.nowMs
+      return { read: presences.read(this.#wallMs()), recorded: record.presences }
     }
-    return await this.#ask(work, options, this.#needToRead)
+    const { read, recorded } = await this.#ask(work, options, this.#needToRead)
+    record.presencesRead(this.#line.life.name, recorded)
+    return read
   }
 
   async *watch({ signal }: SignalOptions = {}): AsyncGenerator<Presence[]> {
     if (signal?.aborted) return
     this.#assertOpen()
-    const { world, presences } = this.#server
+    const { world, presences, record } = this.#server
     const line = this.#line
     using iteration = new Iteration(line, this.#watchers, signal)
     let seen: number | undefined
@@ -102,6 +105,7 @@ export class SimulatedPresenceStore implements PresenceStore {
       }
       dueMs = undefined
       seen = presences.changes
+      record.presencesRead(line.life.name, record.presences)
       yield presences.read(this.#wallMs())
     }
   }

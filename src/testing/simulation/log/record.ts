@@ -37,6 +37,7 @@ export interface PruneDecision {
   /** When that process had read the presences last. */
   readonly readAtMs: number
   readonly presences: RecordedPresences
+  readonly life: string
 }
 
 /** The writer of an append was told that it is in the log. */
@@ -89,6 +90,7 @@ export class LogRecord {
   readonly #listeners = new Set<(entry: RecordedEntry) => void>()
   readonly #onRewind = new Set<(rewind: RecordedRewind) => void>()
   readonly #onRecreate = new Set<(epoch: string) => void>()
+  readonly #onRead = new Set<(life: string, presences: RecordedPresences) => void>()
 
   constructor(epoch: string) {
     this.epoch = epoch
@@ -110,6 +112,16 @@ export class LogRecord {
   onRecreate(listener: (epoch: string) => void): () => void {
     this.#onRecreate.add(listener)
     return () => this.#onRecreate.delete(listener)
+  }
+
+  /** Told, each time a process has read the presences, what it has now. Returns what ends that. */
+  onPresencesRead(listener: (life: string, presences: RecordedPresences) => void): () => void {
+    this.#onRead.add(listener)
+    return () => this.#onRead.delete(listener)
+  }
+
+  presencesRead(life: string, presences: RecordedPresences): void {
+    for (const listener of this.#onRead) listener(life, presences)
   }
 
   add(entry: RecordedEntry): void {

@@ -3,7 +3,8 @@ import type { Run } from '../../machine/run.ts'
 import { Compaction } from './compaction.ts'
 import { leavesBelow, type TreeContents } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
-import { Leaves, type Order } from './leaves.ts'
+import { Leaves, type Order, SPARSE_BYTES } from './leaves.ts'
+import { PAGE_BYTES_MAX, pageRoom } from './page-rooms.ts'
 import { Pages, Slab } from './pages.ts'
 import { Path } from './path.ts'
 import { keyAt, recordBytes } from './record.ts'
@@ -160,7 +161,9 @@ export class PackedTree {
     if (leaf.taken + bytes - before <= leaf.room) {
       leaf.replace(path.at, item)
       if (bytes !== before) path.grow(0, bytes - before)
-      if (bytes < before) this.#leaves.shrink()
+      // A large item had a page of its own.
+      if (leaf.room > PAGE_BYTES_MAX && leaf.taken < PAGE_BYTES_MAX)
+        path.putLeaf(this.#leaves.moved(leaf, pageRoom(leaf.taken, leaf.length)))
     } else {
       leaf.remove(path.at)
       path.grow(-1, -before)
@@ -178,8 +181,10 @@ export class PackedTree {
     const { leaf } = path
     leaf.remove(path.at)
     path.grow(-1, -bytes)
-    if (leaf.length === 0 && path.height > 0) this.#leaves.drop(leaf)
-    else this.#leaves.shrink()
+    if (path.height > 0) {
+      if (leaf.length === 0) this.#leaves.drop(leaf)
+      else if (leaf.taken < SPARSE_BYTES) this.#leaves.join()
+    }
     this.#compaction.step()
   }
 
@@ -197,7 +202,7 @@ export class PackedTree {
     path.grow(kept - leaf.length, leaf.recordStart(kept) - leaf.end)
     leaf.remove(kept, leaf.length)
     for (const { slab, room } of path.dropAfter()) this.#leaves.pages.drop(slab, room)
-    this.#leaves.shrink()
+    if (path.height > 0 && leaf.taken < SPARSE_BYTES) this.#leaves.join()
     path.dropRoots()
     this.#compaction.restart()
   }

@@ -68,7 +68,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replacement: `      moved.remove(moved.length - 1)
 `,
     promise: 'one anchor, one content',
-    workload: 'chunks',
+    workload: 'pages',
   },
   {
     name: 'a chunk is taken over though a run of it changed',
@@ -76,7 +76,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     text: 'if (versions[at] === run.version) return',
     replacement: 'if (at > 0 || versions[at] === run.version) return',
     promise: 'one anchor, one content',
-    workload: 'chunks',
+    workload: 'pages',
   },
   {
     name: 'a condition holds one index further',

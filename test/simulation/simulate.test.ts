@@ -18,6 +18,7 @@ const SEEDS = {
   counters: 40,
   chunks: 10,
   flood: 15,
+  pages: 20,
   short: 60,
   list: 35,
   set: 40,

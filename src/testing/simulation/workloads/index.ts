@@ -4,6 +4,7 @@ import { countersWorkload } from './counters.ts'
 import { listWorkload } from './list.ts'
 import { chunksWorkload, floodWorkload, mapWorkload, shortWorkload } from './map.ts'
 import { onceWorkload } from './once.ts'
+import { pagesWorkload } from './pages.ts'
 import { queueWorkload } from './queue.ts'
 import { registerWorkload } from './register.ts'
 import { setWorkload } from './set.ts'
@@ -16,6 +17,7 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
       countersWorkload,
       chunksWorkload,
       floodWorkload,
+      pagesWorkload,
       shortWorkload,
       listWorkload,
       setWorkload,

@@ -64,6 +64,12 @@ export class Leaf implements Run {
     return room - this.taken - bytes - 2
   }
 
+  /** A record of this many bytes has room in the place of item `i`, and words reach what comes after it. */
+  fits(i: number, bytes: number): boolean {
+    const room = this.length === 1 ? this.room : Math.min(this.room, 0x10000)
+    return this.taken + bytes - (this.recordStart(i + 1) - this.recordStart(i)) <= room
+  }
+
   /** Where the record of item `i` begins. */
   recordStart(i: number): number {
     return i < this.length ? this.start + this.words[this.slots - i]! : this.end

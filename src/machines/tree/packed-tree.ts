@@ -158,7 +158,7 @@ export class PackedTree {
     const bytes = recordBytes(item)
     this.#leaves.own(Math.max(0, bytes - before))
     const { leaf } = path
-    if (leaf.taken + bytes - before <= leaf.room) {
+    if (leaf.fits(path.at, bytes)) {
       leaf.replace(path.at, item)
       if (bytes !== before) path.grow(0, bytes - before)
       // A large item had a page of its own.

@@ -123,6 +123,9 @@ test('a provider that is killed and started again during a fetch, the only one, 
 
   const again = await cluster.start({ name: 'one' })
   await again.waitFor(isSync('adopted'))
+  // It is at its post, and has said so: a joiner that comes earlier may be named a new anchor.
+  await again.waitFor((event) => event.type === 'state' && event.detail.state === 'in-sync')
+  await again.barrier()
   joiner.resume()
   const { detail } = await joiner.waitFor(isCaughtUp)
   if (written.type !== 'checkpoint' || written.detail.type !== 'written') throw new Error('not reached')

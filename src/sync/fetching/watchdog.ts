@@ -44,6 +44,8 @@ export class Watchdog {
   #idleSinceMs: number
   #wasLinked = false
   #sealDueSinceMs: number | undefined
+  /** Since when too many electors have been away. */
+  #unsealableSinceMs: number | undefined
   /** What had come when the fetch last got on, and when that was. */
   #moved: { readonly steps: number; readonly bytes: number; readonly atMs: number }
 
@@ -108,9 +110,18 @@ export class Watchdog {
     return undefined
   }
 
+  /**
+   * Electors that are away may be back in a moment: one that starts again, or all of them for a process that was
+   * stopped itself, until it has heard who is there and what they attested.
+   */
   #unsealable(): AnchorGone | undefined {
-    const { anchor, host } = this.#init
-    if (this.#fetch.isSealed || host.mayBeSealed?.(anchor) !== false) return undefined
+    const { anchor, host, clock } = this.#init
+    if (this.#fetch.isSealed || host.mayBeSealed?.(anchor) !== false) {
+      this.#unsealableSinceMs = undefined
+      return undefined
+    }
+    this.#unsealableSinceMs ??= clock.now()
+    if (clock.now() - this.#unsealableSinceMs < UNREACHED_MS) return undefined
     return new Useless(anchor, 'too many of its electors have left before they attested it')
   }
 

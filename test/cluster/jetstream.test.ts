@@ -153,10 +153,7 @@ describeNatsClusters('replicas on three NATS servers', () => {
     await deposeTheLeader(cluster)
   })
 
-  // Once in five runs a follower of a stream that was emptied hears nothing more, though its group writes.
-  test("the stream's age limit overtakes a paused follower: it catches up from a snapshot", {
-    retry: 2,
-  }, async () => {
+  test("the stream's age limit overtakes a paused follower: it catches up from a snapshot", async () => {
     await using cluster = await start()
     const leader = await cluster.leader()
     const follower = cluster.replicas.find((replica) => replica !== leader)!
@@ -164,20 +161,17 @@ describeNatsClusters('replicas on three NATS servers', () => {
     await follower.barrier()
     const { position } = await follower.status()
     await pause(cluster, follower)
-    // Far more than the requests of 1,024 that the paused follower has under way: those may be in its socket.
-    await leader.fill({ count: 12_000, from: 1_000 })
+    await leader.fill({ count: 6_000, from: 1_000 })
     await using log = await openLog(cluster, 'a test')
     await reconfigure({ max_age: nanos(1_000), duplicate_window: nanos(1_000) })
-    const aged = async () => (await log.bounds()).first > position.index + 1
+    // Two requests of 1,024 entries may be under way to the follower, and wait in its socket: it misses none of them.
+    const aged = async () => (await log.bounds()).first > position.index + 3 * 1_024
     await cluster.waitUntil('the limit has taken what it needs', aged, PATIENT)
     await reconfigure({ max_age: 0 })
 
     follower.resume()
-    // Of a stream that the limit has emptied, a reader hears nothing before the next entry.
-    await leader.fill({ count: 1, from: 13_000 })
     await follower.waitFor(isCaughtUp, PATIENT)
-    await follower.barrier()
-    expect(await follower.size()).toBe(13_001)
+    expect(await follower.size()).toBe(7_000)
     await expectSameRoots(cluster)
   })
 

@@ -1,12 +1,15 @@
 import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import { Leaf } from './leaf.ts'
-import { fullRoom, PAGE_BYTES, PAGE_BYTES_MIN, pageRoom } from './page-rooms.ts'
+import { fullRoom, PAGE_BYTES, PAGE_BYTES_MAX, PAGE_BYTES_MIN, pageRoom } from './page-rooms.ts'
 import type { Pages } from './pages.ts'
 import type { Path } from './path.ts'
 import { keyAt } from './record.ts'
 
-/** A leaf that takes less of its page than this is joined with a neighbour, if both fit into the other part. */
-export const SPARSE_BYTES = PAGE_BYTES / 4
+/**
+ * A leaf that takes less of its page than this, or than half of a larger page, is joined with a neighbour, if both
+ * fit into three quarters.
+ */
+const SPARSE_BYTES = PAGE_BYTES / 4
 const JOINED_BYTES = (PAGE_BYTES * 3) / 4
 /** A full leaf gives items to a neighbour that has this much room. If none has, it is split. */
 const ROOMY_BYTES = PAGE_BYTES / 8
@@ -139,20 +142,33 @@ export class Leaves {
     return Leaf.onPage(this.#path.edition, this.pages.take(room), room)
   }
 
-  /** Join the leaf at the cursor with a neighbour that leaves some room. */
-  join(): void {
+  /** The leaf at the cursor has lost bytes. If it is sparse, join it with a neighbour, or give it a smaller page. */
+  shrink(): void {
     const path = this.#path
     const { leaf } = path
+    const { taken, room, length } = leaf
+    if (taken >= (room > PAGE_BYTES ? room / 2 : SPARSE_BYTES) || this.#join() || room <= PAGE_BYTES) return
+    const smaller = length === 0 ? PAGE_BYTES : this.roomFor(taken, length)
+    if (smaller * 2 <= room) path.putLeaf(this.moved(leaf, smaller))
+  }
+
+  /** Join the leaf at the cursor with a neighbour that leaves some room. False if none does. */
+  #join(): boolean {
+    const path = this.#path
+    const { leaf } = path
+    const enough = Math.max(JOINED_BYTES, (Math.min(leaf.room, PAGE_BYTES_MAX) * 3) / 4)
     for (const by of [1, -1] as const) {
       const neighbour = path.neighbour(by)
       const taken = leaf.taken + (neighbour?.taken ?? 0)
-      if (neighbour === undefined || taken > JOINED_BYTES || taken > leaf.room) continue
+      if (neighbour === undefined || taken > enough || taken > leaf.room) continue
       leaf.copy(by === 1 ? leaf.length : 0, neighbour)
       const { separators } = path.parent!
       if (by === -1) separators[path.index] = separators[path.index - 1]!
       path.turn(by, 0)
-      return this.drop(neighbour)
+      this.drop(neighbour)
+      return true
     }
+    return false
   }
 
   drop(leaf: Leaf): void {

@@ -3,8 +3,7 @@ import type { Run } from '../../machine/run.ts'
 import { Compaction } from './compaction.ts'
 import { leavesBelow, type TreeContents } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
-import { Leaves, type Order, SPARSE_BYTES } from './leaves.ts'
-import { PAGE_BYTES_MAX, pageRoom } from './page-rooms.ts'
+import { Leaves, type Order } from './leaves.ts'
 import { Pages, Slab } from './pages.ts'
 import { Path } from './path.ts'
 import { keyAt, recordBytes } from './record.ts'
@@ -161,9 +160,7 @@ export class PackedTree {
     if (leaf.fits(path.at, bytes)) {
       leaf.replace(path.at, item)
       if (bytes !== before) path.grow(0, bytes - before)
-      // A large item had a page of its own.
-      if (leaf.room > PAGE_BYTES_MAX && leaf.taken < PAGE_BYTES_MAX)
-        path.putLeaf(this.#leaves.moved(leaf, pageRoom(leaf.taken, leaf.length)))
+      if (bytes < before) this.#leaves.shrink()
     } else {
       leaf.remove(path.at)
       path.grow(-1, -before)
@@ -181,19 +178,16 @@ export class PackedTree {
     const { leaf } = path
     leaf.remove(path.at)
     path.grow(-1, -bytes)
-    if (path.height > 0) {
-      if (leaf.length === 0) this.#leaves.drop(leaf)
-      else if (leaf.taken < SPARSE_BYTES) this.#leaves.join()
-    }
+    if (leaf.length === 0 && path.height > 0) this.#leaves.drop(leaf)
+    else this.#leaves.shrink()
     this.#compaction.step()
   }
 
-  /** Remove the items from a place on: whole leaves at once, but in a transaction one by one. */
+  /** Remove the items from a place from 0 on: whole leaves at once, but in a transaction one by one. */
   truncate(place: number): void {
     const path = this.#path
-    if (this.#undo !== undefined) {
-      for (; this.size > place; this.remove()) path.seekAt(this.size - 1)
-    } else if (place <= 0) this.clear()
+    if (place === 0) return this.clear()
+    if (this.#undo !== undefined) for (; this.size > place; this.remove()) path.seekAt(this.size - 1)
     if (this.size <= place) return
     path.seekAt(place - 1)
     this.#leaves.own(0)
@@ -202,7 +196,7 @@ export class PackedTree {
     path.grow(kept - leaf.length, leaf.recordStart(kept) - leaf.end)
     leaf.remove(kept, leaf.length)
     for (const { slab, room } of path.dropAfter()) this.#leaves.pages.drop(slab, room)
-    if (path.height > 0 && leaf.taken < SPARSE_BYTES) this.#leaves.join()
+    this.#leaves.shrink()
     path.dropRoots()
     this.#compaction.restart()
   }

@@ -24,10 +24,11 @@ export class Slab {
 /** The smallest and the largest slab, in bytes. A small tree takes little; a large one has few slabs. */
 const SLAB_BYTES_MIN = 1024
 const SLAB_BYTES_MAX = 256 * 1024
-/** A slab of which less than this part is live is mostly dead: its leaves are moved. */
-const MOSTLY_DEAD = 3 / 4
-/** Dead bytes are borne up to this part of the live ones, and up to a slab. */
-const DEAD_BORNE = 1 / 8
+/**
+ * The leaves of a slab of which less than this part is live are moved. They are, once less than this part of all is
+ * live: then there is such a slab, and what is held stays within 1.2 times what is live, and a slab.
+ */
+const LIVE_ENOUGH = 5 / 6
 
 /** Where the pages of one tree come from, and what of that is live. */
 export class Pages {
@@ -49,7 +50,7 @@ export class Pages {
 
   /** Enough is dead that moving leaves is worth it. */
   get isWasteful(): boolean {
-    return this.#held - this.#live > SLAB_BYTES_MAX + this.#live * DEAD_BORNE
+    return this.#live < (this.#held - SLAB_BYTES_MAX) * LIVE_ENOUGH
   }
 
   /** A slab with a new page of `room` bytes, an even number: the last ones that are `used` in it. */
@@ -81,7 +82,7 @@ export class Pages {
 
   /** Leaves in it are to be moved. */
   isMostlyDead(slab: Slab): boolean {
-    return slab !== this.#current && slab.live < slab.size * MOSTLY_DEAD
+    return slab !== this.#current && slab.live < slab.size * LIVE_ENOUGH
   }
 
   #page(slab: Slab, room: number): Slab {

@@ -1,7 +1,7 @@
 import { MalformedItem } from '../machine/errors.ts'
 import type { Items } from '../machine/items.ts'
 import type { Installation } from '../machine/machine.ts'
-import { ItemParts } from './expiring-items.ts'
+import { ItemParts } from './item-parts.ts'
 
 /** What is wrong with an item; undefined if nothing is. */
 export type Complaint = (parts: ItemParts) => string | undefined

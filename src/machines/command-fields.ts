@@ -94,3 +94,15 @@ export class CommandReader extends ByteReader {
     return ttlMs
   }
 }
+
+/**
+ * Read a whole command.
+ *
+ * @throws {MalformedCommand} for bytes that are left over, and what `read` throws
+ */
+export function readWhole<C>(bytes: Uint8Array, read: (reader: CommandReader) => C): C {
+  const reader = new CommandReader(bytes)
+  const command = read(reader)
+  reader.end()
+  return command
+}

@@ -549,6 +549,15 @@ describe('nobody is waited for who', () => {
     expect(report).toMatchObject({ anchor: at(102), anchorsLost: 1 })
     expect(joiner.lost[0]).toContain('too many of its electors have left')
   })
+
+  test('has electors that are away for a moment, and keeps the anchor', async () => {
+    const attest = group.attest.bind(group)
+    group.attest = (...attestation) => void group.clock.schedule(1_000, () => attest(...attestation))
+    const backMs = group.clock.now() + 1_200
+    joiner.host.mayBeSealed = () => group.clock.now() >= backMs
+    const report = await group.until(joiner.catchUp())
+    expect(report).toMatchObject({ anchor: at(101), anchorsLost: 0 })
+  })
 })
 
 describe('what others do', () => {

@@ -1,4 +1,4 @@
-import { CommandReader, CommandWriter } from '../command-fields.ts'
+import { type CommandReader, CommandWriter, readWhole } from '../command-fields.ts'
 
 /**
  * One change of a list, as the log stores it: an op byte, then its fields in the order in which they stand here,
@@ -92,14 +92,11 @@ export function encodeCommand(command: Command): Uint8Array {
  * @throws {MalformedCommand} for anything that `encodeCommand` would not make.
  */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const reader = new CommandReader(bytes)
-  reader.refuseTtl()
-  const command = readCommand(reader)
-  reader.end()
-  return command
+  return readWhole(bytes, readCommand)
 }
 
 function readCommand(reader: CommandReader): Command {
+  reader.refuseTtl()
   switch (reader.op) {
     case OP.push:
       return { type: 'push', values: reader.list(() => reader.value()) }

@@ -1,5 +1,5 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import { CommandReader, CommandWriter } from '../command-fields.ts'
+import { type CommandReader, CommandWriter, readWhole } from '../command-fields.ts'
 
 /** One change of a map, as the log stores it: see command-fields.ts. An entry of a list is a key and a value. */
 export type Command =
@@ -67,10 +67,7 @@ export function encodeCommand(command: Command): Uint8Array {
  * @throws {MalformedCommand} for anything that `encodeCommand` would not make.
  */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const reader = new CommandReader(bytes)
-  const command = readCommand(reader)
-  reader.end()
-  return command
+  return readWhole(bytes, readCommand)
 }
 
 function readCommand(reader: CommandReader): Command {

@@ -9,8 +9,9 @@ import {
   stringCodec,
 } from '../../machine/codec.ts'
 import type { SubmitOptions, Written } from '../../machine/machine.ts'
-import type { ItemParts, KeyRange } from '../expiring-items.ts'
+import type { KeyRange } from '../expiring-items.ts'
 import { ExpiringMachine } from '../expiring-machine.ts'
+import type { ItemParts } from '../item-parts.ts'
 import { keyRangeOf, type Range } from '../range.ts'
 import { type ChangeEvents, signatureOf } from '../replicated.ts'
 import type { TtlOption } from '../ttl.ts'

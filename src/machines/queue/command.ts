@@ -1,5 +1,5 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import { CommandReader, CommandWriter } from '../command-fields.ts'
+import { type CommandReader, CommandWriter, readWhole } from '../command-fields.ts'
 import { PRIORITY_BYTES_MAX } from '../limits.ts'
 import type { QueueEnd } from './queue-items.ts'
 
@@ -106,11 +106,11 @@ export function encodeCommand(command: Command): Uint8Array {
  * @throws {MalformedCommand} for anything that `encodeCommand` would not make
  */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const reader = new CommandReader(bytes)
-  const command = readCommand(reader)
-  if (!('ttlMs' in command)) reader.refuseTtl()
-  reader.end()
-  return command
+  return readWhole(bytes, (reader) => {
+    const command = readCommand(reader)
+    if (!('ttlMs' in command)) reader.refuseTtl()
+    return command
+  })
 }
 
 function opOf(command: Command): number {

@@ -1,5 +1,5 @@
 import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
-import { ItemParts } from '../expiring-items.ts'
+import { ItemParts } from '../item-parts.ts'
 import type { Leaf } from '../tree/leaf.ts'
 import { bracketEndAt, numberAt } from './place.ts'
 

@@ -1,7 +1,8 @@
 import { ByteWriter } from '../../machine/byte-writer.ts'
 import type { Snapshot } from '../../machine/machine.ts'
 import type { Run } from '../../machine/run.ts'
-import { type ExpiringItems, ItemParts } from '../expiring-items.ts'
+import type { ExpiringItems } from '../expiring-items.ts'
+import { ItemParts } from '../item-parts.ts'
 import { runOf, TreeSnapshot } from '../state-items.ts'
 import type { PackedTree } from '../tree/packed-tree.ts'
 

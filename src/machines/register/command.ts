@@ -1,4 +1,4 @@
-import { CommandReader, CommandWriter } from '../command-fields.ts'
+import { type CommandReader, CommandWriter, readWhole } from '../command-fields.ts'
 
 /** One change of a register, as the log stores it: see command-fields.ts. */
 export type Command =
@@ -40,10 +40,7 @@ export function encodeCommand(command: Command): Uint8Array {
  * @throws {MalformedCommand} for anything that `encodeCommand` would not make
  */
 export function decodeCommand(bytes: Uint8Array): Command {
-  const reader = new CommandReader(bytes)
-  const command = readCommand(reader)
-  reader.end()
-  return command
+  return readWhole(bytes, readCommand)
 }
 
 function readCommand(reader: CommandReader): Command {

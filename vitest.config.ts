@@ -6,7 +6,12 @@ import { faultsEnv } from './test/setup/process-faults.ts'
  * These start processes of their own and want the machine to themselves: one file at a time, after the
  * others.
  */
-const PROCESSES = ['test/cli/**/*.test.ts', 'test/cluster/**/*.test.ts', 'test/testing/**/*.test.ts']
+const PROCESSES = [
+  'test/cli/**/*.test.ts',
+  'test/cluster/**/*.test.ts',
+  'test/compatibility/**/*.test.ts',
+  'test/testing/**/*.test.ts',
+]
 
 export default defineConfig({
   // The examples in docs/ import the package by its name, as users do.

@@ -26,6 +26,9 @@ export const AUTHOR_BYTES_MAX = 255
  */
 export const EPOCH_BYTES_MAX = 64
 
+/** The longest answer of a machine to a question, in bytes: it travels in one frame, like the largest chunk. */
+export const ANSWER_BYTES_MAX = 48 * 1024 * 1024
+
 /** The least average size of chunks, in bytes. */
 export const CHUNK_BYTES_MIN = 1
 /** The greatest average size of chunks, in bytes. Twice that, and an item of 32 MiB, fits into a frame. */

@@ -61,6 +61,14 @@ export interface StateMachine<Result = unknown> {
    */
   attach?(host: MachineHost<Result>): void
 
+  /**
+   * Answer a question about the state, for programs that have no copy of it: other processes, and the command line.
+   * It changes nothing and is synchronous; everything that was committed before it was asked is in the state. The
+   * command line asks and prints UTF-8. Undefined: there is no such thing. Throw `MalformedQuestion` for bytes that
+   * are no question. The answer must not change afterwards, and has at most 48 MiB.
+   */
+  query?(question: Uint8Array): Uint8Array | undefined
+
   /** Only a machine has it that keeps its state on the disk by itself. */
   readonly durable?: DurableState
 
@@ -189,4 +197,10 @@ export interface SubmitOptions {
 export class MalformedCommand extends AnchorageError {
   static override readonly code = 'MALFORMED_COMMAND'
   override readonly name = 'MalformedCommand'
+}
+
+/** Bytes that this machine does not understand as a question. The message says what it can be asked. */
+export class MalformedQuestion extends AnchorageError {
+  static override readonly code = 'MALFORMED_QUESTION'
+  override readonly name = 'MalformedQuestion'
 }

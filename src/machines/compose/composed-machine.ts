@@ -4,6 +4,7 @@ import {
   type Installation,
   type MachineHost,
   MalformedCommand,
+  MalformedQuestion,
   type Snapshot,
   type StateMachine,
   type SubmitOptions,
@@ -17,6 +18,8 @@ import { HeaderRuns } from './header.ts'
 import { type PartCommand, type PartCommandsOf, partCommands, type ResultsOf } from './part-command.ts'
 import { checkedParts, type Part, type Parts, signatureOfParts } from './parts.ts'
 import { PartsTransaction } from './parts-transaction.ts'
+
+const COLON = 0x3a
 
 /** What `apply` of a machine returns. */
 export type ResultOf<M extends StateMachine> = M extends StateMachine<infer Result> ? Result : never
@@ -131,6 +134,21 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
       ? this.#applyAll(decoded, context)
       : this.#applyOne(decoded, context)
     return result as ComposedResult<P>
+  }
+
+  /**
+   * Ask a part: its name, a colon, and its own question. Throws `MalformedQuestion` for anything else, and for a
+   * part that answers no questions.
+   */
+  query(question: Uint8Array): Uint8Array | undefined {
+    const colon = question.indexOf(COLON)
+    const asked = Buffer.from(question.subarray(0, Math.max(0, colon))).toString()
+    const machine = this.#parts.find(({ name }) => name === asked)?.machine
+    if (machine?.query !== undefined) return machine.query(question.subarray(colon + 1))
+    const parts = this.#parts.filter((part) => part.machine.query !== undefined).map(({ name }) => name)
+    throw new MalformedQuestion(
+      `a question is a part's name, a colon and its own question; these answer: ${parts.join(', ') || 'none'}`,
+    )
   }
 
   /** Called by the replica, when machine time moved on. */

@@ -1,5 +1,12 @@
 import { type Codec, decodeBytes, type Json, jsonCodec } from '../../machine/codec.ts'
-import type { Installation, Snapshot, SubmitOptions, Transaction, Written } from '../../machine/machine.ts'
+import {
+  type Installation,
+  MalformedQuestion,
+  type Snapshot,
+  type SubmitOptions,
+  type Transaction,
+  type Written,
+} from '../../machine/machine.ts'
 import { type ChangeEvents, Replicated, signatureOf } from '../replicated.ts'
 import type { PackedTree, PlaceRange } from '../tree/packed-tree.ts'
 import { type ListChange, ListChanges, type Taken } from './changes.ts'
@@ -9,6 +16,8 @@ import { ListItems, type ListResult } from './list-items.ts'
 
 /** The version of the item format, which is a value's bytes alone, and of the command format (command.ts). */
 const FORMAT = 'list/1'
+/** How a question names an item. */
+const INDEX = /^-?\d{1,15}$/
 
 export interface ReplicatedListInit<T> {
   /** Default: `jsonCodec()`. */
@@ -91,15 +100,15 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
 
   /** The value at an index, as `Array.prototype.at` finds it: -1 is the last. Undefined if there is none. */
   at(index: number): T | undefined {
-    this.assertReadable()
-    const { tree } = this.#items
-    const { size } = tree
-    const whole = integerOf(index)
-    const place = whole < 0 ? size + whole : whole
-    if (place < 0 || place >= size) return undefined
-    tree.seekAt(place)
-    const { leaf, at } = tree.cursor
-    return decodeBytes(this.#values, 'value', leaf.bytes, leaf.itemStart(at), leaf.recordStart(at + 1))
+    return this.#at(index, (bytes, start, end) => decodeBytes(this.#values, 'value', bytes, start, end))
+  }
+
+  /** The encoded value at an index, which is text such as `0` or `-1`. Throws `MalformedQuestion` for other text. */
+  query(question: Uint8Array): Uint8Array | undefined {
+    const index = Buffer.from(question).toString()
+    if (!INDEX.test(index))
+      throw new MalformedQuestion('a list is asked for an index: 0 is the first, -1 the last')
+    return this.#at(Number(index), (bytes, start, end) => bytes.slice(start, end))
   }
 
   /** The values from `start` up to `end`, as `Array.prototype.slice` gives them. */
@@ -231,6 +240,18 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
 
   protected execute(bytes: Uint8Array, changes: ListChange<T>[] | undefined): ListResult<T> {
     return this.#items.obey(decodeCommand(bytes), changes)
+  }
+
+  #at<R>(index: number, read: (bytes: Uint8Array, start: number, end: number) => R): R | undefined {
+    this.assertReadable()
+    const { tree } = this.#items
+    const { size } = tree
+    const whole = integerOf(index)
+    const place = whole < 0 ? size + whole : whole
+    if (place < 0 || place >= size) return undefined
+    tree.seekAt(place)
+    const { leaf, at } = tree.cursor
+    return read(leaf.bytes, leaf.itemStart(at), leaf.recordStart(at + 1))
   }
 
   async #take(command: Uint8Array, options: SubmitOptions | undefined): Promise<Written<T>> {

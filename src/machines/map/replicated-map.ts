@@ -1,4 +1,4 @@
-import type { ByteString } from '../../machine/byte-string.ts'
+import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import {
   type Codec,
   decodeBytes,
@@ -138,6 +138,12 @@ export class ReplicatedMap<K = string, V = Json> extends ExpiringMachine<MapChan
   ttl(key: K): number | undefined {
     this.assertReadable()
     return this.items.ttl(this.#encodeKey(key))
+  }
+
+  /** The encoded value of an encoded key. Of string keys and JSON values both are text. */
+  query(key: Uint8Array): Uint8Array | undefined {
+    this.assertReadable()
+    return this.items.find(byteStringOf(key))?.copyOfValue()
   }
 
   keys(): IteratorObject<K, undefined> {

@@ -87,6 +87,12 @@ export class ReplicatedOnce<T = Json> extends Replicated<OnceChange<T>, OnceResu
     return this.#state.first !== undefined
   }
 
+  /** The encoded value, whatever is asked. Of JSON it is text. */
+  query(): Uint8Array | undefined {
+    this.assertReadable()
+    return this.#state.first && new Uint8Array(this.#state.first.value)
+  }
+
   /**
    * Resolves with the value when this replica knows it: at once if it is set, or else when the write is applied, or
    * a snapshot with it is installed. Rejects with the signal's reason when that aborts first. A replica that stops

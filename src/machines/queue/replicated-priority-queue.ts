@@ -1,4 +1,4 @@
-import type { ByteString } from '../../machine/byte-string.ts'
+import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import { type Codec, encodeWith, type Json, jsonCodec, stringCodec } from '../../machine/codec.ts'
 import type { Installation, Snapshot, SubmitOptions, Transaction, Written } from '../../machine/machine.ts'
 import { numberCodec } from '../../machine/number-codec.ts'
@@ -113,6 +113,13 @@ export class ReplicatedPriorityQueue<P = number, K = string, V = Json> extends R
     this.assertReadable()
     const found = this.#state.items.find(this.#encodeKey(key))
     return found && this.#codecs.valueIn(found)
+  }
+
+  /** The encoded value of the item with an encoded key. Of string keys and JSON values both are text. */
+  query(key: Uint8Array): Uint8Array | undefined {
+    this.assertReadable()
+    const found = this.#state.items.find(byteStringOf(key))
+    return found?.bytes.slice(found.valueStart, found.valueEnd)
   }
 
   has(key: K): boolean {

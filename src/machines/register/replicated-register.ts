@@ -108,6 +108,13 @@ export class ReplicatedRegister<T = Json> extends ExpiringMachine<RegisterChange
     return this.items.ttl(KEY)
   }
 
+  /** The encoded value, whatever is asked. Of JSON it is text. */
+  query(): Uint8Array | undefined {
+    this.assertReadable()
+    const value = this.items.get(KEY)
+    return value && new Uint8Array(value)
+  }
+
   /** With `ttlMs` the value dies by itself. Setting it again, with or without `ttlMs`, replaces the TTL it had. */
   async set(value: T, options?: RegisterSetOptions): Promise<Written<RegisterSetResult>> {
     return this.write(this.commands.set(value, options), options)

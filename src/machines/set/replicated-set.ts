@@ -1,4 +1,4 @@
-import type { ByteString } from '../../machine/byte-string.ts'
+import { type ByteString, byteStringOf } from '../../machine/byte-string.ts'
 import { type Codec, decodeBytes, decodeWith, encodeWith, stringCodec } from '../../machine/codec.ts'
 import type { Installation, SubmitOptions, Written } from '../../machine/machine.ts'
 import { CheckedInstallation } from '../checked-installation.ts'
@@ -105,6 +105,12 @@ export class ReplicatedSet<T = string> extends ExpiringMachine<SetChange<T>, Set
   ttl(value: T): number | undefined {
     this.assertReadable()
     return this.items.ttl(this.#encode(value))
+  }
+
+  /** The text `true` for an encoded element that is there. */
+  query(value: Uint8Array): Uint8Array | undefined {
+    this.assertReadable()
+    return this.items.has(byteStringOf(value)) ? Buffer.from('true') : undefined
   }
 
   values(): IteratorObject<T, undefined> {

@@ -145,6 +145,15 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
     for (const row of this.#read(sql).iterate(...parameters)) yield row as Row
   }
 
+  /**
+   * The rows of one SELECT, each as JSON on a line: `SELECT cents FROM account`. Undefined: there are none. Throws
+   * `MalformedQuestion` for any other SQL, and for more than 48 MiB.
+   */
+  query(question: Uint8Array): Uint8Array | undefined {
+    this.#host?.assertReadable()
+    return this.#state.answer(question)
+  }
+
   apply(command: Uint8Array, context: CommandContext): Result | Refusal {
     try {
       return this.#state.command((db) => {

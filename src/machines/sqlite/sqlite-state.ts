@@ -12,6 +12,7 @@ import {
 } from './connections.ts'
 import { Draft } from './draft.ts'
 import { SchemaChanged, StateUnusable } from './errors.ts'
+import { rowsOf } from './question.ts'
 import { assertKeepsTransaction, SqlJudge } from './refused-sql.ts'
 import { OWN_TABLE, type Schema } from './schema.ts'
 import { SqliteInstallation } from './sqlite-installation.ts'
@@ -159,6 +160,11 @@ export class SqliteState implements DurableState, Disposable {
       this.#reader = { db, statements: new Statements(db) }
     }
     return this.#reader.statements.of(sql)
+  }
+
+  /** See `rowsOf`. */
+  answer(question: Uint8Array): Uint8Array | undefined {
+    return rowsOf(this.#open.path, this.#init, question)
   }
 
   [Symbol.dispose](): void {

@@ -3,7 +3,7 @@ import { PruneRefused } from '../group/pruning.ts'
 import * as leases from '../leases/errors.ts'
 import * as log from '../log/errors.ts'
 import * as machine from '../machine/errors.ts'
-import { MalformedCommand } from '../machine/machine.ts'
+import { MalformedCommand, MalformedQuestion } from '../machine/machine.ts'
 import * as compose from '../machines/compose/errors.ts'
 import * as list from '../machines/list/errors.ts'
 import * as sqlite from '../machines/sqlite/errors.ts'
@@ -22,6 +22,7 @@ export const ERROR_CLASSES: readonly ErrorClass[] = [
     (family) => Object.values<ErrorClass>(family),
   ),
   MalformedCommand,
+  MalformedQuestion,
   PruneRefused,
   ThrownValue,
   TickerStopped,

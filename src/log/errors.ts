@@ -117,22 +117,50 @@ export class EntryTooLarge extends LogError {
   }
 }
 
-/** The log belongs to another group, or to another kind of state machine. Nothing was written. */
+export interface LogMismatchOptions extends LogErrorOptions {
+  /** The older versions that this program speaks too. */
+  readonly older?: readonly string[]
+  /** The signature that the log was made for, if its group has gone over to another since. */
+  readonly made?: string
+}
+
+/**
+ * The log belongs to another group, or to a kind or version of state machine that this program does not
+ * speak. Nothing was written.
+ */
 export class LogMismatch extends LogError {
   static override readonly code = 'LOG_MISMATCH'
   override readonly name = 'LogMismatch'
   readonly field: 'group' | 'signature'
+  /** This program's group, or the newest signature that it speaks. */
   readonly expected: string
+  /** The log's group, or the newest signature that is noted there. */
   readonly found: string
-  constructor(field: 'group' | 'signature', expected: string, found: string, options?: LogErrorOptions) {
-    super(
-      `this log is of the ${field} ${JSON.stringify(found)}, not ${JSON.stringify(expected)}; use that ${field}, or another log`,
-      options,
-    )
+  constructor(
+    field: 'group' | 'signature',
+    expected: string,
+    found: string,
+    { older = [], made = found, ...options }: LogMismatchOptions = {},
+  ) {
+    const why =
+      field === 'group'
+        ? `this log is of the group ${quoted(found)}, not ${quoted(expected)}: give that group, or open another log`
+        : `${versionOf(found, made)}, and this program speaks ${[expected, ...older].map(quoted).join(', ')}: start a version of it whose machine has ${quoted(found)} as its signature or among its older ones, or open another log`
+    super(why, options)
     this.field = field
     this.expected = expected
     this.found = found
   }
+}
+
+function versionOf(found: string, made: string): string {
+  return made === found
+    ? `this log is of a machine with the signature ${quoted(found)}`
+    : `this log was made for the signature ${quoted(made)}, its group went over to ${quoted(found)}`
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text)
 }
 
 /** There is a file or a server, but no log that this version can use. Nothing was written. */

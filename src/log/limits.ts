@@ -7,6 +7,7 @@ import {
   GROUP_BYTES_MAX,
   SIGNATURE_BYTES_MAX,
 } from '../bounds.ts'
+import type { Upgrade } from './binding.ts'
 import { EntryTooLarge, type LogErrorOptions } from './errors.ts'
 import type { Cursor, LogInit, NewEntry } from './log.ts'
 
@@ -32,11 +33,36 @@ export const BATCH_ENTRIES_MAX = 1024
 /** The most payload of a batch, in bytes. A batch has at least one entry, of any size. */
 export const BATCH_BYTES_MAX = 512 * 1024
 
-/** Throws for parameters with which no log may be opened. */
-export function checkInit({ group, signature, author }: LogInit): void {
+/** The most older versions that a machine may name. */
+const OLDER_MAX = 16
+
+/**
+ * Throws for parameters with which no log may be opened.
+ *
+ * @param create whether a log is made if there is none
+ */
+export function checkInit(
+  { group, signature, older = [], author, ...init }: LogInit,
+  create: boolean = init.create !== false,
+): void {
   checkText('group', group, GROUP_BYTES_MAX)
-  checkText('signature', signature, SIGNATURE_BYTES_MAX)
   checkText('author', author, AUTHOR_BYTES_MAX, 0)
+  if (signature !== undefined) checkText('signature', signature, SIGNATURE_BYTES_MAX)
+  else if (create) {
+    throw new RangeError(
+      'signature is not given, and no log can be made without: give it, or open an existing log with create: false',
+    )
+  }
+  if (!Array.isArray(older) || older.length > OLDER_MAX) {
+    throw new RangeError(`older is no list of at most ${OLDER_MAX} signatures; give one`)
+  }
+  for (const each of older) checkText('a signature in older', each, SIGNATURE_BYTES_MAX)
+}
+
+/** Throws for a version that no log may be told of. */
+export function checkUpgrade({ signature, at }: Upgrade): void {
+  checkText('signature', signature, SIGNATURE_BYTES_MAX)
+  checkInteger('at', at, 0)
 }
 
 /** Throws for an entry limit that no backend may have. */

@@ -10,7 +10,8 @@ export type { SignalOptions }
 export interface LogBackend {
   /**
    * Open the group's log. If there is none, it is made, unless `create` is false. Rejects with `LogMismatch`
-   * if it is another group's.
+   * if it is another group's, or if its group has gone over to a version that is neither `signature` nor among
+   * `older`.
    */
   open(init: LogInit): Promise<Log>
 }
@@ -18,8 +19,14 @@ export interface LogBackend {
 export interface LogInit {
   /** The group's name. A log is bound to it when it is made. */
   readonly group: string
-  /** The state machine's signature. A log is bound to it when it is made. */
-  readonly signature: string
+  /**
+   * The state machine's signature: the newest version that it speaks. A log is bound to it when it is made.
+   * Without it an existing log is opened whatever its machine. `create` must then be false, because nothing
+   * can be made: otherwise opening rejects with a `RangeError`.
+   */
+  readonly signature?: string
+  /** The older versions that the machine speaks too, at most 16. Default: none. */
+  readonly older?: readonly string[]
   /**
    * The author of entries that are appended through this handle: a PeerId, or any name for a program that
    * only writes.
@@ -126,6 +133,13 @@ export function isConnected({
 export interface Log {
   /** The incarnation that was opened. Once the log is another one, every call rejects with `EpochChanged`. */
   readonly epoch: string
+  /** The signature of the machine that the log was made for. It never changes. */
+  readonly signature: string
+  /**
+   * The newest version that a leader noted here, as far as this handle knows. It knows what was noted when it
+   * was opened and what it noted itself, and some backends hear of later notes too. Undefined if there is none.
+   */
+  readonly upgraded: string | undefined
   /** The largest payload an entry may have, in bytes. */
   readonly maxEntryBytes: number
 
@@ -166,6 +180,14 @@ export interface Log {
    * pruned already, nothing happens. Rejects with `RangeError` if `upTo` is beyond the newest entry.
    */
   prune(upTo: number, options?: SignalOptions): Promise<void>
+
+  /**
+   * Note that the group went over to another version, so that programs that do not speak it are refused when
+   * they open the log. `at` is an entry at which that version was active. A version that is noted already, or
+   * a note from further back in the log than the newest, changes nothing. Nothing else may rest on a note: it
+   * may be missing or late. Rejects like `prune`, and with `RangeError` for what is no signature or no index.
+   */
+  noteUpgrade(signature: string, at: number, options?: SignalOptions): Promise<void>
 
   readonly notices: PresenceStore
 

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { checkText, EPOCH_BYTES_MAX } from '../bounds.ts'
 import { systemClock } from '../time/clock.ts'
-import { EpochChanged, LogClosed, LogMismatch, LogRewound, LogTruncated } from './errors.ts'
+import { Binding } from './binding.ts'
+import { EpochChanged, LogClosed, LogMissing, LogRewound, LogTruncated } from './errors.ts'
 import {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
@@ -11,6 +12,7 @@ import {
   checkInit,
   checkPresence,
   checkPrune,
+  checkUpgrade,
   ENTRY_BYTES_DEFAULT,
 } from './limits.ts'
 import type {
@@ -68,6 +70,8 @@ class Incarnation {
   /** The newest pruned entry. Indexes and timestamps go on from it. */
   base: LogTail & { id?: string } = { index: 0, timestampMs: 0 }
   readonly entries: LogEntry[] = []
+  /** Undefined until it is opened for the first time. */
+  binding: Binding | undefined
   presenceChanges = 0
   readonly presences = new Map<string, Omit<Presence, 'member' | 'ageMs'> & { readonly atMs: number }>()
 
@@ -112,7 +116,6 @@ class SharedLog implements MemoryLog {
   /** A notifier for each running iteration of any handle. */
   readonly notifiers = new Set<Notifier>()
   #writers = 0
-  #bound: { group: string; signature: string } | undefined
 
   constructor(options: MemoryLogOptions) {
     checkEntryBytes(options.maxEntryBytes)
@@ -125,16 +128,15 @@ class SharedLog implements MemoryLog {
     const { group, signature, author, signal } = init
     signal?.throwIfAborted()
     checkInit(init)
-    this.#bound ??= { group, signature }
-    if (this.#bound.group !== group) throw new LogMismatch('group', group, this.#bound.group)
-    if (this.#bound.signature !== signature)
-      throw new LogMismatch('signature', signature, this.#bound.signature)
-    return new MemoryHandle(this, author, ++this.#writers)
+    const { current } = this
+    if (signature !== undefined) current.binding ??= new Binding(group, signature)
+    if (current.binding === undefined) throw new LogMissing("this process's memory")
+    current.binding.check(init)
+    return new MemoryHandle(this, current.binding.signature, author, ++this.#writers)
   }
 
   recreate(epoch: string = randomUUID()): void {
     this.current = new Incarnation(epoch)
-    this.#bound = undefined
     this.notify()
   }
 
@@ -143,6 +145,7 @@ class SharedLog implements MemoryLog {
     if (index < base.index || index > newest.index)
       throw new RangeError(`this log can be put back to ${base.index} up to ${newest.index}, not to ${index}`)
     entries.length = index + 1 - first
+    this.current.binding = this.current.binding?.rewound(index)
     this.notify()
   }
 
@@ -153,19 +156,27 @@ class SharedLog implements MemoryLog {
 
 class MemoryHandle implements Log {
   readonly epoch: string
+  readonly signature: string
   readonly notices: PresenceStore
   readonly #log: SharedLog
+  readonly #incarnation: Incarnation
   readonly #author: string
   readonly #writer: number
   readonly #closing = new AbortController()
   #sequence = 0
 
-  constructor(log: SharedLog, author: string, writer: number) {
+  constructor(log: SharedLog, signature: string, author: string, writer: number) {
+    this.signature = signature
     this.#log = log
+    this.#incarnation = log.current
     this.#author = author
     this.#writer = writer
     this.epoch = log.current.epoch
     this.notices = new MemoryPresenceStore(this, log)
+  }
+
+  get upgraded(): string | undefined {
+    return this.#incarnation.binding?.upgraded
   }
 
   get maxEntryBytes(): number {
@@ -260,6 +271,12 @@ class MemoryHandle implements Log {
     if (upTo < log.first) return
     log.base = log.entries.splice(0, upTo + 1 - log.first).at(-1)!
     this.#log.notify()
+  }
+
+  async noteUpgrade(signature: string, at: number, options?: SignalOptions): Promise<void> {
+    const log = this.incarnation(options)
+    checkUpgrade({ signature, at })
+    log.binding = log.binding?.noted({ signature, at })
   }
 
   async close(): Promise<void> {

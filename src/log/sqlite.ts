@@ -7,6 +7,7 @@ import {
   checkEntryBytes,
   checkInit,
   checkPresence,
+  checkUpgrade,
   ENTRY_BYTES_DEFAULT,
 } from './limits.ts'
 import type {
@@ -23,7 +24,7 @@ import type {
 import type { Presence, PresenceStore } from './presence.ts'
 import { AppendQueue } from './sqlite/append-queue.ts'
 import { type PackedBatch, packAppend, unpackBatch } from './sqlite/pack.ts'
-import type { ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'
+import type { Opened, ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'
 import { Thread, ThreadEnded } from './sqlite/thread.ts'
 
 export interface SqliteLogOptions {
@@ -76,6 +77,7 @@ const POLL_MS = 250
 
 class SqliteLog implements Log {
   readonly epoch: string
+  readonly signature: string
   readonly maxEntryBytes: number
   readonly notices: PresenceStore
   readonly #writerInit: WriterInit
@@ -84,29 +86,43 @@ class SqliteLog implements Log {
   readonly #closing = new AbortController()
   /** Undefined before the first write, so that a handle that only reads has one thread less. */
   #writer: Thread<WriterRequest> | undefined
+  #upgraded: string | undefined
   #closed: Promise<void> | undefined
   /** Set once a call found the file damaged. Entries that are appended to it may be lost with it. */
   #damage: LogDamaged | undefined
 
   static async open(options: SqliteLogOptions, init: LogInit): Promise<Log> {
     init.signal?.throwIfAborted()
-    checkInit(init)
+    const create = options.create !== false && init.create !== false
+    checkInit(init, create)
     const { lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_DEFAULT } = options
     const path = resolve(options.path)
-    const { group, signature, author, signal } = init
-    const create = options.create !== false && init.create !== false
+    const { group, signature, older, author, signal } = init
     const reader = new Thread<ReaderRequest>('reader', { path, lockTimeoutMs, pollMs })
     try {
-      const epoch = await reader.call<string>({ type: 'open', group, signature, create }, { signal })
-      return new SqliteLog({ path, lockTimeoutMs, epoch, author }, maxEntryBytes, reader)
+      const opening = { group, author, create, ...(signature && { signature }), ...(older && { older }) }
+      const opened = await reader.call<Opened>({ type: 'open', init: opening }, { signal })
+      return new SqliteLog(
+        opened,
+        { path, lockTimeoutMs, epoch: opened.epoch, author },
+        maxEntryBytes,
+        reader,
+      )
     } catch (error) {
       await reader.close()
       throw error
     }
   }
 
-  private constructor(writerInit: WriterInit, maxEntryBytes: number, reader: Thread<ReaderRequest>) {
-    this.epoch = writerInit.epoch
+  private constructor(
+    { epoch, signature, upgraded }: Opened,
+    writerInit: WriterInit,
+    maxEntryBytes: number,
+    reader: Thread<ReaderRequest>,
+  ) {
+    this.epoch = epoch
+    this.signature = signature
+    this.#upgraded = upgraded
     this.maxEntryBytes = maxEntryBytes
     this.#writerInit = writerInit
     this.#reader = reader
@@ -137,6 +153,17 @@ class SqliteLog implements Log {
   async prune(upTo: number, options?: SignalOptions): Promise<void> {
     this.#assertSound()
     await this.write({ type: 'prune', upTo }, options)
+  }
+
+  get upgraded(): string | undefined {
+    return this.#upgraded
+  }
+
+  async noteUpgrade(signature: string, at: number, options?: SignalOptions): Promise<void> {
+    checkUpgrade({ signature, at })
+    this.#assertSound()
+    await this.write({ type: 'noteUpgrade', upgrade: { signature, at } }, options)
+    this.#upgraded = await this.ask({ type: 'upgraded' }, options)
   }
 
   close(): Promise<void> {

@@ -126,6 +126,16 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
         expect((await readAll(log, { index: 6, id: common.id })).length).toBe(14)
       })
 
+      test('a log made again or put back knows nothing of later versions', async () => {
+        await log.noteUpgrade('map/2', 8)
+        await rewind()
+        expect(await open()).toMatchObject({ signature: 'map/1', upgraded: undefined })
+        await (await open()).noteUpgrade('map/2', 6)
+        await place.recreate()
+        expect(await open()).toMatchObject({ signature: 'map/1', upgraded: undefined })
+        expect(await failureOf(log.noteUpgrade('map/2', 6))).toBeInstanceOf(EpochChanged)
+      })
+
       test('a log put back goes unnoticed by a reader that had not read so far, and takes appends', async () => {
         const follower = new Follower(log, { index: 3 })
         await rewind()
@@ -294,6 +304,113 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
       test('an aborted signal rejects with its reason', async () => {
         const reason = new Error('too late')
         await expect(place.reopen().open(init({ signal: AbortSignal.abort(reason) }))).rejects.toBe(reason)
+      })
+    })
+
+    describe('the version', () => {
+      const older = ['map/1', 'map/0']
+      const refusal = async (overrides: Partial<LogInit>) =>
+        (await failureOf(place.reopen().open(init(overrides)))) as Error
+
+      test('is the signature that made the log, for every handle, and no upgrade is noted', async () => {
+        const other = await open({ signature: 'map/2', older })
+        expect(other).toMatchObject({ signature: 'map/1', upgraded: undefined })
+        expect(log).toMatchObject({ signature: 'map/1', upgraded: undefined })
+      })
+
+      test('is told to whoever opens the log without a signature, and nothing is made then', async () => {
+        const { signature: _, ...whoever } = init()
+        const reader = await place.reopen().open({ ...whoever, create: false })
+        opened.push(reader)
+        expect(reader).toMatchObject({ epoch: log.epoch, signature: 'map/1' })
+        await reader.append(commands('a'))
+        expect((await readAll(log)).map(text)).toEqual(['a'])
+        await expect(place.reopen().open(whoever)).rejects.toThrow(RangeError)
+        await expect(place.reopen().open({ ...whoever, create: true })).rejects.toThrow(RangeError)
+        const another = { ...whoever, group: 'another', create: false }
+        expect(await failureOf(place.reopen().open(another))).toMatchObject({ field: 'group' })
+      })
+
+      test('must be one that the program speaks; otherwise the error says what to start', async () => {
+        const { message } = await refusal({ signature: 'map/9', older: ['map/8'] })
+        expect(message).toContain(
+          'with the signature "map/1", and this program speaks "map/9", "map/8": start',
+        )
+      })
+
+      test('is what was noted last: programs that do not speak it are refused', async () => {
+        await log.append(commands(...numbers(1, 5)))
+        await log.noteUpgrade('map/2', 3)
+        expect(log).toMatchObject({ signature: 'map/1', upgraded: 'map/2' })
+        const failure = await refusal({})
+        expect(failure).toBeInstanceOf(LogMismatch)
+        expect(failure).toMatchObject({ field: 'signature', expected: 'map/1', found: 'map/2' })
+        expect(failure.message).toContain(
+          'was made for the signature "map/1", its group went over to "map/2"',
+        )
+        for (const speaks of [{ signature: 'map/2' }, { signature: 'map/3', older: ['map/2'] }]) {
+          expect(await open(speaks)).toMatchObject({ signature: 'map/1', upgraded: 'map/2' })
+        }
+        // A handle that was open already goes on.
+        expect(await log.append(commands('6'))).toMatchObject({ first: 6 })
+      })
+
+      test('does not go back with a late note, and may go on', async () => {
+        const [early, late] = [await open(), await open({ author: 'bob' })]
+        await early.append(commands(...numbers(1, 9)))
+        await early.noteUpgrade('map/3', 7)
+        await late.noteUpgrade('map/2', 5)
+        await late.noteUpgrade('map/2', 7)
+        expect(await open({ signature: 'map/3' })).toMatchObject({ upgraded: 'map/3' })
+        await late.noteUpgrade('map/4', 8)
+        expect(await open({ signature: 'map/4' })).toMatchObject({ signature: 'map/1', upgraded: 'map/4' })
+      })
+
+      test('is noted once, however often it is told, and by many at once', async () => {
+        const handles = [log, await open({ author: 'bob' }), await open({ author: 'carol' })]
+        await log.append(commands('1'))
+        await log.noteUpgrade('map/1', 1)
+        expect(await open()).toMatchObject({ upgraded: undefined })
+        await Promise.all(handles.map((handle) => handle.noteUpgrade('map/2', 1)))
+        for (const handle of handles) {
+          await handle.noteUpgrade('map/2', 9)
+          expect(handle.upgraded).toBe('map/2')
+        }
+        expect(await open({ signature: 'map/2' })).toMatchObject({ signature: 'map/1', upgraded: 'map/2' })
+      })
+
+      test('lasts: after a prune and for the next handle', async () => {
+        await log.append(commands('1', '2', '3'))
+        await log.noteUpgrade('map/2', 2)
+        await log.prune(3)
+        await log.close()
+        const again = await open({ signature: 'map/2' })
+        expect(again).toMatchObject({ signature: 'map/1', upgraded: 'map/2' })
+        expect((await again.bounds()).first).toBe(4)
+      })
+
+      test.each([
+        ['', 1],
+        ['x'.repeat(SIGNATURE_BYTES_MAX + 1), 1],
+        ['map/2', -1],
+        ['map/2', 0.5],
+      ])('noting %j at %d is a RangeError', async (signature, at) => {
+        await expect(log.noteUpgrade(signature, at)).rejects.toThrow(RangeError)
+        expect(log.upgraded).toBeUndefined()
+      })
+
+      test('a list of older versions that is none is a RangeError', async () => {
+        for (const wrong of [['x'.repeat(SIGNATURE_BYTES_MAX + 1)], ['a\0b'], numbers(1, 17), 'map/0']) {
+          const overrides = { older: wrong as string[] }
+          await expect(place.reopen().open(init(overrides))).rejects.toThrow(RangeError)
+        }
+      })
+
+      test('an aborted signal notes nothing', async () => {
+        const reason = new Error('too late')
+        const noting = log.noteUpgrade('map/2', 1, { signal: AbortSignal.abort(reason) })
+        await expect(noting).rejects.toBe(reason)
+        expect(await open()).toMatchObject({ upgraded: undefined })
       })
     })
 
@@ -598,6 +715,7 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
           log.bounds(),
           log.append(commands('x')),
           log.prune(0),
+          log.noteUpgrade('map/2', 1),
           readAll(log),
           log.notices.read(),
           log.notices.withdraw('alice'),

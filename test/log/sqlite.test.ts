@@ -320,7 +320,7 @@ describe('the file of a sqliteLog', () => {
     const appends = Promise.all(numbers(1, 60).map(() => log.append(entries)))
     const appended = appends.finally(() => (isAppending = false))
     while (isAppending) {
-      for (let n = 0; n < 20; n++) Connection.open(path, init().group, init().signature).close()
+      for (let n = 0; n < 20; n++) Connection.open(path, init().group).close()
       await nextTurn()
     }
     expect((await appended).at(-1)).toMatchObject({ last: 120_000 })

@@ -17,6 +17,7 @@ import {
   checkCursor,
   checkInit,
   checkPrune,
+  checkUpgrade,
   ENTRY_BYTES_MAX,
   ENTRY_BYTES_MIN,
 } from '../limits.ts'
@@ -66,6 +67,7 @@ const FRUITLESS_MAX = 8
 /** One handle on a group's stream. */
 export class JetstreamLog implements Log {
   readonly epoch: string
+  readonly signature: string
   readonly notices: PresenceStore
   readonly #maxEntryBytes: number
   readonly #onProblem: (error: Error) => void
@@ -82,14 +84,14 @@ export class JetstreamLog implements Log {
   /** @param clock what tells whether the servers are late, and have come apart */
   static async open(options: JetstreamLogOptions, init: LogInit, clock: Clock = systemClock): Promise<Log> {
     init.signal?.throwIfAborted()
-    checkInit(init)
+    const create = options.create !== false && init.create !== false
+    checkInit(init, create)
     const {
       duplicateWindowMs = DUPLICATE_WINDOW_MS,
       replicas,
       stream: name = streamName(init.group),
     } = options
     checkStreamName(name)
-    const create = options.create !== false && init.create !== false
     const link = await Link.open({ ...options, stream: name, clock }, init)
     try {
       checkPayload(link, options)
@@ -104,6 +106,7 @@ export class JetstreamLog implements Log {
   private constructor(options: JetstreamLogOptions, init: LogInit, link: Link, stream: Stream) {
     const { pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_MAX } = options
     this.epoch = stream.epoch
+    this.signature = stream.binding.signature
     this.#maxEntryBytes = maxEntryBytes
     this.#onProblem = (error) => tellListener(init.onProblem, error)
     this.#link = link
@@ -164,6 +167,16 @@ export class JetstreamLog implements Log {
     const { first, newest } = await this.#stream.look(options)
     checkPrune(upTo, newest.index)
     if (upTo >= first) await this.#stream.purge(upTo, options)
+  }
+
+  get upgraded(): string | undefined {
+    return this.#stream.binding.upgraded
+  }
+
+  async noteUpgrade(signature: string, at: number, options?: SignalOptions): Promise<void> {
+    this.#assertOpen(options)
+    checkUpgrade({ signature, at })
+    await this.#stream.noteUpgrade({ signature, at }, options)
   }
 
   close(): Promise<void> {

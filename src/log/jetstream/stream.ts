@@ -12,7 +12,8 @@ import {
 import { nanos, nuid } from '@nats-io/transport-node'
 import { EPOCH_BYTES_MAX } from '../../bounds.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
-import { EpochChanged, LogMismatch, LogMissing, LogUnavailable, LogUnusable } from '../errors.ts'
+import { Binding, type Upgrade } from '../binding.ts'
+import { EpochChanged, LogMissing, LogUnavailable, LogUnusable } from '../errors.ts'
 import type { LogInit, LogTail, SignalOptions } from '../log.ts'
 import { codeOf, type Link } from './link.ts'
 
@@ -79,6 +80,7 @@ export class Stream {
   readonly #link: Link
   #config: StreamConfig
   readonly #madeMs: number
+  #binding: Binding
   #tail: StreamTail
   #leader: string | undefined
 
@@ -93,7 +95,7 @@ export class Stream {
       // The subject is random. A stream that is made again has another, so messages for the old stream do not
       // get into the new one.
       subjects: [`anchorage.${name}.${nuid.next()}`],
-      description: JSON.stringify({ anchorage: 1, group, signature }),
+      ...(signature !== undefined && { description: describe(new Binding(group, signature)) }),
       discard: DiscardPolicy.Old,
       num_replicas: options.replicas ?? 1,
       duplicate_window: nanos(options.duplicateWindowMs),
@@ -117,16 +119,17 @@ export class Stream {
       { ...(signal && { signal }) },
     )
     if (info === undefined) throw new LogMissing(link.place)
-    check(info.config, init, options, link.place)
-    return new Stream(link, info)
+    const binding = check(info.config, init, options, link.place)
+    return new Stream(link, info, binding)
   }
 
-  private constructor(link: Link, info: StreamInfo) {
+  private constructor(link: Link, info: StreamInfo, binding: Binding) {
     this.#link = link
     this.name = info.config.name
     this.epoch = epochOf(info)
     this.#config = info.config
     this.#madeMs = madeMs(info)
+    this.#binding = binding
     this.#tail = tailOf(info)
     this.#leader = info.cluster?.leader
   }
@@ -154,6 +157,11 @@ export class Stream {
   /** The leader at the last look, if several servers keep the stream. */
   get leader(): string | undefined {
     return this.#leader
+  }
+
+  /** Whose log it is, as of the last look. */
+  get binding(): Binding {
+    return this.#binding
   }
 
   /** How far the stream reached at the last look. */
@@ -185,10 +193,24 @@ export class Stream {
     if (Math.abs(madeMs(info) - this.#madeMs) > MADE_APART_MS) {
       throw new EpochChanged(this.epoch, `${epoch}, made again at ${info.created}`, { place })
     }
+    if (info.config.description !== this.#config.description)
+      this.#binding = bindingIn(info.config.description) ?? this.#binding
     this.#config = info.config
     this.#tail = tailOf(info)
     this.#leader = info.cluster?.leader
     return this.#tail
+  }
+
+  /**
+   * The servers change a stream without comparing. Of two notes at once, and of a note and an operator's
+   * change within the same milliseconds, the later one counts: whoever leads looks again, and notes again.
+   */
+  async noteUpgrade(upgrade: Upgrade, options?: SignalOptions): Promise<void> {
+    await this.look(options)
+    if (!this.#binding.isNews(upgrade)) return
+    const description = describe(this.#binding.noted(upgrade))
+    await this.#link.ask((jsm) => jsm.streams.update(this.name, { description }), options)
+    await this.look(options)
   }
 
   async purge(upTo: number, options?: SignalOptions): Promise<void> {
@@ -283,20 +305,13 @@ function isStreamName(name: string): boolean {
   return STREAM_NAME.test(name) && encodeName(name).length <= BUCKET_NAME_LENGTH_MAX
 }
 
-function check(
-  config: StreamConfig,
-  { group, signature }: LogInit,
-  { replicas }: StreamOptions,
-  place: string,
-): void {
+/** Returns whose log it is. */
+function check(config: StreamConfig, init: LogInit, { replicas }: StreamOptions, place: string): Binding {
   const { num_replicas, subjects } = config
-  const of = parseDescription(config.description)
-  if (of === undefined)
+  const binding = bindingIn(config.description)
+  if (binding === undefined)
     throw new LogUnusable('the stream is no log of Anchorage; remove it, or name another', { place })
-  if (of.group !== group) throw new LogMismatch('group', group, of.group, { place })
-  if (of.signature !== signature) {
-    throw new LogMismatch('signature', signature, of.signature, { place })
-  }
+  binding.check(init, { place })
   const wrong = Object.entries(REQUIRED).flatMap(([key, wanted]) => {
     const found = config[key as keyof StreamConfig] ?? wanted
     return found === wanted ? [] : [`${key} is ${JSON.stringify(found)}, not ${JSON.stringify(wanted)}`]
@@ -315,17 +330,32 @@ function check(
       { place },
     )
   }
+  return binding
 }
 
-function parseDescription(text = ''): { group: string; signature: string } | undefined {
+/**
+ * A stream's description. Programs that know nothing of upgrades read the first three fields, and no others.
+ * Only the newest upgrade is kept, because a description has 4 KiB at most.
+ */
+function describe({ group, signature, upgrades }: Binding): string {
+  const upgraded = upgrades.at(-1)
+  return JSON.stringify({ anchorage: 1, group, signature, ...(upgraded && { upgraded }) })
+}
+
+function bindingIn(description = ''): Binding | undefined {
   try {
-    const { anchorage, group, signature } = JSON.parse(text)
-    return anchorage === 1 && typeof group === 'string' && typeof signature === 'string'
-      ? { group, signature }
-      : undefined
+    const { anchorage, group, signature, upgraded } = JSON.parse(description)
+    if (anchorage !== 1 || typeof group !== 'string' || typeof signature !== 'string') return undefined
+    return new Binding(group, signature, isUpgrade(upgraded) ? [upgraded] : [])
   } catch {
     return undefined
   }
+}
+
+function isUpgrade(value: unknown): value is Upgrade {
+  if (typeof value !== 'object' || value === null) return false
+  const { signature, at } = value as Partial<Upgrade>
+  return typeof signature === 'string' && Number.isSafeInteger(at)
 }
 
 function tailOf({ state }: StreamInfo): StreamTail {

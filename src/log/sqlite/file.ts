@@ -18,6 +18,8 @@ const FORMAT = 1
  *   still there.
  * - `state.board` counts the changes of `notices`, the presence store.
  * - `entries` always keeps the newest row, so that indexes and timestamps go on from it.
+ *
+ * `UPGRADES` is made when it is needed.
  */
 const SCHEMA = `
   PRAGMA application_id = ${APPLICATION_ID};
@@ -33,6 +35,14 @@ const SCHEMA = `
     member TEXT PRIMARY KEY, data BLOB NOT NULL, ttl REAL NOT NULL, at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   INSERT INTO state VALUES (1, 0);`
+
+/**
+ * The versions that the group went over to: the signature, and an entry at which it was active. The table is
+ * made with the first note. Programs that know nothing of it read and write the file as before, so a file
+ * with it is of the same format.
+ */
+export const UPGRADES = `
+  CREATE TABLE IF NOT EXISTS upgrades (idx INTEGER PRIMARY KEY, signature TEXT NOT NULL) STRICT`
 
 // SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const SQLITE_PERM = 3
@@ -123,12 +133,10 @@ export class Connection {
   /** The file's stamp when it was opened without locks. SQLite then assumes that the file never changes. */
   readonly #frozen: string | undefined
 
-  /** Throws for a file that is not the log of `group` and `signature`. Nothing is written to it. */
-  static open(path: string, group: string, signature: string, use: Use = 'read'): Connection {
+  /** Throws for a file that is not the log of `group`. Nothing is written to it. */
+  static open(path: string, group: string, use: Use = 'read'): Connection {
     return Connection.#open(path, use, (meta) => {
       if (meta.group !== group) throw new LogMismatch('group', group, meta.group, { place: path })
-      if (meta.signature !== signature)
-        throw new LogMismatch('signature', signature, meta.signature, { place: path })
     })
   }
 

@@ -1,5 +1,6 @@
 import type { SerializedError } from '../../serialized-error.ts'
-import type { Cursor } from '../log.ts'
+import type { Upgrade } from '../binding.ts'
+import type { Cursor, LogInit } from '../log.ts'
 import type { Presence } from '../presence.ts'
 import type { PackedAppend, PackedBatch } from './pack.ts'
 
@@ -21,9 +22,22 @@ export interface WriterInit {
   readonly author: string
 }
 
+/** A log is made if there is none and there is a signature to bind it to. */
+export type OpenInit = Pick<LogInit, 'group' | 'signature' | 'older' | 'author'> & {
+  readonly create: boolean
+}
+
+/** What a handle knows of the log that it opened. */
+export interface Opened {
+  readonly epoch: string
+  readonly signature: string
+  readonly upgraded: string | undefined
+}
+
 export type ReaderRequest =
-  | { readonly type: 'open'; readonly group: string; readonly signature: string; readonly create: boolean }
+  | { readonly type: 'open'; readonly init: OpenInit }
   | { readonly type: 'bounds' }
+  | { readonly type: 'upgraded' }
   | { readonly type: 'notices' }
   | { readonly type: 'entries'; readonly cursor: Cursor; readonly follow: boolean }
   | { readonly type: 'board' }
@@ -31,6 +45,7 @@ export type ReaderRequest =
 export type WriterRequest =
   | { readonly type: 'append'; readonly entries: PackedAppend }
   | { readonly type: 'prune'; readonly upTo: number }
+  | { readonly type: 'noteUpgrade'; readonly upgrade: Upgrade }
   | { readonly type: 'announce'; readonly member: string; readonly data: Uint8Array; readonly ttlMs: number }
   | { readonly type: 'withdraw'; readonly member: string }
 

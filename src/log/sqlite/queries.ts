@@ -1,9 +1,10 @@
 import type { SQLInputValue, StatementSync } from 'node:sqlite'
 import { systemClock } from '../../time/clock.ts'
+import { Binding, type Upgrade } from '../binding.ts'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../limits.ts'
 import type { LogBounds } from '../log.ts'
 import type { Presence } from '../presence.ts'
-import type { Connection } from './file.ts'
+import { type Connection, UPGRADES } from './file.ts'
 import { type EntryRow, entryId, type Writer } from './pack.ts'
 
 /** How many entries `probe` looks up, spread over the file, so that damage to more than a few pages shows. */
@@ -147,6 +148,24 @@ export class Queries {
     for (let last = newest.index; last >= first && systemClock.now() < stopMs; last -= SCAN_ENTRIES)
       this.#row('SELECT count(*) FROM entries WHERE idx > ? AND idx <= ?', last - SCAN_ENTRIES, last)
     this.#isProbed = true
+  }
+
+  /** Whose log it is. The newest upgrade is enough. */
+  binding(): Binding {
+    const { group, signature } = this.#connection.meta
+    // The table is made with the first note.
+    if (this.#row("SELECT 1 FROM sqlite_schema WHERE name = 'upgrades'") === undefined)
+      return new Binding(group, signature)
+    const newest = this.#row('SELECT idx, signature FROM upgrades ORDER BY idx DESC LIMIT 1')
+    if (newest === undefined) return new Binding(group, signature)
+    const [at, upgraded] = newest as [number, string]
+    return new Binding(group, signature, [{ signature: upgraded, at }])
+  }
+
+  noteUpgrade(upgrade: Upgrade): void {
+    if (!this.binding().isNews(upgrade)) return
+    this.#connection.db.exec(UPGRADES)
+    this.run('INSERT INTO upgrades (idx, signature) VALUES (?, ?)', upgrade.at, upgrade.signature)
   }
 
   /** How often the presence store was changed. */

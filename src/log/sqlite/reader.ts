@@ -7,7 +7,14 @@ import { assertFile, Connection, failure, makeFile } from './file.ts'
 import { whenFree } from './lock.ts'
 import { entryId, type PackedBatch, packBatch } from './pack.ts'
 import { Port } from './port.ts'
-import { type Message, PREFETCH_ITEMS, type ReaderInit, type ReaderRequest } from './protocol.ts'
+import {
+  type Message,
+  type Opened,
+  type OpenInit,
+  PREFETCH_ITEMS,
+  type ReaderInit,
+  type ReaderRequest,
+} from './protocol.ts'
 import { Queries } from './queries.ts'
 
 /** How long a reader that is being closed waits for a lock, in milliseconds. */
@@ -36,8 +43,6 @@ interface BoardStream extends Stream {
   /** The count of the presence store's changes at the last item. */
   seen: number | undefined
 }
-
-type OpenRequest = Extract<ReaderRequest, { type: 'open' }>
 
 interface OpenLog {
   readonly connection: Connection
@@ -94,7 +99,7 @@ class Reader {
     const stream = { call, credit: PREFETCH_ITEMS, isBehind: true, source: undefined }
     switch (request.type) {
       case 'open':
-        this.#answer(call, this.#open(request))
+        this.#answer(call, this.#open(request.init))
         break
       case 'bounds':
         this.#answer(
@@ -103,6 +108,12 @@ class Reader {
             queries.probe()
             return { epoch: this.#epoch!, ...queries.bounds() }
           }),
+        )
+        break
+      case 'upgraded':
+        this.#answer(
+          call,
+          this.#ask((queries) => queries.binding().upgraded),
         )
         break
       case 'notices':
@@ -130,14 +141,16 @@ class Reader {
     }
   }
 
-  async #open({ group, signature, create }: OpenRequest): Promise<string> {
+  async #open(init: OpenInit): Promise<Opened> {
     const { path } = this.#init
-    if (create) makeFile(path, group, signature)
+    const { group, signature, create } = init
+    if (create && signature !== undefined) makeFile(path, group, signature)
     else assertFile(path)
-    const connection = await this.#whenFree(() => Connection.open(path, group, signature))
-    this.#epoch = connection.meta.epoch
-    this.#use(connection)
-    return this.#epoch
+    this.#use(await this.#whenFree(() => Connection.open(path, group)))
+    this.#epoch = this.#log!.connection.meta.epoch
+    const binding = await this.#ask((queries) => queries.binding())
+    binding.check(init, { place: path })
+    return { epoch: this.#epoch, signature: binding.signature, upgraded: binding.upgraded }
   }
 
   #answer(call: number, answer: Promise<unknown>): void {

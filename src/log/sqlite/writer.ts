@@ -109,6 +109,8 @@ class Writer {
         await this.#repeatable((queries) => moveFirst(queries, request.upTo), sinceMs)
         void this.#sweep()
         return undefined
+      case 'noteUpgrade':
+        return this.#repeatable((queries) => queries.noteUpgrade(request.upgrade), sinceMs)
       case 'announce':
         return this.#repeatable((queries) => this.#announce(queries, request), sinceMs)
       case 'withdraw':

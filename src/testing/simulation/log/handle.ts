@@ -1,5 +1,6 @@
+import type { Binding } from '../../../log/binding.ts'
 import { LogClosed, LogRewound } from '../../../log/errors.ts'
-import { checkAppend, checkCursor } from '../../../log/limits.ts'
+import { checkAppend, checkCursor, checkUpgrade } from '../../../log/limits.ts'
 import type {
   Appended,
   Cursor,
@@ -15,7 +16,7 @@ import { Appends } from './appends.ts'
 import { Iteration } from './iteration.ts'
 import { type Line, PATIENCE_MS } from './line.ts'
 import { type HandleInit, SimulatedPresenceStore } from './presence-store.ts'
-import type { Listening, LogServer } from './server.ts'
+import type { Listening, LogServer, Writer } from './server.ts'
 
 /** One process's handle on the log. */
 export class SimulatedHandle implements Log, Listening {
@@ -24,10 +25,13 @@ export class SimulatedHandle implements Log, Listening {
   readonly notices: PresenceStore
   readonly #server: LogServer
   readonly #line: Line
+  readonly #writer: Writer
   readonly #appends: Appends
   readonly #presences: SimulatedPresenceStore
   readonly #readers = new Set<() => void>()
   readonly #offDeath: () => void
+  /** What this process knows: a file, too, tells nobody of later notes. */
+  #binding: Binding
   #closed: Promise<void> | undefined
 
   constructor(init: HandleInit) {
@@ -36,6 +40,8 @@ export class SimulatedHandle implements Log, Listening {
     this.maxEntryBytes = maxEntryBytes
     this.#server = server
     this.#line = line
+    this.#writer = writer
+    this.#binding = writer.binding
     this.#appends = new Appends(server, line, writer)
     this.#presences = new SimulatedPresenceStore(init)
     this.notices = this.#presences
@@ -49,6 +55,14 @@ export class SimulatedHandle implements Log, Listening {
 
   get connection(): LogConnection | undefined {
     return this.#line.isLocal ? undefined : this.#line
+  }
+
+  get signature(): string {
+    return this.#binding.signature
+  }
+
+  get upgraded(): string | undefined {
+    return this.#binding.upgraded
   }
 
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
@@ -83,6 +97,13 @@ export class SimulatedHandle implements Log, Listening {
       this.#server.prune(upTo, this.#line.node, decided)
     }
     await this.#line.ask(work, { signal, need: 'write' })
+  }
+
+  async noteUpgrade(signature: string, at: number, { signal }: SignalOptions = {}): Promise<void> {
+    this.#assertOpen({ signal })
+    checkUpgrade({ signature, at })
+    const note = () => this.#server.noteUpgrade(this.#writer, { signature, at })
+    this.#binding = await this.#line.ask(note, { signal, need: 'write' })
   }
 
   close(): Promise<void> {

@@ -1,5 +1,6 @@
 import { decodeControl } from '../../../group/control.ts'
-import { EpochChanged, LogMismatch, LogMissing, LogRewound, LogTruncated } from '../../../log/errors.ts'
+import { Binding, type Upgrade } from '../../../log/binding.ts'
+import { EpochChanged, LogMissing, LogRewound, LogTruncated } from '../../../log/errors.ts'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX, checkPrune } from '../../../log/limits.ts'
 import type {
   Appended,
@@ -27,6 +28,8 @@ export interface LogServerInit {
 /** Who appends by one handle. */
 export interface Writer {
   readonly epoch: string
+  /** Whose log it was when it was opened. */
+  readonly binding: Binding
   readonly author: string
   readonly node: string
   readonly life: string
@@ -50,7 +53,7 @@ export class LogServer {
   readonly presences: PresenceTable
   readonly handles = new Set<Listening>()
   readonly #stampBy: (node: string) => number
-  #bound: Pick<LogInit, 'group' | 'signature'> | undefined
+  #binding: Binding | undefined
   #writers = 0
 
   constructor({ world, epoch, stampBy, presences }: LogServerInit) {
@@ -65,13 +68,22 @@ export class LogServer {
   }
 
   /** Throws for a log of another group or machine, or none where none may be made. */
-  open({ group, signature, author, create = true }: LogInit, node: string, life: string): Writer {
-    if (this.#bound === undefined && !create) throw new LogMissing('the simulated log')
-    this.#bound ??= { group, signature }
-    if (this.#bound.group !== group) throw new LogMismatch('group', group, this.#bound.group)
-    if (this.#bound.signature !== signature)
-      throw new LogMismatch('signature', signature, this.#bound.signature)
-    return { epoch: this.record.epoch, author, node, life, name: ++this.#writers, sequence: 0 }
+  open(init: LogInit, node: string, life: string): Writer {
+    const { group, signature, author, create = true } = init
+    if (create && signature !== undefined) this.#binding ??= new Binding(group, signature)
+    const binding = this.#binding
+    if (binding === undefined) throw new LogMissing('the simulated log')
+    binding.check(init)
+    return { epoch: this.record.epoch, binding, author, node, life, name: ++this.#writers, sequence: 0 }
+  }
+
+  /** Returns whose log it is now. */
+  noteUpgrade({ epoch, binding, life }: Writer, upgrade: Upgrade): Binding {
+    this.assertEpoch(epoch)
+    const now = this.#binding ?? binding
+    if (now.isNews(upgrade)) this.world.note('log', `${life} notes ${upgrade.signature} at ${upgrade.at}`)
+    this.#binding = now.noted(upgrade)
+    return this.#binding
   }
 
   assertEpoch(epoch: string): void {
@@ -177,6 +189,7 @@ export class LogServer {
       throw new RangeError(`this log can be put back to 0 up to ${newest}, not to ${index}`)
     this.world.note('log', `is put back from ${newest} to ${index}`)
     this.record.rewind(index, this.world.nowMs)
+    this.#binding = this.#binding?.rewound(index)
     this.tellEntries()
   }
 
@@ -184,7 +197,7 @@ export class LogServer {
     this.world.note('log', `is made anew as ${epoch}`)
     this.record.recreate(epoch, this.world.nowMs)
     this.presences.clear()
-    this.#bound = undefined
+    this.#binding = undefined
     this.tellEntries()
     this.tellPresences()
   }

@@ -42,6 +42,8 @@ export class Reader implements AsyncDisposable {
       machine: map,
       log,
       lead: false,
+      // What the reader waits for is told each second, and what it ends with at the end.
+      logger: false,
       ...(await networkOf(context)),
     })
     const reader = new Reader(context, map, replica)

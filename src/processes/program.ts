@@ -158,6 +158,8 @@ const replicaMethods = {
   'replica.inSync': (replica: Replica) => replica.inSync(),
   'replica.barrier': (replica: Replica) => replica.barrier(),
   'replica.mark': (replica: Replica) => replica.mark(),
+  'replica.checkpointed': (replica: Replica, _: unknown, position: Position) =>
+    replica.checkpointed(position),
   'replica.prune': (replica: Replica, _: unknown, options: { keepEntries?: number }) =>
     replica.prune(options),
   'replica.rootAt': async (replica: Replica, _: unknown, anchor: Position) =>

@@ -212,6 +212,11 @@ export class ReplicaProcess {
     return this.call('replica.mark')
   }
 
+  /** See `Replica.checkpointed`. */
+  async checkpointed(position: Position): Promise<void> {
+    await this.call('replica.checkpointed', position)
+  }
+
   /** See `Replica.rootAt`; in hexadecimal. */
   rootAt(anchor: Position): Promise<string> {
     return this.call('replica.rootAt', anchor)

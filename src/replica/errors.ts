@@ -136,6 +136,15 @@ export class StateOfAnotherLog extends AnchorageError {
   }
 }
 
+/** This replica keeps nothing on a disk, and was asked for what is there. */
+export class NoDataDirectory extends AnchorageError {
+  static override readonly code = 'NO_DATA_DIRECTORY'
+  override readonly name = 'NoDataDirectory'
+  constructor(what: string) {
+    super(`${what} is of a replica that writes checkpoints: give createReplica() a dataDir`)
+  }
+}
+
 /**
  * The time that a caller gave, with `AbortSignal.timeout`, is up. The message says where this replica stands
  * and what troubles it. What was waited for may still happen. `cause` is the signal's reason. A signal that

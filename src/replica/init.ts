@@ -6,6 +6,7 @@ import type { ProviderLimits } from '../sync/limits.ts'
 import type { Clock } from '../time/clock.ts'
 import type { CheckpointPolicy } from './disk/checkpointer.ts'
 import type { PrunePolicy } from './membership/pruner.ts'
+import type { Logger } from './warnings.ts'
 
 export interface ReplicaInit<Result> {
   /**
@@ -93,6 +94,12 @@ export interface ReplicaInit<Result> {
    * even begin to talk to this replica. Default: none.
    */
   readonly networkKey?: Uint8Array
+  /**
+   * Takes a line for each problem, dispute and divergence, and when this replica halts or loses its state; each
+   * once. `console` is one. False: nobody is told. Default: standard error, for those of them that no listener
+   * of this replica's events (`problem`, `disputed`, `divergence`, `state`) takes.
+   */
+  readonly logger?: Logger | false
   /** Other transports, encryption, muxers or services for the libp2p node. */
   readonly libp2p?: Libp2pOptions
   /** Default: the machine's monotonic clock. */

@@ -43,11 +43,12 @@ export function checkOptions(init: CheckedOptions): void {
   if (networkKey !== undefined && !isNetworkKey(networkKey)) {
     throw new RangeError('networkKey is no key as `anchorage network-key` makes one')
   }
-  const { clock, authorize, random } = init
+  const { clock, authorize, random, logger } = init
   if (clock !== undefined) checkMethods('clock', clock, CLOCK_METHODS)
   for (const [name, callback] of Object.entries({ authorize, random })) {
     if (callback !== undefined) checkFunction(name, callback)
   }
+  if (logger !== undefined && logger !== false) checkMethods('logger', logger, ['warn'])
   checkAddresses(init)
   checkCheckpoint(init.checkpoint ?? {})
   checkPrune(init.prune ?? {})

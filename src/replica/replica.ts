@@ -139,6 +139,22 @@ export class Replica<Result = unknown>
   }
 
   /**
+   * Resolves when this replica's disk holds a checkpoint of `position`, or of one after it, that the group
+   * agreed on, and that survives a loss of power. `CheckpointPolicy` says when one is written, and `mark()` has
+   * the next one written at once. For a machine that keeps its state on the disk, it is an agreement on that
+   * state. Rejects with `NoDataDirectory` for a replica without `dataDir`, with `EpochChanged` for another
+   * epoch, and with what ended this replica or left it without a state.
+   *
+   * @example
+   * ```ts
+   * await replica.checkpointed(await replica.mark())
+   * ```
+   */
+  async checkpointed(position: Position, options: SubmitOptions = {}): Promise<void> {
+    await this.#parts.captures.checkpointed(position, options)
+  }
+
+  /**
    * Have the group capture a snapshot, and write it to a file once the group has agreed on its root. Resolves
    * with its anchor. Rejects as `mark()` does, with `RangeError` if this replica captured nothing there, and
    * with what the disk says.

@@ -4,9 +4,11 @@ import type { Clock } from '../time/clock.ts'
 import type { Counted, ReplicaEvents } from './events.ts'
 import { Problems } from './problems.ts'
 import type { Status } from './status.ts'
+import type { Warnings } from './warnings.ts'
 
 /** Where events go: the public replica, once there is one. */
 interface Audience {
+  listenerCount(type: string): number
   safeDispatchEvent(type: string, detail: object): boolean
 }
 
@@ -17,11 +19,12 @@ export interface ReporterInit {
   readonly stopping: AbortSignal
 }
 
-/** Tells the application what happens in this replica, and counts it. */
+/** Tells the application what happens in this replica, counts it, and warns of what nobody listens for. */
 export class Reporter {
   readonly #init: ReporterInit
   readonly #problems: Problems
   readonly #counts = new Map<Counted, number>()
+  #warnings: Warnings | undefined
   #audience: Audience | undefined
   /** Warnings from before anybody could listen. */
   #held: Error[] | undefined = []
@@ -52,10 +55,20 @@ export class Reporter {
     this.#audience = audience
   }
 
+  /** From now on there are warnings of what nobody listens for. */
+  warnBy(warnings: Warnings): void {
+    this.#warnings = warnings
+  }
+
   emit<E extends keyof ReplicaEvents & string>(type: E, detail: ReplicaEvents[E]['detail']): void {
     const counted = (type === 'sync' ? (detail as SyncEvent).type : type) as Counted
     this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
-    this.#audience?.safeDispatchEvent(type, { detail })
+    const audience = this.#audience
+    // Before that, `createReplica` rejects with what goes wrong.
+    if (audience === undefined) return
+    const heard = audience.listenerCount(type) > 0
+    audience.safeDispatchEvent(type, { detail })
+    this.#warnings?.happened(type, detail, heard)
   }
 
   /**

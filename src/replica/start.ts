@@ -48,6 +48,7 @@ import { ReplicaHost } from './snapshots/replica-host.ts'
 import { SealReader } from './snapshots/seal-reader.ts'
 import { Status } from './status.ts'
 import { closeEnvironment, stopParts } from './stop.ts'
+import { Warnings } from './warnings.ts'
 
 /** Pause before the presence store is watched again after an error, in milliseconds: short beside a lease. */
 const RETRY_MS = 500
@@ -88,6 +89,7 @@ export async function createReplicaOn<Result>(
     const { data } = opened
     const key = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
     const network = internals.network?.(key) ?? nodeOf(init, key)
+    reporter.warnBy(new Warnings({ clock, self: network.self, groupName: init.group, logger: init.logger }))
     const onProblem = (error: Error) => reporter.warn(error)
     const kept = KeptState.of(init)
     opened.log = await openLog(
@@ -185,7 +187,7 @@ async function makeParts<Result>(
   const outcomes = new Outcomes({ ...common, leadership, announcer, anchors, pruner, divergences })
 
   // What the application asks for, and what a leader does unasked.
-  const captures = new Captures({ ...common, positions, follower, sync, anchors, seals, ownState })
+  const captures = new Captures({ ...common, positions, follower, sync, anchors, seals, ownState, disk })
   const ticks = new Ticks({ ...common, applier })
 
   const parts: ReplicaParts<Result> = {
@@ -261,12 +263,13 @@ function tie<Result>(parts: ReplicaParts<Result>): void {
  * state.
  */
 function stateChanged<Result>(parts: ReplicaParts<Result>, change: StateChange): void {
-  const { applier, pruner, announcer, leadership, reporter } = parts
+  const { applier, disk, pruner, announcer, leadership, reporter } = parts
   const { state, previous, reason } = change
   if (state === 'in-sync') reporter.recovered()
   if (previous === 'lost' && state !== 'halted' && state !== 'stopped') applier.recover()
   if ((state === 'halted' || state === 'lost') && reason !== undefined) {
     applier.fail(reason)
+    disk?.fail(reason)
     if (state === 'halted') pruner.stop(reason)
     else pruner.fail(reason)
   }

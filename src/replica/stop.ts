@@ -13,6 +13,7 @@ export async function stopParts<Result>(parts: ReplicaParts<Result>): Promise<vo
   await announcer.stop()
   await disk?.stop(follower)
   applier.fail(reason)
+  disk?.fail(reason)
   pruner.stop(reason)
   status.enter('stopped')
   sync.withdraw()

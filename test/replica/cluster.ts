@@ -20,6 +20,12 @@ export interface Started {
 export class Cluster implements AsyncDisposable {
   readonly log = memoryLog()
   readonly #replicas: Replica<number>[] = []
+  readonly #isMute: boolean
+
+  /** @param isMute false: what no test listens for goes to standard error */
+  constructor({ isMute = true } = {}) {
+    this.#isMute = isMute
+  }
 
   async start(init: Partial<ReplicaInit<number>> = {}, journal = new Journal()): Promise<Started> {
     const replica = await createReplica<number>({
@@ -28,6 +34,7 @@ export class Cluster implements AsyncDisposable {
       log: this.log,
       volatile: true,
       chunkBytes: 50,
+      ...(this.#isMute && { logger: false }),
       ...TIMES,
       ...init,
     })

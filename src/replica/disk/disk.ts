@@ -9,6 +9,7 @@ import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
 import { asError } from '../../thrown.ts'
 import { Ticker } from '../../time/ticker.ts'
+import { Waiters } from '../following/waiters.ts'
 import type { Reporter } from '../reporter.ts'
 import {
   type AnchorSource,
@@ -54,6 +55,8 @@ export class Disk {
   readonly #checkpoints: CheckpointStore
   readonly #checkpointer: Checkpointer
   readonly #offers: OffersFile
+  /** Those who wait for a checkpoint that the group agreed on. */
+  readonly #waiters = new Waiters()
   /** The anchor whose snapshot was fetched and installed, until a checkpoint covers it. */
   #uncovered: number | undefined
   /** Undefined before the checkpoints were loaded: nothing is offered. */
@@ -109,6 +112,16 @@ export class Disk {
     return Math.max(this.#checkpoints.newestSealed, this.#init.kept?.sealed ?? 0)
   }
 
+  /** Resolves when `checkpoint` is at least this. Rejects with what `fail` is given. */
+  async checkpointed(index: number, signal?: AbortSignal): Promise<void> {
+    if (index > this.checkpoint) await this.#waiters.wait(index, signal)
+  }
+
+  /** There will be no checkpoint before this replica has a state, if ever. */
+  fail(reason: Error): void {
+    this.#waiters.fail(reason)
+  }
+
   /** What makes the next checkpoint due, for people. */
   get outlook(): string {
     return this.#checkpointer.outlook
@@ -124,6 +137,7 @@ export class Disk {
     try {
       if (kept === undefined) await this.#checkpoints.load(() => into.begin('disk', signal), signal)
       else await this.#checkpoints.count()
+      this.#waiters.reached(this.checkpoint)
       await this.#offerAgain(sync)
     } catch (error) {
       signal.throwIfAborted()
@@ -156,7 +170,10 @@ export class Disk {
   /** A snapshot from other replicas took the state's place. */
   installed(anchor: Position): void {
     // Where the machine keeps its state, the snapshot was on the disk before it was the state.
-    if (this.#init.kept !== undefined) return this.#checkpoints.chunks.clear()
+    if (this.#init.kept !== undefined) {
+      this.#waiters.reached(this.checkpoint)
+      return this.#checkpoints.chunks.clear()
+    }
     this.#uncovered = anchor.index
     this.#checkpointer.installed(anchor)
   }
@@ -206,7 +223,9 @@ export class Disk {
   #tell(event: CheckpointEvent): void {
     const { announcer, reporter } = this.#init
     reporter.emit('checkpoint', event)
-    if (event.type === 'written') announcer.soon()
+    if (event.type !== 'written') return
+    announcer.soon()
+    this.#waiters.reached(this.checkpoint)
   }
 
   /**

@@ -1,12 +1,15 @@
 import { raceSignal } from 'race-signal'
+import { checkInteger } from '../../bounds.ts'
 import { sameBytes } from '../../bytes.ts'
 import { writeCheckpoint } from '../../checkpoint/file.ts'
 import type { Storage } from '../../checkpoint/storage.ts'
+import { EpochChanged } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import type { SubmitOptions } from '../../machine/machine.ts'
 import type { Position } from '../../position.ts'
 import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
-import { Diverged } from '../errors.ts'
+import type { Disk } from '../disk/disk.ts'
+import { Diverged, NoDataDirectory } from '../errors.ts'
 import { type Follower, isOfLog } from '../following/follower.ts'
 import type { Positions } from '../following/positions.ts'
 import type { Status } from '../status.ts'
@@ -27,9 +30,11 @@ export interface CapturesInit {
   readonly anchors: Pick<Anchors, 'root'>
   readonly seals: SealReader
   readonly ownState: OwnState
+  /** Undefined without a data directory. */
+  readonly disk: Pick<Disk, 'checkpointed'> | undefined
 }
 
-/** Snapshots that the application asks for: an anchor, this replica's root there, a file. */
+/** Snapshots that the application asks for: an anchor, this replica's root there, a checkpoint, a file. */
 export class Captures {
   readonly #init: CapturesInit
 
@@ -55,6 +60,16 @@ export class Captures {
     const root = anchors.root(anchor.index)
     if (root === undefined) throw new RangeError(`nothing was captured at ${anchor.index}`)
     return await positions.inTime('rootAt()', options, () => raceSignal(root, options.signal))
+  }
+
+  /** See `Replica.checkpointed`. */
+  async checkpointed({ epoch, index }: Position, options: SubmitOptions): Promise<void> {
+    const { log, positions, disk } = this.#init
+    if (disk === undefined) throw new NoDataDirectory('checkpointed()')
+    if (epoch !== log.epoch) throw new EpochChanged(epoch, log.epoch)
+    checkInteger('position.index', index, 0)
+    positions.assertAlive()
+    await positions.inTime('checkpointed()', options, () => disk.checkpointed(index, options.signal))
   }
 
   /** See `Replica.exportTo`. */

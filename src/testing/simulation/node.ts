@@ -173,6 +173,7 @@ export class SimulatedNode {
         machine,
         clock,
         random: chance.next,
+        logger: false,
         log: log.backendFor(life, this.name),
         ...(durable ? { dataDir: DATA_DIR } : { privateKey: keyAt(this.#key) }),
       },

@@ -3,6 +3,7 @@ export type { CheckpointEvent } from './checkpoint/store.ts'
 export { AnchorageError } from './errors.ts'
 export { tuneGarbageCollection } from './garbage-collection.ts'
 export type { AnnouncedOffer, Announcement, ReplicaState } from './group/announcement.ts'
+export { UpgradeRequired } from './group/errors.ts'
 export type { Member } from './group/membership.ts'
 export { PruneRefused } from './group/pruning.ts'
 export * from './log/errors.ts'
@@ -42,7 +43,14 @@ export type { TtlOption } from './machines/ttl.ts'
 export * from './position.ts'
 export type { CheckpointPolicy } from './replica/disk/checkpointer.ts'
 export * from './replica/errors.ts'
-export type { CatchUpReport, Counted, Divergence, ReplicaEvents, StateChange } from './replica/events.ts'
+export type {
+  CatchUpReport,
+  Counted,
+  Divergence,
+  GroupUpgrade,
+  ReplicaEvents,
+  StateChange,
+} from './replica/events.ts'
 export type { ReplicaInit } from './replica/init.ts'
 export type { PrunePolicy } from './replica/membership/pruner.ts'
 export type { Replica } from './replica/replica.ts'

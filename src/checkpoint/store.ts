@@ -46,7 +46,8 @@ export interface CheckpointStoreInit {
   readonly directory: string
   readonly storage: Storage
   readonly group: string
-  readonly signature: string
+  /** Of the machine: each version that it can install. */
+  readonly signatures: readonly string[]
   /** The incarnation of the log: checkpoints of another one are not loaded. */
   readonly epoch: string
   readonly clock: Clock
@@ -134,7 +135,7 @@ export class CheckpointStore {
   }
 
   /** Install the newest one that is intact. Resolves with its position, or undefined when there is none. */
-  async load(begin: () => StateBuilder, signal: AbortSignal): Promise<Position | undefined> {
+  async load(begin: (signature: string) => StateBuilder, signal: AbortSignal): Promise<Position | undefined> {
     const { clock, onEvent } = this.#init
     const beganMs = clock.now()
     const found = await this.#find()
@@ -144,7 +145,7 @@ export class CheckpointStore {
       try {
         await using reader = await openCheckpoint(path, this.#init.storage)
         this.#check(reader)
-        await this.#install(reader, begin(), signal)
+        await this.#install(reader, begin(reader.signature), signal)
         const { position, sealed } = reader
         this.#newest = position.index
         this.#newestSealed = sealed ? position.index : await this.#sealedBelow(position.index)
@@ -162,8 +163,8 @@ export class CheckpointStore {
    * Write a checkpoint, unless there is one at this position or above. Throws if the disk does not take it.
    * The others stay as they are.
    */
-  async write(source: Omit<CheckpointSource, 'group' | 'signature'>, signal: AbortSignal): Promise<void> {
-    const { directory, storage, group, signature, clock, keep, onEvent } = this.#init
+  async write(source: Omit<CheckpointSource, 'group'>, signal: AbortSignal): Promise<void> {
+    const { directory, storage, group, clock, keep, onEvent } = this.#init
     const { position, sealed, manifest } = source
     if (position.index <= this.#newest) return
     const beganMs = clock.now()
@@ -171,7 +172,7 @@ export class CheckpointStore {
     const chunks = this.chunks.hold(manifest.chunks)
     try {
       const chunkBytes = await this.#writeChunks(source, signal)
-      const listBytes = await writeList(path, storage, { ...source, group, signature })
+      const listBytes = await writeList(path, storage, { ...source, group })
       this.#kept = [...this.#kept, { index: position.index, path, chunks }]
       this.#newest = position.index
       if (sealed) this.#newestSealed = position.index
@@ -303,8 +304,8 @@ export class CheckpointStore {
   #check({ path, group, signature, position }: CheckpointReader): void {
     const ours = this.#init
     if (group !== ours.group) throw new CheckpointMismatch(path, 'group', group, ours.group)
-    if (signature !== ours.signature)
-      throw new CheckpointMismatch(path, 'state machine', signature, ours.signature)
+    if (!ours.signatures.includes(signature))
+      throw new CheckpointMismatch(path, 'state machine', signature, ours.signatures.join(' or '))
     if (position.epoch !== ours.epoch) throw new CheckpointMismatch(path, 'epoch', position.epoch, ours.epoch)
   }
 

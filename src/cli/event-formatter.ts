@@ -48,6 +48,10 @@ export class EventFormatter {
           `${this.#name(replica)} diverged at ${formatPosition(anchor)}: its root is ${hex(root)}, the group's ${hex(sealed)}`,
         )
       }
+      case 'upgraded':
+        return detail.from === detail.to
+          ? `the group's state is of format ${detail.format} from entry ${count(detail.position.index)} on`
+          : `the group speaks ${detail.to} from entry ${count(detail.position.index)} on, no longer ${detail.from}`
       case 'pruned':
         return detail.upTo > 0 ? `pruned the log up to entry ${count(detail.upTo)}` : undefined
       case 'checkpoint':

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { TIMER_MS_MAX } from '../bounds.ts'
+import { GROUP_FORMAT } from './formats.ts'
 import { AnnouncementSchema } from './pb/group_pb.js'
+import { OLDER_MAX, signatureName } from './versions.ts'
 
 /** What a replica is doing. */
 export type ReplicaState =
@@ -80,6 +82,10 @@ export interface Announcement {
   readonly process?: string
   /** Another process used this identity a short while ago. Default false. */
   readonly contested?: boolean
+  /** The newest format of the group's state that it speaks. Default 1. */
+  readonly format?: number
+  /** The names of the signatures that it speaks. Default: only the one that the log is bound to. */
+  readonly speaks?: readonly Uint8Array[]
 }
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
@@ -92,10 +98,12 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     checkpoint,
     addresses,
     prune,
+    speaks = [],
     ...rest
   } = announcement
   const message = create(AnnouncementSchema, {
     ...rest,
+    speaks: [...speaks],
     addresses: [...addresses],
     applied: BigInt(applied),
     leads: BigInt(leads),
@@ -142,6 +150,8 @@ export function announcementBytesMax(of: {
     prune: { keepEntries: most, volatile: true },
     process: 'x'.repeat(PROCESS_NAME_LENGTH),
     contested: true,
+    format: GROUP_FORMAT,
+    speaks: new Array(OLDER_MAX + 1).fill(signatureName('')),
   }
   return encodeAnnouncement(largest).length
 }
@@ -161,7 +171,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
   try {
     const message = fromBinary(AnnouncementSchema, bytes)
     const { epoch, addresses, state, applied, leads, offers, needs, receivedBytes } = message
-    const { checkpoint, durable, prune, process, contested } = message
+    const { checkpoint, durable, prune, process, contested, format, speaks } = message
     if (!STATES.includes(state)) return undefined
     return {
       epoch,
@@ -175,6 +185,8 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       ...(durable && { durable }),
       ...(process !== '' && { process }),
       ...(contested && { contested }),
+      ...(format > 0 && { format }),
+      ...(speaks.length > 0 && { speaks: speaks.slice(0, OLDER_MAX + 1) }),
       ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
       offers: offers.slice(-OFFERS_MAX).map(({ anchor, remainingMs, ready, servedBytes }) => ({
         anchor: Number(anchor),

@@ -1,9 +1,12 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { LogEntry } from '../log/log.ts'
-import { decodeControl, type Marker } from './control.ts'
+import { type Control, decodeControl, type Genesis, type Marker } from './control.ts'
+import { UpgradeRequired } from './errors.ts'
+import { FIRST_FORMAT, GROUP_FORMAT } from './formats.ts'
 import { MachineTime, type StampedClock } from './machine-time.ts'
 import { GroupStateSchema } from './pb/group_pb.js'
 import { Seal } from './seal.ts'
+import { Versions } from './versions.ts'
 
 /** What a control entry did. It is the same on every replica. */
 export type Outcome =
@@ -32,6 +35,10 @@ export type Outcome =
       readonly sealed: Uint8Array
     }
   | { readonly type: 'prune'; readonly upTo: number }
+  /** The group speaks another version from here on: of its own format, or of the machine. */
+  | { readonly type: 'upgraded'; readonly format: number; readonly from: string; readonly to: string }
+  /** The log begins with a snapshot, and the state here is that. */
+  | { readonly type: 'genesis'; readonly genesis: Genesis }
   /** It moved machine time, as every entry does. */
   | { readonly type: 'tick' }
   /** A no-op: it is of an old term or of an unknown kind, or about an unknown anchor. */
@@ -46,18 +53,35 @@ export interface CarriedState {
   readonly clocks: readonly StampedClock[]
   /** The id of the newest entry; empty before the first. */
   readonly entryId: string
+  /** See `GroupState.format`. */
+  readonly format: number
+  /** See `GroupState.signature`; undefined before format 2: the one that the log is bound to. */
+  readonly signature: string | undefined
+  /** See `GroupState.lastCommand`; 0 before format 2. */
+  readonly lastCommand: number
 }
 
 /** Reads what `GroupState.encode` wrote. Throws for other bytes. */
 export function decodeGroupState(bytes: Uint8Array): CarriedState {
-  const { term, leader, timeMs, entryId, clocks } = fromBinary(GroupStateSchema, bytes)
+  const message = fromBinary(GroupStateSchema, bytes)
+  const { term, leader, timeMs, entryId, clocks, format, signature, lastCommand } = message
   return {
+    format: Math.max(FIRST_FORMAT, format),
+    signature: signature === '' ? undefined : signature,
+    lastCommand: Number(lastCommand),
     term: Number(term),
     leader: leader === '' ? undefined : leader,
     timeMs: Number(timeMs),
     clocks: clocks.map((clock) => ({ timestampMs: Number(clock.timestampMs), timeMs: Number(clock.timeMs) })),
     entryId,
   }
+}
+
+export interface GroupStateInit {
+  /** What the log is bound to: the version of the machine that the group speaks before its first upgrade. */
+  readonly signature: string
+  /** What this process speaks. */
+  readonly versions: Versions
 }
 
 /** Attestations are counted for this many of the newest anchors. Older anchors have long expired. */
@@ -70,6 +94,12 @@ const ANCHORS_MAX = 16
  * life: an install restores it.
  */
 export class GroupState {
+  readonly versions: Versions
+  /** What the log is bound to: the version before its first upgrade. */
+  readonly bound: string
+  #format = FIRST_FORMAT
+  #signature: string
+  #lastCommand = 0
   #term = 0
   #leader: string | undefined
   #claimIndex = 0
@@ -78,6 +108,38 @@ export class GroupState {
   readonly #anchors = new Map<number, Seal>()
   /** Attestations of anchors before this index are not counted any more, or never were here. */
   #countedFrom = 0
+
+  /** Default: a machine of one version, without a name. */
+  constructor(init: GroupStateInit = { signature: '', versions: new Versions({ signature: '' }) }) {
+    this.versions = init.versions
+    this.bound = init.signature
+    this.#signature = init.signature
+  }
+
+  /** The version of the machine that a snapshot is of, by the state of the group that it carries. */
+  signatureIn(control: Uint8Array): string {
+    return decodeGroupState(control).signature ?? this.bound
+  }
+
+  /** The format of this state. All replicas have the same at a position. */
+  get format(): number {
+    return this.#format
+  }
+
+  /** The version of the machine that the group speaks here: commands and captures are of it. */
+  get signature(): string {
+    return this.#signature
+  }
+
+  /** The index of the newest command that was applied, or of the entry since which that is counted. */
+  get lastCommand(): number {
+    return this.#lastCommand
+  }
+
+  /** A command was applied. */
+  commanded(index: number): void {
+    this.#lastCommand = index
+  }
 
   /** The number of the newest claim that won; 0 before the first. */
   get term(): number {
@@ -147,6 +209,22 @@ export class GroupState {
     return this.#time.advance(timestampMs)
   }
 
+  /**
+   * Throws `UpgradeRequired` for an entry from which on the group speaks what this process does not. Nothing
+   * has changed then.
+   */
+  assertSpoken({ author, payload }: Pick<LogEntry, 'author' | 'payload'>): void {
+    const control = decodeControl(payload)
+    const { format, to } = this.#asked(author, control) ?? {}
+    if (format !== undefined && format > GROUP_FORMAT) {
+      const what = `the group's state is of format ${format}, which is newer than ${GROUP_FORMAT}; the group speaks ${JSON.stringify(to)}`
+      throw new UpgradeRequired(to!, this.versions.signatures, what)
+    }
+    if (to !== undefined && to !== this.#signature && !this.versions.speaks(to)) {
+      throw new UpgradeRequired(to, this.versions.signatures)
+    }
+  }
+
   apply(entry: LogEntry): Outcome {
     const control = decodeControl(entry.payload)
     if (control === undefined) return { type: 'void', why: 'it is no control entry that this version knows' }
@@ -156,6 +234,8 @@ export class GroupState {
         this.#term = control.term
         this.#leader = entry.author
         this.#claimIndex = entry.index
+        // The first one of a log decides in which format the group begins.
+        if (control.term === 1) this.#raise(control.format ?? FIRST_FORMAT, entry.index)
         return { type: 'leader', leader: entry.author, term: control.term }
       case 'marker':
         if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)
@@ -178,6 +258,24 @@ export class GroupState {
         return this.#leads(entry.author, control.term)
           ? { type: 'tick' }
           : this.#void(entry.author, control.term)
+      case 'upgrade': {
+        if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)
+        const { format, from, to } = control
+        if (this.#asked(entry.author, control) === undefined) {
+          const why = `it goes from ${from} to ${to} in format ${format}`
+          return {
+            type: 'void',
+            why: `${why}; the group speaks ${this.#signature} in format ${this.#format}`,
+          }
+        }
+        this.#signature = to
+        this.#raise(format, entry.index)
+        return { type: 'upgraded', format, from, to }
+      }
+      case 'genesis':
+        return { type: 'void', why: 'a log begins with a snapshot only where this is its first entry' }
+      case 'guarded':
+        return { type: 'void', why: 'commands with conditions are not obeyed yet' }
       default:
         return control satisfies never
     }
@@ -194,6 +292,12 @@ export class GroupState {
         timestampMs: BigInt(timestampMs),
         timeMs: BigInt(timeMs),
       })),
+      // The first format has none of these, so that processes that know no other have the same bytes.
+      ...(this.#format > FIRST_FORMAT && {
+        format: this.#format,
+        signature: this.#signature,
+        lastCommand: BigInt(this.#lastCommand),
+      }),
     }
     return toBinary(GroupStateSchema, create(GroupStateSchema, message))
   }
@@ -202,7 +306,10 @@ export class GroupState {
    * A snapshot was installed: go on from the state that it carries, as `decodeGroupState` read it. It cannot
    * fail.
    */
-  restore({ term, leader, timeMs, clocks, entryId }: CarriedState): void {
+  restore({ term, leader, timeMs, clocks, entryId, format, signature, lastCommand }: CarriedState): void {
+    this.#format = format
+    this.#signature = signature ?? this.bound
+    this.#lastCommand = lastCommand
     this.#term = term
     this.#leader = leader
     // Another replica applied its claim, before this snapshot.
@@ -220,6 +327,28 @@ export class GroupState {
    */
   installed(anchor: number, electorate: readonly string[]): void {
     this.#track(anchor, electorate)
+  }
+
+  /** What the group is to speak from this entry on; undefined for any other entry, and for one without effect. */
+  #asked(
+    author: string,
+    control: Control | undefined,
+  ): { readonly format: number; readonly to: string } | undefined {
+    if (control?.type === 'claim') {
+      const { term, format = FIRST_FORMAT } = control
+      return this.#term === 0 && term === 1 ? { format, to: this.#signature } : undefined
+    }
+    if (control?.type !== 'upgrade' || !this.#leads(author, control.term)) return undefined
+    const { format, from, to } = control
+    const isNewer = format > this.#format || (format === this.#format && to !== from)
+    return from === this.#signature && isNewer ? { format, to } : undefined
+  }
+
+  /** From this entry on the state carries more. What it did not carry before begins here, for everybody alike. */
+  #raise(format: number, index: number): void {
+    if (format <= this.#format) return
+    if (this.#format === FIRST_FORMAT) this.#lastCommand = index
+    this.#format = format
   }
 
   #leads(author: string, term: number): boolean {

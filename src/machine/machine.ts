@@ -11,6 +11,8 @@ export interface CommandContext {
    * never goes back.
    */
   readonly timeMs: number
+  /** The version of the machine that the group speaks at this position: `signature`, or one of `older`. */
+  readonly signature: string
 }
 
 /**
@@ -21,8 +23,25 @@ export interface CommandContext {
  * every replica. Otherwise the group reports a divergence.
  */
 export interface StateMachine<Result = unknown> {
-  /** Kind, codec and format versions. Replicas whose signatures differ refuse each other. */
+  /**
+   * Kind, codec and format versions, of 1 to 1,024 bytes: the newest version that this machine speaks. A group
+   * speaks one version at a time. A replica that does not speak it stops with `UpgradeRequired`.
+   */
   readonly signature: string
+
+  /**
+   * Older versions that it speaks too, at most 16, the newest first. While the group speaks one of them, this
+   * machine behaves as that version did: it takes its commands, and captures and installs its items. Default:
+   * none.
+   */
+  readonly older?: readonly string[]
+
+  /**
+   * The group goes over from one version to another, between two commands. Change the state where the new
+   * version has another form. It must be deterministic, as `apply` is. An error stops this replica. Default:
+   * the state stays as it is.
+   */
+  upgrade?(from: string, to: string): void
 
   /**
    * Apply one committed command, synchronously. `command` may be a view of a larger buffer that is reused or
@@ -34,14 +53,16 @@ export interface StateMachine<Result = unknown> {
   /**
    * The state as it is now, frozen. The call comes between two commands, so it must be quick (O(1) where the
    * data structure allows). Commands are applied while the snapshot is read.
+   * @param signature the version whose items these are to be: the one that the group speaks
    */
-  capture(): Snapshot
+  capture(signature: string): Snapshot
 
   /**
    * Begin to replace the state with a snapshot's items. Commands may still be applied to the old state until
    * `commit`.
+   * @param signature the version whose items these are: one that this machine speaks
    */
-  install(): Installation
+  install(signature: string): Installation
 
   /**
    * Machine time has moved on. The call comes with or without a command, and before the command of the entry

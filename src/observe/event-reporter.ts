@@ -77,7 +77,16 @@ export class EventReporter {
 }
 
 /** Events whose details are plain data already. */
-const PLAIN = ['leader', 'sealed', 'caught-up', 'log', 'disputed', 'divergence', 'pruned'] as const
+const PLAIN = [
+  'leader',
+  'sealed',
+  'caught-up',
+  'log',
+  'disputed',
+  'divergence',
+  'upgraded',
+  'pruned',
+] as const
 
 function stamped<Type extends ProcessEventType>(type: Type, detail: ProcessEventDetails[Type]): ProcessEvent {
   const event = { type, detail, atMs: performance.timeOrigin + performance.now() }

@@ -63,6 +63,7 @@ export interface ProcessEventDetails {
   log: ReplicaEvents['log']['detail']
   disputed: ReplicaEvents['disputed']['detail']
   divergence: ReplicaEvents['divergence']['detail']
+  upgraded: ReplicaEvents['upgraded']['detail']
   pruned: ReplicaEvents['pruned']['detail']
   checkpoint: CheckpointSummary
   skipped: { readonly index: number; readonly kind: string; readonly why: string }

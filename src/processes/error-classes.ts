@@ -1,4 +1,5 @@
 import * as checkpoint from '../checkpoint/errors.ts'
+import * as group from '../group/errors.ts'
 import { PruneRefused } from '../group/pruning.ts'
 import * as leases from '../leases/errors.ts'
 import * as log from '../log/errors.ts'
@@ -18,9 +19,21 @@ import * as own from './errors.ts'
 
 /** Any class that a program of a test cluster may throw: what a test is given is of the same class. */
 export const ERROR_CLASSES: readonly ErrorClass[] = [
-  ...[checkpoint, compose, leases, list, log, machine, replica, snapshot, sqlite, sync, wire, own].flatMap(
-    (family) => Object.values<ErrorClass>(family),
-  ),
+  ...[
+    checkpoint,
+    compose,
+    group,
+    leases,
+    list,
+    log,
+    machine,
+    replica,
+    snapshot,
+    sqlite,
+    sync,
+    wire,
+    own,
+  ].flatMap((family) => Object.values<ErrorClass>(family)),
   MalformedCommand,
   MalformedQuestion,
   PruneRefused,

@@ -29,6 +29,15 @@ export interface Divergence {
   readonly sealed: Uint8Array
 }
 
+export interface GroupUpgrade {
+  readonly position: Position
+  /** The format of the group's own state. */
+  readonly format: number
+  /** The machine's signature before, and from here on. */
+  readonly from: string
+  readonly to: string
+}
+
 export type ReplicaEvents = {
   /** The replica went from one state to another. */
   state: CustomEvent<StateChange>
@@ -55,6 +64,11 @@ export type ReplicaEvents = {
    * has, does not lead, and applies nothing. It goes on by itself.
    */
   log: CustomEvent<{ readonly connected: boolean }>
+  /**
+   * The group speaks another version from this position on: of the machine, if `to` is not `from`, or of its
+   * own format.
+   */
+  upgraded: CustomEvent<GroupUpgrade>
   /** This replica, leading, pruned the log up to and including an index. */
   pruned: CustomEvent<{ readonly upTo: number }>
   /** What happened to the checkpoints in this replica's data directory. */

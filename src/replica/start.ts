@@ -8,6 +8,7 @@ import { GroupState } from '../group/group-state.ts'
 import { LEASE_MS_DEFAULT, Leadership } from '../group/leadership.ts'
 import { Membership } from '../group/membership.ts'
 import { Namesakes, type OwnPresence } from '../group/namesakes.ts'
+import { Versions } from '../group/versions.ts'
 import type { Log } from '../log/log.ts'
 import { systemRandom } from '../random.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
@@ -131,9 +132,12 @@ function commonOf<Result>(
     process: processName ?? makeProcessName(),
     epoch: environment.log.epoch,
     groupName: init.group,
-    group: new GroupState(),
+    group: new GroupState({
+      // What the log is bound to.
+      signature: init.machine.signature,
+      versions: new Versions(init.machine),
+    }),
     machine: init.machine,
-    signature: init.machine.signature,
     coder: coder ?? zstdCoder,
     cuts: new CutHistory(),
     random: init.random ?? systemRandom,

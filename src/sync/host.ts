@@ -37,10 +37,15 @@ export interface SyncHost {
    */
   readonly group: string
   /**
-   * The state machine's signature, of 1 to 1,024 bytes: it names the form of commands and items. Peers of
-   * another one are told `Incompatible`.
+   * The state machine's signature, of 1 to 1,024 bytes: it names the form of commands and items. Where a group
+   * can go over to another version, it is the one of now. Peers that speak no version in common are told
+   * `Incompatible`.
    */
   readonly signature: string
+  /**
+   * Signatures of other versions that this replica speaks too. Default: none.
+   */
+  readonly also?: readonly string[]
   /** The incarnation of the log that this replica follows, of 1 to 64 bytes: every anchor carries it. */
   readonly epoch: string
   /** The PeerId of the leader, as far as this replica knows. */
@@ -64,7 +69,10 @@ export interface SyncHost {
    * that applies the marker calls `retire` for each.
    */
   appendMarker(requester: string, retires: readonly Position[]): Promise<Position>
-  /** True when the log's entry at `position`, and all that follow, can still be read. */
+  /**
+   * True when the log's entry at `position`, and all that follow, can still be read. What it throws ends the
+   * session: the snapshot there is of a version that this replica does not speak, say.
+   */
   isReadable(position: Position): Promise<boolean>
   /**
    * Resolves with the root that the group agreed on for this anchor, once it has. Rejects with `Disputed`
@@ -94,8 +102,8 @@ export interface SyncHost {
    */
   ownState?(): OwnState | undefined
   /**
-   * Begin to build a new state from chunks as they arrive. `signal` aborts when this one is not wanted any
-   * more.
+   * Begin to build the state at an anchor from chunks as they arrive. `signal` aborts when this one is not
+   * wanted any more.
    */
-  beginInstall(signal: AbortSignal): StateBuilder
+  beginInstall(signal: AbortSignal, anchor: Position): StateBuilder
 }

@@ -16,7 +16,7 @@
  * })
  *
  * // When your consensus applies a marker:
- * node.services.sync.captured(anchor, machine.capture(), { control, chunkBytes, requesters })
+ * node.services.sync.captured(anchor, machine.capture(machine.signature), { control, chunkBytes, requesters })
  * // When this replica finds that it lags:
  * await node.services.sync.catchUp({ position, signal })
  * ```

@@ -69,7 +69,7 @@ class Both {
       directory: DIRECTORY,
       storage,
       group: 'g',
-      signature: 's',
+      signatures: ['s'],
       epoch: 'e',
       clock: systemClock,
       coder: zstdCoder,
@@ -151,7 +151,7 @@ class Both {
     const index = ++this.#newest
     this.#written.set(index, of)
     const chunk = (at: number) => into.chunk(at)
-    const source = { position: { epoch: 'e', index }, sealed: true, manifest, chunk }
+    const source = { position: { epoch: 'e', index }, sealed: true, signature: 's', manifest, chunk }
     await this.#store.write(source, signal).then(
       () => {
         this.#told = index

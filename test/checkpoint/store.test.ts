@@ -46,7 +46,7 @@ const open = (init: Partial<CheckpointStoreInit> = {}) =>
     directory,
     storage,
     group: 'g',
-    signature: 's',
+    signatures: ['s'],
     epoch: 'e',
     clock: systemClock,
     coder: zstdCoder,
@@ -76,7 +76,7 @@ async function write(store: CheckpointStore, index: number, items = ITEMS, seale
     asked.push(index)
     return into.chunk(index)
   }
-  await store.write({ position: at(index), sealed, manifest, chunk }, signal)
+  await store.write({ position: at(index), signature: 's', sealed, manifest, chunk }, signal)
   return { asked, manifest }
 }
 
@@ -203,7 +203,7 @@ describe.each(PLACES)('on $on', ({ make }) => {
       const manifest = makeManifest(CONTROL, [twice, twice])
       const store = await open()
       const chunk = async (): Promise<EncodedChunk> => ({ encoding: 'raw', bytes })
-      await store.write({ position: at(7), sealed: true, manifest, chunk }, signal)
+      await store.write({ position: at(7), signature: 's', sealed: true, manifest, chunk }, signal)
       expect([await load(), installed?.items.length, (await chunks()).length]).toEqual([at(7), 4, 1])
     })
 
@@ -387,7 +387,7 @@ describe.each(PLACES)('on $on', ({ make }) => {
 
     test.each<[what: string, init: Partial<CheckpointStoreInit>, says: string]>([
       ['another group', { group: 'h' }, 'is of group g, and this replica is of h'],
-      ['another state machine', { signature: 't' }, 'is of state machine s'],
+      ['another state machine', { signatures: ['t'] }, 'is of state machine s'],
       ['another incarnation of the log', { epoch: 'f' }, 'is of epoch e'],
     ])('one of %s is reported and left where it is', async (_what, init, says) => {
       await write(await open(), 7)
@@ -428,6 +428,7 @@ describe.each(PLACES)('on $on', ({ make }) => {
           chunks: [{ items: 1, bytes: 1, hash: new Uint8Array(32) }],
           root: CONTROL,
         },
+        signature: 's',
         chunk: () => Promise.reject(new Error('no space left on device')),
       }
       await expect(store.write(source, signal)).rejects.toThrow('no space left')

@@ -20,7 +20,7 @@ export function attachedMap<K, V>(init: ReplicatedMapInit<K, V>): ReplicatedMap<
 
 /** The items of the state now, each a copy, as hexadecimal digits. */
 export function itemsNow(machine: StateMachine): string[] {
-  const snapshot = machine.capture()
+  const snapshot = machine.capture(machine.signature)
   const items = Array.from(snapshot.items(), (item) => Buffer.from(item).toString('hex'))
   snapshot.release()
   return items

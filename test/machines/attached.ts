@@ -8,7 +8,7 @@ export function attached<Result, M extends StateMachine<Result>>(machine: M & St
     options?.signal?.throwIfAborted()
     index++
     const position = { epoch: 'test', index }
-    return { position, result: machine.apply(command, { position, timeMs: 0 }) }
+    return { position, result: machine.apply(command, { position, timeMs: 0, signature: machine.signature }) }
   }
   machine.attach?.({ submit, assertReadable() {} })
   return machine

@@ -50,7 +50,7 @@ const SUBJECTS: Readonly<Record<string, Subject>> = {
 }
 
 function filled<M extends StateMachine>(machine: M, command: Uint8Array): M {
-  machine.apply(command, { position: { epoch: 'e', index: 1 }, timeMs: 0 })
+  machine.apply(command, { position: { epoch: 'e', index: 1 }, timeMs: 0, signature: machine.signature })
   return machine
 }
 

@@ -11,7 +11,7 @@ const SCHEMA = `
   CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT DEFAULT 'x' CHECK (v <> 'bad') UNIQUE);
   CREATE TABLE child (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES t);`
 const note = (text: string) => Buffer.from(text)
-const CONTEXT = { position: { epoch: 'e', index: 1 }, timeMs: 5 }
+const CONTEXT = { position: { epoch: 'e', index: 1 }, timeMs: 5, signature: 's' }
 
 let machines: SqliteMachines
 beforeEach(() => {

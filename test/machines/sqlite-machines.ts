@@ -52,7 +52,11 @@ export function sqlCommand(...command: SqlCommand): Uint8Array {
 
 /** Apply SQL as the next command. */
 export function run(machine: SqliteMachine<unknown>, ...command: SqlCommand): unknown {
-  return machine.apply(sqlCommand(...command), { position: { epoch: 'e', index: 1 }, timeMs: 0 })
+  return machine.apply(sqlCommand(...command), {
+    position: { epoch: 'e', index: 1 },
+    timeMs: 0,
+    signature: machine.signature,
+  })
 }
 
 /** A copy of each. */

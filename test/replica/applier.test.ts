@@ -27,8 +27,10 @@ beforeEach(() => {
 
 const seen = () => [journal.lines, group.leader, group.term, applier.applied]
 
-test('an install replaces the machine and the group together, and the group stays the same object', () => {
-  applier.beginInstall(new AbortController().signal).commit(ANCHOR, carried)
+test('an install replaces the machine and the group together, and the group stays the same object', async () => {
+  const building = applier.beginInstall(new AbortController().signal, () => 'journal/1')
+  await building.finish!()
+  building.commit(ANCHOR, carried)
   expect(seen()).toEqual([[], 'after', 2, 9])
 })
 
@@ -50,16 +52,18 @@ test.each<[what: string, spoil: () => void]>([
       })
     },
   ],
-])('%s leaves everything as it was', (_what, spoil) => {
+])('%s leaves everything as it was', async (_what, spoil) => {
   spoil()
-  const building = applier.beginInstall(new AbortController().signal)
+  const building = applier.beginInstall(new AbortController().signal, () => 'journal/1')
+  await building.finish!()
   expect(() => building.commit(ANCHOR, carried)).toThrow()
   expect(seen()).toEqual([['old'], 'before', 1, 0])
 })
 
-test('an install that is not wanted any more changes nothing', () => {
+test('an install that is not wanted any more changes nothing', async () => {
   const stop = new AbortController()
-  const building = applier.beginInstall(stop.signal)
+  const building = applier.beginInstall(stop.signal, () => 'journal/1')
+  await building.finish!()
   stop.abort(new Error('stopped'))
   expect(() => building.commit(ANCHOR, carried)).toThrow('stopped')
   expect(seen()).toEqual([['old'], 'before', 1, 0])

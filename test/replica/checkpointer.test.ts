@@ -53,7 +53,7 @@ beforeEach(async () => {
     directory,
     storage: fileStorage,
     group: 'g',
-    signature: 's',
+    signatures: ['s'],
     epoch: 'e',
     clock,
     coder: zstdCoder,

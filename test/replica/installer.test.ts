@@ -37,7 +37,7 @@ function install(source: SnapshotSource): void {
     disk: { installed: ({ index }) => void told.push(`a checkpoint of ${index} is due`) },
     seals: { markerOf: (anchor) => (anchor === ANCHOR.index ? marker : undefined) },
   })
-  installer.begin(source, new AbortController().signal).commit(ANCHOR, new Uint8Array())
+  installer.begin(source, new AbortController().signal, () => 's').commit(ANCHOR, new Uint8Array())
 }
 
 test('a snapshot of the other replicas is covered, counted, captured and offered here, in that order', () => {

@@ -4,6 +4,7 @@ import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import { decodeControl, encodeControl } from '../../src/group/control.ts'
 import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { Membership } from '../../src/group/membership.ts'
+import { Versions } from '../../src/group/versions.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import type { Positions } from '../../src/replica/following/positions.ts'
@@ -31,11 +32,10 @@ beforeEach(async () => {
   const backend = memoryLog({ epoch: 'e', now: () => 0 })
   log = await backend.open({ group: 'g', signature: 's', author: 'a' })
   rival = await backend.open({ group: 'g', signature: 's', author: 'b' })
-  state = new GroupState()
+  state = new GroupState({ signature: 's', versions: new Versions({ signature: 's' }) })
   const membership = new Membership({ log, clock, epoch: 'e' })
   host = new ReplicaHost({
     groupName: 'g',
-    signature: 's',
     self: 'a',
     log,
     clock,

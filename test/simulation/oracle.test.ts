@@ -171,7 +171,8 @@ test('a replica that installed a snapshot at any index holds what the models say
       for (const item of founder.map.capture().items()) installation.add(Items.of(item.slice()))
       installation.commit()
       const { term, leader, timeMs, clocks } = founder.group
-      joiner.group.restore({ term, leader, timeMs, clocks, entryId: '' })
+      const { format, signature, lastCommand } = founder.group
+      joiner.group.restore({ term, leader, timeMs, clocks, entryId: '', format, signature, lastCommand })
       joiner.group.installed(anchor, history.groupAt(anchor)!.anchors.get(anchor)!.electorate)
       joiner.map.advance(timeMs)
       for (let index = anchor; index <= history.newest; index++) {

@@ -86,8 +86,8 @@ test('a leader that names what is no anchor is not believed again', async () => 
 test('once all is verified nobody is needed: what is being built is installed, though all have gone', async () => {
   const slow = joiner.host.beginInstall
   let building = false
-  joiner.host.beginInstall = (signal) => {
-    const installing = slow(signal)
+  joiner.host.beginInstall = (signal, anchor) => {
+    const installing = slow(signal, anchor)
     return {
       ...installing,
       add: async (chunk, items) => {

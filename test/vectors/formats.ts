@@ -2,6 +2,7 @@ import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../..
 import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
 import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import type { StampedClock } from '../../src/group/machine-time.ts'
+import { Versions } from '../../src/group/versions.ts'
 import { type ByteString, byteStringOf, bytesOf } from '../../src/machine/byte-string.ts'
 import { Items } from '../../src/machine/items.ts'
 import { ExpiringItems } from '../../src/machines/expiring-items.ts'
@@ -121,10 +122,16 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     decode: decodeControl,
     kinds: {
       of: ({ type }: Control) => type,
-      all: { claim: true, marker: true, attestation: true, prune: true, tick: true } satisfies Record<
-        Control['type'],
-        true
-      >,
+      all: {
+        claim: true,
+        marker: true,
+        attestation: true,
+        prune: true,
+        tick: true,
+        upgrade: true,
+        genesis: true,
+        guarded: true,
+      } satisfies Record<Control['type'], true>,
     },
   },
   'group-state': {
@@ -132,8 +139,15 @@ export const FORMATS: Readonly<Record<string, Format>> = {
     decode: (bytes) => {
       const state = new GroupState()
       state.restore(decodeGroupState(bytes))
-      const { term, leader, timeMs, entryId, clocks } = state
-      return { term, leader, timeMs, entryId, ...(clocks.length > 0 && { clocks }) }
+      const { term, leader, timeMs, entryId, clocks, format, signature, lastCommand } = state
+      return {
+        term,
+        leader,
+        timeMs,
+        entryId,
+        ...(clocks.length > 0 && { clocks }),
+        ...(format > 1 && { format, signature, lastCommand }),
+      }
     },
   },
   announcements: {
@@ -263,12 +277,16 @@ interface GroupStateInput {
   readonly timeMs: number
   readonly entryId: string
   readonly clocks?: readonly StampedClock[]
+  readonly format?: number
+  readonly signature?: string
 }
 
-function groupStateOf({ term, leader, timeMs, entryId, clocks }: GroupStateInput): GroupState {
-  const state = new GroupState()
+function groupStateOf({ signature = '', format, ...input }: GroupStateInput): GroupState {
+  const { term, leader, timeMs, entryId, clocks } = input
+  const state = new GroupState({ signature, versions: new Versions({ signature }) })
   for (let next = 1; next <= term; next++) {
-    state.apply(controlEntry(next, leader!, { type: 'claim', term: next }))
+    const claim = { type: 'claim', term: next, ...(format !== undefined && { format }) } as const
+    state.apply(controlEntry(next, leader!, claim))
   }
   state.advance(Math.min(timeMs, ...(clocks ?? []).map((clock) => clock.timeMs)))
   for (const { timestampMs } of clocks ?? []) state.advance(timestampMs)

@@ -47,6 +47,24 @@ export declare type Control = Message<"anchorage.group.v1.Control"> & {
      */
     value: Tick;
     case: "tick";
+  } | {
+    /**
+     * @generated from field: anchorage.group.v1.Upgrade upgrade = 6;
+     */
+    value: Upgrade;
+    case: "upgrade";
+  } | {
+    /**
+     * @generated from field: anchorage.group.v1.Genesis genesis = 7;
+     */
+    value: Genesis;
+    case: "genesis";
+  } | {
+    /**
+     * @generated from field: anchorage.group.v1.Guarded guarded = 8;
+     */
+    value: Guarded;
+    case: "guarded";
   } | { case: undefined; value?: undefined };
 };
 
@@ -66,6 +84,13 @@ export declare type Claim = Message<"anchorage.group.v1.Claim"> & {
    * @generated from field: uint64 term = 1;
    */
   term: bigint;
+
+  /**
+   * Of the first claim of a log: the format that the group's state has from here on. 0 stands for 1.
+   *
+   * @generated from field: uint32 format = 2;
+   */
+  format: number;
 };
 
 /**
@@ -73,6 +98,134 @@ export declare type Claim = Message<"anchorage.group.v1.Claim"> & {
  * Use `create(ClaimSchema)` to create a new message.
  */
 export declare const ClaimSchema: GenMessage<Claim>;
+
+/**
+ * From this entry on the group's state has this format, and the machine speaks this version.
+ *
+ * @generated from message anchorage.group.v1.Upgrade
+ */
+export declare type Upgrade = Message<"anchorage.group.v1.Upgrade"> & {
+  /**
+   * @generated from field: uint64 term = 1;
+   */
+  term: bigint;
+
+  /**
+   * @generated from field: uint32 format = 2;
+   */
+  format: number;
+
+  /**
+   * The signature until here, and from here on. They are the same where only the format is raised.
+   *
+   * @generated from field: string from = 3;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 4;
+   */
+  to: string;
+};
+
+/**
+ * Describes the message anchorage.group.v1.Upgrade.
+ * Use `create(UpgradeSchema)` to create a new message.
+ */
+export declare const UpgradeSchema: GenMessage<Upgrade>;
+
+/**
+ * The first entry of a log that begins with a snapshot of another one: the state at this entry's position.
+ *
+ * @generated from message anchorage.group.v1.Genesis
+ */
+export declare type Genesis = Message<"anchorage.group.v1.Genesis"> & {
+  /**
+   * The root of the snapshot, with the group's state at this position in it.
+   *
+   * @generated from field: bytes root = 1;
+   */
+  root: Uint8Array;
+
+  /**
+   * @generated from field: uint32 format = 2;
+   */
+  format: number;
+
+  /**
+   * @generated from field: string signature = 3;
+   */
+  signature: string;
+
+  /**
+   * Machine time.
+   *
+   * @generated from field: uint64 time_ms = 4;
+   */
+  timeMs: bigint;
+
+  /**
+   * The average size of the snapshot's chunks, in bytes.
+   *
+   * @generated from field: uint32 chunk_bytes = 5;
+   */
+  chunkBytes: number;
+
+  /**
+   * Where the state comes from.
+   *
+   * @generated from field: string source_group = 6;
+   */
+  sourceGroup: string;
+
+  /**
+   * @generated from field: string source_epoch = 7;
+   */
+  sourceEpoch: string;
+
+  /**
+   * @generated from field: uint64 source_index = 8;
+   */
+  sourceIndex: bigint;
+};
+
+/**
+ * Describes the message anchorage.group.v1.Genesis.
+ * Use `create(GenesisSchema)` to create a new message.
+ */
+export declare const GenesisSchema: GenMessage<Genesis>;
+
+/**
+ * A command that is applied only under conditions. Otherwise it is a no-op.
+ *
+ * @generated from message anchorage.group.v1.Guarded
+ */
+export declare type Guarded = Message<"anchorage.group.v1.Guarded"> & {
+  /**
+   * @generated from field: bytes command = 1;
+   */
+  command: Uint8Array;
+
+  /**
+   * A name of the write, so that it is applied once however often it is appended. Empty: none.
+   *
+   * @generated from field: bytes key = 2;
+   */
+  key: Uint8Array;
+
+  /**
+   * No command after the entry at this index was applied.
+   *
+   * @generated from field: optional uint64 expect = 3;
+   */
+  expect?: bigint | undefined;
+};
+
+/**
+ * Describes the message anchorage.group.v1.Guarded.
+ * Use `create(GuardedSchema)` to create a new message.
+ */
+export declare const GuardedSchema: GenMessage<Guarded>;
 
 /**
  * Every replica captures its state at this entry's position.
@@ -112,6 +265,13 @@ export declare type Marker = Message<"anchorage.group.v1.Marker"> & {
    * @generated from field: repeated uint64 retires = 5;
    */
   retires: bigint[];
+
+  /**
+   * The version of the machine in which the state is captured. Absent before format 2.
+   *
+   * @generated from field: string signature = 6;
+   */
+  signature: string;
 };
 
 /**
@@ -220,6 +380,34 @@ export declare type GroupState = Message<"anchorage.group.v1.GroupState"> & {
    * @generated from field: repeated anchorage.group.v1.GroupState.Clock clocks = 5;
    */
   clocks: GroupState_Clock[];
+
+  /**
+   * 0 stands for 1, in which nothing of what follows is there.
+   *
+   * @generated from field: uint32 format = 6;
+   */
+  format: number;
+
+  /**
+   * The version of the machine that the group speaks.
+   *
+   * @generated from field: string signature = 7;
+   */
+  signature: string;
+
+  /**
+   * The index of the newest command that was applied.
+   *
+   * @generated from field: uint64 last_command = 8;
+   */
+  lastCommand: bigint;
+
+  /**
+   * The newest writes with a key, oldest first.
+   *
+   * @generated from field: repeated anchorage.group.v1.GroupState.Write recent = 9;
+   */
+  recent: GroupState_Write[];
 };
 
 /**
@@ -227,6 +415,29 @@ export declare type GroupState = Message<"anchorage.group.v1.GroupState"> & {
  * Use `create(GroupStateSchema)` to create a new message.
  */
 export declare const GroupStateSchema: GenMessage<GroupState>;
+
+/**
+ * @generated from message anchorage.group.v1.GroupState.Write
+ */
+export declare type GroupState_Write = Message<"anchorage.group.v1.GroupState.Write"> & {
+  /**
+   * A hash of its key.
+   *
+   * @generated from field: bytes key = 1;
+   */
+  key: Uint8Array;
+
+  /**
+   * @generated from field: uint64 index = 2;
+   */
+  index: bigint;
+};
+
+/**
+ * Describes the message anchorage.group.v1.GroupState.Write.
+ * Use `create(GroupState_WriteSchema)` to create a new message.
+ */
+export declare const GroupState_WriteSchema: GenMessage<GroupState_Write>;
 
 /**
  * A clock's latest timestamp, and the machine time at that timestamp.
@@ -337,6 +548,20 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: bool contested = 13;
    */
   contested: boolean;
+
+  /**
+   * The newest format of the group's state that it speaks. 0 stands for 1.
+   *
+   * @generated from field: uint32 format = 14;
+   */
+  format: number;
+
+  /**
+   * Hashes of the signatures that it speaks, 8 bytes each. None: only the one that the log is bound to.
+   *
+   * @generated from field: repeated bytes speaks = 15;
+   */
+  speaks: Uint8Array[];
 };
 
 /**

@@ -8,7 +8,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file group/pb/group.proto.
  */
 export const file_group_pb_group = /*@__PURE__*/
-  fileDesc("ChRncm91cC9wYi9ncm91cC5wcm90bxISYW5jaG9yYWdlLmdyb3VwLnYxIvkBCgdDb250cm9sEioKBWNsYWltGAEgASgLMhkuYW5jaG9yYWdlLmdyb3VwLnYxLkNsYWltSAASLAoGbWFya2VyGAIgASgLMhouYW5jaG9yYWdlLmdyb3VwLnYxLk1hcmtlckgAEjYKC2F0dGVzdGF0aW9uGAMgASgLMh8uYW5jaG9yYWdlLmdyb3VwLnYxLkF0dGVzdGF0aW9uSAASKgoFcHJ1bmUYBCABKAsyGS5hbmNob3JhZ2UuZ3JvdXAudjEuUHJ1bmVIABIoCgR0aWNrGAUgASgLMhguYW5jaG9yYWdlLmdyb3VwLnYxLlRpY2tIAEIGCgRib2R5IhUKBUNsYWltEgwKBHRlcm0YASABKAQiZAoGTWFya2VyEgwKBHRlcm0YASABKAQSEgoKZWxlY3RvcmF0ZRgCIAMoCRISCgpyZXF1ZXN0ZXJzGAMgAygJEhMKC2NodW5rX2J5dGVzGAQgASgNEg8KB3JldGlyZXMYBSADKAQiKwoLQXR0ZXN0YXRpb24SDgoGYW5jaG9yGAEgASgEEgwKBHJvb3QYAiABKAwiJAoFUHJ1bmUSDAoEdGVybRgBIAEoBBINCgV1cF90bxgCIAEoBCIUCgRUaWNrEgwKBHRlcm0YASABKAQiswEKCkdyb3VwU3RhdGUSDAoEdGVybRgBIAEoBBIOCgZsZWFkZXIYAiABKAkSDwoHdGltZV9tcxgDIAEoBBIQCghlbnRyeV9pZBgEIAEoCRI0CgZjbG9ja3MYBSADKAsyJC5hbmNob3JhZ2UuZ3JvdXAudjEuR3JvdXBTdGF0ZS5DbG9jaxouCgVDbG9jaxIUCgx0aW1lc3RhbXBfbXMYASABKAQSDwoHdGltZV9tcxgCIAEoBCLDAwoMQW5ub3VuY2VtZW50Eg0KBWVwb2NoGAEgASgJEhEKCWFkZHJlc3NlcxgCIAMoCRINCgVzdGF0ZRgDIAEoCRIPCgdhcHBsaWVkGAQgASgEEg0KBWxlYWRzGAUgASgEEjYKBm9mZmVycxgGIAMoCzImLmFuY2hvcmFnZS5ncm91cC52MS5Bbm5vdW5jZW1lbnQuT2ZmZXISDQoFbmVlZHMYByABKAQSEgoKY2hlY2twb2ludBgIIAEoBBIPCgdkdXJhYmxlGAkgASgIEhYKDnJlY2VpdmVkX2J5dGVzGAogASgEEjUKBXBydW5lGAsgASgLMiYuYW5jaG9yYWdlLmdyb3VwLnYxLkFubm91bmNlbWVudC5QcnVuZRIPCgdwcm9jZXNzGAwgASgJEhEKCWNvbnRlc3RlZBgNIAEoCBpSCgVPZmZlchIOCgZhbmNob3IYASABKAQSFAoMcmVtYWluaW5nX21zGAIgASgNEg0KBXJlYWR5GAMgASgIEhQKDHNlcnZlZF9ieXRlcxgEIAEoBBovCgVQcnVuZRIUCgxrZWVwX2VudHJpZXMYASABKAQSEAoIdm9sYXRpbGUYAiABKAhiBnByb3RvMw");
+  fileDesc("ChRncm91cC9wYi9ncm91cC5wcm90bxISYW5jaG9yYWdlLmdyb3VwLnYxIokDCgdDb250cm9sEioKBWNsYWltGAEgASgLMhkuYW5jaG9yYWdlLmdyb3VwLnYxLkNsYWltSAASLAoGbWFya2VyGAIgASgLMhouYW5jaG9yYWdlLmdyb3VwLnYxLk1hcmtlckgAEjYKC2F0dGVzdGF0aW9uGAMgASgLMh8uYW5jaG9yYWdlLmdyb3VwLnYxLkF0dGVzdGF0aW9uSAASKgoFcHJ1bmUYBCABKAsyGS5hbmNob3JhZ2UuZ3JvdXAudjEuUHJ1bmVIABIoCgR0aWNrGAUgASgLMhguYW5jaG9yYWdlLmdyb3VwLnYxLlRpY2tIABIuCgd1cGdyYWRlGAYgASgLMhsuYW5jaG9yYWdlLmdyb3VwLnYxLlVwZ3JhZGVIABIuCgdnZW5lc2lzGAcgASgLMhsuYW5jaG9yYWdlLmdyb3VwLnYxLkdlbmVzaXNIABIuCgdndWFyZGVkGAggASgLMhsuYW5jaG9yYWdlLmdyb3VwLnYxLkd1YXJkZWRIAEIGCgRib2R5IiUKBUNsYWltEgwKBHRlcm0YASABKAQSDgoGZm9ybWF0GAIgASgNIkEKB1VwZ3JhZGUSDAoEdGVybRgBIAEoBBIOCgZmb3JtYXQYAiABKA0SDAoEZnJvbRgDIAEoCRIKCgJ0bxgEIAEoCSKiAQoHR2VuZXNpcxIMCgRyb290GAEgASgMEg4KBmZvcm1hdBgCIAEoDRIRCglzaWduYXR1cmUYAyABKAkSDwoHdGltZV9tcxgEIAEoBBITCgtjaHVua19ieXRlcxgFIAEoDRIUCgxzb3VyY2VfZ3JvdXAYBiABKAkSFAoMc291cmNlX2Vwb2NoGAcgASgJEhQKDHNvdXJjZV9pbmRleBgIIAEoBCJHCgdHdWFyZGVkEg8KB2NvbW1hbmQYASABKAwSCwoDa2V5GAIgASgMEhMKBmV4cGVjdBgDIAEoBEgAiAEBQgkKB19leHBlY3QidwoGTWFya2VyEgwKBHRlcm0YASABKAQSEgoKZWxlY3RvcmF0ZRgCIAMoCRISCgpyZXF1ZXN0ZXJzGAMgAygJEhMKC2NodW5rX2J5dGVzGAQgASgNEg8KB3JldGlyZXMYBSADKAQSEQoJc2lnbmF0dXJlGAYgASgJIisKC0F0dGVzdGF0aW9uEg4KBmFuY2hvchgBIAEoBBIMCgRyb290GAIgASgMIiQKBVBydW5lEgwKBHRlcm0YASABKAQSDQoFdXBfdG8YAiABKAQiFAoEVGljaxIMCgR0ZXJtGAEgASgEIscCCgpHcm91cFN0YXRlEgwKBHRlcm0YASABKAQSDgoGbGVhZGVyGAIgASgJEg8KB3RpbWVfbXMYAyABKAQSEAoIZW50cnlfaWQYBCABKAkSNAoGY2xvY2tzGAUgAygLMiQuYW5jaG9yYWdlLmdyb3VwLnYxLkdyb3VwU3RhdGUuQ2xvY2sSDgoGZm9ybWF0GAYgASgNEhEKCXNpZ25hdHVyZRgHIAEoCRIUCgxsYXN0X2NvbW1hbmQYCCABKAQSNAoGcmVjZW50GAkgAygLMiQuYW5jaG9yYWdlLmdyb3VwLnYxLkdyb3VwU3RhdGUuV3JpdGUaIwoFV3JpdGUSCwoDa2V5GAEgASgMEg0KBWluZGV4GAIgASgEGi4KBUNsb2NrEhQKDHRpbWVzdGFtcF9tcxgBIAEoBBIPCgd0aW1lX21zGAIgASgEIuMDCgxBbm5vdW5jZW1lbnQSDQoFZXBvY2gYASABKAkSEQoJYWRkcmVzc2VzGAIgAygJEg0KBXN0YXRlGAMgASgJEg8KB2FwcGxpZWQYBCABKAQSDQoFbGVhZHMYBSABKAQSNgoGb2ZmZXJzGAYgAygLMiYuYW5jaG9yYWdlLmdyb3VwLnYxLkFubm91bmNlbWVudC5PZmZlchINCgVuZWVkcxgHIAEoBBISCgpjaGVja3BvaW50GAggASgEEg8KB2R1cmFibGUYCSABKAgSFgoOcmVjZWl2ZWRfYnl0ZXMYCiABKAQSNQoFcHJ1bmUYCyABKAsyJi5hbmNob3JhZ2UuZ3JvdXAudjEuQW5ub3VuY2VtZW50LlBydW5lEg8KB3Byb2Nlc3MYDCABKAkSEQoJY29udGVzdGVkGA0gASgIEg4KBmZvcm1hdBgOIAEoDRIOCgZzcGVha3MYDyADKAwaUgoFT2ZmZXISDgoGYW5jaG9yGAEgASgEEhQKDHJlbWFpbmluZ19tcxgCIAEoDRINCgVyZWFkeRgDIAEoCBIUCgxzZXJ2ZWRfYnl0ZXMYBCABKAQaLwoFUHJ1bmUSFAoMa2VlcF9lbnRyaWVzGAEgASgEEhAKCHZvbGF0aWxlGAIgASgIYgZwcm90bzM");
 
 /**
  * Describes the message anchorage.group.v1.Control.
@@ -25,65 +25,93 @@ export const ClaimSchema = /*@__PURE__*/
   messageDesc(file_group_pb_group, 1);
 
 /**
+ * Describes the message anchorage.group.v1.Upgrade.
+ * Use `create(UpgradeSchema)` to create a new message.
+ */
+export const UpgradeSchema = /*@__PURE__*/
+  messageDesc(file_group_pb_group, 2);
+
+/**
+ * Describes the message anchorage.group.v1.Genesis.
+ * Use `create(GenesisSchema)` to create a new message.
+ */
+export const GenesisSchema = /*@__PURE__*/
+  messageDesc(file_group_pb_group, 3);
+
+/**
+ * Describes the message anchorage.group.v1.Guarded.
+ * Use `create(GuardedSchema)` to create a new message.
+ */
+export const GuardedSchema = /*@__PURE__*/
+  messageDesc(file_group_pb_group, 4);
+
+/**
  * Describes the message anchorage.group.v1.Marker.
  * Use `create(MarkerSchema)` to create a new message.
  */
 export const MarkerSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 2);
+  messageDesc(file_group_pb_group, 5);
 
 /**
  * Describes the message anchorage.group.v1.Attestation.
  * Use `create(AttestationSchema)` to create a new message.
  */
 export const AttestationSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 3);
+  messageDesc(file_group_pb_group, 6);
 
 /**
  * Describes the message anchorage.group.v1.Prune.
  * Use `create(PruneSchema)` to create a new message.
  */
 export const PruneSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 4);
+  messageDesc(file_group_pb_group, 7);
 
 /**
  * Describes the message anchorage.group.v1.Tick.
  * Use `create(TickSchema)` to create a new message.
  */
 export const TickSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 5);
+  messageDesc(file_group_pb_group, 8);
 
 /**
  * Describes the message anchorage.group.v1.GroupState.
  * Use `create(GroupStateSchema)` to create a new message.
  */
 export const GroupStateSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 6);
+  messageDesc(file_group_pb_group, 9);
+
+/**
+ * Describes the message anchorage.group.v1.GroupState.Write.
+ * Use `create(GroupState_WriteSchema)` to create a new message.
+ */
+export const GroupState_WriteSchema = /*@__PURE__*/
+  messageDesc(file_group_pb_group, 9, 0);
 
 /**
  * Describes the message anchorage.group.v1.GroupState.Clock.
  * Use `create(GroupState_ClockSchema)` to create a new message.
  */
 export const GroupState_ClockSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 6, 0);
+  messageDesc(file_group_pb_group, 9, 1);
 
 /**
  * Describes the message anchorage.group.v1.Announcement.
  * Use `create(AnnouncementSchema)` to create a new message.
  */
 export const AnnouncementSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 7);
+  messageDesc(file_group_pb_group, 10);
 
 /**
  * Describes the message anchorage.group.v1.Announcement.Offer.
  * Use `create(Announcement_OfferSchema)` to create a new message.
  */
 export const Announcement_OfferSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 7, 0);
+  messageDesc(file_group_pb_group, 10, 0);
 
 /**
  * Describes the message anchorage.group.v1.Announcement.Prune.
  * Use `create(Announcement_PruneSchema)` to create a new message.
  */
 export const Announcement_PruneSchema = /*@__PURE__*/
-  messageDesc(file_group_pb_group, 7, 1);
+  messageDesc(file_group_pb_group, 10, 1);
 

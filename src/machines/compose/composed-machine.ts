@@ -166,7 +166,8 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   capture(): Snapshot {
     const captured: PartSnapshot[] = []
     try {
-      for (const { name, machine } of this.#parts) captured.push({ name, snapshot: machine.capture() })
+      for (const { name, machine } of this.#parts)
+        captured.push({ name, snapshot: machine.capture(machine.signature) })
       return composedSnapshot(captured, this.#headers)
     } catch (error) {
       releaseAll(captured)
@@ -178,7 +179,8 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   install(): Installation {
     const begun: PartInstallation[] = []
     try {
-      for (const { name, machine } of this.#parts) begun.push({ name, installation: machine.install() })
+      for (const { name, machine } of this.#parts)
+        begun.push({ name, installation: machine.install(machine.signature) })
     } catch (error) {
       for (const { installation } of begun) installation.abandon?.()
       throw error

@@ -62,8 +62,17 @@ export interface Applied {
   readonly commandBytes: number
 }
 
+/** Keeps checkpoints: see `CheckpointStore.write`. */
+export interface CheckpointWriter {
+  readonly newest: number
+  write(source: CheckpointSource, signal: AbortSignal): Promise<void>
+}
+
+/** What a checkpoint is written from. */
+export type CheckpointSource = Omit<Parameters<CheckpointStore['write']>[0], 'signature'>
+
 export interface CheckpointerInit {
-  readonly store: Pick<CheckpointStore, 'newest' | 'write'>
+  readonly store: CheckpointWriter
   readonly policy: CheckpointPolicy
   readonly epoch: string
   readonly clock: Clock

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { DataDirectory } from '../../checkpoint/data-directory.ts'
 import { OffersFile } from '../../checkpoint/offers-file.ts'
 import { type CheckpointEvent, CheckpointStore } from '../../checkpoint/store.ts'
+import type { GroupState } from '../../group/group-state.ts'
 import { type Position, positionKey } from '../../position.ts'
 import type { ChunkStore } from '../../snapshot/chunk-store.ts'
 import type { ChunkCoder } from '../../snapshot/encoding.ts'
@@ -15,6 +16,7 @@ import {
   type AnchorSource,
   Checkpointer,
   type CheckpointerInit,
+  type CheckpointSource,
   KEEP_CHECKPOINTS_DEFAULT,
   type Trust,
 } from './checkpointer.ts'
@@ -23,7 +25,7 @@ import type { KeptState } from './kept-state.ts'
 export interface DiskInit extends Omit<CheckpointerInit, 'store' | 'reporter'> {
   readonly data: DataDirectory
   readonly groupName: string
-  readonly signature: string
+  readonly group: GroupState
   /** Decodes and encodes the chunks of checkpoints. */
   readonly coder: ChunkCoder
   /** What the machine keeps by itself. It takes the place of checkpoints: see `write`. */
@@ -38,10 +40,8 @@ type OfferKeeper = Pick<SnapshotSync, 'adopt' | 'leases'>
 
 /** Takes the state that a checkpoint holds. */
 interface CheckpointTarget {
-  begin(source: 'disk', signal: AbortSignal): StateBuilder
+  begin(source: 'disk', signal: AbortSignal, signature: () => string): StateBuilder
 }
-
-type Written = Parameters<CheckpointStore['write']>[0]
 
 /**
  * How often the deadlines of offers are written down, in milliseconds. After a crash an offer lives shorter
@@ -74,7 +74,7 @@ export class Disk {
   }
 
   static async open(init: DiskInit): Promise<Disk> {
-    const { data, groupName, signature, epoch, clock, coder, policy, reporter } = init
+    const { data, groupName, group, epoch, clock, coder, policy, reporter } = init
     await removeFetched(data)
     const disk: Disk = new Disk(
       init,
@@ -82,7 +82,7 @@ export class Disk {
         directory: data.checkpoints,
         storage: data.storage,
         group: groupName,
-        signature,
+        signatures: group.versions.signatures,
         epoch,
         clock,
         coder,
@@ -135,8 +135,9 @@ export class Disk {
     const { clock, reporter, kept } = this.#init
     this.#sync = sync
     try {
-      if (kept === undefined) await this.#checkpoints.load(() => into.begin('disk', signal), signal)
-      else await this.#checkpoints.count()
+      if (kept === undefined) {
+        await this.#checkpoints.load((signature) => into.begin('disk', signal, () => signature), signal)
+      } else await this.#checkpoints.count()
       this.#waiters.reached(this.checkpoint)
       await this.#offerAgain(sync)
     } catch (error) {
@@ -190,7 +191,7 @@ export class Disk {
    * Write a checkpoint. Throws what the disk says. Where the machine keeps its state, there is nothing to write:
    * the state on the disk is what the group agreed on, and what was applied since.
    */
-  async write(source: Written, signal: AbortSignal): Promise<void> {
+  async write(source: CheckpointSource, signal: AbortSignal): Promise<void> {
     const { kept } = this.#init
     if (kept !== undefined) return this.#sealKept(kept, source)
     await this.#writeMakingRoom(source, signal)
@@ -208,7 +209,7 @@ export class Disk {
     await this.#checkpoints.close()
   }
 
-  #sealKept(kept: KeptState, { position }: Written): void {
+  #sealKept(kept: KeptState, { position }: CheckpointSource): void {
     const beganMs = this.#init.clock.now()
     kept.seal(position.index)
     this.#tell({
@@ -238,7 +239,8 @@ export class Disk {
     this.#checkpoints.chunks.clear()
   }
 
-  async #writeMakingRoom(source: Written, signal: AbortSignal): Promise<void> {
+  async #writeMakingRoom(written: CheckpointSource, signal: AbortSignal): Promise<void> {
+    const source = { ...written, signature: this.#init.group.signatureIn(written.manifest.control) }
     try {
       await this.#checkpoints.write(source, signal)
     } catch (error) {

@@ -6,12 +6,12 @@ import {
 } from '../../group/group-state.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../../log/log.ts'
 import { MalformedCommand, type StateMachine } from '../../machine/machine.ts'
-import { itemsOf } from '../../snapshot/chunk.ts'
 import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import type { Clock } from '../../time/clock.ts'
 import { Yielder } from '../../time/yielder.ts'
 import type { Kept, KeptState } from '../disk/kept-state.ts'
-import { ApplyFailed, InstallFailed } from '../errors.ts'
+import { ApplyFailed } from '../errors.ts'
+import { Installing, orInstallFailed } from './installing.ts'
 import { Waiters } from './waiters.ts'
 import { Writes } from './writes.ts'
 
@@ -37,8 +37,6 @@ export interface EntryListener {
 
 /** Entries between two looks at the clock, so that a look costs little beside them. */
 const ENTRIES_PER_LOOK = 128
-/** Items between two looks at the clock, for the same reason. */
-const ITEMS_PER_LOOK = 256
 
 /**
  * Applies the log to the state machine and to the group's state, in order, or replaces both by a snapshot.
@@ -124,44 +122,23 @@ export class Applier<Result> {
   /**
    * Build a new state beside the current one, in slices. Nothing changes before `commit`. Then everything
    * does.
+   * @param signature the version of the machine that the snapshot is of
    */
-  beginInstall(signal: AbortSignal): StateBuilder {
-    const yielder = new Yielder(this.#init.clock, 'install')
-    const installation = this.#init.machine.install()
-    signal.addEventListener('abort', () => installation.abandon?.(), { once: true })
-    return {
-      add: async (chunk, count) => {
-        yielder.resume()
-        const items = itemsOf(chunk, count)
-        for (let from = 0; from < items.length; from += ITEMS_PER_LOOK) {
-          orInstallFailed(() => installation.add(items.run(from, ITEMS_PER_LOOK)))
-          if (yielder.due()) {
-            await yielder.rest()
-            signal.throwIfAborted()
-          }
-        }
-        yielder.pause()
-      },
-      finish: async () => {
-        signal.throwIfAborted()
-        await orInstallRejected(async () => await installation.finish?.())
-        signal.throwIfAborted()
-      },
-      commit: (anchor, control) => {
-        signal.throwIfAborted()
-        // Decode first, since that may fail: the machine and the group's state change together, or not at
-        // all.
-        const carried = decodeGroupState(control)
-        const { kept } = this.#init
-        orInstallFailed(() => {
-          if (kept === undefined) installation.commit()
-          else kept.install(anchor.index, control, (note) => installation.commit(note))
-        })
+  beginInstall(signal: AbortSignal, signature: () => string | Promise<string>): StateBuilder {
+    const { machine, clock, kept } = this.#init
+    return new Installing({
+      machine,
+      clock,
+      signature,
+      signal,
+      onCommit: ({ anchor, control, carried }, commit) => {
+        if (kept === undefined) commit()
+        else kept.install(anchor.index, control, commit)
         this.#restore(anchor.index, carried)
         this.writes.covered(this.applied)
         this.waiters.reached(this.applied)
       },
-    }
+    })
   }
 
   /** Nothing will be applied before `recover`, if ever. Callers that wait for it are told why. */
@@ -210,6 +187,7 @@ export class Applier<Result> {
     const { epoch, group } = this.#init
     const { index } = entry
     const own = entry.epoch === epoch
+    if (own && entry.kind === 'control') group.assertSpoken(entry)
     group.reached(entry.id)
     if (own && group.advance(entry.timestampMs)) this.#advanceMachine(index)
     const result = own && entry.kind === 'command' ? this.#applyCommand(entry, listener) : undefined
@@ -221,6 +199,7 @@ export class Applier<Result> {
     }
     // What follows from an outcome may read the state: it is captured at a marker.
     if (outcome === undefined) return
+    if (outcome.type === 'upgraded') this.#upgradeMachine(outcome.from, outcome.to, index)
     this.#commit()
     listener.decided(outcome, entry, newest)
   }
@@ -234,33 +213,32 @@ export class Applier<Result> {
     }
   }
 
+  /** The same position of the log changes the group's state and the machine's, before anything is captured there. */
+  #upgradeMachine(from: string, to: string, index: number): void {
+    const { machine, epoch } = this.#init
+    if (from === to) return
+    try {
+      machine.upgrade?.(from, to)
+    } catch (error) {
+      throw new ApplyFailed({ epoch, index }, error)
+    }
+  }
+
   #applyCommand(entry: LogEntry, listener: EntryListener): Result | undefined {
     const { machine, epoch, group } = this.#init
     const position = { epoch, index: entry.index }
     this.#commands++
     this.#commandBytes += entry.payload.length
     try {
-      return machine.apply(entry.payload, { position, timeMs: group.timeMs })
+      const { timeMs, signature } = group
+      const result = machine.apply(entry.payload, { position, timeMs, signature })
+      group.commanded(entry.index)
+      return result
     } catch (error) {
       if (!(error instanceof MalformedCommand)) throw new ApplyFailed(position, error)
+      group.commanded(entry.index)
       listener.skipped(entry, error)
       return undefined
     }
-  }
-}
-
-async function orInstallRejected(work: () => Promise<void>): Promise<void> {
-  try {
-    await work()
-  } catch (cause) {
-    throw new InstallFailed(cause)
-  }
-}
-
-function orInstallFailed(work: () => void): void {
-  try {
-    work()
-  } catch (cause) {
-    throw new InstallFailed(cause)
   }
 }

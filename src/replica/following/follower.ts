@@ -1,3 +1,4 @@
+import { UpgradeRequired } from '../../group/errors.ts'
 import { EpochChanged, LogDamaged, LogRewound, LogTruncated } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import { NoProvider } from '../../sync/errors.ts'
@@ -267,5 +268,5 @@ function isFinal(error: Error): boolean {
 
 /** The log cannot be followed any more. The state is what it was, whole and at its position. */
 export function isOfLog(error: Error | undefined): boolean {
-  return [EpochChanged, LogDamaged, LogRewound].some((kind) => error instanceof kind)
+  return [EpochChanged, LogDamaged, LogRewound, UpgradeRequired].some((kind) => error instanceof kind)
 }

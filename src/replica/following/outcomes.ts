@@ -57,6 +57,12 @@ export class Outcomes implements EntryListener {
         const { anchor: index, author: replica, root, sealed } = outcome
         return divergences.report({ anchor: { epoch, index }, replica, root, sealed })
       }
+      case 'upgraded': {
+        const { format, from, to } = outcome
+        announcer.soon()
+        return reporter.emit('upgraded', { position: { epoch, index: entry.index }, format, from, to })
+      }
+      case 'genesis':
       case 'attested':
       case 'tick':
         return

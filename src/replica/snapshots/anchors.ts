@@ -135,8 +135,8 @@ export class Anchors {
    * it is released before it is cut.
    */
   #capture(anchor: Position, init: CapturedInit): Promise<Uint8Array> {
-    const { sync, machine, reporter } = this.#init
-    sync.captured(anchor, machine.capture(), init)
+    const { sync, machine, group, reporter } = this.#init
+    sync.captured(anchor, machine.capture(group.signature), init)
     const root = sync.whenCut(anchor)!.then(
       (manifest) => manifest.root,
       (error: Error) => {

@@ -3,6 +3,7 @@ import { checkInteger } from '../../bounds.ts'
 import { sameBytes } from '../../bytes.ts'
 import { writeCheckpoint } from '../../checkpoint/file.ts'
 import type { Storage } from '../../checkpoint/storage.ts'
+import type { GroupState } from '../../group/group-state.ts'
 import { EpochChanged } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import type { SubmitOptions } from '../../machine/machine.ts'
@@ -19,7 +20,7 @@ import type { SealReader } from './seal-reader.ts'
 
 export interface CapturesInit {
   readonly groupName: string
-  readonly signature: string
+  readonly group: Pick<GroupState, 'signature' | 'signatureIn'>
   /** Where files are written. */
   readonly storage: Storage
   readonly log: Pick<Log, 'epoch' | 'bounds'>
@@ -74,7 +75,7 @@ export class Captures {
 
   /** See `Replica.exportTo`. */
   async exportTo(path: string, options: SubmitOptions): Promise<Position> {
-    const { groupName: group, signature, storage, status, positions, sync, seals } = this.#init
+    const { groupName, group, storage, status, positions, sync, seals } = this.#init
     const signal = positions.whileRunning(options.signal)
     if (status.state === 'halted' && isOfLog(status.failure)) return await this.#exportOwn(path, signal)
     const position = await this.mark({ signal })
@@ -88,12 +89,8 @@ export class Captures {
       const { root } = await seals.read(position, signal)
       if (!sameBytes(root, own)) throw new Diverged(position, own, root)
       const chunk = (index: number) => held.cut.chunk(index)
-      await writeCheckpoint(
-        path,
-        storage,
-        { group, signature, position, sealed: true, manifest, chunk },
-        signal,
-      )
+      const of = { group: groupName, signature: group.signatureIn(manifest.control) }
+      await writeCheckpoint(path, storage, { ...of, position, sealed: true, manifest, chunk }, signal)
     } finally {
       held.release()
     }
@@ -102,13 +99,14 @@ export class Captures {
 
   /** The state that this replica has, on its word alone. */
   async #exportOwn(path: string, signal: AbortSignal): Promise<Position> {
-    const { groupName: group, signature, storage, positions, follower, ownState } = this.#init
+    const { groupName, group, storage, positions, follower, ownState } = this.#init
     signal.throwIfAborted()
     follower.assertReadable()
     const position = positions.current
+    const of = { group: groupName, signature: group.signature }
     const { release, ...state } = await ownState.cut(signal)
     try {
-      await writeCheckpoint(path, storage, { group, signature, position, sealed: false, ...state }, signal)
+      await writeCheckpoint(path, storage, { ...of, position, sealed: false, ...state }, signal)
     } finally {
       release()
     }

@@ -27,9 +27,16 @@ export class Installer {
     this.#init = init
   }
 
-  /** Begin to build a new state. `signal` aborts when it is not wanted any more. */
-  begin(source: SnapshotSource, signal: AbortSignal): StateBuilder {
-    const building = this.#init.applier.beginInstall(signal)
+  /**
+   * Begin to build a new state. `signal` aborts when it is not wanted any more. `signature` resolves with the
+   * version of the machine that it is of.
+   */
+  begin(
+    source: SnapshotSource,
+    signal: AbortSignal,
+    signature: () => string | Promise<string>,
+  ): StateBuilder {
+    const building = this.#init.applier.beginInstall(signal, signature)
     return {
       add: (chunk, items) => building.add(chunk, items),
       finish: async () => await building.finish?.(),

@@ -9,7 +9,7 @@ import type { Clock } from '../../time/clock.ts'
 
 export interface OwnStateInit {
   readonly machine: Pick<StateMachine, 'capture'>
-  readonly group: Pick<GroupState, 'encode'>
+  readonly group: Pick<GroupState, 'encode' | 'signature'>
   readonly coder: ChunkCoder
   readonly chunkBytes: number
   readonly clock: Clock
@@ -38,7 +38,7 @@ export class OwnState {
   /** Captured at once, and cut from then on. */
   async cut(signal: AbortSignal): Promise<OwnCut> {
     const { machine, group, coder, chunkBytes, clock, cuts } = this.#init
-    const snapshot = machine.capture()
+    const snapshot = machine.capture(group.signature)
     const into = new CutSnapshot(coder)
     const options = { control: group.encode(), chunkBytes, clock, history: cuts, signal }
     try {

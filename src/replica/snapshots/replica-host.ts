@@ -1,5 +1,7 @@
 import type { AnchorProgress } from '../../group/anchor-progress.ts'
 import { appendControl } from '../../group/control.ts'
+import { UpgradeRequired } from '../../group/errors.ts'
+import { FIRST_FORMAT } from '../../group/formats.ts'
 import type { GroupState } from '../../group/group-state.ts'
 import type { Member, Membership } from '../../group/membership.ts'
 import { ELECTORATE_MAX } from '../../group/seal.ts'
@@ -19,7 +21,6 @@ import type { SealReader } from './seal-reader.ts'
 
 export interface ReplicaHostInit {
   readonly groupName: string
-  readonly signature: string
   readonly self: string
   readonly log: Log
   readonly clock: Clock
@@ -52,7 +53,6 @@ const BOUNDS_TIMEOUT_MS = 1_000
 /** What snapshot sync needs, answered from the group's log and presence store. */
 export class ReplicaHost implements SyncHost {
   readonly group: string
-  readonly signature: string
   readonly epoch: string
   readonly #init: ReplicaHostInit
   /** When this replica appended which marker, for as long as that matters. */
@@ -62,8 +62,17 @@ export class ReplicaHost implements SyncHost {
   constructor(init: ReplicaHostInit) {
     this.#init = init
     this.group = init.groupName
-    this.signature = init.signature
     this.epoch = init.log.epoch
+  }
+
+  /** The version that the group speaks, as far as this replica has followed its log. */
+  get signature(): string {
+    return this.#init.group.signature
+  }
+
+  get also(): readonly string[] {
+    const { signature, versions } = this.#init.group
+    return versions.signatures.filter((other) => other !== signature)
   }
 
   /**
@@ -128,6 +137,7 @@ export class ReplicaHost implements SyncHost {
       requesters: [requester],
       chunkBytes,
       retires: retires.map(({ index }) => index),
+      ...(group.format > FIRST_FORMAT && { signature: group.signature }),
     } as const
     const first = await appendControl(log, marker)
     this.#markedAtMs.set(first, clock.now())
@@ -146,6 +156,12 @@ export class ReplicaHost implements SyncHost {
    * next read of the log settles it.
    */
   async isReadable(position: Position): Promise<boolean> {
+    const isReadable = await this.#isInLog(position)
+    if (isReadable) await this.#assertSpoken(position)
+    return isReadable
+  }
+
+  async #isInLog(position: Position): Promise<boolean> {
     const { log, clock } = this.#init
     if (position.epoch !== this.epoch) return false
     if (log.connection === undefined) return (await log.bounds()).first <= position.index
@@ -182,16 +198,33 @@ export class ReplicaHost implements SyncHost {
   }
 
   ownState(): OwnState | undefined {
-    const { machine, chunkBytes } = this.#init
-    const snapshot = machine.capture()
+    const { machine, group, chunkBytes } = this.#init
+    const snapshot = machine.capture(group.signature)
     if (snapshot.size !== 0) return { snapshot, chunkBytes }
     snapshot.release()
     return undefined
   }
 
-  beginInstall(signal: AbortSignal): StateBuilder {
+  beginInstall(signal: AbortSignal, anchor: Position): StateBuilder {
     if (this.#installer === undefined) throw new Error('this replica has not begun to follow the log')
-    return this.#installer.begin('network', signal)
+    return this.#installer.begin('network', signal, () => this.#signatureAt(anchor, signal))
+  }
+
+  /** Throws `UpgradeRequired` for a snapshot that nobody here could install. In sync, this replica needs none. */
+  async #assertSpoken(anchor: Position): Promise<void> {
+    const { status, group } = this.#init
+    if (status.state === 'in-sync') return
+    // What is no marker, or cannot be read, is found out by whoever reads the seal.
+    const signature = await this.#signatureAt(anchor).catch(() => group.signature)
+    const { versions } = group
+    if (!versions.speaks(signature)) throw new UpgradeRequired(signature, versions.signatures)
+  }
+
+  /** The version of the machine that the snapshot of an anchor is of. */
+  async #signatureAt(anchor: Position, signal?: AbortSignal): Promise<string> {
+    const { seals, group } = this.#init
+    const { signature } = await seals.marker(anchor, signal)
+    return signature ?? group.bound
   }
 
   /**

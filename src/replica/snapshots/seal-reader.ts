@@ -1,6 +1,6 @@
-import { decodeControl, type Marker } from '../../group/control.ts'
+import { type Control, decodeControl, type Marker } from '../../group/control.ts'
 import { Seal } from '../../group/seal.ts'
-import type { Log } from '../../log/log.ts'
+import type { Log, LogEntry } from '../../log/log.ts'
 import type { Position } from '../../position.ts'
 import { Disputed, NoMarker } from '../../sync/errors.ts'
 
@@ -18,12 +18,12 @@ export interface AnchorSeal {
 
 /** Reads seals off the log, from the marker on: a replica that catches up cannot apply what comes before. */
 export class SealReader {
-  readonly #log: Pick<Log, 'epoch' | 'follow'>
+  readonly #log: Pick<Log, 'epoch' | 'follow' | 'read'>
   /** The attestations of anchors that are being read. */
   readonly #reading = new Map<number, Seal>()
   readonly #markers = new Map<number, Marker>()
 
-  constructor(log: Pick<Log, 'epoch' | 'follow'>) {
+  constructor(log: Pick<Log, 'epoch' | 'follow' | 'read'>) {
     this.#log = log
   }
 
@@ -35,6 +35,18 @@ export class SealReader {
   /** The marker of an anchor whose seal was read. */
   markerOf(anchor: number): Marker | undefined {
     return this.#markers.get(anchor)
+  }
+
+  /** The marker at an anchor. Rejects with `NoMarker`, and as the log does. */
+  async marker(anchor: Position, signal?: AbortSignal): Promise<Marker> {
+    const known = this.#markers.get(anchor.index)
+    if (known !== undefined) return known
+    for await (const { entries } of this.#log.read({ index: anchor.index - 1 }, signal && { signal })) {
+      const marker = this.#markerIn(entries[0]!, anchor)
+      this.#remember(anchor.index, marker)
+      return marker
+    }
+    throw new NoMarker(anchor)
   }
 
   /** Resolves once the group has agreed on the anchor's root. Rejects with `Disputed` and `NoMarker`. */
@@ -49,17 +61,15 @@ export class SealReader {
   }
 
   async #follow(anchor: Position, signal: AbortSignal): Promise<AnchorSeal> {
-    const { epoch } = this.#log
     let marker: Marker | undefined
     let seal: Seal | undefined
     for await (const { entries } of this.#log.follow({ index: anchor.index - 1 }, { signal })) {
       for (const entry of entries) {
         if (entry.kind !== 'control' && entry.index !== anchor.index) continue
-        const control = entry.epoch === epoch ? decodeControl(entry.payload) : undefined
+        const control = this.#controlIn(entry)
         if (entry.index === anchor.index) {
-          if (control?.type !== 'marker') throw new NoMarker(anchor)
-          marker = control
-          seal = new Seal(control.electorate)
+          marker = this.#markerIn(entry, anchor)
+          seal = new Seal(marker.electorate)
           this.#reading.set(anchor.index, seal)
         } else if (control?.type === 'attestation' && control.anchor === anchor.index) {
           const change = seal?.attest(entry.author, control.root)
@@ -69,6 +79,16 @@ export class SealReader {
       }
     }
     throw signal.reason
+  }
+
+  #markerIn(entry: LogEntry, anchor: Position): Marker {
+    const control = this.#controlIn(entry)
+    if (entry.index !== anchor.index || control?.type !== 'marker') throw new NoMarker(anchor)
+    return control
+  }
+
+  #controlIn({ kind, epoch, payload }: LogEntry): Control | undefined {
+    return kind === 'control' && epoch === this.#log.epoch ? decodeControl(payload) : undefined
   }
 
   #remember(anchor: number, marker: Marker): void {

@@ -190,7 +190,8 @@ export class Provider {
   #checkScope(request: Request): void {
     const { host } = this.#init
     if (request.group !== host.group) throw new Incompatible('this replica is of another group')
-    if (request.signature !== host.signature) {
+    const spoken = [host.signature, ...(host.also ?? [])]
+    if (![request.signature, ...(request.also ?? [])].some((signature) => spoken.includes(signature))) {
       throw new Incompatible(`this replica's state machine is ${host.signature}, not ${request.signature}`)
     }
   }

@@ -65,7 +65,10 @@ export type ResponseBody =
 
 export interface Scope {
   readonly group: string
+  /** The version of the machine that the asker's group speaks. */
   readonly signature: string
+  /** Other versions that it speaks too. Default: none. */
+  readonly also?: readonly string[]
 }
 
 export interface Request extends Scope {
@@ -78,14 +81,16 @@ export interface Response {
   readonly body: ResponseBody
 }
 
+/** The most signatures that an asker may list beside that of its group. */
+const ALSO_MAX = 16
 /** How much of an error's message is kept, in UTF-16 code units: a peer chose it. */
 const ERROR_LENGTH_MAX = 500
 
 export function encodeRequest(request: Request): Uint8Array {
-  const { id, group, signature } = request
+  const { id, group, signature, also = [] } = request
   return toBinary(
     pb.RequestSchema,
-    create(pb.RequestSchema, { id, group, signature, body: requestBody(request.body) }),
+    create(pb.RequestSchema, { id, group, signature, also: [...also], body: requestBody(request.body) }),
   )
 }
 
@@ -135,32 +140,36 @@ function requestBody(body: RequestBody): pb.Request['body'] {
 }
 
 export function decodeRequest(bytes: Uint8Array): Request {
-  const { id, group, signature, body } = parse('request', () => fromBinary(pb.RequestSchema, bytes))
+  const { id, group, signature, also, body } = parse('request', () => fromBinary(pb.RequestSchema, bytes))
+  if (also.length > ALSO_MAX) throw new Malformed('a request with too many signatures')
+  const scope = { id, group, signature, ...(also.length > 0 && { also }) }
   switch (body.case) {
     case 'snapshot':
-      return { id, group, signature, body: { type: 'snapshot', position: toPosition(body.value.position) } }
+      return { ...scope, body: { type: 'snapshot', position: toPosition(body.value.position) } }
     case 'offers':
-      return { id, group, signature, body: { type: 'offers' } }
+      return { ...scope, body: { type: 'offers' } }
     case 'manifest': {
       const { anchor, from } = body.value
-      return { id, group, signature, body: { type: 'manifest', anchor: toPosition(anchor), from } }
+      return { ...scope, body: { type: 'manifest', anchor: toPosition(anchor), from } }
     }
     case 'chunks': {
       const { anchor, first, count } = body.value
-      return { id, group, signature, body: { type: 'chunks', anchor: toPosition(anchor), first, count } }
+      return { ...scope, body: { type: 'chunks', anchor: toPosition(anchor), first, count } }
     }
     case 'hints': {
       const { anchor, index } = body.value
-      return { id, group, signature, body: { type: 'hints', anchor: toPosition(anchor), index } }
+      return { ...scope, body: { type: 'hints', anchor: toPosition(anchor), index } }
     }
     case 'items': {
       const { anchor, index, runs } = body.value
-      return { id, group, signature, body: { type: 'items', anchor: toPosition(anchor), index, runs } }
+      return { ...scope, body: { type: 'items', anchor: toPosition(anchor), index, runs } }
     }
     case 'keepAlive':
-      return { id, group, signature, body: { type: 'keepAlive', anchor: toPosition(body.value.anchor) } }
+      return { ...scope, body: { type: 'keepAlive', anchor: toPosition(body.value.anchor) } }
     case 'offer':
-      return { id, group, signature, body: { type: 'offer', offer: toOffer(body.value) } }
+      return { ...scope, body: { type: 'offer', offer: toOffer(body.value) } }
+    case 'query':
+    case 'status':
     case undefined:
       throw new Malformed('a request without a body that this version knows')
     default:
@@ -237,6 +246,8 @@ export function decodeResponse(bytes: Uint8Array): Response {
       return { id, body: { type: 'noted' } }
     case 'error':
       return { id, body: { type: 'error', error: toError(body.value) } }
+    case 'answer':
+    case 'status':
     case undefined:
       throw new Malformed('a response without a body that this version knows')
     default:

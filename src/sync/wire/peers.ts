@@ -111,7 +111,7 @@ export class Peers {
       const stream = await network.dial(peer, addresses, signal)
       return new Channel({
         stream,
-        scope: { group: host.group, signature: host.signature },
+        scope: { group: host.group, signature: host.signature, also: host.also ?? [] },
         clock,
         timeoutMs,
         pulse: this.#pulse(peer),

@@ -17,6 +17,8 @@ export function inWords({ type, detail }: Told): string {
     case 'disputed':
     case 'divergence':
       return `${type} at ${detail.anchor.index}`
+    case 'upgraded':
+      return `speaks ${detail.to} in format ${detail.format} from ${detail.position.index} on`
     case 'pruned':
       return `pruned up to ${detail.upTo}`
     case 'checkpoint':

@@ -23,6 +23,7 @@ const EVENTS = [
   'disputed',
   'divergence',
   'log',
+  'upgraded',
   'pruned',
   'checkpoint',
   'skipped',

@@ -1,3 +1,4 @@
+import type { Position } from '../../../position.ts'
 import type { ChunkStore } from '../../../snapshot/chunk-store.ts'
 import type { ChunkCoder } from '../../../snapshot/encoding.ts'
 import type { ChunkInfo } from '../../../snapshot/manifest.ts'
@@ -8,6 +9,7 @@ import { ChunkTracker } from './chunk-tracker.ts'
 import type { LateChunk } from './scheduler.ts'
 
 export interface AssemblyInit {
+  readonly anchor: Position
   readonly clock: Clock
   readonly coder: ChunkCoder
   /** Chunks that an earlier fetch has verified. */
@@ -116,7 +118,7 @@ export class Assembly {
    * are here.
    */
   async #build(signal: AbortSignal): Promise<StateBuilder> {
-    const installing = this.#init.host.beginInstall(signal)
+    const installing = this.#init.host.beginInstall(signal, this.#init.anchor)
     let failure: unknown
     for await (const { bytes, items } of this.tracker.inOrder()) {
       try {

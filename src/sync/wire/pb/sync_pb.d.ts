@@ -82,7 +82,26 @@ export declare type Request = Message<"anchorage.sync.v1.Request"> & {
      */
     value: ItemsRequest;
     case: "items";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.QueryRequest query = 13;
+     */
+    value: QueryRequest;
+    case: "query";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.StatusRequest status = 14;
+     */
+    value: StatusRequest;
+    case: "status";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * The other signatures that the asker speaks; "signature" is the one that its group speaks now.
+   *
+   * @generated from field: repeated string also = 12;
+   */
+  also: string[];
 };
 
 /**
@@ -157,6 +176,18 @@ export declare type Response = Message<"anchorage.sync.v1.Response"> & {
      */
     value: Items;
     case: "items";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.Answer answer = 11;
+     */
+    value: Answer;
+    case: "answer";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.Status status = 12;
+     */
+    value: Status;
+    case: "status";
   } | { case: undefined; value?: undefined };
 };
 
@@ -562,6 +593,70 @@ export declare type Revived = Message<"anchorage.sync.v1.Revived"> & {
 export declare const RevivedSchema: GenMessage<Revived>;
 
 /**
+ * A question to the machine, about all that is committed by now. Answered with Answer. It captures nothing.
+ *
+ * @generated from message anchorage.sync.v1.QueryRequest
+ */
+export declare type QueryRequest = Message<"anchorage.sync.v1.QueryRequest"> & {
+  /**
+   * @generated from field: bytes question = 1;
+   */
+  question: Uint8Array;
+};
+
+/**
+ * Describes the message anchorage.sync.v1.QueryRequest.
+ * Use `create(QueryRequestSchema)` to create a new message.
+ */
+export declare const QueryRequestSchema: GenMessage<QueryRequest>;
+
+/**
+ * The raw bytes after the header are the machine's answer, if there is one.
+ *
+ * @generated from message anchorage.sync.v1.Answer
+ */
+export declare type Answer = Message<"anchorage.sync.v1.Answer"> & {
+  /**
+   * @generated from field: bool found = 1;
+   */
+  found: boolean;
+};
+
+/**
+ * Describes the message anchorage.sync.v1.Answer.
+ * Use `create(AnswerSchema)` to create a new message.
+ */
+export declare const AnswerSchema: GenMessage<Answer>;
+
+/**
+ * Asks what the peer knows of itself and the group. Answered with Status.
+ *
+ * @generated from message anchorage.sync.v1.StatusRequest
+ */
+export declare type StatusRequest = Message<"anchorage.sync.v1.StatusRequest"> & {
+};
+
+/**
+ * Describes the message anchorage.sync.v1.StatusRequest.
+ * Use `create(StatusRequestSchema)` to create a new message.
+ */
+export declare const StatusRequestSchema: GenMessage<StatusRequest>;
+
+/**
+ * The raw bytes after the header are JSON.
+ *
+ * @generated from message anchorage.sync.v1.Status
+ */
+export declare type Status = Message<"anchorage.sync.v1.Status"> & {
+};
+
+/**
+ * Describes the message anchorage.sync.v1.Status.
+ * Use `create(StatusSchema)` to create a new message.
+ */
+export declare const StatusSchema: GenMessage<Status>;
+
+/**
  * The name is Expired, CutFailed, UnknownAnchor, OutOfRange, Busy, NotLeader, Unauthorized, Incompatible,
  * Malformed or Failed. A peer takes a name that it does not know for Failed.
  *
@@ -591,6 +686,13 @@ export declare type Error = Message<"anchorage.sync.v1.Error"> & {
    * @generated from field: string leader = 4;
    */
   leader: string;
+
+  /**
+   * Incompatible: the signature that the peer's group speaks. Empty if that is not the reason.
+   *
+   * @generated from field: string signature = 5;
+   */
+  signature: string;
 };
 
 /**

@@ -116,7 +116,7 @@ function textOf(digest: Digest): string {
 }
 
 function itemsOf(machine: Parts[string]): string[] {
-  const snapshot = machine.capture()
+  const snapshot = machine.capture(machine.signature)
   const items = Array.from(snapshot.items(), (item) => Buffer.from(item).toString('hex'))
   snapshot.release()
   return items

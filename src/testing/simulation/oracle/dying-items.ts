@@ -62,7 +62,7 @@ export class DyingItems {
 
 /** The items of a machine's snapshot, in their order. */
 export function capturedItems(machine: StateMachine): MapItem[] {
-  const snapshot = machine.capture()
+  const snapshot = machine.capture(machine.signature)
   const items = Array.from(snapshot.items(), readItem)
   snapshot.release()
   return items

@@ -112,6 +112,10 @@ export class GroupModel {
       }
       case 'tick':
         return { type: this.#holds(author, control.term) ? 'tick' : 'void' }
+      case 'upgrade':
+      case 'genesis':
+      case 'guarded':
+        return { type: 'void' }
       default:
         return control satisfies never
     }

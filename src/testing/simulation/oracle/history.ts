@@ -77,7 +77,9 @@ class Incarnation<Machine> {
     const effect = isOwn && entry.kind === 'control' ? this.group.apply(entry) : undefined
     const position = { epoch: this.epoch, index }
     const result =
-      isOwn && entry.kind === 'command' ? this.#model.apply(entry.payload, { position, timeMs }) : undefined
+      isOwn && entry.kind === 'command'
+        ? this.#model.apply(entry.payload, { position, timeMs, signature: '' })
+        : undefined
     this.#reached.push({ entry, timeMs, result, effect, digest: this.#model.digest(timeMs) })
   }
 }

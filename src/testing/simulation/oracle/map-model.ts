@@ -218,8 +218,8 @@ function digestFrom(count: number, sum: number): string {
   return `${count} items, ${sum}`
 }
 
-function itemsOf(machine: Pick<StateMachine, 'capture'>): Map<ByteString, MapItem> {
-  const snapshot = machine.capture()
+function itemsOf(machine: Pick<StateMachine, 'capture' | 'signature'>): Map<ByteString, MapItem> {
+  const snapshot = machine.capture(machine.signature)
   const items = new Map(Array.from(snapshot.items(), readItem).map((item) => [item.key, item]))
   snapshot.release()
   return items

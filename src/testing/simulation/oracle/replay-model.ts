@@ -24,7 +24,7 @@ export class ReplayModel<Machine extends StateMachine> implements Model<Machine>
     if (this.#failure !== undefined) return undefined
     this.#advance(context.timeMs)
     try {
-      return this.#machine.apply(command, context)
+      return this.#machine.apply(command, { ...context, signature: this.#machine.signature })
     } catch (error) {
       // A replica stops at a command that its machine cannot apply. So no machine is ever in this state.
       if (!(error instanceof MalformedCommand))
@@ -39,12 +39,12 @@ export class ReplayModel<Machine extends StateMachine> implements Model<Machine>
   digest(timeMs: number): Digest {
     if (this.#failure !== undefined) return this.#failure
     this.#advance(timeMs)
-    const snapshot = this.#machine.capture()
+    const snapshot = this.#machine.capture(this.#machine.signature)
     return () => digestFrom(snapshot)
   }
 
   digestOf(machine: Machine): string {
-    return digestFrom(machine.capture())
+    return digestFrom(machine.capture(machine.signature))
   }
 
   explain(machine: Machine, timeMs: number): string[] {
@@ -79,7 +79,7 @@ function digestFrom(snapshot: ReturnType<StateMachine['capture']>): string {
 }
 
 function itemsOf(machine: StateMachine): string[] {
-  const snapshot = machine.capture()
+  const snapshot = machine.capture(machine.signature)
   const items = Array.from(snapshot.items(), (item) => JSON.stringify(Buffer.from(item).toString('latin1')))
   snapshot.release()
   return items

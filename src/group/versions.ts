@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto'
+import { checkText, SIGNATURE_BYTES_MAX } from '../bounds.ts'
+import { GROUP_FORMAT } from './formats.ts'
+
+/** The most older versions that a machine may speak. */
+export const OLDER_MAX = 16
+
+/** A signature is announced as a hash: 17 whole ones would not fit into the smallest presence. */
+const NAME_BYTES = 8
+
+/** What of a machine tells its versions. */
+interface Versioned {
+  readonly signature: string
+  readonly older?: readonly string[]
+}
+
+/** The versions that this process speaks: of the machine, and of the group's own format. */
+export class Versions {
+  /** The newest format of the group's state. */
+  readonly format = GROUP_FORMAT
+  /** The machine's signatures, the newest first. */
+  readonly signatures: readonly string[]
+  readonly #names: readonly Uint8Array[]
+
+  /** Throws `RangeError` for signatures that are none, more than 16 older ones, and one that comes twice. */
+  constructor({ signature, older = [] }: Versioned) {
+    if (older.length > OLDER_MAX) {
+      throw new RangeError(`a machine speaks at most ${OLDER_MAX} older versions, not ${older.length}`)
+    }
+    for (const text of older) checkText('an older signature of the machine', text, SIGNATURE_BYTES_MAX)
+    this.signatures = [signature, ...older]
+    const twice = this.signatures.find((text, at) => this.signatures.indexOf(text) !== at)
+    if (twice !== undefined) throw new RangeError(`the machine lists its signature ${twice} twice`)
+    this.#names = this.signatures.map(signatureName)
+  }
+
+  /** The machine's newest signature. */
+  get newest(): string {
+    return this.signatures[0]!
+  }
+
+  speaks(signature: string): boolean {
+    return this.signatures.includes(signature)
+  }
+
+  /** The names of the signatures, as members announce them. */
+  get names(): readonly Uint8Array[] {
+    return this.#names
+  }
+}
+
+/** The first 8 bytes of a signature's SHA-256. */
+export function signatureName(signature: string): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(signature).digest().subarray(0, NAME_BYTES))
+}

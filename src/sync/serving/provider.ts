@@ -141,16 +141,22 @@ export class Provider {
     }
   }
 
-  /** Pipelined requests with quick answers follow each other at once. They must not hold the event loop. */
+  /**
+   * Quick answers, and chunks that the network takes at once, follow each other without a pause, on all
+   * streams. Together they must not hold the event loop.
+   */
   async #leaveOthersATurn(): Promise<void> {
     const { clock } = this.#init
-    this.#turn ??= {
-      beganMs: clock.now(),
-      over: clock.turn().then(() => {
-        this.#turn = undefined
-      }),
+    for (;;) {
+      this.#turn ??= {
+        beganMs: clock.now(),
+        over: clock.turn().then(() => {
+          this.#turn = undefined
+        }),
+      }
+      if (clock.now() - this.#turn.beganMs < SLICE_MS) return
+      await this.#turn.over
     }
-    if (clock.now() - this.#turn.beganMs >= SLICE_MS) await this.#turn.over
   }
 
   async *#answer(asker: Asker, request: Request): AsyncGenerator<Uint8ArrayList> {
@@ -247,6 +253,7 @@ export class Provider {
     }
     try {
       for (let index = first; index < first + count; index++) {
+        await this.#leaveOthersATurn()
         await this.#beyond(anchor, chunks, index)
         checkRange(range, chunks)
         const info = chunks.infos[index]!

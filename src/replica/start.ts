@@ -133,8 +133,7 @@ function commonOf<Result>(
     epoch: environment.log.epoch,
     groupName: init.group,
     group: new GroupState({
-      // What the log is bound to.
-      signature: init.machine.signature,
+      signature: environment.log.signature,
       versions: new Versions(init.machine),
     }),
     machine: init.machine,

@@ -16,7 +16,7 @@ import {
 } from '../../src/machines/index.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 
-const CONTEXT = { position: { epoch: 'e', index: 1 }, timeMs: 1_000 }
+const CONTEXT = { position: { epoch: 'e', index: 1 }, timeMs: 1_000, signature: '' }
 
 /** As the command line asks. */
 function ask(machine: StateMachine, question: string): string | undefined {

@@ -21,7 +21,8 @@ export async function openLog<Result>(
   by: Pick<LogInit, 'author' | 'onProblem'>,
   { belonging, kept }: Holdings,
 ): Promise<Log> {
-  const of = { group, signature: machine.signature, ...by }
+  const { signature, older = [] } = machine
+  const of = { group, signature, older, ...by }
   const holds = kept?.newest !== undefined || (await belonging?.holdsState())
   if (!holds) {
     const log = await backend.open(of)

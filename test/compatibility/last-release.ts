@@ -24,8 +24,19 @@ const COMPILER = /^node_modules\/@?typescript\b/
 
 const run = promisify(execFile)
 
-/** An unpacked release. */
-export class Release {
+/** The modules of one version of the package. */
+export interface Package {
+  /** One of its modules, named as in src/ and without an ending, such as `index`. */
+  load<Module>(module: string): Promise<Module>
+}
+
+/** What is in src/. */
+export const today: Package = {
+  load: (module) => import(/* @vite-ignore */ new URL(`../../src/${module}.ts`, import.meta.url).href),
+}
+
+/** An unpacked release. Its modules are loaded beside today's, and share nothing with those. */
+export class Release implements Package {
   readonly version = release.version
   readonly commit = release.commit
   /** Where it is unpacked. */
@@ -38,21 +49,25 @@ export class Release {
 
   /** For `startCluster` and `Cluster.start`: replicas of a `ReplicatedMap` that run this release. */
   get program(): URL {
-    return this.url('testing/map-program.js')
+    return this.#url('testing/map-program')
   }
 
   /** Its command line. Run it with Node. */
   get cli(): string {
-    return fileURLToPath(this.url('cli/main.js'))
+    return fileURLToPath(this.#url('cli/main'))
   }
 
-  /** One of its modules, such as `index.js`. It is loaded beside today's, and shares nothing with that. */
-  async load<Module>(module: string): Promise<Module> {
-    return await import(/* @vite-ignore */ this.url(module).href)
+  load<Module>(module: string): Promise<Module> {
+    return import(/* @vite-ignore */ this.#url(module).href)
   }
 
-  url(module: string): URL {
-    return pathToFileURL(join(this.dir, 'dist', module))
+  /** A file of its sources, such as `test/vectors/control.json`. */
+  source(path: string): string {
+    return execFileSync('git', ['show', `${this.commit}:${path}`], { cwd: ROOT, encoding: 'utf8' })
+  }
+
+  #url(module: string): URL {
+    return pathToFileURL(join(this.dir, 'dist', `${module}.js`))
   }
 }
 

@@ -61,6 +61,10 @@ export class Release implements Package {
     return import(/* @vite-ignore */ this.#url(module).href)
   }
 
+  hasSource(path: string): boolean {
+    return has(`${this.commit}:${path}`)
+  }
+
   /** A file of its sources, such as `test/vectors/control.json`. */
   source(path: string): string {
     return execFileSync('git', ['show', `${this.commit}:${path}`], { cwd: ROOT, encoding: 'utf8' })
@@ -73,16 +77,17 @@ export class Release implements Package {
 
 /** Tests that need the last release. Where its commit is not in the clone they are skipped, with a message. */
 export function describeWithRelease(name: string, tests: () => void): void {
-  if (isInHistory()) return void describe(name, tests)
+  if (has(`${release.commit}^{commit}`)) return void describe(name, tests)
   console.warn(
     `SKIPPED, because this clone has no commit ${release.commit}, the last release; git fetch --unshallow gets it: ${name}`,
   )
   describe.skip(name, tests)
 }
 
-function isInHistory(): boolean {
+/** Whether the clone has an object of git. */
+function has(object: string): boolean {
   try {
-    execFileSync('git', ['cat-file', '-e', `${release.commit}^{commit}`], { cwd: ROOT, stdio: 'ignore' })
+    execFileSync('git', ['cat-file', '-e', object], { cwd: ROOT, stdio: 'ignore' })
     return true
   } catch {
     return false

@@ -5,7 +5,7 @@ import type { Log } from '../../log/log.ts'
 import { placeName } from '../../log/log-place.ts'
 import { isFresh, Sightings } from '../../log/presence.ts'
 import { type Context, EXIT } from '../context.ts'
-import { existingLog, withLog } from '../log/open-log.ts'
+import { existingLog, withAnyLog } from '../log/open-log.ts'
 import { count, duration, type Output, shortId } from '../output.ts'
 
 export interface StatusOptions {
@@ -22,7 +22,7 @@ const READ_THROUGH_MS = 1_000
 /** Shows what the log and the replicas' announcements say. No replica is asked. */
 export async function status(context: Context, { watch }: StatusOptions): Promise<number> {
   const { output, signal } = context
-  return await withLog(context, existingLog(context), async (log) => {
+  return await withAnyLog(context, existingLog(context), async (log) => {
     const sightings = new Sightings()
     for (let looks = 1; ; looks++) {
       const now = await look(log, sightings, context)

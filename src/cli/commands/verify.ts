@@ -7,7 +7,7 @@ import { zstdCoder } from '../../snapshot/encoding.ts'
 import { totalBytes, totalItems } from '../../snapshot/manifest.ts'
 import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
-import { existingLog, withLog } from '../log/open-log.ts'
+import { existingLog, withAnyLog } from '../log/open-log.ts'
 import { checkpointAt } from '../open-checkpoint.ts'
 import { count, counted, shortId, size } from '../output.ts'
 import { Reader } from '../reader.ts'
@@ -86,7 +86,7 @@ async function attested(
   const timer = setInterval(look, POLL_INTERVAL_MS)
   const ends = AbortSignal.any([signal, done.signal, AbortSignal.timeout(VERIFY_MS)])
   try {
-    await withLog(context, existingLog(context), async (log) => {
+    await withAnyLog(context, existingLog(context), async (log) => {
       for await (const { entries } of log.follow({ index: anchor.index - 1 }, { signal: ends })) {
         for (const { index, kind, payload, author } of entries) {
           const control = kind === 'control' ? decodeControl(payload) : undefined

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { LogMissing } from '../../log/errors.ts'
-import type { Log, LogBackend } from '../../log/log.ts'
+import type { Log, LogBackend, LogInit } from '../../log/log.ts'
 import { logAt } from '../../log/log-at.ts'
 import { placeName } from '../../log/log-place.ts'
 import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
@@ -49,15 +49,33 @@ export function nameOf({ log, group }: Context): string {
   return typeof log === 'string' ? log : `${placeName(log)} for the group ${JSON.stringify(group)}`
 }
 
-/** Open the log of a map, use it, and close it. */
+/** What a machine speaks. */
+export type Speaker = Required<Pick<LogInit, 'signature'>> & Pick<LogInit, 'older'>
+
+/** Open the log of a machine, use it, and close it. Default: the machine is a map. */
 export async function withLog<T>(
   { group }: Context,
   backend: LogBackend,
   use: (log: Log) => Promise<T>,
+  { signature, older = [] }: Speaker = new ReplicatedMap(),
 ): Promise<T> {
-  const { signature } = new ReplicatedMap()
-  const author = `cli-${randomUUID().slice(0, 8)}`
-  const log = await backend.open({ group, signature, author })
+  return await useAndClose(await backend.open({ group, signature, older, author: anAuthor() }), use)
+}
+
+/** The same for a command that needs no machine. The log may be of any, and is never made. */
+export async function withAnyLog<T>(
+  { group }: Context,
+  backend: LogBackend,
+  use: (log: Log) => Promise<T>,
+): Promise<T> {
+  return await useAndClose(await backend.open({ group, create: false, author: anAuthor() }), use)
+}
+
+function anAuthor(): string {
+  return `cli-${randomUUID().slice(0, 8)}`
+}
+
+async function useAndClose<T>(log: Log, use: (log: Log) => Promise<T>): Promise<T> {
   try {
     return await use(log)
   } finally {

@@ -86,6 +86,7 @@ async function write(how: string): Promise<void> {
   if (how === 'crashed') process.kill(process.pid, 'SIGKILL')
   if (how === 'closed') log = await open()
   await log.append(commands('3'))
+  await log.noteUpgrade('another', 3)
   await log.close()
 }
 
@@ -109,6 +110,7 @@ async function readOnly(how: string): Promise<void> {
   await attempt('append', () => log.append(commands('x')))
   await attempt('announce', () => log.notices.announce('eve', new Uint8Array(1), 1000))
   await attempt('prune', () => log.prune(1))
+  await attempt('note an upgrade', () => log.noteUpgrade('another', 2))
   if (how !== 'crashed') {
     const follower = new Follower(log, { index: 2 })
     const next = follower.next()
@@ -116,6 +118,7 @@ async function readOnly(how: string): Promise<void> {
     seen.followed = text((await next)!)
     await exited
     seen.after = (await readAll(log)).map(text)
+    await attempt('open after an upgrade', openAndClose)
   }
   await log.close()
 }

@@ -29,6 +29,7 @@ describeNats('who may use a log', () => {
     try {
       await log.append(commands('pruned', 'let in'))
       await log.prune(1)
+      await log.noteUpgrade('map/2', 2)
       await log.notices.announce('alice', new Uint8Array(1), 1_000)
       expect((await log.notices.read()).length).toBe(1)
       await log.notices.withdraw('alice')
@@ -111,6 +112,15 @@ describeNats('who may use a log', () => {
       config: `authorization { users: [{ user: ann, password: p, ${mayNotRead} }] }`,
     })
     await expect(use({ servers: url('ann:p') }, 'app')).rejects.toThrow(/MSG.NEXT/)
+
+    const mayNotNote = permissions!.replace('"$JS.API.STREAM.UPDATE.anchorage-app", ', '').replace(' =', ':')
+    await nats.stop()
+    nats = await startNatsServers({
+      config: `authorization { users: [{ user: ann, password: p, ${mayNotNote} }] }`,
+    })
+    await expect(use({ servers: url('ann:p') }, 'app')).rejects.toThrow(
+      /refuse: .*STREAM.UPDATE.anchorage-app/,
+    )
 
     const mayNotWrite = permissions!.replace('"anchorage.anchorage-app.*", ', '').replace(' =', ':')
     await nats.stop()

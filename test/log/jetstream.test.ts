@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { type JetStreamManager, jetstream, jetstreamManager, type StreamConfig } from '@nats-io/jetstream'
-import { connect, type NatsConnection } from '@nats-io/transport-node'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { connect, type NatsConnection, nanos } from '@nats-io/transport-node'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { GROUP_BYTES_MAX, SIGNATURE_BYTES_MAX } from '../../src/bounds.ts'
 import {
   AppendUncertain,
   EntryTooLarge,
@@ -144,6 +145,52 @@ describeNats('one server', () => {
       // The servers accept it without an error.
       await log.append(commands('late'))
       await expect(readAll(log, { index, id })).rejects.toThrow(LogRewound)
+    })
+
+    test('describes the version to programs that know nothing of later ones, and keeps its settings', async () => {
+      const log = await open()
+      await log.append(commands('1'))
+      const before = await config()
+      await jsm.streams.update(before.name, { max_age: nanos(86_400_000) })
+      await log.noteUpgrade('map/2', 1)
+      const { description, max_age, ...others } = await config()
+      const { description: _, max_age: __, ...kept } = before
+      expect(others).toEqual(kept)
+      expect(max_age).toBe(nanos(86_400_000))
+      expect(JSON.parse(description!)).toEqual({
+        anchorage: 1,
+        group,
+        signature: 'map/1',
+        upgraded: { signature: 'map/2', at: 1 },
+      })
+    })
+
+    test('tells handles that wait for entries of a later version', async () => {
+      const log = await open({ pollMs: 20 })
+      const follower = new Follower(log)
+      const next = follower.next()
+      await (await open()).noteUpgrade('map/2', 1)
+      await vi.waitFor(() => expect(log.upgraded).toBe('map/2'))
+      await log.append(commands('1'))
+      expect(text((await next)!)).toBe('1')
+    })
+
+    test('has room for the longest names and versions', async () => {
+      const [long, later] = ['s'.repeat(SIGNATURE_BYTES_MAX), 'ü'.repeat(SIGNATURE_BYTES_MAX / 2)]
+      const of = { group: `${group}${'g'.repeat(GROUP_BYTES_MAX - group.length)}`, signature: long }
+      const log = await open({}, of)
+      await log.noteUpgrade(later, Number.MAX_SAFE_INTEGER)
+      expect(await open({}, { ...of, signature: later })).toMatchObject({ signature: long, upgraded: later })
+    })
+
+    test('whose description has a note of another form is opened as if there were none', async () => {
+      await open()
+      const { name } = await config()
+      for (const upgraded of ['map/2', 7, null, { signature: 2 }, { signature: 'map/2', at: '1' }]) {
+        const description = JSON.stringify({ anchorage: 1, group, signature: 'map/1', upgraded })
+        await jsm.streams.update(name, { description })
+        expect(await open()).toMatchObject({ signature: 'map/1', upgraded: undefined })
+      }
     })
 
     test("can have an operator's limits: what they take is LogTruncated", async () => {

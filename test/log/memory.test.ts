@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { LogMissing } from '../../src/log/errors.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { conformance } from './conformance.ts'
 import { commands, init, readAll } from './entries.ts'
@@ -46,6 +47,16 @@ test('a presence ages by the given clock, at any time it shows', async () => {
     now = atMs
     expect(await log.notices.read()).toMatchObject([{ member: 'alice', ageMs, ttlMs: 50 }])
   }
+})
+
+test('a log that nobody has made is LogMissing to whoever has no signature to make it with', async () => {
+  const backend = memoryLog()
+  const whoever = { group: 'a group', author: 'bob', create: false }
+  await expect(backend.open(whoever)).rejects.toThrow(LogMissing)
+  await backend.open(init())
+  expect(await backend.open(whoever)).toMatchObject({ signature: 'map/1' })
+  backend.recreate()
+  await expect(backend.open(whoever)).rejects.toThrow(LogMissing)
 })
 
 test('a log can only be put back to an entry it still has', async () => {

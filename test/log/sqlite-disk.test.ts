@@ -51,6 +51,7 @@ describe.skipIf(!canMount)('a log on a disk', () => {
     append: forbidden(),
     announce: forbidden(),
     prune: forbidden(),
+    'note an upgrade': forbidden(),
   })
 
   test.each(['live', 'closed'])(
@@ -60,6 +61,7 @@ describe.skipIf(!canMount)('a log on a disk', () => {
         ...reads(),
         followed: '3',
         after: ['1', '2', '3'],
+        'open after an upgrade': named('LogMismatch', 'went over to "another"'),
       })
     },
   )

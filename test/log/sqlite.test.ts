@@ -22,6 +22,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { GROUP_BYTES_MAX, SIGNATURE_BYTES_MAX } from '../../src/bounds.ts'
 import {
   AppendUncertain,
   EpochChanged,
@@ -176,6 +177,7 @@ describe('the file of a sqliteLog', () => {
         log.append(commands('2')),
         log.append(commands('3')),
         log.prune(1),
+        log.noteUpgrade('map/2', 1),
         log.notices.announce('alice', new Uint8Array(1), 1000),
       ].map(failureOf)
       let isWaiting = true
@@ -319,11 +321,38 @@ describe('the file of a sqliteLog', () => {
     let isAppending = true
     const appends = Promise.all(numbers(1, 60).map(() => log.append(entries)))
     const appended = appends.finally(() => (isAppending = false))
+    // The first note makes a table, which moves other pages in the file.
+    const noted = log.noteUpgrade('map/2', 1)
     while (isAppending) {
       for (let n = 0; n < 20; n++) Connection.open(path, init().group).close()
       await nextTurn()
     }
     expect((await appended).at(-1)).toMatchObject({ last: 120_000 })
+    await noted
+    const connection = Connection.open(path, init().group)
+    expect(connection.meta).toMatchObject({ signature: 'map/1', epoch: log.epoch })
+    connection.close()
+  })
+
+  test('a note adds a table, which no other log has, and changes nothing that an older program looks at', async () => {
+    const group = 'g'.repeat(GROUP_BYTES_MAX)
+    const signature = 's'.repeat(SIGNATURE_BYTES_MAX)
+    const log = await sqliteLog({ path }).open(init({ group, signature }))
+    opened.push(log)
+    const schema = () => {
+      using db = new DatabaseSync(path, { readOnly: true })
+      const [{ user_version: version } = {}] = db.prepare('PRAGMA user_version').all()
+      const objects = db.prepare('SELECT name, rootpage FROM sqlite_schema').all()
+      return { version, objects, meta: db.prepare('SELECT * FROM meta').all() }
+    }
+    await log.append(commands(...numbers(1, 3_000)))
+    await log.noteUpgrade(signature, 7)
+    const before = schema()
+    expect(before).toMatchObject({ version: 1, meta: [{ epoch: log.epoch, group, signature }] })
+    await log.noteUpgrade('u'.repeat(SIGNATURE_BYTES_MAX), 7)
+    const { objects, ...others } = schema()
+    expect({ ...others, objects: objects.slice(0, -1) }).toEqual(before)
+    expect(objects.at(-1)).toMatchObject({ name: 'upgrades' })
   })
 
   test('payloads of any bytes and any sizes come back whole, large ones in smaller batches', async () => {

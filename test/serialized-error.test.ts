@@ -105,10 +105,12 @@ test('an error that is its own cause comes to an end', () => {
   expect(sent(error).cause).toMatchObject({ message: 'because' })
 })
 
-test('a test cluster gives back every public class but that of a simulation, which stays in its process', () => {
+test('a test cluster gives back every public class but those of checks, which stay in their process', () => {
   const exported = Object.values({ ...anchorage, ...leases, ...machines, ...testing }).filter(
     (value) => typeof value === 'function' && value.prototype instanceof Error,
   )
   const others = exported.filter((Kind) => !ERROR_CLASSES.some((known) => known === Kind))
-  expect(new Set(others)).toEqual(new Set([anchorage.AnchorageError, testing.SimulationFailed]))
+  expect(new Set(others)).toEqual(
+    new Set([anchorage.AnchorageError, testing.SimulationFailed, testing.MachineFault]),
+  )
 })

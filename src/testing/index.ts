@@ -17,6 +17,8 @@
  * The processes replicate a map of JSON values. For a state machine of your own, write a module that calls
  * `serveReplica`, and pass its URL as `program`.
  *
+ * To begin with, check your machine by itself, against the contract of `StateMachine`: see `checkMachine`.
+ *
  * Or run a whole group in this process, from a seed, with all kinds of trouble, and have the promises of
  * Anchorage checked for your own machine after each thing that happens: see `simulate`.
  *
@@ -50,6 +52,10 @@ export {
   serveReplica,
 } from '../processes/program.ts'
 export type { WaitForOptions, WaitOptions } from '../processes/replica-process.ts'
+export type { MachineFactory } from './check-machine/bench.ts'
+export { type MachineCheck, MachineFault } from './check-machine/machine-fault.ts'
+export type { TimedCommand } from './check-machine/script.ts'
+export { type CheckMachineOptions, checkMachine, type MachineReport } from './check-machine.ts'
 export { Cluster, type ClusterInit, startCluster } from './cluster.ts'
 export type { ReplicaProcess } from './map-process.ts'
 export type { FillOptions, WritingOptions } from './map-program.ts'

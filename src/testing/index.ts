@@ -52,10 +52,16 @@ export {
   serveReplica,
 } from '../processes/program.ts'
 export type { WaitForOptions, WaitOptions } from '../processes/replica-process.ts'
-export type { MachineFactory } from './check-machine/bench.ts'
 export { type MachineCheck, MachineFault } from './check-machine/machine-fault.ts'
 export type { TimedCommand } from './check-machine/script.ts'
-export { type CheckMachineOptions, checkMachine, type MachineReport } from './check-machine.ts'
+export type { MachineFactory } from './check-machine/workshop.ts'
+export {
+  type CheckedCommands,
+  type CheckMachineOptions,
+  checkMachine,
+  type MachineReport,
+  type OlderVersion,
+} from './check-machine.ts'
 export { Cluster, type ClusterInit, startCluster } from './cluster.ts'
 export type { ReplicaProcess } from './map-process.ts'
 export type { FillOptions, WritingOptions } from './map-program.ts'

@@ -50,7 +50,7 @@ class Shared extends Shelf {
 
 class WrongSize extends Shelf {
   override capture() {
-    return { ...super.capture(), size: this.things.size + 1 }
+    return { ...super.capture(this.signature), size: this.things.size + 1 }
   }
 }
 
@@ -81,14 +81,14 @@ class WrongRuns extends Shelf {
       version,
       boundaries: undefined,
     }
-    return { ...super.capture(), runs: () => (items.length === 0 ? [] : [run]) }
+    return { ...super.capture(this.signature), runs: () => (items.length === 0 ? [] : [run]) }
   }
 }
 
 class Uncapturable extends Shelf {
   override capture(): Snapshot {
     if (this.things.size > 3) throw new Error('it is too full')
-    return super.capture()
+    return super.capture(this.signature)
   }
 }
 
@@ -131,7 +131,7 @@ class Lazy extends Shelf {
 class LateReleaser extends Shelf {
   override capture(): Snapshot {
     let isRead = false
-    const snapshot = super.capture()
+    const snapshot = super.capture(this.signature)
     const items = () => {
       isRead = true
       return snapshot.items()
@@ -145,7 +145,7 @@ class Unreleasable extends Shelf {
     const release = () => {
       throw new Error('it was released before')
     }
-    return { ...super.capture(), release }
+    return { ...super.capture(this.signature), release }
   }
 }
 
@@ -163,7 +163,7 @@ class ScribbledRuns extends Shelf {
       boundaries: undefined,
     }
     const release = () => void bytes.fill(0)
-    return { ...super.capture(), runs: () => (items.length === 0 ? [] : [run]), release }
+    return { ...super.capture(this.signature), runs: () => (items.length === 0 ? [] : [run]), release }
   }
 }
 
@@ -201,7 +201,7 @@ class InPlace extends Shelf {
 
 class Abandoner extends Shelf {
   override install(): Installation {
-    return { ...super.install(), abandon: () => this.things.clear() }
+    return { ...super.install(this.signature), abandon: () => this.things.clear() }
   }
 }
 
@@ -260,7 +260,7 @@ class DueForgotten extends Shelf {
   }
 
   override install(): Installation {
-    const { add, commit } = super.install()
+    const { add, commit } = super.install(this.signature)
     const commitAll = () => {
       this.#isInstalled = true
       commit()

@@ -35,12 +35,12 @@ export class Shelf implements StateMachine<unknown> {
     return dues.length === 0 ? undefined : Math.min(...dues)
   }
 
-  capture(): Snapshot {
+  capture(_signature: string): Snapshot {
     const items = this.itemsNow()
     return { size: items.length, items: () => items, release() {} }
   }
 
-  install(): Installation {
+  install(_signature: string): Installation {
     const things = new Map<string, Thing>()
     return {
       add: (items) => this.addTo(things, items),

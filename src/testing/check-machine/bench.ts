@@ -1,11 +1,8 @@
-import type { StateMachine } from '../../machine/machine.ts'
 import type { MachineCheck } from './machine-fault.ts'
 import type { Script } from './script.ts'
 import type { State } from './state.ts'
 import { type Outcome, Subject, type SubjectInit } from './subject.ts'
-
-/** Makes a new machine, with an empty state. */
-export type MachineFactory = () => StateMachine | Promise<StateMachine>
+import type { Workshop } from './workshop.ts'
 
 /** What the first instance did, with which all others are compared. */
 export interface Reference {
@@ -16,50 +13,37 @@ export interface Reference {
 }
 
 export interface BenchInit {
-  readonly factory: MachineFactory
+  readonly workshop: Workshop
   readonly script: Script
   readonly chunkBytes: number
+  /** The version that is active. Default: the machine's newest. */
+  readonly signature?: string
 }
 
-/** Where machines are checked: makes them, and closes those that can be closed. */
-export class Bench implements AsyncDisposable {
+/** Where a machine is checked with one list of commands, while one of its versions is active. */
+export class Bench {
   readonly script: Script
   readonly #init: BenchInit
-  readonly #made = new WeakSet<StateMachine>()
-  readonly #closable: (AsyncDisposable | Disposable)[] = []
-  #signature: string | undefined
 
   constructor(init: BenchInit) {
     this.#init = init
     this.script = init.script
   }
 
+  /** The version that is active; undefined: the machine's newest. */
+  get signature(): string | undefined {
+    return this.#init.signature
+  }
+
   /** A fresh machine. */
   async subject(check: MachineCheck, { call }: Pick<SubjectInit, 'call'> = {}): Promise<Subject> {
-    const { factory, chunkBytes } = this.#init
-    const machine = await factory()
-    if (this.#made.has(machine)) {
-      throw new RangeError('the factory returned a machine for the second time; make a new one in each call')
-    }
-    this.#made.add(machine)
-    if (isClosable(machine)) this.#closable.push(machine)
-    this.#signature ??= machine.signature
-    if (machine.signature !== this.#signature) {
-      throw new RangeError(
-        `the factory made machines of the signatures ${this.#signature} and ${machine.signature}; make all alike`,
-      )
-    }
-    return new Subject({ machine, check, chunkBytes, ...(call && { call }) })
+    const { workshop, chunkBytes, signature } = this.#init
+    const machine = await workshop.make()
+    return new Subject({ machine, check, chunkBytes, ...(signature && { signature }), ...(call && { call }) })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const machine of this.#closable) {
-      if (Symbol.asyncDispose in machine) await machine[Symbol.asyncDispose]()
-      else machine[Symbol.dispose]()
-    }
+  /** One where another version is active, or other machines are made, for other commands. */
+  with(changes: Partial<BenchInit>): Bench {
+    return new Bench({ ...this.#init, ...changes })
   }
-}
-
-function isClosable(machine: object): machine is AsyncDisposable | Disposable {
-  return Symbol.asyncDispose in machine || Symbol.dispose in machine
 }

@@ -53,23 +53,36 @@ export class MachineFault extends AnchorageError {
   readonly check: MachineCheck
   /** The number of the command at which, or after which, it was seen, from 0; undefined if it was none. */
   readonly command: number | undefined
+  /** The version of the machine that was active, if it was an older one. */
+  readonly version: string | undefined
   /** What was found, without the place and the advice. */
   readonly what: string
+  readonly #place: FaultPlace
 
-  constructor(
-    check: MachineCheck,
-    what: string,
-    { command, bytes }: FaultPlace = {},
-    options?: { readonly cause: unknown },
-  ) {
-    super(`${check}${placed(command, bytes)}: ${what}; ${REMEDIES[check]}`, options)
+  constructor(check: MachineCheck, what: string, place: FaultPlace = {}, options?: FaultOptions) {
+    const { version, ...rest } = options ?? {}
+    const active = version === undefined ? '' : ` with ${version} active`
+    super(`${check}${active}${placed(place)}: ${what}; ${REMEDIES[check]}`, rest)
     this.check = check
-    this.command = command
+    this.command = place.command
+    this.version = version
     this.what = what
+    this.#place = place
+  }
+
+  /** The same fault, found while an older version was active. */
+  with(version: string): MachineFault {
+    const cause = this.cause === undefined ? {} : { cause: this.cause }
+    return new MachineFault(this.check, this.what, this.#place, { version, ...cause })
   }
 }
 
-function placed(command: number | undefined, bytes: Uint8Array | undefined): string {
+interface FaultOptions {
+  readonly cause?: unknown
+  readonly version?: string
+}
+
+function placed({ command, bytes }: FaultPlace): string {
   if (command === undefined) return ''
   return bytes === undefined ? ` after command ${command}` : ` at command ${command} (${excerpt(bytes)})`
 }

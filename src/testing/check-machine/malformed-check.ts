@@ -1,4 +1,3 @@
-import type { CommandContext } from '../../machine/machine.ts'
 import type { Chance } from '../simulation/chance.ts'
 import type { Bench } from './bench.ts'
 import { inForeignTime } from './foreign-time.ts'
@@ -97,7 +96,7 @@ class MalformedCheck {
   }
 }
 
-function applyTo(subject: Subject, command: Uint8Array, context: CommandContext, place: FaultPlace) {
+function applyTo(subject: Subject, command: Uint8Array, context: Step['context'], place: FaultPlace) {
   subject.advance(context.timeMs, place)
   return subject.applyNow(Uint8Array.from(command), context, place)
 }

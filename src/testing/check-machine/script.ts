@@ -71,6 +71,19 @@ export class Script {
     return this.steps[Math.max(0, place - 1)]!.context.timeMs
   }
 
+  /** The same commands, after so many others, from a machine time on. */
+  after(count: number, timeMs: number): readonly Step[] {
+    const aheadMs = timeMs - this.steps[0]!.context.timeMs
+    return this.steps.map(({ number, command, context: { position, timeMs } }) => ({
+      number,
+      command,
+      context: {
+        position: { ...position, index: count + position.index },
+        timeMs: timeMs + aheadMs,
+      },
+    }))
+  }
+
   /** Some of the places, the first and the last among them. */
   some(count: number): readonly number[] {
     return spread(this.places.length - 1, count - 1).map((n) => this.places[n]!)

@@ -31,6 +31,8 @@ export interface SubjectInit {
   readonly check: MachineCheck
   /** The average size of chunks, in bytes. */
   readonly chunkBytes: number
+  /** The version that is active. Default: the machine's newest. */
+  readonly signature?: string
   /** Makes each call of the machine: see `inForeignTime`. Default: as it is. */
   readonly call?: <T>(work: () => T) => T
 }
@@ -47,10 +49,12 @@ export class Subject {
   readonly #chunkBytes: number
   readonly #call: <T>(work: () => T) => T
   readonly #cuts = new CutHistory()
+  #signature: string
   #timeMs = Number.NEGATIVE_INFINITY
 
-  constructor({ machine, check, chunkBytes, call = (work) => work() }: SubjectInit) {
+  constructor({ machine, check, chunkBytes, signature, call = (work) => work() }: SubjectInit) {
     this.machine = machine
+    this.#signature = signature ?? machine.signature
     this.#check = check
     this.#chunkBytes = chunkBytes
     this.#call = call
@@ -63,7 +67,8 @@ export class Subject {
     return this.applyNow(command, step.context, place)
   }
 
-  applyNow(command: Uint8Array, context: CommandContext, place: FaultPlace): Outcome {
+  applyNow(command: Uint8Array, when: Step['context'], place: FaultPlace): Outcome {
+    const context: CommandContext = { ...when, signature: this.#signature }
     try {
       return { type: 'applied', result: this.#call(() => this.machine.apply(command, context)) }
     } catch (error) {
@@ -78,6 +83,15 @@ export class Subject {
     orFault(this.#check, 'advance()', place, () => this.#call(() => this.machine.advance?.(timeMs)))
   }
 
+  /** The group goes over to another version. */
+  upgrade(to: string, place: FaultPlace): void {
+    const from = this.#signature
+    this.#signature = to
+    orFault('upgrade', `upgrade(${from}, ${to})`, place, () =>
+      this.#call(() => this.machine.upgrade?.(from, to)),
+    )
+  }
+
   get dueMs(): number | undefined {
     return orFault(this.#check, 'dueMs', {}, () => this.#call(() => this.machine.dueMs))
   }
@@ -86,7 +100,7 @@ export class Subject {
   capture(place: FaultPlace): Snapshot {
     return orFault('items', 'capture()', place, () => {
       this.machine.durable?.commit(NOTE)
-      return this.#call(() => this.machine.capture())
+      return this.#call(() => this.machine.capture(this.#signature))
     })
   }
 
@@ -127,7 +141,9 @@ export class Subject {
 
   /** Begin an installation. */
   install(place: FaultPlace): Installation {
-    return orFault('install', 'install()', place, () => this.#call(() => this.machine.install()))
+    return orFault('install', 'install()', place, () =>
+      this.#call(() => this.machine.install(this.#signature)),
+    )
   }
 
   add(installation: Installation, chunks: readonly StateChunk[], place: FaultPlace): void {

@@ -9,17 +9,32 @@ export interface Upgrade {
   readonly at: number
 }
 
+/**
+ * Follows the signature that a log of a snapshot keeps. A version that knows nothing of such logs, as 0.1.0, finds
+ * another signature than its machine's and refuses the log: it would begin with an empty state. No signature has
+ * a line feed.
+ */
+const SNAPSHOT = '\n(begins with a snapshot, which anchorage 0.1 cannot read)'
+
+/** A signature as a new log keeps it. */
+export function keptSignature(signature: string, { snapshot = false }: Pick<LogInit, 'snapshot'>): string {
+  return snapshot ? signature + SNAPSHOT : signature
+}
+
 /** Whose log it is: what it was made for, and the versions that its group went over to since. */
 export class Binding {
   readonly group: string
   /** The machine's signature when the log was made. */
   readonly signature: string
+  /** The same as the log keeps it: see `keptSignature`. */
+  readonly kept: string
   /** Those that a backend keeps: the newest at least, which is the last one. */
   readonly upgrades: readonly Upgrade[]
 
-  constructor(group: string, signature: string, upgrades: readonly Upgrade[] = []) {
+  constructor(group: string, kept: string, upgrades: readonly Upgrade[] = []) {
     this.group = group
-    this.signature = signature
+    this.signature = kept.endsWith(SNAPSHOT) ? kept.slice(0, -SNAPSHOT.length) : kept
+    this.kept = kept
     this.upgrades = upgrades
   }
 
@@ -47,12 +62,12 @@ export class Binding {
 
   noted(upgrade: Upgrade): Binding {
     if (!this.isNews(upgrade)) return this
-    return new Binding(this.group, this.signature, [...this.upgrades, upgrade])
+    return new Binding(this.group, this.kept, [...this.upgrades, upgrade])
   }
 
   /** As it was when `index` was the newest entry. */
   rewound(index: number): Binding {
     const upgrades = this.upgrades.filter(({ at }) => at <= index)
-    return new Binding(this.group, this.signature, upgrades)
+    return new Binding(this.group, this.kept, upgrades)
   }
 }

@@ -97,10 +97,15 @@ class SqliteLog implements Log {
     checkInit(init, create)
     const { lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_DEFAULT } = options
     const path = resolve(options.path)
-    const { group, signature, older, author, signal } = init
+    const { group, signature, older, snapshot, author, signal } = init
     const reader = new Thread<ReaderRequest>('reader', { path, lockTimeoutMs, pollMs })
     try {
-      const opening = { group, author, create, ...(signature && { signature }), ...(older && { older }) }
+      const opening = {
+        ...{ group, author, create },
+        ...(signature && { signature }),
+        ...(older && { older }),
+        ...(snapshot && { snapshot }),
+      }
       const opened = await reader.call<Opened>({ type: 'open', init: opening }, { signal })
       return new SqliteLog(
         opened,

@@ -12,7 +12,7 @@ import {
 import { nanos, nuid } from '@nats-io/transport-node'
 import { EPOCH_BYTES_MAX } from '../../bounds.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
-import { Binding, type Upgrade } from '../binding.ts'
+import { Binding, keptSignature, type Upgrade } from '../binding.ts'
 import { EpochChanged, LogMissing, LogUnavailable, LogUnusable } from '../errors.ts'
 import type { LogInit, LogTail, SignalOptions } from '../log.ts'
 import { codeOf, type Link } from './link.ts'
@@ -95,7 +95,9 @@ export class Stream {
       // The subject is random. A stream that is made again has another, so messages for the old stream do not
       // get into the new one.
       subjects: [`anchorage.${name}.${nuid.next()}`],
-      ...(signature !== undefined && { description: describe(new Binding(group, signature)) }),
+      ...(signature !== undefined && {
+        description: describe(new Binding(group, keptSignature(signature, init))),
+      }),
       discard: DiscardPolicy.Old,
       num_replicas: options.replicas ?? 1,
       duplicate_window: nanos(options.duplicateWindowMs),
@@ -337,9 +339,9 @@ function check(config: StreamConfig, init: LogInit, { replicas }: StreamOptions,
  * A stream's description. Programs that know nothing of upgrades read the first three fields, and no others.
  * Only the newest upgrade is kept, because a description has 4 KiB at most.
  */
-function describe({ group, signature, upgrades }: Binding): string {
+function describe({ group, kept, upgrades }: Binding): string {
   const upgraded = upgrades.at(-1)
-  return JSON.stringify({ anchorage: 1, group, signature, ...(upgraded && { upgraded }) })
+  return JSON.stringify({ anchorage: 1, group, signature: kept, ...(upgraded && { upgraded }) })
 }
 
 function bindingIn(description = ''): Binding | undefined {

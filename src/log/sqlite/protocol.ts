@@ -23,7 +23,7 @@ export interface WriterInit {
 }
 
 /** A log is made if there is none and there is a signature to bind it to. */
-export type OpenInit = Pick<LogInit, 'group' | 'signature' | 'older' | 'author'> & {
+export type OpenInit = Pick<LogInit, 'group' | 'signature' | 'older' | 'snapshot' | 'author'> & {
   readonly create: boolean
 }
 

@@ -1,5 +1,6 @@
 import { setImmediate as yieldToMessages } from 'node:timers/promises'
 import { workerData } from 'node:worker_threads'
+import { keptSignature } from '../binding.ts'
 import { LogRewound, LogTruncated } from '../errors.ts'
 import type { Cursor, LogBounds } from '../log.ts'
 import { CommitWatch } from './commit-watch.ts'
@@ -144,7 +145,7 @@ class Reader {
   async #open(init: OpenInit): Promise<Opened> {
     const { path } = this.#init
     const { group, signature, create } = init
-    if (create && signature !== undefined) makeFile(path, group, signature)
+    if (create && signature !== undefined) makeFile(path, group, keptSignature(signature, init))
     else assertFile(path)
     this.#use(await this.#whenFree(() => Connection.open(path, group)))
     this.#epoch = this.#log!.connection.meta.epoch

@@ -51,6 +51,15 @@ export type {
   ReplicaEvents,
   StateChange,
 } from './replica/events.ts'
+export * from './replica/import/errors.ts'
+export {
+  type Imported,
+  type ImportInit,
+  type ImportProgress,
+  importInto,
+  type Transform,
+} from './replica/import/import-into.ts'
+export { type ImportSource, itemsInFile } from './replica/import/source.ts'
 export type { ReplicaInit } from './replica/init.ts'
 export type { PrunePolicy } from './replica/membership/pruner.ts'
 export type { Replica } from './replica/replica.ts'

@@ -131,20 +131,28 @@ export class CheckpointStore {
 
   /** Find which chunks the checkpoints need, where none of them is loaded. */
   async count(): Promise<void> {
-    await this.#find()
+    this.#kept = this.#ours(await this.#find())
   }
 
-  /** Install the newest one that is intact. Resolves with its position, or undefined when there is none. */
-  async load(begin: (signature: string) => StateBuilder, signal: AbortSignal): Promise<Position | undefined> {
+  /**
+   * Install the newest one that is intact. Resolves with its position, or undefined when there is none.
+   * @param only `sealed`: one whose root the group agreed on
+   */
+  async load(
+    begin: (signature: string) => StateBuilder,
+    signal: AbortSignal,
+    only: 'sealed' | 'any' = 'any',
+  ): Promise<Position | undefined> {
     const { clock, onEvent } = this.#init
     const beganMs = clock.now()
     const found = await this.#find()
-    this.#kept = found.filter(({ path }) => path.endsWith(`-${this.#epochTag}.checkpoint`))
+    this.#kept = this.#ours(found)
     for (const file of found) {
       const { path } = file
       try {
         await using reader = await openCheckpoint(path, this.#init.storage)
         this.#check(reader)
+        if (only === 'sealed' && !reader.sealed) continue
         await this.#install(reader, begin(reader.signature), signal)
         const { position, sealed } = reader
         this.#newest = position.index
@@ -186,6 +194,11 @@ export class CheckpointStore {
     }
     this.#files.keepLatest(keep)
     this.chunks.sweep()
+  }
+
+  /** Have those below this index removed: the state is somewhere else. */
+  dropBelow(index: number): void {
+    this.#files.dropBelow(index)
   }
 
   /** Remove all chunks that no checkpoint needs, now. */
@@ -247,6 +260,10 @@ export class CheckpointStore {
     if (failed !== undefined) throw (failed as PromiseRejectedResult).reason
     await this.chunks.flushNames()
     return bytes
+  }
+
+  #ours(found: readonly Kept[]): Kept[] {
+    return found.filter(({ path }) => path.endsWith(`-${this.#epochTag}.checkpoint`))
   }
 
   async #giveBack(): Promise<void> {

@@ -35,7 +35,7 @@ export interface Genesis {
   readonly signature: string
   /** Machine time, in whole milliseconds. */
   readonly timeMs: number
-  /** The average size of the snapshot's chunks, in bytes. */
+  /** The average size of the snapshot's chunks, in bytes; 0 where it is not known. */
   readonly chunkBytes: number
   /** Where the state comes from. */
   readonly source: { readonly group: string; readonly epoch: string; readonly index: number }

@@ -77,6 +77,13 @@ export function decodeGroupState(bytes: Uint8Array): CarriedState {
   }
 }
 
+/** The state of a group whose log begins with a snapshot, there: nobody has led it. */
+export function begunWith({ timeMs, format, signature }: Omit<Genesis, 'root'>): CarriedState {
+  // Machine time comes from another log, whose clocks do not matter here.
+  const fresh = { term: 0, leader: undefined, clocks: [], entryId: '' }
+  return { ...fresh, timeMs, format, signature, lastCommand: 1 }
+}
+
 export interface GroupStateInit {
   /** What the log is bound to: the version of the machine that the group speaks before its first upgrade. */
   readonly signature: string
@@ -273,7 +280,10 @@ export class GroupState {
         return { type: 'upgraded', format, from, to }
       }
       case 'genesis':
-        return { type: 'void', why: 'a log begins with a snapshot only where this is its first entry' }
+        if (entry.index !== 1)
+          return { type: 'void', why: 'a log begins with a snapshot only where this is its first entry' }
+        this.restore(begunWith(control))
+        return { type: 'genesis', genesis: control }
       case 'guarded':
         return { type: 'void', why: 'commands with conditions are not obeyed yet' }
       default:

@@ -9,6 +9,7 @@ import * as compose from '../machines/compose/errors.ts'
 import * as list from '../machines/list/errors.ts'
 import * as sqlite from '../machines/sqlite/errors.ts'
 import * as replica from '../replica/errors.ts'
+import * as imports from '../replica/import/errors.ts'
 import type { ErrorClass } from '../serialized-error.ts'
 import * as snapshot from '../snapshot/errors.ts'
 import * as sync from '../sync/errors.ts'
@@ -23,6 +24,7 @@ export const ERROR_CLASSES: readonly ErrorClass[] = [
     checkpoint,
     compose,
     group,
+    imports,
     leases,
     list,
     log,

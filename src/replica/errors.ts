@@ -37,7 +37,7 @@ export class InstallFailed extends AnchorageError {
 }
 
 /**
- * The log's beginning was pruned, and nobody serves the state before it. For a whole request timeout no
+ * The log's beginning was pruned, or is a snapshot, and nobody serves the state there. For a whole request timeout no
  * member announced a state, or each that did refused to serve it; `cause` names them. Silence is no refusal:
  * while a member that announces a state does not answer, the replica goes on trying, and tells that in
  * `problem` events. It goes on looking after this error, too.
@@ -46,12 +46,19 @@ export class StateLost extends AnchorageError {
   static override readonly code = 'STATE_LOST'
   override readonly name = 'StateLost'
   readonly first: number
-  constructor(first: number, cause?: unknown) {
+  /** @param snapshot what the log begins with, for people, if that is a snapshot */
+  constructor(first: number, cause?: unknown, snapshot?: string) {
+    const [beginning, state] =
+      snapshot === undefined ? [`entry ${first}`, 'the state before it'] : [snapshot, 'it']
+    const holder =
+      snapshot === undefined
+        ? 'start a replica that holds it, or a checkpoint of it, or begin a new log'
+        : 'start a replica that has it: one on the data directory that it was imported into'
     const why =
       cause instanceof NoProvider && cause.refusals.size > 0
-        ? `nobody serves the state before it: ${cause.message}`
-        : 'no member of the group announces the state before it; start a replica that holds it, or a checkpoint of it, or begin a new log'
-    super(`the log begins with entry ${first}, and ${why}`, { cause })
+        ? `nobody serves ${state}: ${cause.message}`
+        : `no member of the group announces ${state}; ${holder}`
+    super(`the log begins with ${beginning}, and ${why}`, { cause })
     this.first = first
   }
 }

@@ -29,6 +29,7 @@ import { Follower } from './following/follower.ts'
 import { openLog } from './following/open-log.ts'
 import { Outcomes } from './following/outcomes.ts'
 import { Positions } from './following/positions.ts'
+import { assertImported } from './import/assert-imported.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import type { ReplicaInternals } from './internals.ts'
 import { Announcer } from './membership/announcer.ts'
@@ -57,7 +58,7 @@ const RETRY_MS = 500
 /**
  * Start a replica. Resolves when its log is open and its node listens. `inSync()` tells when it has caught
  * up. Rejects with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir`
- * or `volatile`, with `DirectoryInUse`, `DirectoryUnusable`, `DirectoryOfAnotherLog` and `StateOfAnotherLog`,
+ * or `volatile`, with `DirectoryInUse`, `DirectoryUnusable`, `DirectoryOfAnotherLog`, `ImportUnfinished` and `StateOfAnotherLog`,
  * with `ListenFailed`, and with what the log says (`LogMismatch`, `LogUnusable`, …).
  *
  * @example
@@ -98,6 +99,7 @@ export async function createReplicaOn<Result>(
       { author: network.self, onProblem },
       { belonging: data?.belonging, kept },
     )
+    if (data !== undefined) await assertImported(data, opened.log, stopping.signal)
     const environment = { clock, storage, network, log: opened.log, data, kept, stopping, status, reporter }
     opened.parts = await makeParts(init, environment, internals)
     return await begin(opened.parts)

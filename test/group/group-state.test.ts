@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from 'vitest'
 import type { Control } from '../../src/group/control.ts'
-import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
+import { begunWith, decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { controlEntry, entry } from './entries.ts'
 
 const ROOT = new Uint8Array(32).fill(1)
@@ -268,4 +268,25 @@ test('the carried state has the same bytes on every replica at a position, insta
     return Buffer.from(start.encode()).toString('hex')
   }
   expect(run(restored(new GroupState().encode()))).toBe(run(new GroupState()))
+})
+
+test('a log begins with a snapshot in its first entry alone, and the group goes on from there', () => {
+  const fields = { root: ROOT, format: 2, signature: 'map/2', timeMs: 5_000, chunkBytes: 0 }
+  const source = { group: 'old', epoch: 'e', index: 7 }
+  const genesis = { type: 'genesis' as const, ...fields, source }
+  expect(apply('import', genesis)).toEqual({ type: 'genesis', genesis })
+  expect([group.term, group.leader, group.timeMs, group.entryId]).toEqual([0, undefined, 5_000, ''])
+  expect([group.format, group.signature, group.lastCommand]).toEqual([2, 'map/2', 1])
+  // What a replica has that begins with the snapshot itself.
+  const begun = new GroupState()
+  begun.restore(begunWith(genesis))
+  expect(group.encode()).toEqual(begun.encode())
+  // The first claim takes no format back.
+  expect(apply('a', claim(1))).toMatchObject({ type: 'leader' })
+  expect([group.format, group.signature]).toEqual([2, 'map/2'])
+  expect(apply('import', genesis)).toMatchObject({
+    type: 'void',
+    why: expect.stringContaining('first entry'),
+  })
+  expect([group.term, group.leader]).toEqual([1, 'a'])
 })

@@ -128,18 +128,21 @@ export class Disk {
   }
 
   /**
-   * Install the newest intact checkpoint, unless the machine keeps its state by itself, and offer again what was
-   * offered. What cannot be read is reported and left out.
+   * Install the newest intact checkpoint, and offer again what was offered. What cannot be read is reported and
+   * left out. A machine that keeps its state by itself goes on from that; only if it has none, it gets the
+   * snapshot that was imported.
    */
   async load(into: CheckpointTarget, sync: AnchorSource & OfferKeeper, signal: AbortSignal): Promise<void> {
     const { clock, reporter, kept } = this.#init
     this.#sync = sync
     try {
+      const begin = (signature: string) => into.begin('disk', signal, () => signature)
       if (kept === undefined) {
-        await this.#checkpoints.load((signature) => into.begin('disk', signal, () => signature), signal)
-      } else await this.#checkpoints.count()
+        await this.#checkpoints.load(begin, signal)
+        await this.#offerAgain(sync)
+      } else if (kept.newest === undefined) await this.#checkpoints.load(begin, signal, 'sealed')
+      else await this.#checkpoints.count()
       this.#waiters.reached(this.checkpoint)
-      await this.#offerAgain(sync)
     } catch (error) {
       signal.throwIfAborted()
       reporter.problem(asError(error))
@@ -212,6 +215,8 @@ export class Disk {
   #sealKept(kept: KeptState, { position }: CheckpointSource): void {
     const beganMs = this.#init.clock.now()
     kept.seal(position.index)
+    // The imported snapshot, which the state began with.
+    this.#checkpoints.dropBelow(kept.sealed)
     this.#tell({
       type: 'written',
       position,

@@ -11,6 +11,7 @@ import type { Clock } from '../../time/clock.ts'
 import { Yielder } from '../../time/yielder.ts'
 import type { Kept, KeptState } from '../disk/kept-state.ts'
 import { ApplyFailed } from '../errors.ts'
+import { GenesisAhead, genesisIn } from '../import/genesis-reader.ts'
 import { Installing, orInstallFailed } from './installing.ts'
 import { Waiters } from './waiters.ts'
 import { Writes } from './writes.ts'
@@ -187,6 +188,8 @@ export class Applier<Result> {
     const { epoch, group } = this.#init
     const { index } = entry
     const own = entry.epoch === epoch
+    // The state is not the snapshot that the log begins with: that one's next entry is the second.
+    if (genesisIn(entry, epoch) !== undefined) throw new GenesisAhead()
     if (own && entry.kind === 'control') group.assertSpoken(entry)
     group.reached(entry.id)
     if (own && group.advance(entry.timestampMs)) this.#advanceMachine(index)

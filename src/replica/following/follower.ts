@@ -8,6 +8,8 @@ import { asError } from '../../thrown.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
 import type { Disk } from '../disk/disk.ts'
 import { ApplyFailed, Diverged, InstallFailed, NotReadable, StateLost } from '../errors.ts'
+import { GenesisAhead, readGenesis } from '../import/genesis-reader.ts'
+import { snapshotOf } from '../import/snapshot-name.ts'
 import type { Announcer } from '../membership/announcer.ts'
 import type { Holders } from '../membership/holders.ts'
 import type { Reporter } from '../reporter.ts'
@@ -18,6 +20,8 @@ import type { Applier, EntryListener } from './applier.ts'
 export type Lag =
   /** The next entry it needs has been pruned. */
   | 'truncated'
+  /** The log begins with a snapshot, which it does not have. */
+  | 'genesis'
   /** It could replay the log, but a snapshot is cheaper. */
   | 'far-behind'
   /** Its state is not what the group agreed on. */
@@ -158,6 +162,7 @@ export class Follower {
     if (this.#divergence() !== undefined) return 'diverged'
     const behind = newest.index - applier.applied
     if (first > applier.applied + 1) return 'truncated'
+    if (applier.applied === 0 && newest.index > 0 && (await readGenesis(log, signal))) return 'genesis'
     this.#readable = true
     if (behind > 0) {
       status.enter('following')
@@ -184,6 +189,11 @@ export class Follower {
       }
     } catch (error) {
       if (error instanceof LogTruncated) return 'truncated'
+      if (error instanceof GenesisAhead) {
+        // The log was empty, and so was this state.
+        this.#readable = false
+        return 'genesis'
+      }
       if (!interrupt.signal.aborted) throw error
     } finally {
       this.#interrupt = undefined
@@ -227,7 +237,7 @@ export class Follower {
    * Members that did not answer may still have it.
    */
   async #unserved(
-    lag: 'truncated' | 'diverged',
+    lag: Exclude<Lag, 'far-behind'>,
     error: NoProvider,
     sinceMs: number,
     signal: AbortSignal,
@@ -238,8 +248,10 @@ export class Follower {
       return status.enter('lost', new Diverged(anchor, own, sealed, error))
     }
     const { first } = await log.bounds({ signal })
-    if (holders.since(sinceMs).every((id) => error.refusals.has(id)))
-      return status.enter('lost', new StateLost(first, error))
+    if (holders.since(sinceMs).every((id) => error.refusals.has(id))) {
+      const genesis = lag === 'genesis' ? await readGenesis(log, signal) : undefined
+      return status.enter('lost', new StateLost(first, error, genesis && snapshotOf(genesis)))
+    }
     status.enter('catching-up')
     reporter.problem(error)
   }

@@ -223,8 +223,7 @@ export class ReplicaHost implements SyncHost {
   /** The version of the machine that the snapshot of an anchor is of. */
   async #signatureAt(anchor: Position, signal?: AbortSignal): Promise<string> {
     const { seals, group } = this.#init
-    const { signature } = await seals.marker(anchor, signal)
-    return signature ?? group.bound
+    return (await seals.signatureAt(anchor, signal)) ?? group.bound
   }
 
   /**

@@ -3,6 +3,7 @@ import { Seal } from '../../group/seal.ts'
 import type { Log, LogEntry } from '../../log/log.ts'
 import type { Position } from '../../position.ts'
 import { Disputed, NoMarker } from '../../sync/errors.ts'
+import { genesisIn } from '../import/genesis-reader.ts'
 
 /**
  * Anchors whose markers are remembered: a session installs the one that it read last, and an export may read
@@ -13,7 +14,8 @@ const MARKERS_MAX = 16
 /** What the log says of an anchor that the group agreed on. */
 export interface AnchorSeal {
   readonly root: Uint8Array
-  readonly marker: Marker
+  /** Undefined for the snapshot that the log begins with: its first entry names the root. */
+  readonly marker: Marker | undefined
 }
 
 /** Reads seals off the log, from the marker on: a replica that catches up cannot apply what comes before. */
@@ -37,14 +39,20 @@ export class SealReader {
     return this.#markers.get(anchor)
   }
 
-  /** The marker at an anchor. Rejects with `NoMarker`, and as the log does. */
-  async marker(anchor: Position, signal?: AbortSignal): Promise<Marker> {
+  /**
+   * The version of the machine that the snapshot of an anchor is of; undefined: the one that the log was made for.
+   * Rejects with `NoMarker`, and as the log does.
+   */
+  async signatureAt(anchor: Position, signal?: AbortSignal): Promise<string | undefined> {
     const known = this.#markers.get(anchor.index)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.signature
     for await (const { entries } of this.#log.read({ index: anchor.index - 1 }, signal && { signal })) {
-      const marker = this.#markerIn(entries[0]!, anchor)
+      const [entry] = entries
+      const genesis = genesisIn(entry!, this.#log.epoch)
+      if (genesis !== undefined) return genesis.signature
+      const marker = this.#markerIn(entry!, anchor)
       this.#remember(anchor.index, marker)
-      return marker
+      return marker.signature
     }
     throw new NoMarker(anchor)
   }
@@ -53,7 +61,7 @@ export class SealReader {
   async read(anchor: Position, signal: AbortSignal): Promise<AnchorSeal> {
     try {
       const seal = await this.#follow(anchor, signal)
-      this.#remember(anchor.index, seal.marker)
+      if (seal.marker !== undefined) this.#remember(anchor.index, seal.marker)
       return seal
     } finally {
       this.#reading.delete(anchor.index)
@@ -68,6 +76,8 @@ export class SealReader {
         if (entry.kind !== 'control' && entry.index !== anchor.index) continue
         const control = this.#controlIn(entry)
         if (entry.index === anchor.index) {
+          const genesis = genesisIn(entry, this.#log.epoch)
+          if (genesis !== undefined) return { root: genesis.root, marker: undefined }
           marker = this.#markerIn(entry, anchor)
           seal = new Seal(marker.electorate)
           this.#reading.set(anchor.index, seal)

@@ -1,5 +1,6 @@
 import { CommanderError } from 'commander'
 import { DirectoryOfAnotherLog } from '../checkpoint/errors.ts'
+import { ImportUnfinished } from '../replica/import/errors.ts'
 import { EXIT, type GlobalOptions } from './context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
@@ -7,6 +8,9 @@ import { placeOf } from './log/log-flags.ts'
 import { Output } from './output.ts'
 import type { Work } from './program/choose.ts'
 import { describeProgram } from './program/program.ts'
+
+/** After these a supervisor that starts the command again gains nothing. */
+const OPERATORS = [ReplicaHalted, DirectoryOfAnotherLog, ImportUnfinished]
 
 /**
  * Run the command that the arguments name. Resolves with the process's exit code when all output is written.
@@ -56,7 +60,7 @@ async function perform(argv: readonly string[], output: Output, interrupt: Inter
 /** Undefined: commander has printed its help instead of an error. */
 function exitCodeOf(failure: unknown): number {
   if (failure === undefined || failure instanceof UsageError) return EXIT.usage
-  const needsOperator = failure instanceof ReplicaHalted || failure instanceof DirectoryOfAnotherLog
+  const needsOperator = OPERATORS.some((kind) => failure instanceof kind)
   return needsOperator ? EXIT.operator : EXIT.failed
 }
 

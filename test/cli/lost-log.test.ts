@@ -43,7 +43,8 @@ async function halted(dataDir?: string): Promise<Replica> {
 
 /** Begin a new log with a file, as operations.md says, and read from it what the old one ended with. */
 async function importInto(log: string, file: string): Promise<void> {
-  const imported = await place.run(['import', file, '--log', log, '--json'])
+  const dataDir = place.path('new')
+  const imported = await place.run(['import', file, '--log', log, '--data', dataDir, '--json'])
   expect(imported.stderr).toBe('')
   expect(JSON.parse(imported.stdout)).toMatchObject({ items: KEYS + 1 })
   const map = new ReplicatedMap<string, number>()
@@ -51,6 +52,7 @@ async function importInto(log: string, file: string): Promise<void> {
     group: 'default',
     machine: map,
     log: sqliteLog({ path: log }),
+    dataDir,
   })
   await replica.inSync()
   expect(map.size).toBe(KEYS + 1)

@@ -98,8 +98,12 @@ describe('a data directory with the state of another log', () => {
     expect(error.message).toMatch(/\(EpochChanged\).*deleted.*its checkpoints are in data\/checkpoints$/)
 
     const [checkpoint] = await place.list('data/checkpoints', '.checkpoint')
-    const imported = await place.run(['import', `data/checkpoints/${checkpoint}`, '--log', 'new.db'])
+    // The directory that it had will do.
+    const target = ['--log', 'new.db', '--data', 'data']
+    const imported = await place.run(['import', `data/checkpoints/${checkpoint}`, ...target])
     expect(imported).toMatchObject({ code: 0, stderr: '' })
+    const again = place.start([...NODE, ...target])
+    await again.until(leads)
     expect((await place.run(['get', 'a', '--log', 'new.db'])).stdout).toBe('1\n')
   })
 })
@@ -140,7 +144,7 @@ describe('files', () => {
     const bytes = await readFile(place.path(whole))
     await writeFile(place.path('torn'), bytes.subarray(0, bytes.length - 9))
     for (const file of ['torn', 'missing', 'anchorage.db']) {
-      const { code, stderr } = await place.run(['import', file, '--log', 'new.db'])
+      const { code, stderr } = await place.run(['import', file, '--log', 'new.db', '--data', 'new'])
       expect(code).toBe(1)
       expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
       expect(stderr).toContain(file)

@@ -1,8 +1,11 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeys } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { sqliteLog } from '../../src/log/sqlite.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
+import { createReplica } from '../../src/replica/start.ts'
 import { describeNats } from '../log/nats.ts'
 import { Place, type Printed } from './anchorage.ts'
 
@@ -70,11 +73,14 @@ describeNats('a log on NATS servers', () => {
     expect(await node.interrupt()).toBe(0)
 
     const copy = ['--log', url, '--group', 'copy']
-    expect(await place.run(['import', 'backup', ...copy])).toMatchObject({ code: 0, stderr: '' })
+    const imported = await place.run(['import', 'backup', ...copy, '--data', 'two'])
+    expect(imported).toMatchObject({ code: 0, stderr: '' })
+    const other = place.start(['node', '--data', 'two', '--lease-ms', '1000', ...copy])
+    await other.until(({ event }: Printed) => event === 'leader')
     expect((await place.run(['get', '59', ...copy])).stdout).toHaveLength(30_003)
-    const again = await place.run(['import', 'backup', ...copy])
-    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('import into a new one') })
-    said.push(JSON.stringify(node.printed), again.stderr)
+    const again = await place.run(['import', 'backup', ...copy, '--data', 'three'])
+    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('import into a new log') })
+    said.push(JSON.stringify(node.printed), imported.stdout, again.stderr)
     expect(said.join('')).not.toContain(PASSWORD)
   })
 
@@ -92,19 +98,38 @@ describeNats('a log on NATS servers', () => {
 
   test('an import that fails there leaves nothing', async () => {
     const before = await streams()
-    // More than NATS takes in one message.
-    const input = `{"key": "a", "value": "${'x'.repeat(2_000_000)}"}\n`
-    expect((await place.run(['load', '-', '--create'], { input })).code).toBe(0)
-    const node = place.start(['node', '--data', 'data', '--lease-ms', '1000'])
-    await node.until(({ event, detail }: Printed) => event === 'state' && detail.state === 'in-sync')
-    expect(await node.interrupt()).toBe(0)
-    const [checkpoint] = await place.list('data/checkpoints', '.checkpoint')
-    const target = ['--log', url, '--group', 'small']
-    const { code, stderr } = await place.run(['import', `data/checkpoints/${checkpoint}`, ...target])
+    await backup('whole', 'x')
+    const bytes = await readFile(place.path('whole'))
+    bytes[10]! ^= 1
+    await writeFile(place.path('torn'), bytes)
+    const target = ['--log', url, '--group', 'small', '--data', 'two']
+    const { code, stderr } = await place.run(['import', 'torn', ...target])
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^anchorage: an entry of [^\n]+ beyond the log's limit [^\n]+\n$/)
+    expect(stderr).toMatch(/^anchorage: torn is no intact checkpoint: [^\n]+\n$/)
     expect(await streams()).toEqual(before)
   })
+
+  test('a value that no message of theirs could hold moves there from a file', async () => {
+    const large = 'x'.repeat(20_000_000)
+    await backup('backup', large)
+    const target = ['--log', url, '--group', 'large']
+    const imported = await place.run(['import', 'backup', ...target, '--data', 'two'])
+    expect(imported).toMatchObject({ code: 0, stderr: '' })
+    const node = place.start(['node', '--data', 'two', '--lease-ms', '1000', ...target])
+    await node.until(({ event }: Printed) => event === 'leader')
+    const { stdout } = await place.run(['get', 'value', ...target])
+    expect(stdout).toBe(`"${large}"\n`)
+  })
+
+  /** A file with a state of one key, which was in a log on SQLite. */
+  async function backup(name: string, value: string): Promise<void> {
+    const log = sqliteLog({ path: place.path('source.db'), maxEntryBytes: 31 * 1024 * 1024 })
+    const map = new ReplicatedMap()
+    await using replica = await createReplica({ group: 'default', machine: map, log, leaseMs: 1_000 })
+    await replica.inSync()
+    await map.set('value', value)
+    await replica.exportTo(place.path(name))
+  }
 
   test('a wrong password is told, and not repeated', async () => {
     const wrong = url.replace(PASSWORD, 'hunter2')

@@ -1,82 +1,69 @@
-import { verifiedChunks } from '../../checkpoint/file.ts'
-import { decodeGroupState } from '../../group/group-state.ts'
-import { EntryTooLarge } from '../../log/errors.ts'
-import type { Log } from '../../log/log.ts'
+import { AppendUncertain } from '../../log/errors.ts'
 import { removeLog } from '../../log/remove-log.ts'
-import type { Json } from '../../machine/codec.ts'
-import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
-import { itemsOf } from '../../snapshot/chunk.ts'
-import { zstdCoder } from '../../snapshot/encoding.ts'
+import { LogNotEmpty } from '../../replica/import/errors.ts'
+import { type Imported, importInto } from '../../replica/import/import-into.ts'
 import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
-import { appendAll } from '../log/append-all.ts'
-import { nameOf, newLog, withLog } from '../log/open-log.ts'
+import { nameOf, newLog } from '../log/open-log.ts'
 import { checkpointAt } from '../open-checkpoint.ts'
 import { counted } from '../output.ts'
+import { transformIn } from '../transform-module.ts'
 
-/** Keys that one imported command sets. */
-const IMPORT_BATCH = 100
+export interface ImportOptions {
+  /** The data directory of the replica that is to have the state first. */
+  readonly data?: string
+  /** The module that makes the new items. */
+  readonly transform?: string
+}
 
-/** Start a group's log with the state that a file holds. Everything is checked before anything is written. */
-export async function importFrom(context: Context, file: string): Promise<number> {
+/** Begin a group's log with the snapshot that a file holds. */
+export async function importFrom(
+  context: Context,
+  file: string,
+  { data, transform }: ImportOptions,
+): Promise<number> {
+  if (data === undefined) {
+    throw new UsageError(
+      'give --data: the state goes into the data directory of the replica that is to have it first, and the log only names it; start "anchorage node" on that directory next',
+    )
+  }
+  // One that cannot be read must not leave a directory behind.
+  await using checked = await checkpointAt(file)
+  await checked[Symbol.asyncDispose]()
   const { output } = context
-  const map = await stateOf(file)
+  const imported = await begin(context, file, data, transform)
+  const { items, position, signature } = imported
+  output.result(
+    { file, data, items, epoch: position.epoch, position, signature },
+    `imported ${counted(items, 'item')} of ${signature} from ${file}; start a replica that has them next: ${nextCommand(context, data)}`,
+  )
+  return EXIT.ok
+}
+
+async function begin(
+  context: Context,
+  file: string,
+  dataDir: string,
+  transform: string | undefined,
+): Promise<Imported> {
+  const { group, output, signal } = context
   let isNew = false
   const log = newLog(context, () => {
     isNew = true
   })
   try {
-    return await withLog(context, log, async (log) => {
-      const { newest } = await log.bounds()
-      if (newest.index > 0) {
-        throw new UsageError(
-          `the log ${nameOf(context)} has ${counted(newest.index, 'entry', 'entries')}: import into a new one`,
-        )
-      }
-      await appendState(context, map, log)
-      output.result(
-        { file, items: map.size, epoch: log.epoch },
-        `imported ${counted(map.size, 'item')} from ${file}`,
-      )
-      return EXIT.ok
+    return await importInto({
+      ...{ log, group, file, dataDir, signal },
+      ...(transform !== undefined && { transform: await transformIn(transform) }),
+      onProgress: ({ items }) => output.progress(`wrote ${counted(items, 'item')}`),
     })
   } catch (error) {
-    // A part of a state would be taken for all of it.
-    if (isNew) await discard(context)
+    if (error instanceof LogNotEmpty) throw new UsageError(`${nameOf(context)}: ${error.message}`)
+    // An empty log would be taken for an empty state. One that may have the snapshot is left.
+    if (isNew && !(error instanceof AppendUncertain)) await discard(context)
     throw error
   }
-}
-
-async function stateOf(file: string): Promise<ReplicatedMap> {
-  await using checkpoint = await checkpointAt(file)
-  const map = new ReplicatedMap()
-  if (checkpoint.signature !== map.signature) {
-    throw new UsageError(`${file} is of ${checkpoint.signature}, and this command knows ${map.signature}`)
-  }
-  const installation = map.install()
-  for await (const { bytes, info } of verifiedChunks(checkpoint, zstdCoder))
-    installation.add(itemsOf(bytes, info.items))
-  installation.commit()
-  map.advance(Math.max(decodeGroupState(checkpoint.manifest.control).timeMs, Date.now()))
-  return map
-}
-
-async function appendState({ output, signal }: Context, map: ReplicatedMap, log: Log): Promise<void> {
-  for (const [command] of commandsFor(map, log.maxEntryBytes)) {
-    if (command!.length > log.maxEntryBytes) throw new EntryTooLarge(command!.length, log.maxEntryBytes)
-  }
-  function* batches() {
-    for (const batch of commandsFor(map, log.maxEntryBytes)) {
-      signal.throwIfAborted()
-      yield batch
-    }
-  }
-  let entries = 0
-  await appendAll(log, batches(), (more) => {
-    entries += more
-    output.progress(`wrote ${counted(entries, 'entry', 'entries')} with ${counted(map.size, 'item')} in all`)
-  })
 }
 
 async function discard(context: Context): Promise<void> {
@@ -84,36 +71,13 @@ async function discard(context: Context): Promise<void> {
   try {
     await removeLog(log, group)
   } catch (error) {
-    const why = asError(error).message
-    output.note(`the log ${nameOf(context)} holds a part of the state: remove it (${why})`)
+    output.note(`the log ${nameOf(context)} is empty: remove it (${asError(error).message})`)
   }
 }
 
-type Item = readonly [key: string, value: Json]
-
-/** Keys without a TTL in batches, keys with one each in a command of its own. */
-function* commandsFor(map: ReplicatedMap, bytesMax: number): Generator<Uint8Array[]> {
-  let batch: Item[] = []
-  for (const [key, value] of map) {
-    const ttlMs = map.ttl(key)
-    if (ttlMs !== undefined && ttlMs !== Number.POSITIVE_INFINITY) {
-      yield [map.commands.set(key, value, { ttlMs })]
-    } else if (batch.push([key, value]) === IMPORT_BATCH) {
-      yield* commandsOf(map, batch, bytesMax)
-      batch = []
-    }
-  }
-  if (batch.length > 0) yield* commandsOf(map, batch, bytesMax)
-}
-
-/**
- * One command for the batch, or several for its halves, each as small as the log takes. Only a single item
- * may exceed the limit.
- */
-function* commandsOf(map: ReplicatedMap, batch: readonly Item[], bytesMax: number): Generator<Uint8Array[]> {
-  const command = map.commands.setMany(batch)
-  if (command.length <= bytesMax || batch.length === 1) return yield [command]
-  const half = batch.length >> 1
-  yield* commandsOf(map, batch.slice(0, half), bytesMax)
-  yield* commandsOf(map, batch.slice(half), bytesMax)
+/** What to start next. What is secret is not repeated. */
+function nextCommand({ log, group }: Context, data: string): string {
+  const where = typeof log === 'string' ? ` --log ${log}` : ' with the same --log'
+  const flags = group === 'default' ? '' : ` --group ${group}`
+  return `anchorage node --data ${data}${flags}${where}`
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { ExportOptions } from '../commands/export.ts'
-import { examples } from './arguments.ts'
+import type { ImportOptions } from '../commands/import.ts'
+import { examples, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
 /** Commands that make a file, or begin with one. */
@@ -28,13 +29,33 @@ function describeExport(program: Command, choose: Choose): void {
 function describeImport(program: Command, choose: Choose): void {
   program
     .command('import')
-    .description('begin a new log with the state that a file holds')
+    .description('begin a new log with the state that a file holds, of any machine')
     .argument('<file>', 'what export wrote, or a checkpoint')
-    .addHelpText('after', examples('anchorage import backup.checkpoint --log new.db'))
-    .action((file: string) =>
+    .option(
+      '--data <directory>',
+      'where the state goes: the data directory of the replica to start next',
+      path,
+    )
+    .option('--transform <module>', 'make the items of the new state from those of the file', path)
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage import backup.checkpoint --log new.db --data replica-1',
+        'anchorage node --data replica-1 --log new.db',
+        'anchorage import backup.checkpoint --log new.db --data replica-1 --transform ./adults.ts',
+      ) +
+        `
+A transform is a module:
+  export default async function* (items, { signature, position, timeMs }) {
+    for await (const item of items) if (isWanted(item)) yield item
+  }
+  export const signature = 'users/2'   if the items are for another machine
+`,
+    )
+    .action((file: string, options: ImportOptions) =>
       choose(async (context) => {
         const { importFrom } = await import('../commands/import.ts')
-        return await importFrom(context, file)
+        return await importFrom(context, file, options)
       }),
     )
 }

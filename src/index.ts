@@ -3,7 +3,7 @@ export type { CheckpointEvent } from './checkpoint/store.ts'
 export { AnchorageError } from './errors.ts'
 export { tuneGarbageCollection } from './garbage-collection.ts'
 export type { AnnouncedOffer, Announcement, ReplicaState } from './group/announcement.ts'
-export { UpgradeRequired } from './group/errors.ts'
+export { Conflict, GroupOutdated, UpgradeRequired } from './group/errors.ts'
 export type { Member } from './group/membership.ts'
 export { PruneRefused } from './group/pruning.ts'
 export * from './log/errors.ts'
@@ -20,6 +20,7 @@ export {
   KeyTooLarge,
   MalformedItem,
   NotAttached,
+  Refusal,
   SnapshotReleased,
   Undecodable,
   Unencodable,

@@ -5,6 +5,7 @@ import { UpgradeRequired } from './errors.ts'
 import { FIRST_FORMAT, GROUP_FORMAT } from './formats.ts'
 import { MachineTime, type StampedClock } from './machine-time.ts'
 import { GroupStateSchema } from './pb/group_pb.js'
+import { type RecentWrite, RecentWrites, type Verdict } from './recent-writes.ts'
 import { Seal } from './seal.ts'
 import { Versions } from './versions.ts'
 
@@ -42,7 +43,12 @@ export type Outcome =
   /** It moved machine time, as every entry does. */
   | { readonly type: 'tick' }
   /** A no-op: it is of an old term or of an unknown kind, or about an unknown anchor. */
-  | { readonly type: 'void'; readonly why: string }
+  | {
+      readonly type: 'void'
+      readonly why: string
+      /** The group's format, where a command with conditions is a no-op because the format has none. */
+      readonly format?: number
+    }
 
 /** The part of the group's state that a snapshot carries. */
 export interface CarriedState {
@@ -59,16 +65,19 @@ export interface CarriedState {
   readonly signature: string | undefined
   /** See `GroupState.lastCommand`; 0 before format 2. */
   readonly lastCommand: number
+  /** See `RecentWrites.keyed`; empty before format 2. */
+  readonly recent: readonly RecentWrite[]
 }
 
 /** Reads what `GroupState.encode` wrote. Throws for other bytes. */
 export function decodeGroupState(bytes: Uint8Array): CarriedState {
   const message = fromBinary(GroupStateSchema, bytes)
-  const { term, leader, timeMs, entryId, clocks, format, signature, lastCommand } = message
+  const { term, leader, timeMs, entryId, clocks, format, signature, lastCommand, recent } = message
   return {
     format: Math.max(FIRST_FORMAT, format),
     signature: signature === '' ? undefined : signature,
     lastCommand: Number(lastCommand),
+    recent: recent.map(({ key, index }) => ({ key, index: Number(index) })),
     term: Number(term),
     leader: leader === '' ? undefined : leader,
     timeMs: Number(timeMs),
@@ -80,7 +89,7 @@ export function decodeGroupState(bytes: Uint8Array): CarriedState {
 /** The state of a group whose log begins with a snapshot, there: nobody has led it. */
 export function begunWith({ timeMs, format, signature }: Omit<Genesis, 'root'>): CarriedState {
   // Machine time comes from another log, whose clocks do not matter here.
-  const fresh = { term: 0, leader: undefined, clocks: [], entryId: '' }
+  const fresh = { term: 0, leader: undefined, clocks: [], entryId: '', recent: [] }
   return { ...fresh, timeMs, format, signature, lastCommand: 1 }
 }
 
@@ -106,7 +115,7 @@ export class GroupState {
   readonly bound: string
   #format = FIRST_FORMAT
   #signature: string
-  #lastCommand = 0
+  readonly #writes = new RecentWrites()
   #term = 0
   #leader: string | undefined
   #claimIndex = 0
@@ -140,12 +149,17 @@ export class GroupState {
 
   /** The index of the newest command that was applied, or of the entry since which that is counted. */
   get lastCommand(): number {
-    return this.#lastCommand
+    return this.#writes.newest
   }
 
-  /** A command was applied. */
-  commanded(index: number): void {
-    this.#lastCommand = index
+  /** See `RecentWrites.indexOf`. */
+  appliedOf(key: Uint8Array): number | undefined {
+    return this.#writes.indexOf(key)
+  }
+
+  /** See `RecentWrites.applied`. */
+  commanded(index: number, key?: Uint8Array): void {
+    this.#writes.applied(index, key)
   }
 
   /** The number of the newest claim that won; 0 before the first. */
@@ -232,7 +246,8 @@ export class GroupState {
     }
   }
 
-  apply(entry: LogEntry): Outcome {
+  /** What the entry decides; of a command with conditions, whether the caller is to apply it. */
+  apply(entry: LogEntry): Outcome | Verdict {
     const control = decodeControl(entry.payload)
     if (control === undefined) return { type: 'void', why: 'it is no control entry that this version knows' }
     switch (control.type) {
@@ -285,7 +300,13 @@ export class GroupState {
         this.restore(begunWith(control))
         return { type: 'genesis', genesis: control }
       case 'guarded':
-        return { type: 'void', why: 'commands with conditions are not obeyed yet' }
+        return this.#format === FIRST_FORMAT
+          ? {
+              type: 'void',
+              why: 'the group speaks format 1, in which commands have no conditions',
+              format: this.#format,
+            }
+          : this.#writes.judge(control)
       default:
         return control satisfies never
     }
@@ -306,7 +327,8 @@ export class GroupState {
       ...(this.#format > FIRST_FORMAT && {
         format: this.#format,
         signature: this.#signature,
-        lastCommand: BigInt(this.#lastCommand),
+        lastCommand: BigInt(this.#writes.newest),
+        recent: this.#writes.keyed.map(({ key, index }) => ({ key, index: BigInt(index) })),
       }),
     }
     return toBinary(GroupStateSchema, create(GroupStateSchema, message))
@@ -316,10 +338,10 @@ export class GroupState {
    * A snapshot was installed: go on from the state that it carries, as `decodeGroupState` read it. It cannot
    * fail.
    */
-  restore({ term, leader, timeMs, clocks, entryId, format, signature, lastCommand }: CarriedState): void {
+  restore({ term, leader, timeMs, clocks, entryId, format, signature, ...writes }: CarriedState): void {
     this.#format = format
     this.#signature = signature ?? this.bound
-    this.#lastCommand = lastCommand
+    this.#writes.restore(writes.lastCommand, writes.recent)
     this.#term = term
     this.#leader = leader
     // Another replica applied its claim, before this snapshot.
@@ -357,7 +379,7 @@ export class GroupState {
   /** From this entry on the state carries more. What it did not carry before begins here, for everybody alike. */
   #raise(format: number, index: number): void {
     if (format <= this.#format) return
-    if (this.#format === FIRST_FORMAT) this.#lastCommand = index
+    if (this.#format === FIRST_FORMAT) this.#writes.restore(index, [])
     this.#format = format
   }
 

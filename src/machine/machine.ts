@@ -47,6 +47,7 @@ export interface StateMachine<Result = unknown> {
    * Apply one committed command, synchronously. `command` may be a view of a larger buffer that is reused or
    * dropped afterwards: copy what you keep. Throw `MalformedCommand` for bytes that are no command: every
    * replica then counts and skips them, and the state must be unchanged. Any other error stops this replica.
+   * Return a `Refusal` for a command that cannot be obeyed, where that is so on every replica alike.
    */
   apply(command: Uint8Array, context: CommandContext): Result
 
@@ -201,9 +202,15 @@ export interface MachineHost<Result> {
 export interface Written<Result> {
   readonly position: Position
   /**
-   * What `apply` returned here; undefined if an installed snapshot covered the write before it was applied.
+   * What `apply` returned here; undefined if an installed snapshot covered the write before it was applied, and
+   * if the write was repeated.
    */
   readonly result: Result | undefined
+  /**
+   * True if a write with the same `key` was applied before. Then this one was not, and `position` is that of the
+   * other one. Its result is not known any more: read the state. Default: false.
+   */
+  readonly repeated?: boolean
 }
 
 /** Appends one command; resolves when it is applied on this replica. */
@@ -212,6 +219,17 @@ export type Submit<Result> = (command: Uint8Array, options?: SubmitOptions) => P
 export interface SubmitOptions {
   /** Stops waiting. An entry that was already appended stays in the log and will be applied. */
   readonly signal?: AbortSignal
+  /**
+   * A name of this write, of 1 to 256 bytes: of several writes with the same one, in the whole group, the first is
+   * applied and the others are not. So a write may be repeated after `AppendUncertain`. The group remembers the
+   * newest 2,048 keys. A write that was refused is not remembered: it changed nothing. Default: none.
+   */
+  readonly key?: string | Uint8Array
+  /**
+   * Apply this write only if no command was applied after that position, such as `replica.position` when the state
+   * was read, or `Written.position`. Otherwise it rejects with `Conflict`. Default: no condition.
+   */
+  readonly expect?: Position
 }
 
 /** Bytes that this machine does not understand as a command. */

@@ -100,9 +100,9 @@ export abstract class Replicated<Change, Result>
     options: SubmitOptions | undefined,
   ): Promise<Written<R>> {
     if (this.#host === undefined) throw new NotAttached()
-    const { position, result } = await this.#host.submit(command, options)
-    if (result instanceof Refusal) throw result
-    return { position, result: result as R | undefined }
+    const written = await this.#host.submit(command, options)
+    if (written.result instanceof Refusal) throw written.result
+    return written as Written<R>
   }
 
   /** In a transaction, events wait for its end. */

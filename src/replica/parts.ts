@@ -15,6 +15,7 @@ import type { Applier } from './following/applier.ts'
 import type { Follower } from './following/follower.ts'
 import type { Outcomes } from './following/outcomes.ts'
 import type { Positions } from './following/positions.ts'
+import type { Submissions } from './following/submissions.ts'
 import type { Announcer } from './membership/announcer.ts'
 import type { Holders } from './membership/holders.ts'
 import type { Pruner } from './membership/pruner.ts'
@@ -51,6 +52,7 @@ export interface ReplicaParts<Result> extends Environment {
   readonly group: GroupState
   readonly applier: Applier<Result>
   readonly positions: Positions
+  readonly submissions: Submissions<Result>
   readonly membership: Membership
   readonly progress: AnchorProgress
   readonly holders: Holders

@@ -1,7 +1,7 @@
 import type { ReplicaState } from '../group/announcement.ts'
 import type { Member } from '../group/membership.ts'
 import { GuardedEvents } from '../guarded-events.ts'
-import { isConnected } from '../log/log.ts'
+import { isConnected, type SignalOptions } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import type { OfferView } from '../sync/wire/messages.ts'
@@ -85,12 +85,21 @@ export class Replica<Result = unknown>
    * with what the log says (`LogBusy`, `AppendUncertain`, `EntryTooLarge`, …), or with what ended this
    * replica or left it without a state. In the latter case the command may be in the log, and is applied
    * where that is read.
+   *
+   * With `key` or `expect` it is applied under conditions, which every replica judges alike. It rejects with
+   * `Conflict` if a command came after `expect`, and with `AppendUncertain` if a snapshot was installed that
+   * covers the command and does not tell. `RangeError` and `EpochChanged` are about the options. Conditions need
+   * format 2 of the group: it waits for the first leader to begin that, and rejects with `GroupOutdated` where an
+   * older member holds the group back.
+   *
+   * @example
+   * ```ts
+   * const payment = encode({ from: 'ada', to: 'bob', cents: 500 })
+   * await replica.submit(payment, { key: orderId })
+   * ```
    */
   async submit(command: Uint8Array, options: SubmitOptions = {}): Promise<Written<Result>> {
-    const { positions, log, applier } = this.#parts
-    positions.assertAlive()
-    const append = () => log.append([{ kind: 'command', payload: command }], options)
-    return await positions.inTime('submit()', options, () => applier.writes.track(append, options.signal))
+    return await this.#parts.submissions.submit(command, options)
   }
 
   /**
@@ -99,14 +108,14 @@ export class Replica<Result = unknown>
    * Waits while the log cannot be reached. Rejects with `StateLost` when it needs a snapshot that nobody can
    * serve, and with what ended it.
    */
-  async inSync(options: SubmitOptions = {}): Promise<void> {
+  async inSync(options: SignalOptions = {}): Promise<void> {
     await this.#parts.positions.inSync(options)
   }
 
   /**
    * Resolves when everything up to `position` is in the state. Rejects with `EpochChanged` for another epoch.
    */
-  async reached(position: Position, options: SubmitOptions = {}): Promise<void> {
+  async reached(position: Position, options: SignalOptions = {}): Promise<void> {
     await this.#parts.positions.reached(position, options)
   }
 
@@ -114,7 +123,7 @@ export class Replica<Result = unknown>
    * Resolves when everything that was committed before this call is in the state: what others wrote before
    * can then be read here.
    */
-  async barrier(options: SubmitOptions = {}): Promise<void> {
+  async barrier(options: SignalOptions = {}): Promise<void> {
     await this.#parts.positions.barrier(options)
   }
 
@@ -129,12 +138,12 @@ export class Replica<Result = unknown>
    * Have the group capture a snapshot of all that is committed by now. Resolves with its anchor. Waits for a
    * leader, and while the maximum number of anchors is live, but not longer than `requestTimeoutMs`.
    */
-  async mark(options: SubmitOptions = {}): Promise<Position> {
+  async mark(options: SignalOptions = {}): Promise<Position> {
     return await this.#parts.captures.mark(options)
   }
 
   /** This replica's root at an anchor. Rejects with `RangeError` if it captured nothing there. */
-  async rootAt(anchor: Position, options: SubmitOptions = {}): Promise<Uint8Array> {
+  async rootAt(anchor: Position, options: SignalOptions = {}): Promise<Uint8Array> {
     return await this.#parts.captures.rootAt(anchor, options)
   }
 
@@ -150,7 +159,7 @@ export class Replica<Result = unknown>
    * await replica.checkpointed(await replica.mark())
    * ```
    */
-  async checkpointed(position: Position, options: SubmitOptions = {}): Promise<void> {
+  async checkpointed(position: Position, options: SignalOptions = {}): Promise<void> {
     await this.#parts.captures.checkpointed(position, options)
   }
 
@@ -162,7 +171,7 @@ export class Replica<Result = unknown>
    * A replica that was halted by its log (`EpochChanged`, `LogRewound`, `LogDamaged`) writes the state that
    * it has, at its position and on its word alone. A new log can begin with that file.
    */
-  async exportTo(path: string, options: SubmitOptions = {}): Promise<Position> {
+  async exportTo(path: string, options: SignalOptions = {}): Promise<Position> {
     return await this.#parts.captures.exportTo(path, options)
   }
 

@@ -29,6 +29,7 @@ import { Follower } from './following/follower.ts'
 import { openLog } from './following/open-log.ts'
 import { Outcomes } from './following/outcomes.ts'
 import { Positions } from './following/positions.ts'
+import { Submissions } from './following/submissions.ts'
 import { assertImported } from './import/assert-imported.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import type { ReplicaInternals } from './internals.ts'
@@ -167,6 +168,7 @@ async function makeParts<Result>(
   // The log, and who is in the group.
   const applier = new Applier(common)
   const positions = new Positions({ ...common, applier })
+  const submissions = new Submissions({ ...common, applier, positions })
   const membership = new Membership({ ...common, graceMs: common.leaseMs })
   const holders = new Holders({ ...common, membership })
   const progress = new AnchorProgress(common)
@@ -201,6 +203,7 @@ async function makeParts<Result>(
     group,
     applier,
     positions,
+    submissions,
     membership,
     holders,
     progress,

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import type { Control } from '../../src/group/control.ts'
 import { begunWith, decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { controlEntry, entry } from './entries.ts'
@@ -289,4 +289,44 @@ test('a log begins with a snapshot in its first entry alone, and the group goes 
     why: expect.stringContaining('first entry'),
   })
   expect([group.term, group.leader]).toEqual([1, 'a'])
+})
+
+describe('commands with conditions', () => {
+  const guarded = (of: Partial<Control & { type: 'guarded' }>): Control => ({
+    type: 'guarded',
+    command: Buffer.from('x'),
+    ...of,
+  })
+  const key = Uint8Array.from(Buffer.from('order 1'))
+
+  test('are no-ops in format 1', () => {
+    apply('a', claim(1))
+    expect(apply('b', guarded({ key }))).toMatchObject({ type: 'void', format: 1 })
+  })
+
+  test('are judged from format 2 on, and what was applied with a key is in the state', () => {
+    apply('a', { type: 'claim', term: 1, format: 2 })
+    expect(apply('b', guarded({ key }))).toMatchObject({ type: 'met', guarded: { key } })
+    group.commanded(index, key)
+    expect(apply('c', guarded({ key }))).toEqual({ type: 'repeated', first: 2 })
+    expect(apply('c', guarded({ expect: 1 }))).toEqual({ type: 'conflict', expected: 1, newest: 2 })
+    expect(decodeGroupState(group.encode()).recent).toMatchObject([{ index: 2 }])
+  })
+
+  test('are judged alike by one that installed a snapshot', () => {
+    apply('a', { type: 'claim', term: 1, format: 2 })
+    group.commanded(2, key)
+    const joiner = restored(group.encode())
+    expect(joiner.apply(controlEntry(3, 'b', guarded({ key })))).toEqual({ type: 'repeated', first: 2 })
+    expect(joiner.appliedOf(key)).toBe(2)
+    expect(joiner.encode()).toEqual(group.encode())
+  })
+
+  test('know nothing of what was before the group went over to format 2', () => {
+    apply('a', claim(1))
+    group.commanded(++index, key)
+    apply('a', { type: 'upgrade', term: 1, format: 2, from: '', to: '' })
+    expect(apply('b', guarded({ key, expect: 2 }))).toEqual({ type: 'conflict', expected: 2, newest: 3 })
+    expect(apply('b', guarded({ key, expect: 3 }))).toMatchObject({ type: 'met' })
+  })
 })

@@ -172,7 +172,8 @@ test('a replica that installed a snapshot at any index holds what the models say
       installation.commit()
       const { term, leader, timeMs, clocks } = founder.group
       const { format, signature, lastCommand } = founder.group
-      joiner.group.restore({ term, leader, timeMs, clocks, entryId: '', format, signature, lastCommand })
+      const versions = { format, signature, lastCommand, recent: [] }
+      joiner.group.restore({ term, leader, timeMs, clocks, entryId: '', ...versions })
       joiner.group.installed(anchor, history.groupAt(anchor)!.anchors.get(anchor)!.electorate)
       joiner.map.advance(timeMs)
       for (let index = anchor; index <= history.newest; index++) {

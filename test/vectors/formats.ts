@@ -2,6 +2,7 @@ import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../..
 import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
 import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import type { StampedClock } from '../../src/group/machine-time.ts'
+import type { RecentWrite } from '../../src/group/recent-writes.ts'
 import { Versions } from '../../src/group/versions.ts'
 import { type ByteString, byteStringOf, bytesOf } from '../../src/machine/byte-string.ts'
 import { Items } from '../../src/machine/items.ts'
@@ -140,6 +141,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       const state = new GroupState()
       state.restore(decodeGroupState(bytes))
       const { term, leader, timeMs, entryId, clocks, format, signature, lastCommand } = state
+      const { recent } = decodeGroupState(bytes)
       return {
         term,
         leader,
@@ -147,6 +149,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
         entryId,
         ...(clocks.length > 0 && { clocks }),
         ...(format > 1 && { format, signature, lastCommand }),
+        ...(recent.length > 0 && { recent }),
       }
     },
   },
@@ -279,9 +282,17 @@ interface GroupStateInput {
   readonly clocks?: readonly StampedClock[]
   readonly format?: number
   readonly signature?: string
+  readonly lastCommand?: number
+  readonly recent?: readonly RecentWrite[]
 }
 
-function groupStateOf({ signature = '', format, ...input }: GroupStateInput): GroupState {
+function groupStateOf({
+  signature = '',
+  format,
+  lastCommand = 1,
+  recent,
+  ...input
+}: GroupStateInput): GroupState {
   const { term, leader, timeMs, entryId, clocks } = input
   const state = new GroupState({ signature, versions: new Versions({ signature }) })
   for (let next = 1; next <= term; next++) {
@@ -291,6 +302,7 @@ function groupStateOf({ signature = '', format, ...input }: GroupStateInput): Gr
   state.advance(Math.min(timeMs, ...(clocks ?? []).map((clock) => clock.timeMs)))
   for (const { timestampMs } of clocks ?? []) state.advance(timestampMs)
   state.reached(entryId)
+  if (recent !== undefined) state.restore({ ...decodeGroupState(state.encode()), lastCommand, recent })
   return state
 }
 

@@ -93,9 +93,9 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
     options?: SubmitOptions,
   ): Promise<Written<ResultsOf<Commands>>> {
     if (this.#host === undefined) throw new NotAttached()
-    const { position, result } = await this.#host.submit(this.encodeAll(commands), options)
-    if (result instanceof BatchRefused) throw this.#inFull(result, commands)
-    return { position, result: result as ResultsOf<Commands> | undefined }
+    const written = await this.#host.submit(this.encodeAll(commands), options)
+    if (written.result instanceof BatchRefused) throw this.#inFull(written.result, commands)
+    return written as Written<ResultsOf<Commands>>
   }
 
   /**

@@ -255,8 +255,8 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
   }
 
   async #take(command: Uint8Array, options: SubmitOptions | undefined): Promise<Written<T>> {
-    const { position, result } = await this.write<Taken<T> | undefined>(command, options)
-    return { position, result: result?.value }
+    const written = await this.write<Taken<T> | undefined>(command, options)
+    return { ...written, result: written.result?.value }
   }
 
   // Not a generator itself: the items are captured now, not at the first `next()`.

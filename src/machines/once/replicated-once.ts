@@ -107,9 +107,9 @@ export class ReplicatedOnce<T = Json> extends Replicated<OnceChange<T>, OnceResu
     const written = await this.write<OnceResult<T>>(this.commands.set(value), options)
     const { first } = this.#state
     if (written.result !== undefined || first === undefined) return written
-    // An installed snapshot covered the write. It says which write was the first.
+    // An installed snapshot covered the write, or it was repeated. The state says which write was the first.
     const { position } = written
-    return { position, result: this.#result(first, samePosition(first.position, position)) }
+    return { ...written, result: this.#result(first, samePosition(first.position, position)) }
   }
 
   /** Called by the replica, for each committed command. */

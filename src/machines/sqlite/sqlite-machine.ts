@@ -119,9 +119,9 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
   async submit(command: Uint8Array, options?: SubmitOptions): Promise<Written<Result>> {
     checkBytes('command', command)
     if (this.#host === undefined) throw new NotAttached()
-    const { position, result } = await this.#host.submit(command, options)
+    const { result, ...written } = await this.#host.submit(command, options)
     if (result instanceof Refusal) throw result
-    return { position, result }
+    return { ...written, result }
   }
 
   /**

@@ -1,10 +1,13 @@
+import { Conflict, GroupOutdated } from '../../group/errors.ts'
 import {
   type CarriedState,
   decodeGroupState,
   type GroupState,
   type Outcome,
 } from '../../group/group-state.ts'
+import type { Verdict } from '../../group/recent-writes.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../../log/log.ts'
+import { Refusal } from '../../machine/errors.ts'
 import { MalformedCommand, type StateMachine } from '../../machine/machine.ts'
 import type { StateBuilder } from '../../snapshot/state-builder.ts'
 import type { Clock } from '../../time/clock.ts'
@@ -14,7 +17,7 @@ import { ApplyFailed } from '../errors.ts'
 import { GenesisAhead, genesisIn } from '../import/genesis-reader.ts'
 import { Installing, orInstallFailed } from './installing.ts'
 import { Waiters } from './waiters.ts'
-import { Writes } from './writes.ts'
+import { type Fate, Writes } from './writes.ts'
 
 export interface ApplierInit<Result> {
   readonly machine: StateMachine<Result>
@@ -56,7 +59,7 @@ export class Applier<Result> {
   readonly #yielder: Yielder
   #sinceLook = 0
   /** The results of entries that are applied and not yet committed: nobody is told of them before that. */
-  readonly #uncommitted: { readonly entry: LogEntry; readonly result: Result | undefined }[] = []
+  readonly #uncommitted: { readonly entry: LogEntry; readonly fate: Fate<Result> | undefined }[] = []
   /** Up to here everything is committed. */
   #committed: Cursor = { index: 0 }
 
@@ -64,7 +67,7 @@ export class Applier<Result> {
     this.#init = init
     this.#appliedAtMs = init.clock.now()
     this.#yielder = new Yielder(init.clock, 'apply')
-    this.writes = new Writes(init.epoch, init.self)
+    this.writes = new Writes(init.epoch, init.self, init.group)
     if (init.kept?.newest !== undefined) this.#resume(init.kept.newest)
   }
 
@@ -174,7 +177,7 @@ export class Applier<Result> {
       throw new ApplyFailed({ epoch, index: this.applied }, error)
     }
     this.#committed = this.#cursor
-    for (const { entry, result } of this.#uncommitted.splice(0)) this.writes.applied(entry, result)
+    for (const { entry, fate } of this.#uncommitted.splice(0)) this.writes.applied(entry, fate)
   }
 
   /** What was not committed is in no state that anybody can read, nor in that of the next life. */
@@ -193,18 +196,25 @@ export class Applier<Result> {
     if (own && entry.kind === 'control') group.assertSpoken(entry)
     group.reached(entry.id)
     if (own && group.advance(entry.timestampMs)) this.#advanceMachine(index)
-    const result = own && entry.kind === 'command' ? this.#applyCommand(entry, listener) : undefined
     const outcome = own && entry.kind === 'control' ? group.apply(entry) : undefined
-    this.#cursor = { index }
-    if (this.writes.wanted) {
-      if (this.#init.kept === undefined) this.writes.applied(entry, result)
-      else this.#uncommitted.push({ entry, result })
+    let result: Result | undefined
+    if (own && entry.kind === 'command') result = this.#applyCommand(entry, entry.payload, listener)
+    else if (outcome?.type === 'met') {
+      const { command, key } = outcome.guarded
+      result = this.#applyCommand(entry, command, listener, key)
     }
+    this.#cursor = { index }
+    if (this.writes.wanted) this.#tell(entry, fateOf(entry, epoch, outcome, result))
     // What follows from an outcome may read the state: it is captured at a marker.
-    if (outcome === undefined) return
+    if (outcome === undefined || isVerdict(outcome)) return
     if (outcome.type === 'upgraded') this.#upgradeMachine(outcome.from, outcome.to, index)
     this.#commit()
     listener.decided(outcome, entry, newest)
+  }
+
+  #tell(entry: LogEntry, fate: Fate<Result> | undefined): void {
+    if (this.#init.kept === undefined) this.writes.applied(entry, fate)
+    else this.#uncommitted.push({ entry, fate })
   }
 
   #advanceMachine(index: number): void {
@@ -227,21 +237,57 @@ export class Applier<Result> {
     }
   }
 
-  #applyCommand(entry: LogEntry, listener: EntryListener): Result | undefined {
+  /** @param key of the write, to be remembered if it is obeyed */
+  #applyCommand(
+    entry: LogEntry,
+    command: Uint8Array,
+    listener: EntryListener,
+    key?: Uint8Array,
+  ): Result | undefined {
     const { machine, epoch, group } = this.#init
-    const position = { epoch, index: entry.index }
+    const { index } = entry
+    const position = { epoch, index }
     this.#commands++
-    this.#commandBytes += entry.payload.length
+    this.#commandBytes += command.length
     try {
       const { timeMs, signature } = group
-      const result = machine.apply(entry.payload, { position, timeMs, signature })
-      group.commanded(entry.index)
+      const result = machine.apply(command, { position, timeMs, signature })
+      group.commanded(index, result instanceof Refusal ? undefined : key)
       return result
     } catch (error) {
       if (!(error instanceof MalformedCommand)) throw new ApplyFailed(position, error)
-      group.commanded(entry.index)
+      group.commanded(index)
       listener.skipped(entry, error)
       return undefined
     }
+  }
+}
+
+function isVerdict(outcome: Outcome | Verdict): outcome is Verdict {
+  return outcome.type === 'met' || outcome.type === 'repeated' || outcome.type === 'conflict'
+}
+
+/** Undefined for an entry that is no write. */
+function fateOf<Result>(
+  { kind }: LogEntry,
+  epoch: string,
+  outcome: Outcome | Verdict | undefined,
+  result: Result | undefined,
+): Fate<Result> | undefined {
+  if (kind === 'command') return { type: 'applied', result }
+  switch (outcome?.type) {
+    case 'met':
+      return { type: 'applied', result }
+    case 'repeated':
+      return outcome
+    case 'conflict': {
+      const { expected, newest } = outcome
+      return { type: 'refused', error: new Conflict({ epoch, index: expected }, { epoch, index: newest }) }
+    }
+    case 'void':
+      if (outcome.format === undefined) return undefined
+      return { type: 'refused', error: new GroupOutdated('commands with conditions', outcome.format) }
+    default:
+      return undefined
   }
 }

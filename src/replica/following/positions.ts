@@ -1,7 +1,6 @@
 import { checkInteger } from '../../bounds.ts'
 import { EpochChanged, LogBusy, LogUnavailable } from '../../log/errors.ts'
-import { isConnected, type Log } from '../../log/log.ts'
-import type { SubmitOptions } from '../../machine/machine.ts'
+import { isConnected, type Log, type SignalOptions } from '../../log/log.ts'
 import { formatPosition, type Position } from '../../position.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
 import { NotInTime } from '../errors.ts'
@@ -48,22 +47,24 @@ export class Positions {
   }
 
   /** See `Replica.inSync`. */
-  async inSync(options: SubmitOptions = {}): Promise<void> {
+  async inSync(options: SignalOptions = {}): Promise<void> {
+    await this.inTime('inSync()', options, () => this.atEnd(options.signal))
+  }
+
+  /** As `inSync`, for callers that are in time themselves. */
+  async atEnd(signal?: AbortSignal): Promise<void> {
     const { status, applier } = this.#init
-    const { signal } = options
-    await this.inTime('inSync()', options, async () => {
-      let end: number | undefined
-      for (;;) {
-        await status.inSync(signal)
-        if (end !== undefined && end <= applier.applied) return
-        end ??= await this.#logEnd(signal)
-        if (end !== undefined) await this.#appliedOrFailed(end, signal)
-      }
-    })
+    let end: number | undefined
+    for (;;) {
+      await status.inSync(signal)
+      if (end !== undefined && end <= applier.applied) return
+      end ??= await this.#logEnd(signal)
+      if (end !== undefined) await this.#appliedOrFailed(end, signal)
+    }
   }
 
   /** See `Replica.reached`. */
-  async reached(position: Position, options: SubmitOptions = {}): Promise<void> {
+  async reached(position: Position, options: SignalOptions = {}): Promise<void> {
     const { log, applier } = this.#init
     if (position.epoch !== log.epoch) throw new EpochChanged(position.epoch, log.epoch)
     checkInteger('position.index', position.index, 0)
@@ -73,7 +74,7 @@ export class Positions {
   }
 
   /** See `Replica.barrier`. */
-  async barrier(options: SubmitOptions = {}): Promise<void> {
+  async barrier(options: SignalOptions = {}): Promise<void> {
     const { log } = this.#init
     this.assertAlive()
     const { newest } = await this.inTime('barrier()', options, () => log.bounds(options))
@@ -84,7 +85,7 @@ export class Positions {
    * A caller whose time is up is told where this replica stands. Any other reason of its signal is passed on
    * as it is.
    */
-  async inTime<T>(what: string, { signal }: SubmitOptions, work: () => Promise<T>): Promise<T> {
+  async inTime<T>(what: string, { signal }: SignalOptions, work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {

@@ -1,14 +1,34 @@
 import { raceSignal } from 'race-signal'
+import type { Guarded } from '../../group/control.ts'
+import type { GroupState } from '../../group/group-state.ts'
 import { AppendUncertain } from '../../log/errors.ts'
 import type { Appended, LogEntry } from '../../log/log.ts'
 import type { Written } from '../../machine/machine.ts'
 import type { Position } from '../../position.ts'
+import { asError } from '../../thrown.ts'
 
 /** What identifies an entry. */
-type Entry = Pick<LogEntry, 'index' | 'id' | 'author' | 'kind'>
+type Entry = Pick<LogEntry, 'index' | 'id' | 'author'>
+
+/** What became of a write at its place in the log. */
+export type Fate<Result> =
+  | { readonly type: 'applied'; readonly result: Result | undefined }
+  /** A write with its key was applied before. */
+  | { readonly type: 'repeated'; readonly first: number }
+  /** It was not applied, and never will be. */
+  | { readonly type: 'refused'; readonly error: Error }
+
+/** The conditions of a write. */
+export type Conditions = Pick<Guarded, 'key' | 'expect'>
+
+export interface TrackOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly conditions?: Conditions | undefined
+}
 
 interface Waiting<Result> {
   readonly id: string | undefined
+  readonly conditions: Conditions | undefined
   readonly resolve: (written: Written<Result>) => void
   readonly reject: (reason: Error) => void
 }
@@ -21,17 +41,19 @@ interface Waiting<Result> {
 export class Writes<Result> {
   readonly #epoch: string
   readonly #self: string
+  readonly #group: Pick<GroupState, 'appliedOf'>
   readonly #waiting = new Map<number, Waiting<Result>>()
-  readonly #early = new Map<number, { readonly id: string; readonly result: Result | undefined }>()
+  readonly #early = new Map<number, { readonly id: string; readonly fate: Fate<Result> }>()
   #appending = 0
   #applied = 0
   /** Entries up to here may be in the state because a snapshot was installed. */
   #covered = 0
   #failure: Error | undefined
 
-  constructor(epoch: string, self: string) {
+  constructor(epoch: string, self: string, group: Pick<GroupState, 'appliedOf'>) {
     this.#epoch = epoch
     this.#self = self
+    this.#group = group
   }
 
   /** True when the results of this replica's own entries are wanted. */
@@ -41,12 +63,12 @@ export class Writes<Result> {
 
   async track(
     append: () => Promise<Pick<Appended, 'first' | 'firstId'>>,
-    signal?: AbortSignal,
+    { signal, conditions }: TrackOptions = {},
   ): Promise<Written<Result>> {
     this.#appending++
     let index = 0
     let id: string | undefined
-    let early: { readonly id: string; readonly result: Result | undefined } | undefined
+    let early: { readonly id: string; readonly fate: Fate<Result> } | undefined
     try {
       const appended = await append()
       index = appended.first
@@ -59,13 +81,13 @@ export class Writes<Result> {
     if (index <= this.#applied) {
       const isThere = early === undefined ? index <= this.#covered : early.id === (id ?? early.id)
       if (!isThere) throw anotherAt(index)
-      return { position: this.#position(index), result: early?.result }
+      return early === undefined ? this.#coveredAt(index, conditions) : this.#written(index, early.fate)
     }
     if (this.#failure !== undefined) throw this.#failure
     const { promise, resolve, reject } = Promise.withResolvers<Written<Result>>()
     // A log that was put back has the same place for another entry of this replica.
     this.#waiting.get(index)?.reject(anotherAt(index))
-    const waiting = { id, resolve, reject }
+    const waiting = { id, conditions, resolve, reject }
     this.#waiting.set(index, waiting)
     try {
       return await raceSignal(promise, signal)
@@ -74,17 +96,20 @@ export class Writes<Result> {
     }
   }
 
-  /** An entry was applied, this replica's own or another's, while results are wanted. */
-  applied({ index, id, author, kind }: Entry, result: Result | undefined): void {
+  /**
+   * An entry was applied, this replica's own or another's, while results are wanted.
+   * @param fate undefined for an entry that is no write
+   */
+  applied({ index, id, author }: Entry, fate: Fate<Result> | undefined): void {
     this.#applied = index
-    const isOwn = author === this.#self && kind === 'command'
+    const own = author === this.#self ? fate : undefined
     const waiting = this.#waiting.get(index)
     if (waiting !== undefined) {
       this.#waiting.delete(index)
-      if (isOwn && id === (waiting.id ?? id)) waiting.resolve({ position: this.#position(index), result })
-      else waiting.reject(anotherAt(index))
-    } else if (isOwn && this.#appending > 0) {
-      this.#early.set(index, { id, result })
+      if (own === undefined || id !== (waiting.id ?? id)) waiting.reject(anotherAt(index))
+      else settle(waiting, () => this.#written(index, own))
+    } else if (own !== undefined && this.#appending > 0) {
+      this.#early.set(index, { id, fate: own })
     }
   }
 
@@ -92,10 +117,10 @@ export class Writes<Result> {
   covered(index: number): void {
     this.#applied = Math.max(this.#applied, index)
     this.#covered = Math.max(this.#covered, index)
-    for (const [waitingIndex, { resolve }] of this.#waiting) {
+    for (const [waitingIndex, waiting] of this.#waiting) {
       if (waitingIndex > index) continue
       this.#waiting.delete(waitingIndex)
-      resolve({ position: this.#position(waitingIndex), result: undefined })
+      settle(waiting, () => this.#coveredAt(waitingIndex, waiting.conditions))
     }
   }
 
@@ -113,8 +138,39 @@ export class Writes<Result> {
     this.#failure = undefined
   }
 
+  #written(index: number, fate: Fate<Result>): Written<Result> {
+    switch (fate.type) {
+      case 'applied':
+        return { position: this.#position(index), result: fate.result }
+      case 'repeated':
+        return { position: this.#position(fate.first), result: undefined, repeated: true }
+      case 'refused':
+        throw fate.error
+      default:
+        return fate satisfies never
+    }
+  }
+
+  /** A snapshot that is installed covers the write. Only a key tells whether its conditions were met. */
+  #coveredAt(index: number, conditions: Conditions | undefined): Written<Result> {
+    if (conditions === undefined) return this.#written(index, { type: 'applied', result: undefined })
+    const first = conditions.key && this.#group.appliedOf(conditions.key)
+    if (first === undefined) throw new AppendUncertain(`entry ${index} is covered by a snapshot`)
+    const fate: Fate<Result> =
+      first === index ? { type: 'applied', result: undefined } : { type: 'repeated', first }
+    return this.#written(index, fate)
+  }
+
   #position(index: number): Position {
     return { epoch: this.#epoch, index }
+  }
+}
+
+function settle<Result>({ resolve, reject }: Waiting<Result>, written: () => Written<Result>): void {
+  try {
+    resolve(written())
+  } catch (error) {
+    reject(asError(error))
   }
 }
 

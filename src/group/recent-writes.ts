@@ -1,0 +1,94 @@
+import { createHash } from 'node:crypto'
+import type { Guarded } from './control.ts'
+
+/**
+ * How many of the newest writes with a key are remembered. They are in every snapshot, and a durable machine
+ * writes them with every commit, so they must be few: these have at most 60 KB. At 100 such writes a second
+ * they reach back 20 seconds, which is longer than an append stays uncertain. It is part of format 2 of the
+ * group's state: another number needs another format.
+ */
+export const RECENT_WRITES_MAX = 2_048
+
+/** A key is remembered by so many bytes of its hash: enough that no two keys ever meet. */
+const NAME_BYTES = 16
+
+/** A write with a key that was applied. */
+export interface RecentWrite {
+  /** The first 16 bytes of its key's SHA-256. */
+  readonly key: Uint8Array
+  /** The index of its entry. */
+  readonly index: number
+}
+
+/** Whether the conditions of a command are met at its place in the log. It is the same on every replica. */
+export type Verdict =
+  /** It is to be applied. */
+  | { readonly type: 'met'; readonly guarded: Guarded }
+  /** A write with the same key was applied before. */
+  | { readonly type: 'repeated'; readonly first: number }
+  /** A command was applied after the one that it expects to be the newest. */
+  | { readonly type: 'conflict'; readonly expected: number; readonly newest: number }
+
+/**
+ * What the conditions of commands are about: the newest command that was applied, and the newest writes that
+ * had a key, in the order of the log.
+ */
+export class RecentWrites {
+  #newest = 0
+  /** The indexes of writes by the names of their keys, oldest first. */
+  readonly #indexes = new Map<string, number>()
+
+  /** The index of the newest command; or of the entry since which commands are counted. */
+  get newest(): number {
+    return this.#newest
+  }
+
+  /** The writes that had a key, oldest first. */
+  get keyed(): readonly RecentWrite[] {
+    return Array.from(this.#indexes, ([name, index]) => ({ key: Buffer.from(name, 'latin1'), index }))
+  }
+
+  /** The index of the write with this key that was applied; undefined if it is not among the newest. */
+  indexOf(key: Uint8Array): number | undefined {
+    return this.#indexes.get(nameOf(key))
+  }
+
+  /** The key comes first: a write that is repeated has what it wanted, whatever came after it. */
+  judge(guarded: Guarded): Verdict {
+    const { key, expect } = guarded
+    const first = key && this.indexOf(key)
+    if (first !== undefined) return { type: 'repeated', first }
+    if (expect !== undefined && this.#newest > expect)
+      return { type: 'conflict', expected: expect, newest: this.#newest }
+    return { type: 'met', guarded }
+  }
+
+  /**
+   * A command was applied.
+   * @param key none for one that changed nothing, since it may succeed when it is repeated
+   */
+  applied(index: number, key?: Uint8Array): void {
+    this.#newest = index
+    if (key === undefined) return
+    this.#indexes.set(nameOf(key), index)
+    for (const oldest of this.#indexes.keys()) {
+      if (this.#indexes.size <= RECENT_WRITES_MAX) return
+      this.#indexes.delete(oldest)
+    }
+  }
+
+  /** Go on from what another replica had. */
+  restore(newest: number, keyed: readonly RecentWrite[]): void {
+    this.#newest = newest
+    this.#indexes.clear()
+    for (const { key, index } of keyed) this.#indexes.set(textOf(key), index)
+  }
+}
+
+function nameOf(key: Uint8Array): string {
+  return textOf(createHash('sha256').update(key).digest().subarray(0, NAME_BYTES))
+}
+
+function textOf(name: Uint8Array): string {
+  return Buffer.from(name.buffer, name.byteOffset, name.length).toString('latin1')
+}

@@ -35,6 +35,7 @@ import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import type { ReplicaInternals } from './internals.ts'
 import { Announcer } from './membership/announcer.ts'
 import { Holders } from './membership/holders.ts'
+import { Orders } from './membership/orders.ts'
 import { Pruner } from './membership/pruner.ts'
 import { Ticks } from './membership/ticks.ts'
 import { Libp2pNode } from './node/libp2p-node.ts'
@@ -191,6 +192,7 @@ async function makeParts<Result>(
   const pruner = new Pruner({ ...common, membership, progress, applier, disk, policy: init.prune })
   const installer = new Installer({ applier, group, pruner, anchors, disk, seals })
   host.installBy(installer)
+  host.serveBy(follower, new Orders({ pruner }))
   const outcomes = new Outcomes({ ...common, leadership, announcer, anchors, pruner, divergences })
 
   // What the application asks for, and what a leader does unasked.

@@ -26,6 +26,21 @@ export interface OwnState {
   readonly chunkBytes: number
 }
 
+/** What a machine answered. */
+export interface Answer {
+  /** Undefined: there is no such thing. */
+  readonly bytes: Uint8Array | undefined
+  /** The index of the newest entry in the state that was asked. */
+  readonly index: number
+}
+
+/** What an operator wants of the leader. */
+export type Order =
+  /** Prune the log, but for so many of the newest entries. */
+  | { readonly type: 'prune'; readonly keepEntries: number }
+  /** Have the group speak this version of the machine. */
+  | { readonly type: 'upgrade'; readonly to: string }
+
 /**
  * What snapshot sync needs of the consensus that orders the entries. `createReplica` has such a host for our
  * logs; a consensus of your own has another. All calls may come at any time, and several at once.
@@ -101,6 +116,18 @@ export interface SyncHost {
    * none worth looking at. Default: none.
    */
   ownState?(): OwnState | undefined
+  /**
+   * Answer a question about the state of now, for a member that has none. It reads, and changes nothing. The signal
+   * aborts after two seconds: the asker is told `Busy`. Default: questions are refused.
+   */
+  query?(question: Uint8Array, signal: AbortSignal): Promise<Answer>
+  /** What this replica knows of itself and the group, for JSON. Default: members that ask are told nothing. */
+  status?(signal: AbortSignal): Promise<object>
+  /**
+   * Do what an operator wants of the leader. Resolves with the entry that the outcome is about, or 0. Rejects with
+   * `NotLeader` on the others. Default: orders are refused.
+   */
+  order?(order: Order): Promise<number>
   /**
    * Begin to build the state at an anchor from chunks as they arrive. `signal` aborts when this one is not
    * wanted any more.

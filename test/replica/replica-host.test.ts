@@ -53,7 +53,11 @@ beforeEach(async () => {
     group: state,
     status: { state: 'in-sync' },
     stopping: stopping.signal,
-    positions: { reached: (position, options) => reached(position, options) },
+    positions: {
+      reached: (position, options) => reached(position, options),
+      barrier: async () => {},
+      current: { epoch: 'e', index: 0 },
+    },
     announcer: { pin: async () => {} },
     machine: { capture: () => captured },
     seals: new SealReader(log),

@@ -59,6 +59,15 @@ const body: fc.Arbitrary<RequestBody> = fc.oneof(
     runs: fc.array(fc.oneof({ weight: 4, arbitrary: fc.nat({ max: 1 }) }, uint32), { maxLength: 4 }),
   }),
   fc.record({ type: fc.constant('keepAlive'), anchor: position }),
+  fc.record({ type: fc.constant('query'), question: fc.uint8Array({ maxLength: 4 }) }),
+  fc.record({ type: fc.constant('status') }),
+  fc.record({
+    type: fc.constant('order'),
+    order: fc.oneof(
+      fc.record({ type: fc.constant('prune'), keepEntries: fc.nat() }),
+      fc.record({ type: fc.constant('upgrade'), to: fc.string() }),
+    ),
+  }),
   fc.record({
     type: fc.constant('offer'),
     offer: fc.record({ anchor: position, remainingMs: uint32, ready: fc.boolean() }),
@@ -235,7 +244,10 @@ const nameOf = ({ body }: Answer) => (body.type === 'error' ? body.error.name : 
 function allowed(group: SyncGroup, provider: SyncReplica, request: Request): string[] {
   const { group: name, signature } = provider.host
   const { body } = request
-  if (request.group !== name || request.signature !== signature) return ['Incompatible']
+  if (request.group !== name) return ['Incompatible']
+  // A host of this group answers nothing.
+  if (body.type === 'query' || body.type === 'status' || body.type === 'order') return ['Failed']
+  if (request.signature !== signature) return ['Incompatible']
   if (body.type === 'offers') return ['offers']
   if (body.type === 'offer') return ['noted']
   const { epoch, index } = body.type === 'snapshot' ? body.position : body.anchor

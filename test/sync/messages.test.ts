@@ -46,6 +46,12 @@ const REQUESTS: RequestBody[] = [
   { type: 'chunks', anchor: ANCHOR, first: 0, count: 4 },
   { type: 'keepAlive', anchor: ANCHOR },
   { type: 'offer', offer: OFFER },
+  { type: 'query', question: Uint8Array.of(1, 2) },
+  { type: 'query', question: new Uint8Array() },
+  { type: 'status' },
+  { type: 'order', order: { type: 'prune', keepEntries: 0 } },
+  { type: 'order', order: { type: 'prune', keepEntries: Number.MAX_SAFE_INTEGER } },
+  { type: 'order', order: { type: 'upgrade', to: 'inventory/2' } },
 ]
 const RESPONSES: ResponseBody[] = [
   { type: 'anchored', anchor: ANCHOR },
@@ -55,6 +61,10 @@ const RESPONSES: ResponseBody[] = [
   { type: 'chunk', index: 7, encoding: 'zstd' },
   { type: 'revived', remainingMs: 9 },
   { type: 'noted' },
+  { type: 'answer', found: true, index: 7 },
+  { type: 'answer', found: false, index: 0 },
+  { type: 'status' },
+  { type: 'done', index: Number.MAX_SAFE_INTEGER },
 ]
 const ERRORS: WireError[] = [
   ...Object.values(PLAIN_ERRORS).map((Kind) => new Kind('x')),

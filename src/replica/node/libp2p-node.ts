@@ -32,10 +32,10 @@ const MONITOR = { pingTimeout: { minTimeout: 30_000 } }
 export interface NodeInit {
   readonly privateKey: PrivateKey
   readonly listen: readonly string[] | undefined
-  readonly announce: readonly string[] | undefined
-  readonly libp2p: Libp2pOptions | undefined
+  readonly announce?: readonly string[] | undefined
+  readonly libp2p?: Libp2pOptions | undefined
   readonly networkKey: Uint8Array | undefined
-  readonly limits: Partial<ProviderLimits> | undefined
+  readonly limits?: Partial<ProviderLimits> | undefined
 }
 
 /**

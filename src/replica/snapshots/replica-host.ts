@@ -10,13 +10,17 @@ import type { Log } from '../../log/log.ts'
 import type { StateMachine } from '../../machine/machine.ts'
 import type { Position } from '../../position.ts'
 import type { StateBuilder } from '../../snapshot/state-builder.ts'
-import type { OwnState, SyncHost, SyncMember } from '../../sync/host.ts'
-import { NotLeader } from '../../sync/wire/errors.ts'
+import type { Answer, Order, OwnState, SyncHost, SyncMember } from '../../sync/host.ts'
+import { Failed, NotLeader } from '../../sync/wire/errors.ts'
 import { type Clock, Deadline } from '../../time/clock.ts'
+import type { Follower } from '../following/follower.ts'
 import type { Positions } from '../following/positions.ts'
 import type { Announcer } from '../membership/announcer.ts'
+import type { Orders } from '../membership/orders.ts'
+import { syncMembers } from '../membership/sync-members.ts'
 import type { Status } from '../status.ts'
 import type { Installer } from './installer.ts'
+import { type ReplicaReport, reportOf } from './report.ts'
 import type { SealReader } from './seal-reader.ts'
 
 export interface ReplicaHostInit {
@@ -34,9 +38,9 @@ export interface ReplicaHostInit {
   readonly status: Pick<Status, 'state'>
   /** Aborts when this replica is told to stop. */
   readonly stopping: AbortSignal
-  readonly positions: Pick<Positions, 'reached'>
+  readonly positions: Pick<Positions, 'reached' | 'barrier' | 'current'>
   readonly announcer: Pick<Announcer, 'pin'>
-  readonly machine: Pick<StateMachine, 'capture'>
+  readonly machine: Pick<StateMachine, 'capture' | 'query'>
   readonly seals: SealReader
 }
 
@@ -58,6 +62,8 @@ export class ReplicaHost implements SyncHost {
   /** When this replica appended which marker, for as long as that matters. */
   readonly #markedAtMs = new Map<number, number>()
   #installer: Pick<Installer, 'begin'> | undefined
+  #follower: Pick<Follower, 'assertReadable'> | undefined
+  #orders: Pick<Orders, 'obey'> | undefined
 
   constructor(init: ReplicaHostInit) {
     this.#init = init
@@ -83,6 +89,12 @@ export class ReplicaHost implements SyncHost {
     this.#installer = installer
   }
 
+  /** Who knows whether the state may be read, and who takes orders. They come late for the same reason. */
+  serveBy(follower: Pick<Follower, 'assertReadable'>, orders: Pick<Orders, 'obey'>): void {
+    this.#follower = follower
+    this.#orders = orders
+  }
+
   /**
    * The log says who leads. Only a replica that does not follow it to its end believes the announcements. A
    * leader that lags, diverged or stops has resigned.
@@ -100,20 +112,7 @@ export class ReplicaHost implements SyncHost {
   }
 
   members(): SyncMember[] {
-    const nowMs = this.#init.clock.now()
-    return this.#init.membership
-      .list()
-      .map(({ id, addresses, state, offers, applied, needs, announcedAtMs }) => ({
-        id,
-        addresses,
-        applied,
-        needs,
-        serves: state === 'in-sync' || state === 'following' || offers.length > 0,
-        offers: offers.map(({ anchor, remainingMs }) => ({
-          anchor,
-          remainingMs: announcedAtMs + remainingMs - nowMs,
-        })),
-      }))
+    return syncMembers(this.#init.membership.list(), this.#init.clock.now())
   }
 
   onMembersChanged(listener: () => void): () => void {
@@ -203,6 +202,25 @@ export class ReplicaHost implements SyncHost {
     if (snapshot.size !== 0) return { snapshot, chunkBytes }
     snapshot.release()
     return undefined
+  }
+
+  /** All that was committed before is in the answer. */
+  async query(question: Uint8Array, signal: AbortSignal): Promise<Answer> {
+    const { machine, positions } = this.#init
+    if (machine.query === undefined)
+      throw new Failed(`a machine of ${this.signature} answers no questions: it has no query()`)
+    await positions.barrier({ signal })
+    this.#follower?.assertReadable()
+    return { bytes: machine.query(question), index: positions.current.index }
+  }
+
+  async status(signal: AbortSignal): Promise<ReplicaReport> {
+    return await reportOf(this.#init, signal)
+  }
+
+  async order(order: Order): Promise<number> {
+    if (this.#orders === undefined) throw new NotLeader(undefined)
+    return await this.#orders.obey(order)
   }
 
   beginInstall(signal: AbortSignal, anchor: Position): StateBuilder {

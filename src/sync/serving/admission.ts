@@ -36,7 +36,7 @@ export class Admission {
    */
   async admit(peer: string): Promise<void> {
     // The announcement of a new member may not have been read yet.
-    if (!this.#isMember(peer)) await this.#refresh()
+    if (!this.#isMember(peer)) await this.#untilMember(peer)
     if (!this.#isMember(peer)) throw new Unauthorized('announce yourself to the group first')
     if (!(await this.#isAuthorized(peer))) {
       throw new Unauthorized("you are a member, and this replica's authorize option does not let you in")
@@ -45,6 +45,23 @@ export class Admission {
 
   #isMember(peer: string): boolean {
     return this.#init.host.members().some(({ id }) => id === peer)
+  }
+
+  /**
+   * Resolves when the peer is a member, or the membership was read anew and it is none. A reading may have to wait,
+   * and the announcement may come by itself meanwhile.
+   */
+  async #untilMember(peer: string): Promise<void> {
+    const { host } = this.#init
+    const came = Promise.withResolvers<void>()
+    const unsubscribe = host.onMembersChanged?.(() => {
+      if (this.#isMember(peer)) came.resolve()
+    })
+    try {
+      await Promise.race([came.promise, this.#refresh()])
+    } finally {
+      unsubscribe?.()
+    }
   }
 
   async #isAuthorized(peer: string): Promise<boolean> {

@@ -1,22 +1,18 @@
 import { pipe } from 'it-pipe'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { formatPosition, type Position } from '../../position.ts'
+import type { Position } from '../../position.ts'
 import type { AvailableSnapshots } from '../../snapshot/available.ts'
-import type { CutSnapshot } from '../../snapshot/cut-snapshot.ts'
 import { asError } from '../../thrown.ts'
-import { sleep } from '../../time/clock.ts'
 import { SLICE_MS, traceSync } from '../../time/yielder.ts'
 import { PeerUnavailable } from '../errors.ts'
 import {
   ANSWER_WAIT_MS,
-  BUSY_RETRY_MS,
   FETCH_TIMEOUT_MS_DEFAULT,
-  MANIFEST_PAGE_CHUNKS,
   type ProviderLimits,
   providerLimits,
   REQUEST_BYTES_MAX,
 } from '../limits.ts'
-import { Busy, CutFailed, Expired, Failed, Incompatible, UnknownAnchor, WireError } from '../wire/errors.ts'
+import { Failed, Incompatible, WireError } from '../wire/errors.ts'
 import { FrameWriter } from '../wire/frame-writer.ts'
 import { type ByteStream, decodeFrames, encodeFrame, type Frame, type Payload } from '../wire/frames.ts'
 import { decodeRequest, encodeResponse, type Request, type ResponseBody } from '../wire/messages.ts'
@@ -24,7 +20,9 @@ import { Admission, type AdmissionInit } from './admission.ts'
 import type { AnchorAllocator } from './anchor-allocator.ts'
 import { type ChunkPart, type ChunkRange, checkRange, HINTS, itemsIn, only, wholly } from './chunk-parts.ts'
 import type { ProviderEvent } from './events.ts'
-import { gone, offersOf } from './offers.ts'
+import { HeldAnchors } from './held-anchors.ts'
+import { offersOf } from './offers.ts'
+import { isQuestion, type Question, Questions } from './questions.ts'
 import { Quota } from './quota.ts'
 import { ServedBytes } from './served-bytes.ts'
 
@@ -61,6 +59,8 @@ export class Provider {
   /** Half a requester's own timeout at most: it takes a provider that is silent for longer for gone. */
   readonly #waitMs: number
   readonly #served = new ServedBytes()
+  readonly #anchors: HeldAnchors
+  readonly #questions: Questions
   /** This turn of the event loop, from the first request that was answered in it. */
   #turn: { readonly beganMs: number; readonly over: Promise<void> } | undefined
 
@@ -71,6 +71,9 @@ export class Provider {
     this.#sendTimeoutMs = sendTimeoutMs
     this.#waitMs = Math.min(ANSWER_WAIT_MS, sendTimeoutMs / 2)
     this.#quota = new Quota(providerLimits(limits), clock, this.#waitMs)
+    const waiting = { ...init, waitMs: this.#waitMs }
+    this.#anchors = new HeldAnchors(waiting)
+    this.#questions = new Questions(waiting)
   }
 
   /** How many chunk bytes were sent of an anchor since it is offered. */
@@ -177,6 +180,11 @@ export class Provider {
         case 'items':
           yield* this.#payloads(asker, id, only(body), itemsIn(body.runs))
           break
+        case 'query':
+        case 'status':
+        case 'order':
+          yield* this.#told(peer, id, body)
+          break
         default:
           yield answer(id, await this.#single(peer, body))
       }
@@ -196,6 +204,8 @@ export class Provider {
   #checkScope(request: Request): void {
     const { host } = this.#init
     if (request.group !== host.group) throw new Incompatible('this replica is of another group')
+    // Whoever asks may know no machine.
+    if (isQuestion(request.body)) return
     const spoken = [host.signature, ...(host.also ?? [])]
     if (![request.signature, ...(request.also ?? [])].some((signature) => spoken.includes(signature))) {
       throw new Incompatible(`this replica's state machine is ${host.signature}, not ${request.signature}`)
@@ -204,28 +214,35 @@ export class Provider {
 
   async #single(
     peer: string,
-    body: Exclude<Request['body'], { type: 'chunks' | 'hints' | 'items' }>,
+    body: Exclude<Request['body'], Question | { type: 'chunks' | 'hints' | 'items' }>,
   ): Promise<ResponseBody> {
     const { available, allocator, onEvent } = this.#init
     switch (body.type) {
       case 'snapshot':
-        this.#checkEpoch(body.position)
+        this.#anchors.checkEpoch(body.position)
         return { type: 'anchored', anchor: await allocator.anchorFor(peer, body.position) }
       case 'offers':
         return { type: 'offers', offers: offersOf(available) }
       case 'manifest':
-        return await this.#manifest(body.anchor, body.from)
-      case 'keepAlive': {
-        this.#find(body.anchor)
-        const remainingMs = available.keepAlive(body.anchor)
-        if (remainingMs === undefined) throw new Expired('nobody has fetched from it for too long')
-        return { type: 'revived', remainingMs }
-      }
+        return await this.#anchors.manifest(body.anchor, body.from)
+      case 'keepAlive':
+        return this.#anchors.keepAlive(body.anchor)
       case 'offer':
         onEvent({ type: 'offered', peer, offer: body.offer })
         return { type: 'noted' }
       default:
         return body satisfies never
+    }
+  }
+
+  /** The answer of the host. It counts among the bytes that are being sent. */
+  async *#told(peer: string, id: number, question: Question): AsyncGenerator<Uint8ArrayList> {
+    const { body, payload } = await this.#questions.answer(question)
+    const taken = await this.#quota.send(peer, payload?.length ?? 0)
+    try {
+      yield answer(id, body, payload)
+    } finally {
+      taken()
     }
   }
 
@@ -239,7 +256,7 @@ export class Provider {
     const { available, onEvent } = this.#init
     const { peer, stream } = asker
     const { anchor, first, count } = range
-    const chunks = this.#held(anchor)
+    const chunks = this.#anchors.chunks(anchor)
     checkRange(range, chunks)
     this.#quota.session(peer)
     let release: (() => void) | undefined
@@ -247,14 +264,14 @@ export class Provider {
     // room.
     const hold = () => {
       if (release !== undefined) return
-      this.#find(anchor)
+      this.#anchors.find(anchor)
       available.revive(anchor)
       release = available.use(anchor)
     }
     try {
       for (let index = first; index < first + count; index++) {
         await this.#leaveOthersATurn()
-        await this.#beyond(anchor, chunks, index)
+        await this.#anchors.beyond(anchor, chunks, index)
         checkRange(range, chunks)
         const info = chunks.infos[index]!
         part.check(info)
@@ -281,61 +298,6 @@ export class Provider {
       }
     } finally {
       release?.()
-    }
-  }
-
-  #checkEpoch(position: Position): void {
-    const { epoch } = this.#init.host
-    if (position.epoch !== epoch) {
-      throw new Incompatible(`this replica follows the log of epoch ${epoch}, not ${position.epoch}`)
-    }
-  }
-
-  #find(anchor: Position): void {
-    this.#checkEpoch(anchor)
-    const found = this.#init.available.get(anchor)
-    if (found === undefined) throw new UnknownAnchor(`${formatPosition(anchor)} was never offered here`)
-    if ('released' in found) throw gone(anchor, found)
-    if (this.#init.host.hasStalled?.(anchor) === true) {
-      this.#init.available.expire(anchor, 'nobody makes progress with it; ask for a newer one')
-      return this.#find(anchor)
-    }
-  }
-
-  async #manifest(anchor: Position, from: number): Promise<ResponseBody> {
-    const chunks = this.#held(anchor)
-    await this.#beyond(anchor, chunks, from)
-    const end = from + MANIFEST_PAGE_CHUNKS
-    const control = end >= chunks.infos.length ? chunks.manifest?.control : undefined
-    return { type: 'manifest', chunks: chunks.infos.slice(from, end), control }
-  }
-
-  #held(anchor: Position): CutSnapshot {
-    this.#find(anchor)
-    this.#init.available.startNow(anchor)
-    return this.#init.available.chunks(anchor)!
-  }
-
-  /**
-   * Resolves when more than `count` chunks are cut, or all. Rejects with `Busy` when a requester should not
-   * wait longer.
-   */
-  async #beyond(anchor: Position, chunks: CutSnapshot, count: number): Promise<void> {
-    if (chunks.infos.length > count || chunks.manifest !== undefined) return
-    const waiting = new AbortController()
-    try {
-      await Promise.race([
-        chunks.beyond(count).catch((error: Error) => {
-          this.#find(anchor)
-          // Cutting failed just now, and the anchor is about to be released for that.
-          throw CutFailed.at(anchor, error.message)
-        }),
-        sleep(this.#init.clock, this.#waitMs, waiting.signal).then(() => {
-          throw new Busy(`the snapshot of ${formatPosition(anchor)} is still being cut`, BUSY_RETRY_MS)
-        }),
-      ])
-    } finally {
-      waiting.abort()
     }
   }
 }

@@ -3,6 +3,7 @@ import type { EncodedChunk } from '../../snapshot/encoding.ts'
 import { asError } from '../../thrown.ts'
 import type { Clock, Timer } from '../../time/clock.ts'
 import { PeerUnavailable, SyncError } from '../errors.ts'
+import type { Answer } from '../host.ts'
 import { REQUEST_BYTES_MAX, RESPONSE_BYTES_MAX } from '../limits.ts'
 import { Malformed } from './errors.ts'
 import { type ByteStream, CutShort, decodeFrames, encodeFrame, type Frame } from './frames.ts'
@@ -33,6 +34,9 @@ const HEARD_BYTES_PER_S_MIN = 3 * 1024
  */
 const ANSWER_TIMEOUTS = 12
 
+/** Their answers may be long, and come over a slow link. */
+const RAW: readonly RequestBody['type'][] = ['chunks', 'hints', 'items', 'query']
+
 /** The id of an error that belongs to no request: the peer reads no more of this stream. */
 const NO_REQUEST = 0
 
@@ -45,7 +49,7 @@ interface Due {
   readonly fail: (error: Error) => void
 }
 
-type Answer<T extends ResponseBody['type']> = Extract<ResponseBody, { type: T }>
+type Answered<T extends ResponseBody['type']> = Extract<ResponseBody, { type: T }>
 
 /**
  * The asking side of one long-lived stream. Requests are pipelined, and the peer answers them in order. The
@@ -82,21 +86,32 @@ export class Channel {
   /**
    * Send one request that has one answer, of the given type. Rejects with the error that the peer answers.
    */
-  request<T extends ResponseBody['type']>(body: RequestBody, type: T): Promise<Answer<T>> {
+  request<T extends ResponseBody['type']>(body: RequestBody, type: T): Promise<Answered<T>> {
     return new Promise((resolve, reject) => {
       this.#ask(body, reject, (answer) => {
         if (answer.type !== type)
           throw new Malformed(`the peer answered ${answer.type} where ${type} was due`)
-        resolve(answer as Answer<T>)
+        resolve(answer as Answered<T>)
         return true
       })
     })
   }
 
+  /** Ask the machine of the peer. Rejects with the error that the peer answers. */
+  async query(question: Uint8Array): Promise<Answer> {
+    const { answer, payload } = await this.#told({ type: 'query', question }, 'answer')
+    return { bytes: answer.found ? payload : undefined, index: answer.index }
+  }
+
+  /** Ask what the peer knows of itself and the group. The result is JSON. */
+  async status(): Promise<Uint8Array> {
+    return (await this.#told({ type: 'status' }, 'status')).payload
+  }
+
   /** Send one request whose answer is raw bytes. */
   payload<T extends 'hints' | 'items'>(
     request: Extract<RequestBody, { type: T }>,
-  ): Promise<{ readonly answer: Answer<T>; readonly payload: Uint8Array }> {
+  ): Promise<{ readonly answer: Answered<T>; readonly payload: Uint8Array }> {
     const body: Extract<RequestBody, { type: 'hints' | 'items' }> = request
     return new Promise((resolve, reject) => {
       this.#ask(body, reject, (answer, payload = new Uint8Array()) => {
@@ -105,7 +120,21 @@ export class Channel {
             `the peer sent something else where ${body.type} of chunk ${body.index} were due`,
           )
         }
-        resolve({ answer: answer as Answer<T>, payload })
+        resolve({ answer: answer as Answered<T>, payload })
+        return true
+      })
+    })
+  }
+
+  #told<T extends 'answer' | 'status'>(
+    body: RequestBody,
+    type: T,
+  ): Promise<{ readonly answer: Answered<T>; readonly payload: Uint8Array }> {
+    return new Promise((resolve, reject) => {
+      this.#ask(body, reject, (answer, payload = new Uint8Array()) => {
+        if (answer.type !== type)
+          throw new Malformed(`the peer answered ${answer.type} where ${type} was due`)
+        resolve({ answer: answer as Answered<T>, payload })
         return true
       })
     })
@@ -159,7 +188,7 @@ export class Channel {
       return fail(asError(error))
     }
     const { clock, timeoutMs } = this.#init
-    const isRaw = body.type === 'chunks' || body.type === 'hints' || body.type === 'items'
+    const isRaw = RAW.includes(body.type)
     const untilMs = isRaw ? Number.POSITIVE_INFINITY : clock.now() + ANSWER_TIMEOUTS * timeoutMs
     this.#due.push({ id, untilMs, take, fail })
     if (this.#due.length === 1) this.#listen()

@@ -1,19 +1,10 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { EPOCH_BYTES_MAX } from '../../bounds.ts'
 import type { Position } from '../../position.ts'
 import type { Encoding } from '../../snapshot/encoding.ts'
-import { HASH_BYTES } from '../../snapshot/hash.ts'
 import type { Runs } from '../../snapshot/hints.ts'
 import type { ChunkInfo } from '../../snapshot/manifest.ts'
-import {
-  BUSY_RETRY_MS,
-  BUSY_RETRY_MS_MAX,
-  CONTROL_BYTES_MAX,
-  MANIFEST_PAGE_CHUNKS,
-  OFFERS_MAX,
-  RESPONSE_BYTES_MAX,
-  RESPONSE_HEADER_BYTES_MAX,
-} from '../limits.ts'
+import type { Order } from '../host.ts'
+import { BUSY_RETRY_MS, BUSY_RETRY_MS_MAX, OFFERS_MAX, RESPONSE_HEADER_BYTES_MAX } from '../limits.ts'
 import {
   Busy,
   CutFailed,
@@ -28,6 +19,19 @@ import {
   type WireError,
 } from './errors.ts'
 import * as pb from './pb/sync_pb.js'
+import {
+  ENCODINGS,
+  fromOffer,
+  fromOrder,
+  fromPosition,
+  toEncoding,
+  toIndex,
+  toManifest,
+  toOffer,
+  toOrder,
+  toPosition,
+  wholeMs,
+} from './values.ts'
 
 /** The messages of `pb/sync.proto`, checked once at the border and trusted from there on. */
 
@@ -46,6 +50,9 @@ export type RequestBody =
   | { readonly type: 'items'; readonly anchor: Position; readonly index: number; readonly runs: Runs }
   | { readonly type: 'keepAlive'; readonly anchor: Position }
   | { readonly type: 'offer'; readonly offer: OfferView }
+  | { readonly type: 'query'; readonly question: Uint8Array }
+  | { readonly type: 'status' }
+  | { readonly type: 'order'; readonly order: Order }
 
 export type ResponseBody =
   | { readonly type: 'anchored'; readonly anchor: Position }
@@ -61,6 +68,11 @@ export type ResponseBody =
   | { readonly type: 'items'; readonly index: number; readonly encoding: Encoding }
   | { readonly type: 'revived'; readonly remainingMs: number }
   | { readonly type: 'noted' }
+  /** The answer itself is the payload; not found: there is none. */
+  | { readonly type: 'answer'; readonly found: boolean; readonly index: number }
+  /** JSON is the payload. */
+  | { readonly type: 'status' }
+  | { readonly type: 'done'; readonly index: number }
   | { readonly type: 'error'; readonly error: WireError }
 
 export interface Scope {
@@ -134,6 +146,12 @@ function requestBody(body: RequestBody): pb.Request['body'] {
       }
     case 'offer':
       return { case: 'offer', value: fromOffer(body.offer) }
+    case 'query':
+      return { case: 'query', value: create(pb.QueryRequestSchema, { question: body.question }) }
+    case 'status':
+      return { case: 'status', value: create(pb.StatusRequestSchema) }
+    case 'order':
+      return { case: 'order', value: create(pb.OrderRequestSchema, { order: fromOrder(body.order) }) }
     default:
       return body satisfies never
   }
@@ -169,7 +187,11 @@ export function decodeRequest(bytes: Uint8Array): Request {
     case 'offer':
       return { ...scope, body: { type: 'offer', offer: toOffer(body.value) } }
     case 'query':
+      return { ...scope, body: { type: 'query', question: new Uint8Array(body.value.question) } }
     case 'status':
+      return { ...scope, body: { type: 'status' } }
+    case 'order':
+      return { ...scope, body: { type: 'order', order: toOrder(body.value) } }
     case undefined:
       throw new Malformed('a request without a body that this version knows')
     default:
@@ -210,6 +232,14 @@ function responseBody(body: ResponseBody): pb.Response['body'] {
       return { case: 'revived', value: create(pb.RevivedSchema, { remainingMs: wholeMs(body.remainingMs) }) }
     case 'noted':
       return { case: 'noted', value: create(pb.NotedSchema) }
+    case 'answer': {
+      const { found, index } = body
+      return { case: 'answer', value: create(pb.AnswerSchema, { found, index: BigInt(index) }) }
+    }
+    case 'status':
+      return { case: 'status', value: create(pb.StatusSchema) }
+    case 'done':
+      return { case: 'done', value: create(pb.DoneSchema, { index: BigInt(body.index) }) }
     case 'error':
       return { case: 'error', value: fromError(body.error) }
     default:
@@ -247,7 +277,11 @@ export function decodeResponse(bytes: Uint8Array): Response {
     case 'error':
       return { id, body: { type: 'error', error: toError(body.value) } }
     case 'answer':
+      return { id, body: { type: 'answer', found: body.value.found, index: toIndex(body.value.index) } }
     case 'status':
+      return { id, body: { type: 'status' } }
+    case 'done':
+      return { id, body: { type: 'done', index: toIndex(body.value.index) } }
     case undefined:
       throw new Malformed('a response without a body that this version knows')
     default:
@@ -261,52 +295,6 @@ function parse<T>(what: string, read: () => T): T {
   } catch (cause) {
     throw new Malformed(`not a ${what} of this protocol`, { cause })
   }
-}
-
-function fromPosition(position: Position): pb.Position {
-  return create(pb.PositionSchema, { epoch: position.epoch, index: BigInt(position.index) })
-}
-
-function toPosition(message: pb.Position | undefined): Position {
-  if (message === undefined) throw new Malformed('a message without its position')
-  if (message.epoch.length === 0 || message.epoch.length > EPOCH_BYTES_MAX) {
-    throw new Malformed('a position without a proper epoch')
-  }
-  const index = Number(message.index)
-  if (!Number.isSafeInteger(index)) throw new Malformed('a position beyond the largest index')
-  return { epoch: message.epoch, index }
-}
-
-function fromOffer(offer: OfferView): pb.Offer {
-  const { anchor, remainingMs, ready } = offer
-  return create(pb.OfferSchema, { anchor: fromPosition(anchor), remainingMs: wholeMs(remainingMs), ready })
-}
-
-function toOffer(message: pb.Offer): OfferView {
-  return { anchor: toPosition(message.anchor), remainingMs: message.remainingMs, ready: message.ready }
-}
-
-function toManifest(message: pb.Manifest): ResponseBody {
-  if (message.chunks.length > MANIFEST_PAGE_CHUNKS)
-    throw new Malformed('a manifest with too many chunks at once')
-  if (message.control.length > CONTROL_BYTES_MAX)
-    throw new Malformed('a manifest with too many control bytes')
-  const chunks = message.chunks.map(({ items, bytes, hash }): ChunkInfo => {
-    if (items === 0 || bytes < items || bytes > RESPONSE_BYTES_MAX || hash.length !== HASH_BYTES)
-      throw new Malformed('a manifest with an impossible chunk')
-    return { items, bytes, hash }
-  })
-  return { type: 'manifest', chunks, control: message.complete ? message.control : undefined }
-}
-
-/** The encodings, by their numbers on the wire. */
-const ENCODINGS: readonly Encoding[] = ['raw', 'zstd']
-
-function toEncoding(number: number): Encoding {
-  const encoding = ENCODINGS[number]
-  if (encoding === undefined)
-    throw new Malformed(`bytes of encoding ${number}, which this version does not know`)
-  return encoding
 }
 
 function fromError(error: WireError): pb.Error {
@@ -344,8 +332,4 @@ function toError({ name, message: text, retryMs, leader }: pb.Error): WireError 
   if (name === 'NotLeader') return new NotLeader(leader === '' ? undefined : leader)
   if (!Object.hasOwn(PLAIN_ERRORS, name)) return new Failed(message)
   return new PLAIN_ERRORS[name as keyof typeof PLAIN_ERRORS](message)
-}
-
-function wholeMs(ms: number): number {
-  return Math.min(0xffff_ffff, Math.max(0, Math.ceil(ms)))
 }

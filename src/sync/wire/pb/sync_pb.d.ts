@@ -94,6 +94,12 @@ export declare type Request = Message<"anchorage.sync.v1.Request"> & {
      */
     value: StatusRequest;
     case: "status";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.OrderRequest order = 15;
+     */
+    value: OrderRequest;
+    case: "order";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -188,6 +194,12 @@ export declare type Response = Message<"anchorage.sync.v1.Response"> & {
      */
     value: Status;
     case: "status";
+  } | {
+    /**
+     * @generated from field: anchorage.sync.v1.Done done = 13;
+     */
+    value: Done;
+    case: "done";
   } | { case: undefined; value?: undefined };
 };
 
@@ -620,6 +632,13 @@ export declare type Answer = Message<"anchorage.sync.v1.Answer"> & {
    * @generated from field: bool found = 1;
    */
   found: boolean;
+
+  /**
+   * The newest entry in the state that was asked.
+   *
+   * @generated from field: uint64 index = 2;
+   */
+  index: bigint;
 };
 
 /**
@@ -655,6 +674,58 @@ export declare type Status = Message<"anchorage.sync.v1.Status"> & {
  * Use `create(StatusSchema)` to create a new message.
  */
 export declare const StatusSchema: GenMessage<Status>;
+
+/**
+ * To the leader: what an operator wants done. Answered with Done, once it is, or with NotLeader.
+ *
+ * @generated from message anchorage.sync.v1.OrderRequest
+ */
+export declare type OrderRequest = Message<"anchorage.sync.v1.OrderRequest"> & {
+  /**
+   * @generated from oneof anchorage.sync.v1.OrderRequest.order
+   */
+  order: {
+    /**
+     * Prune the log, but for this many of the newest entries.
+     *
+     * @generated from field: uint64 prune = 1;
+     */
+    value: bigint;
+    case: "prune";
+  } | {
+    /**
+     * Have the group speak this version of the machine.
+     *
+     * @generated from field: string upgrade = 2;
+     */
+    value: string;
+    case: "upgrade";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message anchorage.sync.v1.OrderRequest.
+ * Use `create(OrderRequestSchema)` to create a new message.
+ */
+export declare const OrderRequestSchema: GenMessage<OrderRequest>;
+
+/**
+ * @generated from message anchorage.sync.v1.Done
+ */
+export declare type Done = Message<"anchorage.sync.v1.Done"> & {
+  /**
+   * Up to which entry the log is pruned, 0 if there was nothing to prune; or the entry of the upgrade.
+   *
+   * @generated from field: uint64 index = 1;
+   */
+  index: bigint;
+};
+
+/**
+ * Describes the message anchorage.sync.v1.Done.
+ * Use `create(DoneSchema)` to create a new message.
+ */
+export declare const DoneSchema: GenMessage<Done>;
 
 /**
  * The name is Expired, CutFailed, UnknownAnchor, OutOfRange, Busy, NotLeader, Unauthorized, Incompatible,

@@ -1,0 +1,79 @@
+import type { ReplicaState } from '../../group/announcement.ts'
+import type { GroupState } from '../../group/group-state.ts'
+import type { Member, Membership } from '../../group/membership.ts'
+import type { Log, LogBounds } from '../../log/log.ts'
+import type { Position } from '../../position.ts'
+import type { Clock } from '../../time/clock.ts'
+import type { Positions } from '../following/positions.ts'
+import type { Status } from '../status.ts'
+
+/** A member as the replica that reports knows it. */
+export interface ReportedMember extends Omit<Member, 'announcedAtMs' | 'untilMs'> {
+  readonly announcedMsAgo: number
+}
+
+/**
+ * What a running replica knows of itself and of its group. It crosses the wire as JSON, and later releases may add
+ * to it.
+ */
+export interface ReplicaReport {
+  /** Its PeerId, as text. */
+  readonly id: string
+  readonly group: string
+  readonly state: ReplicaState
+  /** The newest position whose entry is in its state. */
+  readonly position: Position
+  /** By the log up to that position; null: nobody. */
+  readonly leader: string | null
+  readonly term: number
+  /** Machine time, in milliseconds. */
+  readonly timeMs: number
+  /** The group's format. */
+  readonly format: number
+  /** The active version of the machine. */
+  readonly signature: string
+  readonly log: LogBounds
+  /** Itself among them. Their offers tell how long they live from now on. */
+  readonly members: readonly ReportedMember[]
+}
+
+export interface ReportInit {
+  readonly groupName: string
+  readonly self: string
+  readonly log: Log
+  readonly clock: Clock
+  readonly group: GroupState
+  readonly membership: Pick<Membership, 'list'>
+  readonly status: Pick<Status, 'state'>
+  readonly positions: Pick<Positions, 'current'>
+}
+
+export async function reportOf(init: ReportInit, signal: AbortSignal): Promise<ReplicaReport> {
+  const { groupName, self, log, clock, group, membership, status, positions } = init
+  const bounds = await log.bounds({ signal })
+  const nowMs = clock.now()
+  return {
+    id: self,
+    group: groupName,
+    state: status.state,
+    position: positions.current,
+    leader: group.leader ?? null,
+    term: group.term,
+    timeMs: group.timeMs,
+    format: group.format,
+    signature: group.signature,
+    log: bounds,
+    members: membership.list().map((member) => reported(member, nowMs)),
+  }
+}
+
+function reported({ announcedAtMs, untilMs: _, offers, ...member }: Member, nowMs: number): ReportedMember {
+  const announcedMsAgo = Math.max(0, Math.round(nowMs - announcedAtMs))
+  const left = ({ remainingMs }: { readonly remainingMs: number }) =>
+    Math.max(0, Math.round(remainingMs - announcedMsAgo))
+  return {
+    ...member,
+    offers: offers.map((offer) => ({ ...offer, remainingMs: left(offer) })),
+    announcedMsAgo,
+  }
+}

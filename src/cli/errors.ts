@@ -2,8 +2,8 @@ import { AnchorageError } from '../errors.ts'
 
 /** The command was given something it cannot work with: exit code 2. */
 export class UsageError extends AnchorageError {
-  static override readonly code = 'USAGE_ERROR'
-  override readonly name = 'UsageError'
+  static override readonly code: string = 'USAGE_ERROR'
+  override readonly name: string = 'UsageError'
 }
 
 /** A line of the input is no entry. The others are loaded. */
@@ -23,7 +23,7 @@ export class InputUnreadable extends AnchorageError {
   override readonly name = 'InputUnreadable'
 }
 
-/** The map has no such key. */
+/** There is no answer to a question: a map has no such key. */
 export class KeyMissing extends AnchorageError {
   static override readonly code = 'KEY_MISSING'
   override readonly name = 'KeyMissing'
@@ -66,6 +66,12 @@ export class RowsMissing extends AnchorageError {
       options,
     )
   }
+}
+
+/** A machine and a log do not go together. */
+export class WrongMachine extends UsageError {
+  static override readonly code = 'WRONG_MACHINE'
+  override readonly name = 'WrongMachine'
 }
 
 /** The replica that this command runs no longer applies the log. */

@@ -163,7 +163,6 @@ describe('a log that cannot be used', () => {
     ["another program's database", () => otherDatabase(), 'is not a log'],
     ['a newer format', () => newerFormat(), 'is of format 99'],
     ['another group', () => logOf({ group: 'other' }), 'of the group "other", not "default"'],
-    ['another kind of map', () => logOf({ name: 'other' }), 'of the signature'],
   ])('%s', async (_, make, why) => {
     await make()
     const commands = [['set', 'a', '1'], ['get', 'a'], ['status'], ['node']]
@@ -173,6 +172,20 @@ describe('a log that cannot be used', () => {
       expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
       expect(stderr).toContain(why)
     }
+  })
+
+  test('that is of another machine: what is wrong names both, and commands that need no machine go on', async () => {
+    await logOf({ name: 'other' })
+    const commands = [['set', 'a', '1'], ['get', 'a'], ['node'], ['load', '-']]
+    const finished = await Promise.all(commands.map((args) => place.run(args)))
+    for (const { code, stderr } of finished) {
+      expect(code).toBe(2)
+      expect(stderr).toMatch(/^anchorage: [^\n]+\n$/)
+      expect(stderr).toContain('is of "map/2;keys=utf8;values=json;name=other"')
+      expect(stderr).toContain('takes it for "map/2;keys=utf8;values=json"')
+    }
+    expect(finished.map(({ stderr }) => /submit/.test(stderr))).toEqual([true, false, false, true])
+    expect((await place.run(['status'])).code).toBe(0)
   })
 
   test('one page that the disk changed: nobody is told that all is well, and nothing is written', async () => {

@@ -1,26 +1,54 @@
 import { constants } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { writeCheckpoint } from '../../checkpoint/file.ts'
+import { fileStorage } from '../../checkpoint/file-storage.ts'
+import { decodeGroupState } from '../../group/group-state.ts'
+import type { Log } from '../../log/log.ts'
+import { zstdCoder } from '../../snapshot/encoding.ts'
 import { asError } from '../../thrown.ts'
+import { ChunkSpool } from '../chunk-spool.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
-import { count } from '../output.ts'
-import { Reader } from '../reader.ts'
+import { existingLog, withAnyLog } from '../log/open-log.ts'
+import { count, size } from '../output.ts'
+import { Visit } from '../visit.ts'
 
 export interface ExportOptions {
   /** Write over a file that is there. */
   readonly force?: boolean
 }
 
-/** Write a snapshot that the group agreed on as one file. */
+/** Write a snapshot that the group agreed on as one file, whatever its machine is. */
 export async function exportTo(context: Context, file: string, { force }: ExportOptions): Promise<number> {
   await assertWritable(file, force ?? false)
-  await using reader = await Reader.join(context)
-  const position = await reader.withLeader('for a snapshot that the group agrees on', (signal) =>
-    reader.replica.exportTo(file, { signal }),
-  )
+  const position = await withAnyLog(context, existingLog(context), (log) => write(context, log, file))
   context.output.result({ file, position }, `wrote the state at entry ${count(position.index)} to ${file}`)
   return EXIT.ok
+}
+
+async function write(context: Context, log: Log, file: string) {
+  const { group, signal } = context
+  await using visit = await Visit.begin(context, log)
+  await using spool = await ChunkSpool.at(`${file}.fetched`, zstdCoder)
+  visit.visitor.host.installBy(() => spool.restart())
+  const sync = await visit.sync()
+  const { epoch, newest } = await log.bounds({ signal })
+  const position = { epoch, index: newest.index }
+  await visit.withLeader(
+    () => `for a snapshot that the group agrees on${received(sync.progressBytes)}`,
+    (waited) => sync.catchUp({ position, signal: waited }),
+  )
+  const { anchor, manifest } = spool.spooled!
+  const signature = decodeGroupState(manifest.control).signature ?? log.signature
+  const { chunk } = spool
+  const source = { group, signature, position: anchor, sealed: true, manifest, chunk }
+  await writeCheckpoint(file, fileStorage, source, signal)
+  return anchor
+}
+
+function received(bytes: number): string {
+  return bytes === 0 ? '' : `, of which ${size(bytes)} came`
 }
 
 /** Checked first: otherwise the user waits for a snapshot in vain. */

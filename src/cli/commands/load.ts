@@ -8,7 +8,7 @@ import { MalformedLine } from '../errors.ts'
 import { Input } from '../input.ts'
 import { parseJson } from '../json.ts'
 import { appendAll } from '../log/append-all.ts'
-import { existingLog, logOf, withLog } from '../log/open-log.ts'
+import { existingLog, logOf, ofMap, withLog } from '../log/open-log.ts'
 import { count, counted, duration, size } from '../output.ts'
 
 export interface LoadOptions {
@@ -21,7 +21,7 @@ export async function load(context: Context, file: string, options: LoadOptions)
   const { output, signal } = context
   await using input = await Input.open(file)
   const backend = options.create ? logOf(context) : existingLog(context)
-  return await withLog(context, backend, async (log) => {
+  return await withLog(context, ofMap(context, backend), async (log) => {
     const beganMs = performance.now()
     let loaded = 0
     let lineNumber = 0

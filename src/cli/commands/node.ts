@@ -1,4 +1,3 @@
-import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import { EventReporter } from '../../observe/event-reporter.ts'
 import type { Replica } from '../../replica/replica.ts'
 import { createReplica } from '../../replica/start.ts'
@@ -6,9 +5,12 @@ import { type Context, EXIT } from '../context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
 import { EventFormatter } from '../event-formatter.ts'
 import { nameOf, newLog } from '../log/open-log.ts'
+import { machineOf, matching } from '../machine-module.ts'
 import { networkOf } from './network-key.ts'
 
 export interface NodeOptions {
+  /** A module with the machine. Default: the map. */
+  readonly machine?: string
   readonly listen?: readonly string[]
   readonly announce?: readonly string[]
   readonly reader?: boolean
@@ -27,18 +29,22 @@ export interface NodeOptions {
 /** Runs a replica until Ctrl-C. */
 export async function node(context: Context, options: NodeOptions): Promise<number> {
   const { output, signal } = context
-  const { keep: keepEntries, reader, data: dataDir, ...init } = options
+  const { keep: keepEntries, reader, data: dataDir, machine: path, ...init } = options
   if (keepEntries !== undefined && !options.volatile && dataDir === undefined)
     throw new UsageError(
       '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --data DIR to keep it on disk, or --volatile if you accept that',
     )
   if (options.volatile)
     output.note('volatile: when all replicas are down at once, the pruned part of the state is gone')
+  const machine = await machineOf(path)
   await using replica = await createReplica({
     ...init,
     group: context.group,
-    machine: new ReplicatedMap(),
-    log: newLog(context, () => output.note(`there was no log at ${nameOf(context)}: made an empty one`)),
+    machine,
+    log: matching(
+      newLog(context, () => output.note(`there was no log at ${nameOf(context)}: made an empty one`)),
+      { path, log: nameOf(context), machine },
+    ),
     lead: !reader,
     ...(dataDir !== undefined && { dataDir }),
     ...(await networkOf(context)),

@@ -4,7 +4,7 @@ import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { parseJson } from '../json.ts'
-import { existingLog, logOf, withLog } from '../log/open-log.ts'
+import { existingLog, logOf, ofMap, withLog } from '../log/open-log.ts'
 import { count } from '../output.ts'
 
 export interface SetOptions {
@@ -36,7 +36,7 @@ async function write(
   payload: Uint8Array,
 ): Promise<number> {
   const { output, signal } = context
-  return await withLog(context, backend, async (log) => {
+  return await withLog(context, ofMap(context, backend), async (log) => {
     const { first: index } = await log.append([{ kind: 'command', payload }], { signal })
     output.result({ position: { epoch: log.epoch, index } }, `${what} (entry ${count(index)})`)
     return EXIT.ok

@@ -1,8 +1,6 @@
 import { verifiedChunks } from '../../checkpoint/file.ts'
 import { decodeControl } from '../../group/control.ts'
-import type { MapResult } from '../../machines/map/replicated-map.ts'
 import type { Position } from '../../position.ts'
-import type { Replica } from '../../replica/replica.ts'
 import { zstdCoder } from '../../snapshot/encoding.ts'
 import { totalBytes, totalItems } from '../../snapshot/manifest.ts'
 import { asError } from '../../thrown.ts'
@@ -10,7 +8,7 @@ import { type Context, EXIT } from '../context.ts'
 import { existingLog, withAnyLog } from '../log/open-log.ts'
 import { checkpointAt } from '../open-checkpoint.ts'
 import { count, counted, shortId, size } from '../output.ts'
-import { Reader } from '../reader.ts'
+import { Visit } from '../visit.ts'
 
 /** How long the replicas have to tell their roots, in milliseconds: cutting a large state takes seconds. */
 const VERIFY_MS = 15_000
@@ -46,13 +44,18 @@ async function verifyFiles({ output }: Context, files: readonly string[]): Promi
 }
 
 async function verifyGroup(context: Context): Promise<number> {
-  const { output } = context
-  await using reader = await Reader.join(context)
-  const anchor = await reader.withLeader('for an anchor', (signal) => reader.replica.mark({ signal }))
-  const roots = await reader.waiting(
-    () => `for the roots at entry ${count(anchor.index)}`,
-    (signal) => attested(context, reader.replica, anchor, signal),
-  )
+  return await withAnyLog(context, existingLog(context), async (log) => {
+    await using visit = await Visit.begin(context, log)
+    const anchor = await visit.mark()
+    const roots = await visit.waiting(
+      () => `for the roots at entry ${count(anchor.index)}`,
+      (signal) => attested(visit, anchor, signal),
+    )
+    return tell(context, anchor, roots)
+  })
+}
+
+function tell({ output }: Context, anchor: Position, roots: ReadonlyMap<string, string | undefined>): number {
   const complete = ![...roots.values()].includes(undefined)
   const agree = complete && new Set(roots.values()).size === 1
   output.result(
@@ -71,8 +74,7 @@ async function verifyGroup(context: Context): Promise<number> {
 
 /** The root of each elector. Undefined for an elector that has left, or has not told its root in time. */
 async function attested(
-  context: Context,
-  replica: Replica<MapResult>,
+  { log, visitor }: Visit,
   anchor: Position,
   signal: AbortSignal,
 ): Promise<Map<string, string | undefined>> {
@@ -80,26 +82,24 @@ async function attested(
   const done = new AbortController()
   const look = () => {
     const silent = [...roots].flatMap(([id, root]) => (root === undefined ? [id] : []))
-    const present = new Set(replica.members.map(({ id }) => id))
+    const present = new Set(visitor.replicas.map(({ id }) => id))
     if (roots.size > 0 && !silent.some((id) => present.has(id))) done.abort()
   }
   const timer = setInterval(look, POLL_INTERVAL_MS)
   const ends = AbortSignal.any([signal, done.signal, AbortSignal.timeout(VERIFY_MS)])
   try {
-    await withAnyLog(context, existingLog(context), async (log) => {
-      for await (const { entries } of log.follow({ index: anchor.index - 1 }, { signal: ends })) {
-        for (const { index, kind, payload, author } of entries) {
-          const control = kind === 'control' ? decodeControl(payload) : undefined
-          if (index === anchor.index && control?.type === 'marker') {
-            for (const elector of control.electorate) roots.set(elector, undefined)
-          }
-          if (control?.type === 'attestation' && control.anchor === anchor.index && roots.has(author)) {
-            roots.set(author, Buffer.from(control.root).toString('hex'))
-          }
+    for await (const { entries } of log.follow({ index: anchor.index - 1 }, { signal: ends })) {
+      for (const { index, kind, payload, author } of entries) {
+        const control = kind === 'control' ? decodeControl(payload) : undefined
+        if (index === anchor.index && control?.type === 'marker') {
+          for (const elector of control.electorate) roots.set(elector, undefined)
         }
-        if (roots.size > 0 && ![...roots.values()].includes(undefined)) break
+        if (control?.type === 'attestation' && control.anchor === anchor.index && roots.has(author)) {
+          roots.set(author, Buffer.from(control.root).toString('hex'))
+        }
       }
-    })
+      if (roots.size > 0 && ![...roots.values()].includes(undefined)) break
+    }
   } finally {
     clearInterval(timer)
   }

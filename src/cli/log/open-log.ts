@@ -3,8 +3,8 @@ import { LogMissing } from '../../log/errors.ts'
 import type { Log, LogBackend, LogInit } from '../../log/log.ts'
 import { logAt } from '../../log/log-at.ts'
 import { placeName } from '../../log/log-place.ts'
-import { ReplicatedMap } from '../../machines/map/replicated-map.ts'
 import type { Context } from '../context.ts'
+import { machineOf, matching } from '../machine-module.ts'
 
 /** The log, made if there is none. Ctrl-C ends the opening. */
 export function logOf({ log, signal }: Pick<Context, 'log' | 'signal'>): LogBackend {
@@ -57,8 +57,9 @@ export async function withLog<T>(
   { group }: Context,
   backend: LogBackend,
   use: (log: Log) => Promise<T>,
-  { signature, older = [] }: Speaker = new ReplicatedMap(),
+  speaker?: Speaker,
 ): Promise<T> {
+  const { signature, older = [] } = speaker ?? (await machineOf(undefined))
   return await useAndClose(await backend.open({ group, signature, older, author: anAuthor() }), use)
 }
 
@@ -69,6 +70,22 @@ export async function withAnyLog<T>(
   use: (log: Log) => Promise<T>,
 ): Promise<T> {
   return await useAndClose(await backend.open({ group, create: false, author: anAuthor() }), use)
+}
+
+/** For commands that write to a map: a log of another machine takes `submit`. */
+export function ofMap(context: Context, backend: LogBackend): LogBackend {
+  return {
+    async open(init) {
+      const machine = await machineOf(undefined)
+      const advice = 'write to it with "anchorage submit"'
+      return await matching(backend, { machine, path: undefined, log: nameOf(context), advice }).open(init)
+    },
+  }
+}
+
+/** The newest version that is known of the machine that a log is of. */
+export function signatureOf({ signature, upgraded }: Pick<Log, 'signature' | 'upgraded'>): string {
+  return upgraded ?? signature
 }
 
 function anAuthor(): string {

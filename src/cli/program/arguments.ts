@@ -54,3 +54,6 @@ export function path(text: string): string {
 export function examples(...lines: readonly string[]): string {
   return `\nExamples:\n${lines.map((line) => `  $ ${line}\n`).join('')}`
 }
+
+/** What `--machine` takes. */
+export const MACHINE = 'a module whose default export is the machine, a class or a factory; default: the map'

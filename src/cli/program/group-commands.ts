@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { type StatusOptions, status } from '../commands/status.ts'
+import type { StatusOptions } from '../commands/status.ts'
 import { examples } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
@@ -36,5 +36,10 @@ function describeStatus(program: Command, choose: Choose): void {
       'after',
       examples('anchorage status', 'anchorage status --watch', 'anchorage status --json | jq .leader'),
     )
-    .action((options: StatusOptions) => choose((context) => status(context, options)))
+    .action((options: StatusOptions) =>
+      choose(async (context) => {
+        const { status } = await import('../commands/status.ts')
+        return await status(context, options)
+      }),
+    )
 }

@@ -1,18 +1,21 @@
 import type { Command } from 'commander'
 import { TTL_MS_MAX } from '../../machines/limits.ts'
-import { type LoadOptions, load } from '../commands/load.ts'
-import { deleteKey, type SetOptions, set } from '../commands/set.ts'
-import { examples, integer } from './arguments.ts'
+import type { GetOptions } from '../commands/get.ts'
+import type { LoadOptions } from '../commands/load.ts'
+import type { SetOptions } from '../commands/set.ts'
+import type { SubmitOptions } from '../commands/submit.ts'
+import { examples, integer, MACHINE, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
 const CREATE = 'make the log if there is none'
 
-/** Commands for the keys of the map. */
+/** Commands that write and read: those for the keys of the map, and those for any machine. */
 export function describeKeyCommands(program: Command, choose: Choose): void {
   describeSet(program, choose)
   describeGet(program, choose)
   describeDelete(program, choose)
   describeLoad(program, choose)
+  describeSubmit(program, choose)
 }
 
 function describeSet(program: Command, choose: Choose): void {
@@ -35,23 +38,35 @@ function describeSet(program: Command, choose: Choose): void {
       ),
     )
     .action((key: string, value: string, options: SetOptions) =>
-      choose((context) => set(context, key, value, options)),
+      choose(async (context) => {
+        const { set } = await import('../commands/set.ts')
+        return await set(context, key, value, options)
+      }),
     )
 }
 
 function describeGet(program: Command, choose: Choose): void {
   program
     .command('get')
-    .description('print the value of a key, as JSON; exit code 1 if there is none')
-    .argument('<key>')
+    .description(
+      'print the value of a key, as JSON, or what another machine answers; exit code 1 if there is none',
+    )
+    .argument('<key>', 'a key of the map, or a question that the machine understands')
+    .option('--machine <module>', MACHINE, path)
     .addHelpText(
       'after',
-      examples('anchorage get CH/Bern', 'anchorage get CH/Bern --json | jq .value.population'),
+      examples(
+        'anchorage get CH/Bern',
+        'anchorage get CH/Bern --json | jq .value.population',
+        'anchorage get bolts --log inventory.db',
+        "anchorage get 'SELECT count(*) FROM account' --log bank.db",
+      ) +
+        '\nA running replica is asked. Without one the log is read, with the map or the machine of --machine.',
     )
-    .action((key: string) =>
+    .action((key: string, options: GetOptions) =>
       choose(async (context) => {
         const { get } = await import('../commands/get.ts')
-        return await get(context, key)
+        return await get(context, key, options)
       }),
     )
 }
@@ -62,7 +77,12 @@ function describeDelete(program: Command, choose: Choose): void {
     .description('delete a key')
     .argument('<key>')
     .addHelpText('after', examples('anchorage delete CH/Bern'))
-    .action((key: string) => choose((context) => deleteKey(context, key)))
+    .action((key: string) =>
+      choose(async (context) => {
+        const { deleteKey } = await import('../commands/set.ts')
+        return await deleteKey(context, key)
+      }),
+    )
 }
 
 function describeLoad(program: Command, choose: Choose): void {
@@ -76,5 +96,34 @@ function describeLoad(program: Command, choose: Choose): void {
       examples('anchorage load cities.jsonl', 'zcat cities.jsonl.gz | anchorage load -') +
         '\nA malformed line is reported and left out; the exit code is then 1.',
     )
-    .action((file: string, options: LoadOptions) => choose((context) => load(context, file, options)))
+    .action((file: string, options: LoadOptions) =>
+      choose(async (context) => {
+        const { load } = await import('../commands/load.ts')
+        return await load(context, file, options)
+      }),
+    )
+}
+
+function describeSubmit(program: Command, choose: Choose): void {
+  program
+    .command('submit')
+    .description('append one command, whatever machine the log is of')
+    .argument('<command>', 'the bytes of the command, as text; - for standard input')
+    .option('--hex', 'the command is in hexadecimal')
+    .option('--machine <module>', `${MACHINE}; prints what the command did`, path)
+    .addHelpText(
+      'after',
+      examples(
+        `anchorage submit '{"article": "bolts", "count": 3}' --machine ./inventory.ts`,
+        'anchorage submit --hex 0a0b0c',
+        'anchorage submit - < command.bin',
+      ) +
+        '\nWithout --machine nobody looks at the command before replicas apply it: they skip one that is malformed.',
+    )
+    .action((text: string, options: SubmitOptions) =>
+      choose(async (context) => {
+        const { submit } = await import('../commands/submit.ts')
+        return await submit(context, text, options)
+      }),
+    )
 }

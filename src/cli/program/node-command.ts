@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, TIMER_MS_MAX, TTL_MS_MIN } from '../../bounds.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../group/leadership.ts'
 import type { NodeOptions } from '../commands/node.ts'
-import { addresses, examples, integer, path } from './arguments.ts'
+import { addresses, examples, integer, MACHINE, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
 export function describeNode(program: Command, choose: Choose): void {
@@ -19,6 +19,7 @@ export function describeNode(program: Command, choose: Choose): void {
       'where others reach it, if not where it listens: from outside a container, or behind NAT',
       addresses('announce'),
     )
+    .option('--machine <module>', MACHINE, path)
     .option('--reader', 'never take office as leader')
     .option(
       '--data <directory>',
@@ -57,6 +58,7 @@ export function describeNode(program: Command, choose: Choose): void {
         'anchorage node --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001',
         'anchorage node --data ./replica-1 --keep 10000',
         'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
+        'anchorage node --machine ./inventory.ts --log inventory.db',
         'anchorage node --json | jq .event',
       ),
     )

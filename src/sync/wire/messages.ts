@@ -2,7 +2,6 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { Position } from '../../position.ts'
 import type { Encoding } from '../../snapshot/encoding.ts'
 import type { Runs } from '../../snapshot/hints.ts'
-import type { ChunkInfo } from '../../snapshot/manifest.ts'
 import type { Order } from '../host.ts'
 import { BUSY_RETRY_MS, BUSY_RETRY_MS_MAX, OFFERS_MAX, RESPONSE_HEADER_BYTES_MAX } from '../limits.ts'
 import {
@@ -24,6 +23,8 @@ import {
   fromOffer,
   fromOrder,
   fromPosition,
+  type ManifestPage,
+  type OfferView,
   toEncoding,
   toIndex,
   toManifest,
@@ -35,11 +36,7 @@ import {
 
 /** The messages of `pb/sync.proto`, checked once at the border and trusted from there on. */
 
-export interface OfferView {
-  readonly anchor: Position
-  readonly remainingMs: number
-  readonly ready: boolean
-}
+export type { OfferView }
 
 export type RequestBody =
   | { readonly type: 'snapshot'; readonly position: Position }
@@ -57,12 +54,7 @@ export type RequestBody =
 export type ResponseBody =
   | { readonly type: 'anchored'; readonly anchor: Position }
   | { readonly type: 'offers'; readonly offers: readonly OfferView[] }
-  /** At most one page of chunks. `control` is set if they are the last ones. */
-  | {
-      readonly type: 'manifest'
-      readonly chunks: readonly ChunkInfo[]
-      readonly control: Uint8Array | undefined
-    }
+  | ManifestPage
   | { readonly type: 'chunk'; readonly index: number; readonly encoding: Encoding }
   | { readonly type: 'hints'; readonly index: number }
   | { readonly type: 'items'; readonly index: number; readonly encoding: Encoding }

@@ -7,10 +7,22 @@ import type { ChunkInfo } from '../../snapshot/manifest.ts'
 import type { Order } from '../host.ts'
 import { CONTROL_BYTES_MAX, MANIFEST_PAGE_CHUNKS, RESPONSE_BYTES_MAX } from '../limits.ts'
 import { Malformed } from './errors.ts'
-import type { OfferView, ResponseBody } from './messages.ts'
 import * as pb from './pb/sync_pb.js'
 
 /** What messages hold, as it is on the wire and as it is here. Each `to…` throws `Malformed`. */
+
+export interface OfferView {
+  readonly anchor: Position
+  readonly remainingMs: number
+  readonly ready: boolean
+}
+
+/** At most one page of chunks. `control` is set if they are the last ones. */
+export interface ManifestPage {
+  readonly type: 'manifest'
+  readonly chunks: readonly ChunkInfo[]
+  readonly control: Uint8Array | undefined
+}
 
 export function fromPosition(position: Position): pb.Position {
   return create(pb.PositionSchema, { epoch: position.epoch, index: BigInt(position.index) })
@@ -63,7 +75,7 @@ export function toOffer(message: pb.Offer): OfferView {
   return { anchor: toPosition(message.anchor), remainingMs: message.remainingMs, ready: message.ready }
 }
 
-export function toManifest(message: pb.Manifest): ResponseBody {
+export function toManifest(message: pb.Manifest): ManifestPage {
   if (message.chunks.length > MANIFEST_PAGE_CHUNKS)
     throw new Malformed('a manifest with too many chunks at once')
   if (message.control.length > CONTROL_BYTES_MAX)

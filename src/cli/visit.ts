@@ -1,0 +1,101 @@
+import type { Log } from '../log/log.ts'
+import type { Position } from '../position.ts'
+import { Visitor } from '../replica/visit/visitor.ts'
+import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import { networkOf } from './commands/network-key.ts'
+import type { Context } from './context.ts'
+import { NobodyLeads, NobodyRuns } from './errors.ts'
+import { signatureOf } from './log/open-log.ts'
+import { counted, shortId } from './output.ts'
+import { Patience } from './patience.ts'
+
+/** How often the command looks whether the replicas are still there, in milliseconds. */
+const POLL_INTERVAL_MS = 250
+/**
+ * How much longer than a lease to wait for a leader, in milliseconds. A group whose leader died has another
+ * one after a lease and an election.
+ */
+const ELECTION_MS = 3_000
+
+/** A command's visit to a group: it asks the running replicas, and starts none of its own. */
+export class Visit implements AsyncDisposable {
+  readonly visitor: Visitor
+  readonly log: Log
+  readonly #context: Context
+  readonly #patience: Patience
+
+  /** Rejects with `NobodyRuns`. */
+  static async begin(context: Context, log: Log): Promise<Visit> {
+    const { group } = context
+    const { networkKey } = await networkOf(context)
+    const visitor = await Visitor.enter({ group, signature: signatureOf(log), log, networkKey }).catch(
+      (error: Error) => {
+        throw error.name === 'NobodyAnswers' ? new NobodyRuns(group) : error
+      },
+    )
+    visitor.watch()
+    return new Visit(context, log, visitor)
+  }
+
+  private constructor(context: Context, log: Log, visitor: Visitor) {
+    this.#context = context
+    this.log = log
+    this.visitor = visitor
+    this.#patience = new Patience(context, () => visitor.replicas)
+  }
+
+  /** Snapshot sync of this visit, without a state. */
+  async sync(): Promise<SnapshotSync> {
+    return await this.visitor.sync((event) => this.#patience.heard(event))
+  }
+
+  /** Have the group capture all that is committed by now. Resolves with the anchor. */
+  async mark(): Promise<Position> {
+    const sync = await this.sync()
+    const { epoch, newest } = await this.log.bounds({ signal: this.#context.signal })
+    return await this.withLeader(
+      () => 'for an anchor',
+      (signal) => sync.requestAnchor({ epoch, index: newest.index }, signal),
+    )
+  }
+
+  /** Await work of the group. */
+  async waiting<T>(what: () => string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await this.#patience.waiting(what, work)
+  }
+
+  /**
+   * Await work that needs a leader. Rejects at once with `NobodyRuns` when the last replica ends. Rejects with
+   * `NobodyLeads` if none takes office.
+   */
+  async withLeader<T>(what: () => string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const beganMs = performance.now()
+    const nobody = new AbortController()
+    const look = () => {
+      const { replicas } = this.visitor
+      if (replicas.length === 0) return nobody.abort(new NobodyRuns(this.#context.group))
+      if (replicas.some(({ leads }) => leads > 0)) return
+      const leaseMs = Math.max(...replicas.map(({ announcedAtMs, untilMs }) => untilMs - announcedAtMs))
+      if (performance.now() - beganMs > leaseMs + ELECTION_MS)
+        nobody.abort(new NobodyLeads(replicas.map(({ id, state }) => `${shortId(id)} (${state})`)))
+    }
+    look()
+    nobody.signal.throwIfAborted()
+    const timer = setInterval(look, POLL_INTERVAL_MS)
+    try {
+      return await this.waiting(
+        () => `${what()}, which ${counted(this.visitor.replicas.length, 'replica')} can make`,
+        (signal) => work(AbortSignal.any([signal, nobody.signal])),
+      )
+    } catch (error) {
+      nobody.signal.throwIfAborted()
+      throw error
+    } finally {
+      clearInterval(timer)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.visitor[Symbol.asyncDispose]()
+  }
+}

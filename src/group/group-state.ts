@@ -2,7 +2,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { LogEntry } from '../log/log.ts'
 import { type Control, decodeControl, type Genesis, type Marker } from './control.ts'
 import { UpgradeRequired } from './errors.ts'
-import { FIRST_FORMAT, GROUP_FORMAT } from './formats.ts'
+import { FIRST_FORMAT } from './formats.ts'
 import { MachineTime, type StampedClock } from './machine-time.ts'
 import { GroupStateSchema } from './pb/group_pb.js'
 import { type RecentWrite, RecentWrites, type Verdict } from './recent-writes.ts'
@@ -237,13 +237,12 @@ export class GroupState {
   assertSpoken({ author, payload }: Pick<LogEntry, 'author' | 'payload'>): void {
     const control = decodeControl(payload)
     const { format, to } = this.#asked(author, control) ?? {}
-    if (format !== undefined && format > GROUP_FORMAT) {
-      const what = `the group's state is of format ${format}, which is newer than ${GROUP_FORMAT}; the group speaks ${JSON.stringify(to)}`
-      throw new UpgradeRequired(to!, this.versions.signatures, what)
-    }
-    if (to !== undefined && to !== this.#signature && !this.versions.speaks(to)) {
-      throw new UpgradeRequired(to, this.versions.signatures)
-    }
+    if (format !== undefined) this.#assertSpoken(format, to!)
+  }
+
+  /** The same for the state that a snapshot carries. */
+  assertRestorable({ format, signature = this.bound }: CarriedState): void {
+    this.#assertSpoken(format, signature)
   }
 
   /** What the entry decides; of a command with conditions, whether the caller is to apply it. */
@@ -373,7 +372,18 @@ export class GroupState {
     if (control?.type !== 'upgrade' || !this.#leads(author, control.term)) return undefined
     const { format, from, to } = control
     const isNewer = format > this.#format || (format === this.#format && to !== from)
-    return from === this.#signature && isNewer ? { format, to } : undefined
+    // The first format does not carry the signature, so that it could not change for those who install a snapshot.
+    const isCarried = format > FIRST_FORMAT || to === from
+    return from === this.#signature && isNewer && isCarried ? { format, to } : undefined
+  }
+
+  #assertSpoken(format: number, signature: string): void {
+    const { versions } = this
+    if (format > versions.format) {
+      const what = `the group's state is of format ${format}, which is newer than ${versions.format}; the group speaks ${JSON.stringify(signature)}`
+      throw new UpgradeRequired(signature, versions.signatures, what)
+    }
+    if (!versions.speaks(signature)) throw new UpgradeRequired(signature, versions.signatures)
   }
 
   /** From this entry on the state carries more. What it did not carry before begins here, for everybody alike. */

@@ -17,13 +17,14 @@ interface Versioned {
 /** The versions that this process speaks: of the machine, and of the group's own format. */
 export class Versions {
   /** The newest format of the group's state. */
-  readonly format = GROUP_FORMAT
+  readonly format: number
   /** The machine's signatures, the newest first. */
   readonly signatures: readonly string[]
   readonly #names: readonly Uint8Array[]
 
   /** Throws `RangeError` for signatures that are none, more than 16 older ones, and one that comes twice. */
-  constructor({ signature, older = [] }: Versioned) {
+  constructor({ signature, older = [] }: Versioned, format = GROUP_FORMAT) {
+    this.format = format
     if (older.length > OLDER_MAX) {
       throw new RangeError(`a machine speaks at most ${OLDER_MAX} older versions, not ${older.length}`)
     }

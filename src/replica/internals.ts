@@ -16,6 +16,8 @@ export interface ReplicaInternals {
   readonly storage?: Storage
   /** How chunks are encoded. Default: zstd, in threads. */
   readonly coder?: ChunkCoder
+  /** The newest format of the group's state that it speaks, as an older version does. Default: the newest. */
+  readonly format?: number
   /** Names this process in announcements; no two of a group may have the same. Default: by chance. */
   readonly processName?: string
 }

@@ -126,7 +126,7 @@ type Common<Result> = ReturnType<typeof commonOf<Result>>
 function commonOf<Result>(
   init: ReplicaInit<Result>,
   environment: Environment,
-  { processName, coder }: ReplicaInternals,
+  { processName, coder, format }: ReplicaInternals,
 ) {
   const { ttlMs, requestTimeoutMs, fetchTimeoutMs } = syncTimes(init)
   return {
@@ -138,7 +138,7 @@ function commonOf<Result>(
     groupName: init.group,
     group: new GroupState({
       signature: environment.log.signature,
-      versions: new Versions(init.machine),
+      versions: new Versions(init.machine, format),
     }),
     machine: init.machine,
     coder: coder ?? zstdCoder,

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Control } from '../../src/group/control.ts'
+import { UpgradeRequired } from '../../src/group/errors.ts'
 import { begunWith, decodeGroupState, GroupState } from '../../src/group/group-state.ts'
+import { Versions } from '../../src/group/versions.ts'
 import { controlEntry, entry } from './entries.ts'
 
 const ROOT = new Uint8Array(32).fill(1)
@@ -329,4 +331,23 @@ describe('commands with conditions', () => {
     expect(apply('b', guarded({ key, expect: 2 }))).toEqual({ type: 'conflict', expected: 2, newest: 3 })
     expect(apply('b', guarded({ key, expect: 3 }))).toMatchObject({ type: 'met' })
   })
+})
+
+test('in the first format the machine stays at its version: a snapshot could not tell another one', () => {
+  const upgrade = { type: 'upgrade', term: 1, from: '', to: 'm/2' } as const
+  apply('a', claim(1))
+  expect(apply('a', { ...upgrade, format: 1 })).toMatchObject({ type: 'void' })
+  expect(apply('a', { ...upgrade, format: 2 })).toMatchObject({ type: 'upgraded', format: 2, to: 'm/2' })
+  expect(restored(group.encode()).signature).toBe('m/2')
+})
+
+test('a process asks for an upgrade where the group goes over to a format that it does not speak', () => {
+  group = new GroupState({ signature: '', versions: new Versions({ signature: '' }, 1) })
+  apply('a', claim(1))
+  const upgrade = { type: 'upgrade', term: 1, format: 2, from: '', to: '' } as const
+  expect(() => group.assertSpoken(controlEntry(2, 'a', upgrade))).toThrow(UpgradeRequired)
+  expect(() => group.assertSpoken(controlEntry(2, 'b', upgrade))).not.toThrow()
+  expect(() => group.assertRestorable({ ...decodeGroupState(group.encode()), format: 2 })).toThrow(
+    /format 2.*newer than 1/,
+  )
 })

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Control } from '../../src/group/control.ts'
-import { Conflict, GroupOutdated } from '../../src/group/errors.ts'
+import { Conflict, GroupOutdated, UpgradeRequired } from '../../src/group/errors.ts'
 import { GroupState } from '../../src/group/group-state.ts'
+import { Versions } from '../../src/group/versions.ts'
 import type { LogEntry } from '../../src/log/log.ts'
 import { Refusal } from '../../src/machine/errors.ts'
 import type { StateMachine } from '../../src/machine/machine.ts'
@@ -64,6 +65,30 @@ test.each<[what: string, spoil: () => void]>([
   expect(() => building.commit(ANCHOR, carried)).toThrow()
   expect(seen()).toEqual([['old'], 'before', 1, 0])
 })
+
+test.each<[what: string, versions: Versions]>([
+  ['a newer format of the group', new Versions({ signature: 'journal/2', older: ['journal/1'] }, 1)],
+  ['a newer version of the machine', new Versions({ signature: 'journal/1' })],
+])(
+  'a snapshot of %s than this process speaks is refused, and leaves everything as it was',
+  async (_what, versions) => {
+    group = new GroupState({ signature: 'journal/1', versions })
+    group.apply(controlEntry(1, 'before', { type: 'claim', term: 1 }))
+    applier = new Applier({ machine: journal, epoch: 'e', self: 'me', clock: new VirtualClock(), group })
+    const later = new GroupState({
+      signature: 'journal/1',
+      versions: new Versions({ signature: 'journal/2' }),
+    })
+    later.apply(controlEntry(1, 'after', { type: 'claim', term: 1 }))
+    later.apply(
+      controlEntry(2, 'after', { type: 'upgrade', term: 1, format: 2, from: 'journal/1', to: 'journal/2' }),
+    )
+    const building = applier.beginInstall(new AbortController().signal, () => 'journal/1')
+    await building.finish!()
+    expect(() => building.commit(ANCHOR, later.encode())).toThrow(UpgradeRequired)
+    expect(seen()).toEqual([['old'], 'before', 1, 0])
+  },
+)
 
 test('an install that is not wanted any more changes nothing', async () => {
   const stop = new AbortController()

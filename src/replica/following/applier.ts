@@ -136,6 +136,7 @@ export class Applier<Result> {
       signature,
       signal,
       onCommit: ({ anchor, control, carried }, commit) => {
+        this.#init.group.assertRestorable(carried)
         if (kept === undefined) commit()
         else kept.install(anchor.index, control, commit)
         this.#restore(anchor.index, carried)
@@ -157,7 +158,9 @@ export class Applier<Result> {
 
   /** Go on from the state that the machine has kept. */
   #resume({ position, control }: Kept): void {
-    this.#restore(position.index, decodeGroupState(control))
+    const carried = decodeGroupState(control)
+    this.#init.group.assertRestorable(carried)
+    this.#restore(position.index, carried)
   }
 
   #restore(index: number, carried: CarriedState): void {

@@ -523,6 +523,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     replacement: 'log.notices.watch()',
     promise: 'stop leaves nothing',
   },
+  {
+    name: 'a log of a version that is not spoken is opened',
+    file: 'log/binding.ts',
+    text: 'if (signature === undefined || signature === found || older.includes(found)) return',
+    replacement: `if (signature !== '' || older.includes(found)) return`,
+    promise: 'one version at a time',
+    workload: 'versions',
+  },
 ]
 
 /** Where a bug's file is. */

@@ -112,13 +112,16 @@ const inOffice = (view: GroupView, { author, behind }: Office) => ({
   term: Math.max(0, view.term - behind),
 })
 
+/** Signatures of machines. The log of these tests is bound to the first one. */
+const versions = fc.constantFrom('', 'm/2', 'm/3')
+
 export const controlSteps: fc.Arbitrary<ControlStep> = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.tuple(authors, fc.constantFrom(1, 1, 1, 0, 2)).map(
       ([author, ahead]) =>
         (view: GroupView) =>
-          by(author, { type: 'claim', term: view.term + ahead }),
+          by(author, { type: 'claim', term: view.term + ahead, format: 1 + (author.charCodeAt(0) % 2) }),
     ),
   },
   {
@@ -158,6 +161,16 @@ export const controlSteps: fc.Arbitrary<ControlStep> = fc.oneof(
       const { author, term } = inOffice(view, who)
       return by(author, { type: 'tick', term })
     }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc
+      .tuple(office, versions, versions, fc.constantFrom(1, 2, 2))
+      .map(([who, other, to, format]) => (view: GroupView, newest: number) => {
+        const { author, term } = inOffice(view, who)
+        const from = newest % 4 > 0 ? view.spoken.signature : other
+        return by(author, { type: 'upgrade', term, format, from, to })
+      }),
   },
   {
     weight: 1,

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encode, Tally } from '../../docs/examples/tally.ts'
 import { type Control, encodeControl } from '../../src/group/control.ts'
-import { GroupState } from '../../src/group/group-state.ts'
+import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { MachineTime } from '../../src/group/machine-time.ts'
 import { Items } from '../../src/machine/items.ts'
 import { MalformedCommand } from '../../src/machine/machine.ts'
@@ -39,6 +39,7 @@ class Product {
     if (entry.epoch !== EPOCH) return undefined
     if (this.group.advance(entry.timestampMs)) this.map.advance(this.group.timeMs)
     if (entry.kind === 'control') return this.group.apply({ ...entry, id: String(entry.index) })
+    this.group.commanded(entry.index)
     try {
       return this.map.apply(entry.payload, this.group)
     } catch (error) {
@@ -107,6 +108,7 @@ const hex = (bytes: Uint8Array) => Buffer.from(bytes).toString('hex')
 
 function expectSameGroup(group: GroupState, view: GroupView): void {
   expect([group.term, group.leader, group.claimIndex]).toEqual([view.term, view.leader, view.claimIndex])
+  expect([group.format, group.signature]).toEqual([view.spoken.format, view.spoken.signature])
   expectSameSeals(group, view)
 }
 
@@ -170,14 +172,14 @@ test('a replica that installed a snapshot at any index holds what the models say
       const installation = joiner.map.install()
       for (const item of founder.map.capture().items()) installation.add(Items.of(item.slice()))
       installation.commit()
-      const { term, leader, timeMs, clocks } = founder.group
-      const { format, signature, lastCommand } = founder.group
-      const versions = { format, signature, lastCommand, recent: [] }
-      joiner.group.restore({ term, leader, timeMs, clocks, entryId: '', ...versions })
+      joiner.group.restore(decodeGroupState(founder.group.encode()))
       joiner.group.installed(anchor, history.groupAt(anchor)!.anchors.get(anchor)!.electorate)
-      joiner.map.advance(timeMs)
+      joiner.map.advance(founder.group.timeMs)
       for (let index = anchor; index <= history.newest; index++) {
-        if (index > anchor) joiner.apply(history.entryAt(index)!)
+        if (index > anchor) for (const one of [founder, joiner]) one.apply(history.entryAt(index)!)
+        const { format, signature } = history.spokenAt(index)!
+        expect([joiner.group.format, joiner.group.signature]).toEqual([format, signature])
+        expect(hex(joiner.group.encode())).toBe(hex(founder.group.encode()))
         expect(joiner.group.timeMs).toBe(history.timeMsAt(index))
         expect(joiner.group.leader).toBe(history.groupAt(index)!.leader)
         expectSameSeals(joiner.group, history.groupAt(index)!, anchor)
@@ -415,7 +417,7 @@ describe('the model for any machine', () => {
         items: () => items.map((item) => Buffer.from(item)),
         release() {},
       })
-      return new ReplayModel(new Tally()).digestOf(machine)
+      return new ReplayModel(new Tally()).digestOf(machine, 0, machine.signature)
     }
     const lists = [['a', 'b'], ['b', 'a'], ['a', 'b', 'b'], ['a', 'a', 'b'], ['ab'], ['a'], []]
     expect(new Set(lists.map(model)).size).toBe(lists.length)

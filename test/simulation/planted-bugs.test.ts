@@ -24,6 +24,7 @@ const PROMISES: readonly Promised[] = [
   'acknowledged writes are there once',
   'everyone gets in sync',
   'stop leaves nothing',
+  'one version at a time',
 ]
 
 test('there are enough of them, each has a name of its own, and every promise is broken by some', () => {

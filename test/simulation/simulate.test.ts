@@ -26,6 +26,7 @@ const SEEDS = {
   once: 60,
   compose: 40,
   queue: 40,
+  versions: 40,
 }
 
 test.each(Object.entries(SEEDS))('%s: no promise is broken in %i seeds', async (name, seeds) => {

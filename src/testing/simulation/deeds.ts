@@ -181,6 +181,8 @@ export class Deeds {
         return this.#copyDisk(nodes[step.from]!, nodes[step.to]!)
       case 'old-backup':
         return this.#oldBackup(nodes[step.node]!, step.forMs)
+      case 'roll':
+        return this.#roll(step)
       default:
         return step satisfies never
     }
@@ -215,6 +217,18 @@ export class Deeds {
     this.#mistakes.copyDisk(from, to)
     this.#noticeLater()
     if (!this.#scene.permanent.includes(to)) this.#for(COPY_LIVES_MS, () => this.#stop(to))
+  }
+
+  /** Another version of the program is installed, and started where one runs: it is newer, or older. */
+  #roll({ node: n, to, killed, forMs }: Extract<Step, { do: 'roll' }>): void {
+    const node = this.#scene.nodes[n]!
+    node.install(to)
+    if (node.running === undefined || !this.#mayLoseState(node)) return
+    if (killed) node.kill()
+    else this.#stop(node)
+    this.#restartAfter(forMs, node)
+    // It may be one that does not speak what the group speaks.
+    this.#noticeLater()
   }
 
   /** A file rots, and perhaps the process is started anew, which reads it. */

@@ -16,6 +16,7 @@ export type Promised =
   | 'acknowledged writes are there once'
   | 'everyone gets in sync'
   | 'stop leaves nothing'
+  | 'one version at a time'
 
 /** A promise was broken in a run. */
 export class PromiseBroken extends AnchorageError {

@@ -1,4 +1,5 @@
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { GROUP_FORMAT } from '../../group/formats.ts'
 import type { StateMachine } from '../../machine/machine.ts'
 import type { ReplicaEvents } from '../../replica/events.ts'
 import type { ReplicaInit } from '../../replica/init.ts'
@@ -12,6 +13,7 @@ import { Life } from './life.ts'
 import { LifeClock } from './life-clock.ts'
 import type { SimulatedLog } from './log.ts'
 import type { SimulatedNetwork } from './network.ts'
+import type { Program } from './workload.ts'
 import { BEGAN_MS, type World } from './world.ts'
 
 const EVENTS = [
@@ -50,7 +52,10 @@ export interface NodeInit {
   readonly name: string
   readonly disk: SimulatedDisk
   readonly surroundings: Surroundings
-  readonly machine: () => StateMachine
+  /** The versions of the program that it may run, the oldest first. */
+  readonly programs: readonly Program[]
+  /** The one that it begins with. */
+  readonly program: number
   /** How its replicas are made, beside what is of the node. */
   readonly options: Omit<ReplicaInit<unknown>, 'machine' | 'log' | 'clock' | 'random' | 'dataDir'>
   /** Its state is kept on its disk. Otherwise it is in memory only. */
@@ -66,9 +71,20 @@ export interface NodeInit {
   readonly onEvent: (node: SimulatedNode, event: Told) => void
 }
 
+/** The versions that a process speaks. */
+export interface Speaks {
+  readonly signatures: readonly string[]
+  /** The newest format of the group's state. */
+  readonly format: number
+}
+
 /** One process of a replica on a node, from its start to its end. */
 export interface Running {
   readonly life: Life
+  /** The version of the program, by number. */
+  readonly program: number
+  /** What the process speaks. */
+  readonly speaks: Speaks
   readonly machine: StateMachine
   /** Undefined until `createReplica` has resolved. */
   replica: Replica<unknown> | undefined
@@ -90,6 +106,7 @@ export class SimulatedNode {
   readonly disk: SimulatedDisk
   readonly #init: NodeInit
   #key: number
+  #program: number
   #wallAheadMs: number
   #wallSetAtMs = Number.NEGATIVE_INFINITY
   #lives = 0
@@ -101,6 +118,7 @@ export class SimulatedNode {
     this.#init = init
     this.#wallAheadMs = init.wallAheadMs
     this.#key = init.nextKey()
+    this.#program = init.program
     this.#provision()
   }
 
@@ -116,6 +134,16 @@ export class SimulatedNode {
   /** The process that was started last, unless it was killed, also if it did not start. */
   get newest(): Running | undefined {
     return this.#running
+  }
+
+  /** Which version of the program its next process runs, by number. */
+  get program(): number {
+    return this.#program
+  }
+
+  /** Another version of the program is installed. A process that runs is still of the one before. */
+  install(program: number): void {
+    this.#program = program
   }
 
   get isDurable(): boolean {
@@ -145,9 +173,15 @@ export class SimulatedNode {
     const { world, network, log, lives } = surroundings
     const life = new Life(world, `${this.name}#${++this.#lives}`)
     const clock = new LifeClock(life, { rate, lookMs, wallMs: () => this.wallMs() })
-    const machine = this.#init.machine()
+    const program = this.#init.programs[this.#program]!
+    const machine = program.machine()
     const running: Running = {
       life,
+      program: this.#program,
+      speaks: {
+        signatures: [machine.signature, ...(machine.older ?? [])],
+        format: program.format ?? GROUP_FORMAT,
+      },
       machine,
       replica: undefined,
       failure: undefined,
@@ -167,6 +201,7 @@ export class SimulatedNode {
         storage: this.disk.storageFor(life),
         processName: life.name,
         coder: syncCoder,
+        ...(program.format !== undefined && { format: program.format }),
       },
       {
         ...this.#init.options,

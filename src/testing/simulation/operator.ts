@@ -9,14 +9,35 @@ export class Operator {
     this.#scene = scene
   }
 
-  /** Start what is down, and replace what told its end. */
+  /** Start what is down, replace what told its end, and have everybody run the newest version of the program. */
   lookAfter(): void {
+    const { nodes, newest } = this.#scene
+    for (const node of nodes) if (node.running === undefined || node.running.isStopped) node.install(newest)
     for (const node of this.#scene.permanent) {
       const { running } = node
       if (running === undefined) this.#startAgain(node)
       else if (running.isStopped) node.start()
     }
     this.replaceHalted()
+    this.#rollOne()
+  }
+
+  /** One at a time, and only if another one has the state, or the disk. */
+  #rollOne(): void {
+    const { nodes, permanent, newest, plan, log } = this.#scene
+    if (permanent.some(({ running }) => running?.isStopping)) return
+    const old = nodes.find(
+      ({ running }) => running?.replica && !running.isStopping && running.program !== newest,
+    )
+    if (old === undefined) return
+    const isKept = plan.settings.durable || log.record.first === 1
+    if (!isKept && !nodes.some((other) => other !== old && other.replica?.state === 'in-sync')) return
+    old.install(newest)
+    if (!permanent.includes(old)) {
+      old.kill()
+      old.start()
+    } else if (old.running !== undefined)
+      this.#scene.requests.ask(old.running.life, 'stop', async () => await old.stop())
   }
 
   /** Replace what told its end, and could not start. */
@@ -37,6 +58,8 @@ export class Operator {
       case 'DirectoryOfAnotherLog':
         // There is no other log any more.
         return node.start({ newLog: true })
+      case 'LogMismatch':
+        return this.#startNewest(node)
       // Its key is rotten: the message says to remove it, and the replica becomes a new one.
       case 'DirectoryUnusable':
       case 'IdentityInUse':
@@ -47,7 +70,16 @@ export class Operator {
     }
   }
 
+  #startNewest(node: SimulatedNode): void {
+    node.install(this.#scene.newest)
+    node.start()
+  }
+
   #replace(node: SimulatedNode, halted: Error | undefined): void {
+    if (halted?.name === 'UpgradeRequired') {
+      node.kill()
+      return this.#startNewest(node)
+    }
     // Of a log that was made anew, the directory tells the next process that it is of another one.
     if (halted?.name === 'EpochChanged') node.kill()
     else node.wipe()

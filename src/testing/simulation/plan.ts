@@ -1,4 +1,8 @@
 import type { Chance } from './chance.ts'
+import { drawPrograms, drawRolls, drawUpgrade } from './rolls.ts'
+import type { Settings, Step } from './step.ts'
+
+export type { Settings, Step } from './step.ts'
 
 /** A kind of trouble. A run has some of them; which ones, its seed says. */
 export const TROUBLES = [
@@ -34,84 +38,11 @@ export const TROUBLES = [
   'hostility',
   /** The log is put back, or made anew; directories are of another node, or old. */
   'mistakes',
+  /** Programs are replaced by newer versions, and by older ones. Only where the workload has several. */
+  'versions',
 ] as const
 
 export type Trouble = (typeof TROUBLES)[number]
-
-/**
- * One thing that is done in a run, at a time, or when a replica next catches up from then on. What it does to
- * the world ends by itself after `forMs`.
- */
-export type Step = { readonly atMs: number; readonly during?: 'catch-up' } & (
-  | { readonly do: 'write'; readonly node: number; readonly count: number }
-  | { readonly do: 'mark' | 'barrier' | 'prune'; readonly node: number }
-  | { readonly do: 'pause'; readonly node: number; readonly forMs: number }
-  | {
-      readonly do: 'crash'
-      readonly node: number
-      /** At which of its calls from now: 0 is at once. */
-      readonly calls: number
-      readonly power: boolean
-      readonly forMs: number
-    }
-  | { readonly do: 'restart'; readonly node: number; readonly forMs: number }
-  | { readonly do: 'wipe'; readonly node: number; readonly forMs: number }
-  | { readonly do: 'join'; readonly node: number; readonly forMs: number }
-  | { readonly do: 'cut'; readonly from: number; readonly to: number; readonly forMs: number }
-  | { readonly do: 'isolate' | 'silence'; readonly node: number; readonly forMs: number }
-  | { readonly do: 'disconnect'; readonly from: number; readonly to: number }
-  | {
-      readonly do: 'slow'
-      readonly node: number
-      readonly latencyMs: number
-      readonly bytesPerSecond: number
-      readonly forMs: number
-    }
-  | { readonly do: 'log-away'; readonly node: number | 'all'; readonly forMs: number }
-  | {
-      readonly do: 'log-refuse' | 'log-lose-acks' | 'log-lose-requests' | 'log-tear'
-      readonly count: number
-    }
-  | { readonly do: 'log-slow'; readonly node: number; readonly delayMs: number; readonly forMs: number }
-  | { readonly do: 'step-wall'; readonly node: number | 'log'; readonly byMs: number }
-  | {
-      readonly do: 'disk-full' | 'disk-read-only' | 'disk-fails' | 'disk-lies'
-      readonly node: number
-      readonly forMs: number
-    }
-  /** With `forMs`, the process is started anew so long after it. */
-  | { readonly do: 'rot'; readonly node: number; readonly forMs: number | undefined }
-  | { readonly do: 'operator-prune'; readonly keep: number }
-  | { readonly do: 'lose-presences' }
-  | { readonly do: 'freeze-presences'; readonly node: number; readonly forMs: number }
-  | { readonly do: 'hostile'; readonly kind: number; readonly forMs: number }
-  | { readonly do: 'rewind'; readonly by: number }
-  | { readonly do: 'recreate' }
-  | { readonly do: 'copy-disk'; readonly from: number; readonly to: number }
-  | { readonly do: 'old-backup'; readonly node: number; readonly forMs: number }
-)
-
-/** What a run is made of, beside its steps. */
-export interface Settings {
-  /** Replicas that are there from the start. */
-  readonly replicas: number
-  readonly log: 'local' | 'service'
-  readonly durable: boolean
-  readonly leaseMs: number
-  readonly ttlMs: number
-  readonly requestTimeoutMs: number
-  readonly fetchTimeoutMs: number
-  readonly keepEntries: number | undefined
-  readonly snapshotAfter: number
-  readonly checkpointEvery: number
-  readonly latencyMs: number
-  readonly jitterMs: number
-  readonly bytesPerSecond: number
-  readonly diskMs: number
-  readonly lookMs: number
-  /** How fast clocks go at the most apart from the world's: 0.01 is 1 percent. */
-  readonly drift: number
-}
 
 /** A whole run, from which it can be repeated. */
 export interface Plan {
@@ -119,6 +50,8 @@ export interface Plan {
   readonly settings: Settings
   readonly troubles: readonly Trouble[]
   readonly steps: readonly Step[]
+  /** Which version of the program each node begins with, by number. Default: the oldest. */
+  readonly programs?: readonly number[]
   /** The trouble ends then, and the group has to get in sync, in milliseconds of virtual time. */
   readonly endMs: number
 }
@@ -138,17 +71,20 @@ export interface PlanOptions {
 /** The most nodes that a run has: those from the start, and those that join. */
 export const NODES_MAX = 7
 
-export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}): Plan {
-  const { durationMs = 12_000, steps: count = 30, troubles: from = TROUBLES } = options
-  const settings = { ...drawSettings(chance.fork('settings')), ...options.settings }
+/** @param versions how many versions the program has */
+export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}, versions = 1): Plan {
+  const { durationMs = 12_000, steps: count = 30, troubles: wanted = TROUBLES } = options
+  const from = wanted.filter(isDrawn)
+  const upgrade = versions > 1 ? drawUpgrade(chance.fork('upgrade')) : {}
+  const settings = { ...drawSettings(chance.fork('settings')), ...upgrade, ...options.settings }
   const choosing = chance.fork('troubles')
   // A few kinds at once: with all of them in each run, no group would get far enough to be interesting.
   const odds = options.odds ?? choosing.pick([0.15, 0.3, 0.5])
-  const troubles = from.filter((trouble) =>
+  const drawn = from.filter((trouble) =>
     choosing.happens(trouble === 'mistakes' && options.odds === undefined ? odds / 3 : odds),
   )
   const drawing = chance.fork('steps')
-  const drawers = troubles.flatMap((trouble) => DRAWERS[trouble])
+  const drawers = drawn.flatMap((trouble) => DRAWERS[trouble])
   const steps: Step[] = []
   for (let n = 0; n < count; n++) {
     const atMs = drawing.integer(0, durationMs)
@@ -161,8 +97,15 @@ export function drawPlan(chance: Chance, seed: number, options: PlanOptions = {}
     const when = mayWait && drawing.happens(0.4) ? ({ during: 'catch-up' } as const) : {}
     steps.push({ atMs, ...when, ...deed } as Step)
   }
+  const rolling = chance.fork('versions')
+  const programs = drawPrograms(rolling, { nodes: NODES_MAX, versions })
+  const isMixed = versions > 1 && wanted.includes('versions')
+  const troubles: Trouble[] = isMixed ? [...drawn, 'versions'] : drawn
+  if (isMixed) {
+    steps.push(...drawRolls(rolling, { settings, versions, programs, durationMs }))
+  }
   steps.sort((a, b) => a.atMs - b.atMs)
-  return { seed, settings, troubles, steps, endMs: durationMs }
+  return { seed, settings, troubles, steps, endMs: durationMs, ...(versions > 1 && { programs }) }
 }
 
 function drawSettings(chance: Chance): Settings {
@@ -211,7 +154,14 @@ function join(chance: Chance, { replicas }: Settings): Deed {
   return { do: 'join', node, forMs: chance.pick([300, 1_000, 3_000, 10_000]) }
 }
 
-const DRAWERS: Readonly<Record<Trouble, readonly Drawer[]>> = {
+/** Steps with versions are drawn apart from the others, since they belong together. */
+type DrawnTrouble = Exclude<Trouble, 'versions'>
+
+function isDrawn(trouble: Trouble): trouble is DrawnTrouble {
+  return trouble !== 'versions'
+}
+
+const DRAWERS: Readonly<Record<DrawnTrouble, readonly Drawer[]>> = {
   pauses: [(chance) => ({ do: 'pause', node: anyNode(chance), forMs: aWhile(chance) })],
   crashes: [
     (chance) => ({

@@ -5,7 +5,7 @@ import type { Outcome } from './run.ts'
  * A failed run in words: what broke, how to repeat it, what was done to the group, and what happened last.
  */
 export function describe(plan: Plan, { failure, timeline }: Outcome, command: string): string {
-  const { steps, settings, seed } = plan
+  const { steps, settings, seed, programs } = plan
   const lines = [
     `seed ${seed} breaks a promise after ${seconds(failure?.atMs ?? 0)}: ${failure?.message}`,
     '',
@@ -15,6 +15,7 @@ export function describe(plan: Plan, { failure, timeline }: Outcome, command: st
     `  ${Object.entries(settings)
       .map(([name, value]) => `${name} ${value}`)
       .join(', ')}`,
+    ...(programs === undefined ? [] : [`  programs ${programs.join(' ')}`]),
     ...steps.map(
       ({ atMs, ...step }) =>
         `  ${seconds(atMs)} ${Object.entries(step)

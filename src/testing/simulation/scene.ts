@@ -7,7 +7,7 @@ import { type Running, SimulatedNode, type Told } from './node.ts'
 import { History } from './oracle/history.ts'
 import { NODES_MAX, type Plan } from './plan.ts'
 import { Requests } from './requests.ts'
-import { modelOf, type Workload } from './workload.ts'
+import { modelOf, programsOf, type Workload } from './workload.ts'
 import { BEGAN_MS, World } from './world.ts'
 
 const NAMES = 'abcdefghijklmnopqrstuvwxyz'
@@ -50,14 +50,16 @@ export class Scene {
       epoch: 'epoch-1',
       stampBy: (name) => this.nodeNamed(name)?.wallMs() ?? BEGAN_MS + this.world.nowMs,
     })
-    this.history = new History(this.log.epoch, () => modelOf(workload))
+    const { signature } = workload.machine()
+    this.history = new History(this.log.epoch, () => modelOf(workload), signature)
     this.requests = new Requests(this.world)
     const chance = this.world.chance('nodes')
-    this.nodes = Array.from({ length: NODES_MAX }, (_, n) => this.#makeNode(NAMES[n]!, chance))
+    this.nodes = Array.from({ length: NODES_MAX }, (_, n) => this.#makeNode(n, chance))
     this.log.record.onEntry((entry) => {
       this.history.add(entry)
       this.#watcher?.committed(entry)
     })
+    this.log.record.onBound((signature) => this.history.bind(signature))
     this.log.record.onRewind(({ to }) => this.history.rewind(to))
     this.log.record.onRecreate((epoch) => this.history.recreate(epoch))
   }
@@ -65,6 +67,18 @@ export class Scene {
   /** The machines whose replicas are there from the start, and are started again when they end. */
   get permanent(): readonly SimulatedNode[] {
     return this.nodes.slice(0, this.plan.settings.replicas)
+  }
+
+  /** The newest version of the program, by number. */
+  get newest(): number {
+    return programsOf(this.workload).length - 1
+  }
+
+  /** Every process that runs is of the newest version of the program. */
+  get isRolled(): boolean {
+    return this.nodes.every(
+      ({ running }) => running === undefined || running.isStopped || running.program === this.newest,
+    )
   }
 
   nodeNamed(name: string): SimulatedNode | undefined {
@@ -80,24 +94,29 @@ export class Scene {
     this.#watcher = watcher
   }
 
-  #makeNode(name: string, chance: Chance): SimulatedNode {
-    const { settings } = this.plan
+  #makeNode(n: number, chance: Chance): SimulatedNode {
+    const name = NAMES[n]!
+    const { settings, programs = [] } = this.plan
     const { durable, drift, lookMs, diskMs, keepEntries, checkpointEvery } = settings
     const disk = new SimulatedDisk(this.world, name)
     disk.setLatency(diskMs)
-    const { leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs, snapshotAfter } = settings
+    const { leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs, snapshotAfter, upgradeAfterMs } = settings
     return new SimulatedNode({
       name,
       disk,
       durable,
       lookMs,
       surroundings: this,
-      machine: () => this.workload.machine(),
+      programs: programsOf(this.workload),
+      program: programs[n] ?? 0,
       options: {
         group: 'simulated',
         volatile: !durable,
         chunkBytes: this.workload.chunkBytes ?? 1_024,
         ...{ leaseMs, ttlMs, requestTimeoutMs, fetchTimeoutMs, snapshotAfter },
+        ...(upgradeAfterMs !== undefined && {
+          upgrade: upgradeAfterMs === 'manual' ? upgradeAfterMs : { afterMs: upgradeAfterMs },
+        }),
         ...(keepEntries !== undefined && { prune: { keepEntries } }),
         ...(durable && { checkpoint: { everyCommands: checkpointEvery } }),
       },

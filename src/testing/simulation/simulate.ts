@@ -8,7 +8,7 @@ import { describe } from './report.ts'
 import { type Failure, type Outcome, Run } from './run.ts'
 import { shrink } from './shrink.ts'
 import type { Note } from './trace.ts'
-import type { Workload } from './workload.ts'
+import { programsOf, type Workload } from './workload.ts'
 import { mapWorkload } from './workloads/map.ts'
 
 export interface SimulateInit extends PlanOptions {
@@ -86,7 +86,8 @@ export function planOf(seed: number, workload: Workload, options: PlanOptions = 
     throw new RangeError(`seed is ${seed}; give an integer from 0 to ${SEED_MAX}`)
   checkOptions(options)
   const settings = { ...workload.plan?.settings, ...options.settings }
-  return drawPlan(chanceOf(seed, 'plan'), seed, { ...workload.plan, ...options, settings })
+  const { length: versions } = programsOf(workload)
+  return drawPlan(chanceOf(seed, 'plan'), seed, { ...workload.plan, ...options, settings }, versions)
 }
 
 function checkOptions({ troubles = [], odds, steps, durationMs }: PlanOptions): void {

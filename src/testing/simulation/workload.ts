@@ -16,12 +16,25 @@ export interface Writing<M extends StateMachine> {
   readonly tag: string
 }
 
+/** One version of a program that replicates. */
+export interface Program<M extends StateMachine = StateMachine> {
+  /** A machine for one life of a replica of this version. */
+  machine(): M
+  /** The newest format of the group's state that it speaks: its own version of Anchorage. Default: the newest. */
+  readonly format?: number
+}
+
 /** What is replicated in a run, and who writes what to it. */
 export interface Workload<M extends StateMachine = StateMachine> {
   /** Names it in reports and on the command line. */
   readonly name: string
   /** A machine for one life of a replica. */
   machine(): M
+  /**
+   * Versions of the program, the oldest first: a run begins with some, and replicas go over to others. The last one's
+   * machine is that of `machine`. Default: there is only one.
+   */
+  readonly versions?: readonly Program<M>[]
   /** One write by one replica. Resolves when it is applied there, with what `submit` gives. */
   write(writing: Writing<M>): Promise<Written<unknown>>
   /**
@@ -35,6 +48,11 @@ export interface Workload<M extends StateMachine = StateMachine> {
   readonly chunkBytes?: number
   /** Writes before the trouble begins. Default 20. */
   readonly filled?: number
+}
+
+/** The versions of its program, the oldest first. */
+export function programsOf<M extends StateMachine>(workload: Workload<M>): readonly Program<M>[] {
+  return workload.versions ?? [workload]
 }
 
 /** What says what a machine of this workload must hold. */

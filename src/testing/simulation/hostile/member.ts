@@ -12,6 +12,7 @@ import type { SimulatedEndpoint } from '../network.ts'
 import type { Scene } from '../scene.ts'
 import { Conversation } from './conversation.ts'
 
+const GROUP = 'simulated'
 /** Longer than a lease, and short beside the time that a group has to get in sync. */
 const ANNOUNCED_MS = 5_000
 const ANNOUNCE_EVERY_MS = 1_000
@@ -26,7 +27,6 @@ export class HostileMember {
   readonly id: string
   readonly chance: Chance
   readonly endpoint: SimulatedEndpoint
-  readonly scope: Scope
   /** The anchor that it says it needs. */
   needs = 0
   readonly #node: string
@@ -39,7 +39,11 @@ export class HostileMember {
     this.id = peerIdFromPrivateKey(keyAt(scene.nextKey())).toString()
     this.chance = scene.world.chance(`hostile/${node}`)
     this.endpoint = scene.network.joinAs(this.life, this.id, node)
-    this.scope = { group: 'simulated', signature: scene.workload.machine().signature }
+  }
+
+  /** It asks as a member does that speaks what the group speaks. */
+  get scope(): Scope {
+    return { group: GROUP, signature: this.scene.history.group.spoken.signature }
   }
 
   get log(): Log {
@@ -49,7 +53,8 @@ export class HostileMember {
 
   async openLog(): Promise<void> {
     const backend = this.scene.log.backendFor(this.life, this.#node)
-    this.#log = await backend.open({ ...this.scope, author: this.id })
+    const { signature, older = [] } = this.scene.workload.machine()
+    this.#log = await backend.open({ group: GROUP, signature, older, author: this.id })
     this.life.onDeath(() => void this.log.close())
   }
 

@@ -12,6 +12,7 @@ import { SealedInstalls } from './sealed-installs.ts'
 import { StateOfTheLog } from './state-of-the-log.ts'
 import { Stops } from './stop.ts'
 import { TimeToLive } from './ttl.ts'
+import { OneVersion } from './versions.ts'
 import { Writes } from './writes.ts'
 
 /** All that is watched in each run. */
@@ -29,4 +30,5 @@ export const INVARIANTS: readonly ((scene: Scene) => Invariant)[] = [
   (scene) => new TimeToLive(scene),
   (scene) => new Bounds(scene),
   (scene) => new Stops(scene),
+  (scene) => new OneVersion(scene),
 ]

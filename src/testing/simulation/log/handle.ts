@@ -68,6 +68,7 @@ export class SimulatedHandle implements Log, Listening {
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
     this.#assertOpen(options)
     checkAppend(entries, this.maxEntryBytes)
+    this.#server.record.appends(this.#line.life.name, entries)
     return await this.#appends.append(entries, options)
   }
 

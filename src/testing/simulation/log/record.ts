@@ -1,5 +1,5 @@
 import type { Announcement } from '../../../group/announcement.ts'
-import type { LogEntry } from '../../../log/log.ts'
+import type { LogEntry, NewEntry } from '../../../log/log.ts'
 
 /** An entry, and who appended it when. */
 export interface RecordedEntry extends LogEntry {
@@ -89,7 +89,9 @@ export class LogRecord {
   bytesHeld = 0
   readonly #listeners = new Set<(entry: RecordedEntry) => void>()
   readonly #onRewind = new Set<(rewind: RecordedRewind) => void>()
+  readonly #onBound = new Set<(signature: string) => void>()
   readonly #onRecreate = new Set<(epoch: string) => void>()
+  readonly #onAppend = new Set<(life: string, payload: Uint8Array) => void>()
   readonly #onRead = new Set<(life: string, presences: RecordedPresences) => void>()
 
   constructor(epoch: string) {
@@ -100,6 +102,12 @@ export class LogRecord {
   onEntry(listener: (entry: RecordedEntry) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
+  }
+
+  /** Told for which version of the machine each log is made. Returns what ends that. */
+  onBound(listener: (signature: string) => void): () => void {
+    this.#onBound.add(listener)
+    return () => this.#onBound.delete(listener)
   }
 
   /** Told of each rewind. Returns what ends that. */
@@ -120,8 +128,24 @@ export class LogRecord {
     return () => this.#onRead.delete(listener)
   }
 
+  /** Told of each control entry that a process is about to append. Returns what ends that. */
+  onAppend(listener: (life: string, payload: Uint8Array) => void): () => void {
+    this.#onAppend.add(listener)
+    return () => this.#onAppend.delete(listener)
+  }
+
+  appends(life: string, entries: readonly NewEntry[]): void {
+    for (const { kind, payload } of entries)
+      if (kind === 'control') for (const listener of this.#onAppend) listener(life, payload)
+  }
+
   presencesRead(life: string, presences: RecordedPresences): void {
     for (const listener of this.#onRead) listener(life, presences)
+  }
+
+  /** The log was made for this version of the machine. */
+  bind(signature: string): void {
+    for (const listener of this.#onBound) listener(signature)
   }
 
   add(entry: RecordedEntry): void {

@@ -70,7 +70,10 @@ export class LogServer {
   /** Throws for a log of another group or machine, or none where none may be made. */
   open(init: LogInit, node: string, life: string): Writer {
     const { group, signature, author, create = true } = init
-    if (create && signature !== undefined) this.#binding ??= new Binding(group, signature)
+    if (create && signature !== undefined && this.#binding === undefined) {
+      this.#binding = new Binding(group, signature)
+      this.record.bind(signature)
+    }
     const binding = this.#binding
     if (binding === undefined) throw new LogMissing('the simulated log')
     binding.check(init)

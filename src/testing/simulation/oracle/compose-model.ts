@@ -56,12 +56,14 @@ export class ComposeModel<P extends Parts> implements Model<ComposedMachine<P>> 
     return results
   }
 
-  digest(timeMs: number): string {
-    return this.#digest((name) => textOf(this.#models[name]!.digest(timeMs)))
+  digest(timeMs: number, signature: string): string {
+    return this.#digest((name) => textOf(this.#models[name]!.digest(timeMs, signature)))
   }
 
-  digestOf(machine: ComposedMachine<P>, timeMs: number): string {
-    const digest = this.#digest((name) => this.#models[name]!.digestOf(machine.parts[name] as never, timeMs))
+  digestOf(machine: ComposedMachine<P>, timeMs: number, signature: string): string {
+    const digest = this.#digest((name) =>
+      this.#models[name]!.digestOf(machine.parts[name] as never, timeMs, signature),
+    )
     const wrong = this.#wrongItem(machine)
     return wrong === undefined ? digest : `${digest}, but ${wrong}`
   }
@@ -71,9 +73,9 @@ export class ComposeModel<P extends Parts> implements Model<ComposedMachine<P>> 
     return sizes.reduce((sum, size) => sum + size, 0)
   }
 
-  explain(machine: ComposedMachine<P>, timeMs: number): string[] {
+  explain(machine: ComposedMachine<P>, timeMs: number, signature: string): string[] {
     const lines = this.#names.flatMap((name) =>
-      (this.#models[name]!.explain?.(machine.parts[name] as never, timeMs) ?? []).map(
+      (this.#models[name]!.explain?.(machine.parts[name] as never, timeMs, signature) ?? []).map(
         (line) => `${name}: ${line}`,
       ),
     )

@@ -1,4 +1,4 @@
-import { type Control, decodeControl } from '../../../group/control.ts'
+import { type Control, decodeControl, type Upgrade } from '../../../group/control.ts'
 import type { LogEntry } from '../../../log/log.ts'
 
 /** Nothing follows from attestations of older anchors than this many, though they are kept here. */
@@ -48,14 +48,27 @@ export interface AgreedPrune {
   readonly upTo: number
 }
 
+/** What a group speaks, and from which entry on. */
+export interface SpokenVersion {
+  readonly index: number
+  /** The format of the group's state. */
+  readonly format: number
+  /** The machine's signature. */
+  readonly signature: string
+}
+
 /** What a control entry does, in a word. A command, or an entry of another epoch, does nothing here. */
 export type Effect =
   | { readonly type: 'leader' | 'marker' | 'tick' | 'attested' | 'void' }
   | { readonly type: 'sealed' | 'disputed' | 'diverged'; readonly anchor: number }
   | { readonly type: 'prune'; readonly upTo: number }
+  | { readonly type: 'upgraded'; readonly format: number; readonly from: string; readonly to: string }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 type OpenAnchor = Writable<AnchorFacts> & { readonly attested: Attested[] }
+
+/** The format of a group's state before its log says anything. */
+const FORMAT_FIRST = 1
 
 const NOBODY: Office = { index: 0, term: 0, leader: undefined }
 
@@ -68,6 +81,13 @@ export class GroupModel {
   readonly #anchors = new Map<number, OpenAnchor>()
   readonly #markers: OpenAnchor[] = []
   readonly #prunes: AgreedPrune[] = []
+  /** The oldest first. */
+  readonly #spoken: SpokenVersion[]
+
+  /** @param bound what the log is bound to: the machine's signature before the first upgrade */
+  constructor(bound = '') {
+    this.#spoken = [{ index: 0, format: FORMAT_FIRST, signature: bound }]
+  }
 
   /** The number of claims that won so far. */
   get term(): number {
@@ -77,6 +97,21 @@ export class GroupModel {
   /** Who leads now. */
   get leader(): string | undefined {
     return this.#newest.leader
+  }
+
+  /** What the group speaks now. */
+  get spoken(): SpokenVersion {
+    return this.#spoken.at(-1)!
+  }
+
+  /** All that it ever spoke, the oldest first. */
+  get versions(): readonly SpokenVersion[] {
+    return this.#spoken
+  }
+
+  /** What the group speaks after the entry at `index`. */
+  spokenAt(index: number): SpokenVersion {
+    return this.#spoken[countUpTo(this.#spoken, index) - 1]!
   }
 
   /** By the index of their markers, the oldest first. */
@@ -97,6 +132,7 @@ export class GroupModel {
       case 'claim':
         if (control.term !== this.#newest.term + 1) return { type: 'void' }
         this.#offices.push({ index, term: control.term, leader: author })
+        if (control.term === 1) this.#begin(index, control.format ?? FORMAT_FIRST)
         return { type: 'leader' }
       case 'marker':
         if (!this.#holds(author, control.term)) return { type: 'void' }
@@ -113,6 +149,7 @@ export class GroupModel {
       case 'tick':
         return { type: this.#holds(author, control.term) ? 'tick' : 'void' }
       case 'upgrade':
+        return this.#holds(author, control.term) ? this.#upgrade(index, control) : { type: 'void' }
       case 'genesis':
       case 'guarded':
         return { type: 'void' }
@@ -131,6 +168,7 @@ export class GroupModel {
       leader,
       claimIndex,
       prunes,
+      spoken: this.spokenAt(index),
       anchors: new Map(markers.map((anchor) => [anchor.index, asOf(anchor, index)])),
     }
   }
@@ -141,6 +179,23 @@ export class GroupModel {
 
   #holds(author: string, term: number): boolean {
     return author === this.#newest.leader && term === this.#newest.term
+  }
+
+  /** The first claim of a log says in which format the group begins. */
+  #begin(index: number, format: number): void {
+    const { signature } = this.spoken
+    if (format > FORMAT_FIRST) this.#spoken.push({ index, format, signature })
+  }
+
+  /** It goes from what is spoken there, and never to an older format, nor nowhere. */
+  #upgrade(index: number, { format, from, to }: Upgrade): Effect {
+    const { spoken } = this
+    if (from !== spoken.signature || format < spoken.format) return { type: 'void' }
+    if (format === spoken.format && to === from) return { type: 'void' }
+    // The first format has no place for it.
+    if (format === FORMAT_FIRST) return { type: 'void' }
+    this.#spoken.push({ index, format, signature: to })
+    return { type: 'upgraded', format, from, to }
   }
 
   #mark(index: number, leader: string, marker: Control & { readonly type: 'marker' }): void {
@@ -200,6 +255,7 @@ export interface GroupView {
   readonly anchors: ReadonlyMap<number, AnchorFacts>
   /** The oldest first. */
   readonly prunes: readonly AgreedPrune[]
+  readonly spoken: SpokenVersion
 }
 
 /** Without what came after `index`. */

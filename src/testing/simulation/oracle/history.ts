@@ -1,5 +1,11 @@
 import { type Position, positionKey } from '../../../position.ts'
-import { type Effect, GroupModel, type GroupView, type ModelEntry } from './group-model.ts'
+import {
+  type Effect,
+  GroupModel,
+  type GroupView,
+  type ModelEntry,
+  type SpokenVersion,
+} from './group-model.ts'
 import { MachineTimeModel } from './machine-time.ts'
 import type { Digest, Model } from './model.ts'
 
@@ -25,21 +31,25 @@ interface Reached {
 interface Held {
   readonly timeMs: number
   readonly digest: string
+  /** What the group speaks there. */
+  readonly signature: string
 }
 
 /** One incarnation of the log: its entries, and what the models say after each. */
 class Incarnation<Machine> {
   readonly epoch: string
-  readonly group = new GroupModel()
+  readonly group: GroupModel
   readonly #time = new MachineTimeModel()
   readonly #model: Model<Machine>
   readonly #reached: Reached[] = []
   readonly #emptyDigest: Digest
 
-  constructor(epoch: string, model: Model<Machine>) {
+  /** @param bound the version of the machine that the log is bound to */
+  constructor(epoch: string, bound: string, model: Model<Machine>) {
     this.epoch = epoch
+    this.group = new GroupModel(bound)
     this.#model = model
-    this.#emptyDigest = model.digest(0)
+    this.#emptyDigest = model.digest(0, bound)
   }
 
   get model(): Model<Machine> {
@@ -61,11 +71,12 @@ class Incarnation<Machine> {
 
   /** What a machine must hold there. Undefined for an index that the log does not reach. */
   heldAt(index: number): Held | undefined {
-    if (index === 0) return { timeMs: 0, digest: resolved(this.#emptyDigest) }
+    const { signature } = this.group.spokenAt(index)
+    if (index === 0) return { timeMs: 0, digest: resolved(this.#emptyDigest), signature }
     const reached = this.at(index)
     if (reached === undefined) return undefined
     reached.digest = resolved(reached.digest)
-    return { timeMs: reached.timeMs, digest: reached.digest }
+    return { timeMs: reached.timeMs, digest: reached.digest, signature }
   }
 
   add(entry: ModelEntry): void {
@@ -75,12 +86,14 @@ class Incarnation<Machine> {
     const isOwn = entry.epoch === this.epoch
     const timeMs = isOwn ? this.#time.add(entry.timestampMs) : this.#time.timeMs
     const effect = isOwn && entry.kind === 'control' ? this.group.apply(entry) : undefined
+    if (effect?.type === 'upgraded') this.#model.upgrade?.(effect.from, effect.to)
     const position = { epoch: this.epoch, index }
+    const { signature } = this.group.spoken
     const result =
       isOwn && entry.kind === 'command'
-        ? this.#model.apply(entry.payload, { position, timeMs, signature: '' })
+        ? this.#model.apply(entry.payload, { position, timeMs, signature })
         : undefined
-    this.#reached.push({ entry, timeMs, result, effect, digest: this.#model.digest(timeMs) })
+    this.#reached.push({ entry, timeMs, result, effect, digest: this.#model.digest(timeMs, signature) })
   }
 }
 
@@ -98,10 +111,13 @@ export class History<Machine> {
   readonly #dropped = new Map<string, Held[]>()
   #current: Incarnation<Machine>
 
-  /** @param newModel makes a model of an empty machine */
-  constructor(epoch: string, newModel: () => Model<Machine>) {
+  /**
+   * @param newModel makes a model of an empty machine
+   * @param bound the version of the machine that the log is bound to, as far as that matters
+   */
+  constructor(epoch: string, newModel: () => Model<Machine>, bound = '') {
     this.#newModel = newModel
-    this.#current = this.#begin(epoch)
+    this.#current = this.#begin(epoch, bound)
   }
 
   get epoch(): string {
@@ -113,6 +129,12 @@ export class History<Machine> {
     return this.#current.newest
   }
 
+  /** The log was made for this version of the machine. There is no entry in it yet. */
+  bind(signature: string): void {
+    if (this.newest > 0) throw new RangeError(`the log has ${this.newest} entries, and is bound already`)
+    this.#current = this.#begin(this.epoch, signature)
+  }
+
   /** The next committed entry. Its payload must not change later. Throws `RangeError` for a gap. */
   add(entry: ModelEntry): void {
     this.#current.add(entry)
@@ -121,7 +143,7 @@ export class History<Machine> {
   /** The log lost all entries after `index`. */
   rewind(index: number): void {
     const before = this.#current
-    const rewound = this.#begin(before.epoch)
+    const rewound = this.#begin(before.epoch, before.group.spokenAt(0).signature)
     for (const entry of before.entries.slice(0, index)) rewound.add(entry)
     for (let lost = rewound.newest + 1; lost <= before.newest; lost++) {
       const key = positionKey({ epoch: before.epoch, index: lost })
@@ -133,7 +155,7 @@ export class History<Machine> {
   /** The log was made anew, without entries. What is asked without an epoch is about this one from now on. */
   recreate(epoch: string): void {
     if (this.#incarnations.has(epoch)) throw new RangeError(`there was a log of epoch ${epoch} before`)
-    this.#current = this.#begin(epoch)
+    this.#current = this.#begin(epoch, this.#current.group.spokenAt(0).signature)
   }
 
   /** The entry at `index`. Undefined if the log does not reach it. */
@@ -171,6 +193,11 @@ export class History<Machine> {
     return this.#current.group
   }
 
+  /** What the group speaks after the entry at `index`. */
+  spokenAt(index: number, epoch = this.epoch): SpokenVersion | undefined {
+    return this.#incarnations.get(epoch)?.group.spokenAt(index)
+  }
+
   /** What the control entries up to `index` say. */
   groupAt(index: number, epoch = this.epoch): GroupView | undefined {
     return this.#incarnations.get(epoch)?.group.at(index)
@@ -187,7 +214,8 @@ export class History<Machine> {
     const incarnation = this.#incarnations.get(epoch)
     if (incarnation === undefined) return 'beyond'
     const { model } = incarnation
-    const holds = ({ timeMs, digest }: Held) => model.digestOf(machine, timeMs) === digest
+    const holds = ({ timeMs, digest, signature }: Held) =>
+      model.digestOf(machine, timeMs, signature) === digest
     const held = incarnation.heldAt(index)
     if (held !== undefined && holds(held)) return 'right'
     if (this.#dropped.get(positionKey(position))?.some(holds)) return 'dropped'
@@ -198,18 +226,19 @@ export class History<Machine> {
   explain(machine: Machine, { index, epoch }: Position): string {
     const incarnation = this.#incarnations.get(epoch)
     if (incarnation === undefined) return `there was no log of epoch ${epoch}`
-    const replayed = new Incarnation(epoch, this.#newModel())
+    const bound = incarnation.group.spokenAt(0).signature
+    const replayed = new Incarnation(epoch, bound, this.#newModel())
     for (const entry of incarnation.entries.slice(0, index)) replayed.add(entry)
     const held = replayed.heldAt(index)
     if (held === undefined) return `the log ends at ${replayed.newest}, before ${index}`
-    const { timeMs, digest } = held
-    const lines = replayed.model.explain?.(machine, timeMs) ?? []
-    const found = replayed.model.digestOf(machine, timeMs)
+    const { timeMs, digest, signature } = held
+    const lines = replayed.model.explain?.(machine, timeMs, signature) ?? []
+    const found = replayed.model.digestOf(machine, timeMs, signature)
     return [`machine time ${timeMs}: expected ${digest}, found ${found}`, ...lines].join('\n  ')
   }
 
-  #begin(epoch: string): Incarnation<Machine> {
-    const incarnation = new Incarnation(epoch, this.#newModel())
+  #begin(epoch: string, bound: string): Incarnation<Machine> {
+    const incarnation = new Incarnation(epoch, bound, this.#newModel())
     this.#incarnations.set(epoch, incarnation)
     return incarnation
   }

@@ -13,21 +13,26 @@ export interface Model<Machine> {
    * command, which everybody skips.
    */
   apply(command: Uint8Array, context: CommandContext): unknown
+  /** The group goes over to another version of the machine. Default: there is only one. */
+  upgrade?(from: string, to: string): void
   /**
    * The state at this machine time, which is never before that of the newest command. Two states with the
    * same digest are equal.
+   *
+   * @param signature the version of the machine that the group speaks there
    */
-  digest(timeMs: number): Digest
+  digest(timeMs: number, signature: string): Digest
   /**
    * The same of a real machine, which must be readable. It is asked often: each time a machine has moved.
    *
    * @param timeMs machine time at the machine's position
+   * @param signature what the group speaks at the machine's position
    */
-  digestOf(machine: Machine, timeMs: number): string
+  digestOf(machine: Machine, timeMs: number, signature: string): string
   /** How much `digestOf` has to read. A large machine is not read after each entry. Default: 1. */
   sizeOf?(machine: Machine): number
   /** Machine time at which something dies next, after the newest command. Default: nothing ever does. */
   readonly dueMs?: number | undefined
   /** How the machine differs from the state now, a line each. For people, so it may take long. */
-  explain?(machine: Machine, timeMs: number): string[]
+  explain?(machine: Machine, timeMs: number, signature: string): string[]
 }

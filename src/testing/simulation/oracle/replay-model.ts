@@ -1,4 +1,5 @@
 import { type CommandContext, MalformedCommand, type StateMachine } from '../../../machine/machine.ts'
+import { asError } from '../../../thrown.ts'
 import { chained, hashOfBytes } from './digest.ts'
 import type { Digest, Model } from './model.ts'
 
@@ -6,9 +7,9 @@ import type { Digest, Model } from './model.ts'
 const EXPLAINED = 10
 
 /**
- * The model for any machine: another instance of it, to which every command is applied from the log's
- * beginning, on one thread, without a pause and without snapshots. It finds every mistake but those of
- * `apply` and `capture` themselves: those it makes as well.
+ * The model for any machine: another instance of its newest version, to which every command is applied from the
+ * log's beginning, on one thread, without a pause and without snapshots. It finds every mistake but those of
+ * `apply`, `upgrade` and `capture` themselves: those it makes as well.
  */
 export class ReplayModel<Machine extends StateMachine> implements Model<Machine> {
   readonly #machine: Machine
@@ -24,7 +25,7 @@ export class ReplayModel<Machine extends StateMachine> implements Model<Machine>
     if (this.#failure !== undefined) return undefined
     this.#advance(context.timeMs)
     try {
-      return this.#machine.apply(command, { ...context, signature: this.#machine.signature })
+      return this.#machine.apply(command, context)
     } catch (error) {
       // A replica stops at a command that its machine cannot apply. So no machine is ever in this state.
       if (!(error instanceof MalformedCommand))
@@ -33,24 +34,44 @@ export class ReplayModel<Machine extends StateMachine> implements Model<Machine>
     }
   }
 
+  upgrade(from: string, to: string): void {
+    if (this.#failure !== undefined || from === to) return
+    try {
+      this.#machine.upgrade?.(from, to)
+    } catch (error) {
+      // As above: a replica that speaks neither stops there.
+      this.#failure = `it does not go from ${from} to ${to}: ${asError(error).message}`
+    }
+  }
+
   /**
    * Computed when it is asked for, from a snapshot: that costs all items, and is rarely asked for each entry.
    */
-  digest(timeMs: number): Digest {
+  digest(timeMs: number, signature: string): Digest {
     if (this.#failure !== undefined) return this.#failure
     this.#advance(timeMs)
-    const snapshot = this.#machine.capture(this.#machine.signature)
+    const snapshot = this.#machine.capture(signature)
     return () => digestFrom(snapshot)
   }
 
-  digestOf(machine: Machine): string {
-    return digestFrom(machine.capture(machine.signature))
+  digestOf(machine: Machine, _timeMs: number, signature: string): string {
+    try {
+      return digestFrom(machine.capture(signature))
+    } catch (error) {
+      return `it cannot be captured as ${signature}: ${asError(error).message}`
+    }
   }
 
-  explain(machine: Machine, timeMs: number): string[] {
+  explain(machine: Machine, timeMs: number, signature: string): string[] {
     if (this.#failure !== undefined) return [this.#failure]
     this.#advance(timeMs)
-    const [expected, found] = [itemsOf(this.#machine), itemsOf(machine)]
+    let found: string[]
+    try {
+      found = itemsOf(machine, signature)
+    } catch (error) {
+      return [asError(error).message]
+    }
+    const expected = itemsOf(this.#machine, signature)
     const lines: string[] = []
     for (let i = 0; i < Math.max(expected.length, found.length); i++) {
       if (expected[i] === found[i]) continue
@@ -78,8 +99,8 @@ function digestFrom(snapshot: ReturnType<StateMachine['capture']>): string {
   return snapshot.size === count ? `${count} items, ${hash}` : `${count} items, but it says ${snapshot.size}`
 }
 
-function itemsOf(machine: StateMachine): string[] {
-  const snapshot = machine.capture(machine.signature)
+function itemsOf(machine: StateMachine, signature: string): string[] {
+  const snapshot = machine.capture(signature)
   const items = Array.from(snapshot.items(), (item) => JSON.stringify(Buffer.from(item).toString('latin1')))
   snapshot.release()
   return items

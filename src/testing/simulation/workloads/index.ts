@@ -8,6 +8,7 @@ import { pagesWorkload } from './pages.ts'
 import { queueWorkload } from './queue.ts'
 import { registerWorkload } from './register.ts'
 import { setWorkload } from './set.ts'
+import { versionsWorkload } from './versions.ts'
 
 /** The workloads that come with the simulator, by name. */
 export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
@@ -25,6 +26,7 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
       onceWorkload,
       composeWorkload,
       queueWorkload,
+      versionsWorkload,
     ] as readonly Workload[]
   ).map((workload) => [workload.name, workload]),
 )

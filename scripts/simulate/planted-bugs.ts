@@ -96,8 +96,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'an install is not atomic',
     file: 'replica/following/applier.ts',
-    text: 'if (kept === undefined) installation.commit()',
-    replacement: 'if (kept === undefined) void this.#init.clock.turn().then(() => installation.commit())',
+    text: 'if (kept === undefined) commit()',
+    replacement: 'if (kept === undefined) void this.#init.clock.turn().then(() => commit())',
     promise: 'one anchor, one content',
   },
   {
@@ -470,8 +470,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a log that was put back halts nobody',
     file: 'replica/following/follower.ts',
-    text: 'return [EpochChanged, LogDamaged, LogRewound].some(',
-    replacement: 'return [EpochChanged, LogDamaged].some(',
+    text: 'return [EpochChanged, LogDamaged, LogRewound, UpgradeRequired].some(',
+    replacement: 'return [EpochChanged, LogDamaged, UpgradeRequired].some(',
     promise: 'a mistake is told, not obeyed',
   },
   {

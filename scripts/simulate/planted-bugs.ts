@@ -254,15 +254,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a lost acknowledgement is repeated',
-    file: 'replica/replica.ts',
-    text: `const append = () => log.append([{ kind: 'command', payload: command }], options)`,
-    replacement: `const append = () => {
-      const once = () => log.append([{ kind: 'command', payload: command }], options)
-      return once().catch((error) => {
-        if (error.code === 'APPEND_UNCERTAIN') return once()
-        throw error
-      })
-    }`,
+    file: 'replica/following/submissions.ts',
+    text: '() => log.append([entry], { ...(signal && { signal }) })',
+    replacement: `() => {
+        const once = () => log.append([entry], { ...(signal && { signal }) })
+        return once().catch((error) => {
+          if (error.code === 'APPEND_UNCERTAIN') return once()
+          throw error
+        })
+      }`,
     promise: 'acknowledged writes are there once',
   },
   {
@@ -363,7 +363,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'writes that a snapshot covers are forgotten',
     file: 'replica/following/writes.ts',
-    text: `      resolve({ position: this.#position(waitingIndex), result: undefined })
+    text: `      settle(waiting, () => this.#coveredAt(waitingIndex, waiting.conditions))
 `,
     replacement: '',
     promise: 'always an answer',

@@ -1,7 +1,10 @@
 import { type LogErrorOptions, LogMismatch } from './errors.ts'
 import type { LogInit } from './log.ts'
 
-/** A version that the group went over to, as a leader noted it. */
+/**
+ * A version that the group went over to, as a leader noted it. The first note may name the version that the log was
+ * made for: it says that the group's own state has a format that version 0.1.0 of this package does not know.
+ */
 export interface Upgrade {
   /** The machine's signature from then on. */
   readonly signature: string
@@ -57,7 +60,7 @@ export class Binding {
    */
   isNews({ signature, at }: Upgrade): boolean {
     const newest = this.upgrades.at(-1)
-    return signature !== (newest?.signature ?? this.signature) && at > (newest?.at ?? -1)
+    return newest === undefined || (signature !== newest.signature && at > newest.at)
   }
 
   noted(upgrade: Upgrade): Binding {

@@ -189,8 +189,10 @@ export interface Log {
   /**
    * Note that the group went over to another version, so that programs that do not speak it are refused when
    * they open the log. `at` is an entry at which that version was active. A version that is noted already, or
-   * a note from further back in the log than the newest, changes nothing. Nothing else may rest on a note: it
-   * may be missing or late. Rejects like `prune`, and with `RangeError` for what is no signature or no index.
+   * a note from further back in the log than the newest, changes nothing. The first note may name the version
+   * that the log was made for: version 0.1.0 of this package, which obeys no upgrade, refuses a log with a note.
+   * Nothing else may rest on a note: it may be missing or late. Rejects like `prune`, and with `RangeError` for
+   * what is no signature or no index.
    */
   noteUpgrade(signature: string, at: number, options?: SignalOptions): Promise<void>
 

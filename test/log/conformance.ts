@@ -369,8 +369,8 @@ export function conformance(name: string, makePlace: () => Promise<Place>): void
       test('is noted once, however often it is told, and by many at once', async () => {
         const handles = [log, await open({ author: 'bob' }), await open({ author: 'carol' })]
         await log.append(commands('1'))
-        await log.noteUpgrade('map/1', 1)
-        expect(await open()).toMatchObject({ upgraded: undefined })
+        await log.noteUpgrade('map/1', 0)
+        expect(await open()).toMatchObject({ upgraded: 'map/1' })
         await Promise.all(handles.map((handle) => handle.noteUpgrade('map/2', 1)))
         for (const handle of handles) {
           await handle.noteUpgrade('map/2', 9)

@@ -147,7 +147,7 @@ describeNats('one server', () => {
       await expect(readAll(log, { index, id })).rejects.toThrow(LogRewound)
     })
 
-    test('describes the version to programs that know nothing of later ones, and keeps its settings', async () => {
+    test('describes its upgrade so that the first release refuses it, and keeps its settings', async () => {
       const log = await open()
       await log.append(commands('1'))
       const before = await config()
@@ -160,7 +160,8 @@ describeNats('one server', () => {
       expect(JSON.parse(description!)).toEqual({
         anchorage: 1,
         group,
-        signature: 'map/1',
+        signature: expect.stringContaining('of a newer version of anchorage'),
+        made: 'map/1',
         upgraded: { signature: 'map/2', at: 1 },
       })
     })

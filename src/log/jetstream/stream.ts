@@ -336,17 +336,24 @@ function check(config: StreamConfig, init: LogInit, { replicas }: StreamOptions,
 }
 
 /**
- * A stream's description. Programs that know nothing of upgrades read the first three fields, and no others.
- * Only the newest upgrade is kept, because a description has 4 KiB at most.
+ * Stands in the place of the signature once an upgrade is noted, which version 0.1.0 would not obey: that refuses the
+ * stream then, and quotes this.
+ */
+const UPGRADED_SIGNATURE = 'of a newer version of anchorage: install the one that the other replicas run'
+
+/**
+ * A stream's description. Version 0.1.0 reads the first three fields, and no others. Only the newest upgrade is kept,
+ * because a description has 4 KiB at most.
  */
 function describe({ group, kept, upgrades }: Binding): string {
   const upgraded = upgrades.at(-1)
-  return JSON.stringify({ anchorage: 1, group, signature: kept, ...(upgraded && { upgraded }) })
+  if (upgraded === undefined) return JSON.stringify({ anchorage: 1, group, signature: kept })
+  return JSON.stringify({ anchorage: 1, group, signature: UPGRADED_SIGNATURE, made: kept, upgraded })
 }
 
 function bindingIn(description = ''): Binding | undefined {
   try {
-    const { anchorage, group, signature, upgraded } = JSON.parse(description)
+    const { anchorage, group, signature: first, made: signature = first, upgraded } = JSON.parse(description)
     if (anchorage !== 1 || typeof group !== 'string' || typeof signature !== 'string') return undefined
     return new Binding(group, signature, isUpgrade(upgraded) ? [upgraded] : [])
   } catch {

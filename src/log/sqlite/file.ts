@@ -8,8 +8,13 @@ import { EpochChanged, LogDamaged, LogMismatch, LogMissing, LogUnusable } from '
 
 /** "ANCH". It tells our files from other programs' SQLite databases. */
 const APPLICATION_ID = 0x414e4348
-/** The version of the schema below. A file of any other version is refused. */
+/** The version of the schema below. A file is made of this version: processes of version 0.1.0 may use it, too. */
 const FORMAT = 1
+/**
+ * The version of a file with `UPGRADES`. Version 0.1.0, which would not obey an upgrade, refuses it, and says that a
+ * newer one is needed. A file of a version beyond this one is refused here.
+ */
+const FORMAT_UPGRADED = 2
 
 /**
  * The tables of a log:
@@ -38,11 +43,11 @@ const SCHEMA = `
 
 /**
  * The versions that the group went over to: the signature, and an entry at which it was active. The table is
- * made with the first note. Programs that know nothing of it read and write the file as before, so a file
- * with it is of the same format.
+ * made with the first note, and the file has another version from then on.
  */
 export const UPGRADES = `
-  CREATE TABLE IF NOT EXISTS upgrades (idx INTEGER PRIMARY KEY, signature TEXT NOT NULL) STRICT`
+  CREATE TABLE IF NOT EXISTS upgrades (idx INTEGER PRIMARY KEY, signature TEXT NOT NULL) STRICT;
+  PRAGMA user_version = ${FORMAT_UPGRADED}`
 
 // SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const SQLITE_PERM = 3
@@ -342,10 +347,10 @@ function inspect(path: string): Meta {
     db.exec('PRAGMA writable_schema = ON')
     const application = db.prepare('PRAGMA application_id').get()?.application_id
     if (application !== APPLICATION_ID) throw new NotALog(path)
-    const format = db.prepare('PRAGMA user_version').get()?.user_version
-    if (format !== FORMAT)
+    const format = Number(db.prepare('PRAGMA user_version').get()?.user_version)
+    if (format !== FORMAT && format !== FORMAT_UPGRADED)
       throw new LogUnusable(
-        `it is of format ${format}, this version reads format ${FORMAT}: use the version of anchorage that wrote it`,
+        `it is of format ${format}, this version reads format ${FORMAT_UPGRADED}: use the version of anchorage that wrote it`,
         { place: path },
       )
     return db.prepare('SELECT * FROM meta').get() as unknown as Meta

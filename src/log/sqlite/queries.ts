@@ -168,6 +168,11 @@ export class Queries {
     this.run('INSERT INTO upgrades (idx, signature) VALUES (?, ?)', upgrade.at, upgrade.signature)
   }
 
+  /** Have what was committed brought into the file itself, as far as readers let it. */
+  bringIn(): void {
+    this.#connection.db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  }
+
   /** How often the presence store was changed. */
   board(): number {
     return this.#row('SELECT board FROM state')![0] as number

@@ -110,7 +110,10 @@ class Writer {
         void this.#sweep()
         return undefined
       case 'noteUpgrade':
-        return this.#repeatable((queries) => queries.noteUpgrade(request.upgrade), sinceMs)
+        await this.#repeatable((queries) => queries.noteUpgrade(request.upgrade), sinceMs)
+        // Who opens a file looks for its version there alone.
+        this.#log?.queries.bringIn()
+        return undefined
       case 'announce':
         return this.#repeatable((queries) => this.#announce(queries, request), sinceMs)
       case 'withdraw':

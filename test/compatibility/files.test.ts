@@ -1,9 +1,9 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import type { Json, LogBackend, ReplicatedMap } from '../../src/index.ts'
+import type { Json, ReplicatedMap } from '../../src/index.ts'
 import { describeWithRelease, lastRelease, today } from './last-release.ts'
 import { type Library, libraryOf } from './library.ts'
 
@@ -74,11 +74,10 @@ describeWithRelease('files of the last release, and files for it', () => {
   })
 
   test.each(['old', 'new'])('a state on the disk that the %s one made is opened by both', async (maker) => {
-    const log = old.index.memoryLog()
     // The old one begins the log, whoever makes the state.
-    await submitWord(old, join(dir, 'old'), log, 0)
+    await submitWord(old, join(dir, 'old'), 0)
     for (const [n, library] of [ours, old, ours].entries()) {
-      await submitWord(library, join(dir, maker), log, n + 1)
+      await submitWord(library, join(dir, maker), n + 1)
     }
   })
 
@@ -118,7 +117,7 @@ describeWithRelease('files of the last release, and files for it', () => {
 
   test("a machine's state of a newer format is refused, by its number", async () => {
     const path = join(dir, 'words')
-    await submitWord(old, path, old.index.memoryLog(), 0)
+    await submitWord(old, path, 0)
     for (const name of await namesOfStates(path)) setFormat(join(path, name), 99)
     for (const { machines } of [old, ours]) {
       const open = () => machines.sqliteMachine({ path, schema: SCHEMA, apply: () => {} })
@@ -151,14 +150,15 @@ async function readCheckpoint({ checkpoints, storage, encoding }: Library, path:
   return { group, signature, position, sealed, root: manifest.root, chunks }
 }
 
-/** A replica finds as many words as were submitted so far, and submits one more. */
-async function submitWord(library: Library, path: string, log: LogBackend, count: number): Promise<void> {
+/** A replica finds as many words as were submitted to the log beside its state, and submits one more. */
+async function submitWord(library: Library, path: string, count: number): Promise<void> {
   const { index, machines } = library
   using words = machines.sqliteMachine({
     path,
     schema: SCHEMA,
     apply: (db, command) => db.run('INSERT INTO word VALUES (?)', Buffer.from(command).toString()),
   })
+  const log = index.sqliteLog({ path: join(dirname(path), 'words.log') })
   await using replica = await index.createReplica({ group: GROUP, machine: words, log, leaseMs: 250 })
   await replica.inSync()
   expect(words.all('SELECT text FROM word')).toHaveLength(count)

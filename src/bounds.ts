@@ -15,6 +15,8 @@ export const TIMER_MS_MAX = 2 ** 31 - 1
 export const GROUP_BYTES_MAX = 512
 /** The longest signature of a machine, in bytes. Requests and the description of a stream carry it too. */
 export const SIGNATURE_BYTES_MAX = 1_024
+/** The most older versions that a machine may speak. */
+export const OLDER_MAX = 16
 /**
  * The longest author of entries, in bytes, and the longest member of a presence. A stream's message has one
  * byte for the author's length.

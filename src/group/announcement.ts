@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import { TIMER_MS_MAX } from '../bounds.ts'
+import { OLDER_MAX, TIMER_MS_MAX } from '../bounds.ts'
 import { GROUP_FORMAT } from './formats.ts'
 import { AnnouncementSchema } from './pb/group_pb.js'
-import { OLDER_MAX, signatureName } from './versions.ts'
+import { signatureName } from './versions.ts'
 
 /** What a replica is doing. */
 export type ReplicaState =

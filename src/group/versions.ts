@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto'
-import { checkText, SIGNATURE_BYTES_MAX } from '../bounds.ts'
+import { checkText, OLDER_MAX, SIGNATURE_BYTES_MAX } from '../bounds.ts'
 import { GROUP_FORMAT } from './formats.ts'
-
-/** The most older versions that a machine may speak. */
-export const OLDER_MAX = 16
 
 /** A signature is announced as a hash: 17 whole ones would not fit into the smallest presence. */
 const NAME_BYTES = 8

@@ -5,6 +5,7 @@ import {
   checkMs,
   checkText,
   GROUP_BYTES_MAX,
+  OLDER_MAX,
   SIGNATURE_BYTES_MAX,
 } from '../bounds.ts'
 import type { Upgrade } from './binding.ts'
@@ -32,9 +33,6 @@ export const PRESENCE_TTL_MS_MAX = 60 * 60 * 1000
 export const BATCH_ENTRIES_MAX = 1024
 /** The most payload of a batch, in bytes. A batch has at least one entry, of any size. */
 export const BATCH_BYTES_MAX = 512 * 1024
-
-/** The most older versions that a machine may name. */
-const OLDER_MAX = 16
 
 /**
  * Throws for parameters with which no log may be opened.

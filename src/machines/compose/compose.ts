@@ -16,6 +16,8 @@ type OwnNames = { readonly [N in keyof ComposedMachine<Parts>]?: never }
  *
  * A part can be any machine, also a composition. It belongs to one composition, and is given to no replica itself.
  * Names and signatures of all parts are in the signature of the composition: with other parts it is another group's.
+ * It speaks older versions of itself where its parts speak older ones, at most 16: first those in which all parts
+ * are equally old. When the group goes over to another version, the parts whose version changes are upgraded.
  *
  * Throws `BadComposition` if there is no part, if a name is no identifier or one of the composition's own, if two parts
  * are the same machine, and for a machine that keeps its state on the disk by itself.

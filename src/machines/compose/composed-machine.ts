@@ -13,10 +13,11 @@ import {
 import { decodeCommand, encodeOne, encodeSeveral, type NumberedCommand, numberBytes } from './command.ts'
 import { ComposedInstallation, type PartInstallation } from './composed-installation.ts'
 import { composedSnapshot, type PartSnapshot, releaseAll } from './composed-snapshot.ts'
+import { ComposedVersions } from './composed-versions.ts'
 import { BadComposition, BatchRefused, NotTransactional, UnknownPart } from './errors.ts'
 import { HeaderRuns } from './header.ts'
 import { type PartCommand, type PartCommandsOf, partCommands, type ResultsOf } from './part-command.ts'
-import { checkedParts, type Part, type Parts, signatureOfParts } from './parts.ts'
+import { checkedParts, type Part, type Parts } from './parts.ts'
 import { PartsTransaction } from './parts-transaction.ts'
 
 const COLON = 0x3a
@@ -49,6 +50,8 @@ interface Route {
 /** See `compose`. */
 export class ComposedMachine<P extends Parts> implements StateMachine<ComposedResult<P>> {
   readonly signature: string
+  /** See `ComposedVersions`. */
+  readonly older?: readonly string[]
   /** The very machines that were given, by their names. */
   readonly parts: P
   /** Makes commands of the parts for `submitAll`. */
@@ -56,6 +59,7 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   /** @internal */
   readonly transaction: PartsTransaction
   readonly #parts: readonly Part[]
+  readonly #versions: ComposedVersions
   readonly #routes: ReadonlyMap<StateMachine, Route>
   readonly #headers = new HeaderRuns()
   #host: MachineHost<ComposedResult<P>> | undefined
@@ -64,7 +68,10 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   constructor(parts: P) {
     this.#parts = checkedParts(parts, (name) => name in this)
     this.#routes = routesTo(this.#parts)
-    this.signature = signatureOfParts(this.#parts)
+    this.#versions = new ComposedVersions(this.#parts)
+    const { newest, older } = this.#versions
+    this.signature = newest
+    if (older !== undefined) this.older = older
     this.transaction = new PartsTransaction(this.#parts)
     this.parts = Object.freeze({ ...parts })
     this.commands = commandsOf(this.#parts) as ComposedCommands<P>
@@ -162,12 +169,21 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
     return due.length === 0 ? undefined : Math.min(...due)
   }
 
+  /** Called by the replica, when the group goes over to another version: so do the parts whose version is another. */
+  upgrade(from: string, to: string): void {
+    const before = this.#versions.ofParts(from)
+    const after = this.#versions.ofParts(to)
+    for (const [i, { machine }] of this.#parts.entries())
+      if (before[i] !== after[i]) machine.upgrade?.(before[i]!, after[i]!)
+  }
+
   /** Called by the replica. */
-  capture(): Snapshot {
+  capture(signature = this.signature): Snapshot {
+    const ofParts = this.#versions.ofParts(signature)
     const captured: PartSnapshot[] = []
     try {
-      for (const { name, machine } of this.#parts)
-        captured.push({ name, snapshot: machine.capture(machine.signature) })
+      for (const [i, { name, machine }] of this.#parts.entries())
+        captured.push({ name, snapshot: machine.capture(ofParts[i]!) })
       return composedSnapshot(captured, this.#headers)
     } catch (error) {
       releaseAll(captured)
@@ -176,11 +192,12 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   }
 
   /** Called by the replica. */
-  install(): Installation {
+  install(signature = this.signature): Installation {
+    const ofParts = this.#versions.ofParts(signature)
     const begun: PartInstallation[] = []
     try {
-      for (const { name, machine } of this.#parts)
-        begun.push({ name, installation: machine.install(machine.signature) })
+      for (const [i, { name, machine }] of this.#parts.entries())
+        begun.push({ name, installation: machine.install(ofParts[i]!) })
     } catch (error) {
       for (const { installation } of begun) installation.abandon?.()
       throw error
@@ -237,7 +254,12 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   #applyOne({ part, command }: NumberedCommand, context: CommandContext): unknown {
     const { name, machine } = this.#parts[part - 1]!
     if (this.transaction.isOpen && machine.transaction === undefined) return new NotTransactional(name)
-    return machine.apply(command, context)
+    const { position, timeMs, signature } = context
+    return machine.apply(command, {
+      position,
+      timeMs,
+      signature: this.#versions.ofParts(signature)[part - 1]!,
+    })
   }
 }
 

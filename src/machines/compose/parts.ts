@@ -56,12 +56,12 @@ function checkMachine(name: string, machine: StateMachine): void {
 /**
  * The names and signatures of all parts, each signature after its length, so that no two compositions have the same.
  * If that is too long for a signature, a hash stands for it.
+ *
+ * @param signatures of the parts, in their order
  */
-export function signatureOfParts(parts: readonly Part[]): string {
-  const signatures = parts.map(
-    ({ name, machine: { signature } }) => `${name}:${signature.length}:${signature}`,
-  )
-  const whole = [FORMAT, ...signatures].join(';')
+export function signatureOfParts(parts: readonly Part[], signatures: readonly string[]): string {
+  const named = parts.map(({ name }, i) => `${name}:${signatures[i]!.length}:${signatures[i]!}`)
+  const whole = [FORMAT, ...named].join(';')
   if (Buffer.byteLength(whole) <= SIGNATURE_BYTES_MAX) return whole
   return `${FORMAT};sha256=${createHash('sha256').update(whole).digest('hex')}`
 }

@@ -1,9 +1,9 @@
 import { Items } from '../../../src/machine/items.ts'
 import type { CommandContext, StateMachine } from '../../../src/machine/machine.ts'
 
-/** The context of a command at a time. */
-export function at(timeMs: number): CommandContext {
-  return { position: { epoch: 'test', index: 1 }, timeMs, signature: '' }
+/** The context of a command at a time, in the machine's newest version. */
+export function at(timeMs: number, { signature }: Pick<StateMachine, 'signature'>): CommandContext {
+  return { position: { epoch: 'test', index: 1 }, timeMs, signature }
 }
 
 /** Have a machine apply each write as it is submitted, as on the only replica of a group. */

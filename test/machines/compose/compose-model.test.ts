@@ -214,7 +214,7 @@ test('commands of several parts are applied as the model applies them, or not at
           const expected = expectedOf(model, one, timeMs)
           const before = told.length
           for (const each of [state, witness, ...joiners]) {
-            const result = each.apply(each.encodeAll(one.steps.map((s) => s.command(each))), at(timeMs))
+            const result = each.apply(each.encodeAll(one.steps.map((s) => s.command(each))), at(timeMs, each))
             if (expected.refused === undefined) expect(result).toEqual(expected.results)
             else {
               expect(result).toBeInstanceOf(BatchRefused)

@@ -57,11 +57,11 @@ describe('the parts', () => {
     const state = compose({ first: newMap(), second: newMap('2'), counters: new Counters() })
     const set = (ttlMs: number) => newMap().commands.set('a', 1, { ttlMs })
     expect(state.dueMs).toBeUndefined()
-    state.apply(Uint8Array.of(2, ...set(100)), at(1_000))
-    state.apply(Uint8Array.of(3, ...set(50)), at(1_000))
+    state.apply(Uint8Array.of(2, ...set(100)), at(1_000, state))
+    state.apply(Uint8Array.of(3, ...set(50)), at(1_000, state))
     expect(state.dueMs).toBeLessThanOrEqual(1_050)
     expect(state.dueMs).toBe(state.second.dueMs)
-    state.apply(Uint8Array.of(1, 65), at(1_050))
+    state.apply(Uint8Array.of(1, 65), at(1_050, state))
     expect([state.first.has('a'), state.second.has('a')]).toEqual([true, false])
     state.advance(1_100)
     expect(state.first.has('a')).toBe(false)
@@ -202,7 +202,7 @@ describe('several commands as one', () => {
       message: expect.stringContaining('command 3, for jobs, was refused'),
     })
     expect([itemsNow(state), told]).toEqual([before, []])
-    state.apply(Uint8Array.of(1, ...state.jobs.commands.push('y')), at(50))
+    state.apply(Uint8Array.of(1, ...state.jobs.commands.push('y')), at(50, state))
     expect([state.users.has('a'), state.users.has('b')]).toEqual([true, false])
   })
 
@@ -211,7 +211,7 @@ describe('several commands as one', () => {
     const { users, jobs } = state.commands
     const commands = [users.set('a', 1), new PartCommand(state.jobs, Uint8Array.of(99)), jobs.push('x')]
     const before = itemsNow(state)
-    const result = state.apply(state.encodeAll(commands), at(0))
+    const result = state.apply(state.encodeAll(commands), at(0, state))
     expect(result).toMatchObject({
       name: 'BatchRefused',
       at: 1,
@@ -231,9 +231,9 @@ describe('several commands as one', () => {
     const state = compose({ users: newMap(), broken: new Broken() })
     const before = itemsNow(state)
     const commands = [state.commands.users.set('a', 1), new PartCommand(state.broken, counted('a'))]
-    expect(() => state.apply(state.encodeAll(commands), at(0))).toThrow('it broke')
+    expect(() => state.apply(state.encodeAll(commands), at(0, state))).toThrow('it broke')
     expect(itemsNow(state)).toEqual(before)
-    expect(state.apply(state.encodeAll(commands.slice(0, 1)), at(0))).toEqual([{ replaced: false }])
+    expect(state.apply(state.encodeAll(commands.slice(0, 1)), at(0, state))).toEqual([{ replaced: false }])
   })
 
   test('cannot be for another machine', async () => {
@@ -254,11 +254,14 @@ describe('several commands as one', () => {
     })
     // Another program may append what this one refuses to.
     const set = users.set('a', 1).command
-    const result = state.apply(Uint8Array.of(0, set.length + 1, 2, ...set, 3, 1, 1, ...counted('a')), at(0))
+    const result = state.apply(
+      Uint8Array.of(0, set.length + 1, 2, ...set, 3, 1, 1, ...counted('a')),
+      at(0, state),
+    )
     expect(result).toBeInstanceOf(BatchRefused)
     expect((result as BatchRefused).cause).toBeInstanceOf(NotTransactional)
     expect(state.users.size).toBe(0)
-    expect(state.apply(Uint8Array.of(1, 1, ...counted('a')), at(0))).toBe(1)
+    expect(state.apply(Uint8Array.of(1, 1, ...counted('a')), at(0, state))).toBe(1)
   })
 
   test('can be for parts of a part, and stay one in it', async () => {
@@ -319,7 +322,7 @@ test.each<[what: string, bytes: readonly number[]]>([
   ['several, one without a part', [0, 0]],
 ])('%s is no command', (_what, bytes) => {
   const state = newState()
-  expect(() => state.apply(Uint8Array.from(bytes), at(0))).toThrow(MalformedCommand)
+  expect(() => state.apply(Uint8Array.from(bytes), at(0, state))).toThrow(MalformedCommand)
 })
 
 describe('a snapshot', () => {
@@ -328,9 +331,10 @@ describe('a snapshot', () => {
       compose({ users: newMap(), jobs: new ReplicatedList<string>(), counters: new Counters() }),
     )
     for (let n = 0; n < 7; n++)
-      state.apply(Uint8Array.of(3, ...state.users.commands.set(`user ${n}`, n)), at(0))
-    for (let n = 0; n < 5; n++) state.apply(Uint8Array.of(2, ...state.jobs.commands.push(`job ${n}`)), at(0))
-    for (let n = 0; n < 3; n++) state.apply(Uint8Array.of(1, ...counted(`counter ${n}`)), at(0))
+      state.apply(Uint8Array.of(3, ...state.users.commands.set(`user ${n}`, n)), at(0, state))
+    for (let n = 0; n < 5; n++)
+      state.apply(Uint8Array.of(2, ...state.jobs.commands.push(`job ${n}`)), at(0, state))
+    for (let n = 0; n < 3; n++) state.apply(Uint8Array.of(1, ...counted(`counter ${n}`)), at(0, state))
     return state
   }
 
@@ -386,7 +390,7 @@ describe('a snapshot', () => {
 
   const newFilled = () => {
     const state = compose({ users: newMap(), jobs: new ReplicatedList<string>(), counters: new Counters() })
-    state.apply(Uint8Array.of(3, ...state.users.commands.set('me', 1)), at(0))
+    state.apply(Uint8Array.of(3, ...state.users.commands.set('me', 1)), at(0, state))
     return state
   }
 
@@ -404,8 +408,8 @@ describe('a snapshot', () => {
   test('is in runs as it is in items, also of a part that is not packed', () => {
     const state = compose({ a: new ReplicatedList<string>(), b: newMap(), c: new Counters() })
     for (let n = 0; n < 500; n++) {
-      state.apply(Uint8Array.of(3, ...counted(`counter ${n} ${'x'.repeat(n % 200)}`)), at(0))
-      state.apply(Uint8Array.of(2, ...state.b.commands.set(`user ${n}`, n)), at(0))
+      state.apply(Uint8Array.of(3, ...counted(`counter ${n} ${'x'.repeat(n % 200)}`)), at(0, state))
+      state.apply(Uint8Array.of(2, ...state.b.commands.set(`user ${n}`, n)), at(0, state))
     }
     const snapshot = state.capture()
     expect(itemsIn([...snapshot.runs!()])).toEqual(itemsNow(state))
@@ -416,8 +420,11 @@ describe('a snapshot', () => {
   test('of packed parts is in runs as it is in items', () => {
     const state = newState()
     for (let n = 0; n < 500; n++) {
-      state.apply(Uint8Array.of(2, ...state.users.commands.set(`user ${n}`, n, { ttlMs: 100 + n })), at(0))
-      state.apply(Uint8Array.of(1, ...state.jobs.commands.push(`job ${n}`)), at(0))
+      state.apply(
+        Uint8Array.of(2, ...state.users.commands.set(`user ${n}`, n, { ttlMs: 100 + n })),
+        at(0, state),
+      )
+      state.apply(Uint8Array.of(1, ...state.jobs.commands.push(`job ${n}`)), at(0, state))
     }
     state.advance(200)
     const snapshot = state.capture()
@@ -426,10 +433,10 @@ describe('a snapshot', () => {
     expect(new Set(runs.map(({ version }) => version)).size).toBe(runs.length)
     snapshot.release()
     // As long as each part has as many items, the header is the same run.
-    state.apply(Uint8Array.of(1, ...state.jobs.commands.set(499, 'another')), at(200))
+    state.apply(Uint8Array.of(1, ...state.jobs.commands.set(499, 'another')), at(200, state))
     const later = [...state.capture().runs!()]
     expect(later[0]).toBe(runs[0])
-    state.apply(Uint8Array.of(1, ...state.jobs.commands.push('one more')), at(200))
+    state.apply(Uint8Array.of(1, ...state.jobs.commands.push('one more')), at(200, state))
     expect([...state.capture().runs!()][0]!.version).not.toBe(runs[0]!.version)
   })
 

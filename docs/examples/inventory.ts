@@ -18,11 +18,16 @@ export class Inventory implements StateMachine<Moved> {
   readonly signature = 'inventory/1'
   #stock = new Map<string, number>()
 
+  stockOf(article: string): number {
+    return this.#stock.get(article) ?? 0
+  }
+
   /** The same on every replica: it looks at nothing but the state and the command. */
   apply(command: Uint8Array): Moved {
     const { article, count } = decode(command)
-    const before = this.#stock.get(article) ?? 0
+    const before = this.stockOf(article)
     const stock = before + count
+    if (!Number.isSafeInteger(stock)) throw new MalformedCommand(`there would be too many ${article}`)
     if (stock < 0) return { done: false, stock: before }
     if (stock === 0) this.#stock.delete(article)
     else this.#stock.set(article, stock)

@@ -7,7 +7,7 @@ import type { SerializedError } from '../serialized-error.ts'
 export interface ReplicaOptions
   extends Omit<
     ReplicaInit<unknown>,
-    'group' | 'machine' | 'log' | 'privateKey' | 'libp2p' | 'clock' | 'random' | 'authorize'
+    'group' | 'machine' | 'log' | 'logger' | 'privateKey' | 'libp2p' | 'clock' | 'random' | 'authorize'
   > {
   /** Settings of your own program. They travel by structured clone. */
   readonly settings?: unknown

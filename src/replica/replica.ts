@@ -149,10 +149,12 @@ export class Replica<Result = unknown>
 
   /**
    * Resolves when this replica's disk holds a checkpoint of `position`, or of one after it, that the group
-   * agreed on, and that survives a loss of power. `CheckpointPolicy` says when one is written, and `mark()` has
-   * the next one written at once. For a machine that keeps its state on the disk, it is an agreement on that
-   * state. Rejects with `NoDataDirectory` for a replica without `dataDir`, with `EpochChanged` for another
-   * epoch, and with what ended this replica or left it without a state.
+   * agreed on and that survives a loss of power. The group was told so by then: the leader may prune.
+   * `CheckpointPolicy` says when one is written, and `mark()` has the next one written within a second or two.
+   * For a machine that keeps its state on the disk by itself, it is an agreement on that state.
+   *
+   * Rejects with `NoDataDirectory` for a replica without `dataDir`, with `EpochChanged` for another epoch, and
+   * with what ended this replica or left it without a state.
    *
    * @example
    * ```ts

@@ -196,7 +196,17 @@ async function makeParts<Result>(
   const outcomes = new Outcomes({ ...common, leadership, announcer, anchors, pruner, divergences })
 
   // What the application asks for, and what a leader does unasked.
-  const captures = new Captures({ ...common, positions, follower, sync, anchors, seals, ownState, disk })
+  const captures = new Captures({
+    ...common,
+    positions,
+    follower,
+    sync,
+    anchors,
+    seals,
+    ownState,
+    disk,
+    announcer,
+  })
   const ticks = new Ticks({ ...common, applier })
 
   const parts: ReplicaParts<Result> = {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { memoryLog } from '../../src/log/memory.ts'
+import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { sqliteMachine } from '../../src/machines/sqlite/sqlite-machine.ts'
 import { createReplica } from '../../src/replica/start.ts'
@@ -57,6 +58,17 @@ test('one after the position will do, and one before it will not', async () => {
   expect(done).toBe(false)
   await replica.mark()
   await waiting
+})
+
+test('the leader may prune up to it at once', async () => {
+  const machine = new ReplicatedMap()
+  const log = sqliteLog({ path: join(dataDir, 'log.db') })
+  const own = join(dataDir, 'replica')
+  await using replica = await createReplica({ group: 'g', log, machine, dataDir: own, checkpoint: NEVER })
+  await machine.set('a', 1)
+  const anchor = await replica.mark()
+  await replica.checkpointed(anchor)
+  expect(await replica.prune({ keepEntries: 0 })).toBe(anchor.index - 1)
 })
 
 describe('it rejects', () => {

@@ -105,6 +105,11 @@ export class Announcer {
     this.#ticker.soon()
   }
 
+  /** Resolves when the group was told what there is to announce. Rejects with what the presence store says. */
+  async told(): Promise<void> {
+    await this.#ticker.now()
+  }
+
   /** Resolves when the group was told that this replica needs the log from an anchor on; 0: no longer. */
   async pin(anchor: number): Promise<void> {
     this.#needs = anchor

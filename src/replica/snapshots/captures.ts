@@ -13,6 +13,7 @@ import type { Disk } from '../disk/disk.ts'
 import { Diverged, NoDataDirectory } from '../errors.ts'
 import { type Follower, isOfLog } from '../following/follower.ts'
 import type { Positions } from '../following/positions.ts'
+import type { Announcer } from '../membership/announcer.ts'
 import type { Status } from '../status.ts'
 import type { Anchors } from './anchors.ts'
 import type { OwnState } from './own-state.ts'
@@ -33,6 +34,7 @@ export interface CapturesInit {
   readonly ownState: OwnState
   /** Undefined without a data directory. */
   readonly disk: Pick<Disk, 'checkpointed'> | undefined
+  readonly announcer: Pick<Announcer, 'told'>
 }
 
 /** Snapshots that the application asks for: an anchor, this replica's root there, a checkpoint, a file. */
@@ -65,12 +67,19 @@ export class Captures {
 
   /** See `Replica.checkpointed`. */
   async checkpointed({ epoch, index }: Position, options: SubmitOptions): Promise<void> {
-    const { log, positions, disk } = this.#init
+    const { log, positions, disk, announcer } = this.#init
     if (disk === undefined) throw new NoDataDirectory('checkpointed()')
     if (epoch !== log.epoch) throw new EpochChanged(epoch, log.epoch)
     checkInteger('position.index', index, 0)
     positions.assertAlive()
-    await positions.inTime('checkpointed()', options, () => disk.checkpointed(index, options.signal))
+    await positions.inTime('checkpointed()', options, async () => {
+      await disk.checkpointed(index, options.signal)
+      // The leader prunes what it was told of. If it cannot be told now, the next announcement does.
+      await raceSignal(
+        announcer.told().catch(() => {}),
+        options.signal,
+      )
+    })
   }
 
   /** See `Replica.exportTo`. */

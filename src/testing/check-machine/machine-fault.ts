@@ -23,7 +23,7 @@ export interface FaultPlace {
 }
 
 /** What to do about a fault. */
-const REMEDIES: Readonly<Record<MachineCheck, string>> = {
+export const REMEDIES: Readonly<Record<MachineCheck, string>> = {
   determinism:
     'apply() and advance() may look at nothing but the state, the command and its context, and items() must have one order: no clock, no chance, no variable of the module, no order of insertion where it may differ',
   items:

@@ -1,0 +1,26 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { checkInventory } from '../../docs/examples/inventory-check.ts'
+import { liveThrough } from '../../docs/examples/inventory-life.ts'
+import { restart } from '../../docs/examples/inventory-restart.ts'
+
+test('the inventory of the documents passes checkMachine()', async () => {
+  const report = await checkInventory()
+  expect(report).toMatchObject({ commands: 200, malformed: 0 })
+  expect([report.items > 10, report.mutants.malformed > 100]).toEqual([true, true])
+})
+
+test('it lives through a kill, a pause, a prune and a join', async () => {
+  await liveThrough(new URL('./inventory-process.ts', import.meta.url))
+})
+
+test('its second life begins with the checkpoint of the first', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-inventory-'))
+  try {
+    expect(await restart(dataDir)).toBe(3)
+  } finally {
+    await rm(dataDir, { recursive: true })
+  }
+})

@@ -5,8 +5,8 @@ import { asError } from '../thrown.ts'
 import { UsageError } from './errors.ts'
 
 /**
- * The transform in a user's module: its default export is the function, and `signature`, if it is there, names the
- * machine that will have the items. Throws `UsageError` for a module that is none.
+ * The transform in a user's module: its default export is the function, and `signature`, if it is there,
+ * names the machine that will have the items. Throws `UsageError` for a module that is none.
  */
 export async function transformIn(path: string): Promise<Transform> {
   const module = await load(path)

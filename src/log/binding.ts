@@ -13,9 +13,9 @@ export interface Upgrade {
 }
 
 /**
- * Follows the signature that a log of a snapshot keeps. A version that knows nothing of such logs, as 0.1.0, finds
- * another signature than its machine's and refuses the log: it would begin with an empty state. No signature has
- * a line feed.
+ * Follows the signature that a log of a snapshot keeps. A version that knows nothing of such logs, as 0.1.0,
+ * finds another signature than its machine's and refuses the log: it would begin with an empty state. No
+ * signature has a line feed.
  */
 const SNAPSHOT = '\n(begins with a snapshot, which anchorage 0.1 cannot read)'
 

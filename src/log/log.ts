@@ -28,8 +28,8 @@ export interface LogInit {
   /** The older versions that the machine speaks too, at most 16. Default: none. */
   readonly older?: readonly string[]
   /**
-   * The log is made to begin with a snapshot: see `importInto`. Versions of Anchorage that cannot read such a log
-   * then refuse it. A backend may leave this out of account. Default: false.
+   * The log is made to begin with a snapshot: see `importInto`. Versions of Anchorage that cannot read such a
+   * log then refuse it. A backend may leave this out of account. Default: false.
    */
   readonly snapshot?: boolean
   /**

@@ -42,7 +42,7 @@ function describeImport(program: Command, choose: Choose): void {
       examples(
         'anchorage import backup.checkpoint --log new.db --data replica-1',
         'anchorage node --data replica-1 --log new.db',
-        'anchorage import backup.checkpoint --log new.db --data replica-1 --transform ./adults.ts',
+        'anchorage import backup.checkpoint --log new.db --data replica-1 --transform ./without-drafts.ts',
       ) +
         `
 A transform is a module:

@@ -128,9 +128,9 @@ export class Disk {
   }
 
   /**
-   * Install the newest intact checkpoint, and offer again what was offered. What cannot be read is reported and
-   * left out. A machine that keeps its state by itself goes on from that; only if it has none, it gets the
-   * snapshot that was imported.
+   * Install the newest intact checkpoint, and offer again what was offered. What cannot be read is reported
+   * and left out. A machine that keeps its state by itself goes on from that; only if it has none, it gets
+   * the snapshot that was imported.
    */
   async load(into: CheckpointTarget, sync: AnchorSource & OfferKeeper, signal: AbortSignal): Promise<void> {
     const { clock, reporter, kept } = this.#init

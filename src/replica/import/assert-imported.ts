@@ -9,8 +9,8 @@ import { ImportUnfinished } from './errors.ts'
 import { readGenesis } from './genesis-reader.ts'
 
 /**
- * Check that an import into this directory reached its last step. Throws `ImportUnfinished` where the directory has
- * a snapshot that was to be the log's first entry, and that entry is not there.
+ * Check that an import into this directory reached its last step. Throws `ImportUnfinished` where the
+ * directory has a snapshot that was to be the log's first entry, and that entry is not there.
  */
 export async function assertImported(
   { checkpoints, storage }: DataDirectory,

@@ -29,9 +29,9 @@ export class LogNotEmpty extends AnchorageError {
 }
 
 /**
- * The data directory has a snapshot that was to be the beginning of the log, but the log does not begin with it:
- * the import was cut off before its last step, or it was too late. A replica that went on would have a state that
- * no other one can have. Nothing was written.
+ * The data directory has a snapshot that was to be the beginning of the log, but the log does not begin with
+ * it: the import was cut off before its last step, or it was too late. A replica that went on would have a
+ * state that no other one can have. Nothing was written.
  */
 export class ImportUnfinished extends AnchorageError {
   static override readonly code = 'IMPORT_UNFINISHED'

@@ -18,8 +18,8 @@ export function genesisIn({ index, kind, epoch, payload }: LogEntry, of: string)
 }
 
 /**
- * What the log begins with, if that is a snapshot. Undefined if it begins with something else, is empty, or has
- * had its first entry pruned.
+ * What the log begins with, if that is a snapshot. Undefined if it begins with something else, is empty, or
+ * has had its first entry pruned.
  */
 export async function readGenesis(
   log: Pick<Log, 'epoch' | 'read'>,

@@ -41,9 +41,9 @@ import { type ImportSource, SourceFile } from './source.ts'
 /** Makes the items of the new state from those of the file. */
 export interface Transform {
   /**
-   * Called once. Both sides are streams: read the items as you need them, and yield those of the new state, in
-   * the order of the machine that will have them. Nobody but that machine checks the order, when it installs
-   * them. An item that was yielded must not change any more.
+   * Called once. Both sides are streams: read the items as you need them, and yield those of the new state,
+   * in the order of the machine that will have them. Nobody but that machine checks the order, when it
+   * installs them. An item that was yielded must not change any more.
    */
   items(items: AsyncIterable<Uint8Array>, source: ImportSource): AsyncIterable<Uint8Array>
   /** The signature of the machine that will have the items. Default: that of the file. */
@@ -58,20 +58,20 @@ export interface ImportInit {
   /** What `Replica.exportTo` wrote, or a checkpoint where it lies in a data directory. */
   readonly file: string
   /**
-   * The data directory of the replica that is to have the state first. It is made if it is not there, and needs
-   * room for the whole snapshot. Checkpoints of other logs that are in it stay there.
+   * The data directory of the replica that is to have the state first. It is made if it is not there, and
+   * needs room for the whole snapshot. Checkpoints of other logs that are in it stay there.
    */
   readonly dataDir: string
   /** Default: the items stay as they are. */
   readonly transform?: Transform
   /**
-   * The average size of chunks after a transform, in bytes, 1 to 8 MiB. Default 1 MiB. Without one, the chunks
-   * are those of the file.
+   * The average size of chunks after a transform, in bytes, 1 to 8 MiB. Default 1 MiB. Without one, the
+   * chunks are those of the file.
    */
   readonly chunkBytes?: number
   /**
-   * How long the replica that starts on `dataDir` offers this very snapshot to others, in milliseconds from now,
-   * from 250 to 2^31 - 1. Afterwards it offers newer ones, as any replica. Default 10,000.
+   * How long the replica that starts on `dataDir` offers this very snapshot to others, in milliseconds from
+   * now, from 250 to 2^31 - 1. Afterwards it offers newer ones, as any replica. Default 10,000.
    */
   readonly ttlMs?: number
   /** Called after each chunk. */
@@ -111,17 +111,17 @@ const AUTHOR = 'import'
 const KEEP = 1
 
 /**
- * Begin a log with the snapshot in a file. The log gets one small entry: the snapshot's root, and where it comes
- * from. The snapshot itself goes into `dataDir`, and is flushed before the log has the entry. Start a replica on
- * that directory next. The others get the state from it as they get any snapshot.
+ * Begin a log with the snapshot in a file. The log gets one small entry: the snapshot's root, and where it
+ * comes from. The snapshot itself goes into `dataDir`, and is flushed before the log has the entry. Start a
+ * replica on that directory next. The others get the state from it as they get any snapshot.
  *
  * It takes the memory of a few chunks, whatever the size, and checks every chunk. If it fails before its last
- * step, the log stays empty, and another import into the same log and directory begins again. A replica that is
- * started in between is refused with `ImportUnfinished`.
+ * step, the log stays empty, and another import into the same log and directory begins again. A replica that
+ * is started in between is refused with `ImportUnfinished`.
  *
- * Rejects with `LogNotEmpty`, `CheckpointDamaged`, `CheckpointMismatch`, `DirectoryInUse`, `DirectoryUnusable`,
- * with what the log says, and with what the transform throws. After `AppendUncertain` the log may have the entry:
- * import again, and `LogNotEmpty` tells if it has.
+ * Rejects with `LogNotEmpty`, `CheckpointDamaged`, `CheckpointMismatch`, `DirectoryInUse`,
+ * `DirectoryUnusable`, with what the log says, and with what the transform throws. After `AppendUncertain`
+ * the log may have the entry: import again, and `LogNotEmpty` tells if it has.
  *
  * @example
  * ```ts
@@ -237,7 +237,10 @@ class Import {
     }
   }
 
-  /** Puts the chunks of the new items on the disk, one after the other. They are held until the store is closed. */
+  /**
+   * Puts the chunks of the new items on the disk, one after the other. They are held until the store is
+   * closed.
+   */
   async #transformed(store: CheckpointStore, transform: Transform): Promise<readonly ChunkInfo[]> {
     const { source, chunkBytes, clock, signal } = this.#work
     const { group, signature, position, timeMs } = source

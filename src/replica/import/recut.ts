@@ -12,8 +12,9 @@ export interface NewChunk {
 }
 
 /**
- * Cut items into chunks, in slices that leave the event loop to others. The chunks are those that a replica would
- * cut of a state with these items. Rejects with `SnapshotTooLarge` for more chunks than a manifest lists.
+ * Cut items into chunks, in slices that leave the event loop to others. The chunks are those that a replica
+ * would cut of a state with these items. Rejects with `SnapshotTooLarge` for more chunks than a manifest
+ * lists.
  */
 export async function* recut(
   items: AsyncIterable<Uint8Array>,

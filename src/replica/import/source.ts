@@ -58,8 +58,9 @@ export class SourceFile implements ImportSource {
 }
 
 /**
- * The items of the snapshot in a file, in the machine's order, as `Installation.add` takes them. They are read as
- * they are asked for, and verified. Throws `CheckpointDamaged`, and `CheckpointMismatch` for a newer format.
+ * The items of the snapshot in a file, in the machine's order, as `Installation.add` takes them. They are
+ * read as they are asked for, and verified. Throws `CheckpointDamaged`, and `CheckpointMismatch` for a newer
+ * format.
  *
  * @example
  * ```ts

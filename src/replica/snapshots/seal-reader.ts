@@ -40,8 +40,8 @@ export class SealReader {
   }
 
   /**
-   * The version of the machine that the snapshot of an anchor is of; undefined: the one that the log was made for.
-   * Rejects with `NoMarker`, and as the log does.
+   * The version of the machine that the snapshot of an anchor is of; undefined: the one that the log was made
+   * for. Rejects with `NoMarker`, and as the log does.
    */
   async signatureAt(anchor: Position, signal?: AbortSignal): Promise<string | undefined> {
     const known = this.#markers.get(anchor.index)

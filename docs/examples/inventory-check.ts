@@ -11,5 +11,6 @@ export function movements(count: number): Uint8Array[] {
 
 /** Rejects with the first fault, and what to do about it. */
 export async function checkInventory(): Promise<MachineReport> {
-  return await checkMachine(() => new Inventory(), movements(200))
+  const questions = ['bolts M0', 'gold', ''].map((text) => Buffer.from(text))
+  return await checkMachine(() => new Inventory(), movements(200), { questions })
 }

@@ -4,6 +4,7 @@ import { checkInstall } from './check-machine/install-check.ts'
 import { checkIsolation } from './check-machine/isolation-check.ts'
 import { MachineFault } from './check-machine/machine-fault.ts'
 import { checkMalformed, type MutantCounts } from './check-machine/malformed-check.ts'
+import { checkQuestions } from './check-machine/question-check.ts'
 import { referenceRun } from './check-machine/reference-run.ts'
 import { Script, type TimedCommand } from './check-machine/script.ts'
 import { checkTime } from './check-machine/time-check.ts'
@@ -23,6 +24,8 @@ export interface CheckMachineOptions {
   readonly chunkBytes?: number
   /** At how many places between commands states are compared, at least 2. Default 24. */
   readonly places?: number
+  /** What to ask a machine that answers questions. Default: nothing. */
+  readonly questions?: Iterable<Uint8Array>
   /** What is at hand of the older versions that the machine speaks, by their signatures. Default: nothing. */
   readonly older?: Readonly<Record<string, OlderVersion>>
 }
@@ -80,12 +83,8 @@ export async function checkMachine(
   commands: CheckedCommands,
   options: CheckMachineOptions = {},
 ): Promise<MachineReport> {
-  const {
-    chunkBytes = CHUNK_BYTES_DEFAULT,
-    places = PLACES_DEFAULT,
-    seed = SEED_DEFAULT,
-    older = {},
-  } = options
+  const { chunkBytes = CHUNK_BYTES_DEFAULT, places = PLACES_DEFAULT, older = {} } = options
+  const { seed = SEED_DEFAULT, questions = [] } = options
   checkFunction('factory', factory)
   checkInteger('seed', seed, 0)
   checkInteger('chunkBytes', chunkBytes, CHUNK_BYTES_MIN, CHUNK_BYTES_MAX)
@@ -93,8 +92,9 @@ export async function checkMachine(
   const script = await Script.of(commands, places)
   await using workshop = new Workshop(factory)
   const bench = new Bench({ workshop, script, chunkBytes })
-  const { reference, mutants } = await checkVersion(bench, seed)
-  const versions = new VersionsCheck({ bench, seed, places, older })
+  const asked = { seed, questions: Array.from(questions, (question) => Uint8Array.from(question)) }
+  const { reference, mutants } = await checkVersion(bench, asked)
+  const versions = new VersionsCheck({ ...asked, bench, places, older })
   const upgrades = await versions.run(await workshop.make())
   const counts = [...reference.states.values()].map(({ items }) => items.length)
   return {
@@ -110,7 +110,7 @@ export async function checkMachine(
 /** All that can be checked of one version. */
 async function checkVersion(
   bench: Bench,
-  seed: number,
+  { seed, questions }: { readonly seed: number; readonly questions: readonly Uint8Array[] },
 ): Promise<{ readonly reference: Reference; readonly mutants: MutantCounts }> {
   const reference = await referenceRun(bench)
   await checkDeterminism(bench, reference)
@@ -119,6 +119,7 @@ async function checkVersion(
   await checkInstall(bench, reference)
   const mutants = await checkMalformed(bench, chanceOf(seed, 'mutants'))
   await checkTime(bench, reference)
+  await checkQuestions(bench, reference, questions)
   await checkTransaction(bench)
   return { reference, mutants }
 }
@@ -126,6 +127,7 @@ async function checkVersion(
 interface VersionsInit extends Required<Pick<CheckMachineOptions, 'seed' | 'places' | 'older'>> {
   /** Of the newest version. */
   readonly bench: Bench
+  readonly questions: readonly Uint8Array[]
 }
 
 /** The older versions that a machine speaks, and the ways from them. */
@@ -156,9 +158,8 @@ class VersionsCheck {
   }
 
   async #check(from: string, targets: Iterable<string>): Promise<void> {
-    const { seed } = this.#init
     const bench = this.#init.bench.with({ signature: from, script: await this.#script(from) })
-    const { reference } = await checkVersion(bench, seed)
+    const { reference } = await checkVersion(bench, this.#init)
     const { factory } = this.#init.older[from] ?? {}
     if (factory !== undefined) {
       await using workshop = new Workshop(factory)

@@ -1,6 +1,12 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Items } from '../../src/machine/items.ts'
-import type { CommandContext, Installation, Snapshot, StateMachine } from '../../src/machine/machine.ts'
+import {
+  type CommandContext,
+  type Installation,
+  MalformedQuestion,
+  type Snapshot,
+  type StateMachine,
+} from '../../src/machine/machine.ts'
 import { nextRunVersion, type Run } from '../../src/machine/run.ts'
 import { checkMachine, type MachineCheck, MachineFault } from '../../src/testing/index.ts'
 import { commandsOf } from './own-commands.ts'
@@ -10,9 +16,13 @@ const COMMANDS = commandsOf(60, (chance) =>
   encode(`thing${chance.integer(0, 12)}`, chance.integer(0, 5), chance.pick([0, 0, 500, 3_000])),
 )
 
+const QUESTIONS = ['thing1', 'thing7', 'nothing', '', '?'].map((text) => Buffer.from(text))
+
 /** The fault of a machine that has one. */
 async function faultOf(factory: () => StateMachine): Promise<MachineFault> {
-  const found = await checkMachine(factory, COMMANDS).catch((error: unknown) => error)
+  const found = await checkMachine(factory, COMMANDS, { questions: QUESTIONS }).catch(
+    (error: unknown) => error,
+  )
   if (found instanceof MachineFault) return found
   throw new Error('no fault was found', { cause: found })
 }
@@ -277,6 +287,64 @@ class Stepping extends Shelf {
   }
 }
 
+class Promising extends Shelf {
+  override apply(command: Uint8Array, context: CommandContext) {
+    return Promise.try(() => super.apply(command, context))
+  }
+}
+
+class Asked extends Shelf {
+  query(question: Uint8Array): Uint8Array | undefined {
+    const thing = this.things.get(this.nameIn(question))
+    return thing && Buffer.from(`${thing.n}`)
+  }
+
+  nameIn(question: Uint8Array): string {
+    const name = Buffer.from(question).toString()
+    if (!/^\w+$/.test(name)) throw new MalformedQuestion('a question is a name')
+    return name
+  }
+}
+
+class Curious extends Asked {
+  override query(question: Uint8Array) {
+    this.things.set(this.nameIn(question), { n: 1, dieMs: 0 })
+    return undefined
+  }
+}
+
+class Timely extends Asked {
+  override query() {
+    return Buffer.from(`${new Date().getFullYear()}`)
+  }
+}
+
+class Remembering extends Asked {
+  #applied = 0
+  override apply(command: Uint8Array, context: CommandContext) {
+    this.#applied++
+    return super.apply(command, context)
+  }
+
+  override query() {
+    return Buffer.from(`${this.#applied}`)
+  }
+}
+
+class LiveAnswer extends Asked {
+  readonly #answer = new Uint8Array(1)
+  override query() {
+    this.#answer[0] = this.things.size
+    return this.#answer
+  }
+}
+
+class Unanswering extends Asked {
+  override nameIn(): string {
+    throw new TypeError('what?')
+  }
+}
+
 class NoUndo extends Shelf {
   readonly transaction = { begin() {}, commit() {}, rollback() {} }
 }
@@ -297,19 +365,22 @@ class LosesCommits extends Shelf {
 }
 
 const BROKEN: Partial<Readonly<Record<MachineCheck, readonly (new () => Shelf)[]>>> = {
-  determinism: [Clocked, OldInAYear, Chancy, Shared],
+  determinism: [Clocked, OldInAYear, Chancy, Shared, Promising],
   items: [WrongSize, Shuffled, Huge, WrongRuns, Uncapturable],
   views: [Viewer, Scribbler],
   isolation: [Live, Lazy, LateReleaser, Unreleasable, ScribbledRuns],
   install: [Forgetful, Merging, InPlace, Abandoner, Uninstallable],
   malformed: [Careless, Hasty, Counting],
   time: [OverDue, Early, DueForgotten, Stepping],
+  questions: [Curious, Timely, Remembering, LiveAnswer, Unanswering],
   transaction: [NoUndo, LosesCommits],
 }
 
 test('a sound machine has no fault', async () => {
-  const report = await checkMachine(() => new Shelf(), COMMANDS)
-  expect(report).toMatchObject({ commands: 60, malformed: 0 })
+  for (const Machine of [Shelf, Asked]) {
+    const report = await checkMachine(() => new Machine(), COMMANDS, { questions: QUESTIONS })
+    expect(report).toMatchObject({ commands: 60, malformed: 0 })
+  }
 })
 
 describe.each(Object.entries(BROKEN))('a machine whose fault is of %s is found', (check, machines) => {

@@ -62,8 +62,11 @@ const MACHINES: readonly {
   },
 ]
 
+/** Some of them are none, of one machine or another. */
+const QUESTIONS = ['', 'key-1', 'a:key-1', 'b:0', '0', '-', 'd:', '?'].map((text) => Buffer.from(text))
+
 test.each(MACHINES)('$name passes', async ({ factory, commands }) => {
-  const report = await checkMachine(factory, commands)
+  const report = await checkMachine(factory, commands, { questions: QUESTIONS })
   expect(report).toMatchObject({ commands: commands.length, malformed: 0 })
   expect([report.itemsMost > 0, report.mutants.malformed > 50]).toEqual([true, true])
 })

@@ -1,6 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Items } from '../../src/machine/items.ts'
 import type { CommandContext, Installation, Snapshot } from '../../src/machine/machine.ts'
+import { encodeOne } from '../../src/machines/compose/command.ts'
+import { compose } from '../../src/machines/compose/compose.ts'
+import { ReplicatedList } from '../../src/machines/list/replicated-list.ts'
 import { type CheckMachineOptions, checkMachine, MachineFault } from '../../src/testing/index.ts'
 import { commandsOf } from './own-commands.ts'
 import { encode, Shelf, type Thing } from './shelf.ts'
@@ -162,6 +165,17 @@ test('from each older version to the next and to the newest', async () => {
     { from: 'shelf/1', to: 'shelf/2' },
     { from: 'shelf/1', to: 'shelf/3' },
   ])
+})
+
+test('a composition of machines that speak older versions passes', async () => {
+  const factory = () => compose({ shelf: new TaggedShelf(), words: new ReplicatedList<string>() })
+  const words = new ReplicatedList<string>()
+  const commands = COMMANDS.flatMap(({ command, timeMs }, n) => [
+    { command: encodeOne([1], command), timeMs },
+    { command: encodeOne([2], words.commands.push(`word ${n}`)), timeMs },
+  ])
+  const report = await checkMachine(factory, commands)
+  expect(report.upgrades.length).toBeGreaterThan(0)
 })
 
 test('an older version may have commands of its own', async () => {

@@ -11,6 +11,7 @@ export type MachineCheck =
   | 'install'
   | 'malformed'
   | 'time'
+  | 'questions'
   | 'transaction'
   | 'upgrade'
 
@@ -37,6 +38,8 @@ export const REMEDIES: Readonly<Record<MachineCheck, string>> = {
   malformed:
     'look at all of a command before the first change, and throw MalformedCommand for bytes that are none: any other error halts every replica of the group',
   time: 'what dies with time dies in advance() alone, by the time that it is given; dueMs is the time at which something dies next, or an earlier one, and after advance(t) it is later than t or undefined',
+  questions:
+    'query() must answer from the state alone, change nothing, give bytes that nobody changes afterwards, and throw MalformedQuestion for bytes that are no question',
   transaction:
     'rollback() must undo every change since begin(), and commit() keep them as if there were no begin()',
   upgrade:

@@ -69,12 +69,17 @@ export class Subject {
 
   applyNow(command: Uint8Array, when: Step['context'], place: FaultPlace): Outcome {
     const context: CommandContext = { ...when, signature: this.#signature }
+    let result: unknown
     try {
-      return { type: 'applied', result: this.#call(() => this.machine.apply(command, context)) }
+      result = this.#call(() => this.machine.apply(command, context))
     } catch (error) {
       if (error instanceof MalformedCommand) return { type: 'malformed', message: error.message }
       throw faultOf(this.#check, 'apply()', place, error)
     }
+    if (!(result instanceof Promise)) return { type: 'applied', result }
+    result.catch(() => {})
+    const what = 'apply() returned a promise, and its work must be done when it returns'
+    throw new MachineFault('determinism', what, place)
   }
 
   advance(timeMs: number, place: FaultPlace): void {
@@ -90,6 +95,12 @@ export class Subject {
     orFault('upgrade', `upgrade(${from}, ${to})`, place, () =>
       this.#call(() => this.machine.upgrade?.(from, to)),
     )
+  }
+
+  /** Throws what the machine throws. */
+  ask(question: Uint8Array): Uint8Array | undefined {
+    this.machine.durable?.commit(NOTE)
+    return this.#call(() => this.machine.query?.(question))
   }
 
   get dueMs(): number | undefined {

@@ -6,7 +6,7 @@ import { compareItems, TIMES } from './state.ts'
 import type { Subject } from './subject.ts'
 
 /** How many times something may die after the last command before the check ends. */
-const DEATHS = 200
+const DEATHS = 64
 
 /** What dies with time dies on all instances alike, when it is due, and in `advance` alone. */
 export async function checkTime(bench: Bench, reference: Reference): Promise<void> {

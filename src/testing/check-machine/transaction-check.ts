@@ -1,12 +1,14 @@
 import { Refusal } from '../../machine/errors.ts'
 import type { Bench } from './bench.ts'
 import { type FaultPlace, orFault } from './machine-fault.ts'
-import type { Step } from './script.ts'
+import { type Step, spread } from './script.ts'
 import { compareItems, TIMES } from './state.ts'
 import { compareOutcomes, type Outcome, type Subject } from './subject.ts'
 
 /** How many commands are applied as one. */
 const TOGETHER = 3
+/** How many transactions are tried, at most: the whole state is read four times for each. */
+const TRANSACTIONS = 64
 
 /** Commands that were rolled back leave no trace, and those that were committed are as without a transaction. */
 export async function checkTransaction(bench: Bench): Promise<void> {
@@ -14,7 +16,12 @@ export async function checkTransaction(bench: Bench): Promise<void> {
   const subject = await bench.subject('transaction')
   if (subject.machine.transaction === undefined) return
   const check = new TransactionCheck(subject, await bench.subject('transaction'))
-  for (let from = 0; from < steps.length; from += TOGETHER) check.apply(steps.slice(from, from + TOGETHER))
+  const tried = new Set(spread(Math.ceil(steps.length / TOGETHER) - 1, TRANSACTIONS - 1))
+  for (let n = 0; n * TOGETHER < steps.length; n++) {
+    const together = steps.slice(n * TOGETHER, (n + 1) * TOGETHER)
+    if (tried.has(n)) check.applyTogether(together)
+    else check.applyEach(together)
+  }
 }
 
 class TransactionCheck {
@@ -27,7 +34,14 @@ class TransactionCheck {
     this.#plain = plain
   }
 
-  apply(steps: readonly Step[]): void {
+  applyEach(steps: readonly Step[]): void {
+    for (const step of steps) {
+      this.#subject.apply(step)
+      this.#plain.apply(step)
+    }
+  }
+
+  applyTogether(steps: readonly Step[]): void {
     const { number, context } = steps.at(-1)!
     const place = { command: number }
     for (const subject of [this.#subject, this.#plain]) subject.advance(context.timeMs, place)

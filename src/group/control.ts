@@ -8,7 +8,10 @@ export type Control =
   | {
       readonly type: 'claim'
       readonly term: number
-      /** Of a log's first claim: the format of the group's state from here on. Default 1. */
+      /**
+       * The format of the group's state. A log's first claim decides on it; a later one is void if it names
+       * another. Default 1.
+       */
       readonly format?: number
     }
   | ({ readonly type: 'marker'; readonly term: number } & Marker)

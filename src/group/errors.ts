@@ -65,3 +65,9 @@ export class GroupOutdated extends AnchorageError {
     this.format = format
   }
 }
+
+/** The group cannot go over to that version: the message says why. Nothing was written. */
+export class UpgradeRefused extends AnchorageError {
+  static override readonly code = 'UPGRADE_REFUSED'
+  override readonly name = 'UpgradeRefused'
+}

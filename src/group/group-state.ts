@@ -252,6 +252,10 @@ export class GroupState {
     switch (control.type) {
       case 'claim':
         if (control.term !== this.#term + 1) return this.#void(entry.author, control.term)
+        // Who does not know the format would lead another group than everybody else.
+        if (this.#format > FIRST_FORMAT && control.format !== this.#format) {
+          return { type: 'void', why: `it claims a group of format ${control.format ?? FIRST_FORMAT}` }
+        }
         this.#term = control.term
         this.#leader = entry.author
         this.#claimIndex = entry.index
@@ -367,7 +371,8 @@ export class GroupState {
   ): { readonly format: number; readonly to: string } | undefined {
     if (control?.type === 'claim') {
       const { term, format = FIRST_FORMAT } = control
-      return this.#term === 0 && term === 1 ? { format, to: this.#signature } : undefined
+      const decides = this.#term === 0 && term === 1 && this.#format === FIRST_FORMAT
+      return decides ? { format, to: this.#signature } : undefined
     }
     if (control?.type !== 'upgrade' || !this.#leads(author, control.term)) return undefined
     const { format, from, to } = control

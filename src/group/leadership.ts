@@ -2,9 +2,10 @@ import { PRESENCE_TTL_MS_MAX } from '../log/limits.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 import type { ReplicaState } from './announcement.ts'
-import { appendControl } from './control.ts'
+import { appendControl, type Control } from './control.ts'
 import type { GroupState } from './group-state.ts'
 import type { Membership } from './membership.ts'
+import { commonFormat } from './versions.ts'
 
 /** How long a leader may stay silent before others take office, in milliseconds. */
 export const LEASE_MS_DEFAULT = 5_000
@@ -27,7 +28,7 @@ export interface LeadershipInit {
   /** A number from 0 up to 1. */
   readonly random: () => number
   readonly group: GroupState
-  readonly membership: Pick<Membership, 'get' | 'refresh'>
+  readonly membership: Pick<Membership, 'get' | 'list' | 'refresh'>
   /** The log to which claims are appended. */
   readonly log: Pick<Log, 'append'>
   /** If false, this replica never takes office. */
@@ -113,7 +114,7 @@ export class Leadership {
       // announcements before the claim.
       await membership.refresh()
       isVacant = this.#mayClaim()
-      if (isVacant) await appendControl(log, { type: 'claim', term: group.term + 1 })
+      if (isVacant) await appendControl(log, this.#claimOf(group))
     } catch {
       // The presence store or the log was busy, or it is uncertain whether the claim was appended. The
       // entries that are applied will tell.
@@ -125,6 +126,16 @@ export class Leadership {
     if (!isVacant) return this.check()
     // A lease is long enough for the claim to be applied here. If it is not applied by then, decide again.
     this.#timer ??= clock.schedule(leaseMs, () => this.check())
+  }
+
+  /** The first claim of a log begins with the newest format that everybody here speaks. */
+  #claimOf({ term, format, versions }: GroupState): Control {
+    const members = this.#init.membership.list()
+    return {
+      type: 'claim',
+      term: term + 1,
+      format: term === 0 ? Math.max(format, commonFormat(versions, members)) : format,
+    }
   }
 
   #mayClaim(): boolean {

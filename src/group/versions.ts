@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { checkText, OLDER_MAX, SIGNATURE_BYTES_MAX } from '../bounds.ts'
-import { GROUP_FORMAT } from './formats.ts'
+import { sameBytes } from '../bytes.ts'
+import { FIRST_FORMAT, GROUP_FORMAT } from './formats.ts'
 
 /** A signature is announced as a hash: 17 whole ones would not fit into the smallest presence. */
 const NAME_BYTES = 8
@@ -50,4 +51,33 @@ export class Versions {
 /** The first 8 bytes of a signature's SHA-256. */
 export function signatureName(signature: string): Uint8Array {
   return new Uint8Array(createHash('sha256').update(signature).digest().subarray(0, NAME_BYTES))
+}
+
+/** What a member announces of its versions: see `Announcement`. */
+interface AnnouncedVersions {
+  readonly format?: number
+  readonly speaks?: readonly Uint8Array[]
+}
+
+/** What a group speaks: the format of its own state, and the version of the machine. */
+export interface Spoken {
+  readonly format: number
+  readonly signature: string
+}
+
+/**
+ * Whether a member speaks that. One that announces no format is of a release that knew only the first, and
+ * only the version that the log is `bound` to. One that announces a format and no versions has no machine: it
+ * reads whatever there is.
+ */
+export function speaks({ format, speaks: names }: AnnouncedVersions, wanted: Spoken, bound: string): boolean {
+  if (wanted.format > (format ?? FIRST_FORMAT)) return false
+  if (names === undefined) return format !== undefined || wanted.signature === bound
+  const wantedName = signatureName(wanted.signature)
+  return names.some((name) => sameBytes(name, wantedName))
+}
+
+/** The newest format that this process and all of these members speak. */
+export function commonFormat(own: Versions, members: readonly AnnouncedVersions[]): number {
+  return Math.min(own.format, ...members.map(({ format }) => format ?? FIRST_FORMAT))
 }

@@ -6,6 +6,7 @@ import type { ProviderLimits } from '../sync/limits.ts'
 import type { Clock } from '../time/clock.ts'
 import type { CheckpointPolicy } from './disk/checkpointer.ts'
 import type { PrunePolicy } from './membership/pruner.ts'
+import type { UpgradePolicy } from './membership/upgrader.ts'
 import type { Logger } from './warnings.ts'
 
 export interface ReplicaInit<Result> {
@@ -55,6 +56,13 @@ export interface ReplicaInit<Result> {
    * of the other members, and when `prune()` is called.
    */
   readonly prune?: PrunePolicy
+  /**
+   * When this replica, leading, has the group go over to a newer version, of the machine or of Anchorage's
+   * own format. `'auto'`: once all members have spoken it for 30 s; `{ afterMs }`: for so long; `'manual'`:
+   * only when `upgrade()` is called. Default `'auto'`. Before that the members behave as the older version
+   * did, and can be put back to it.
+   */
+  readonly upgrade?: UpgradePolicy
   /**
    * On start, a replica this many entries behind asks for a snapshot although it could replay the log, if any
    * member serves one. Default 100,000. `Infinity`: only when the log was pruned.

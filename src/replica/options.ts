@@ -12,16 +12,18 @@ import {
   SIGNATURE_BYTES_MAX,
 } from '../bounds.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
+import { Versions } from '../group/versions.ts'
 import { providerLimits, syncTimes } from '../sync/limits.ts'
 import type { CheckpointPolicy } from './disk/checkpointer.ts'
 import type { ReplicaInit } from './init.ts'
 import type { PrunePolicy } from './membership/pruner.ts'
+import type { UpgradePolicy } from './membership/upgrader.ts'
 import { checkAddresses } from './node/multiaddrs.ts'
 import { isNetworkKey } from './node/network-key.ts'
 
 /** The options that `checkOptions` examines. The machine's results do not matter to it. */
 export type CheckedOptions = Omit<ReplicaInit<unknown>, 'machine'> & {
-  readonly machine: { readonly signature: string }
+  readonly machine: { readonly signature: string; readonly older?: readonly string[] }
 }
 
 /**
@@ -32,6 +34,7 @@ export function checkOptions(init: CheckedOptions): void {
   const { group, machine, dataDir, leaseMs, chunkBytes, snapshotAfter, networkKey } = init
   checkText('group', group, GROUP_BYTES_MAX)
   checkText("the machine's signature", machine.signature, SIGNATURE_BYTES_MAX)
+  new Versions(machine)
   if (dataDir !== undefined && (typeof dataDir !== 'string' || dataDir === '')) {
     throw new RangeError('dataDir is not the path of a directory; give one, or leave it out')
   }
@@ -52,6 +55,15 @@ export function checkOptions(init: CheckedOptions): void {
   checkAddresses(init)
   checkCheckpoint(init.checkpoint ?? {})
   checkPrune(init.prune ?? {})
+  checkUpgrade(init.upgrade ?? 'auto')
+}
+
+function checkUpgrade(policy: UpgradePolicy): void {
+  if (policy === 'auto' || policy === 'manual') return
+  if (typeof policy !== 'object') {
+    throw new RangeError(`upgrade is 'auto', 'manual' or { afterMs }, and not ${String(policy)}`)
+  }
+  checkMs('upgrade.afterMs', policy.afterMs, 0)
 }
 
 function checkCheckpoint({ everyCommands, everyBytes, everyMs, keep }: CheckpointPolicy): void {

@@ -20,6 +20,7 @@ import type { Announcer } from './membership/announcer.ts'
 import type { Holders } from './membership/holders.ts'
 import type { Pruner } from './membership/pruner.ts'
 import type { Ticks } from './membership/ticks.ts'
+import type { Upgrader } from './membership/upgrader.ts'
 import type { ReplicaNetwork } from './node/network.ts'
 import type { Reporter } from './reporter.ts'
 import type { Anchors } from './snapshots/anchors.ts'
@@ -68,6 +69,7 @@ export interface ReplicaParts<Result> extends Environment {
   readonly outcomes: Outcomes
   readonly captures: Captures
   readonly ticks: Ticks
+  readonly upgrader: Upgrader
   /** What runs until the replica stops. */
   readonly running: Promise<void>[]
 }

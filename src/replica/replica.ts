@@ -6,6 +6,7 @@ import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import type { OfferView } from '../sync/wire/messages.ts'
 import type { Counted, ReplicaEvents } from './events.ts'
+import type { UpgradeOptions } from './membership/upgrader.ts'
 import type { ReplicaParts } from './parts.ts'
 import { stopParts } from './stop.ts'
 
@@ -186,6 +187,29 @@ export class Replica<Result = unknown>
   async prune(options: { readonly keepEntries?: number } = {}): Promise<number> {
     this.#parts.positions.assertAlive()
     return await this.#parts.pruner.prune(options.keepEntries)
+  }
+
+  /**
+   * The version of the machine that the group speaks, as the log says up to `position`: its signature, or one
+   * of its older ones.
+   */
+  get signature(): string {
+    return this.#parts.group.signature
+  }
+
+  /** The format of the group's own state, as the log says up to `position`: 1 or 2. */
+  get format(): number {
+    return this.#parts.group.format
+  }
+
+  /**
+   * Have the group go over to a newer version now, `to` or the newest that all members speak. Resolves with
+   * the position from which on it speaks that. Rejects with `NotLeader` except on the leader, and with
+   * `UpgradeRefused`, naming the members that do not speak it, or if there is nothing newer.
+   */
+  async upgrade(options: UpgradeOptions = {}): Promise<Position> {
+    this.#parts.positions.assertAlive()
+    return await this.#parts.upgrader.upgrade(options)
   }
 
   /**

@@ -38,6 +38,7 @@ import { Holders } from './membership/holders.ts'
 import { Orders } from './membership/orders.ts'
 import { Pruner } from './membership/pruner.ts'
 import { Ticks } from './membership/ticks.ts'
+import { Upgrader } from './membership/upgrader.ts'
 import { Libp2pNode } from './node/libp2p-node.ts'
 import { checkOptions } from './options.ts'
 import type { Environment, ReplicaParts } from './parts.ts'
@@ -137,7 +138,8 @@ function commonOf<Result>(
     epoch: environment.log.epoch,
     groupName: init.group,
     group: new GroupState({
-      signature: environment.log.signature,
+      // A backend of an older release does not tell, and has compared it with the machine's.
+      signature: environment.log.signature ?? init.machine.signature,
       versions: new Versions(init.machine, format),
     }),
     machine: init.machine,
@@ -193,7 +195,8 @@ async function makeParts<Result>(
   const installer = new Installer({ applier, group, pruner, anchors, disk, seals })
   host.installBy(installer)
   host.serveBy(follower, new Orders({ pruner }))
-  const outcomes = new Outcomes({ ...common, leadership, announcer, anchors, pruner, divergences })
+  const upgrader = new Upgrader({ ...common, membership, applier, positions, policy: init.upgrade })
+  const outcomes = new Outcomes({ ...common, leadership, announcer, anchors, pruner, upgrader, divergences })
 
   // What the application asks for, and what a leader does unasked.
   const captures = new Captures({
@@ -231,6 +234,7 @@ async function makeParts<Result>(
     outcomes,
     captures,
     ticks,
+    upgrader,
     running: [],
   }
   tie(parts)
@@ -266,13 +270,14 @@ function makeSync<Result>(
 
 /** Who hears of what. */
 function tie<Result>(parts: ReplicaParts<Result>): void {
-  const { status, membership, progress, holders, leadership } = parts
+  const { status, membership, progress, holders, leadership, upgrader } = parts
   status.onChange((change) => stateChanged(parts, change))
   membership.listen({
     membersChanged: () => {
       progress.observe(membership.list())
       holders.look()
       leadership.check()
+      upgrader.look()
     },
     sawOwn: (notice) => sawOwn(parts, notice),
   })
@@ -283,7 +288,7 @@ function tie<Result>(parts: ReplicaParts<Result>): void {
  * state.
  */
 function stateChanged<Result>(parts: ReplicaParts<Result>, change: StateChange): void {
-  const { applier, disk, pruner, announcer, leadership, reporter } = parts
+  const { applier, disk, pruner, announcer, leadership, upgrader, reporter } = parts
   const { state, previous, reason } = change
   if (state === 'in-sync') reporter.recovered()
   if (previous === 'lost' && state !== 'halted' && state !== 'stopped') applier.recover()
@@ -295,6 +300,7 @@ function stateChanged<Result>(parts: ReplicaParts<Result>, change: StateChange):
   }
   if (state !== 'stopped') announcer.soon()
   leadership.check()
+  upgrader.look()
   reporter.emit('state', change)
 }
 

@@ -283,8 +283,9 @@ test('a log begins with a snapshot in its first entry alone, and the group goes 
   const begun = new GroupState()
   begun.restore(begunWith(genesis))
   expect(group.encode()).toEqual(begun.encode())
-  // The first claim takes no format back.
-  expect(apply('a', claim(1))).toMatchObject({ type: 'leader' })
+  // A claim of a release that knows only the first format is void.
+  expect(apply('a', claim(1))).toMatchObject({ type: 'void' })
+  expect(apply('a', { type: 'claim', term: 1, format: 2 })).toMatchObject({ type: 'leader' })
   expect([group.format, group.signature]).toEqual([2, 'map/2'])
   expect(apply('import', genesis)).toMatchObject({
     type: 'void',

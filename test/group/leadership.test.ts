@@ -39,7 +39,11 @@ beforeEach(() => {
     leaseMs: LEASE_MS,
     random: () => 0.5,
     group,
-    membership: { get: (id) => members.get(id), refresh: async () => unheard() },
+    membership: {
+      get: (id) => members.get(id),
+      list: () => [...members.values()],
+      refresh: async () => unheard(),
+    },
     log: {
       append: async ([entry]) => {
         const control = decodeControl(entry!.payload)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { encodeAnnouncement } from '../../src/group/announcement.ts'
+import { GROUP_FORMAT } from '../../src/group/formats.ts'
 import type { Divergence } from '../../src/replica/events.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { Replica } from '../../src/replica/replica.ts'
@@ -225,7 +226,7 @@ describe('an elector that is dead, and was announced a moment ago', () => {
     await one.replica.prune({ keepEntries: 0 })
     const handle = await cluster.log.open({ group: 'journals', signature: 'journal/1', author: 'dead' })
     const { epoch, index: applied } = one.replica.position
-    const nothing = { addresses: [], leads: 0, offers: [], needs: 0, checkpoint: 0 }
+    const nothing = { addresses: [], leads: 0, offers: [], needs: 0, checkpoint: 0, format: GROUP_FORMAT }
     const announcement = encodeAnnouncement({ epoch, state: 'in-sync', applied, ...nothing })
     await handle.notices.announce('dead', announcement, 60_000)
 

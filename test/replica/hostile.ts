@@ -9,6 +9,7 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { type Control, encodeControl } from '../../src/group/control.ts'
+import { GROUP_FORMAT } from '../../src/group/formats.ts'
 import type { Log, LogBackend } from '../../src/log/log.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import type { SyncEvent } from '../../src/sync/events.ts'
@@ -62,6 +63,7 @@ export class HostilePeer implements AsyncDisposable {
       offers: [],
       needs: 0,
       checkpoint: 0,
+      format: GROUP_FORMAT,
       ...changes,
     }
     await peer.log.notices.announce(peer.id, encodeAnnouncement(announcement), ANNOUNCED_MS)

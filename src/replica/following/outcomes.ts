@@ -3,6 +3,7 @@ import type { Leadership } from '../../group/leadership.ts'
 import type { LogEntry, LogTail } from '../../log/log.ts'
 import type { Announcer } from '../membership/announcer.ts'
 import type { Pruner } from '../membership/pruner.ts'
+import type { Upgrader } from '../membership/upgrader.ts'
 import type { Reporter } from '../reporter.ts'
 import type { Anchors } from '../snapshots/anchors.ts'
 import type { Divergences } from '../snapshots/divergences.ts'
@@ -14,6 +15,7 @@ export interface OutcomesInit {
   readonly announcer: Pick<Announcer, 'soon'>
   readonly anchors: Anchors
   readonly pruner: Pick<Pruner, 'decided' | 'voided'>
+  readonly upgrader: Pick<Upgrader, 'look'>
   readonly divergences: Pick<Divergences, 'report'>
   readonly reporter: Pick<Reporter, 'emit'>
 }
@@ -29,11 +31,12 @@ export class Outcomes implements EntryListener {
   }
 
   decided(outcome: Outcome, entry: LogEntry, newest: LogTail): void {
-    const { epoch, leadership, announcer, anchors, pruner, divergences, reporter } = this.#init
+    const { epoch, leadership, announcer, anchors, pruner, upgrader, divergences, reporter } = this.#init
     switch (outcome.type) {
       case 'leader':
         leadership.changed()
         announcer.soon()
+        upgrader.look()
         return reporter.emit('leader', { leader: outcome.leader, term: outcome.term })
       case 'marker':
         anchors.retired(outcome.marker.retires ?? [])
@@ -60,6 +63,7 @@ export class Outcomes implements EntryListener {
       case 'upgraded': {
         const { format, from, to } = outcome
         announcer.soon()
+        upgrader.look()
         return reporter.emit('upgraded', { position: { epoch, index: entry.index }, format, from, to })
       }
       case 'genesis':

@@ -40,10 +40,8 @@ export class Submissions<Result> {
         : { kind: 'control', payload: encodeControl({ type: 'guarded', command, ...conditions }) }
     return await positions.inTime('submit()', options, async () => {
       if (conditions !== undefined) await this.#assertHeeded(signal)
-      return await applier.writes.track(() => log.append([entry], { ...(signal && { signal }) }), {
-        signal,
-        conditions,
-      })
+      const append = () => log.append([entry], { ...(signal && { signal }) })
+      return await applier.writes.track(append, { signal, conditions })
     })
   }
 

@@ -43,7 +43,7 @@ export interface AnnouncerInit {
   readonly log: Log
   readonly clock: Clock
   readonly leaseMs: number
-  readonly group: Pick<GroupState, 'leader' | 'term'>
+  readonly group: Pick<GroupState, 'leader' | 'term' | 'versions'>
   readonly status: Pick<Status, 'state'>
   readonly applier: Pick<Applier<unknown>, 'applied'>
   readonly membership: Pick<Membership, 'refresh'>
@@ -167,6 +167,8 @@ export class Announcer {
       ...(pruner.wish && { prune: pruner.wish }),
       process,
       contested: namesakes.isContested,
+      format: group.versions.format,
+      speaks: group.versions.names,
     })
     await log.notices.announce(self, announcement, leaseMs, options)
   }

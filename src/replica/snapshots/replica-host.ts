@@ -5,6 +5,7 @@ import { FIRST_FORMAT } from '../../group/formats.ts'
 import type { GroupState } from '../../group/group-state.ts'
 import type { Member, Membership } from '../../group/membership.ts'
 import { ELECTORATE_MAX } from '../../group/seal.ts'
+import { speaks } from '../../group/versions.ts'
 import { LogUnavailable } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import type { StateMachine } from '../../machine/machine.ts'
@@ -261,7 +262,9 @@ export class ReplicaHost implements SyncHost {
       return isOverdue && group.seal(anchor)?.attestations.has(self) === true
     }
     const silent = group.silent(overdue)
-    const inSync = members.filter(({ id, state }) => id !== self && state === 'in-sync').map(({ id }) => id)
+    // One that speaks less captures something else.
+    const mayAttest = (member: Member) => member.state === 'in-sync' && speaks(member, group, group.bound)
+    const inSync = members.filter((one) => one.id !== self && mayAttest(one)).map(({ id }) => id)
     const telling = inSync.filter((id) => !silent.has(id))
     const missing = Math.max(0, ELECTORATE_MIN - 1 - telling.length)
     const needed = inSync.length < ELECTORATE_MIN - 1 ? 0 : missing

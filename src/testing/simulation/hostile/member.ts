@@ -1,6 +1,7 @@
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { type Announcement, encodeAnnouncement } from '../../../group/announcement.ts'
 import { type Control, encodeControl } from '../../../group/control.ts'
+import { GROUP_FORMAT } from '../../../group/formats.ts'
 import type { Log } from '../../../log/log.ts'
 import type { Position } from '../../../position.ts'
 import type { Replica } from '../../../replica/replica.ts'
@@ -72,6 +73,7 @@ export class HostileMember {
         offers: [],
         needs: this.needs,
         checkpoint: 0,
+        format: GROUP_FORMAT,
         process: this.#node,
         ...changes(),
       }

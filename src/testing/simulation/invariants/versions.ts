@@ -16,6 +16,8 @@ const MISUNDERSTOOD: readonly string[] = ['ApplyFailed', 'InstallFailed']
  * the part of its delay that an upgrade has to wait by all clocks.
  */
 const FRESH = 0.6
+/** Whoever has halted is left behind already. */
+const GONE: readonly string[] = ['stopped', 'halted']
 /** What a member that announces no format speaks. */
 const FIRST_FORMAT = 1
 
@@ -153,12 +155,13 @@ export class OneVersion implements Invariant {
 /** Who, of the members that were there, does not speak it. */
 function dissent({ format, to }: Upgrade, { atMs, presences }: Reading): string | undefined {
   const name = Buffer.from(signatureName(to))
+  // One that tells a format and no versions has no machine, and reads whatever there is.
   const speaks = ({ announcement }: RecordedPresence) =>
     (announcement.format ?? FIRST_FORMAT) >= format &&
-    (announcement.speaks?.some((other) => name.equals(other)) ?? false)
+    (announcement.speaks?.some((other) => name.equals(other)) ?? announcement.format !== undefined)
   for (const presence of presences.values()) {
     const isFresh = atMs - presence.atMs < presence.ttlMs * FRESH
-    if (!isFresh || presence.announcement.state === 'stopped' || speaks(presence)) continue
+    if (!isFresh || GONE.includes(presence.announcement.state) || speaks(presence)) continue
     return `${presence.node} does not speak that, which it had read at ${atMs}`
   }
   return undefined

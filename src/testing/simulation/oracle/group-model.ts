@@ -131,6 +131,8 @@ export class GroupModel {
     switch (control.type) {
       case 'claim':
         if (control.term !== this.#newest.term + 1) return { type: 'void' }
+        if (this.spoken.format > FORMAT_FIRST && control.format !== this.spoken.format)
+          return { type: 'void' }
         this.#offices.push({ index, term: control.term, leader: author })
         if (control.term === 1) this.#begin(index, control.format ?? FORMAT_FIRST)
         return { type: 'leader' }

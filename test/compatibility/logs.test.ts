@@ -59,15 +59,6 @@ async function shared(backendOf: BackendOf, maker: Library, refusal: RegExp): Pr
   expect(await failureOf(mine.open(NEW))).toMatchObject({ code: 'LOG_MISMATCH', found: 'shop/40' })
 }
 
-/** A log that is made to begin with a snapshot is for programs that know what that is. */
-async function begunWithSnapshot(backendOf: BackendOf): Promise<void> {
-  const log = await backendOf(ours).open({ ...OLD, snapshot: true })
-  expect(log).toMatchObject({ signature: 'shop/1' })
-  await log.close()
-  const refusal = /of the signature "shop\/1\\n\(begins with a snapshot, which anchorage 0.1 cannot read\)"/
-  await expect(backendOf(old).open(OLD)).rejects.toThrow(refusal)
-}
-
 describeWithRelease('a log that the last release uses too', () => {
   let dir: string
   beforeAll(async () => {
@@ -91,20 +82,12 @@ describeWithRelease('a log that the last release uses too', () => {
     },
   )
 
-  test('in a file that begins with a snapshot is closed to the old', async () => {
-    await begunWithSnapshot(({ index }) => index.sqliteLog({ path: join(dir, 'log.db') }))
-  })
-
   describeNats('on NATS', () => {
     let nats: NatsServers
     beforeAll(async () => {
       nats = await startNatsServers()
     })
     afterAll(() => nats?.stop())
-
-    test('in a stream that begins with a snapshot is closed to the old', async () => {
-      await begunWithSnapshot(({ index }) => index.jetstreamLog({ servers: nats.urls, stream: 'snapshot' }))
-    })
 
     test.each(['old', 'new'])(
       'in a stream that the %s one made is closed to the old by a note of an upgrade',

@@ -36,8 +36,18 @@ export class InstallFailed extends AnchorageError {
   }
 }
 
+/** What a log begins with: a snapshot, or an older version of the machine that this process does not speak. */
+export type Beginning = { readonly snapshot: string } | { readonly older: string }
+
+interface BeginningInWords {
+  readonly what: string
+  readonly state: string
+  readonly holder: string
+}
+
 /**
- * The log's beginning was pruned, or is a snapshot, and nobody serves the state there. For a whole request timeout no
+ * The log's beginning was pruned, or is a snapshot or of a version that this program does not speak, and nobody serves
+ * the state there. For a whole request timeout no
  * member announced a state, or each that did refused to serve it; `cause` names them. Silence is no refusal:
  * while a member that announces a state does not answer, the replica goes on trying, and tells that in
  * `problem` events. It goes on looking after this error, too.
@@ -46,20 +56,35 @@ export class StateLost extends AnchorageError {
   static override readonly code = 'STATE_LOST'
   override readonly name = 'StateLost'
   readonly first: number
-  /** @param snapshot what the log begins with, for people, if that is a snapshot */
-  constructor(first: number, cause?: unknown, snapshot?: string) {
-    const [beginning, state] =
-      snapshot === undefined ? [`entry ${first}`, 'the state before it'] : [snapshot, 'it']
-    const holder =
-      snapshot === undefined
-        ? 'start a replica that holds it, or a checkpoint of it, or begin a new log'
-        : 'start a replica that has it: one on the data directory that it was imported into'
+  /** @param beginning what the log begins with, where that is no entry */
+  constructor(first: number, cause?: unknown, beginning?: Beginning) {
+    const { what, state, holder } = inWords(first, beginning)
     const why =
       cause instanceof NoProvider && cause.refusals.size > 0
         ? `nobody serves ${state}: ${cause.message}`
         : `no member of the group announces ${state}; ${holder}`
-    super(`the log begins with ${beginning}, and ${why}`, { cause })
+    super(`the log begins with ${what}, and ${why}`, { cause })
     this.first = first
+  }
+}
+
+function inWords(first: number, beginning: Beginning | undefined): BeginningInWords {
+  if (beginning === undefined)
+    return {
+      what: `entry ${first}`,
+      state: 'the state before it',
+      holder: 'start a replica that holds it, or a checkpoint of it, or begin a new log',
+    }
+  if ('snapshot' in beginning)
+    return {
+      what: beginning.snapshot,
+      state: 'it',
+      holder: 'start a replica that has it: one on the data directory that it was imported into',
+    }
+  return {
+    what: `commands of ${JSON.stringify(beginning.older)}, which this program does not speak`,
+    state: 'a newer state',
+    holder: 'start a replica that has one, or a version of the program that speaks it too',
   }
 }
 

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ReplicaState } from '../../src/group/announcement.ts'
+import { GroupState } from '../../src/group/group-state.ts'
+import { Versions } from '../../src/group/versions.ts'
 import { LogDamaged } from '../../src/log/errors.ts'
 import { BATCH_ENTRIES_MAX } from '../../src/log/limits.ts'
 import type { Log, LogBatch } from '../../src/log/log.ts'
@@ -34,6 +36,7 @@ let flaky: FlakyLog
 let log: Log
 let states: ReplicaState[]
 let status: Status
+let group: GroupState
 let problems: Error[]
 /** Snapshots that were asked for. */
 let asked: PromiseWithResolvers<CaughtUp>[]
@@ -56,6 +59,7 @@ beforeEach(async () => {
   log = await flaky.open({ group: 'g', signature: 's', author: 'me' })
   states = []
   status = new Status()
+  group = new GroupState()
   status.onChange(({ state }) => void states.push(state))
   problems = []
   asked = []
@@ -70,6 +74,9 @@ beforeEach(async () => {
   }
   follower = new Follower({
     log,
+    get group() {
+      return group
+    },
     applier,
     status,
     clock,
@@ -126,6 +133,28 @@ async function failToRead(): Promise<void> {
   await log.append([ENTRY])
   await until(() => problems.length > 0 || status.state === 'halted')
 }
+
+test('of a log that begins with a version that it does not speak, it needs a snapshot', async () => {
+  group = new GroupState({ signature: 's/1', versions: new Versions({ signature: 's/3', older: ['s/2'] }) })
+  await log.append([ENTRY, ENTRY, ENTRY])
+  running = follower.run(LISTENER, stop.signal)
+  await until(() => asked.length > 0)
+  expect([status.state, applier.applied]).toEqual(['catching-up', 0])
+  expect(() => follower.assertReadable()).toThrow(named('NotReadable'))
+  asked[0]!.reject(new NoProvider('nobody has it'))
+  await until(() => status.state === 'lost')
+  expect(status.failure?.message).toContain(
+    'the log begins with commands of "s/1", which this program does not',
+  )
+  group = new GroupState({ signature: 's/2', versions: group.versions })
+  applier.applied = 2
+  applier.cursor = { index: 2 }
+  clock.advance(RETRY_MS)
+  await until(() => asked.length > 1)
+  asked[1]!.resolve(caughtUp(2))
+  await until(() => status.state === 'in-sync')
+  expect(applier.applied).toBe(3)
+})
 
 test('load alone does not put it out of sync, however far it falls behind', async () => {
   await follow()

@@ -1,4 +1,5 @@
 import { UpgradeRequired } from '../../group/errors.ts'
+import type { GroupState } from '../../group/group-state.ts'
 import { EpochChanged, LogDamaged, LogRewound, LogTruncated } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import { NoProvider } from '../../sync/errors.ts'
@@ -7,7 +8,7 @@ import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
 import { asError } from '../../thrown.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
 import type { Disk } from '../disk/disk.ts'
-import { ApplyFailed, Diverged, InstallFailed, NotReadable, StateLost } from '../errors.ts'
+import { ApplyFailed, type Beginning, Diverged, InstallFailed, NotReadable, StateLost } from '../errors.ts'
 import { GenesisAhead, readGenesis } from '../import/genesis-reader.ts'
 import { snapshotOf } from '../import/snapshot-name.ts'
 import type { Announcer } from '../membership/announcer.ts'
@@ -22,6 +23,8 @@ export type Lag =
   | 'truncated'
   /** The log begins with a snapshot, which it does not have. */
   | 'genesis'
+  /** The log begins with an older version of the machine, which this process does not speak. */
+  | 'older'
   /** It could replay the log, but a snapshot is cheaper. */
   | 'far-behind'
   /** Its state is not what the group agreed on. */
@@ -29,6 +32,7 @@ export type Lag =
 
 export interface FollowerInit {
   readonly log: Log
+  readonly group: Pick<GroupState, 'signature' | 'versions'>
   readonly applier: Pick<Applier<unknown>, 'applied' | 'cursor' | 'apply'>
   readonly status: Status
   readonly clock: Clock
@@ -157,12 +161,13 @@ export class Follower {
    * stopped.
    */
   async #follow(listener: EntryListener, signal: AbortSignal): Promise<Lag | undefined> {
-    const { log, applier, status, snapshotAfter, holders } = this.#init
+    const { log, group, applier, status, snapshotAfter, holders } = this.#init
     const { first, newest } = await log.bounds({ signal })
     if (this.#divergence() !== undefined) return 'diverged'
     const behind = newest.index - applier.applied
     if (first > applier.applied + 1) return 'truncated'
     if (applier.applied === 0 && newest.index > 0 && (await readGenesis(log, signal))) return 'genesis'
+    if (!group.versions.speaks(group.signature)) return 'older'
     this.#readable = true
     if (behind > 0) {
       status.enter('following')
@@ -249,11 +254,18 @@ export class Follower {
     }
     const { first } = await log.bounds({ signal })
     if (holders.since(sinceMs).every((id) => error.refusals.has(id))) {
-      const genesis = lag === 'genesis' ? await readGenesis(log, signal) : undefined
-      return status.enter('lost', new StateLost(first, error, genesis && snapshotOf(genesis)))
+      return status.enter('lost', new StateLost(first, error, await this.#beginning(lag, signal)))
     }
     status.enter('catching-up')
     reporter.problem(error)
+  }
+
+  /** What the log begins with, where that is no entry that is missing. */
+  async #beginning(lag: Lag, signal: AbortSignal): Promise<Beginning | undefined> {
+    const { log, group } = this.#init
+    if (lag === 'older') return { older: group.signature }
+    const genesis = lag === 'genesis' ? await readGenesis(log, signal) : undefined
+    return genesis && { snapshot: snapshotOf(genesis) }
   }
 
   #enterInSync(): void {

@@ -183,6 +183,8 @@ export class Deeds {
         return this.#oldBackup(nodes[step.node]!, step.forMs)
       case 'roll':
         return this.#roll(step)
+      case 'upgrade':
+        return this.#operator.upgrade(nodes[step.node]!)
       default:
         return step satisfies never
     }
@@ -223,7 +225,7 @@ export class Deeds {
   #roll({ node: n, to, killed, forMs }: Extract<Step, { do: 'roll' }>): void {
     const node = this.#scene.nodes[n]!
     node.install(to)
-    if (node.running === undefined || !this.#mayLoseState(node)) return
+    if (node.running?.isStopping !== false || !this.#mayLoseState(node)) return
     if (killed) node.kill()
     else this.#stop(node)
     this.#restartAfter(forMs, node)

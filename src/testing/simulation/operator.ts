@@ -20,6 +20,19 @@ export class Operator {
     }
     this.replaceHalted()
     this.#rollOne()
+    const { upgradeAfterMs } = this.#scene.plan.settings
+    const inSync = this.#scene.permanent.find(({ replica }) => replica?.state === 'in-sync')
+    if (upgradeAfterMs === 'manual' && inSync !== undefined && this.#scene.isRolled) this.upgrade(inSync)
+  }
+
+  /** Have the group go over to the newest version that all speak. Only the leader does that, so it is looked for. */
+  upgrade(node: SimulatedNode): void {
+    const { requests, nodes } = this.#scene
+    const leader = nodes.find(({ replica }) => replica !== undefined && replica.id === node.replica?.leader)
+    const { replica, running } = leader ?? node
+    if (replica === undefined || running === undefined || running.isStopping) return
+    if (requests.open.some(({ what, life }) => what === 'upgrade' && life === running.life)) return
+    requests.ask(running.life, 'upgrade', () => replica.upgrade())
   }
 
   /** One at a time, and only if another one has the state, or the disk. */

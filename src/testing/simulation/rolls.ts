@@ -49,6 +49,10 @@ export function drawRolls(chance: Chance, { settings, versions, programs, durati
       const step = { atMs, do: 'roll', node, to, ...away() } as const
       if (!isLeftBehind) steps.push(step)
     }
+    if (chance.happens(0.3) || settings.upgradeAfterMs === 'manual') {
+      const atMs = Math.min(durationMs, Math.floor(beginMs + everyMs * nodes + chance.integer(0, 3_000)))
+      steps.push({ atMs, do: 'upgrade', node: chance.integer(0, settings.replicas - 1) })
+    }
   }
   for (let odd = chance.integer(0, 4); odd > 0; odd--) {
     const node = chance.integer(0, nodes - 1)

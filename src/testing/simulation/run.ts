@@ -1,3 +1,4 @@
+import { GROUP_FORMAT } from '../../group/formats.ts'
 import type { CatchUpReport } from '../../replica/events.ts'
 import { Deeds } from './deeds.ts'
 import { inWords } from './event-words.ts'
@@ -165,6 +166,7 @@ export class Run {
     const ids = nodes.flatMap(({ replica, running }) => (replica && !running?.isStopped ? [replica.id] : []))
     return (
       requests.open.length === 0 &&
+      this.#isUpgraded() &&
       new Set(ids).size === ids.length &&
       nodes.every((node) => {
         const { running } = node
@@ -175,6 +177,14 @@ export class Run {
         return replica?.state === 'in-sync' && index === newest && epoch === log.epoch
       })
     )
+  }
+
+  /** Everybody runs the newest version of the program, and the group speaks it. */
+  #isUpgraded(): boolean {
+    const { history, isRolled, workload } = this.#scene
+    if (workload.versions === undefined) return true
+    const { signature, format } = history.group.spoken
+    return isRolled && signature === workload.machine().signature && format === GROUP_FORMAT
   }
 
   /**
@@ -197,6 +207,8 @@ export class Run {
   #whatIsIll(): string {
     const { nodes, requests, history } = this.#scene
     const newest = history.newest
+    const { signature, format } = history.group.spoken
+    const old = this.#isUpgraded() ? [] : [`the group speaks ${signature} in format ${format}`]
     const open = requests.open.map(({ life, what }) => `${life.name} still owes an answer to ${what}`)
     const ill = nodes.flatMap((node) => {
       const { name, running, newest: last } = node
@@ -209,7 +221,7 @@ export class Run {
         ? []
         : [`${name} is ${replica?.state ?? 'not started'} at ${replica?.position.index} of ${newest}`]
     })
-    return `${SETTLE_MS / 1_000} s after all trouble ended, ${[...ill, ...open.slice(0, 5)].join('; ')}`
+    return `${SETTLE_MS / 1_000} s after all trouble ended, ${[...old, ...ill, ...open.slice(0, 5)].join('; ')}`
   }
 
   #heard(node: SimulatedNode, event: Told): void {

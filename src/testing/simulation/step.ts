@@ -58,6 +58,8 @@ export type Step = { readonly atMs: number; readonly during?: 'catch-up' } & (
       readonly killed: boolean
       readonly forMs: number
     }
+  /** An operator has the group go over to the newest version that all speak, and begins with this replica. */
+  | { readonly do: 'upgrade'; readonly node: number }
 )
 
 /** What a run is made of, beside its steps. */

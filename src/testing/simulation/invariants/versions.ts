@@ -1,3 +1,4 @@
+import type { ReplicaState } from '../../../group/announcement.ts'
 import { decodeControl, type Upgrade } from '../../../group/control.ts'
 import { signatureName } from '../../../group/versions.ts'
 import type { ReplicaEvents } from '../../../replica/events.ts'
@@ -16,8 +17,8 @@ const MISUNDERSTOOD: readonly string[] = ['ApplyFailed', 'InstallFailed']
  * the part of its delay that an upgrade has to wait by all clocks.
  */
 const FRESH = 0.6
-/** Whoever has halted is left behind already. */
-const GONE: readonly string[] = ['stopped', 'halted']
+/** Who says so is left behind already. */
+const BEHIND: readonly ReplicaState[] = ['stopped', 'halted']
 /** What a member that announces no format speaks. */
 const FIRST_FORMAT = 1
 
@@ -135,18 +136,19 @@ export class OneVersion implements Invariant {
   /** A process appends an entry now, by what it has read by now. When the log takes it, it may have read more. */
   #appends(life: string, payload: Uint8Array): void {
     const control = decodeControl(payload)
-    if (control?.type !== 'upgrade' || this.#isStepped || this.#isAsked(life)) return
-    const sinceMs = this.#scene.world.nowMs - FRESH * this.#afterMs
+    if (control?.type !== 'upgrade' || this.#isStepped) return
+    const afterMs = this.#isAsked(life) ? 0 : this.#afterMs
+    const sinceMs = this.#scene.world.nowMs - FRESH * afterMs
     const readings = this.#readings.get(life) ?? []
     const why = readings
-      .filter(({ atMs }, i) => atMs >= sinceMs || i === readings.length - 1)
+      .filter(({ atMs }, i) => atMs > sinceMs || i === readings.length - 1)
       .map((reading) => dissent(control, reading))
       .find((found) => found !== undefined)
     if (why === undefined) this.#hasty.delete(nameOf(life, payload))
     else this.#hasty.set(nameOf(life, payload), why)
   }
 
-  /** An operator had it go over, whoever is there. */
+  /** An operator had it go over, at once. */
   #isAsked(life: string): boolean {
     return this.#scene.requests.all.some(({ what, life: asked }) => what === 'upgrade' && asked.name === life)
   }
@@ -155,13 +157,13 @@ export class OneVersion implements Invariant {
 /** Who, of the members that were there, does not speak it. */
 function dissent({ format, to }: Upgrade, { atMs, presences }: Reading): string | undefined {
   const name = Buffer.from(signatureName(to))
-  // One that tells a format and no versions has no machine, and reads whatever there is.
   const speaks = ({ announcement }: RecordedPresence) =>
     (announcement.format ?? FIRST_FORMAT) >= format &&
+    // One that announces no versions has no machine, and is left behind by none.
     (announcement.speaks?.some((other) => name.equals(other)) ?? announcement.format !== undefined)
   for (const presence of presences.values()) {
     const isFresh = atMs - presence.atMs < presence.ttlMs * FRESH
-    if (!isFresh || GONE.includes(presence.announcement.state) || speaks(presence)) continue
+    if (!isFresh || BEHIND.includes(presence.announcement.state) || speaks(presence)) continue
     return `${presence.node} does not speak that, which it had read at ${atMs}`
   }
   return undefined

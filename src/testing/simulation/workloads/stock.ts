@@ -33,7 +33,7 @@ const SINCE: Readonly<Record<string, StockVersion>> = { add: 1, move: 2, reserve
 const MOVES_OF_ADD: Readonly<Record<StockVersion, number>> = { 1: 0, 2: 1, 3: 2 }
 
 /**
- * A stock of articles, in three versions that each speak all older ones. Commands, items and what a command does
+ * A stock of articles, in three versions, each of which speaks older ones too. Commands, items and what a command does
  * differ between them, and an upgrade changes the state. It is strict: whoever has it apply, capture or go over
  * in another version than that of its state gets an error, which stops a replica.
  */
@@ -42,13 +42,16 @@ export class Stock implements StateMachine<number> {
   readonly older: readonly string[]
   /** The newest version that it speaks. */
   readonly version: StockVersion
+  /** The oldest one. */
+  readonly since: StockVersion
   #articles = new Map<string, Article>()
   /** The version that its state is of. Undefined before anything was done. */
   #form: StockVersion | undefined
 
-  constructor(version: StockVersion) {
+  constructor(version: StockVersion, since: StockVersion = 1) {
     this.version = version
-    const [signature, ...older] = STOCK_VERSIONS.filter((other) => other <= version)
+    this.since = since
+    const [signature, ...older] = STOCK_VERSIONS.filter((other) => other >= since && other <= version)
       .reverse()
       .map((other) => `stock/${other}`)
     this.signature = signature!
@@ -126,7 +129,7 @@ export class Stock implements StateMachine<number> {
 
   #versionOf(signature: string): StockVersion {
     const version = STOCK_VERSIONS.find((other) => `stock/${other}` === signature)
-    if (version !== undefined && version <= this.version) return version
+    if (version !== undefined && version >= this.since && version <= this.version) return version
     throw new Error(`${this.signature} does not speak ${signature}`)
   }
 

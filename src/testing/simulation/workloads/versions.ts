@@ -12,6 +12,9 @@ const program = (version: StockVersion, format?: number): Program<Stock> => ({
   ...(format !== undefined && { format }),
 })
 
+/** It speaks version 1 no more: it cannot replay a log that begins with it. */
+const forgetful: Program<Stock> = { machine: () => new Stock(3, 2) }
+
 /**
  * A program that is replaced by newer versions of itself, one replica at a time, and sometimes by older ones. First
  * its version of Anchorage is another, and then its machine.
@@ -19,7 +22,7 @@ const program = (version: StockVersion, format?: number): Program<Stock> => ({
 export const versionsWorkload: Workload<Stock> = {
   name: 'versions',
   machine: () => new Stock(3),
-  versions: [program(1, FIRST_FORMAT), program(1), program(2), program(3)],
+  versions: [program(1, FIRST_FORMAT), program(1), program(2), forgetful, program(3)],
   chunkBytes: 64,
   write({ machine, submit, chance }) {
     return submit(encode(commandFor(machine.version, chance)))

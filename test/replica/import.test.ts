@@ -7,6 +7,7 @@ import { CheckpointDamaged, DirectoryInUse } from '../../src/checkpoint/errors.t
 import { AppendUncertain } from '../../src/log/errors.ts'
 import type { LogBackend, LogEntry } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
+import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { sqliteMachine } from '../../src/machines/sqlite/sqlite-machine.ts'
 import { StateLost } from '../../src/replica/errors.ts'
@@ -357,6 +358,29 @@ describe('an import', () => {
     await expect(start(new ReplicatedMap(), log, { dataDir })).resolves.toBeDefined()
   })
 
+  test('makes no log before all chunks are there', async () => {
+    await keys(500)
+    const path = join(dir, 'new.db')
+    const seen: boolean[] = []
+    await into(sqliteLog({ path }), { onProgress: () => seen.push(existsSync(path)) })
+    expect([new Set(seen), existsSync(path)]).toEqual([new Set([false]), true])
+  })
+
+  test('leaves a log that was begun while it wrote chunks, and takes them back', async () => {
+    await keys(500)
+    const log = memoryLog()
+    const signature = new ReplicatedMap().signature
+    const others: Promise<unknown>[] = []
+    const begin = async () => {
+      const handle = await log.open({ group: 'new', signature, author: 'test' })
+      await handle.append([{ kind: 'command', payload: line('first') }])
+    }
+    const onProgress = () => void others.push(begin())
+    await expect(into(log, { onProgress })).rejects.toThrow(LogNotEmpty)
+    await Promise.all(others)
+    expect([await checkpoints(), await readdir(join(dataDir, 'checkpoints', 'chunks'))]).toEqual([[], []])
+  })
+
   test('that is given up leaves the log empty', async () => {
     await keys(500)
     const log = memoryLog()
@@ -386,6 +410,27 @@ describe('an import', () => {
     expect(machine.size).toBe(10)
     expect(existsSync(join(dataDir, 'checkpoints', old!))).toBe(true)
   })
+})
+
+test('a newer version of the machine begins with the state as the version that the file is of', async () => {
+  await keys(10)
+  const installed: (string | undefined)[] = []
+  class Newer extends ReplicatedMap {
+    override readonly signature = 'map/3'
+    readonly older = [new ReplicatedMap().signature]
+    override install(signature?: string) {
+      installed.push(signature)
+      return super.install()
+    }
+  }
+  const log = memoryLog()
+  await into(log)
+  const one = await start(new Newer(), log, { dataDir })
+  await leads(one.replica)
+  const two = await start(new Newer(), log, { lead: false, volatile: true })
+  await two.replica.inSync()
+  expect([one.machine.size, two.machine.size]).toEqual([10, 10])
+  expect(installed).toEqual([...one.machine.older, ...one.machine.older])
 })
 
 describe('a transform', () => {

@@ -10,32 +10,26 @@ import {
 import { sameBytes } from '../../bytes.ts'
 import { checkpointName, epochTag } from '../../checkpoint/belonging.ts'
 import { DataDirectory } from '../../checkpoint/data-directory.ts'
-import { openCheckpoint } from '../../checkpoint/file.ts'
+import { openCheckpoint, writeList } from '../../checkpoint/file.ts'
 import { fileStorage } from '../../checkpoint/file-storage.ts'
 import { OffersFile } from '../../checkpoint/offers-file.ts'
 import type { Storage } from '../../checkpoint/storage.ts'
-import { CheckpointStore } from '../../checkpoint/store.ts'
 import { appendControl, type Genesis } from '../../group/control.ts'
 import { GROUP_FORMAT } from '../../group/formats.ts'
 import { begunWith, GroupState } from '../../group/group-state.ts'
 import { LeaseTable } from '../../leases/lease-table.ts'
-import { AppendUncertain } from '../../log/errors.ts'
-import type { Log, LogBackend } from '../../log/log.ts'
+import { AppendUncertain, LogMissing } from '../../log/errors.ts'
+import type { Log, LogBackend, LogInit } from '../../log/log.ts'
 import { type Position, positionKey } from '../../position.ts'
 import { CHUNK_BYTES_DEFAULT } from '../../snapshot/cut.ts'
-import { type EncodedChunk, zstdCoder } from '../../snapshot/encoding.ts'
-import {
-  type ChunkInfo,
-  type Manifest,
-  makeManifest,
-  totalBytes,
-  totalItems,
-} from '../../snapshot/manifest.ts'
+import { zstdCoder } from '../../snapshot/encoding.ts'
+import { type Manifest, makeManifest, totalBytes, totalItems } from '../../snapshot/manifest.ts'
 import { TTL_MS_DEFAULT } from '../../sync/limits.ts'
 import { type Clock, systemClock } from '../../time/clock.ts'
 import { LogNotEmpty } from './errors.ts'
 import { readGenesis } from './genesis-reader.ts'
-import { recut } from './recut.ts'
+import { NewChunks } from './new-chunks.ts'
+import { type RecutOptions, recut } from './recut.ts'
 import { type ImportSource, SourceFile } from './source.ts'
 
 /** Makes the items of the new state from those of the file. */
@@ -107,17 +101,16 @@ export interface ImportInternals {
 
 /** The author of a log's first entry, where that is a snapshot. */
 const AUTHOR = 'import'
-/** One checkpoint is written. */
-const KEEP = 1
 
 /**
  * Begin a log with the snapshot in a file. The log gets one small entry: the snapshot's root, and where it
  * comes from. The snapshot itself goes into `dataDir`, and is flushed before the log has the entry. Start a
  * replica on that directory next. The others get the state from it as they get any snapshot.
  *
- * It takes the memory of a few chunks, whatever the size, and checks every chunk. If it fails before its last
- * step, the log stays empty, and another import into the same log and directory begins again. A replica that
- * is started in between is refused with `ImportUnfinished`.
+ * It takes the memory of a few chunks, whatever the size, and checks every chunk. The log is made when all
+ * are on the disk. If the import fails before its last step, there is no log, or an empty one, and another
+ * import into the same log and directory begins again. A replica that is started in between is refused with
+ * `ImportUnfinished`.
  *
  * Rejects with `LogNotEmpty`, `CheckpointDamaged`, `CheckpointMismatch`, `DirectoryInUse`,
  * `DirectoryUnusable`, with what the log says, and with what the transform throws. After `AppendUncertain`
@@ -147,123 +140,124 @@ export async function importOn(
   await using reader = await openCheckpoint(init.file, storage)
   const source = new SourceFile(reader, zstdCoder)
   using data = await DataDirectory.open(init.dataDir, storage)
-  const signature = transform?.signature ?? source.signature
-  const log = await init.log.open({ group, signature, snapshot: true, author: AUTHOR, signal })
+  const signature = transform?.signature ?? source.what.signature
+  const of = { group, signature, snapshot: true, author: AUTHOR, signal }
+  await assertNew(init.log, of)
+  let [items, bytes] = [0, 0]
+  await using chunks = await NewChunks.open(data, clock, (info) => {
+    items += info.items
+    bytes += info.bytes
+    init.onProgress?.({ items, bytes })
+  })
+  if (transform === undefined) await chunks.copy(source.chunks, (index) => source.chunk(index), signal)
+  else await transformed(source, { transform, chunks, chunkBytes, clock, signal })
+  // No log is made before the long part is done: somebody might begin it meanwhile.
+  const log = await init.log.open(of)
   try {
-    const work = { init, log, data, source, signature, chunkBytes, ttlMs, clock, signal }
-    return await new Import(work).run()
+    const genesis = {
+      format: GROUP_FORMAT,
+      signature,
+      timeMs: source.what.timeMs,
+      chunkBytes: transform === undefined ? 0 : chunkBytes,
+      source: { group: source.what.group, ...source.what.position },
+    }
+    return await new Beginning({ log, group, data, source, chunks, genesis, ttlMs, clock, signal }).begin()
   } finally {
     await log.close()
   }
 }
 
-interface ImportWork {
-  readonly init: ImportInit
+/** Throws `LogNotEmpty` if the log is there, and has entries. */
+async function assertNew(backend: LogBackend, of: LogInit): Promise<void> {
+  let log: Log
+  try {
+    log = await backend.open({ ...of, create: false })
+  } catch (error) {
+    if (error instanceof LogMissing) return
+    throw error
+  }
+  try {
+    await assertEmpty(log, of.signal!)
+  } finally {
+    await log.close()
+  }
+}
+
+async function assertEmpty(log: Log, signal: AbortSignal): Promise<void> {
+  const { newest } = await log.bounds({ signal })
+  if (newest.index > 0) throw new LogNotEmpty(newest.index, await readGenesis(log, signal))
+}
+
+interface TransformedInit extends RecutOptions {
+  readonly transform: Transform
+  readonly chunks: NewChunks
+}
+
+/** Put the chunks of the new items there, one after the other. */
+async function transformed(source: SourceFile, { transform, chunks, ...options }: TransformedInit) {
+  const items = transform.items(source.items(options.signal), source.what)
+  for await (const { info, bytes } of recut(items, options)) {
+    options.signal.throwIfAborted()
+    await chunks.add(info, bytes)
+  }
+}
+
+interface BeginningInit {
   readonly log: Log
+  readonly group: string
   readonly data: DataDirectory
   readonly source: SourceFile
-  readonly signature: string
-  readonly chunkBytes: number
+  /** All that the snapshot has. */
+  readonly chunks: NewChunks
+  readonly genesis: Omit<Genesis, 'root'>
   readonly ttlMs: number
   readonly clock: Clock
   readonly signal: AbortSignal
 }
 
-/** One import, from its open parts on. */
-class Import {
-  readonly #work: ImportWork
+/** The last steps of an import: the log exists, and the chunks are there. */
+class Beginning {
+  readonly #init: BeginningInit
   readonly #position: Position
-  #items = 0
-  #bytes = 0
 
-  constructor(work: ImportWork) {
-    this.#work = work
-    this.#position = { epoch: work.log.epoch, index: 1 }
+  constructor(init: BeginningInit) {
+    this.#init = init
+    this.#position = { epoch: init.log.epoch, index: 1 }
   }
 
-  async run(): Promise<Imported> {
-    const { init, log, source, signature, chunkBytes, signal } = this.#work
-    const { newest } = await log.bounds({ signal })
-    if (newest.index > 0) throw new LogNotEmpty(newest.index, await readGenesis(log, signal))
-    const genesis = {
-      format: GROUP_FORMAT,
-      signature,
-      timeMs: source.timeMs,
-      chunkBytes: init.transform === undefined ? 0 : chunkBytes,
-      source: { group: source.group, ...source.position },
-    }
-    const manifest = await this.#writeCheckpoint(genesis)
+  async begin(): Promise<Imported> {
+    const { log, source, chunks, genesis, signal } = this.#init
+    await assertEmpty(log, signal)
+    const group = new GroupState()
+    group.restore(begunWith(genesis))
+    const manifest = makeManifest(group.encode(), chunks.infos)
     try {
+      await this.#writeCheckpoint(manifest)
       await this.#writeOffer()
       signal.throwIfAborted()
       await this.#append({ ...genesis, root: manifest.root })
+      chunks.keep()
     } catch (error) {
-      if (!(error instanceof AppendUncertain)) await this.#forget().catch(() => {})
+      if (error instanceof AppendUncertain) chunks.keep()
+      else await this.#forget().catch(() => {})
       throw error
     }
-    const [items, bytes] = [totalItems(manifest), totalBytes(manifest)]
-    return { position: this.#position, signature, root: manifest.root, items, bytes, source }
+    return {
+      ...{ position: this.#position, signature: genesis.signature, root: manifest.root, source: source.what },
+      ...{ items: totalItems(manifest), bytes: totalBytes(manifest) },
+    }
   }
 
   /** The snapshot, as a checkpoint of the place of the log's first entry. It is flushed. */
-  async #writeCheckpoint(genesis: Omit<Genesis, 'root'>): Promise<Manifest> {
-    const { init, data, source, signature, clock, signal } = this.#work
-    const store = await CheckpointStore.open({
-      directory: data.checkpoints,
-      storage: data.storage,
-      group: init.group,
-      signatures: [signature],
-      epoch: this.#position.epoch,
-      clock,
-      coder: zstdCoder,
-      keep: KEEP,
-      onEvent: () => {},
-    })
-    try {
-      const { transform } = init
-      const chunks = transform === undefined ? source.chunks : await this.#transformed(store, transform)
-      const group = new GroupState()
-      group.restore(begunWith(genesis))
-      const manifest = makeManifest(group.encode(), chunks)
-      const chunk = async (index: number): Promise<EncodedChunk> => {
-        const encoded = await source.chunk(index)
-        this.#progress(chunks[index]!)
-        return encoded
-      }
-      await store.write({ position: this.#position, signature, sealed: true, manifest, chunk }, signal)
-      return manifest
-    } finally {
-      await store.close()
-    }
-  }
-
-  /**
-   * Puts the chunks of the new items on the disk, one after the other. They are held until the store is
-   * closed.
-   */
-  async #transformed(store: CheckpointStore, transform: Transform): Promise<readonly ChunkInfo[]> {
-    const { source, chunkBytes, clock, signal } = this.#work
-    const { group, signature, position, timeMs } = source
-    const items = transform.items(source.items(signal), { group, signature, position, timeMs })
-    const chunks: ChunkInfo[] = []
-    for await (const { info, bytes } of recut(items, { chunkBytes, clock, signal })) {
-      signal.throwIfAborted()
-      store.chunks.hold([info])
-      await store.chunks.put(info, () => zstdCoder.encode(bytes))
-      chunks.push(info)
-      this.#progress(info)
-    }
-    return chunks
-  }
-
-  #progress({ items, bytes }: ChunkInfo): void {
-    this.#items += items
-    this.#bytes += bytes
-    this.#work.init.onProgress?.({ items: this.#items, bytes: this.#bytes })
+  async #writeCheckpoint(manifest: Manifest): Promise<void> {
+    const { group, data, chunks, genesis } = this.#init
+    await chunks.flush()
+    const of = { group, signature: genesis.signature, position: this.#position, sealed: true, manifest }
+    await writeList(this.#path, data.storage, of)
   }
 
   async #writeOffer(): Promise<void> {
-    const { data, ttlMs, clock } = this.#work
+    const { data, ttlMs, clock } = this.#init
     const offers = new LeaseTable<string>({ clock })
     offers.register(positionKey(this.#position), ttlMs)
     await new OffersFile(join(data.path, 'offers.json'), data.storage, clock).write(offers.toSnapshot())
@@ -271,7 +265,7 @@ class Import {
 
   /** The log's first entry, and no other one. */
   async #append(genesis: Genesis): Promise<void> {
-    const { log, signal } = this.#work
+    const { log, signal } = this.#init
     try {
       if ((await appendControl(log, { type: 'genesis', ...genesis })) === 1) return
     } catch (error) {
@@ -286,8 +280,13 @@ class Import {
 
   /** The log does not begin with it, so no replica may. */
   async #forget(): Promise<void> {
-    const { checkpoints, storage } = this.#work.data
-    await storage.remove(join(checkpoints, checkpointName(1, epochTag(this.#position.epoch))))
+    const { checkpoints, storage } = this.#init.data
+    await storage.remove(this.#path)
     await storage.flushDirectory(checkpoints)
+  }
+
+  get #path(): string {
+    const { epoch, index } = this.#position
+    return join(this.#init.data.checkpoints, checkpointName(index, epochTag(epoch)))
   }
 }

@@ -18,19 +18,14 @@ export interface ImportSource {
 }
 
 /** Reads the snapshot in a file, and verifies all that it reads. */
-export class SourceFile implements ImportSource {
-  readonly group: string
-  readonly signature: string
-  readonly position: Position
-  readonly timeMs: number
+export class SourceFile {
+  readonly what: ImportSource
   readonly #reader: CheckpointReader
   readonly #coder: ChunkCoder
 
   constructor(reader: CheckpointReader, coder: ChunkCoder) {
-    this.group = reader.group
-    this.signature = reader.signature
-    this.position = reader.position
-    this.timeMs = decodeGroupState(reader.manifest.control).timeMs
+    const { group, signature, position, manifest } = reader
+    this.what = { group, signature, position, timeMs: decodeGroupState(manifest.control).timeMs }
     this.#reader = reader
     this.#coder = coder
   }

@@ -194,8 +194,8 @@ async function makeParts<Result>(
   const pruner = new Pruner({ ...common, membership, progress, applier, disk, policy: init.prune })
   const installer = new Installer({ applier, group, pruner, anchors, disk, seals })
   host.installBy(installer)
-  host.serveBy(follower, new Orders({ pruner }))
   const upgrader = new Upgrader({ ...common, membership, applier, positions, policy: init.upgrade })
+  host.serveBy(follower, new Orders({ pruner, upgrader }))
   const outcomes = new Outcomes({ ...common, leadership, announcer, anchors, pruner, upgrader, divergences })
 
   // What the application asks for, and what a leader does unasked.

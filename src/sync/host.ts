@@ -38,7 +38,7 @@ export interface Answer {
 export type Order =
   /** Prune the log, but for so many of the newest entries. */
   | { readonly type: 'prune'; readonly keepEntries: number }
-  /** Have the group speak this version of the machine. */
+  /** Have the group speak this version of the machine; empty: the newest that all members speak. */
   | { readonly type: 'upgrade'; readonly to: string }
 
 /**

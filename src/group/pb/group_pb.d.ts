@@ -86,7 +86,8 @@ export declare type Claim = Message<"anchorage.group.v1.Claim"> & {
   term: bigint;
 
   /**
-   * Of the first claim of a log: the format that the group's state has from here on. 0 stands for 1.
+   * The format of the group's state. The first claim of a log decides on it. 0 stands for 1. Another claim is
+   * void if it names another format, once that is greater than 1.
    *
    * @generated from field: uint32 format = 2;
    */

@@ -1,9 +1,10 @@
 import type { Order } from '../../sync/host.ts'
-import { Failed } from '../../sync/wire/errors.ts'
 import type { Pruner } from './pruner.ts'
+import type { Upgrader } from './upgrader.ts'
 
 export interface OrdersInit {
   readonly pruner: Pick<Pruner, 'prune'>
+  readonly upgrader: Pick<Upgrader, 'upgrade'>
 }
 
 /** What an operator has a leader do, from another process that is a member for a moment. */
@@ -15,15 +16,16 @@ export class Orders {
   }
 
   /**
-   * Resolves with the entry up to which the log is pruned, or 0. Rejects with `NotLeader` where this replica does
-   * not lead, and with what `Replica.prune` rejects with.
+   * Resolves with the entry up to which the log is pruned, or 0, or with the entry from which on the group
+   * speaks the version. Rejects with `NotLeader` where this replica does not lead, and as `Replica.prune` and
+   * `Replica.upgrade` do.
    */
   async obey(order: Order): Promise<number> {
     switch (order.type) {
       case 'prune':
         return await this.#init.pruner.prune(order.keepEntries)
       case 'upgrade':
-        throw new Failed('this release cannot be told to upgrade')
+        return (await this.#init.upgrader.upgrade(order.to === '' ? {} : { to: order.to })).index
       default:
         return order satisfies never
     }

@@ -694,7 +694,7 @@ export declare type OrderRequest = Message<"anchorage.sync.v1.OrderRequest"> & {
     case: "prune";
   } | {
     /**
-     * Have the group speak this version of the machine.
+     * Have the group speak this version of the machine. Empty: the newest that all members speak.
      *
      * @generated from field: string upgrade = 2;
      */

@@ -162,10 +162,15 @@ const replicaMethods = {
     replica.checkpointed(position),
   'replica.prune': (replica: Replica, _: unknown, options: { keepEntries?: number }) =>
     replica.prune(options),
+  'replica.upgrade': (replica: Replica, _: unknown, options: { to?: string }) => replica.upgrade(options),
   'replica.rootAt': async (replica: Replica, _: unknown, anchor: Position) =>
     Buffer.from(await replica.rootAt(anchor)).toString('hex'),
   'replica.status': (replica: Replica) => {
     const { id, state, logConnected, position, timeMs, leader, term, offers, members, addresses } = replica
-    return { id, state, logConnected, position, timeMs, leader, term, offers, members, addresses }
+    const { signature, format } = replica
+    return {
+      ...{ id, state, logConnected, position, timeMs, leader, term, offers, members, addresses },
+      ...{ signature, format },
+    }
   },
 }

@@ -222,6 +222,11 @@ export class ReplicaProcess {
     return this.call('replica.rootAt', anchor)
   }
 
+  /** See `Replica.upgrade`. */
+  upgrade(options: { readonly to?: string } = {}): Promise<Position> {
+    return this.call('replica.upgrade', options)
+  }
+
   /** See `Replica.prune`. */
   prune(options: { readonly keepEntries?: number } = {}): Promise<number> {
     return this.call('replica.prune', options)

@@ -2,9 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { checkUpgrade } from '../../docs/examples/inventory-2-check.ts'
 import { checkInventory } from '../../docs/examples/inventory-check.ts'
 import { liveThrough } from '../../docs/examples/inventory-life.ts'
 import { restart } from '../../docs/examples/inventory-restart.ts'
+import { rollOver } from '../../docs/examples/inventory-upgrade.ts'
 
 test('the inventory of the documents passes checkMachine()', async () => {
   const report = await checkInventory()
@@ -23,4 +25,14 @@ test('its second life begins with the checkpoint of the first', async () => {
   } finally {
     await rm(dataDir, { recursive: true })
   }
+})
+
+test('its second version passes, beside the first one, and so does the way to it', async () => {
+  const report = await checkUpgrade()
+  expect(report).toMatchObject({ malformed: 0, upgrades: [{ from: 'inventory/1', to: 'inventory/2' }] })
+})
+
+test('it rolls over to its second version, in processes', async () => {
+  const [first, second] = ['./inventory-process.ts', './inventory-2-process.ts']
+  await rollOver({ first: new URL(first!, import.meta.url), second: new URL(second!, import.meta.url) })
 })

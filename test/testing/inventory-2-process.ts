@@ -1,0 +1,3 @@
+import './source-package.ts'
+
+await import('../../docs/examples/inventory-2-program.ts')

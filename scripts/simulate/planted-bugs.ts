@@ -361,6 +361,39 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'any clock',
   },
   {
+    name: 'a write with a key is applied each time',
+    file: 'group/recent-writes.ts',
+    text: `    if (first !== undefined) return { type: 'repeated', first }
+`,
+    replacement: '    void first\n',
+    promise: 'one anchor, one content',
+    workload: 'payments',
+  },
+  {
+    name: 'a joiner knows no keys',
+    file: 'group/recent-writes.ts',
+    text: 'for (const { key, index } of keyed) this.#indexes.set(textOf(key), index)',
+    replacement: 'void keyed',
+    promise: 'one anchor, one content',
+    workload: 'payments',
+  },
+  {
+    name: 'what a write expects is not looked at',
+    file: 'group/recent-writes.ts',
+    text: 'if (expect !== undefined && this.#newest > expect)',
+    replacement: 'if (expect === -1)',
+    promise: 'one anchor, one content',
+    workload: 'payments',
+  },
+  {
+    name: 'a write with conditions that a snapshot covers was applied',
+    file: 'replica/following/writes.ts',
+    text: `    if (conditions === undefined) return this.#written`,
+    replacement: `    if (index > 0) return this.#written`,
+    promise: 'acknowledged writes are there once',
+    workload: 'payments',
+  },
+  {
     name: 'writes that a snapshot covers are forgotten',
     file: 'replica/following/writes.ts',
     text: `      settle(waiting, () => this.#coveredAt(waitingIndex, waiting.conditions))

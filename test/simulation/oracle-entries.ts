@@ -117,6 +117,21 @@ const versions = fc.constantFrom('', 'm/2', 'm/3')
 
 export const controlSteps: fc.Arbitrary<ControlStep> = fc.oneof(
   {
+    weight: 10,
+    arbitrary: fc
+      .tuple(
+        authors,
+        mapCommands,
+        fc.option(fc.constantFrom('k', 'l', 'm', 'n'), { nil: undefined }),
+        fc.option(fc.nat(4), { nil: undefined }),
+      )
+      .map(([author, command, key, back]) => (_view: GroupView, newest: number) => {
+        const expected = back !== undefined && { expect: Math.max(0, newest - back) }
+        const named = key !== undefined && { key: Buffer.from(key) }
+        return by(author, { type: 'guarded', command, ...named, ...expected })
+      }),
+  },
+  {
     weight: 2,
     arbitrary: fc.tuple(authors, fc.constantFrom(1, 1, 1, 0, 2)).map(
       ([author, ahead]) =>

@@ -38,13 +38,22 @@ class Product {
   apply(entry: ModelEntry): unknown {
     if (entry.epoch !== EPOCH) return undefined
     if (this.group.advance(entry.timestampMs)) this.map.advance(this.group.timeMs)
-    if (entry.kind === 'control') return this.group.apply({ ...entry, id: String(entry.index) })
-    this.group.commanded(entry.index)
+    if (entry.kind === 'command') return this.#command(entry.index, entry.payload)
+    const outcome = this.group.apply({ ...entry, id: String(entry.index) })
+    if (outcome.type !== 'met') return outcome
+    const { command, key } = outcome.guarded
+    return { ...outcome, result: this.#command(entry.index, command, key) }
+  }
+
+  #command(index: number, command: Uint8Array, key?: Uint8Array): unknown {
     try {
-      return this.map.apply(entry.payload, this.group)
+      const result = this.map.apply(command, this.group)
+      this.group.commanded(index, key)
+      return result
     } catch (error) {
-      if (error instanceof MalformedCommand) return undefined
-      throw error
+      if (!(error instanceof MalformedCommand)) throw error
+      this.group.commanded(index)
+      return undefined
     }
   }
 }
@@ -144,6 +153,10 @@ test('the product and the models agree on any log, at every index, then and late
         if (entry.kind === 'command') expect(history.resultAt(index)).toEqual(result)
         else if (result !== undefined) expect(result).toMatchObject(history.effectAt(index)!)
         else expect(history.effectAt(index)).toBeUndefined()
+        if (history.effectAt(index)?.type === 'met')
+          expect(result).toMatchObject({ result: history.resultAt(index) })
+        const { recent } = decodeGroupState(product.group.encode())
+        expect(recent.map((write) => write.index)).toEqual(history.group.remembered)
         expect([history.check(product.map, at(index)), index]).toEqual(['right', index])
         views.push(written(history.groupAt(index)!))
       }

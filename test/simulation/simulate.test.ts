@@ -27,6 +27,7 @@ const SEEDS = {
   compose: 40,
   queue: 40,
   versions: 40,
+  payments: 40,
 }
 
 test.each(Object.entries(SEEDS))('%s: no promise is broken in %i seeds', async (name, seeds) => {

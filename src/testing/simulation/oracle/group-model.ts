@@ -1,4 +1,4 @@
-import { type Control, decodeControl, type Upgrade } from '../../../group/control.ts'
+import { type Control, decodeControl, type Guarded, type Upgrade } from '../../../group/control.ts'
 import type { LogEntry } from '../../../log/log.ts'
 
 /** Nothing follows from attestations of older anchors than this many, though they are kept here. */
@@ -63,12 +63,21 @@ export type Effect =
   | { readonly type: 'sealed' | 'disputed' | 'diverged'; readonly anchor: number }
   | { readonly type: 'prune'; readonly upTo: number }
   | { readonly type: 'upgraded'; readonly format: number; readonly from: string; readonly to: string }
+  | GuardEffect
+
+/** Whether a command with conditions is applied. If not: the write before it that had its key, or that it did not expect. */
+export type GuardEffect =
+  | { readonly type: 'met'; readonly guarded: Guarded }
+  | { readonly type: 'repeated'; readonly first: number }
+  | { readonly type: 'conflict'; readonly newest: number }
 
 type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
 type OpenAnchor = Writable<AnchorFacts> & { readonly attested: Attested[] }
 
 /** The format of a group's state before its log says anything. */
 const FORMAT_FIRST = 1
+/** So many keys of commands are remembered, the newest ones. */
+const KEYS_REMEMBERED = 2_048
 
 const NOBODY: Office = { index: 0, term: 0, leader: undefined }
 
@@ -83,6 +92,10 @@ export class GroupModel {
   readonly #prunes: AgreedPrune[] = []
   /** The oldest first. */
   readonly #spoken: SpokenVersion[]
+  /** The indexes of commands that were applied since the format knows of conditions, the newest last. */
+  readonly #commands: number[] = []
+  /** All that had a key and were obeyed, by the keys in hexadecimal. */
+  readonly #keyed: { readonly key: string; readonly index: number }[] = []
 
   /** @param bound what the log is bound to: the machine's signature before the first upgrade */
   constructor(bound = '') {
@@ -153,11 +166,27 @@ export class GroupModel {
       case 'upgrade':
         return this.#holds(author, control.term) ? this.#upgrade(index, control) : { type: 'void' }
       case 'genesis':
-      case 'guarded':
         return { type: 'void' }
+      case 'guarded':
+        return this.spoken.format === FORMAT_FIRST ? { type: 'void' } : this.#judge(control)
       default:
         return control satisfies never
     }
+  }
+
+  /**
+   * The command at `index` was applied.
+   * @param key of a write that was obeyed
+   */
+  commanded(index: number, key?: Uint8Array): void {
+    if (this.spoken.format === FORMAT_FIRST) return
+    this.#commands.push(index)
+    if (key !== undefined) this.#keyed.push({ key: hex(key), index })
+  }
+
+  /** The indexes of the writes whose keys are remembered now, oldest first. */
+  get remembered(): readonly number[] {
+    return this.#keyed.slice(-KEYS_REMEMBERED).map(({ index }) => index)
   }
 
   /** What holds after the entry at `index`, as nothing that came later counts. */
@@ -181,6 +210,20 @@ export class GroupModel {
 
   #holds(author: string, term: number): boolean {
     return author === this.#newest.leader && term === this.#newest.term
+  }
+
+  /** Since which entry commands are counted: it is where the format began to know of conditions. */
+  get #countedFrom(): number {
+    return this.#spoken.find(({ format }) => format > FORMAT_FIRST)!.index
+  }
+
+  #judge(guarded: Guarded): Effect {
+    const { key, expect } = guarded
+    const named = key && hex(key)
+    const earlier = this.#keyed.slice(-KEYS_REMEMBERED).find((write) => write.key === named)
+    if (earlier !== undefined) return { type: 'repeated', first: earlier.index }
+    const newest = this.#commands.at(-1) ?? this.#countedFrom
+    return expect === undefined || newest <= expect ? { type: 'met', guarded } : { type: 'conflict', newest }
   }
 
   /** The first claim of a log says in which format the group begins. */

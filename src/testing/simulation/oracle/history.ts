@@ -1,3 +1,4 @@
+import { Refusal } from '../../../machine/errors.ts'
 import { type Position, positionKey } from '../../../position.ts'
 import {
   type Effect,
@@ -87,13 +88,22 @@ class Incarnation<Machine> {
     const timeMs = isOwn ? this.#time.add(entry.timestampMs) : this.#time.timeMs
     const effect = isOwn && entry.kind === 'control' ? this.group.apply(entry) : undefined
     if (effect?.type === 'upgraded') this.#model.upgrade?.(effect.from, effect.to)
+    const { signature } = this.group.spoken
+    let result: unknown
+    if (isOwn && entry.kind === 'command') result = this.#command(entry.payload, index, timeMs)
+    if (effect?.type === 'met')
+      result = this.#command(effect.guarded.command, index, timeMs, effect.guarded.key)
+    this.#reached.push({ entry, timeMs, result, effect, digest: this.#model.digest(timeMs, signature) })
+  }
+
+  /** @param key of the write. It is remembered if the command does something: if it is neither malformed nor refused. */
+  #command(command: Uint8Array, index: number, timeMs: number, key?: Uint8Array): unknown {
     const position = { epoch: this.epoch, index }
     const { signature } = this.group.spoken
-    const result =
-      isOwn && entry.kind === 'command'
-        ? this.#model.apply(entry.payload, { position, timeMs, signature })
-        : undefined
-    this.#reached.push({ entry, timeMs, result, effect, digest: this.#model.digest(timeMs, signature) })
+    const result = this.#model.apply(command, { position, timeMs, signature })
+    const isObeyed = result !== undefined && !(result instanceof Refusal)
+    this.group.commanded(index, isObeyed ? key : undefined)
+    return result
   }
 }
 

@@ -5,6 +5,7 @@ import { listWorkload } from './list.ts'
 import { chunksWorkload, floodWorkload, mapWorkload, shortWorkload } from './map.ts'
 import { onceWorkload } from './once.ts'
 import { pagesWorkload } from './pages.ts'
+import { paymentsWorkload } from './payments.ts'
 import { queueWorkload } from './queue.ts'
 import { registerWorkload } from './register.ts'
 import { setWorkload } from './set.ts'
@@ -27,6 +28,7 @@ export const WORKLOADS: Readonly<Record<string, Workload>> = Object.fromEntries(
       composeWorkload,
       queueWorkload,
       versionsWorkload,
+      paymentsWorkload,
     ] as readonly Workload[]
   ).map((workload) => [workload.name, workload]),
 )

@@ -398,6 +398,14 @@ test('a fault says where it was seen, what differed, and what to do', async () =
   )
 })
 
+test('where states are compared after several commands, it says which they are', async () => {
+  const few = await checkMachine(() => new Shared(), COMMANDS, { places: 4 }).catch((error: Error) => error)
+  expect(String(few)).toMatch(/^MachineFault: determinism in commands 20 to 39: on two instances, the states/)
+  ofModule = 0
+  const all = await checkMachine(() => new Shared(), COMMANDS, { places: 61 }).catch((error: Error) => error)
+  expect(String(all)).toMatch(/^MachineFault: determinism at command 39 \("thing/)
+})
+
 test('what the machine threw is the cause', async () => {
   const fault = await faultOf(() => new Uncapturable())
   expect(fault.cause).toMatchObject({ message: 'it is too full' })

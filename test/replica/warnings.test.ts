@@ -120,6 +120,20 @@ test('a logger that throws harms nobody', async () => {
   await expect(replica.submit(line('unbearable'))).rejects.toMatchObject({ name: 'ApplyFailed' })
 })
 
+test('a replica that finds no state says so, and what there is to do', async () => {
+  await using cluster = new Cluster({ isMute: false })
+  const first = await cluster.start()
+  await leads(first.replica)
+  await first.replica.submit(line('a'))
+  await first.replica.prune({ keepEntries: 0 })
+  await first.replica.stop()
+  const { replica } = await cluster.start()
+  await expect(replica.inSync()).rejects.toMatchObject({ name: 'StateLost' })
+  expect(told(replica.id)).toContainEqual(
+    expect.stringMatching(/^is lost: the log begins with entry \d+.*looking for a state\)$/),
+  )
+})
+
 test('a dispute is told with the roots, and what to do', async () => {
   await using cluster = new Cluster({ isMute: false })
   const [first, second] = await cluster.startLed(1)

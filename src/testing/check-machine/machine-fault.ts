@@ -19,6 +19,8 @@ export type MachineCheck =
 export interface FaultPlace {
   /** The number of a command in the list that was given, from 0. */
   readonly command?: number | undefined
+  /** The first of the commands of which it was one, if it is not known which. */
+  readonly since?: number
   /** The bytes that were applied there, if they are not the ones that were given. */
   readonly bytes?: Uint8Array | undefined
 }
@@ -54,7 +56,10 @@ export class MachineFault extends AnchorageError {
   static override readonly code = 'MACHINE_FAULT'
   override readonly name = 'MachineFault'
   readonly check: MachineCheck
-  /** The number of the command at which, or after which, it was seen, from 0; undefined if it was none. */
+  /**
+   * The number of the command at which, or after which, it was seen, from 0; undefined if it was none. More
+   * `places` tell it more exactly.
+   */
   readonly command: number | undefined
   /** The version of the machine that was active, if it was an older one. */
   readonly version: string | undefined
@@ -85,8 +90,9 @@ interface FaultOptions {
   readonly version?: string
 }
 
-function placed({ command, bytes }: FaultPlace): string {
+function placed({ command, since, bytes }: FaultPlace): string {
   if (command === undefined) return ''
+  if (since !== undefined) return ` in commands ${since} to ${command}`
   return bytes === undefined ? ` after command ${command}` : ` at command ${command} (${excerpt(bytes)})`
 }
 

@@ -1,4 +1,6 @@
 import type { Bench, Reference } from './bench.ts'
+import type { FaultPlace } from './machine-fault.ts'
+import type { Script } from './script.ts'
 import type { State } from './state.ts'
 import type { Outcome } from './subject.ts'
 
@@ -16,6 +18,13 @@ export async function referenceRun(bench: Bench): Promise<Reference> {
     from = place
   }
   return { outcomes, states }
+}
+
+/** Where it is seen what commands did to a state, since it was last looked at. */
+export function placeOf({ steps }: Script, from: number, place: number): FaultPlace {
+  if (from === place) return placeAfter(place)
+  const command = place - 1
+  return from === command ? { command, bytes: steps[command]!.command } : { command, since: from }
 }
 
 /** Where a state is seen after so many commands. */

@@ -2,7 +2,7 @@ import { sameBytes } from '../../bytes.ts'
 import type { Bench, Reference } from './bench.ts'
 import { inForeignTime } from './foreign-time.ts'
 import { type MachineCheck, MachineFault } from './machine-fault.ts'
-import { placeAfter } from './reference-run.ts'
+import { placeOf } from './reference-run.ts'
 import type { Step } from './script.ts'
 import { compareStates } from './state.ts'
 import { compareOutcomes, type Outcome, type Subject } from './subject.ts'
@@ -30,9 +30,9 @@ export async function compareTwins(
       const seen = { command: step.number, bytes: step.command }
       compareOutcomes(check, seen, `${what}, the results differ`, outcomes[step.number]!, apply(step))
     }
+    const seen = placeOf(script, at, place)
     at = place
-    const found = await twin.state(placeAfter(place))
-    compareStates(check, placeAfter(place), `${what}, the states differ`, states.get(place)!, found)
+    compareStates(check, seen, `${what}, the states differ`, states.get(place)!, await twin.state(seen))
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Bench, Reference } from './bench.ts'
 import { inForeignTime } from './foreign-time.ts'
-import { placeAfter } from './reference-run.ts'
+import { placeAfter, placeOf } from './reference-run.ts'
 import type { Script } from './script.ts'
 import { compareItems, compareStates, TIMES } from './state.ts'
 import { compareOutcomes, type Subject } from './subject.ts'
@@ -124,8 +124,8 @@ export async function checkLikeOlder(bench: Bench, { states }: Reference): Promi
   let from = 0
   for (const place of script.places) {
     for (const step of script.between(from, place)) subject.apply(step)
+    const seen = placeOf(script, from, place)
     from = place
-    const seen = placeAfter(place)
     const what = 'the machine of that version and the newest one differ'
     compareStates('upgrade', seen, what, await subject.state(seen), states.get(place)!)
   }

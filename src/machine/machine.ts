@@ -20,7 +20,8 @@ export interface CommandContext {
  * time.
  *
  * `apply` must be deterministic: the same commands in the same order give the same items in the same order on
- * every replica. Otherwise the group reports a divergence.
+ * every replica. Otherwise the group reports a divergence. `checkMachine` of `anchorage/testing` looks for that,
+ * and for whatever else is said here.
  */
 export interface StateMachine<Result = unknown> {
   /**

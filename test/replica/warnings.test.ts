@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, type MockInstance, test, vi } from 'vitest'
+import { EventReporter } from '../../src/observe/event-reporter.ts'
 import type { Logger } from '../../src/replica/warnings.ts'
 import { allowFault } from '../setup/strict.ts'
 import { Cluster, FlakyLog, leads, next } from './cluster.ts'
@@ -105,6 +106,17 @@ test('without a logger, nobody is told', async () => {
   await replica.inSync()
   await expect(replica.submit(line('unbearable'))).rejects.toThrow()
   expect(told(replica.id)).toEqual([])
+})
+
+test('whoever reports all events, as the command line does, is not doubled', async () => {
+  await using cluster = new Cluster({ isMute: false })
+  const { replica } = await cluster.start()
+  const reported: string[] = []
+  const reporter = new EventReporter(replica, ({ type }) => void reported.push(type))
+  await replica.inSync()
+  await expect(replica.submit(line('unbearable'))).rejects.toThrow()
+  reporter.flush()
+  expect([reported.at(-1), told(replica.id)]).toEqual(['state', []])
 })
 
 test('a logger that throws harms nobody', async () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CheckpointDamaged, DirectoryInUse } from '../../src/checkpoint/errors.ts'
-import { AppendUncertain } from '../../src/log/errors.ts'
+import { AppendUncertain, LogMismatch } from '../../src/log/errors.ts'
 import type { LogBackend, LogEntry } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { sqliteLog } from '../../src/log/sqlite.ts'
@@ -431,6 +431,18 @@ test('a newer version of the machine begins with the state as the version that t
   await two.replica.inSync()
   expect([one.machine.size, two.machine.size]).toEqual([10, 10])
   expect(installed).toEqual([...one.machine.older, ...one.machine.older])
+
+  // Once the group went over to the newer version, so has what it exports.
+  await one.replica.upgrade()
+  await one.machine.set('more', 1)
+  file = join(dir, 'newer')
+  await one.replica.exportTo(file)
+  const [newLog, newDir] = [memoryLog(), join(dir, 'newer-data')]
+  expect(await into(newLog, { dataDir: newDir })).toMatchObject({ signature: 'map/3', items: 11 })
+  const three = await start(new Newer(), newLog, { dataDir: newDir })
+  await leads(three.replica)
+  expect([three.machine.size, installed.at(-1)]).toEqual([11, 'map/3'])
+  await expect(start(new ReplicatedMap(), newLog)).rejects.toThrow(LogMismatch)
 })
 
 describe('a transform', () => {

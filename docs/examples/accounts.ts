@@ -1,6 +1,6 @@
 /** Accounts in SQL: `node accounts.ts`. The balances are on the disk, and may be more than fit into memory. */
 import { rm } from 'node:fs/promises'
-import { createReplica, memoryLog } from 'anchorage'
+import { createReplica, MalformedCommand, memoryLog } from 'anchorage'
 import { CommandRefused, sqliteMachine } from 'anchorage/machines'
 
 type Command =
@@ -21,7 +21,7 @@ export function accountsMachine(path: string) {
     schema: SCHEMA,
     name: 'accounts/1',
     apply(db, bytes, context) {
-      const command = JSON.parse(Buffer.from(bytes).toString()) as Command
+      const command = decode(bytes)
       if (command.type === 'open')
         return db.run('INSERT INTO account VALUES (?, ?)', command.id, command.cents)
       const { from, to, cents } = command
@@ -39,6 +39,19 @@ export function accountsMachine(path: string) {
 }
 
 export const encode = (command: Command): Uint8Array => Buffer.from(JSON.stringify(command))
+
+/** What is no command must not stop the group: every replica skips it. */
+function decode(bytes: Uint8Array): Command {
+  try {
+    const { type, id, from, to, cents } = JSON.parse(Buffer.from(bytes).toString())
+    if (Number.isSafeInteger(cents)) {
+      if (type === 'open' && typeof id === 'string') return { type, id, cents }
+      if (type === 'pay' && typeof from === 'string' && typeof to === 'string')
+        return { type, from, to, cents }
+    }
+  } catch {}
+  throw new MalformedCommand('a command opens an account, or pays')
+}
 
 /** Writes, and reads what became of it. A second life has it again, with nobody to ask. */
 export async function main(path: string, say: (line: string) => void = console.log): Promise<void> {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { accountsMachine, encode as encodeAccount } from '../../docs/examples/accounts.ts'
 import { encode, Tally } from '../../docs/examples/tally.ts'
 import { MalformedCommand, type StateMachine } from '../../src/machine/machine.ts'
 import { compose } from '../../src/machines/compose/compose.ts'
@@ -84,6 +85,19 @@ test('tables in SQLite pass', async () => {
   const report = await checkMachine(factory, commands, { places: 8 })
   expect(report).toMatchObject({ commands: 40, malformed: 0 })
   expect([report.items > 5, report.mutants.malformed > 50]).toEqual([true, true])
+})
+
+test('the accounts of the documents pass', async () => {
+  using machines = new SqliteMachines()
+  const commands = Array.from({ length: 40 }, (_, n) =>
+    encodeAccount(
+      n < 6
+        ? { type: 'open', id: `id-${n}`, cents: 100 * n }
+        : { type: 'pay', from: `id-${n % 6}`, to: `id-${(n * 5) % 7}`, cents: 3 * n },
+    ),
+  )
+  const report = await checkMachine(() => accountsMachine(machines.path()), commands, { places: 6 })
+  expect([report.malformed, report.items > 10]).toEqual([0, true])
 })
 
 function wordIn(command: Uint8Array): [text: string, n: number] {

@@ -11,7 +11,7 @@ export const PACED_ITEM_BYTES = 256 * 1024
 export class PacedSnapshot extends ItemSnapshot {
   /** How many items were read. */
   read = 0
-  /** Whether an item was read since the cut last rested. */
+  /** Whether an item was read in this very step: the cut rests right after it, and others rest in later ones. */
   fresh = false
   readonly #clock: VirtualClock
 
@@ -25,6 +25,9 @@ export class PacedSnapshot extends ItemSnapshot {
       this.#clock.advance(SLICE_MS)
       this.read++
       this.fresh = true
+      queueMicrotask(() => {
+        this.fresh = false
+      })
       yield item
     }
   }

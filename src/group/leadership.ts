@@ -1,4 +1,3 @@
-import { PRESENCE_TTL_MS_MAX } from '../log/limits.ts'
 import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 import type { ReplicaState } from './announcement.ts'
@@ -9,13 +8,6 @@ import { commonFormat } from './versions.ts'
 
 /** How long a leader may stay silent before others take office, in milliseconds. */
 export const LEASE_MS_DEFAULT = 5_000
-/**
- * A leader announces itself five times within its lease. With a shorter lease, a busy event loop would depose
- * it.
- */
-export const LEASE_MS_MIN = 250
-/** A lease is also the TTL of an announcement in the presence store, so its limit holds for a lease. */
-export const LEASE_MS_MAX = PRESENCE_TTL_MS_MAX
 /**
  * Each candidate waits a random part of this, so that two rarely claim at once. If two do, nothing breaks.
  */

@@ -11,7 +11,7 @@ import {
   GROUP_BYTES_MAX,
   SIGNATURE_BYTES_MAX,
 } from '../bounds.ts'
-import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/leadership.ts'
+import { LEASE_MS_MAX, LEASE_MS_MIN } from '../group/lease-bounds.ts'
 import { Versions } from '../group/versions.ts'
 import { providerLimits, syncTimes } from '../sync/limits.ts'
 import type { CheckpointPolicy } from './disk/checkpointer.ts'

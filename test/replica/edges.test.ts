@@ -9,7 +9,7 @@ import {
   TTL_MS_MIN,
 } from '../../src/bounds.ts'
 import { decodeAnnouncement } from '../../src/group/announcement.ts'
-import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../src/group/leadership.ts'
+import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../src/group/lease-bounds.ts'
 import { EntryTooLarge } from '../../src/log/errors.ts'
 import { ENTRY_BYTES_MIN } from '../../src/log/limits.ts'
 import { memoryLog } from '../../src/log/memory.ts'

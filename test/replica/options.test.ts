@@ -11,7 +11,7 @@ import {
   TIMER_MS_MAX,
   TTL_MS_MIN,
 } from '../../src/bounds.ts'
-import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../src/group/leadership.ts'
+import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../src/group/lease-bounds.ts'
 import type { LogBackend } from '../../src/log/log.ts'
 import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
 import { type CheckedOptions, checkOptions } from '../../src/replica/options.ts'

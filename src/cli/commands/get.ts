@@ -1,29 +1,26 @@
 import { isUtf8 } from 'node:buffer'
 import type { Log } from '../../log/log.ts'
 import type { StateMachine } from '../../machine/machine.ts'
-import { NobodyAnswers } from '../../replica/visit/errors.ts'
-import { Visitor } from '../../replica/visit/visitor.ts'
-import { HandshakeFailed } from '../../sync/errors.ts'
 import type { Answer } from '../../sync/host.ts'
-import { Busy, Failed } from '../../sync/wire/errors.ts'
 import { type Context, EXIT } from '../context.ts'
 import { KeyMissing, WrongMachine } from '../errors.ts'
-import { existingLog, nameOf, signatureOf, withAnyLog } from '../log/open-log.ts'
+import { nameOf, openAnyLog, signatureOf } from '../log/open-log.ts'
 import { assertSpeaks, machineOf } from '../machine-module.ts'
-import { networkOf } from './network-key.ts'
 
 export interface GetOptions {
   /** A module with the machine, which answers where no replica runs. */
   readonly machine?: string
 }
 
-/** How long replicas are asked again that are busy, in milliseconds. Then this command reads the log itself. */
-const BUSY_MS = 10_000
-
 /** Ask a running replica, or read the log with a replica of the command's own where none answers. */
 export async function get(context: Context, key: string, options: GetOptions): Promise<number> {
   const question = Buffer.from(key)
-  return await withAnyLog(context, existingLog(context), async (log) => {
+  // The log's threads begin while this one loads libp2p, which takes longest by far.
+  const opening = openAnyLog(context)
+  opening.catch(() => {})
+  const { askReplicas } = await import('../ask-replicas.ts')
+  const log = await opening
+  try {
     const machine = options.machine === undefined ? undefined : await spoken(context, log, options.machine)
     const answer =
       (await askReplicas(context, log, question)) ??
@@ -33,7 +30,9 @@ export async function get(context: Context, key: string, options: GetOptions): P
     const position = { epoch: log.epoch, index }
     context.output.result({ key, ...shown(bytes), position }, isUtf8(bytes) ? textOf(bytes) : hexOf(bytes))
     return EXIT.ok
-  })
+  } finally {
+    await log.close()
+  }
 }
 
 /** The machine of a module, or the map. Throws `WrongMachine` where the log is of another. */
@@ -41,34 +40,6 @@ async function spoken(context: Context, log: Log, path: string | undefined): Pro
   const machine = await machineOf(path)
   assertSpeaks({ machine, path, log: nameOf(context) }, signatureOf(log))
   return machine
-}
-
-/** Undefined: none runs, or none of those that run can answer. */
-async function askReplicas(context: Context, log: Log, question: Uint8Array): Promise<Answer | undefined> {
-  const { group, signal, output } = context
-  const { networkKey } = await networkOf(context)
-  const beganMs = performance.now()
-  try {
-    await using visitor = await Visitor.enter({ group, signature: signatureOf(log), log, networkKey })
-    for (;;) {
-      try {
-        const asked = visitor.ask((channel) => channel.query(question), { signal })
-        return await output.waiting('waiting for an answer of a replica', asked)
-      } catch (error) {
-        const isBusy = error instanceof NobodyAnswers && [...error.faults.values()].some(isOf(Busy))
-        if (!isBusy || performance.now() - beganMs > BUSY_MS) throw error
-        await visitor.membership.refresh()
-      }
-    }
-  } catch (error) {
-    if (!(error instanceof NobodyAnswers)) throw error
-    const faults = [...error.faults.values()]
-    // What a replica says of the question is the answer.
-    const told = faults.find(isOf(Failed))
-    if (told !== undefined) throw told
-    if (faults.length > 0 && faults.every(isOf(HandshakeFailed))) throw faults[0]
-    return undefined
-  }
 }
 
 async function askOwn(context: Context, machine: StateMachine, question: Uint8Array): Promise<Answer> {
@@ -79,10 +50,6 @@ async function askOwn(context: Context, machine: StateMachine, question: Uint8Ar
   await reader.barrier()
   reader.replica.assertReadable()
   return { bytes: machine.query(question), index: reader.replica.position.index }
-}
-
-function isOf(Kind: abstract new (...args: never[]) => Error): (error: Error) => boolean {
-  return (error) => error instanceof Kind
 }
 
 /** For programs: what JSON says, or the text, or hexadecimal. */

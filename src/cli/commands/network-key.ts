@@ -1,10 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises'
-import { isNetworkKey, makeNetworkKey } from '../../replica/node/network-key.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 
 /** Make a key for a network of replicas. Never writes over a file. */
 export async function networkKey({ output }: Context, path: string): Promise<number> {
+  const { makeNetworkKey } = await import('../../replica/node/network-key.ts')
   await writeFile(path, makeNetworkKey(), { mode: 0o600, flag: 'wx' }).catch(
     (cause: NodeJS.ErrnoException) => {
       throw new UsageError(
@@ -27,6 +27,7 @@ export async function networkOf({ networkKey: path }: Context): Promise<{ networ
   const key = await readFile(path).catch((cause: Error) => {
     throw new UsageError(`${path} cannot be read: ${cause.message}`)
   })
+  const { isNetworkKey } = await import('../../replica/node/network-key.ts')
   if (!isNetworkKey(key)) throw new UsageError(`${path} holds no key as \`anchorage network-key\` makes one`)
   return { networkKey: key }
 }

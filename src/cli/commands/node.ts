@@ -1,6 +1,8 @@
 import { EventReporter } from '../../observe/event-reporter.ts'
+import { checkAddresses } from '../../replica/node/multiaddrs.ts'
 import type { Replica } from '../../replica/replica.ts'
 import { createReplica } from '../../replica/start.ts'
+import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
 import { EventFormatter } from '../event-formatter.ts'
@@ -29,6 +31,7 @@ export interface NodeOptions {
 /** Runs a replica until Ctrl-C. */
 export async function node(context: Context, options: NodeOptions): Promise<number> {
   const { output, signal } = context
+  assertAddresses(options)
   const { keep: keepEntries, reader, data: dataDir, machine: path, ...init } = options
   if (keepEntries !== undefined && !options.volatile && dataDir === undefined)
     throw new UsageError(
@@ -70,6 +73,14 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     output.note('stopped, since nobody takes the output any more')
   if (halted !== undefined) throw new ReplicaHalted(halted, dataDir)
   return EXIT.ok
+}
+
+function assertAddresses(options: Pick<NodeOptions, 'listen' | 'announce'>): void {
+  try {
+    checkAddresses(options)
+  } catch (error) {
+    throw new UsageError(asError(error).message)
+  }
 }
 
 /** Resolves with the reason when the replica halts, or with undefined when the signal aborts first. */

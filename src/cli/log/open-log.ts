@@ -72,6 +72,11 @@ export async function withAnyLog<T>(
   return await useAndClose(await backend.open({ group, create: false, author: anAuthor() }), use)
 }
 
+/** Open a log that is there, whatever machine it is of. The caller closes it. */
+export async function openAnyLog(context: Context): Promise<Log> {
+  return await existingLog(context).open({ group: context.group, create: false, author: anAuthor() })
+}
+
 /** For commands that write to a map: a log of another machine takes `submit`. */
 export function ofMap(context: Context, backend: LogBackend): LogBackend {
   return {

@@ -2,7 +2,6 @@
 
 import { InvalidArgumentError } from 'commander'
 import { checkText, GROUP_BYTES_MAX } from '../../bounds.ts'
-import { checkAddresses } from '../../replica/node/multiaddrs.ts'
 import { asError } from '../../thrown.ts'
 
 export function groupName(text: string): string {
@@ -31,18 +30,9 @@ export function oneOf<T extends number>(values: readonly T[]): (text: string) =>
   }
 }
 
-/** Collects the addresses of an option that may be given several times. */
-export function addresses(
-  option: 'listen' | 'announce',
-): (text: string, before?: readonly string[]) => string[] {
-  return (text, before = []) => {
-    try {
-      checkAddresses({ [option]: [text] })
-    } catch (error) {
-      throw new InvalidArgumentError(asError(error).message)
-    }
-    return [...before, text]
-  }
+/** Collects the values of an option that may be given several times. */
+export function several(text: string, before: readonly string[] = []): string[] {
+  return [...before, text]
 }
 
 export function path(text: string): string {

@@ -1,23 +1,19 @@
 import type { Command } from 'commander'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, TIMER_MS_MAX, TTL_MS_MIN } from '../../bounds.ts'
-import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../group/leadership.ts'
+import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../group/lease-bounds.ts'
 import type { NodeOptions } from '../commands/node.ts'
-import { addresses, examples, integer, MACHINE, path } from './arguments.ts'
+import { examples, integer, MACHINE, path, several } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
 export function describeNode(program: Command, choose: Choose): void {
   program
     .command('node')
     .description('run a replica until Ctrl-C')
-    .option(
-      '--listen <multiaddr...>',
-      'where to listen; default: any free port of 127.0.0.1',
-      addresses('listen'),
-    )
+    .option('--listen <multiaddr...>', 'where to listen; default: any free port of 127.0.0.1', several)
     .option(
       '--announce <multiaddr...>',
       'where others reach it, if not where it listens: from outside a container, or behind NAT',
-      addresses('announce'),
+      several,
     )
     .option('--machine <module>', MACHINE, path)
     .option('--reader', 'never take office as leader')

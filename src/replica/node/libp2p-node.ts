@@ -2,7 +2,6 @@ import { noise } from '@chainsafe/libp2p-noise'
 import type { PrivateKey, Startable } from '@libp2p/interface'
 import type { AddressManager, TransportManager } from '@libp2p/interface-internal'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -74,7 +73,7 @@ export class Libp2pNode implements ReplicaNetwork {
         transports: [tcp()],
         connectionEncrypters: [noise({ crypto: noiseCrypto })],
         streamMuxers: [yamux()],
-        ...(networkKey && { connectionProtector: preSharedKey({ psk: networkKey }) }),
+        ...(networkKey && (await protectedBy(networkKey))),
         ...libp2p,
         connectionManager: { ...CONNECTIONS, ...libp2p?.connectionManager },
         connectionMonitor: { ...MONITOR, ...libp2p?.connectionMonitor },
@@ -94,6 +93,12 @@ export class Libp2pNode implements ReplicaNetwork {
   async stop(): Promise<void> {
     await this.#node?.stop()
   }
+}
+
+/** Loaded where it is needed: a visit without a key has no time to lose. */
+async function protectedBy(psk: Uint8Array): Promise<Pick<Libp2pOptions, 'connectionProtector'>> {
+  const { preSharedKey } = await import('@libp2p/pnet')
+  return { connectionProtector: preSharedKey({ psk }) }
 }
 
 interface AddressComponents {

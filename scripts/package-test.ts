@@ -7,6 +7,7 @@ import { execFileSync } from 'node:child_process'
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { tryCommands } from './package-commands.ts'
 
 const project = mkdtempSync(join(tmpdir(), 'anchorage-package-'))
 const run = (command: string, args: readonly string[], cwd: string): string =>
@@ -43,6 +44,7 @@ console.log('library and harness work')
 `
 
 /** What the example imports beside the package. The package's own dependencies are there already. */
+const INSTALLED_EXAMPLES = 'node_modules/anchorage/docs/examples'
 const EXAMPLE = 'own-consensus.ts'
 const EXAMPLE_FILES = [EXAMPLE, 'words-replica.ts', 'array-consensus.ts']
 const EXAMPLE_NEEDS = ['@libp2p/gossipsub', '@libp2p/identify', '@libp2p/ping', '@types/node', 'typescript']
@@ -76,9 +78,12 @@ try {
   const answer = run('npx', ['anchorage', 'get', 'answer'], project).trim()
   if (answer !== '42') throw new Error(`anchorage get printed ${answer}, not 42`)
   process.stdout.write(run('npx', ['node', 'script.js'], project))
+  copyFileSync(join(project, INSTALLED_EXAMPLES, 'inventory.ts'), join(project, 'inventory.ts'))
+  await tryCommands(project)
+  console.log("every command works on a user's machine")
   const needs = EXAMPLE_NEEDS.map((name) => `${name}@${devDependencies[name]}`)
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...needs], project)
-  const examples = join(project, 'node_modules/anchorage/docs/examples')
+  const examples = join(project, INSTALLED_EXAMPLES)
   for (const file of EXAMPLE_FILES) copyFileSync(join(examples, file), join(project, file))
   const config = { compilerOptions: COMPILER, files: [EXAMPLE] }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config))

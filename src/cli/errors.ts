@@ -56,6 +56,35 @@ export class NobodyLeads extends AnchorageError {
   }
 }
 
+/** The command is in the log, and no replica obeys it: its machine does not understand it. */
+export class CommandSkipped extends AnchorageError {
+  static override readonly code = 'COMMAND_SKIPPED'
+  override readonly name = 'CommandSkipped'
+  constructor(index: number, why: string) {
+    super(`every replica skips the command at entry ${index}, and the state is as it was: ${why}`)
+  }
+}
+
+/** No replica that runs keeps its state on a disk. */
+export class NothingDurable extends AnchorageError {
+  static override readonly code = 'NOTHING_DURABLE'
+  override readonly name = 'NothingDurable'
+  constructor(group: string) {
+    super(
+      `no running replica of the group ${JSON.stringify(group)} keeps its state on a disk: start one with "anchorage node --data DIR"`,
+    )
+  }
+}
+
+/** A replica is of a release that does not know what it is asked for. */
+export class OutdatedRelease extends AnchorageError {
+  static override readonly code = 'OUTDATED_RELEASE'
+  override readonly name = 'OutdatedRelease'
+  constructor(replica: string) {
+    super(`the leader, ${replica}, is of an older release that takes no orders: start it with this one`)
+  }
+}
+
 /** The rows that the demo loads are not installed. */
 export class RowsMissing extends AnchorageError {
   static override readonly code = 'ROWS_MISSING'

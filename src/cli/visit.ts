@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../log/log.ts'
 import type { Position } from '../position.ts'
 import { Visitor } from '../replica/visit/visitor.ts'
@@ -6,7 +7,7 @@ import { networkOf } from './commands/network-key.ts'
 import type { Context } from './context.ts'
 import { NobodyLeads, NobodyRuns } from './errors.ts'
 import { signatureOf } from './log/open-log.ts'
-import { counted, shortId } from './output.ts'
+import { counted, shortId, size } from './output.ts'
 import { Patience } from './patience.ts'
 
 /** How often the command looks whether the replicas are still there, in milliseconds. */
@@ -23,6 +24,8 @@ export class Visit implements AsyncDisposable {
   readonly log: Log
   readonly #context: Context
   readonly #patience: Patience
+  #made: Promise<SnapshotSync> | undefined
+  #fetched = ''
 
   /** Rejects with `NobodyRuns`. */
   static async begin(context: Context, log: Log): Promise<Visit> {
@@ -44,19 +47,46 @@ export class Visit implements AsyncDisposable {
     this.#patience = new Patience(context, () => visitor.replicas)
   }
 
-  /** Snapshot sync of this visit, without a state. */
-  async sync(): Promise<SnapshotSync> {
-    return await this.visitor.sync((event) => this.#patience.heard(event))
-  }
-
   /** Have the group capture all that is committed by now. Resolves with the anchor. */
-  async mark(): Promise<Position> {
-    const sync = await this.sync()
+  async mark(what = 'for an anchor'): Promise<Position> {
+    const sync = await this.#sync()
     const { epoch, newest } = await this.log.bounds({ signal: this.#context.signal })
     return await this.withLeader(
-      () => 'for an anchor',
+      () => what,
       (signal) => sync.requestAnchor({ epoch, index: newest.index }, signal),
     )
+  }
+
+  /** Fetch a snapshot above a position, and give it to what the visitor's host installs by. */
+  async fetch(position: Position): Promise<void> {
+    const sync = await this.#sync()
+    await this.withLeader(
+      () => `for the snapshot${this.#fetched}`,
+      (signal) => sync.catchUp({ position, signal }),
+    )
+  }
+
+  async #sync(): Promise<SnapshotSync> {
+    this.#made ??= this.visitor.sync((event) => {
+      this.#patience.heard(event)
+      if (event.type !== 'session' || event.state.status !== 'fetching') return
+      const { bytes, bytesTotal } = event.state
+      this.#fetched = `, of which ${size(bytes)} of ${size(bytesTotal)} came`
+    })
+    return await this.#made
+  }
+
+  /** Something holds the work up. */
+  met(error: Error): void {
+    this.#patience.met(error)
+  }
+
+  /** Rejects with the signal's reason. */
+  async pause(ms: number, signal: AbortSignal): Promise<void> {
+    await delay(ms, undefined, { signal }).catch((error: Error) => {
+      signal.throwIfAborted()
+      throw error
+    })
   }
 
   /** Await work of the group. */

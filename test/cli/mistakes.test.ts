@@ -162,11 +162,9 @@ test('a log with a damaged page is told by whoever reads it, and by the status',
   await writeFile(place.path('anchorage.db'), damaged)
   const status = await place.run(['status'])
   expect(status).toMatchObject({ code: 1, stderr: expect.stringContaining('the file is damaged') })
-  for (const args of [['get', '0'], ['verify'], ['export', 'file']]) {
-    const { code, stdout, stderr } = await place.run(args)
-    expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: '' })
-    expect(stderr).toMatch(/anchorage: \S+anchorage\.db: the file is damaged: [^\n]+\n$/)
-  }
+  const { code, stdout, stderr } = await place.run(['get', '0'])
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+  expect(stderr).toMatch(/anchorage: \S+anchorage\.db: the file is damaged: [^\n]+\n$/)
 })
 
 describe('nobody is there', () => {

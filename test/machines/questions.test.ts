@@ -73,7 +73,8 @@ test('a list tells the item at an index, from either end', () => {
 
 test('a composition passes a question on to the part that it names', () => {
   const state = compose({ users: new ReplicatedMap(), tags: new ReplicatedSet(), mute: silent() })
-  state.apply(state.encodeAll([state.commands.users.set('a:b', 1)]), CONTEXT)
+  const command = state.encodeAll([state.commands.users.set('a:b', 1)])
+  state.apply(command, { ...CONTEXT, signature: state.signature })
   expect([ask(state, 'users:a:b'), ask(state, 'users:a'), ask(state, 'tags:x')]).toEqual([
     '1',
     undefined,

@@ -11,7 +11,7 @@ import { ChunkSpool } from '../chunk-spool.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { existingLog, withAnyLog } from '../log/open-log.ts'
-import { count, size } from '../output.ts'
+import { count } from '../output.ts'
 import { Visit } from '../visit.ts'
 
 export interface ExportOptions {
@@ -32,23 +32,14 @@ async function write(context: Context, log: Log, file: string) {
   await using visit = await Visit.begin(context, log)
   await using spool = await ChunkSpool.at(`${file}.fetched`, zstdCoder)
   visit.visitor.host.installBy(() => spool.restart())
-  const sync = await visit.sync()
-  const { epoch, newest } = await log.bounds({ signal })
-  const position = { epoch, index: newest.index }
-  await visit.withLeader(
-    () => `for a snapshot that the group agrees on${received(sync.progressBytes)}`,
-    (waited) => sync.catchUp({ position, signal: waited }),
-  )
+  const { epoch, index } = await visit.mark('for a snapshot that the group agrees on')
+  await visit.fetch({ epoch, index: index - 1 })
   const { anchor, manifest } = spool.spooled!
   const signature = decodeGroupState(manifest.control).signature ?? log.signature
   const { chunk } = spool
   const source = { group, signature, position: anchor, sealed: true, manifest, chunk }
   await writeCheckpoint(file, fileStorage, source, signal)
   return anchor
-}
-
-function received(bytes: number): string {
-  return bytes === 0 ? '' : `, of which ${size(bytes)} came`
 }
 
 /** Checked first: otherwise the user waits for a snapshot in vain. */

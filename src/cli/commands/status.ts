@@ -5,8 +5,10 @@ import type { Log } from '../../log/log.ts'
 import { placeName } from '../../log/log-place.ts'
 import { isFresh, Sightings } from '../../log/presence.ts'
 import { type Context, EXIT } from '../context.ts'
-import { existingLog, withAnyLog } from '../log/open-log.ts'
+import { Inquiry } from '../inquiry.ts'
+import { existingLog, signatureOf, withAnyLog } from '../log/open-log.ts'
 import { count, duration, type Output, shortId } from '../output.ts'
+import { printTable } from '../table.ts'
 
 export interface StatusOptions {
   /** Look again every second, until Ctrl-C. */
@@ -19,13 +21,17 @@ const WATCH_INTERVAL_MS = 1_000
  */
 const READ_THROUGH_MS = 1_000
 
-/** Shows what the log and the replicas' announcements say. No replica is asked. */
+/** Shows what the log and the replicas' announcements say, and which version the group speaks, if one answers. */
 export async function status(context: Context, { watch }: StatusOptions): Promise<number> {
   const { output, signal } = context
   return await withAnyLog(context, existingLog(context), async (log) => {
     const sightings = new Sightings()
+    await using inquiry = new Inquiry(context, log)
     for (let looks = 1; ; looks++) {
-      const now = await look(log, sightings, context)
+      const seen = await look(log, sightings, context)
+      const report = seen.members.some(({ addresses }) => addresses.length > 0) && (await inquiry.report())
+      const { signature = signatureOf(log), format = null } = report || {}
+      const now = { ...seen, signature, format }
       if (watch) output.clear()
       if (output.json) output.object(now)
       else print(now, output)
@@ -47,7 +53,10 @@ async function readThrough(log: Log, first: number, signal: AbortSignal): Promis
   }
 }
 
-type Status = Awaited<ReturnType<typeof look>>
+type Status = Awaited<ReturnType<typeof look>> & {
+  readonly signature: string
+  readonly format: number | null
+}
 
 async function look(log: Log, sightings: Sightings, { log: place, group, signal }: Context) {
   // The presences first: nobody can then have applied more than the log holds.
@@ -71,9 +80,13 @@ async function look(log: Log, sightings: Sightings, { log: place, group, signal 
   return { log: placeName(place), group, epoch, first, newest, leader, term, members }
 }
 
-function print({ log, group, epoch, first, newest, leader, term, members }: Status, output: Output): void {
+function print(status: Status, output: Output): void {
+  const { log, group, epoch, first, newest, leader, term, signature, format } = status
+  // Commands that ask are members for a moment.
+  const members = status.members.filter(({ addresses }) => addresses.length > 0)
   const held = newest.index - first + 1
   output.line(`log       ${log}, group ${group}, epoch ${epoch.slice(0, 8)}`)
+  output.line(`machine   ${signature}${format === null ? '' : `, group format ${format}`}`)
   output.line(
     held > 0
       ? `entries   ${count(first)} to ${count(newest.index)} (${count(held)} readable)`
@@ -107,17 +120,4 @@ function print({ log, group, epoch, first, newest, leader, term, members }: Stat
   output.line()
   if (offers.length === 0) return output.line('no live offers')
   printTable(output, ['offered anchor', 'by', 'lapses in'], offers)
-}
-
-function printTable(output: Output, head: readonly string[], rows: readonly (readonly string[])[]): void {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  )
-  const format = (row: readonly string[]) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd()
-  output.line(output.style('bold', format(head)))
-  for (const row of rows) output.line(format(row))
 }

@@ -1,7 +1,7 @@
 import { buffer } from 'node:stream/consumers'
 import { Refusal } from '../../machine/errors.ts'
 import { type Context, EXIT } from '../context.ts'
-import { UsageError } from '../errors.ts'
+import { CommandSkipped, UsageError } from '../errors.ts'
 import { existingLog, nameOf, signatureOf, withAnyLog } from '../log/open-log.ts'
 import { assertSpeaks, machineOf } from '../machine-module.ts'
 import { count } from '../output.ts'
@@ -46,10 +46,14 @@ async function apply(context: Context, command: Uint8Array, path: string): Promi
   )
   const { Reader } = await import('../reader.ts')
   await using reader = await Reader.join(context, machine)
+  const skipped = new Map<number, string>()
+  reader.replica.addEventListener('skipped', ({ detail }) => skipped.set(detail.entry.index, detail.why))
   const { position, result } = await reader.waiting(
     () => 'for the command to be applied',
     (waited) => reader.replica.submit(command, { signal: AbortSignal.any([signal, waited]) }),
   )
+  const why = skipped.get(position.index)
+  if (why !== undefined) throw new CommandSkipped(position.index, why)
   if (result instanceof Refusal) throw result
   const shown = result === undefined ? `submitted (entry ${count(position.index)})` : JSON.stringify(result)
   output.result({ position, result: result ?? null }, shown)

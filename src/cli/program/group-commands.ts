@@ -1,12 +1,20 @@
 import type { Command } from 'commander'
+import type { PruneOptions, UpgradeOptions } from '../commands/order.ts'
 import type { StatusOptions } from '../commands/status.ts'
-import { examples } from './arguments.ts'
+import { examples, integer } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
-/** Commands that look at the group. */
+/** What `Replica.prune` keeps by default. */
+const KEEP_ENTRIES_DEFAULT = 10_000
+
+/** Commands that look at the group, and have it do something. */
 export function describeGroupCommands(program: Command, choose: Choose): void {
-  describeVerify(program, choose)
   describeStatus(program, choose)
+  describeMembers(program, choose)
+  describeVerify(program, choose)
+  describeCheckpoint(program, choose)
+  describePrune(program, choose)
+  describeUpgrade(program, choose)
 }
 
 function describeVerify(program: Command, choose: Choose): void {
@@ -40,6 +48,68 @@ function describeStatus(program: Command, choose: Choose): void {
       choose(async (context) => {
         const { status } = await import('../commands/status.ts')
         return await status(context, options)
+      }),
+    )
+}
+
+function describeMembers(program: Command, choose: Choose): void {
+  program
+    .command('members')
+    .description(
+      'show what each replica announces: its addresses, its checkpoint, and the versions that it speaks',
+    )
+    .addHelpText('after', examples('anchorage members', "anchorage members --json | jq '.[].speaks'"))
+    .action(() =>
+      choose(async (context) => {
+        const { members } = await import('../commands/members.ts')
+        return await members(context)
+      }),
+    )
+}
+
+function describeCheckpoint(program: Command, choose: Choose): void {
+  program
+    .command('checkpoint')
+    .description(
+      'have the group write a checkpoint, and wait until it is on all disks; needs a replica that leads',
+    )
+    .addHelpText(
+      'after',
+      examples('anchorage checkpoint', 'anchorage checkpoint && anchorage prune --keep 0') +
+        '\nIt waits for the replicas that were started with --data.',
+    )
+    .action(() =>
+      choose(async (context) => {
+        const { checkpoint } = await import('../commands/checkpoint.ts')
+        return await checkpoint(context)
+      }),
+    )
+}
+
+function describePrune(program: Command, choose: Choose): void {
+  program
+    .command('prune')
+    .description('have the leader prune the log, as far as a checkpoint holds what goes')
+    .option('--keep <entries>', 'newest entries that stay', integer(0), KEEP_ENTRIES_DEFAULT)
+    .addHelpText('after', examples('anchorage prune', 'anchorage prune --keep 1000'))
+    .action((options: PruneOptions) =>
+      choose(async (context) => {
+        const { prune } = await import('../commands/order.ts')
+        return await prune(context, options)
+      }),
+    )
+}
+
+function describeUpgrade(program: Command, choose: Choose): void {
+  program
+    .command('upgrade')
+    .description('have the group go over to another version of its machine, which every replica must speak')
+    .option('--to <signature>', 'the signature of that version; default: the newest that all replicas speak')
+    .addHelpText('after', examples('anchorage members', 'anchorage upgrade --to inventory/2'))
+    .action((options: UpgradeOptions) =>
+      choose(async (context) => {
+        const { upgrade } = await import('../commands/order.ts')
+        return await upgrade(context, options)
       }),
     )
 }

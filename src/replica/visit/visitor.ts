@@ -101,6 +101,12 @@ export class Visitor implements AsyncDisposable {
       .sort((a, b) => rank(a) - rank(b))
   }
 
+  /** Who leads, by the announcements. */
+  get leader(): Member | undefined {
+    const id = this.host.leader()
+    return id === undefined ? undefined : this.membership.get(id)
+  }
+
   /** From now on the members are those of each moment, until the visit ends. */
   watch(): void {
     this.#watching ??= this.membership.run(this.#leaving.signal).catch(() => {})

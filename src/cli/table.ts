@@ -1,0 +1,19 @@
+import type { Output } from './output.ts'
+
+/** A table for people. Each row has as many cells as the head. */
+export function printTable(
+  output: Output,
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+): void {
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
+  )
+  const format = (row: readonly string[]) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd()
+  output.line(output.style('bold', format(head)))
+  for (const row of rows) output.line(format(row))
+}

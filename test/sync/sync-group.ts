@@ -197,8 +197,7 @@ export class SyncReplica {
       wallNow: () => clock.wallNow(),
       schedule: (delayMs, callback) => clock.schedule(delayMs, callback),
       turn: async () => {
-        await clock.turn()
-        await this.onRest()
+        await Promise.all([this.onRest(), clock.turn()])
       },
     }
   }

@@ -386,6 +386,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     workload: 'payments',
   },
   {
+    name: 'a machine does nothing after an install',
+    file: 'replica/following/after-install.ts',
+    text: 'this.#isDue = this.#machine.afterInstall !== undefined',
+    replacement: 'this.#isDue = false',
+    promise: 'acknowledged writes are there once',
+    workload: 'payments',
+  },
+  {
     name: 'a write with conditions that a snapshot covers was applied',
     file: 'replica/following/writes.ts',
     text: `    if (conditions === undefined) return this.#written`,

@@ -67,6 +67,17 @@ export interface StateMachine<Result = unknown> {
   install(signature: string): Installation
 
   /**
+   * The state was replaced: by a snapshot from other replicas or from this one's disk, or, of a machine that is
+   * `durable`, by what was on the disk when the process began. For a machine that keeps something beside the items,
+   * such as an index: here it is made anew, in slices with an `await` between them. Until it resolves, the replica
+   * applies no command, is not in sync, and answers no reads (`NotReadable`). `advance` and `capture` may be called
+   * before and meanwhile. The group keeps the log for this replica for 1.5 times the offers' TTL: be done by then. An
+   * error stops this replica. Default: nothing is to be done.
+   * @param signal aborts when the replica stops
+   */
+  afterInstall?(signal: AbortSignal): Promise<void>
+
+  /**
    * Machine time has moved on. The call comes with or without a command, and before the command of the entry
    * that moved time. A machine in which something dies with time needs it: whatever has died by `timeMs` must
    * be absent from every read, command and capture.

@@ -43,6 +43,8 @@ let asked: PromiseWithResolvers<CaughtUp>[]
 let applier: {
   applied: number
   cursor: { index: number; id?: string }
+  readonly isInstalling: boolean
+  finishInstall(): Promise<void>
   apply(batch: LogBatch): Promise<void>
 }
 let follower: Follower
@@ -67,6 +69,8 @@ beforeEach(async () => {
   applier = {
     applied: 0,
     cursor: { index: 0 },
+    isInstalling: false,
+    finishInstall: async () => {},
     async apply({ entries }) {
       this.cursor = entries.at(-1)!
       this.applied = this.cursor.index

@@ -205,6 +205,15 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
     return new ComposedInstallation(begun, this.transaction)
   }
 
+  /** Called by the replica. Undefined if no part has anything to do after an install. */
+  get afterInstall(): ((signal: AbortSignal) => Promise<void>) | undefined {
+    const parts = this.#parts.filter(({ machine }) => machine.afterInstall !== undefined)
+    if (parts.length === 0) return undefined
+    return async (signal) => {
+      for (const { machine } of parts) await machine.afterInstall?.(signal)
+    }
+  }
+
   /** @internal Where its parts and theirs are. */
   get routes(): ReadonlyMap<StateMachine, Route> {
     return this.#routes

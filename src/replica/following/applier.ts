@@ -15,6 +15,7 @@ import { Yielder } from '../../time/yielder.ts'
 import type { Kept, KeptState } from '../disk/kept-state.ts'
 import { ApplyFailed } from '../errors.ts'
 import { GenesisAhead, genesisIn } from '../import/genesis-reader.ts'
+import { AfterInstall } from './after-install.ts'
 import { Installing, orInstallFailed } from './installing.ts'
 import { Waiters } from './waiters.ts'
 import { type Fate, Writes } from './writes.ts'
@@ -49,6 +50,7 @@ export class Applier<Result> {
   readonly writes: Writes<Result>
   readonly waiters = new Waiters()
   readonly #init: ApplierInit<Result>
+  readonly #afterInstall: AfterInstall
   #cursor: Cursor = { index: 0 }
   #appliedAtMs: number
   #commands = 0
@@ -65,6 +67,7 @@ export class Applier<Result> {
 
   constructor(init: ApplierInit<Result>) {
     this.#init = init
+    this.#afterInstall = new AfterInstall(init.machine)
     this.#appliedAtMs = init.clock.now()
     this.#yielder = new Yielder(init.clock, 'apply')
     this.writes = new Writes(init.epoch, init.self, init.group)
@@ -74,6 +77,11 @@ export class Applier<Result> {
   /** The newest entry that is in the state. */
   get applied(): number {
     return this.#cursor.index
+  }
+
+  /** The machine is not done with a state that was installed: it cannot be read, and nothing is applied to it. */
+  get isInstalling(): boolean {
+    return this.#afterInstall.isDue
   }
 
   /** When an entry was applied last, or when this replica began, by its own clock. */
@@ -137,13 +145,24 @@ export class Applier<Result> {
       signal,
       onCommit: ({ anchor, control, carried }, commit) => {
         this.#init.group.assertRestorable(carried)
-        if (kept === undefined) commit()
-        else kept.install(anchor.index, control, commit)
-        this.#restore(anchor.index, carried)
-        this.writes.covered(this.applied)
-        this.waiters.reached(this.applied)
+        this.#afterInstall.replacing(() => {
+          if (kept === undefined) commit()
+          else kept.install(anchor.index, control, commit)
+          this.#restore(anchor.index, carried)
+        })
+        if (!this.isInstalling) this.#tellCovered()
       },
     })
+  }
+
+  /**
+   * Have the machine do what is to be done after an install, before anything is applied. Rejects with
+   * `InstallFailed`.
+   */
+  async finishInstall(signal: AbortSignal): Promise<void> {
+    if (!this.isInstalling) return
+    await this.#afterInstall.run(signal)
+    this.#tellCovered()
   }
 
   /** Nothing will be applied before `recover`, if ever. Callers that wait for it are told why. */
@@ -160,7 +179,13 @@ export class Applier<Result> {
   #resume({ position, control }: Kept): void {
     const carried = decodeGroupState(control)
     this.#init.group.assertRestorable(carried)
-    this.#restore(position.index, carried)
+    this.#afterInstall.replacing(() => this.#restore(position.index, carried))
+  }
+
+  /** What an installed snapshot covers can be read now. */
+  #tellCovered(): void {
+    this.writes.covered(this.applied)
+    this.waiters.reached(this.applied)
   }
 
   #restore(index: number, carried: CarriedState): void {

@@ -33,7 +33,7 @@ export type Lag =
 export interface FollowerInit {
   readonly log: Log
   readonly group: Pick<GroupState, 'signature' | 'versions'>
-  readonly applier: Pick<Applier<unknown>, 'applied' | 'cursor' | 'apply'>
+  readonly applier: Pick<Applier<unknown>, 'applied' | 'cursor' | 'apply' | 'isInstalling' | 'finishInstall'>
   readonly status: Status
   readonly clock: Clock
   /** Entries behind from which a snapshot is preferred to the log. */
@@ -93,7 +93,8 @@ export class Follower {
    */
   assertReadable(): void {
     if (this.#diverged !== undefined) throw new NotReadable(this.#diverged)
-    if (!this.#readable) throw this.#init.status.failure ?? new NotReadable()
+    const { applier, status } = this.#init
+    if (!this.#readable || applier.isInstalling) throw status.failure ?? new NotReadable()
   }
 
   /**
@@ -162,6 +163,7 @@ export class Follower {
    */
   async #follow(listener: EntryListener, signal: AbortSignal): Promise<Lag | undefined> {
     const { log, group, applier, status, snapshotAfter, holders } = this.#init
+    await applier.finishInstall(signal)
     const { first, newest } = await log.bounds({ signal })
     if (this.#divergence() !== undefined) return 'diverged'
     const behind = newest.index - applier.applied

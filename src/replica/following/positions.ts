@@ -13,7 +13,7 @@ const RETRY_MS = 500
 
 export interface PositionsInit {
   readonly log: Log
-  readonly applier: Pick<Applier<unknown>, 'applied' | 'waiters'>
+  readonly applier: Pick<Applier<unknown>, 'applied' | 'isInstalling' | 'waiters'>
   readonly status: Status
   readonly clock: Clock
   readonly reporter: Pick<Reporter, 'trouble'>
@@ -68,7 +68,7 @@ export class Positions {
     const { log, applier } = this.#init
     if (position.epoch !== log.epoch) throw new EpochChanged(position.epoch, log.epoch)
     checkInteger('position.index', position.index, 0)
-    if (position.index <= applier.applied) return
+    if (this.#isReached(position.index)) return
     this.assertAlive()
     await this.inTime('reached()', options, () => applier.waiters.wait(position.index, options.signal))
   }
@@ -93,6 +93,12 @@ export class Positions {
       if (!isTimeout) throw error
       throw new NotInTime(what, this.#standing, error)
     }
+  }
+
+  /** Everything up to there can be read. */
+  #isReached(index: number): boolean {
+    const { applied, isInstalling } = this.#init.applier
+    return index <= applied && !isInstalling
   }
 
   /** Where this replica stands and what troubles it, for people. */
@@ -125,7 +131,7 @@ export class Positions {
    */
   async #appliedOrFailed(index: number, signal?: AbortSignal): Promise<void> {
     const { applier, status } = this.#init
-    if (index <= applier.applied) return
+    if (this.#isReached(index)) return
     const done = new AbortController()
     const ends = AbortSignal.any([done.signal, ...(signal ? [signal] : [])])
     try {

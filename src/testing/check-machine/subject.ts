@@ -182,6 +182,12 @@ export class Subject {
     )
     this.#timeMs = Number.NEGATIVE_INFINITY
     this.advance(timeMs, place)
+    const { signal } = new AbortController()
+    try {
+      await this.#call(() => this.machine.afterInstall?.(signal))
+    } catch (error) {
+      throw faultOf('install', 'afterInstall()', place, error)
+    }
   }
 
   async #cut(place: FaultPlace): Promise<Pick<State, 'root' | 'chunks'>> {

@@ -1,13 +1,18 @@
-/** Compile what is published into dist/: the sources and their types, without tests, scripts and examples. */
+/**
+ * Compile what is published into dist/: the sources and their types, without tests, scripts and examples. What a
+ * command loads to ask a running replica is put together into one file.
+ */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, globSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundle } from './build/bundle.ts'
 
 const root = dirname(import.meta.dirname)
 const dist = join(root, 'dist')
 const src = join(root, 'src')
 const BIN = 'cli/main.js'
+const BUNDLED = 'cli/ask-replicas.js'
 
 // TypeScript exports no path to its compiler. So it is found relative to the path that is exported.
 const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.json'))), 'bin', 'tsc')
@@ -16,4 +21,5 @@ rmSync(dist, { recursive: true, force: true })
 execFileSync(process.execPath, [tsc, '--project', join(root, 'tsconfig.build.json')], { stdio: 'inherit' })
 for (const generated of globSync('**/*_pb.{js,d.ts}', { cwd: src }))
   cpSync(join(src, generated), join(dist, generated))
+await bundle(join(dist, BUNDLED), join(dist, 'cli/bundled'))
 chmodSync(join(dist, BIN), 0o755)

@@ -4,24 +4,29 @@ import { Visitor } from '../replica/visit/visitor.ts'
 import { HandshakeFailed } from '../sync/errors.ts'
 import type { Answer } from '../sync/host.ts'
 import { Busy, Failed } from '../sync/wire/errors.ts'
-import { networkOf } from './commands/network-key.ts'
-import type { Context } from './context.ts'
-import { signatureOf } from './log/open-log.ts'
+import type { Output } from './output.ts'
 
 /** How long replicas are asked again that are busy, in milliseconds. */
 const BUSY_MS = 10_000
 
+/** Whom to ask. This module is bundled with all that it needs, so it is given what others know too. */
+export interface Asking {
+  readonly group: string
+  readonly signature: string
+  readonly log: Log
+  readonly networkKey?: Uint8Array
+  readonly output: Pick<Output, 'waiting'>
+  readonly signal: AbortSignal
+}
+
 /** Undefined: none runs, or none of those that run can answer. */
 export async function askReplicas(
-  context: Context,
-  log: Log,
+  { output, signal, ...visit }: Asking,
   question: Uint8Array,
 ): Promise<Answer | undefined> {
-  const { group, signal, output } = context
-  const { networkKey } = await networkOf(context)
   const beganMs = performance.now()
   try {
-    await using visitor = await Visitor.enter({ group, signature: signatureOf(log), log, networkKey })
+    await using visitor = await Visitor.enter(visit)
     for (;;) {
       try {
         const asked = visitor.ask((channel) => channel.query(question), { signal })

@@ -2,7 +2,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../log/log.ts'
 import type { Position } from '../position.ts'
 import { Visitor } from '../replica/visit/visitor.ts'
-import type { SnapshotSync } from '../sync/snapshot-sync.ts'
+import type { SyncEvent } from '../sync/events.ts'
+import { SnapshotSync } from '../sync/snapshot-sync.ts'
 import { networkOf } from './commands/network-key.ts'
 import type { Context } from './context.ts'
 import { NobodyLeads, NobodyRuns } from './errors.ts'
@@ -24,7 +25,7 @@ export class Visit implements AsyncDisposable {
   readonly log: Log
   readonly #context: Context
   readonly #patience: Patience
-  #made: Promise<SnapshotSync> | undefined
+  #made: SnapshotSync | undefined
   #fetched = ''
 
   /** Rejects with `NobodyRuns`. */
@@ -49,7 +50,7 @@ export class Visit implements AsyncDisposable {
 
   /** Have the group capture all that is committed by now. Resolves with the anchor. */
   async mark(what = 'for an anchor'): Promise<Position> {
-    const sync = await this.#sync()
+    const sync = this.#sync()
     const { epoch, newest } = await this.log.bounds({ signal: this.#context.signal })
     return await this.withLeader(
       () => what,
@@ -59,21 +60,28 @@ export class Visit implements AsyncDisposable {
 
   /** Fetch a snapshot above a position, and give it to what the visitor's host installs by. */
   async fetch(position: Position): Promise<void> {
-    const sync = await this.#sync()
+    const sync = this.#sync()
     await this.withLeader(
       () => `for the snapshot${this.#fetched}`,
       (signal) => sync.catchUp({ position, signal }),
     )
   }
 
-  async #sync(): Promise<SnapshotSync> {
-    this.#made ??= this.visitor.sync((event) => {
-      this.#patience.heard(event)
-      if (event.type !== 'session' || event.state.status !== 'fetching') return
-      const { bytes, bytesTotal } = event.state
-      this.#fetched = `, of which ${size(bytes)} of ${size(bytesTotal)} came`
-    })
-    return await this.#made
+  /** Snapshot sync without a state: it has the group capture, and can fetch what was captured. */
+  #sync(): SnapshotSync {
+    if (this.#made !== undefined) return this.#made
+    const { host, network } = this.visitor
+    const sync = new SnapshotSync({ host, onEvent: (event) => this.#heard(event) }, network)
+    this.visitor.countBy(() => sync.progressBytes)
+    this.#made = sync
+    return sync
+  }
+
+  #heard(event: SyncEvent): void {
+    this.#patience.heard(event)
+    if (event.type !== 'session' || event.state.status !== 'fetching') return
+    const { bytes, bytesTotal } = event.state
+    this.#fetched = `, of which ${size(bytes)} of ${size(bytesTotal)} came`
   }
 
   /** Something holds the work up. */

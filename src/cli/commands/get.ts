@@ -6,6 +6,7 @@ import { type Context, EXIT } from '../context.ts'
 import { KeyMissing, WrongMachine } from '../errors.ts'
 import { nameOf, openAnyLog, signatureOf } from '../log/open-log.ts'
 import { assertSpeaks, machineOf } from '../machine-module.ts'
+import { networkOf } from './network-key.ts'
 
 export interface GetOptions {
   /** A module with the machine, which answers where no replica runs. */
@@ -16,6 +17,8 @@ export interface GetOptions {
 export async function get(context: Context, key: string, options: GetOptions): Promise<number> {
   const question = Buffer.from(key)
   // The log's threads begin while this one loads libp2p, which takes longest by far.
+  const { group, output, signal } = context
+  const asking = { group, output, signal, ...(await networkOf(context)) }
   const opening = openAnyLog(context)
   opening.catch(() => {})
   const { askReplicas } = await import('../ask-replicas.ts')
@@ -23,12 +26,12 @@ export async function get(context: Context, key: string, options: GetOptions): P
   try {
     const machine = options.machine === undefined ? undefined : await spoken(context, log, options.machine)
     const answer =
-      (await askReplicas(context, log, question)) ??
+      (await askReplicas({ ...asking, signature: signatureOf(log), log }, question)) ??
       (await askOwn(context, machine ?? (await spoken(context, log, undefined)), question))
     const { bytes, index } = answer
     if (bytes === undefined) throw new KeyMissing(key)
     const position = { epoch: log.epoch, index }
-    context.output.result({ key, ...shown(bytes), position }, isUtf8(bytes) ? textOf(bytes) : hexOf(bytes))
+    output.result({ key, ...shown(bytes), position }, isUtf8(bytes) ? textOf(bytes) : hexOf(bytes))
     return EXIT.ok
   } finally {
     await log.close()

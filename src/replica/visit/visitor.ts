@@ -1,9 +1,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { type Member, Membership } from '../../group/membership.ts'
 import type { Log } from '../../log/log.ts'
-import type { SyncEvent } from '../../sync/events.ts'
 import { FETCH_TIMEOUT_MS_DEFAULT } from '../../sync/limits.ts'
-import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
 import type { Channel } from '../../sync/wire/channel.ts'
 import { Peers } from '../../sync/wire/peers.ts'
 import { asError } from '../../thrown.ts'
@@ -159,12 +157,9 @@ export class Visitor implements AsyncDisposable {
     }
   }
 
-  /** Snapshot sync without a state: it has the group capture, and can fetch what was captured. */
-  async sync(onEvent: (event: SyncEvent) => void): Promise<SnapshotSync> {
-    const { SnapshotSync } = await import('../../sync/snapshot-sync.ts')
-    const sync = new SnapshotSync({ host: this.host, clock: this.#clock, onEvent }, this.network)
-    this.#presence.receivedBytes = () => sync.progressBytes
-    return sync
+  /** What tells how many bytes this visit has received: a fetch that makes progress is waited for. */
+  countBy(receivedBytes: () => number): void {
+    this.#presence.receivedBytes = receivedBytes
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

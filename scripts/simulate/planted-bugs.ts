@@ -372,8 +372,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a joiner knows no keys',
     file: 'group/recent-writes.ts',
-    text: 'for (const { key, index } of keyed) this.#indexes.set(textOf(key), index)',
-    replacement: 'void keyed',
+    text: 'for (const [i, { index }] of keyed.entries()) this.#indexes.set(this.#names[i]!, index)',
+    replacement: 'this.#names = []',
     promise: 'one anchor, one content',
     workload: 'payments',
   },

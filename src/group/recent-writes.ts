@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Guarded } from './control.ts'
 
 /**
@@ -35,8 +35,12 @@ export type Verdict =
  */
 export class RecentWrites {
   #newest = 0
-  /** The indexes of writes by the names of their keys, oldest first. */
+  /** The indexes of writes by the names of their keys. */
   readonly #indexes = new Map<string, number>()
+  /** These names, as a ring. A map would look for its oldest one among all that were deleted. */
+  #names: string[] = []
+  /** Where the oldest name is. */
+  #oldest = 0
 
   /** The index of the newest command; or of the entry since which commands are counted. */
   get newest(): number {
@@ -45,7 +49,8 @@ export class RecentWrites {
 
   /** The writes that had a key, oldest first. */
   get keyed(): readonly RecentWrite[] {
-    return Array.from(this.#indexes, ([name, index]) => ({ key: Buffer.from(name, 'latin1'), index }))
+    const names = [...this.#names.slice(this.#oldest), ...this.#names.slice(0, this.#oldest)]
+    return names.map((name) => ({ key: Buffer.from(name, 'latin1'), index: this.#indexes.get(name)! }))
   }
 
   /** The index of the write with this key that was applied; undefined if it is not among the newest. */
@@ -70,23 +75,28 @@ export class RecentWrites {
   applied(index: number, key?: Uint8Array): void {
     this.#newest = index
     if (key === undefined) return
-    this.#indexes.set(nameOf(key), index)
-    for (const oldest of this.#indexes.keys()) {
-      if (this.#indexes.size <= RECENT_WRITES_MAX) return
-      this.#indexes.delete(oldest)
+    const name = nameOf(key)
+    if (this.#names.length < RECENT_WRITES_MAX) this.#names.push(name)
+    else {
+      this.#indexes.delete(this.#names[this.#oldest]!)
+      this.#names[this.#oldest] = name
+      this.#oldest = (this.#oldest + 1) % RECENT_WRITES_MAX
     }
+    this.#indexes.set(name, index)
   }
 
   /** Go on from what another replica had. */
   restore(newest: number, keyed: readonly RecentWrite[]): void {
     this.#newest = newest
     this.#indexes.clear()
-    for (const { key, index } of keyed) this.#indexes.set(textOf(key), index)
+    this.#names = keyed.map(({ key }) => textOf(key))
+    this.#oldest = 0
+    for (const [i, { index }] of keyed.entries()) this.#indexes.set(this.#names[i]!, index)
   }
 }
 
 function nameOf(key: Uint8Array): string {
-  return textOf(createHash('sha256').update(key).digest().subarray(0, NAME_BYTES))
+  return hash('sha256', key, 'binary').slice(0, NAME_BYTES)
 }
 
 function textOf(name: Uint8Array): string {

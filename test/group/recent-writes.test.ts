@@ -47,6 +47,12 @@ test('the newest keys are kept, in the order of the log, whatever was written wi
   const indexes = writes.keyed.map(({ index }) => index)
   expect(indexes).toEqual(Array.from({ length: RECENT_WRITES_MAX }, (_, i) => 2 * (i + 4)))
   expect([3, 4].map((index) => writes.indexOf(key(index)))).toEqual([undefined, 8])
+  // One that has them from another goes on alike, with a window that is full.
+  const joiner = new RecentWrites()
+  joiner.restore(writes.newest, writes.keyed)
+  for (const one of [writes, joiner]) one.applied(9_000, key('new'))
+  expect(joiner.keyed).toEqual(writes.keyed)
+  expect([4, 5, 'new'].map((of) => joiner.indexOf(key(of)))).toEqual([undefined, 10, 9_000])
 })
 
 test('one that goes on from what another had judges as that one does, from then on', () => {

@@ -102,6 +102,21 @@ test('what a control entry decides is told when all before it is committed: a ma
   expect(told).toEqual(['apply line 1', 'commit 2', 'decided leader', 'apply line 3', 'commit 3'])
 })
 
+test('commands with conditions are committed with the batch, whether they are applied or not, and so are their keys', async () => {
+  const key = Buffer.from('order 1')
+  const guarded = (index: number, conditions: { key?: Uint8Array; expect?: number }) =>
+    controlEntry(index, 'me', { type: 'guarded', command: line(`line ${index}`), ...conditions })
+  await apply(controlEntry(1, 'me', { type: 'claim', term: 1, format: 2 }))
+  told = []
+  await write(3)
+  await write(4)
+  await apply(guarded(2, { key }), guarded(3, { key }), guarded(4, { expect: 1 }), command(5))
+  await new Promise(setImmediate)
+  expect(told).toEqual(['apply line 2', 'apply line 5', 'commit 5', 'wrote 3 as undefined', 'Conflict at 4'])
+  begin()
+  expect([group.appliedOf(key), group.lastCommand]).toEqual([2, 5])
+})
+
 test('an entry that does nothing is committed with its place, too', async () => {
   await apply(controlEntry(1, 'me', { type: 'claim', term: 9 }), command(2))
   expect(told).toEqual(['commit 1', 'decided void', 'apply line 2', 'commit 2'])

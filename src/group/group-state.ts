@@ -264,6 +264,11 @@ export class GroupState {
         return { type: 'leader', leader: entry.author, term: control.term }
       case 'marker':
         if (!this.#leads(entry.author, control.term)) return this.#void(entry.author, control.term)
+        // An upgrade came between. Who installs the snapshot would take it for one of the older version.
+        if (this.#format > FIRST_FORMAT && control.signature !== this.#signature) {
+          const why = `it marks a state of ${control.signature ?? 'no version'}; the group speaks ${this.#signature}`
+          return { type: 'void', why }
+        }
         this.#track(entry.index, control.electorate)
         return { type: 'marker', index: entry.index, marker: control }
       case 'attestation': {

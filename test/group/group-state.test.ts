@@ -342,6 +342,19 @@ test('in the first format the machine stays at its version: a snapshot could not
   expect(restored(group.encode()).signature).toBe('m/2')
 })
 
+test('a marker of the version before is void after the upgrade: who installs its snapshot would read it in that version', () => {
+  const upgrade = { type: 'upgrade', term: 1, format: 2, from: '', to: 'm/2' } as const
+  const marks = (signature?: string): Control =>
+    ({ ...marker(1), ...(signature && { signature }) }) as Control
+  apply('a', claim(1))
+  expect(apply('a', marks())).toMatchObject({ type: 'marker' })
+  apply('a', upgrade)
+  expect(apply('a', marks())).toMatchObject({ type: 'void' })
+  expect(apply('a', marks('m/1'))).toMatchObject({ type: 'void' })
+  expect(group.seal(index)).toBeUndefined()
+  expect(apply('a', marks('m/2'))).toMatchObject({ type: 'marker' })
+})
+
 test('a process asks for an upgrade where the group goes over to a format that it does not speak', () => {
   group = new GroupState({ signature: '', versions: new Versions({ signature: '' }, 1) })
   apply('a', claim(1))

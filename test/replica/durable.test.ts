@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { UpgradeRequired } from '../../src/group/errors.ts'
 import { GroupState } from '../../src/group/group-state.ts'
 import type { LogEntry } from '../../src/log/log.ts'
 import type { DurableState } from '../../src/machine/machine.ts'
@@ -138,6 +139,16 @@ test('what was applied before a command that fails is not committed without it',
   await apply(command(1))
   await expect(apply(command(2), { ...command(3), payload: line('unbearable') })).rejects.toThrow(ApplyFailed)
   expect([applier.applied, kept.newest?.position.index]).toEqual([1, 1])
+})
+
+test('what was applied before an upgrade that is not spoken is committed: the state stays readable, and is of its place', async () => {
+  await apply(controlEntry(1, 'boss', { type: 'claim', term: 1 }))
+  await write(2)
+  const upgrade = { type: 'upgrade', term: 1, format: 2, from: '', to: 'm/2' } as const
+  await expect(apply(command(2), controlEntry(3, 'boss', upgrade))).rejects.toThrow(UpgradeRequired)
+  await new Promise(setImmediate)
+  expect([applier.applied, kept.newest?.position.index, group.entryId]).toEqual([2, 2, 'id-2'])
+  expect(told.slice(2)).toEqual(['apply line 2', 'commit 2', 'wrote 2 as 1'])
 })
 
 test('the next life goes on with the same group, time and place', async () => {

@@ -32,7 +32,7 @@ beforeEach(async () => {
   const backend = memoryLog({ epoch: 'e', now: () => 0 })
   log = await backend.open({ group: 'g', signature: 's', author: 'a' })
   rival = await backend.open({ group: 'g', signature: 's', author: 'b' })
-  state = new GroupState({ signature: 's', versions: new Versions({ signature: 's' }) })
+  state = new GroupState({ signature: 's', versions: new Versions({ signature: 's/2', older: ['s'] }) })
   const membership = new Membership({ log, clock, epoch: 'e' })
   host = new ReplicaHost({
     groupName: 'g',
@@ -150,6 +150,17 @@ test('a marker that follows the claim of another replica is no anchor', async ()
   await apply()
   await depose()
   await expect(host.appendMarker('j')).rejects.toMatchObject({ name: 'NotLeader', leader: 'b' })
+})
+
+test('a marker that follows an upgrade is written again, in the version that the group speaks now', async () => {
+  await apply()
+  const [format, from] = [2, 's']
+  await log.append([
+    { kind: 'control', payload: encodeControl({ type: 'upgrade', term: 1, format, from, to: 's/2' }) },
+  ])
+  const anchor = await host.appendMarker('j')
+  expect([anchor.index, state.signature]).toEqual([4, 's/2'])
+  expect([state.seal(3), state.seal(4)?.state]).toEqual([undefined, 'open'])
 })
 
 test('a replica that does not lead appends no marker', async () => {

@@ -221,7 +221,7 @@ export class Applier<Result> {
     const own = entry.epoch === epoch
     // The state is not the snapshot that the log begins with: that one's next entry is the second.
     if (genesisIn(entry, epoch) !== undefined) throw new GenesisAhead()
-    if (own && entry.kind === 'control') group.assertSpoken(entry)
+    if (own && entry.kind === 'control') this.#assertSpoken(entry)
     group.reached(entry.id)
     if (own && group.advance(entry.timestampMs)) this.#advanceMachine(index)
     const outcome = own && entry.kind === 'control' ? group.apply(entry) : undefined
@@ -238,6 +238,16 @@ export class Applier<Result> {
     if (outcome.type === 'upgraded') this.#upgradeMachine(outcome.from, outcome.to, index)
     this.#commit()
     listener.decided(outcome, entry, newest)
+  }
+
+  /** Who stops here keeps a state that can be read, and exported: what was applied before is not undone. */
+  #assertSpoken(entry: LogEntry): void {
+    try {
+      this.#init.group.assertSpoken(entry)
+    } catch (error) {
+      this.#commit()
+      throw error
+    }
   }
 
   #tell(entry: LogEntry, fate: Fate<Result> | undefined): void {

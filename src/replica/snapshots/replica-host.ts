@@ -128,7 +128,7 @@ export class ReplicaHost implements SyncHost {
     const { self, log, group, membership, clock, chunkBytes, positions, stopping } = this.#init
     await membership.refresh()
     const electorate = this.#electorate(membership.list())
-    const { leader, term } = group
+    const { leader, term, format, signature } = group
     if (leader !== self || stopping.aborted) throw new NotLeader(leader === self ? undefined : leader)
     const marker = {
       type: 'marker',
@@ -137,7 +137,7 @@ export class ReplicaHost implements SyncHost {
       requesters: [requester],
       chunkBytes,
       retires: retires.map(({ index }) => index),
-      ...(group.format > FIRST_FORMAT && { signature: group.signature }),
+      ...(format > FIRST_FORMAT && { signature }),
     } as const
     const first = await appendControl(log, marker)
     this.#markedAtMs.set(first, clock.now())
@@ -146,9 +146,13 @@ export class ReplicaHost implements SyncHost {
     await positions.reached(anchor, { signal: stopping }).catch((error: Error) => {
       throw stopping.aborted ? new NotLeader(undefined) : error
     })
-    // A claim that came before it made it a no-op, at which nobody captures.
-    if (group.seal(first) === undefined) throw new NotLeader(group.leader)
-    return anchor
+    if (group.seal(first) !== undefined) return anchor
+    // An upgrade that came before it made it a no-op, at which nobody captures.
+    if (group.leader === self && group.term === term && group.signature !== signature) {
+      return await this.appendMarker(requester, retires)
+    }
+    // So did a claim.
+    throw new NotLeader(group.leader)
   }
 
   /**

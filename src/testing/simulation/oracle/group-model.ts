@@ -151,6 +151,9 @@ export class GroupModel {
         return { type: 'leader' }
       case 'marker':
         if (!this.#holds(author, control.term)) return { type: 'void' }
+        // The first format's markers name no version.
+        if (this.spoken.format > FORMAT_FIRST && control.signature !== this.spoken.signature)
+          return { type: 'void' }
         this.#mark(index, author, control)
         return { type: 'marker' }
       case 'attestation':

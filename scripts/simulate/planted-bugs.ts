@@ -372,8 +372,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a joiner knows no keys',
     file: 'group/recent-writes.ts',
-    text: 'for (const [i, { index }] of keyed.entries()) this.#indexes.set(this.#names[i]!, index)',
-    replacement: 'this.#names = []',
+    text: 'for (const { name, index } of this.#ring) this.#indexes.set(name, index)',
+    replacement: 'this.#ring = []',
     promise: 'one anchor, one content',
     workload: 'payments',
   },

@@ -336,10 +336,11 @@ export class GroupState {
         format: this.#format,
         signature: this.#signature,
         lastCommand: BigInt(this.#writes.newest),
-        recent: this.#writes.keyed.map(({ key, index }) => ({ key, index: BigInt(index) })),
       }),
     }
-    return toBinary(GroupStateSchema, create(GroupStateSchema, message))
+    const state = toBinary(GroupStateSchema, create(GroupStateSchema, message))
+    // They are the last field, so these are the bytes of all fields as one message.
+    return this.#format > FIRST_FORMAT ? Buffer.concat([state, ...this.#writes.fields]) : state
   }
 
   /**

@@ -1,5 +1,7 @@
 import { hash } from 'node:crypto'
+import { create, toBinary } from '@bufbuild/protobuf'
 import type { Guarded } from './control.ts'
+import { GroupStateSchema } from './pb/group_pb.js'
 
 /**
  * How many of the newest writes with a key are remembered. They are in every snapshot, and a durable machine
@@ -20,6 +22,14 @@ export interface RecentWrite {
   readonly index: number
 }
 
+/** A write in the window. */
+interface Remembered {
+  readonly name: string
+  readonly index: number
+  /** What stands for it in the group's state, once that was asked for. */
+  bytes?: Uint8Array
+}
+
 /** Whether the conditions of a command are met at its place in the log. It is the same on every replica. */
 export type Verdict =
   /** It is to be applied. */
@@ -37,9 +47,9 @@ export class RecentWrites {
   #newest = 0
   /** The indexes of writes by the names of their keys. */
   readonly #indexes = new Map<string, number>()
-  /** These names, as a ring. A map would look for its oldest one among all that were deleted. */
-  #names: string[] = []
-  /** Where the oldest name is. */
+  /** These writes, as a ring. A map would look for its oldest one among all that were deleted. */
+  #ring: Remembered[] = []
+  /** Where the oldest one is. */
   #oldest = 0
 
   /** The index of the newest command; or of the entry since which commands are counted. */
@@ -49,8 +59,18 @@ export class RecentWrites {
 
   /** The writes that had a key, oldest first. */
   get keyed(): readonly RecentWrite[] {
-    const names = [...this.#names.slice(this.#oldest), ...this.#names.slice(0, this.#oldest)]
-    return names.map((name) => ({ key: Buffer.from(name, 'latin1'), index: this.#indexes.get(name)! }))
+    return this.#inOrder.map(recentWriteOf)
+  }
+
+  /**
+   * These writes as fields of the group's state. A durable machine commits them again and again: so what stands for one
+   * is made once.
+   */
+  get fields(): readonly Uint8Array[] {
+    return this.#inOrder.map((write) => {
+      write.bytes ??= toBinary(GroupStateSchema, create(GroupStateSchema, { recent: [fieldsOf(write)] }))
+      return write.bytes
+    })
   }
 
   /** The index of the write with this key that was applied; undefined if it is not among the newest. */
@@ -76,10 +96,11 @@ export class RecentWrites {
     this.#newest = index
     if (key === undefined) return
     const name = nameOf(key)
-    if (this.#names.length < RECENT_WRITES_MAX) this.#names.push(name)
+    const write = { name, index }
+    if (this.#ring.length < RECENT_WRITES_MAX) this.#ring.push(write)
     else {
-      this.#indexes.delete(this.#names[this.#oldest]!)
-      this.#names[this.#oldest] = name
+      this.#indexes.delete(this.#ring[this.#oldest]!.name)
+      this.#ring[this.#oldest] = write
       this.#oldest = (this.#oldest + 1) % RECENT_WRITES_MAX
     }
     this.#indexes.set(name, index)
@@ -88,11 +109,24 @@ export class RecentWrites {
   /** Go on from what another replica had. */
   restore(newest: number, keyed: readonly RecentWrite[]): void {
     this.#newest = newest
-    this.#indexes.clear()
-    this.#names = keyed.map(({ key }) => textOf(key))
+    this.#ring = keyed.map(({ key, index }) => ({ name: textOf(key), index }))
     this.#oldest = 0
-    for (const [i, { index }] of keyed.entries()) this.#indexes.set(this.#names[i]!, index)
+    this.#indexes.clear()
+    for (const { name, index } of this.#ring) this.#indexes.set(name, index)
   }
+
+  get #inOrder(): readonly Remembered[] {
+    return [...this.#ring.slice(this.#oldest), ...this.#ring.slice(0, this.#oldest)]
+  }
+}
+
+function recentWriteOf({ name, index }: Remembered): RecentWrite {
+  return { key: Buffer.from(name, 'latin1'), index }
+}
+
+function fieldsOf(write: Remembered) {
+  const { key, index } = recentWriteOf(write)
+  return { key, index: BigInt(index) }
 }
 
 function nameOf(key: Uint8Array): string {

@@ -472,3 +472,57 @@ test('the same seed makes the same malformed commands, and another one others', 
   const all = await Promise.all([1, 2, 3, 4, 5].map(mutants))
   expect(new Set(all.map(({ applied }) => applied)).size).toBeGreaterThan(1)
 })
+
+/** It answers from an index that is in no snapshot. */
+class Indexed extends Shelf {
+  index = new Map<string, number>()
+
+  override apply(command: Uint8Array, context: CommandContext) {
+    const result = super.apply(command, context)
+    this.#add(this.things)
+    return result
+  }
+
+  async afterInstall(): Promise<void> {
+    this.index = new Map()
+    await Promise.resolve()
+    this.#add(this.things)
+  }
+
+  query(question: Uint8Array): Uint8Array {
+    const name = Buffer.from(question).toString()
+    return Buffer.from(`${this.things.has(name)} ${this.index.get(name)}`)
+  }
+
+  #add(things: Map<string, { readonly n: number }>): void {
+    for (const [name, { n }] of things) this.index.set(name, n)
+    for (const name of this.index.keys()) if (!things.has(name)) this.index.delete(name)
+  }
+}
+
+/** It forgets to make the index. */
+class Unindexed extends Indexed {
+  override async afterInstall(): Promise<void> {
+    this.index = new Map()
+  }
+}
+
+class TornIndex extends Indexed {
+  override async afterInstall(): Promise<void> {
+    throw new Error('the index tore')
+  }
+}
+
+describe('what a machine does after an install', () => {
+  const still = commandsOf(60, (chance) => encode(`thing${chance.integer(0, 12)}`, chance.integer(0, 5)))
+
+  test('is done before it is looked at', async () => {
+    await checkMachine(() => new Indexed(), still, { questions: QUESTIONS })
+  })
+
+  test('is a fault where it is left undone, or fails', async () => {
+    const check = (factory: () => StateMachine) => checkMachine(factory, still, { questions: QUESTIONS })
+    await expect(check(() => new Unindexed())).rejects.toThrow(MachineFault)
+    await expect(check(() => new TornIndex())).rejects.toThrow('the index tore')
+  })
+})

@@ -104,6 +104,20 @@ afterEach(() => group[Symbol.asyncDispose]())
 
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => `line ${n}`)
 
+test('a write with a key is committed once, is known to the next life, and stays free where SQL refused it', async () => {
+  const one = await group.start('one')
+  const write = (text: string, key: string) => one.machine.submit(Buffer.from(text), { key })
+  const first = await write('pay', 'order 1')
+  expect(first.result).toBe(1)
+  await expect(write('refused', 'order 2')).rejects.toThrow(CommandRefused)
+  expect(await write('pay', 'order 2')).toMatchObject({ result: 2 })
+  await one.stop()
+  const again = await group.start('one')
+  const repeated = await again.machine.submit(Buffer.from('pay'), { key: 'order 1' })
+  expect(repeated).toEqual({ position: first.position, result: undefined, repeated: true })
+  expect(again.lines.texts).toEqual(['pay', 'pay'])
+})
+
 test('a joiner has the state from the others, and then from its own file, with nobody there', async () => {
   const one = await group.start('one')
   await leads(one.replica)

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { main } from '../../../docs/examples/shop.ts'
+import { Conflict } from '../../../src/group/errors.ts'
 import { memoryLog } from '../../../src/log/memory.ts'
 import { compose } from '../../../src/machines/compose/compose.ts'
 import { BatchRefused } from '../../../src/machines/compose/errors.ts'
@@ -59,6 +60,20 @@ async function fill({ state, replica }: Started): Promise<void> {
   await state.founder.set('user 0')
   for (let n = 0; n < 10; n++) await replica.submit(Uint8Array.of(1, ...Buffer.from(`counter ${n % 4}`)))
 }
+
+test('several writes as one may be repeated with a key, and expect that nothing came between', async () => {
+  await using one = await new Group().start()
+  const { state } = one
+  const { users, work } = state.commands
+  const commands = [users.set('ada', 'Ada'), work.jobs.push('greet')] as const
+  const { position, result } = await state.submitAll(commands, { key: 'sign up ada' })
+  expect(result).toEqual([{ replaced: false }, 1])
+  const repeated = await state.submitAll(commands, { key: 'sign up ada' })
+  expect(repeated).toEqual({ position, result: undefined, repeated: true })
+  await state.users.set('bob', 'Bob', { expect: position })
+  await expect(state.submitAll(commands, { expect: position })).rejects.toThrow(Conflict)
+  expect([state.work.jobs.length, state.users.size]).toEqual([1, 2])
+})
 
 test('a joiner has all parts of its peers, and writes to them', async () => {
   const group = new Group()

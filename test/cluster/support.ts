@@ -5,7 +5,7 @@ import type { LogEntry } from '../../src/log/log.ts'
 import { logAt } from '../../src/log/log-at.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import type { Position } from '../../src/position.ts'
-import type { Cluster, ProcessEvent, ReplicaProcess } from '../../src/testing/index.ts'
+import type { Cluster, ProcessEvent, ReplicaProcess, StartOptions } from '../../src/testing/index.ts'
 
 const STORY_EVENTS = 60
 const STORY_CHARACTERS = 200
@@ -96,8 +96,11 @@ export function isCaughtUp(event: ProcessEvent): event is ProcessEvent<'caught-u
 }
 
 /** Start a joiner and stop it (SIGSTOP) when it has some of the chunks, but not all. */
-export async function joinerStoppedMidway(cluster: Cluster): Promise<ReplicaProcess> {
-  const joiner = await cluster.start({ name: 'joiner' })
+export async function joinerStoppedMidway(
+  cluster: Cluster,
+  options: StartOptions = { name: 'joiner' },
+): Promise<ReplicaProcess> {
+  const joiner = await cluster.start(options)
   await joiner.waitFor(isFetching)
   await pause(cluster, joiner)
   expect(joiner.events.some(isSession('done')), 'the joiner was stopped too late').toBe(false)

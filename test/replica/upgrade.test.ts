@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import { UpgradeRefused, UpgradeRequired } from '../../src/group/errors.ts'
@@ -163,4 +166,57 @@ test('a new group begins in the newest format', async () => {
   const a = await start(new Stock(1))
   await leads(a)
   expect([a.format, a.signature]).toEqual([2, 'stock/1'])
+})
+
+test('a version is dropped when a checkpoint of a newer one is on the disk, or a member has the state', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-upgrade-'))
+  try {
+    const first = await start(new Stock(1), { dataDir, volatile: false })
+    await leads(first)
+    await first.submit(order('nut +3'))
+    const old = await first.mark()
+    await first.checkpointed(old)
+    await first.stop()
+    const noted = Promise.withResolvers<void>()
+    const noting = alteredLog(log, (handle) => ({
+      noteUpgrade: async (...note) => {
+        await handle.noteUpgrade?.(...note)
+        noted.resolve()
+      },
+    }))
+    const second = await start(new Stock(2, 1), { dataDir, volatile: false, log: noting })
+    await leads(second)
+    await spoken(second, 'stock/2')
+    await noted.promise
+    // Nothing is pruned, and the entries from before the upgrade are none that this one could apply.
+    const joined = new Stock(2)
+    const joiner = await start(joined, { lead: false })
+    expect([joiner.counts.get('caught-up'), joined.articles.get('NUT')?.count]).toEqual([1, 3])
+    await joiner.stop()
+    await second.checkpointed(await second.mark())
+    await second.stop()
+
+    const alone = new Stock(2)
+    const third = await start(alone, { dataDir, volatile: false })
+    expect([third.signature, alone.articles.get('NUT')?.count]).toEqual(['stock/2', 3])
+  } finally {
+    await Promise.all(replicas.map((replica) => replica.stop()))
+    await rm(dataDir, { recursive: true })
+  }
+})
+
+test('a group goes over two versions at once, and no further than all members can', async () => {
+  const skipping = new Stock(1)
+  Object.assign(skipping, { signature: 'stock/3', older: ['stock/2', 'stock/1'] })
+  const middle = new Stock(2, 1)
+  const first = await start(new Stock(1))
+  await leads(first)
+  await first.stop()
+  const a = await start(skipping, { upgrade: 'manual' })
+  await leads(a)
+  const b = await start(middle, { lead: false })
+  await expect(a.upgrade({ to: 'stock/3' })).rejects.toThrow(b.id)
+  await b.stop()
+  await a.upgrade()
+  expect([a.signature, skipping.upgrades]).toEqual(['stock/3', ['stock/1 to stock/3']])
 })

@@ -160,9 +160,7 @@ export class ReplicaHost implements SyncHost {
    * next read of the log settles it.
    */
   async isReadable(position: Position): Promise<boolean> {
-    const isReadable = await this.#isInLog(position)
-    if (isReadable) await this.#assertSpoken(position)
-    return isReadable
+    return (await this.#isInLog(position)) && (await this.#isSpoken(position))
   }
 
   async #isInLog(position: Position): Promise<boolean> {
@@ -233,14 +231,19 @@ export class ReplicaHost implements SyncHost {
     return this.#installer.begin('network', signal, () => this.#signatureAt(anchor, signal))
   }
 
-  /** Throws `UpgradeRequired` for a snapshot that nobody here could install. In sync, this replica needs none. */
-  async #assertSpoken(anchor: Position): Promise<void> {
-    const { status, group } = this.#init
-    if (status.state === 'in-sync') return
+  /**
+   * False for a snapshot from before an upgrade, where another can be had. In sync, this replica needs none: it is
+   * asked for those whose programs may be newer. Throws `UpgradeRequired` for one of a newer version.
+   */
+  async #isSpoken(anchor: Position): Promise<boolean> {
+    const { status, group, log } = this.#init
     // What is no marker, or cannot be read, is found out by whoever reads the seal.
     const signature = await this.#signatureAt(anchor).catch(() => group.signature)
+    if (status.state === 'in-sync') return signature === group.signature
     const { versions } = group
-    if (!versions.speaks(signature)) throw new UpgradeRequired(signature, versions.signatures)
+    if (versions.speaks(signature)) return true
+    if (signature === log.signature && (log.upgraded ?? signature) !== signature) return false
+    throw new UpgradeRequired(signature, versions.signatures)
   }
 
   /** The version of the machine that the snapshot of an anchor is of. */

@@ -6,6 +6,7 @@ import { checkUpgrade } from '../../docs/examples/inventory-2-check.ts'
 import { checkInventory } from '../../docs/examples/inventory-check.ts'
 import { liveThrough } from '../../docs/examples/inventory-life.ts'
 import { restart } from '../../docs/examples/inventory-restart.ts'
+import { twoLives } from '../../docs/examples/inventory-two-lives.ts'
 import { rollOver } from '../../docs/examples/inventory-upgrade.ts'
 
 test('the inventory of the documents passes checkMachine()', async () => {
@@ -22,6 +23,15 @@ test('its second life begins with the checkpoint of the first', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-inventory-'))
   try {
     expect(await restart(dataDir)).toBe(3)
+  } finally {
+    await rm(dataDir, { recursive: true })
+  }
+})
+
+test('a second life with the second version goes over when it is told', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-inventory-'))
+  try {
+    await twoLives(dataDir)
   } finally {
     await rm(dataDir, { recursive: true })
   }

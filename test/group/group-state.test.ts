@@ -365,3 +365,12 @@ test('a process asks for an upgrade where the group goes over to a format that i
     /format 2.*newer than 1/,
   )
 })
+
+test('from format 2 on a marker is of the version that the group speaks, or void', () => {
+  group = new GroupState({ signature: 'm/1', versions: new Versions({ signature: 'm/1' }) })
+  apply('a', { type: 'claim', term: 1, format: 2 })
+  expect(apply('a', marker(1))).toMatchObject({ type: 'void', why: expect.stringContaining('no version') })
+  const of = (signature: string) => ({ ...marker(1), signature }) as Control
+  expect(apply('a', of('m/0'))).toMatchObject({ type: 'void', why: expect.stringContaining('m/0') })
+  expect(apply('a', of('m/1'))).toMatchObject({ type: 'marker', index: 4 })
+})

@@ -152,14 +152,18 @@ test('a marker that follows the claim of another replica is no anchor', async ()
   await expect(host.appendMarker('j')).rejects.toMatchObject({ name: 'NotLeader', leader: 'b' })
 })
 
-test('a marker that follows an upgrade is written again, in the version that the group speaks now', async () => {
+test.each([
+  's/2',
+  // Of the group's own format alone.
+  's',
+])('a marker that follows an upgrade to %s is written again, as the group speaks now', async (to) => {
   await apply()
   const [format, from] = [2, 's']
   await log.append([
-    { kind: 'control', payload: encodeControl({ type: 'upgrade', term: 1, format, from, to: 's/2' }) },
+    { kind: 'control', payload: encodeControl({ type: 'upgrade', term: 1, format, from, to: to }) },
   ])
   const anchor = await host.appendMarker('j')
-  expect([anchor.index, state.signature]).toEqual([4, 's/2'])
+  expect([anchor.index, state.signature]).toEqual([4, to])
   expect([state.seal(3), state.seal(4)?.state]).toEqual([undefined, 'open'])
 })
 

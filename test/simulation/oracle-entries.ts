@@ -112,8 +112,10 @@ const inOffice = (view: GroupView, { author, behind }: Office) => ({
   term: Math.max(0, view.term - behind),
 })
 
-/** Signatures of machines. The log of these tests is bound to the first one. */
-const versions = fc.constantFrom('', 'm/2', 'm/3')
+/** What the logs of these tests are bound to. */
+export const BOUND = 'm/1'
+/** Signatures of machines. */
+const versions = fc.constantFrom('m/1', 'm/2', 'm/3')
 
 export const controlSteps: fc.Arbitrary<ControlStep> = fc.oneof(
   {
@@ -151,7 +153,9 @@ export const controlSteps: fc.Arbitrary<ControlStep> = fc.oneof(
           chunkBytes: 65_536,
           retires: newest % 3 ? [] : [newest],
         }
-        return by(author, { type: 'marker', term, ...marker })
+        const { format, signature } = view.spoken
+        const isStale = newest % 5 === 0
+        return by(author, { type: 'marker', term, ...marker, ...(format > 1 && !isStale && { signature }) })
       }),
   },
   {

@@ -4,6 +4,7 @@ import { encode, Tally } from '../../docs/examples/tally.ts'
 import { type Control, encodeControl } from '../../src/group/control.ts'
 import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { MachineTime } from '../../src/group/machine-time.ts'
+import { Versions } from '../../src/group/versions.ts'
 import { Items } from '../../src/machine/items.ts'
 import { MalformedCommand } from '../../src/machine/machine.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
@@ -12,6 +13,7 @@ import { History } from '../../src/testing/simulation/oracle/history.ts'
 import { MachineTimeModel } from '../../src/testing/simulation/oracle/machine-time.ts'
 import { ReplayModel } from '../../src/testing/simulation/oracle/replay-model.ts'
 import {
+  BOUND,
   type BytesMap,
   CODECS,
   type ControlStep,
@@ -30,7 +32,7 @@ class Product {
   readonly map: BytesMap
   readonly group: GroupState
 
-  constructor(map = newMap(), group = new GroupState()) {
+  constructor(map = newMap(), group = newGroup()) {
     this.map = map
     this.group = group
   }
@@ -58,7 +60,13 @@ class Product {
   }
 }
 
-const newHistory = () => new History<BytesMap>(EPOCH, newMapModel)
+const newHistory = () => new History<BytesMap>(EPOCH, newMapModel, BOUND)
+function newGroup(): GroupState {
+  return new GroupState({
+    signature: BOUND,
+    versions: new Versions({ signature: BOUND, older: ['m/2', 'm/3'] }),
+  })
+}
 const command = (
   index: number,
   payload: Uint8Array,

@@ -148,7 +148,8 @@ export class ReplicaHost implements SyncHost {
     })
     if (group.seal(first) !== undefined) return anchor
     // An upgrade that came before it made it a no-op, at which nobody captures.
-    if (group.leader === self && group.term === term && group.signature !== signature) {
+    const isUpgraded = group.signature !== signature || group.format !== format
+    if (group.leader === self && group.term === term && isUpgraded) {
       return await this.appendMarker(requester, retires)
     }
     // So did a claim.

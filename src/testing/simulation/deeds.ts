@@ -2,11 +2,12 @@ import type { Submit } from '../../machine/machine.ts'
 import type { Chance } from './chance.ts'
 import { beginHostile } from './hostile/index.ts'
 import { Mistakes } from './mistakes.ts'
-import type { SimulatedNode } from './node.ts'
+import { type SimulatedNode, speaks, spokenBy } from './node.ts'
 import { Operator } from './operator.ts'
 import type { Step } from './plan.ts'
 import type { Passed } from './requests.ts'
 import type { Scene } from './scene.ts'
+import { programsOf } from './workload.ts'
 
 /** Writes before the steps begin, where the workload does not say. */
 const FILLED_DEFAULT = 20
@@ -224,6 +225,7 @@ export class Deeds {
   /** Another version of the program is installed, and started where one runs: it is newer, or older. */
   #roll({ node: n, to, killed, forMs }: Extract<Step, { do: 'roll' }>): void {
     const node = this.#scene.nodes[n]!
+    if (!this.#mayInstall(node, to)) return
     node.install(to)
     if (node.running?.isStopping !== false || !this.#mayLoseState(node)) return
     if (killed) node.kill()
@@ -231,6 +233,14 @@ export class Deeds {
     this.#restartAfter(forMs, node)
     // It may be one that does not speak what the group speaks.
     this.#noticeLater()
+  }
+
+  /** A version that does not speak what the group speaks is tried where all others are well. */
+  #mayInstall(node: SimulatedNode, to: number): boolean {
+    const { permanent, workload, history } = this.#scene
+    const program = programsOf(workload)[to]!
+    if (speaks({ speaks: spokenBy(program, program.machine()) }, history.group.spoken)) return true
+    return permanent.every((other) => other === node || other.replica?.state === 'in-sync')
   }
 
   /** A file rots, and perhaps the process is started anew, which reads it. */

@@ -78,6 +78,14 @@ export interface Speaks {
   readonly format: number
 }
 
+/** Whether a process speaks that. */
+export function speaks(
+  { speaks: { signatures, format } }: Pick<Running, 'speaks'>,
+  wanted: { readonly signature: string; readonly format: number },
+): boolean {
+  return signatures.includes(wanted.signature) && wanted.format <= format
+}
+
 /** One process of a replica on a node, from its start to its end. */
 export interface Running {
   readonly life: Life
@@ -178,10 +186,7 @@ export class SimulatedNode {
     const running: Running = {
       life,
       program: this.#program,
-      speaks: {
-        signatures: [machine.signature, ...(machine.older ?? [])],
-        format: program.format ?? GROUP_FORMAT,
-      },
+      speaks: spokenBy(program, machine),
       machine,
       replica: undefined,
       failure: undefined,
@@ -263,6 +268,11 @@ export class SimulatedNode {
         this.#init.onEvent(this, { type, detail } as Told)
       })
   }
+}
+
+/** What a process of a program speaks. */
+export function spokenBy({ format = GROUP_FORMAT }: Program, machine: StateMachine): Speaks {
+  return { signatures: [machine.signature, ...(machine.older ?? [])], format }
 }
 
 /** Take note of what a machine submits: only the log says what became of it. */

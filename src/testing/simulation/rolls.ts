@@ -1,8 +1,12 @@
 import type { Chance } from './chance.ts'
 import type { Settings, Step } from './step.ts'
 
-/** A roll to this, and not all at once, is what operators do most. */
+/** Rolls of the whole group in a run. */
 const ROLLS_MAX = 2
+/** How long a process is away while it is replaced, in milliseconds. */
+const AWAY_MS = [0, 50, 500, 2_000]
+/** The last node, which is no permanent one. */
+const JOINER = 6
 
 /** How the group goes over to a newer version. */
 export function drawUpgrade(chance: Chance): Pick<Settings, 'upgradeAfterMs'> {
@@ -30,34 +34,72 @@ interface Rolling {
 }
 
 /**
- * The group rolls to a newer version, one replica after the other, perhaps to another one later, and perhaps some
- * are left behind. Beside that, single replicas get any version.
+ * The group rolls to a newer version, and perhaps to another one later. Beside that, single replicas get any version.
  */
-export function drawRolls(chance: Chance, { settings, versions, programs, durationMs }: Rolling): Step[] {
+export function drawRolls(chance: Chance, rolling: Rolling): Step[] {
+  const { versions, programs, durationMs } = rolling
   const steps: Step[] = []
-  const { length: nodes } = programs
-  const away = () => ({ killed: chance.happens(0.3), forMs: chance.pick([0, 50, 500, 2_000]) })
   const rolls = chance.integer(1, ROLLS_MAX)
   let to = Math.max(...programs)
   for (let roll = 0; roll < rolls && to < versions - 1; roll++) {
     to = chance.integer(to + 1, versions - 1)
     const beginMs = (durationMs / rolls) * (roll + chance.next() / 2)
-    const everyMs = chance.pick([0, 100, 500, 1_000])
-    for (let node = 0; node < nodes; node++) {
-      const isLeftBehind = chance.happens(node < settings.replicas ? 0.1 : 0.3)
-      const atMs = Math.min(durationMs, Math.floor(beginMs + everyMs * node))
-      const step = { atMs, do: 'roll', node, to, ...away() } as const
-      if (!isLeftBehind) steps.push(step)
-    }
-    if (chance.happens(0.3) || settings.upgradeAfterMs === 'manual') {
-      const atMs = Math.min(durationMs, Math.floor(beginMs + everyMs * nodes + chance.integer(0, 3_000)))
-      steps.push({ atMs, do: 'upgrade', node: chance.integer(0, settings.replicas - 1) })
-    }
+    steps.push(...drawRoll(chance, rolling, { to, beginMs }))
   }
-  for (let odd = chance.integer(0, 4); odd > 0; odd--) {
-    const node = chance.integer(0, nodes - 1)
-    const atMs = chance.integer(0, durationMs)
-    steps.push({ atMs, do: 'roll', node, to: chance.integer(0, versions - 1), ...away() })
+  for (let odd = chance.integer(0, 3); odd > 0; odd--) {
+    const node = chance.integer(0, programs.length - 1)
+    const forMs = chance.pick(AWAY_MS)
+    steps.push({
+      atMs: chance.integer(0, durationMs),
+      do: 'roll',
+      node,
+      to: chance.integer(0, versions - 1),
+      killed: chance.happens(0.3),
+      forMs,
+    })
+  }
+  return steps.map((step) => ({ ...step, atMs: Math.min(durationMs, Math.floor(step.atMs)) }))
+}
+
+/** One replica after the other. Perhaps some are left behind, and then the group does not go over. */
+function drawRoll(
+  chance: Chance,
+  { settings, programs }: Rolling,
+  { to, beginMs }: { readonly to: number; readonly beginMs: number },
+): Step[] {
+  const { replicas } = settings
+  const everyMs = chance.pick([0, 100, 500])
+  const forMs = chance.pick(AWAY_MS)
+  const leftBehind = chance.happens(0.6) ? 0 : 0.2
+  const steps: Step[] = []
+  for (let node = 0; node < programs.length; node++) {
+    // Joiners are there for a short while, and have the version of the day.
+    const atMs = beginMs + (node < replicas ? everyMs * node : 0)
+    const killed = chance.happens(0.3)
+    if (!chance.happens(leftBehind)) steps.push({ atMs, do: 'roll', node, to, killed, forMs })
+  }
+  const endMs = beginMs + everyMs * (replicas - 1) + forMs
+  if (chance.happens(0.6)) steps.push(...drawRace(chance, settings, endMs))
+  else if (settings.upgradeAfterMs === 'manual' || chance.happens(0.3))
+    steps.push({ atMs: endMs + chance.integer(0, 3_000), do: 'upgrade', node: 0 })
+  return steps
+}
+
+/** While the group goes over, others write, mark, join, and ask for it once more; and the log is read late. */
+function drawRace(chance: Chance, { replicas, upgradeAfterMs, latencyMs }: Settings, endMs: number): Step[] {
+  const afterMs = typeof upgradeAfterMs === 'number' ? upgradeAfterMs : 500
+  const steps: Step[] = []
+  const delayMs = chance.pick([0, 20, 100, 300])
+  for (let node = 0; delayMs > 0 && node < replicas; node++)
+    steps.push({ atMs: endMs - 100, do: 'log-slow', node, delayMs, forMs: afterMs + 2_000 })
+  for (let count = chance.integer(4, 12); count > 0; count--) {
+    const atMs = endMs + chance.integer(-100, afterMs + 1_000 + 4 * latencyMs)
+    const node = chance.integer(0, replicas - 1)
+    const deed = chance.weighted({ write: 3, mark: 4, upgrade: 2, join: 2 })
+    if (deed === 'write') steps.push({ atMs, do: deed, node, count: chance.integer(1, 5) })
+    else if (deed === 'join')
+      steps.push({ atMs, do: deed, node: chance.integer(replicas, JOINER), forMs: 1_000 })
+    else steps.push({ atMs, do: deed, node })
   }
   return steps
 }

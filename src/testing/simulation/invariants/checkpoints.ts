@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { chunkName, isChunkName } from '../../../checkpoint/chunk-file.ts'
 import { chunksNamedIn } from '../../../checkpoint/file.ts'
 import { type Invariant, PromiseBroken } from '../invariant.ts'
-import type { SimulatedNode, Told } from '../node.ts'
+import { type Running, type SimulatedNode, speaks, type Told } from '../node.ts'
 import type { Step } from '../plan.ts'
 import type { Scene } from '../scene.ts'
 
@@ -14,8 +14,8 @@ const KEPT_MAX = 3
 
 /** A checkpoint that a replica told of is there in its next life, also after a loss of power. */
 export class Checkpoints implements Invariant {
-  /** The newest that each replica told of, by its identity. */
-  readonly #written = new Map<string, number>()
+  /** Those that each replica told of, by its identity. */
+  readonly #written = new Map<string, Set<number>>()
   readonly #isDamaged: boolean
 
   readonly #scene: Scene
@@ -26,19 +26,27 @@ export class Checkpoints implements Invariant {
     this.#isDamaged = plan.steps.some((step) => DAMAGE.includes(step.do))
   }
 
-  told({ name, isDurable, replica }: SimulatedNode, { type, detail }: Told): void {
+  told({ name, isDurable, replica, running }: SimulatedNode, { type, detail }: Told): void {
     if (this.#isDamaged || !isDurable) return
     // A wiped disk gets another identity.
     const id = replica?.id ?? name
+    const all = this.#written.get(id) ?? new Set()
     if (type === 'checkpoint' && detail.type === 'written')
-      this.#written.set(id, Math.max(this.#written.get(id) ?? 0, detail.position.index))
+      this.#written.set(id, all.add(detail.position.index))
     if (type !== 'checkpoint' || detail.type !== 'loaded') return
-    const written = this.#written.get(id) ?? 0
+    // An older version of the program cannot read what a newer one wrote.
+    const written = Math.max(0, ...[...all].filter((index) => this.#isRead(index, running)))
     if (detail.position.index >= written) return
     throw new PromiseBroken(
       'never prune the only copy',
       `${name} told of a checkpoint of ${written}, and its next life found one of ${detail.position.index}`,
     )
+  }
+
+  /** A process speaks what the group spoke there. */
+  #isRead(index: number, running: Running | undefined): boolean {
+    const spoken = this.#scene.history.spokenAt(index)
+    return running === undefined || spoken === undefined || speaks(running, spoken)
   }
 
   /** Older ones are removed, and the chunks of what is there are all that is left of others. */

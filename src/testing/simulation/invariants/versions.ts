@@ -4,7 +4,7 @@ import { signatureName } from '../../../group/versions.ts'
 import type { ReplicaEvents } from '../../../replica/events.ts'
 import { type Invariant, PromiseBroken } from '../invariant.ts'
 import type { RecordedEntry, RecordedPresence, RecordedPresences } from '../log.ts'
-import type { Running, SimulatedNode, Told } from '../node.ts'
+import { type Running, type SimulatedNode, speaks, type Told } from '../node.ts'
 import type { Step } from '../plan.ts'
 import type { Scene } from '../scene.ts'
 
@@ -67,7 +67,7 @@ export class OneVersion implements Invariant {
     if (control?.type !== 'upgrade' || running === undefined) return
     const { format, to } = control
     const what = `entry ${index}: ${life} has the group go over to ${to} in format ${format}`
-    if (!speaksIt(running, { format, signature: to })) throw broken(`${what}, which it does not speak`)
+    if (!speaks(running, { format, signature: to })) throw broken(`${what}, which it does not speak`)
     const why = this.#hasty.get(nameOf(life, payload))
     if (why !== undefined) throw broken(`${what}, though ${why}`)
   }
@@ -99,7 +99,7 @@ export class OneVersion implements Invariant {
     if (this.#isOther || index === 0) return
     const { life, replica } = running
     const spoken = this.#scene.history.spokenAt(index, replica!.position.epoch)!
-    if (speaksIt(running, spoken)) return
+    if (speaks(running, spoken)) return
     const { signature, format, index: since } = spoken
     throw broken(
       `${life.name} has applied ${index}, and does not speak ${signature} in format ${format}, as the group does from ${since} on`,
@@ -120,7 +120,7 @@ export class OneVersion implements Invariant {
   /** Somebody stops since it does not speak what the group speaks: then there is something that it does not. */
   #checkRefused(running: Running, { message }: Error): void {
     const { versions } = this.#scene.history.group
-    if (this.#isOther || versions.some((version) => !speaksIt(running, version))) return
+    if (this.#isOther || versions.some((version) => !speaks(running, version))) return
     throw broken(`${running.life.name} speaks all that the group ever spoke, and stops: ${message}`)
   }
 
@@ -157,23 +157,16 @@ export class OneVersion implements Invariant {
 /** Who, of the members that were there, does not speak it. */
 function dissent({ format, to }: Upgrade, { atMs, presences }: Reading): string | undefined {
   const name = Buffer.from(signatureName(to))
-  const speaks = ({ announcement }: RecordedPresence) =>
+  const isTold = ({ announcement }: RecordedPresence) =>
     (announcement.format ?? FIRST_FORMAT) >= format &&
     // One that announces no versions has no machine, and is left behind by none.
     (announcement.speaks?.some((other) => name.equals(other)) ?? announcement.format !== undefined)
   for (const presence of presences.values()) {
     const isFresh = atMs - presence.atMs < presence.ttlMs * FRESH
-    if (!isFresh || BEHIND.includes(presence.announcement.state) || speaks(presence)) continue
+    if (!isFresh || BEHIND.includes(presence.announcement.state) || isTold(presence)) continue
     return `${presence.node} does not speak that, which it had read at ${atMs}`
   }
   return undefined
-}
-
-function speaksIt(
-  { speaks }: Running,
-  { signature, format }: { readonly signature: string; readonly format: number },
-): boolean {
-  return speaks.signatures.includes(signature) && format <= speaks.format
 }
 
 function nameOf(life: string, payload: Uint8Array): string {

@@ -1,4 +1,5 @@
 import type { Log } from '../log/log.ts'
+import type { ReplicaReport } from '../replica/snapshots/report.ts'
 import { NobodyAnswers } from '../replica/visit/errors.ts'
 import { Visitor } from '../replica/visit/visitor.ts'
 import { HandshakeFailed } from '../sync/errors.ts'
@@ -6,6 +7,8 @@ import type { Answer } from '../sync/host.ts'
 import { Busy, Failed } from '../sync/wire/errors.ts'
 import type { Output } from './output.ts'
 
+/** How long a replica has to tell of itself, in milliseconds: it is worth waiting for, and can be done without. */
+const REPORT_MS = 1_000
 /** How long replicas are asked again that are busy, in milliseconds. */
 const BUSY_MS = 10_000
 
@@ -50,4 +53,33 @@ export async function askReplicas(
 
 function isOf(Kind: abstract new (...args: never[]) => Error): (error: Error) => boolean {
   return (error) => error instanceof Kind
+}
+
+/** Asks whichever replica answers what it knows of the group, now and again. */
+export class Inquiry implements AsyncDisposable {
+  readonly #asking: Asking
+  #visitor: Visitor | undefined
+
+  constructor(asking: Asking) {
+    this.#asking = asking
+  }
+
+  /** Undefined: none answers, for whatever reason. */
+  async report(): Promise<ReplicaReport | undefined> {
+    const { output: _, signal, ...visit } = this.#asking
+    try {
+      this.#visitor ??= await Visitor.enter(visit)
+      this.#visitor.watch()
+      const late = AbortSignal.any([signal, AbortSignal.timeout(REPORT_MS)])
+      const json = await this.#visitor.ask((channel) => channel.status(), { signal: late })
+      return JSON.parse(Buffer.from(json).toString())
+    } catch {
+      signal.throwIfAborted()
+      return undefined
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#visitor?.[Symbol.asyncDispose]()
+  }
 }

@@ -4,11 +4,12 @@ import { LogDamaged } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
 import { placeName } from '../../log/log-place.ts'
 import { isFresh, Sightings } from '../../log/presence.ts'
+import type { Inquiry } from '../ask-replicas.ts'
 import { type Context, EXIT } from '../context.ts'
-import { Inquiry } from '../inquiry.ts'
 import { existingLog, signatureOf, withAnyLog } from '../log/open-log.ts'
 import { count, duration, type Output, shortId } from '../output.ts'
 import { printTable } from '../table.ts'
+import { networkOf } from './network-key.ts'
 
 export interface StatusOptions {
   /** Look again every second, until Ctrl-C. */
@@ -26,7 +27,7 @@ export async function status(context: Context, { watch }: StatusOptions): Promis
   const { output, signal } = context
   return await withAnyLog(context, existingLog(context), async (log) => {
     const sightings = new Sightings()
-    await using inquiry = new Inquiry(context, log)
+    await using inquiry = await inquiryOf(context, log)
     for (let looks = 1; ; looks++) {
       const seen = await look(log, sightings, context)
       const report = seen.members.some(({ addresses }) => addresses.length > 0) && (await inquiry.report())
@@ -40,6 +41,13 @@ export async function status(context: Context, { watch }: StatusOptions): Promis
       await delay(WATCH_INTERVAL_MS, undefined, { signal })
     }
   })
+}
+
+async function inquiryOf(context: Context, log: Log): Promise<Inquiry> {
+  const { Inquiry } = await import('../ask-replicas.ts')
+  const { group, output, signal } = context
+  const network = await networkOf(context)
+  return new Inquiry({ group, output, signal, log, signature: signatureOf(log), ...network })
 }
 
 /** Throws `LogDamaged` for damage that otherwise only the next joiner would find. */

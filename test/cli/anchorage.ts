@@ -23,6 +23,8 @@ interface RunOptions {
   readonly input?: string | Uint8Array
   readonly env?: NodeJS.ProcessEnv
   readonly execArgv?: readonly string[]
+  /** Another release's program. */
+  readonly main?: string
 }
 
 /** A folder of its own for a test, with the commands run in it. */
@@ -65,9 +67,9 @@ export class Place implements AsyncDisposable {
   }
 
   /** In a process group of its own, as a terminal would. */
-  spawn(args: readonly string[], { env = {}, execArgv = [] }: RunOptions = {}): ChildProcess {
+  spawn(args: readonly string[], { env = {}, execArgv = [], main = MAIN }: RunOptions = {}): ChildProcess {
     const { ANCHORAGE_LOG: _, NO_COLOR: __, FORCE_COLOR: ___, ...inherited } = process.env
-    const child = spawn(process.execPath, [...execArgv, MAIN, ...args], {
+    const child = spawn(process.execPath, [...execArgv, main, ...args], {
       cwd: this.dir,
       env: { ...inherited, TMPDIR: this.dir, ...env },
       detached: true,

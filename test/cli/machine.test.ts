@@ -101,8 +101,7 @@ describe('the inventory of the docs', () => {
   })
 
   test('goes over to its second version when an operator says so', async () => {
-    for (const name of ['inventory-2.ts'])
-      await copyFile(INVENTORY.replace('inventory.ts', name), place.path(name))
+    await copyFile(INVENTORY.replace('inventory.ts', 'inventory-2.ts'), place.path('inventory-2.ts'))
     const old = await node('--data', 'one')
     await run('submit', bolts(4))
     const early = await run('upgrade', '--to', 'inventory/2')
@@ -112,7 +111,8 @@ describe('the inventory of the docs', () => {
     const second = ['--machine', 'inventory-2.ts']
     const args = ['node', ...second, '--data', 'one', '--lease-ms', '1000']
     const renewed = place.start(args, { execArgv })
-    await renewed.until(leads)
+    // It led when it was stopped, and leads still.
+    await renewed.until(inSync)
     expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ signature: 'inventory/1' })
     expect(await run('upgrade', '--to', 'inventory/2')).toMatchObject({ code: 0, stderr: '' })
     expect(JSON.parse((await run('status', '--json')).stdout)).toMatchObject({ signature: 'inventory/2' })

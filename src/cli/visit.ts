@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../log/log.ts'
 import type { Position } from '../position.ts'
+import type { ReplicaReport } from '../replica/snapshots/report.ts'
 import { Visitor } from '../replica/visit/visitor.ts'
 import type { SyncEvent } from '../sync/events.ts'
 import { SnapshotSync } from '../sync/snapshot-sync.ts'
@@ -11,6 +12,8 @@ import { signatureOf } from './log/open-log.ts'
 import { counted, shortId, size } from './output.ts'
 import { Patience } from './patience.ts'
 
+/** How long a replica has to tell what the group speaks, in milliseconds. */
+const REPORT_MS = 2_000
 /** How often the command looks whether the replicas are still there, in milliseconds. */
 const POLL_INTERVAL_MS = 250
 /**
@@ -38,6 +41,7 @@ export class Visit implements AsyncDisposable {
       },
     )
     visitor.watch()
+    await learnSignature(visitor, context.signal)
     return new Visit(context, log, visitor)
   }
 
@@ -135,5 +139,20 @@ export class Visit implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.visitor[Symbol.asyncDispose]()
+  }
+}
+
+/**
+ * The log may not say that its group has gone over to another version, and replicas that do not speak the one of the
+ * log serve only those that speak theirs. Replicas of an older release are asked in vain: they know one version.
+ */
+async function learnSignature(visitor: Visitor, signal: AbortSignal): Promise<void> {
+  const late = AbortSignal.any([signal, AbortSignal.timeout(REPORT_MS)])
+  try {
+    const json = await visitor.ask((channel) => channel.status(), { signal: late })
+    const { signature } = JSON.parse(Buffer.from(json).toString()) as ReplicaReport
+    visitor.host.signature = signature
+  } catch {
+    signal.throwIfAborted()
   }
 }

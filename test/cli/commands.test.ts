@@ -16,7 +16,10 @@ afterEach(async () => {
 
 describe('usage', () => {
   test('the help of every command ends with examples', async () => {
-    const commands = ['node', 'set', 'get', 'delete', 'load', 'status', 'demo']
+    const commands = [
+      ...['node', 'set', 'get', 'delete', 'load', 'submit', 'export', 'import', 'network-key'],
+      ...['status', 'members', 'verify', 'checkpoint', 'prune', 'upgrade', 'demo'],
+    ]
     const helps = await Promise.all(commands.map((command) => place.run([command, '--help'])))
     for (const [n, { code, stdout }] of helps.entries()) {
       expect(code).toBe(0)

@@ -28,12 +28,12 @@ async function verifyFiles({ output }: Context, files: readonly string[]): Promi
     try {
       await using checkpoint = await checkpointAt(file)
       for await (const _ of verifiedChunks(checkpoint, zstdCoder));
-      const { group, position, manifest, sealed } = checkpoint
+      const { group, signature, position, manifest, sealed } = checkpoint
       const root = Buffer.from(manifest.root).toString('hex')
       const items = totalItems(manifest)
       output.result(
-        { file, intact: true, group, position, sealed, items, bytes: totalBytes(manifest), root },
-        `${file}: intact; group ${group}, entry ${count(position.index)}, ${counted(items, 'item')}, ${size(totalBytes(manifest))}, root ${root.slice(0, 16)}…`,
+        { file, intact: true, group, signature, position, sealed, items, bytes: totalBytes(manifest), root },
+        `${file}: intact; group ${group}, machine ${signature}, entry ${count(position.index)}, ${counted(items, 'item')}, ${size(totalBytes(manifest))}, root ${root.slice(0, 16)}…`,
       )
     } catch (error) {
       bad++

@@ -22,7 +22,9 @@ users of this machine see a command line: put what is secret into ANCHORAGE_LOG,
 /** The commands and their options. `choose` is called with the command that the arguments ask for. */
 export function describeProgram(choose: Choose, output: Output): Command {
   const program = new Command('anchorage')
-    .description('A map that replicas share through a log, and catch up with from each other.')
+    .description(
+      'A map, or a state machine of your own, that replicas share through a log, and catch up with from each other.',
+    )
     .version(
       output.json ? JSON.stringify({ version: version() }) : version(),
       '-V, --version',
@@ -58,6 +60,8 @@ export function describeProgram(choose: Choose, output: Output): Command {
         'anchorage get city',
         'anchorage load cities.jsonl           write many',
         'anchorage status                      who is there, and how far',
+        'anchorage node --machine ./inventory.ts --log inventory.db',
+        'anchorage submit \'{"article": "bolts", "count": 3}\' --log inventory.db',
         'anchorage demo                        see a replica catch up from its peers',
         'anchorage status --log nats://n1:4222,nats://n2:4222',
       ) +

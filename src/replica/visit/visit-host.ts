@@ -20,7 +20,7 @@ export interface VisitHostInit {
 /** What snapshot sync needs, for a visitor: it has no state, leads nobody, and serves nothing. */
 export class VisitHost implements SyncHost {
   readonly group: string
-  readonly signature: string
+  signature: string
   readonly epoch: string
   readonly #init: VisitHostInit
   #begin: (() => StateBuilder) | undefined

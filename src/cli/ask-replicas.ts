@@ -29,7 +29,7 @@ export async function askReplicas(
 ): Promise<Answer | undefined> {
   const beganMs = performance.now()
   try {
-    await using visitor = await Visitor.enter(visit)
+    await using visitor = await Visitor.enter({ ...visit, signal })
     for (;;) {
       try {
         const asked = visitor.ask((channel) => channel.query(question), { signal })
@@ -68,9 +68,9 @@ export class Inquiry implements AsyncDisposable {
   async report(): Promise<ReplicaReport | undefined> {
     const { output: _, signal, ...visit } = this.#asking
     try {
-      this.#visitor ??= await Visitor.enter(visit)
-      this.#visitor.watch()
       const late = AbortSignal.any([signal, AbortSignal.timeout(REPORT_MS)])
+      this.#visitor ??= await Visitor.enter({ ...visit, signal: late })
+      this.#visitor.watch()
       const json = await this.#visitor.ask((channel) => channel.status(), { signal: late })
       return JSON.parse(Buffer.from(json).toString())
     } catch {

@@ -33,13 +33,12 @@ export class Visit implements AsyncDisposable {
 
   /** Rejects with `NobodyRuns`. */
   static async begin(context: Context, log: Log): Promise<Visit> {
-    const { group } = context
+    const { group, signal } = context
     const { networkKey } = await networkOf(context)
-    const visitor = await Visitor.enter({ group, signature: signatureOf(log), log, networkKey }).catch(
-      (error: Error) => {
-        throw error.name === 'NobodyAnswers' ? new NobodyRuns(group) : error
-      },
-    )
+    const visit = { group, signature: signatureOf(log), log, networkKey, signal }
+    const visitor = await Visitor.enter(visit).catch((error: Error) => {
+      throw error.name === 'NobodyAnswers' ? new NobodyRuns(group) : error
+    })
     visitor.watch()
     await learnSignature(visitor, context.signal)
     return new Visit(context, log, visitor)

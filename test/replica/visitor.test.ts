@@ -54,7 +54,7 @@ const ask = async (visitor: Visitor, question: string) => {
 }
 
 test('a visitor is answered with all that was written before, and nothing is captured for it', async () => {
-  await using place = await new Place()
+  await using place = new Place()
   const replica = await place.start()
   let captures = 0
   replica.addEventListener('sync', ({ detail }) => {
@@ -74,7 +74,7 @@ test('a visitor is answered with all that was written before, and nothing is cap
 })
 
 test('a visitor is a member for as long as it is there, serves nothing, and is no elector', async () => {
-  await using place = await new Place()
+  await using place = new Place()
   const replica = await place.start()
   {
     await using visitor = await place.visit()
@@ -88,7 +88,7 @@ test('a visitor is a member for as long as it is there, serves nothing, and is n
 })
 
 test('the next replica is asked where one does not answer, and nobody is worth a visit where none runs', async () => {
-  await using place = await new Place()
+  await using place = new Place()
   const first = await place.start()
   await place.map.set('a', 1)
   const second = await place.start({ authorize: () => false })
@@ -116,7 +116,7 @@ test('a replica whose machine answers no questions says so', async () => {
 })
 
 test('a replica tells what it knows of itself and of the group', async () => {
-  await using place = await new Place()
+  await using place = new Place()
   const replica = await place.start()
   await place.map.set('a', 1)
   await using visitor = await place.visit()
@@ -139,7 +139,7 @@ test('a replica tells what it knows of itself and of the group', async () => {
 
 test('the leader obeys an order to prune, and others name it', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-visitor-'))
-  await using place = await new Place()
+  await using place = new Place()
   const leader = await place.start({ dataDir, volatile: false })
   const follower = await place.start({ lead: false })
   for (let n = 0; n < 5; n++) await place.map.set(`k${n}`, n)
@@ -164,4 +164,20 @@ test('the leader obeys an order to prune, and others name it', async () => {
   expect(index).toBeGreaterThan(0)
   expect(index).toBeLessThan(anchor.index)
   await rm(dataDir, { recursive: true, force: true })
+})
+
+test('a log that takes no announcement keeps a visitor no longer than it wants to wait', async () => {
+  await using place = new Place()
+  await place.start()
+  const log = await place.log.open({ group: 'g', author: 'visitor', create: false })
+  const announce: Log['notices']['announce'] = (_member, _data, _ttlMs, { signal } = {}) =>
+    new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+  const { epoch, signature } = log
+  const notices = { announce, withdraw: async () => {}, read: () => log.notices.read() }
+  const stuck = { epoch, signature, notices } as unknown as Log
+  const left = new AbortController()
+  const entering = Visitor.enter({ group: 'g', signature, log: stuck, signal: left.signal })
+  setImmediate(() => left.abort(new Error('enough')))
+  await expect(entering).rejects.toThrow('enough')
+  await log.close()
 })

@@ -1,10 +1,12 @@
 import { encodeAnnouncement } from '../../group/announcement.ts'
 import type { Log } from '../../log/log.ts'
-import type { Clock } from '../../time/clock.ts'
+import { type Clock, Deadline } from '../../time/clock.ts'
 import { Ticker } from '../../time/ticker.ts'
 
 /** How long an announcement of a visitor lives, in milliseconds: what is left of one that was killed. */
 const TTL_MS = 5_000
+/** How long a visitor tries to say that it leaves, in milliseconds. */
+const FAREWELL_MS = 1_000
 /** An announcement is renewed this many times before it would expire. */
 const RENEWALS = 5
 
@@ -50,8 +52,10 @@ export class VisitPresence {
 
   async leave(): Promise<void> {
     await this.#ticker.stop()
+    const { self, log, clock } = this.#init
+    using late = new Deadline(clock, FAREWELL_MS)
     // It expires by itself.
-    await this.#init.log.notices.withdraw(this.#init.self).catch(() => {})
+    await log.notices.withdraw(self, { signal: late.signal }).catch(() => {})
   }
 
   async #announce(signal: AbortSignal): Promise<void> {

@@ -1,4 +1,5 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import { raceSignal } from 'race-signal'
 import { type Member, Membership } from '../../group/membership.ts'
 import type { Log } from '../../log/log.ts'
 import { FETCH_TIMEOUT_MS_DEFAULT } from '../../sync/limits.ts'
@@ -20,6 +21,8 @@ export interface VisitInit {
   readonly networkKey?: Uint8Array | undefined
   /** Default: the machine's monotonic clock. */
   readonly clock?: Clock
+  /** Ends the wait to be let in. Default: it takes as long as the log does. */
+  readonly signal?: AbortSignal
 }
 
 /** How long a member that says nothing keeps the next one waiting, in milliseconds: an answer takes about 30. */
@@ -50,9 +53,9 @@ export class Visitor implements AsyncDisposable {
    * replica it does not even announce itself.
    */
   static async enter(init: VisitInit): Promise<Visitor> {
-    const { log, networkKey, clock = systemClock } = init
+    const { log, networkKey, clock = systemClock, signal } = init
     const membership = new Membership({ log, clock, epoch: log.epoch })
-    await membership.refresh()
+    await raceSignal(membership.refresh(), signal)
     if (!membership.list().some(isThere)) throw new NobodyAnswers(new Map())
     const privateKey = await generateKeyPair('Ed25519')
     const self = privateKey.publicKey.toString()
@@ -64,7 +67,7 @@ export class Visitor implements AsyncDisposable {
     const network = new Libp2pNode({ privateKey, networkKey, listen: [] })
     try {
       await network.start({ serve: async (_, stream) => stream.abort(new Error('a visitor serves nothing')) })
-      await announced
+      await raceSignal(announced, signal)
       return new Visitor(init, { clock, membership, presence, network })
     } catch (error) {
       await Promise.all([presence.leave(), network.stop()])

@@ -85,8 +85,8 @@ export interface SyncHost {
    */
   appendMarker(requester: string, retires: readonly Position[]): Promise<Position>
   /**
-   * True when the log's entry at `position`, and all that follow, can still be read. What it throws ends the
-   * session: the snapshot there is of a version that this replica does not speak, say.
+   * True when the log's entry at `position`, and all that follow, can still be read, and a snapshot of there is
+   * of use. What it throws ends the session: the snapshot is of a newer version than this replica speaks, say.
    */
   isReadable(position: Position): Promise<boolean>
   /**

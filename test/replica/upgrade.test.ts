@@ -162,6 +162,19 @@ test('a group in which a member of the last release is present begins in the fir
   expect([c.format, c.counts.get('caught-up')]).toEqual([2, 1])
 })
 
+test('a joiner that has forgotten the version before asks for a newer snapshot where one from before the upgrade is offered', async () => {
+  await log.open({ group: 'stock', signature: 'stock/1', author: 'test' })
+  const leader = await start(new Stock(2, 1), { upgrade: 'manual', ttlMs: 60_000 })
+  await leads(leader)
+  await leader.submit(order('nut +3'))
+  await leader.mark()
+  await leader.upgrade()
+  const joined = new Stock(2)
+  const joiner = await start(joined, { lead: false })
+  expect([joiner.state, joiner.signature, joiner.counts.get('caught-up')]).toEqual(['in-sync', 'stock/2', 1])
+  expect([...joined.articles.keys()]).toEqual(['NUT'])
+})
+
 test('a new group begins in the newest format', async () => {
   const a = await start(new Stock(1))
   await leads(a)

@@ -53,7 +53,7 @@ const LEFT_OUT_TIMES = 5
  * How long the log's servers are waited for while an anchor is being fetched, in milliseconds: chunks go on
  * coming meanwhile.
  */
-const BOUNDS_TIMEOUT_MS = 1_000
+const LOG_TIMEOUT_MS = 1_000
 
 /** What snapshot sync needs, answered from the group's log and presence store. */
 export class ReplicaHost implements SyncHost {
@@ -169,7 +169,7 @@ export class ReplicaHost implements SyncHost {
     if (position.epoch !== this.epoch) return false
     if (log.connection === undefined) return (await log.bounds()).first <= position.index
     if (!log.connection.connected) return true
-    using late = new Deadline(clock, BOUNDS_TIMEOUT_MS)
+    using late = new Deadline(clock, LOG_TIMEOUT_MS)
     try {
       return (await log.bounds({ signal: late.signal })).first <= position.index
     } catch (error) {
@@ -233,17 +233,20 @@ export class ReplicaHost implements SyncHost {
   }
 
   /**
-   * False for a snapshot from before an upgrade, where another can be had. In sync, this replica needs none: it is
-   * asked for those whose programs may be newer. Throws `UpgradeRequired` for one of a newer version.
+   * False for a snapshot from before an upgrade, where another can be had: in sync, this replica is asked for those
+   * whose programs may be newer. One of the version that the log began with is from before an upgrade if this process
+   * does not speak it, or the log would have been refused. Throws `UpgradeRequired` for one of a newer version.
    */
   async #isSpoken(anchor: Position): Promise<boolean> {
-    const { status, group, log } = this.#init
+    const { status, group, clock } = this.#init
+    using late = new Deadline(clock, LOG_TIMEOUT_MS)
     // What is no marker, or cannot be read, is found out by whoever reads the seal.
-    const signature = await this.#signatureAt(anchor).catch(() => group.signature)
+    const signature = await this.#signatureAt(anchor, late.signal).catch(() => undefined)
+    if (signature === undefined) return true
     if (status.state === 'in-sync') return signature === group.signature
-    const { versions } = group
+    const { versions, bound } = group
     if (versions.speaks(signature)) return true
-    if (signature === log.signature && (log.upgraded ?? signature) !== signature) return false
+    if (signature === bound) return false
     throw new UpgradeRequired(signature, versions.signatures)
   }
 

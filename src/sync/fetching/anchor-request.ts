@@ -63,6 +63,8 @@ export class AnchorRequest {
   readonly #wakeup: Wakeup
   /** Questions so far, over all anchors of the session. */
   #rounds = 0
+  /** The newest anchor that the leader named and that is of no use by the log's own word: it is asked above. */
+  #unusable: Position | undefined
 
   constructor(init: AnchorRequestInit) {
     this.#init = init
@@ -154,7 +156,7 @@ export class AnchorRequest {
       if (offered !== undefined) return { anchor: offered, namedBy: undefined }
     }
     const asking = { self, host, peers, random }
-    let answer = await askLeader(asking, position, this.#guide())
+    let answer = await askLeader(asking, this.#unusable ?? position, this.#guide())
     // Not even what the session lost moves it: a liar could name an anchor beyond all that there will be.
     if (answer.anchor !== undefined && lost.isUseless(answer.anchor)) {
       answer = await askLeader(asking, answer.anchor, answer.peer)
@@ -193,8 +195,9 @@ export class AnchorRequest {
       return notNamed(`the leader named ${text}`)
     }
     if (lost.isUseless(anchor)) return notNamed(`the leader named ${text} again, of which nothing came`)
-    if (!(await host.isReadable(anchor))) return notNamed(`the leader named ${text}, which was pruned`)
-    return { anchor, namedBy }
+    if (await host.isReadable(anchor)) return { anchor, namedBy }
+    this.#unusable = anchor
+    return notNamed(`the leader named ${text}, which was pruned, or is of a version that is not spoken here`)
   }
 
   async #refused(

@@ -2,6 +2,7 @@ import type { Log } from '../log/log.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 import type { ReplicaState } from './announcement.ts'
 import { appendControl, type Control } from './control.ts'
+import { FIRST_FORMAT } from './formats.ts'
 import type { GroupState } from './group-state.ts'
 import type { Membership } from './membership.ts'
 import { commonFormat } from './versions.ts'
@@ -120,13 +121,16 @@ export class Leadership {
     this.#timer ??= clock.schedule(leaseMs, () => this.check())
   }
 
-  /** The first claim of a log begins with the newest format that everybody here speaks. */
+  /**
+   * The first claim of a log begins with the newest format that everybody here speaks. A log that begins with a
+   * snapshot has the format of that.
+   */
   #claimOf({ term, format, versions }: GroupState): Control {
     const members = this.#init.membership.list()
     return {
       type: 'claim',
       term: term + 1,
-      format: term === 0 ? Math.max(format, commonFormat(versions, members)) : format,
+      format: term === 0 && format === FIRST_FORMAT ? commonFormat(versions, members) : format,
     }
   }
 

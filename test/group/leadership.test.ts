@@ -1,12 +1,14 @@
 import { beforeEach, expect, test } from 'vitest'
 import { decodeControl } from '../../src/group/control.ts'
-import { GroupState } from '../../src/group/group-state.ts'
+import { begunWith, GroupState } from '../../src/group/group-state.ts'
 import { Leadership } from '../../src/group/leadership.ts'
 import type { Member } from '../../src/group/membership.ts'
+import { Versions } from '../../src/group/versions.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { controlEntry } from './entries.ts'
 
 const LEASE_MS = 1000
+const SOURCE = { group: 'g', epoch: 'e', index: 9 }
 /** The part of the spread between candidates that `random: () => 0.5` gives, in milliseconds. */
 const SPREAD_MS = 125
 
@@ -15,7 +17,7 @@ let group: GroupState
 let members: Map<string, Member>
 let eligible: boolean
 let claims: number[]
-let claim: (term: number) => Promise<void>
+let claim: (term: number, format?: number) => Promise<void>
 /** Takes in the announcements that are in the presence store and were not read yet. */
 let unheard: () => void
 let leadership: Leadership
@@ -47,7 +49,7 @@ beforeEach(() => {
     log: {
       append: async ([entry]) => {
         const control = decodeControl(entry!.payload)
-        if (control?.type === 'claim') await claim(control.term)
+        if (control?.type === 'claim') await claim(control.term, control.format)
         return { first: index, last: index }
       },
     },
@@ -265,4 +267,14 @@ test('a candidate does not claim while the presence store cannot be read', async
   unheard = () => {}
   await pass(2 * LEASE_MS)
   expect(claims).toEqual([2])
+})
+
+test('a log that begins with a snapshot keeps the format of that, whatever newer one all speak', async () => {
+  const formats: (number | undefined)[] = []
+  claim = async (_term, format) => void formats.push(format)
+  Object.defineProperty(group, 'versions', { value: new Versions({ signature: '' }, 9) })
+  group.restore(begunWith({ format: 2, signature: '', timeMs: 0, chunkBytes: 0, source: SOURCE }))
+  leadership.check()
+  await clock.advance(SPREAD_MS)
+  expect(formats).toEqual([2])
 })

@@ -1,4 +1,5 @@
 import { encodeAnnouncement } from '../../group/announcement.ts'
+import { GROUP_FORMAT } from '../../group/formats.ts'
 import type { Log } from '../../log/log.ts'
 import { type Clock, Deadline } from '../../time/clock.ts'
 import { Ticker } from '../../time/ticker.ts'
@@ -70,6 +71,8 @@ export class VisitPresence {
       needs: this.#needs,
       receivedBytes: this.receivedBytes(),
       checkpoint: 0,
+      // Without a machine it reads whatever there is, and must not hold the group at an older format.
+      format: GROUP_FORMAT,
     })
     await log.notices.announce(self, announcement, TTL_MS, { signal })
   }

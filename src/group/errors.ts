@@ -60,7 +60,7 @@ export class GroupOutdated extends AnchorageError {
 
   constructor(what: string, format: number) {
     super(
-      `the group speaks format ${format}, in which there are no ${what}: a member's anchorage is older than this one, so upgrade it, and the group follows`,
+      `the group speaks format ${format}, in which there are no ${what}: it goes over to a newer one when no member's anchorage is older than that, by itself or by replica.upgrade()`,
     )
     this.format = format
   }

@@ -19,7 +19,7 @@ const JOINER = { snapshotAfter: 20 }
  * comes and goes, and the leader is killed. A fourth replica is left behind on purpose.
  */
 async function rollOver(log?: LogPlace): Promise<void> {
-  const options = { upgrade: { afterMs: 300 }, leaseMs: 1_500, snapshotAfter: 10_000 } as const
+  const options = { upgrade: { afterMs: 1_000 }, leaseMs: 1_500, snapshotAfter: 10_000 } as const
   await using cluster = await startCluster({
     replicas: 0,
     group: `rolling-${process.pid}`,

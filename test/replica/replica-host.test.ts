@@ -2,13 +2,14 @@ import { beforeEach, expect, test } from 'vitest'
 import { AnchorProgress } from '../../src/group/anchor-progress.ts'
 import { encodeAnnouncement } from '../../src/group/announcement.ts'
 import { decodeControl, encodeControl } from '../../src/group/control.ts'
+import { UpgradeRequired } from '../../src/group/errors.ts'
 import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
 import { Membership } from '../../src/group/membership.ts'
 import { Versions } from '../../src/group/versions.ts'
 import type { Log } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import type { Positions } from '../../src/replica/following/positions.ts'
-import { ReplicaHost } from '../../src/replica/snapshots/replica-host.ts'
+import { ReplicaHost, type ReplicaHostInit } from '../../src/replica/snapshots/replica-host.ts'
 import { SealReader } from '../../src/replica/snapshots/seal-reader.ts'
 import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { ItemSnapshot } from '../snapshot/item-snapshot.ts'
@@ -19,6 +20,7 @@ let clock: VirtualClock
 let log: Log
 let rival: Log
 let state: GroupState
+let init: ReplicaHostInit
 let host: ReplicaHost
 let captured: ItemSnapshot
 let stopping: AbortController
@@ -34,7 +36,7 @@ beforeEach(async () => {
   rival = await backend.open({ group: 'g', signature: 's', author: 'b' })
   state = new GroupState({ signature: 's', versions: new Versions({ signature: 's/2', older: ['s'] }) })
   const membership = new Membership({ log, clock, epoch: 'e' })
-  host = new ReplicaHost({
+  init = {
     groupName: 'g',
     self: 'a',
     log,
@@ -61,7 +63,8 @@ beforeEach(async () => {
     announcer: { pin: async () => {} },
     machine: { capture: () => captured },
     seals: new SealReader(log),
-  })
+  }
+  host = new ReplicaHost(init)
   await log.append([{ kind: 'control', payload: encodeControl({ type: 'claim', term: 1 }) }])
 })
 
@@ -212,4 +215,26 @@ test('what this replica has is told with the size of its chunks; nothing is no s
   captured = new ItemSnapshot([Buffer.from('an item')])
   expect(host.ownState()).toEqual({ snapshot: captured, chunkBytes: 1024 })
   expect(captured.released).toBe(0)
+})
+
+test('an anchor from before an upgrade is passed over by who speaks only the newer version, once that is noted', async () => {
+  await mark()
+  const { newest } = await log.bounds()
+  const anchor = { epoch: 'e', index: newest.index }
+  const group = new GroupState({ signature: 's', versions: new Versions({ signature: 's/2' }) })
+  const newer = new ReplicaHost({ ...init, group, status: { state: 'catching-up' } })
+  await expect(newer.isReadable(anchor)).rejects.toThrow(UpgradeRequired)
+  await log.noteUpgrade?.('s/2', anchor.index)
+  expect([await newer.isReadable(anchor), await host.isReadable(anchor)]).toEqual([false, true])
+})
+
+test('a leader names no anchor from before an upgrade, and those after it', async () => {
+  await mark()
+  const before = await log.bounds()
+  const upgrade = { type: 'upgrade', term: 1, format: 2, from: 's', to: 's/2' } as const
+  await log.append([{ kind: 'control', payload: encodeControl(upgrade) }])
+  await mark()
+  const after = await log.bounds()
+  const isReadable = ({ newest: { index } }: typeof after) => host.isReadable({ epoch: 'e', index })
+  expect([await isReadable(before), await isReadable(after)]).toEqual([false, true])
 })

@@ -9,7 +9,7 @@ import { isCaughtUp, joinerStoppedMidway, pruneAll } from './support.ts'
 
 /** Enough chunks that a joiner can be caught in the middle. */
 const ARTICLES = 20_000
-const NAME_LENGTH = 300
+const NAME_LENGTH = 800
 
 /** Every joiner gets a snapshot: it is that far behind. */
 const JOINER = { snapshotAfter: 20 }

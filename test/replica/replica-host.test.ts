@@ -217,18 +217,16 @@ test('what this replica has is told with the size of its chunks; nothing is no s
   expect(captured.released).toBe(0)
 })
 
-test('an anchor from before an upgrade is passed over by who speaks only the newer version, once that is noted', async () => {
+test('an anchor from before an upgrade is passed over by who speaks only the newer version', async () => {
   await mark()
   const { newest } = await log.bounds()
   const anchor = { epoch: 'e', index: newest.index }
   const group = new GroupState({ signature: 's', versions: new Versions({ signature: 's/2' }) })
   const newer = new ReplicaHost({ ...init, group, status: { state: 'catching-up' } })
-  await expect(newer.isReadable(anchor)).rejects.toThrow(UpgradeRequired)
-  await log.noteUpgrade?.('s/2', anchor.index)
   expect([await newer.isReadable(anchor), await host.isReadable(anchor)]).toEqual([false, true])
 })
 
-test('a leader names no anchor from before an upgrade, and those after it', async () => {
+test('a leader names no anchor from before an upgrade, and those after it are for who speaks the version', async () => {
   await mark()
   const before = await log.bounds()
   const upgrade = { type: 'upgrade', term: 1, format: 2, from: 's', to: 's/2' } as const
@@ -237,4 +235,9 @@ test('a leader names no anchor from before an upgrade, and those after it', asyn
   const after = await log.bounds()
   const isReadable = ({ newest: { index } }: typeof after) => host.isReadable({ epoch: 'e', index })
   expect([await isReadable(before), await isReadable(after)]).toEqual([false, true])
+
+  const group = new GroupState({ signature: 's', versions: new Versions({ signature: 's' }) })
+  const older = new ReplicaHost({ ...init, group, status: { state: 'catching-up' } })
+  const anchor = { epoch: 'e', index: after.newest.index }
+  await expect(older.isReadable(anchor)).rejects.toThrow(UpgradeRequired)
 })

@@ -1,97 +1,15 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
+import { create, toBinary } from '@bufbuild/protobuf'
 import type { LogEntry } from '../log/log.ts'
-import { type Control, decodeControl, type Genesis, type Marker } from './control.ts'
+import { begunWith, type CarriedState, decodeGroupState } from './carried-state.ts'
+import { type Control, decodeControl } from './control.ts'
 import { UpgradeRequired } from './errors.ts'
 import { FIRST_FORMAT } from './formats.ts'
 import { MachineTime, type StampedClock } from './machine-time.ts'
+import type { Outcome } from './outcome.ts'
 import { GroupStateSchema } from './pb/group_pb.js'
-import { type RecentWrite, RecentWrites, type Verdict } from './recent-writes.ts'
+import { RecentWrites, type Verdict } from './recent-writes.ts'
 import { Seal } from './seal.ts'
 import { Versions } from './versions.ts'
-
-/** What a control entry did. It is the same on every replica. */
-export type Outcome =
-  | { readonly type: 'leader'; readonly leader: string; readonly term: number }
-  | { readonly type: 'marker'; readonly index: number; readonly marker: Marker }
-  | { readonly type: 'attested'; readonly anchor: number; readonly author: string; readonly root: Uint8Array }
-  /**
-   * A root has the majority. `minority` has the electors that attested another root so far, and their roots.
-   */
-  | {
-      readonly type: 'sealed'
-      readonly anchor: number
-      readonly root: Uint8Array
-      readonly minority: ReadonlyMap<string, Uint8Array>
-    }
-  /**
-   * No root can get the majority any more. `roots` has the electors that attested so far, and their roots.
-   */
-  | { readonly type: 'disputed'; readonly anchor: number; readonly roots: ReadonlyMap<string, Uint8Array> }
-  /** An elector attested another root than the sealed one. */
-  | {
-      readonly type: 'diverged'
-      readonly anchor: number
-      readonly author: string
-      readonly root: Uint8Array
-      readonly sealed: Uint8Array
-    }
-  | { readonly type: 'prune'; readonly upTo: number }
-  /** The group speaks another version from here on: of its own format, or of the machine. */
-  | { readonly type: 'upgraded'; readonly format: number; readonly from: string; readonly to: string }
-  /** The log begins with a snapshot, and the state here is that. */
-  | { readonly type: 'genesis'; readonly genesis: Genesis }
-  /** It moved machine time, as every entry does. */
-  | { readonly type: 'tick' }
-  /** A no-op: it is of an old term or of an unknown kind, or about an unknown anchor. */
-  | {
-      readonly type: 'void'
-      readonly why: string
-      /** The group's format, where a command with conditions is a no-op because the format has none. */
-      readonly format?: number
-    }
-
-/** The part of the group's state that a snapshot carries. */
-export interface CarriedState {
-  readonly term: number
-  readonly leader: string | undefined
-  /** Machine time, in whole milliseconds. */
-  readonly timeMs: number
-  readonly clocks: readonly StampedClock[]
-  /** The id of the newest entry; empty before the first. */
-  readonly entryId: string
-  /** See `GroupState.format`. */
-  readonly format: number
-  /** See `GroupState.signature`; undefined before format 2: the one that the log is bound to. */
-  readonly signature: string | undefined
-  /** See `GroupState.lastCommand`; 0 before format 2. */
-  readonly lastCommand: number
-  /** See `RecentWrites.keyed`; empty before format 2. */
-  readonly recent: readonly RecentWrite[]
-}
-
-/** Reads what `GroupState.encode` wrote. Throws for other bytes. */
-export function decodeGroupState(bytes: Uint8Array): CarriedState {
-  const message = fromBinary(GroupStateSchema, bytes)
-  const { term, leader, timeMs, entryId, clocks, format, signature, lastCommand, recent } = message
-  return {
-    format: Math.max(FIRST_FORMAT, format),
-    signature: signature === '' ? undefined : signature,
-    lastCommand: Number(lastCommand),
-    recent: recent.map(({ key, index }) => ({ key, index: Number(index) })),
-    term: Number(term),
-    leader: leader === '' ? undefined : leader,
-    timeMs: Number(timeMs),
-    clocks: clocks.map((clock) => ({ timestampMs: Number(clock.timestampMs), timeMs: Number(clock.timeMs) })),
-    entryId,
-  }
-}
-
-/** The state of a group whose log begins with a snapshot, there: nobody has led it. */
-export function begunWith({ timeMs, format, signature }: Omit<Genesis, 'root'>): CarriedState {
-  // Machine time comes from another log, whose clocks do not matter here.
-  const fresh = { term: 0, leader: undefined, clocks: [], entryId: '', recent: [] }
-  return { ...fresh, timeMs, format, signature, lastCommand: 1 }
-}
 
 export interface GroupStateInit {
   /** What the log is bound to: the version of the machine that the group speaks before its first upgrade. */

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { beforeAll, expect, test } from 'vitest'
 import type * as Announcements from '../../src/group/announcement.ts'
+import type * as CarriedStates from '../../src/group/carried-state.ts'
 import type * as Controls from '../../src/group/control.ts'
-import type * as GroupStates from '../../src/group/group-state.ts'
 import type * as Entries from '../../src/log/jetstream/entry.ts'
 import type * as Limits from '../../src/sync/limits.ts'
 import type * as Messages from '../../src/sync/wire/messages.ts'
@@ -28,10 +28,13 @@ const ours = (file: string) => vectorsIn(readFileSync(new URL(`${file}.json`, DI
 
 type Read = (bytes: Uint8Array) => unknown
 
-/** How a version of the package reads the bytes of a file of vectors. */
-async function readersOf(from: Package): Promise<Record<string, Read>> {
+/**
+ * How a version of the package reads the bytes of a file of vectors.
+ * @param carriedState the module that reads the group's state
+ */
+async function readersOf(from: Package, carriedState: string): Promise<Record<string, Read>> {
   const { decodeControl } = await from.load<typeof Controls>('group/control')
-  const { decodeGroupState } = await from.load<typeof GroupStates>('group/group-state')
+  const { decodeGroupState } = await from.load<typeof CarriedStates>(carriedState)
   const { decodeAnnouncement } = await from.load<typeof Announcements>('group/announcement')
   const { decodeRequest, decodeResponse } = await from.load<typeof Messages>('sync/wire/messages')
   return {
@@ -72,8 +75,8 @@ describeWithRelease('bytes of the last release, and bytes for it', () => {
 
   beforeAll(async () => {
     release = await lastRelease()
-    theirs = await readersOf(release)
-    todays = await readersOf(today)
+    theirs = await readersOf(release, 'group/group-state')
+    todays = await readersOf(today, 'group/carried-state')
   })
 
   /** The vectors of the release, by their names. There are none where the format is new. */

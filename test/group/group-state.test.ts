@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { begunWith, decodeGroupState } from '../../src/group/carried-state.ts'
 import type { Control } from '../../src/group/control.ts'
 import { UpgradeRequired } from '../../src/group/errors.ts'
-import { begunWith, decodeGroupState, GroupState } from '../../src/group/group-state.ts'
+import { GroupState } from '../../src/group/group-state.ts'
 import { Versions } from '../../src/group/versions.ts'
 import { controlEntry, entry } from './entries.ts'
 

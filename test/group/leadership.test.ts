@@ -1,6 +1,7 @@
 import { beforeEach, expect, test } from 'vitest'
+import { begunWith } from '../../src/group/carried-state.ts'
 import { decodeControl } from '../../src/group/control.ts'
-import { begunWith, GroupState } from '../../src/group/group-state.ts'
+import { GroupState } from '../../src/group/group-state.ts'
 import { Leadership } from '../../src/group/leadership.ts'
 import type { Member } from '../../src/group/membership.ts'
 import { Versions } from '../../src/group/versions.ts'

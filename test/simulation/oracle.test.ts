@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { encode, Tally } from '../../docs/examples/tally.ts'
+import { decodeGroupState } from '../../src/group/carried-state.ts'
 import { type Control, encodeControl } from '../../src/group/control.ts'
-import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
+import { GroupState } from '../../src/group/group-state.ts'
 import { MachineTime } from '../../src/group/machine-time.ts'
 import { Versions } from '../../src/group/versions.ts'
 import { Items } from '../../src/machine/items.ts'
@@ -448,7 +449,7 @@ describe('the model for any machine', () => {
     fc.assert(
       fc.property(runs, (run) => {
         const history = newHistory()
-        const replayed = new History<BytesMap>(EPOCH, () => new ReplayModel(newMap()))
+        const replayed = new History<BytesMap>(EPOCH, () => new ReplayModel(newMap()), BOUND)
         const product = new Product()
         for (const entry of entriesOf(run, history)) {
           replayed.add(entry)

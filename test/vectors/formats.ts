@@ -1,6 +1,7 @@
 import { type Announcement, decodeAnnouncement, encodeAnnouncement } from '../../src/group/announcement.ts'
+import { decodeGroupState } from '../../src/group/carried-state.ts'
 import { type Control, decodeControl, encodeControl } from '../../src/group/control.ts'
-import { decodeGroupState, GroupState } from '../../src/group/group-state.ts'
+import { GroupState } from '../../src/group/group-state.ts'
 import type { StampedClock } from '../../src/group/machine-time.ts'
 import type { RecentWrite } from '../../src/group/recent-writes.ts'
 import { Versions } from '../../src/group/versions.ts'

@@ -1,10 +1,7 @@
+import { type CarriedState, decodeGroupState } from '../../group/carried-state.ts'
 import { Conflict, GroupOutdated } from '../../group/errors.ts'
-import {
-  type CarriedState,
-  decodeGroupState,
-  type GroupState,
-  type Outcome,
-} from '../../group/group-state.ts'
+import type { GroupState } from '../../group/group-state.ts'
+import type { Outcome } from '../../group/outcome.ts'
 import type { Verdict } from '../../group/recent-writes.ts'
 import type { Cursor, LogBatch, LogEntry, LogTail } from '../../log/log.ts'
 import { Refusal } from '../../machine/errors.ts'

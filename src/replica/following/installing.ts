@@ -1,4 +1,4 @@
-import { type CarriedState, decodeGroupState } from '../../group/group-state.ts'
+import { type CarriedState, decodeGroupState } from '../../group/carried-state.ts'
 import type { Installation, StateMachine } from '../../machine/machine.ts'
 import type { Position } from '../../position.ts'
 import { itemsOf } from '../../snapshot/chunk.ts'

@@ -1,5 +1,5 @@
-import type { Outcome } from '../../group/group-state.ts'
 import type { Leadership } from '../../group/leadership.ts'
+import type { Outcome } from '../../group/outcome.ts'
 import type { LogEntry, LogTail } from '../../log/log.ts'
 import type { Announcer } from '../membership/announcer.ts'
 import type { Pruner } from '../membership/pruner.ts'

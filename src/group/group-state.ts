@@ -150,12 +150,13 @@ export class GroupState {
 
   /**
    * Throws `UpgradeRequired` for an entry from which on the group speaks what this process does not. Nothing
-   * has changed then.
+   * has changed then. Returns whether the machine has another version from there on.
    */
-  assertSpoken({ author, payload }: Pick<LogEntry, 'author' | 'payload'>): void {
-    const control = decodeControl(payload)
-    const { format, to } = this.#asked(author, control) ?? {}
-    if (format !== undefined) this.#assertSpoken(format, to!)
+  assertSpoken({ author, payload }: Pick<LogEntry, 'author' | 'payload'>): boolean {
+    const asked = this.#asked(author, decodeControl(payload))
+    if (asked === undefined) return false
+    this.#assertSpoken(asked.format, asked.to)
+    return asked.to !== this.#signature
   }
 
   /** The same for the state that a snapshot carries. */

@@ -72,5 +72,10 @@ export {
 export type { SetCommands } from './set/set-commands.ts'
 export type { CommandDb, SqlParameter, SqlRow } from './sqlite/command-db.ts'
 export * from './sqlite/errors.ts'
-export { SqliteMachine, type SqliteMachineInit, sqliteMachine } from './sqlite/sqlite-machine.ts'
+export {
+  type OlderSqliteVersion,
+  SqliteMachine,
+  type SqliteMachineInit,
+  sqliteMachine,
+} from './sqlite/sqlite-machine.ts'
 export type { TtlOption } from './ttl.ts'

@@ -1,16 +1,16 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { APPLICATION_ID, FORMAT, openDraft } from './connections.ts'
 import { makeIndexes } from './index-work.ts'
-import { OWN_TABLE, type Schema } from './schema.ts'
+import { OWN_TABLE, OWN_TABLE_SQL } from './schema.ts'
 import type { StateFiles } from './state-files.ts'
+import type { Version } from './version.ts'
 
 const KIB = 1024
 
 export interface DraftInit {
   readonly files: StateFiles
-  readonly schema: Schema
-  /** The machine that the state is of. */
-  readonly signature: string
+  /** The version of the machine that the state is of. */
+  readonly version: Version
   readonly cacheBytes: number
 }
 
@@ -28,11 +28,15 @@ export class Draft {
     this.path = init.files.draft()
     this.#db = openDraft(this.path, init.cacheBytes)
     this.#db.exec(
-      `BEGIN; CREATE TABLE ${OWN_TABLE} (id INTEGER PRIMARY KEY, signature TEXT NOT NULL, note BLOB) STRICT;
+      `BEGIN; ${OWN_TABLE_SQL};
        PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`,
     )
-    this.#db.prepare(`INSERT INTO ${OWN_TABLE} VALUES (1, ?, NULL)`).run(init.signature)
-    for (const sql of init.schema.tableSql) this.#db.exec(sql)
+    this.#db.prepare(`INSERT INTO ${OWN_TABLE} VALUES (1, ?, NULL)`).run(init.version.signature)
+    for (const sql of init.version.schema.tableSql) this.#db.exec(sql)
+  }
+
+  get version(): Version {
+    return this.#init.version
   }
 
   get db(): DatabaseSync {
@@ -41,17 +45,18 @@ export class Draft {
   }
 
   /** All rows are written: make the rest, and bring everything to the disk. */
-  async finish(statements: readonly string[]): Promise<void> {
+  async finish(): Promise<void> {
     this.#close()
-    const { cacheBytes } = this.#init
+    const { cacheBytes, version } = this.#init
+    const statements = version.schema.otherSql
     const cacheKib = Math.ceil(cacheBytes / KIB)
     if (statements.length > 0) await makeIndexes({ path: this.path, statements, cacheKib })
     await this.#init.files.flush(this.path)
   }
 
   /** As `finish`, at once: for a state without rows. */
-  finishEmpty(statements: readonly string[]): void {
-    for (const sql of statements) this.db.exec(sql)
+  finishEmpty(): void {
+    for (const sql of this.#init.version.schema.otherSql) this.db.exec(sql)
     this.#close()
   }
 

@@ -17,7 +17,7 @@ export class CommandRefused extends Refusal {
 }
 
 /**
- * SQL in `apply` would not do the same on every replica, or would reach beyond the tables of the schema:
+ * SQL in `apply` or `upgrade` would not do the same on every replica, or would reach beyond the tables of the schema:
  * `random()`, the current time, a `PRAGMA`, a `CREATE TABLE`.
  */
 export class SqlNotDeterministic extends AnchorageError {
@@ -25,20 +25,23 @@ export class SqlNotDeterministic extends AnchorageError {
   override readonly name = 'SqlNotDeterministic'
 }
 
-/** The schema has something that cannot be replicated. The message says what, and what to do instead. */
+/**
+ * The schema has something that cannot be replicated, or `upgrade` does not make it of the older one. The message says
+ * what, and what to do instead.
+ */
 export class SchemaRefused extends AnchorageError {
   static override readonly code = 'SCHEMA_REFUSED'
   override readonly name = 'SchemaRefused'
 }
 
-/** The folder holds the state of a machine with another schema or name. Nothing was changed. */
+/** The folder holds the state of a version of the machine that this one does not speak. Nothing was changed. */
 export class SchemaChanged extends AnchorageError {
   static override readonly code = 'SCHEMA_CHANGED'
   override readonly name = 'SchemaChanged'
   readonly path: string
-  constructor(path: string, theirs: string, ours: string) {
+  constructor(path: string, theirs: string, ours: readonly string[]) {
     super(
-      `${path} holds the state of ${theirs}, and this machine is ${ours}: give the schema and name that it was made with, or another path`,
+      `${path} holds the state of ${theirs}, and this machine speaks ${ours.join(', ')}: give the schema and name that it was made with, as the newest or in older, or another path`,
     )
     this.path = path
   }

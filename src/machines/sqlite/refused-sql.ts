@@ -31,6 +31,9 @@ const TIME_FUNCTIONS: ReadonlyMap<string, number> = new Map([
 /** Words that make a time depend on the clock or the zone of the machine. */
 const UNSETTLED = /^\s*(now|localtime|utc)\s*$/i
 
+const CALLS_TIME = new RegExp(`\\b(${[...TIME_FUNCTIONS.keys()].join('|')})\\s*\\(`, 'i')
+const SAYS_NOW = /'\s*(now|localtime|utc)\s*'|\b(date|time|datetime|julianday|unixepoch)\s*\(\s*\)/i
+
 /** Where SQLite writes what a CREATE, ALTER or DROP does. */
 const SCHEMA_TABLES = /^sqlite_(temp_)?(master|schema)$/i
 const SCHEMA_CHANGE = ['a change of the schema or of the connection', 'only rows are replicated'] as const
@@ -54,6 +57,15 @@ export function assertKeepsTransaction(sql: string): void {
   if (givesUpTransaction(sql)) throw refused('ROLLBACK', 'it undoes other commands too: use ABORT')
 }
 
+/** Throws `SqlNotDeterministic` for a statement of an upgrade that is not the same on every replica. */
+export function assertSettled(sql: string): void {
+  assertKeepsTransaction(sql)
+  // An upgrade is tried on tables without rows, for which SQLite calls no function.
+  if (CALLS_TIME.test(sql) && SAYS_NOW.test(sql)) {
+    throw refused('a time of now, or of a time zone,', 'have commands give it')
+  }
+}
+
 /** Whether a call of this function is refused, whatever its arguments are. */
 export function isRefusedCall(name: string): boolean {
   return REFUSED.has(name.toLowerCase())
@@ -65,7 +77,7 @@ export function isRefusedCall(name: string): boolean {
  * or, for functions of time, when it runs.
  */
 export class SqlJudge {
-  #isOwn = false
+  #judge = judge
 
   constructor(db: DatabaseSync) {
     const times = new TimeFunctions()
@@ -79,19 +91,63 @@ export class SqlJudge {
         throw refused(`${name}()`, instead)
       })
     }
-    db.setAuthorizer((code, first, second) =>
-      this.#isOwn ? constants.SQLITE_OK : judge(code, first, second),
-    )
+    db.setAuthorizer((code, first, second) => this.#judge(code, first, second))
   }
 
   /** Run statements of the machine's own, which may do anything. */
   own<T>(work: () => T): T {
-    this.#isOwn = true
+    return this.#by(() => constants.SQLITE_OK, work)
+  }
+
+  /** Run statements that may change the tables, too. */
+  upgrade<T>(work: () => T): T {
+    return this.#by(judgeUpgrade, work)
+  }
+
+  #by<T>(rule: typeof judge, work: () => T): T {
+    this.#judge = rule
     try {
       return work()
     } finally {
-      this.#isOwn = false
+      this.#judge = judge
     }
+  }
+}
+
+/** What changes tables, indexes, views and triggers. */
+const CHANGES: ReadonlySet<number> = new Set([
+  constants.SQLITE_CREATE_TABLE,
+  constants.SQLITE_CREATE_INDEX,
+  constants.SQLITE_CREATE_VIEW,
+  constants.SQLITE_CREATE_TRIGGER,
+  constants.SQLITE_DROP_TABLE,
+  constants.SQLITE_DROP_INDEX,
+  constants.SQLITE_DROP_VIEW,
+  constants.SQLITE_DROP_TRIGGER,
+  constants.SQLITE_ALTER_TABLE,
+  constants.SQLITE_REINDEX,
+])
+/** Tables that SQLite itself reads and writes for such a change. The counters of AUTOINCREMENT are state. */
+const OF_CHANGES = /^(sqlite_sequence|pragma_quick_check)$/i
+const OWN_NAMES = /^anchorage_/i
+
+function judgeUpgrade(code: number, first: string | null, second: string | null): number {
+  if (CHANGES.has(code)) {
+    const own = [first, second].find((name) => name !== null && OWN_NAMES.test(name))
+    if (own === undefined) return constants.SQLITE_OK
+    throw refused(`the table ${own}`, 'it is not one of the schema')
+  }
+  const isOfChanges = first !== null && (SCHEMA_TABLES.test(first) || OF_CHANGES.test(first))
+  switch (code) {
+    case constants.SQLITE_READ:
+    case constants.SQLITE_INSERT:
+    case constants.SQLITE_UPDATE:
+    case constants.SQLITE_DELETE:
+      return isOfChanges ? constants.SQLITE_OK : judge(code, first, second)
+    case constants.SQLITE_PRAGMA:
+      return first === 'quick_check' ? constants.SQLITE_OK : judge(code, first, second)
+    default:
+      return judge(code, first, second)
   }
 }
 
@@ -114,7 +170,10 @@ function judge(code: number, first: string | null, second: string | null): numbe
     }
     case constants.SQLITE_TRANSACTION:
     case constants.SQLITE_SAVEPOINT:
-      throw refused('a transaction', 'each command is one already: throw CommandRefused to undo it')
+      throw refused(
+        'a transaction',
+        'each command is one already, and so is an upgrade: throw CommandRefused to undo a command',
+      )
     case constants.SQLITE_PRAGMA:
       throw refused(`PRAGMA ${first}`, 'it is of this connection, and not of the state')
     default:
@@ -123,7 +182,7 @@ function judge(code: number, first: string | null, second: string | null): numbe
 }
 
 function refused(what: string, instead: string): SqlNotDeterministic {
-  return new SqlNotDeterministic(`${what} is refused in apply: ${instead}`)
+  return new SqlNotDeterministic(`${what} is refused: ${instead}`)
 }
 
 /** SQLite's own functions of time, on a connection of their own, for times that do not depend on the machine. */

@@ -7,6 +7,7 @@ import { quoted, Table } from './table.ts'
 
 /** The machine's own table beside those of the schema. */
 export const OWN_TABLE = 'anchorage_state'
+export const OWN_TABLE_SQL = `CREATE TABLE ${OWN_TABLE} (id INTEGER PRIMARY KEY, signature TEXT NOT NULL, note BLOB) STRICT`
 /** Where SQLite keeps the counters of AUTOINCREMENT. It is state like the rows are. */
 const SEQUENCES = 'sqlite_sequence'
 /** Names under which a row's number can be read, where no column has that name. */
@@ -37,6 +38,8 @@ interface TableInfo {
  */
 export class Schema {
   readonly tables: readonly Table[]
+  /** All that it makes, with the SQL that SQLite keeps of it. */
+  readonly made: readonly { readonly type: string; readonly name: string; readonly sql: string }[]
   /** Names the schema: the same for texts that differ in comments and in space between statements only. */
   readonly hash: string
   /** Makes the tables. */
@@ -57,7 +60,8 @@ export class Schema {
     db.setAuthorizer(null)
     const made = db
       .prepare("SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")
-      .all() as unknown as readonly { type: string; name: string; sql: string }[]
+      .all() as unknown as Schema['made']
+    this.made = made
     this.tableSql = made.filter(({ type }) => type === 'table').map(({ sql }) => sql)
     this.otherSql = made.filter(({ type }) => type !== 'table').map(({ sql }) => sql)
     for (const { name, sql } of made) checkMade(name, sql)

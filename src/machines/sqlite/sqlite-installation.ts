@@ -23,8 +23,8 @@ export class SqliteInstallation implements Installation {
   #table = -1
   #rowid: bigint | undefined
 
-  constructor(schema: Schema, draft: Draft, promote: (draft: Draft, note: Uint8Array | undefined) => void) {
-    this.#schema = schema
+  constructor(draft: Draft, promote: (draft: Draft, note: Uint8Array | undefined) => void) {
+    this.#schema = draft.version.schema
     this.#draft = draft
     this.#promote = promote
     this.#db = draft.db
@@ -37,7 +37,7 @@ export class SqliteInstallation implements Installation {
 
   async finish(): Promise<void> {
     this.#enter(this.#schema.tables.length)
-    await this.#draft.finish(this.#schema.otherSql)
+    await this.#draft.finish()
   }
 
   commit(note?: Uint8Array): void {

@@ -1,4 +1,11 @@
-import { checkBytes, checkFunction, checkInteger, checkText, SIGNATURE_BYTES_MAX } from '../../bounds.ts'
+import {
+  checkBytes,
+  checkFunction,
+  checkInteger,
+  checkText,
+  OLDER_MAX,
+  SIGNATURE_BYTES_MAX,
+} from '../../bounds.ts'
 import { AlreadyAttached, NotAttached, Refusal } from '../../machine/errors.ts'
 import type {
   CommandContext,
@@ -13,12 +20,12 @@ import type {
 import { asError } from '../../thrown.ts'
 import type { CommandDb, SqlParameter, SqlRow } from './command-db.ts'
 import { CommandRefused, SqlNotDeterministic } from './errors.ts'
+import { Migration } from './migration.ts'
 import { Schema } from './schema.ts'
 import { SqliteState } from './sqlite-state.ts'
 import type { FileCalls } from './state-files.ts'
+import { Version, Versions } from './version.ts'
 
-/** The version of the items and of what is in the file. */
-const FORMAT = 'sqlite/1'
 const CACHE_BYTES_DEFAULT = 64 * 1024 * 1024
 const NAME_BYTES_MAX = SIGNATURE_BYTES_MAX - 64
 
@@ -27,6 +34,24 @@ const SQLITE_CONSTRAINT = 19
 const SQLITE_MISMATCH = 20
 /** What SQLite refuses by the rows and the command alone, so that every replica's refuses it. */
 const REFUSALS = [SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH]
+
+/** A version of a `SqliteMachine` that a newer program speaks until its group goes over. */
+export interface OlderSqliteVersion<Result> {
+  /** The schema of that version, as it was. */
+  readonly schema: string
+  /** The name of that version, as it was. Default: none. */
+  readonly name?: string
+  /** What applied its commands to its tables. Default: what the newest version has. */
+  readonly apply?: (db: CommandDb, command: Uint8Array, context: CommandContext) => Result
+  /**
+   * Makes the tables of the next newer version of these, and keeps their rows: SQL, of one or more statements, or a
+   * function that runs some. `ALTER TABLE`, `CREATE TABLE` and `DROP TABLE` are allowed, and what is allowed in
+   * `apply`. New tables, and all indexes, views and triggers, are made without it. It runs on every replica, at the same
+   * place of the log, in one transaction, with foreign keys checked at its end. When the machine is made it is tried on
+   * tables without rows. Default: nothing is to be done.
+   */
+  readonly upgrade?: string | ((db: CommandDb) => void)
+}
 
 export interface SqliteMachineInit<Result> {
   /**
@@ -51,6 +76,11 @@ export interface SqliteMachineInit<Result> {
    * other, and the state of another name is not opened. Default: none.
    */
   readonly name?: string
+  /**
+   * Versions that this machine speaks too, at most 16, the newest first. As long as the group speaks one of them, the
+   * tables are its tables, and its `apply` has the commands. Default: none.
+   */
+  readonly older?: readonly OlderSqliteVersion<Result>[]
   /** The memory for pages of the file, in bytes, for writes, and as much again for reads. Default 64 MiB. */
   readonly cacheBytes?: number
   /**
@@ -84,31 +114,41 @@ export interface SqliteMachineInit<Result> {
  */
 export class SqliteMachine<Result = void> implements StateMachine<Result | Refusal>, Disposable {
   readonly signature: string
-  readonly #apply: SqliteMachineInit<Result>['apply']
+  readonly older: readonly string[]
+  readonly #versions: Versions<Result>
   readonly #state: SqliteState
   #host: MachineHost<Result | Refusal> | undefined
 
   /**
    * Throws `SchemaRefused`, `SchemaChanged`, `StateInUse` and `StateUnusable`, and `RangeError` for an option out
-   * of its range.
+   * of its range. An `upgrade` that does not make the newer tables is `SchemaRefused`.
    *
    * @param files for tests: the calls by which a new state takes the place of the old one
    */
   constructor(init: SqliteMachineInit<Result>, files?: FileCalls) {
-    const { path, name, cacheBytes = CACHE_BYTES_DEFAULT, bigints = false } = init
+    const { path, cacheBytes = CACHE_BYTES_DEFAULT, bigints = false } = init
     checkText('path', path, Number.MAX_SAFE_INTEGER)
-    checkFunction('apply', init.apply)
-    if (name !== undefined) checkText('name', name, NAME_BYTES_MAX)
     checkInteger('cacheBytes', cacheBytes, 0)
-    const schema = new Schema(init.schema)
-    this.#apply = init.apply
-    this.signature = `${FORMAT} ${JSON.stringify({ schema: schema.hash, ...(name !== undefined && { name }) })}`
-    this.#state = new SqliteState({ path, schema, signature: this.signature, cacheBytes, bigints, files })
+    this.#versions = versionsOf(init)
+    const [signature, ...older] = this.#versions.signatures
+    this.signature = signature!
+    this.older = older
+    // No command, upgrade or capture makes something else of a version.
+    const versions = this.#versions
+    this.#state = new SqliteState({ path, versions, cacheBytes, bigints, files })
   }
 
   /** @internal For the replica. */
   get durable(): DurableState {
     return this.#state
+  }
+
+  /**
+   * The `name` of the version whose tables are read: that of `older` until the group goes over. Undefined for a version
+   * that has none.
+   */
+  get activeName(): string | undefined {
+    return this.#state.committed.name
   }
 
   /**
@@ -155,9 +195,10 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
   }
 
   apply(command: Uint8Array, context: CommandContext): Result | Refusal {
+    const version = this.#versions.of(context.signature)
     try {
-      return this.#state.command((db) => {
-        const result = this.#apply(db, command, context)
+      return this.#state.command(version, (db) => {
+        const result = version.apply(db, command, context)
         if (result instanceof Promise) {
           result.catch(() => {})
           throw new TypeError('apply() returned a promise: its work must be done when it returns')
@@ -171,12 +212,18 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
     }
   }
 
-  capture(): Snapshot {
-    return this.#state.capture()
+  upgrade(from: string, to: string): void {
+    this.#state.upgrade(this.#versions.of(from), this.#versions.of(to))
   }
 
-  install(): Installation {
-    return this.#state.install()
+  /** @param signature default: the version whose tables there are */
+  capture(signature = this.#state.committed.signature): Snapshot {
+    return this.#state.capture(this.#versions.of(signature))
+  }
+
+  /** @param signature default: the newest version */
+  install(signature = this.signature): Installation {
+    return this.#state.install(this.#versions.of(signature))
   }
 
   attach(host: MachineHost<Result | Refusal>): void {
@@ -197,6 +244,26 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
     this.#host?.assertReadable()
     return this.#state.read(sql)
   }
+}
+
+/** Throws `SchemaRefused` and `RangeError`. */
+function versionsOf<Result>(init: SqliteMachineInit<Result>): Versions<Result> {
+  const { older = [] } = init
+  if (older.length > OLDER_MAX)
+    throw new RangeError(`at most ${OLDER_MAX} older versions, not ${older.length}`)
+  checkFunction('apply', init.apply)
+  const all: readonly OlderSqliteVersion<Result>[] = [{ ...init, upgrade: undefined }, ...older]
+  const made = all.map(({ schema, name, apply = init.apply, upgrade }) => {
+    checkFunction('apply', apply)
+    if (name !== undefined) checkText('name', name, NAME_BYTES_MAX)
+    if (typeof upgrade !== 'string' && upgrade !== undefined) checkFunction('upgrade', upgrade)
+    return new Version({ schema: new Schema(schema), name, apply, upgrade })
+  })
+  const versions = new Versions(made)
+  for (const [from, to] of versions.steps(made.at(-1)!, made[0]!)) {
+    new Migration(from, to).tryOut()
+  }
+  return versions
 }
 
 /** See `SqliteMachine`. */

@@ -12,17 +12,19 @@ import {
 } from './connections.ts'
 import { Draft } from './draft.ts'
 import { SchemaChanged, StateUnusable } from './errors.ts'
+import { Migration } from './migration.ts'
 import { rowsOf } from './question.ts'
 import { assertKeepsTransaction, SqlJudge } from './refused-sql.ts'
-import { OWN_TABLE, type Schema } from './schema.ts'
+import { OWN_TABLE } from './schema.ts'
 import { SqliteInstallation } from './sqlite-installation.ts'
 import { SqliteSnapshot } from './sqlite-snapshot.ts'
 import { type FileCalls, StateFiles } from './state-files.ts'
+import { quoted } from './table.ts'
+import type { Version, Versions } from './version.ts'
 
 export interface SqliteStateInit extends ConnectionOptions {
   readonly path: string
-  readonly schema: Schema
-  readonly signature: string
+  readonly versions: Versions
   /** Default: the system's. */
   readonly files?: FileCalls | undefined
 }
@@ -30,6 +32,8 @@ export interface SqliteStateInit extends ConnectionOptions {
 /** What is open of the current file. */
 interface Open {
   readonly path: string
+  /** The version whose tables are in it. */
+  readonly version: Version
   readonly db: DatabaseSync
   readonly judge: SqlJudge
   readonly statements: Statements
@@ -43,7 +47,9 @@ const OWN_SQL = {
   savepoint: 'SAVEPOINT command',
   release: 'RELEASE command',
   undo: 'ROLLBACK TO command',
+  rollback: 'ROLLBACK',
   setNote: `UPDATE ${OWN_TABLE} SET note = ?`,
+  setSignature: `UPDATE ${OWN_TABLE} SET signature = ?`,
 }
 
 /** SQLite undid the whole batch. What the replica does next is what it does when its process ends. */
@@ -58,18 +64,26 @@ export class SqliteState implements DurableState, Disposable {
   readonly #init: SqliteStateInit
   readonly #files: StateFiles
   #open: Open
+  /** Connections that only reads go on with that were under way when the tables changed. */
+  readonly #retired: DatabaseSync[] = []
   #reader: { readonly db: DatabaseSync; readonly statements: Statements } | undefined
   #note: Uint8Array | undefined
+  /** The version whose tables are in the newest commit. */
+  #committed: Version
 
   /** Throws `StateInUse`, `StateUnusable` and `SchemaChanged`. */
   constructor(init: SqliteStateInit) {
     this.#init = init
     this.#files = new StateFiles(init.path, init.files)
     try {
+      const { newest } = init.versions
       const { current } = this.#files
-      this.#note = current === undefined ? undefined : this.#inspect(current)
+      const found = current === undefined ? undefined : this.#inspect(current)
+      this.#note = found?.note
       // Without a note nobody knows which commands are in the state.
-      this.#open = this.#openFile(this.#note === undefined ? this.#makeEmpty() : current!)
+      this.#open =
+        found?.note === undefined ? this.#openEmpty(newest) : this.#openFile(current!, found.version)
+      this.#committed = this.#open.version
     } catch (error) {
       this.#files[Symbol.dispose]()
       throw error
@@ -80,8 +94,17 @@ export class SqliteState implements DurableState, Disposable {
     return this.#note
   }
 
-  /** Do one command's work within the transaction, and undo all of it if it throws. */
-  command<T>(work: (db: CommandDb) => T): T {
+  /** The version whose tables are read. */
+  get committed(): Version {
+    return this.#committed
+  }
+
+  /**
+   * Do one command's work within the transaction, and undo all of it if it throws.
+   * @param version the active one
+   */
+  command<T>(version: Version, work: (db: CommandDb) => T): T {
+    this.#be(version)
     const { db, own, judge, statements } = this.#open
     judge.own(() => {
       if (!db.isTransaction) own.begin.run()
@@ -119,12 +142,44 @@ export class SqliteState implements DurableState, Disposable {
       if (flush) db.exec('PRAGMA synchronous = NORMAL')
     })
     this.#note = note
+    if (this.#committed === this.#open.version) return
+    this.#committed = this.#open.version
+    if (this.#reader !== undefined) this.#retired.push(this.#reader.db)
+    this.#reader = undefined
+    judge.own(() => db.exec('PRAGMA foreign_keys = ON'))
+  }
+
+  /**
+   * Change the tables, in one transaction with the next commit. Everything before must be committed: how foreign keys
+   * are enforced cannot be said within a transaction.
+   */
+  upgrade(from: Version, to: Version): void {
+    this.#be(from)
+    this.#settle()
+    const { db, own, judge } = this.#open
+    judge.own(() => {
+      db.exec('PRAGMA foreign_keys = OFF')
+      own.begin.run()
+    })
+    try {
+      for (const [older, newer] of this.#init.versions.steps(from, to))
+        new Migration(older, newer).run(db, judge)
+      judge.own(() => own.setSignature.run(to.signature))
+      this.#open = { ...this.#open, version: to, statements: new Statements(db, assertKeepsTransaction) }
+    } catch (error) {
+      judge.own(() => {
+        if (db.isTransaction) own.rollback.run()
+        db.exec('PRAGMA foreign_keys = ON')
+      })
+      throw error
+    }
   }
 
   discard(): void {
     this.#close()
     this.#files.setAside()
-    this.#open = this.#openFile(this.#makeEmpty())
+    this.#open = this.#openEmpty(this.#init.versions.newest)
+    this.#committed = this.#open.version
     this.#note = undefined
   }
 
@@ -132,25 +187,15 @@ export class SqliteState implements DurableState, Disposable {
    * The newest commit. A state that no replica gives notes to has none: what was applied is committed then, as a
    * state of no known place.
    */
-  capture(): SqliteSnapshot {
+  capture(version: Version): SqliteSnapshot {
+    this.#be(version)
     const { path, db } = this.#open
     if (db.isTransaction && this.#note === undefined) this.commit(undefined)
-    return new SqliteSnapshot(openFrozen(path, OWN_TABLE), this.#init.schema.tables)
+    return new SqliteSnapshot(openFrozen(path, OWN_TABLE), version.schema.tables)
   }
 
-  install(): SqliteInstallation {
-    const { schema } = this.#init
-    return new SqliteInstallation(schema, this.#draft(), (draft, note) => {
-      const old = this.#open
-      const path = draft.promote()
-      // Removed before it is closed: SQLite would write what is left in its -wal into a file that nobody needs.
-      this.#files.removeOld()
-      this.#reader?.db.close()
-      this.#reader = undefined
-      this.#open = this.#openFile(path)
-      this.#note = note
-      old.db.close()
-    })
+  install(version: Version): SqliteInstallation {
+    return new SqliteInstallation(this.#draft(version), (draft, note) => this.#promote(draft, note))
   }
 
   /** A statement on the newest commit. It cannot write. */
@@ -173,31 +218,80 @@ export class SqliteState implements DurableState, Disposable {
   }
 
   #close(): void {
+    for (const db of this.#retired.splice(0)) db.close()
     this.#reader?.db.close()
     this.#reader = undefined
     if (this.#open.db.isOpen) this.#open.db.close()
   }
 
-  #draft(): Draft {
-    const { schema, signature, cacheBytes } = this.#init
-    return new Draft({ files: this.#files, schema, signature, cacheBytes })
+  /**
+   * The tables are to be of this version. Those of a state without rows are made anew: until the first command, nobody
+   * has told which version is active.
+   */
+  #be(version: Version): void {
+    if (this.#open.version === version) return
+    if (!this.#isEmpty()) {
+      throw new StateUnusable(
+        `${this.#open.path} has tables of ${this.#open.version.signature}, and the group speaks ${version.signature}`,
+      )
+    }
+    this.#settle()
+    const draft = this.#draft(version)
+    draft.finishEmpty()
+    draft.setNote(this.#note)
+    this.#promote(draft, this.#note)
   }
 
-  /** The path of a state without rows, in the place of whatever is there. */
-  #makeEmpty(): string {
-    const draft = this.#draft()
-    draft.finishEmpty(this.#init.schema.otherSql)
+  #isEmpty(): boolean {
+    const { db, judge, version } = this.#open
+    return judge.own(() =>
+      version.schema.tables.every(
+        ({ name }) => db.prepare(`SELECT 1 FROM ${quoted(name)} LIMIT 1`).get() === undefined,
+      ),
+    )
+  }
+
+  /** A state that no replica gives notes to is committed whenever it must be. */
+  #settle(): void {
+    if (!this.#open.db.isTransaction) return
+    if (this.#note !== undefined) throw new TypeError('commit what was applied before the version changes')
+    this.commit(undefined)
+  }
+
+  #draft(version: Version): Draft {
+    return new Draft({ files: this.#files, version, cacheBytes: this.#init.cacheBytes })
+  }
+
+  /** A state that was built takes the place of the current one. */
+  #promote(draft: Draft, note: Uint8Array | undefined): void {
+    const old = this.#open
+    const path = draft.promote()
+    // Removed before it is closed: SQLite would write what is left in its -wal into a file that nobody needs.
+    this.#files.removeOld()
+    this.#reader?.db.close()
+    this.#reader = undefined
+    this.#open = this.#openFile(path, draft.version)
+    this.#committed = draft.version
+    this.#note = note
+    old.db.close()
+  }
+
+  /** A state without rows, in the place of whatever is there. */
+  #openEmpty(version: Version): Open {
+    const draft = this.#draft(version)
+    draft.finishEmpty()
     const path = draft.promote()
     this.#files.removeOld()
-    return path
+    return this.#openFile(path, version)
   }
 
-  #openFile(path: string): Open {
+  #openFile(path: string, version: Version): Open {
     const db = openToWrite(path, this.#init)
     const own = Object.fromEntries(Object.entries(OWN_SQL).map(([name, sql]) => [name, db.prepare(sql)]))
     const judge = new SqlJudge(db)
     return {
       path,
+      version,
       db,
       judge,
       statements: new Statements(db, assertKeepsTransaction),
@@ -205,8 +299,8 @@ export class SqliteState implements DurableState, Disposable {
     }
   }
 
-  /** The note of a state that was found. Nothing is written before it is known to be this machine's. */
-  #inspect(path: string): Uint8Array | undefined {
+  /** What a state is of that was found. Nothing is written before it is known to be this machine's. */
+  #inspect(path: string): { readonly version: Version; readonly note: Uint8Array | undefined } {
     try {
       using db = openToRead(path, this.#init)
       const application = Number(db.prepare('PRAGMA application_id').get()?.application_id)
@@ -219,9 +313,11 @@ export class SqliteState implements DurableState, Disposable {
         )
       }
       const row = db.prepare(`SELECT signature, note FROM ${OWN_TABLE}`).get()
+      const { versions } = this.#init
       const signature = String(row?.signature)
-      if (signature !== this.#init.signature) throw new SchemaChanged(path, signature, this.#init.signature)
-      return (row?.note as Uint8Array | null) ?? undefined
+      const version = versions.find(signature)
+      if (version === undefined) throw new SchemaChanged(path, signature, versions.signatures)
+      return { version, note: (row?.note as Uint8Array | null) ?? undefined }
     } catch (cause) {
       if (cause instanceof StateUnusable || cause instanceof SchemaChanged) throw cause
       throw new StateUnusable(

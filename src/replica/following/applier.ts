@@ -237,13 +237,16 @@ export class Applier<Result> {
     listener.decided(outcome, entry, newest)
   }
 
-  /** Who stops here keeps a state that can be read, and exported: what was applied before is not undone. */
+  /**
+   * Who stops here keeps a state that can be read, and exported: what was applied before is not undone. And a machine
+   * that keeps its state may have to begin the change of it outside of any transaction.
+   */
   #assertSpoken(entry: LogEntry): void {
+    let isLast = true
     try {
-      this.#init.group.assertSpoken(entry)
-    } catch (error) {
-      this.#commit()
-      throw error
+      isLast = this.#init.group.assertSpoken(entry)
+    } finally {
+      if (isLast) this.#commit()
     }
   }
 

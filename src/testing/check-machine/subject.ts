@@ -92,9 +92,12 @@ export class Subject {
   upgrade(to: string, place: FaultPlace): void {
     const from = this.#signature
     this.#signature = to
-    orFault('upgrade', `upgrade(${from}, ${to})`, place, () =>
-      this.#call(() => this.machine.upgrade?.(from, to)),
-    )
+    orFault('upgrade', `upgrade(${from}, ${to})`, place, () => {
+      // As a replica does: what comes before is committed, and so is the upgrade by itself.
+      this.machine.durable?.commit(NOTE)
+      this.#call(() => this.machine.upgrade?.(from, to))
+      this.machine.durable?.commit(NOTE)
+    })
   }
 
   /** Throws what the machine throws. */

@@ -1,0 +1,28 @@
+/** Comments and space, texts in quotes of four kinds, words and numbers, and any other character. */
+const WORDS =
+  /--[^\n]*|\/\*[\s\S]*?\*\/|\s+|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[\w$.]+|./gu
+const NOTHING = /^(--|\/\*|\s)/
+
+/**
+ * SQL without what SQLite does not look at: space, comments, upper and lower case of words, and quotes around names.
+ * An ALTER TABLE leaves a text behind that differs in those from one written by hand.
+ */
+export function wordsOf(sql: string): string {
+  const words = (sql.match(WORDS) ?? []).filter((word) => !NOTHING.test(word))
+  return words.map(plainWord).join(' ')
+}
+
+function plainWord(word: string): string {
+  switch (word[0]) {
+    case "'":
+      return word
+    case '"':
+      return word.slice(1, -1).replaceAll('""', '"').toLowerCase()
+    case '`':
+      return word.slice(1, -1).replaceAll('``', '`').toLowerCase()
+    case '[':
+      return word === '[' ? word : word.slice(1, -1).toLowerCase()
+    default:
+      return word.toLowerCase()
+  }
+}

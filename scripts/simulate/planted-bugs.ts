@@ -565,14 +565,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     promise: 'stop leaves nothing',
   },
   {
-    name: 'a log of a version that is not spoken is opened',
-    file: 'log/binding.ts',
-    text: 'if (signature === undefined || signature === found || older.includes(found)) return',
-    replacement: `if (signature !== '' || older.includes(found)) return`,
-    promise: 'one version at a time',
-    workload: 'versions',
-  },
-  {
     name: 'a marker of another version counts',
     file: 'group/group-state.ts',
     text: 'if (this.#format > FIRST_FORMAT && control.signature !== this.#signature) {',

@@ -22,7 +22,9 @@ export class Operator {
     this.#rollOne()
     const { upgradeAfterMs } = this.#scene.plan.settings
     const inSync = this.#scene.permanent.find(({ replica }) => replica?.state === 'in-sync')
-    if (upgradeAfterMs === 'manual' && inSync !== undefined && this.#scene.isRolled) this.upgrade(inSync)
+    const isAsked = this.#scene.requests.open.some(({ what }) => what === 'upgrade')
+    const isDue = upgradeAfterMs === 'manual' && this.#scene.isRolled && !isAsked
+    if (isDue && inSync !== undefined) this.upgrade(inSync)
   }
 
   /** Have the group go over to the newest version that all speak. Only the leader does that, so it is looked for. */
@@ -31,7 +33,6 @@ export class Operator {
     const leader = nodes.find(({ replica }) => replica !== undefined && replica.id === node.replica?.leader)
     const { replica, running } = leader ?? node
     if (replica === undefined || running === undefined || running.isStopping) return
-    if (requests.open.some(({ what, life }) => what === 'upgrade' && life === running.life)) return
     requests.ask(running.life, 'upgrade', () => replica.upgrade())
   }
 

@@ -5,6 +5,8 @@ import type { Settings, Step } from './step.ts'
 const ROLLS_MAX = 2
 /** How long a process is away while it is replaced, in milliseconds. */
 const AWAY_MS = [0, 50, 500, 2_000]
+/** How long a process is paused while the others go over, in milliseconds: longer than any lease. */
+const UNHEARD_MS = 8_000
 /** The last node, which is no permanent one. */
 const JOINER = 6
 
@@ -64,7 +66,7 @@ export function drawRolls(chance: Chance, rolling: Rolling): Step[] {
 /** One replica after the other. Perhaps some are left behind, and then the group does not go over. */
 function drawRoll(
   chance: Chance,
-  { settings, programs }: Rolling,
+  { settings, programs, versions }: Rolling,
   { to, beginMs }: { readonly to: number; readonly beginMs: number },
 ): Step[] {
   const { replicas } = settings
@@ -77,12 +79,28 @@ function drawRoll(
     const atMs = beginMs + (node < replicas ? everyMs * node : 0)
     const killed = chance.happens(0.3)
     if (!chance.happens(leftBehind)) steps.push({ atMs, do: 'roll', node, to, killed, forMs })
+    // The others take it for gone, and do not wait for it.
+    else if (chance.happens(0.7)) steps.push({ atMs: beginMs, do: 'pause', node, forMs: UNHEARD_MS })
   }
   const endMs = beginMs + everyMs * (replicas - 1) + forMs
+  if (chance.happens(0.7)) steps.push(...drawNewcomer(chance, { to, endMs, versions }))
   if (chance.happens(0.6)) steps.push(...drawRace(chance, settings, endMs))
   else if (settings.upgradeAfterMs === 'manual' || chance.happens(0.3))
     steps.push({ atMs: endMs + chance.integer(0, 3_000), do: 'upgrade', node: 0 })
   return steps
+}
+
+/** Somebody without a state comes after the roll, perhaps with a version that is newer still. */
+function drawNewcomer(
+  chance: Chance,
+  { to, endMs, versions }: { readonly to: number; readonly endMs: number; readonly versions: number },
+): Step[] {
+  const program = chance.integer(Math.max(to, versions - 2), versions - 1)
+  const atMs = endMs + chance.pick([500, 2_000])
+  return [
+    { atMs: endMs, do: 'roll', node: JOINER, to: program, killed: true, forMs: 0 },
+    { atMs, do: 'join', node: JOINER, forMs: 3_000 },
+  ]
 }
 
 /** While the group goes over, others write, mark, join, and ask for it once more; and the log is read late. */
@@ -100,6 +118,8 @@ function drawRace(chance: Chance, { replicas, upgradeAfterMs, latencyMs }: Setti
     else if (deed === 'join')
       steps.push({ atMs, do: deed, node: chance.integer(replicas, JOINER), forMs: 1_000 })
     else steps.push({ atMs, do: deed, node })
+    // Two operators: the second one asks before the first one is answered.
+    if (deed === 'upgrade') steps.push({ atMs: atMs + chance.pick([0, 1, 20]), do: deed, node })
   }
   return steps
 }

@@ -26,7 +26,7 @@ const SEEDS = {
   once: 60,
   compose: 40,
   queue: 40,
-  versions: 40,
+  versions: 30,
   payments: 40,
 }
 

@@ -183,3 +183,24 @@ test('a log that takes no announcement keeps a visitor no longer than it wants t
   await expect(entering).rejects.toThrow('enough')
   await log.close()
 })
+
+test('a replica that announces itself late is waited for', async () => {
+  await using place = new Place()
+  const replica = await place.start()
+  const log = await place.log.open({ group: 'g', author: 'visitor', create: false })
+  let looks = 0
+  const read: Log['notices']['read'] = async () => {
+    const presences = await log.notices.read()
+    // Older than it may be, at the first two looks.
+    return ++looks > 2 ? presences : presences.map((one) => ({ ...one, ageMs: one.ttlMs + 1, version: -1 }))
+  }
+  const { epoch, signature } = log
+  const announce: Log['notices']['announce'] = (...args) => log.notices.announce(...args)
+  const withdraw: Log['notices']['withdraw'] = (...args) => log.notices.withdraw(...args)
+  const late = { epoch, signature, notices: { read, announce, withdraw } } as unknown as Log
+  {
+    await using visitor = await Visitor.enter({ group: 'g', signature, log: late })
+    expect(visitor.replicas.map(({ id }) => id)).toEqual([replica.id])
+  }
+  await log.close()
+})

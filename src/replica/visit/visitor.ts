@@ -1,5 +1,6 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { raceSignal } from 'race-signal'
+import { type Announcement, decodeAnnouncement } from '../../group/announcement.ts'
 import { type Member, Membership } from '../../group/membership.ts'
 import type { Log } from '../../log/log.ts'
 import { FETCH_TIMEOUT_MS_DEFAULT } from '../../sync/limits.ts'
@@ -25,6 +26,9 @@ export interface VisitInit {
   readonly signal?: AbortSignal
 }
 
+/** How late an announcement may come before its replica is taken for gone, in milliseconds; and how often to look. */
+const LATE_MS = 1_000
+const LOOKS_MAX = 4
 /** How long a member that says nothing keeps the next one waiting, in milliseconds: an answer takes about 30. */
 const STAGGER_MS = 500
 
@@ -55,8 +59,7 @@ export class Visitor implements AsyncDisposable {
   static async enter(init: VisitInit): Promise<Visitor> {
     const { log, networkKey, clock = systemClock, signal } = init
     const membership = new Membership({ log, clock, epoch: log.epoch })
-    await raceSignal(membership.refresh(), signal)
-    if (!membership.list().some(isThere)) throw new NobodyAnswers(new Map())
+    if (!(await someoneIsThere(membership, init))) throw new NobodyAnswers(new Map())
     const privateKey = await generateKeyPair('Ed25519')
     const self = privateKey.publicKey.toString()
     const presence = new VisitPresence({ self, log, clock })
@@ -172,8 +175,29 @@ export class Visitor implements AsyncDisposable {
   }
 }
 
+/**
+ * A replica that is busy may announce itself late. Where one was there a moment ago, it is looked for again before
+ * nobody is there.
+ */
+async function someoneIsThere(
+  membership: Membership,
+  { log, clock = systemClock, signal }: VisitInit,
+): Promise<boolean> {
+  for (let looks = 1; ; looks++) {
+    await raceSignal(membership.refresh(), signal)
+    if (membership.list().some(isThere)) return true
+    const presences = await raceSignal(log.notices.read(), signal)
+    const wasThere = presences.some(({ data, ageMs, ttlMs }) => {
+      const announcement = decodeAnnouncement(data)
+      return ageMs < ttlMs + LATE_MS && announcement?.epoch === log.epoch && isThere(announcement)
+    })
+    if (!wasThere || looks === LOOKS_MAX) return false
+    await sleep(clock, LATE_MS / LOOKS_MAX, signal)
+  }
+}
+
 /** Other visitors have no address. */
-function isThere({ addresses, state }: Member): boolean {
+function isThere({ addresses, state }: Announcement): boolean {
   return addresses.length > 0 && state !== 'stopped'
 }
 

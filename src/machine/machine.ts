@@ -1,7 +1,7 @@
 import { AnchorageError } from '../errors.ts'
 import type { Position } from '../position.ts'
 import type { Items } from './items.ts'
-import type { Run } from './run.ts'
+import type { Run, RunGroup } from './run.ts'
 
 /** What a state machine may know about the entry that it applies. It is the same on every replica. */
 export interface CommandContext {
@@ -163,9 +163,9 @@ export interface Snapshot {
   /**
    * The same items in the same order, as they stand in memory, for machines that keep them packed. Where it is
    * there, it is read instead of `items`, once. What was read is kept, and read again: it must never change,
-   * not even after `release`.
+   * not even after `release`. Many runs may come in groups.
    */
-  runs?(): Iterable<Run>
+  runs?(): Iterable<Run | RunGroup>
   /**
    * For a state that may be larger than memory. What is cut of it is not kept but read again, until `release`,
    * from these places. Such reads may go on side by side, and beside that of `items`.

@@ -19,6 +19,25 @@ export interface Run {
   boundaries: Boundaries | undefined
 }
 
+/**
+ * Neighbouring runs with one version for all of them, so that whoever cuts passes over those that did not change
+ * without a look at each. `length` is the number of items, `runs` has at least one run, and neither ever changes.
+ * Two groups with the same version have runs with the same versions, in the same order.
+ */
+export interface RunGroup {
+  readonly runs: readonly Run[]
+  readonly length: number
+  readonly version: number
+}
+
+/** The runs one by one, also those in groups. */
+export function* singleRuns(runs: Iterable<Run | RunGroup>): Generator<Run, undefined> {
+  for (const run of runs) {
+    if ('runs' in run) yield* run.runs
+    else yield run
+  }
+}
+
 /** The items of a run that may end a chunk. */
 export interface Boundaries {
   /** The average size of chunks that they are for, in bytes. */
@@ -33,8 +52,8 @@ export interface Boundaries {
 let versions = 0
 
 /**
- * A version that no run in this process has had. Machines that make runs take theirs from here, because runs of
- * several machines meet in a composition.
+ * A version that no run and no group in this process has had. Machines that make runs take theirs from here,
+ * because runs of several machines meet in a composition.
  */
 export function nextRunVersion(): number {
   return ++versions

@@ -1,7 +1,7 @@
 // The entry `anchorage/machines`: what can be replicated, ready made.
 export { Refusal } from '../machine/errors.ts'
 export { numberCodec } from '../machine/number-codec.ts'
-export { nextRunVersion, type Run } from '../machine/run.ts'
+export { nextRunVersion, type Run, type RunGroup } from '../machine/run.ts'
 export { type Composition, compose } from './compose/compose.ts'
 export type { ComposedCommands, ComposedMachine, ComposedResult } from './compose/composed-machine.ts'
 export { BadComposition, BatchRefused, NotTransactional, UnknownPart } from './compose/errors.ts'

@@ -1,7 +1,7 @@
 import { SnapshotReleased } from '../machine/errors.ts'
 import type { Items } from '../machine/items.ts'
 import type { Installation, Snapshot } from '../machine/machine.ts'
-import { nextRunVersion, type Run } from '../machine/run.ts'
+import { nextRunVersion, type Run, type RunGroup } from '../machine/run.ts'
 import type { Leaf } from './tree/leaf.ts'
 import type { LeafRange, PackedTree } from './tree/packed-tree.ts'
 import { recordBytes, writeRecord } from './tree/record.ts'
@@ -31,7 +31,7 @@ export class TreeSnapshot implements Snapshot {
     return this.#isLeftOut === undefined ? tree.items() : itemsBut(tree, this.#isLeftOut)
   }
 
-  runs(): Iterable<Run> {
+  runs(): Iterable<Run | RunGroup> {
     const tree = this.#readable()
     return this.#isLeftOut === undefined ? tree.runs() : runsBut(tree, this.#isLeftOut)
   }

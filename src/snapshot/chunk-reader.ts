@@ -1,5 +1,5 @@
 import type { Places, Snapshot } from '../machine/machine.ts'
-import type { Run } from '../machine/run.ts'
+import type { Run, RunGroup } from '../machine/run.ts'
 import type { Clock } from '../time/clock.ts'
 import { BACKGROUND_SLICE_MS, Yielder } from '../time/yielder.ts'
 import { ChunkWriter } from './chunk.ts'
@@ -39,8 +39,8 @@ export async function readChunks(snapshot: Snapshot, into: ChunkSink, options: R
   await reader.rest()
   const places = options.distant ? snapshot.places : undefined
   if (snapshot.runs === undefined) return await reader.readItems(snapshot.items(), places)
-  const known = await reader.readRuns(snapshot.runs())
-  options.history?.finished(new KnownCut(options.chunkBytes, known, into))
+  const cut = await reader.readRuns(snapshot.runs())
+  options.history?.finished(cut)
 }
 
 class ChunkReader {
@@ -87,22 +87,30 @@ class ChunkReader {
   }
 
   /** Returns what a later cut has to know. */
-  async readRuns(runs: Iterable<Run>): Promise<KnownChunk[]> {
+  async readRuns(runs: Iterable<Run | RunGroup>): Promise<KnownCut> {
     const cutter = new RunCutter(this.#chunkBytes, this.#earlier)
     const known: KnownChunk[] = []
-    for (const run of runs) {
-      let cost = ITEM_COST
-      if (!cutter.passes(run)) {
-        for (const found of cutter.add(run)) known.push(this.#found(found))
-        cost += run.end - run.start
+    for (const each of runs) {
+      const skipped = 'runs' in each ? cutter.skip(each) : undefined
+      if (skipped !== undefined) {
+        for (const found of skipped) known.push(this.#found(found))
+        if (this.#due(ITEM_COST)) await this.rest()
+        continue
       }
-      if (this.#due(cost)) await this.rest()
+      for (const run of 'runs' in each ? each.runs : [each]) {
+        let cost = ITEM_COST
+        if (!cutter.passes(run)) {
+          for (const found of cutter.add(run)) known.push(this.#found(found))
+          cost += run.end - run.start
+        }
+        if (this.#due(cost)) await this.rest()
+      }
     }
     this.#signal.throwIfAborted()
     const rest = cutter.rest()
     if (rest !== undefined) known.push(this.#found(rest))
     this.#yielder.pause()
-    return known
+    return new KnownCut(this.#chunkBytes, known, cutter.groups, this.#into)
   }
 
   #found({ slices, known, twin }: FoundChunk): KnownChunk {

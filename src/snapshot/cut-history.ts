@@ -1,4 +1,4 @@
-import type { Run } from '../machine/run.ts'
+import type { Run, RunGroup } from '../machine/run.ts'
 import type { ChunkSink } from './chunk-sink.ts'
 import type { EncodedChunk } from './encoding.ts'
 import type { ChunkInfo } from './manifest.ts'
@@ -19,18 +19,34 @@ export interface KnownChunk {
   readonly isRest: boolean
 }
 
+/** Where a group of runs begins. */
+export interface GroupPlace {
+  /** The number of the chunk. */
+  readonly chunk: number
+  /** How many of its runs come before. */
+  readonly at: number
+}
+
 /** A finished cut. */
 export class KnownCut {
   /** The average size of chunks. */
   readonly chunkBytes: number
   readonly #known: readonly KnownChunk[]
+  /** By the version of a group. */
+  readonly #groups: ReadonlyMap<number, GroupPlace>
   /** Where encodings of the chunks are, as long as they are needed there. */
   readonly #encodings: ChunkSink | undefined
   /** By the version of a run: the first chunk that begins in it. */
   readonly #first = new Map<number, number>()
 
-  constructor(chunkBytes: number, known: readonly KnownChunk[], chunks: ChunkSink) {
+  constructor(
+    chunkBytes: number,
+    known: readonly KnownChunk[],
+    groups: ReadonlyMap<number, GroupPlace>,
+    chunks: ChunkSink,
+  ) {
     this.chunkBytes = chunkBytes
+    this.#groups = groups
     // Another sink than one of encodings is not kept in memory.
     this.#encodings = chunks.smaller && chunks
     this.#known = known
@@ -49,8 +65,13 @@ export class KnownCut {
     return undefined
   }
 
-  chunk(index: number): KnownChunk {
-    return this.#known[index]!
+  /** Where the group began. */
+  place({ version }: RunGroup): GroupPlace | undefined {
+    return this.#groups.get(version)
+  }
+
+  chunk(index: number): KnownChunk | undefined {
+    return this.#known[index]
   }
 
   /** The chunk's encoding, if it is still there and smaller than the chunk. */

@@ -1,5 +1,5 @@
-import type { Run } from '../machine/run.ts'
-import type { KnownChunk, KnownCut } from './cut-history.ts'
+import type { Run, RunGroup } from '../machine/run.ts'
+import type { GroupPlace, KnownChunk, KnownCut } from './cut-history.ts'
 import { PartsHasher } from './parts-hasher.ts'
 import { RunBoundaries, type RunEnd } from './run-boundaries.ts'
 import { Slices } from './slices.ts'
@@ -23,6 +23,9 @@ export class RunCutter {
   readonly #boundaries: RunBoundaries
   readonly #hasher = new PartsHasher()
   readonly #earlier: KnownCut | undefined
+  readonly #groups = new Map<number, GroupPlace>()
+  /** The number of chunks that have ended. */
+  #ended = 0
   #runs: Run[] = []
   /** Where the chunk begins in its first run, in bytes from the run's start. */
   #from = 0
@@ -41,6 +44,40 @@ export class RunCutter {
   constructor(chunkBytes: number, earlier: KnownCut | undefined) {
     this.#boundaries = new RunBoundaries(chunkBytes)
     this.#earlier = earlier
+  }
+
+  /** Where each group begins, by its version. */
+  get groups(): ReadonlyMap<number, GroupPlace> {
+    return this.#groups
+  }
+
+  /**
+   * Take the next group as a whole if it is where it was in the earlier cut, in a chunk that is the same up to here:
+   * its chunks end where they did. Returns them, or undefined if the group's runs have to be taken one by one.
+   */
+  skip(group: RunGroup): readonly FoundChunk[] | undefined {
+    const at = this.#runs.length
+    this.#groups.set(group.version, { chunk: this.#ended, at })
+    const place = this.#earlier?.place(group)
+    if (place?.at !== at) return undefined
+    if (at === 0) this.#follow(place.chunk, 0, 0)
+    if (this.#twin?.index !== place.chunk) return undefined
+    const { runs } = group
+    const found: FoundChunk[] = []
+    let next = 0
+    while (next < runs.length) {
+      const { known, index } = this.#twin!
+      const end = next + known.versions.length - this.#runs.length
+      const isEnding = end <= runs.length && !known.isRest
+      for (const to = isEnding ? end : runs.length; next < to; next++) this.#runs.push(runs[next]!)
+      if (!isEnding) break
+      found.push(this.#take(known.end, false))
+      // The next chunk begins in the same run, or with the one after it.
+      const from = this.#earlier!.chunk(index + 1)?.from ?? 0
+      if (from > 0) next--
+      if (next < runs.length) this.#follow(index + 1, from, from > 0 ? known.end.items : 0)
+    }
+    return found
   }
 
   /**
@@ -93,12 +130,16 @@ export class RunCutter {
   }
 
   #begin(run: Run, from: number, before: number): void {
+    this.#follow(this.#earlier?.at(run, from), from, before)
+  }
+
+  /** Begin a chunk: that of this number in the earlier cut, until they turn out to differ. */
+  #follow(index: number | undefined, from: number, before: number): void {
     this.#from = from
     this.#before = before
     this.#used = 0
     this.#items = 0
-    const index = this.#earlier?.at(run, from)
-    this.#twin = index === undefined ? undefined : { index, known: this.#earlier!.chunk(index) }
+    this.#twin = index === undefined ? undefined : { index, known: this.#earlier!.chunk(index)! }
   }
 
   #endIn(run: Run, from: number): RunEnd | undefined {
@@ -130,6 +171,7 @@ export class RunCutter {
     const twin = this.#twin
     this.#runs = []
     this.#twin = undefined
+    this.#ended++
     const known = twin?.known ?? {
       info: { items: this.#items, bytes: this.#used, hash: this.#hasher.digest() },
       versions: runs.map(({ version }) => version),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { bytesCodec } from '../../src/machine/codec.ts'
 import { Items } from '../../src/machine/items.ts'
+import { singleRuns } from '../../src/machine/run.ts'
 import type { QueueItem } from '../../src/machines/queue/queue-item.ts'
 import { ReplicatedPriorityQueue } from '../../src/machines/queue/replicated-priority-queue.ts'
 
@@ -328,7 +329,7 @@ test('the runs of a snapshot are its items', () => {
         queue.apply(step.command(queue), { timeMs })
       }
       const records = Buffer.concat(
-        Array.from(queue.capture().runs!(), ({ bytes, start, end }) => bytes.slice(start, end)),
+        Array.from(singleRuns(queue.capture().runs!()), ({ bytes, start, end }) => bytes.slice(start, end)),
       )
       const expected = Items.of(...Array.from(queue.capture().items(), (item) => new Uint8Array(item)))
       expect(hex(records)).toEqual(hex(expected.bytes))

@@ -11,7 +11,7 @@ import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { generatedItems } from './generated-items.ts'
 import { ItemSnapshot, numberedItems } from './item-snapshot.ts'
 import { rawCoder } from './raw-coder.ts'
-import { neighboursOf, RunSnapshot, runsOf, WatchedRun } from './run-snapshot.ts'
+import { Grouping, neighboursOf, RunSnapshot, runsOf, WatchedRun } from './run-snapshot.ts'
 
 const CONTROL = Buffer.from('control')
 
@@ -128,7 +128,81 @@ describe('after an earlier cut', () => {
     )
   })
 
+  test('any changes of runs in groups give what a cut of all items gives', async () => {
+    const start = fc.array(item, { maxLength: 80 })
+    const steps = fc.array(fc.array(edit, { maxLength: 3 }), { minLength: 1, maxLength: 4 })
+    const everies = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 2 })
+    await fc.assert(
+      fc.asyncProperty(
+        start,
+        sizes,
+        chunkBytes,
+        steps,
+        everies,
+        async (items, sizes, bytes, steps, everies) => {
+          const history = new CutHistory()
+          const grouping = new Grouping()
+          let state = stateOf(items, sizes)
+          for (const [n, edits] of [[], ...steps].entries()) {
+            state = edits.reduce(edited, state)
+            const runs = state.map(({ run }) => run)
+            const snapshot = new RunSnapshot(grouping.of(runs, everies[n % everies.length]!))
+            await expectSame(
+              await cutOf(snapshot, bytes, history),
+              state.flatMap(({ items }) => items),
+              bytes,
+            )
+          }
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
   const ITEMS = generatedItems(1, 5_000, 60, 140)
+
+  test('groups that move, go, come back or come twice are cut as their items are', async () => {
+    const count = 12
+    const items = ITEMS.slice(0, count * 10)
+    const groups = runsOf(items, [5]).flatMap((run, n, runs) => (n % 2 === 0 ? [[run, runs[n + 1]!]] : []))
+    const grouping = new Grouping()
+    const all = [...groups.keys()]
+    const states = all.flatMap((at) => [
+      all,
+      all.toSpliced(at, 1),
+      all,
+      all.slice(0, at + 1),
+      all.slice(at),
+      all.toSpliced(at, 1).toSpliced((at * 5) % count, 0, at),
+      all.toSpliced((at * 7) % count, 0, at),
+    ])
+    for (const bytes of [300, 1_500, 4_000, 6_000, 1_000_000]) {
+      const history = new CutHistory()
+      for (const state of states) {
+        const snapshot = new RunSnapshot(
+          state.flatMap((n) => grouping.of(groups[n]!, Number.POSITIVE_INFINITY)),
+        )
+        const expected = state.flatMap((n) => items.slice(n * 10, n * 10 + 10))
+        await expectSame(await cutOf(snapshot, bytes, history), expected, bytes)
+      }
+    }
+  })
+
+  test('no run of a group that did not change is looked at, but beside a change', async () => {
+    const history = new CutHistory()
+    const grouping = new Grouping()
+    const runs = runsOf(ITEMS, [4])
+    const { infos } = await cutOf(new RunSnapshot(grouping.of(runs, 50)), 16_384, history)
+    const changed = runs.with(600, WatchedRun.of(ITEMS.slice(2_400, 2_404).reverse()))
+    const groups = grouping.of(changed, 50)
+    const looks = changed.map(({ looks }) => looks)
+    const { infos: after } = await cutOf(new RunSnapshot(groups), 16_384, history)
+    const looked = changed.flatMap((run, n) => (run.looks > looks[n]! ? [n] : []))
+    expect([infos.length > 20, groups.length]).toEqual([true, expect.closeTo(25, -1)])
+    expect(looked).toContain(600)
+    expect(looked.length).toBeLessThan(200)
+    expect(after.filter((info) => !infos.includes(info)).length).toBeLessThan(6)
+  })
 
   test('a state that did not change is not read', async () => {
     const history = new CutHistory()

@@ -1,5 +1,5 @@
 import type { Snapshot } from '../../src/machine/machine.ts'
-import type { Boundaries, Run } from '../../src/machine/run.ts'
+import type { Boundaries, Run, RunGroup } from '../../src/machine/run.ts'
 
 let versions = 0
 
@@ -8,10 +8,12 @@ export class WatchedRun implements Run {
   readonly start: number
   readonly end: number
   readonly length: number
-  readonly version = ++versions
   boundaries: Boundaries | undefined = undefined
   /** How often its bytes were asked for. */
   reads = 0
+  /** How often its version was asked for. */
+  looks = 0
+  readonly #version = ++versions
   readonly #bytes: Uint8Array
 
   constructor(bytes: Uint8Array, start: number, end: number, length: number) {
@@ -34,9 +36,38 @@ export class WatchedRun implements Run {
     return new WatchedRun(bytes, before, before + records.length, items.length)
   }
 
+  get version(): number {
+    this.looks++
+    return this.#version
+  }
+
   get bytes(): Uint8Array {
     this.reads++
     return this.#bytes
+  }
+}
+
+/** Puts neighbouring runs into groups that mostly stay what they are when some runs change. */
+export class Grouping {
+  readonly #versions = new Map<string, number>()
+
+  /** @param every one run in so many begins a group, on average */
+  of(runs: readonly WatchedRun[], every: number): (Run | RunGroup)[] {
+    const parts: WatchedRun[][] = []
+    for (const run of runs) {
+      if (parts.length === 0 || run.version % every === 0) parts.push([run])
+      else parts.at(-1)!.push(run)
+    }
+    return parts.map((part) =>
+      part[0]!.version % 5 === 0 && part.length === 1 ? part[0]! : this.#group(part),
+    )
+  }
+
+  #group(runs: readonly WatchedRun[]): RunGroup {
+    const name = runs.map(({ version }) => version).join()
+    const version = this.#versions.get(name) ?? ++versions
+    this.#versions.set(name, version)
+    return { runs, version, length: runs.reduce((sum, { length }) => sum + length, 0) }
   }
 }
 
@@ -82,14 +113,14 @@ function parted(items: readonly Uint8Array[], sizes: readonly number[]): Uint8Ar
 /** A snapshot of packed items that checks its contract: its runs are read once, and it is released once. */
 export class RunSnapshot implements Snapshot {
   readonly size: number
-  readonly #runs: readonly WatchedRun[]
+  readonly #runs: readonly (Run | RunGroup)[]
   /** How often `release` was called. */
   released = 0
   /** Reads after the release, and releases during a read. */
   readonly breaches: string[] = []
   #reading = false
 
-  constructor(runs: readonly WatchedRun[]) {
+  constructor(runs: readonly (Run | RunGroup)[]) {
     this.#runs = runs
     this.size = runs.reduce((sum, { length }) => sum + length, 0)
   }
@@ -98,7 +129,7 @@ export class RunSnapshot implements Snapshot {
     throw new Error('it was read item by item')
   }
 
-  *runs(): Generator<Run> {
+  *runs(): Generator<Run | RunGroup> {
     if (this.released > 0) this.breaches.push('read after its release')
     this.#reading = true
     try {

@@ -1,6 +1,6 @@
 import { SnapshotReleased } from '../../machine/errors.ts'
 import type { Snapshot } from '../../machine/machine.ts'
-import type { Run } from '../../machine/run.ts'
+import type { Run, RunGroup } from '../../machine/run.ts'
 import { runOf } from '../state-items.ts'
 import { BadComposition } from './errors.ts'
 import { encodeHeader, type HeaderRuns } from './header.ts'
@@ -75,11 +75,11 @@ class PackedSnapshot extends ItemsSnapshot {
     this.#headers = headers
   }
 
-  runs(): Iterable<Run> {
+  runs(): Iterable<Run | RunGroup> {
     return this.#runs(this.read())
   }
 
-  *#runs(parts: readonly PartSnapshot[]): Generator<Run, undefined> {
+  *#runs(parts: readonly PartSnapshot[]): Generator<Run | RunGroup, undefined> {
     yield this.#headers.of(this.counts)
     for (const part of parts) {
       let count = 0

@@ -1,6 +1,6 @@
 import { ByteWriter } from '../../machine/byte-writer.ts'
 import type { Snapshot } from '../../machine/machine.ts'
-import type { Run } from '../../machine/run.ts'
+import type { Run, RunGroup } from '../../machine/run.ts'
 import type { ExpiringItems } from '../expiring-items.ts'
 import { ItemParts } from '../item-parts.ts'
 import { runOf, TreeSnapshot } from '../state-items.ts'
@@ -35,8 +35,8 @@ export class QueueSnapshot implements Snapshot {
     return joined([this.#head], this.#order.items(), this.#index.items())
   }
 
-  runs(): Iterable<Run> {
-    return joined([runOf([this.#head])], this.#order.runs(), this.#index.runs!())
+  runs(): Iterable<Run | RunGroup> {
+    return joined<Run | RunGroup>([runOf([this.#head])], this.#order.runs(), this.#index.runs!())
   }
 
   release(): void {

@@ -1,4 +1,5 @@
 import type { ByteString } from '../../machine/byte-string.ts'
+import { nextRunVersion, type RunGroup } from '../../machine/run.ts'
 import type { Leaf } from './leaf.ts'
 import type { Pages } from './pages.ts'
 
@@ -28,6 +29,8 @@ export class InnerNode {
   length: number
   /** The bytes of the records below. */
   size: number
+  /** Of a lowest inner node that does not change any more: names the leaves below. */
+  #version = 0
 
   constructor(edition: number, children: Node[], separators: ByteString[], length: number, size: number) {
     this.edition = edition
@@ -46,6 +49,16 @@ export class InnerNode {
   /** A copy that this edition may write. */
   copy(edition: number): InnerNode {
     return new InnerNode(edition, this.children.slice(), this.separators.slice(), this.length, this.size)
+  }
+
+  /** The leaves below this lowest inner node. It does not change any more: an edition that was captured made it. */
+  freeze(): RunGroup {
+    const runs = this.children as Leaf[]
+    if (this.#version === 0) {
+      for (const leaf of runs) leaf.freeze()
+      this.#version = nextRunVersion()
+    }
+    return { runs, length: this.length, version: this.#version }
   }
 
   /** The number of the child in which a key is, or belongs. */
@@ -86,10 +99,8 @@ export class InnerNode {
   }
 }
 
-/** The leaves below a node, in order, of each lowest inner node together. */
-export function* leavesBelow(node: Node, height: number): Generator<readonly Leaf[], undefined> {
-  if (height === 0) return yield [node as Leaf]
-  const { children } = node as InnerNode
-  if (height === 1) yield children as Leaf[]
-  else for (const child of children) yield* leavesBelow(child, height - 1)
+/** The lowest inner nodes below a node, or the leaf that it is itself, in order. */
+export function* lowestBelow(node: Node, height: number): Generator<Node, undefined> {
+  if (height <= 1) yield node
+  else for (const child of (node as InnerNode).children) yield* lowestBelow(child, height - 1)
 }

@@ -1,7 +1,7 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import type { Run } from '../../machine/run.ts'
+import type { Run, RunGroup } from '../../machine/run.ts'
 import { Compaction } from './compaction.ts'
-import { leavesBelow, type TreeContents } from './inner-node.ts'
+import { lowestBelow, type TreeContents } from './inner-node.ts'
 import { Leaf, NO_EDITION } from './leaf.ts'
 import { Leaves, type Order } from './leaves.ts'
 import { Pages, Slab } from './pages.ts'
@@ -247,11 +247,11 @@ export class PackedTree {
     }
   }
 
-  /** The leaves, as runs that do not change any more. For captured trees. */
-  *runs(): Generator<Run, undefined> {
+  /** The leaves, as runs that do not change any more, those below the same node as a group. For captured trees. */
+  *runs(): Generator<Run | RunGroup, undefined> {
     const { root, height } = this.#path
     if (this.size === 0) return
-    for (const leaves of leavesBelow(root, height)) for (const leaf of leaves) yield leaf.freeze()
+    for (const node of lowestBelow(root, height)) yield node.freeze()
   }
 
   #insert(item: Uint8Array, bytes: number): void {

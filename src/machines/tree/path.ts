@@ -1,5 +1,5 @@
 import type { ByteString } from '../../machine/byte-string.ts'
-import { CHILDREN_MAX, InnerNode, leavesBelow, type Node } from './inner-node.ts'
+import { CHILDREN_MAX, InnerNode, lowestBelow, type Node } from './inner-node.ts'
 import { type Leaf, NO_EDITION } from './leaf.ts'
 
 /** An inner node with fewer children is joined with a neighbour, if both fit into one of this many. */
@@ -186,7 +186,8 @@ export class Path {
       separators.length = end
       for (const child of children.splice(end)) {
         for (let above = level; above >= 0; above--) this.nodes[above]!.grow(-child.length, -child.size)
-        for (const leaves of leavesBelow(child, this.height - 1 - level)) dropped.push(...leaves)
+        for (const node of lowestBelow(child, this.height - 1 - level))
+          dropped.push(...(node instanceof InnerNode ? (node.children as Leaf[]) : [node]))
       }
     }
     return dropped

@@ -1,6 +1,6 @@
 import { sameBytes } from '../../bytes.ts'
 import type { Snapshot } from '../../machine/machine.ts'
-import type { Run } from '../../machine/run.ts'
+import { type Run, type RunGroup, singleRuns } from '../../machine/run.ts'
 import type { Bench, Reference } from './bench.ts'
 import { MachineFault } from './machine-fault.ts'
 import { placeAfter } from './reference-run.ts'
@@ -95,9 +95,9 @@ class KeptRuns {
   readonly #place: number
   readonly #kept: readonly { readonly run: Run; readonly copy: Uint8Array }[]
 
-  constructor(runs: Iterable<Run>, place: number) {
+  constructor(runs: Iterable<Run | RunGroup>, place: number) {
     this.#place = place
-    this.#kept = Array.from(runs, (run) => ({ run, copy: Uint8Array.from(bytesOf(run)) }))
+    this.#kept = Array.from(singleRuns(runs), (run) => ({ run, copy: Uint8Array.from(bytesOf(run)) }))
   }
 
   assertUnchanged(): void {

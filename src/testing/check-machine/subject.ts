@@ -6,7 +6,7 @@ import {
   type Snapshot,
   type StateMachine,
 } from '../../machine/machine.ts'
-import type { Run } from '../../machine/run.ts'
+import type { Run, RunGroup } from '../../machine/run.ts'
 import { checkItemBytes, itemsOf } from '../../snapshot/chunk.ts'
 import { cut } from '../../snapshot/cut.ts'
 import { CutHistory } from '../../snapshot/cut-history.ts'
@@ -217,7 +217,7 @@ export class Subject {
 /** A snapshot as a replica releases it, who goes on if that throws. */
 class WatchedSnapshot implements Snapshot {
   readonly size: number | undefined
-  readonly runs?: () => Iterable<Run>
+  readonly runs?: () => Iterable<Run | RunGroup>
   readonly places?: Places
   failure: unknown
   readonly #snapshot: Snapshot

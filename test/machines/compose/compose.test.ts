@@ -8,7 +8,7 @@ import {
   type StateMachine,
   type Written,
 } from '../../../src/machine/machine.ts'
-import type { Run } from '../../../src/machine/run.ts'
+import { type Run, singleRuns } from '../../../src/machine/run.ts'
 import { type Composition, compose } from '../../../src/machines/compose/compose.ts'
 import { ComposedMachine } from '../../../src/machines/compose/composed-machine.ts'
 import { BatchRefused, NotTransactional } from '../../../src/machines/compose/errors.ts'
@@ -412,7 +412,7 @@ describe('a snapshot', () => {
       state.apply(Uint8Array.of(2, ...state.b.commands.set(`user ${n}`, n)), at(0, state))
     }
     const snapshot = state.capture()
-    expect(itemsIn([...snapshot.runs!()])).toEqual(itemsNow(state))
+    expect(itemsIn([...singleRuns(snapshot.runs!())])).toEqual(itemsNow(state))
     snapshot.release()
     expect(() => snapshot.runs!()).toThrow(named('SnapshotReleased'))
   })
@@ -428,7 +428,7 @@ describe('a snapshot', () => {
     }
     state.advance(200)
     const snapshot = state.capture()
-    const runs = [...snapshot.runs!()]
+    const runs = [...singleRuns(snapshot.runs!())]
     expect(itemsIn(runs)).toEqual(itemsNow(state))
     expect(new Set(runs.map(({ version }) => version)).size).toBe(runs.length)
     snapshot.release()

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type ByteString, byteStringOf, bytesOf } from '../../../src/machine/byte-string.ts'
 import { Items } from '../../../src/machine/items.ts'
+import { singleRuns } from '../../../src/machine/run.ts'
 import { TreeSnapshot } from '../../../src/machines/state-items.ts'
 import { PackedTree } from '../../../src/machines/tree/packed-tree.ts'
 import { TreeBuilder } from '../../../src/machines/tree/tree-builder.ts'
@@ -27,7 +28,7 @@ function contents(tree: PackedTree): string[] {
 /** The items as runs hand them out. */
 function inRuns(tree: PackedTree): string[] {
   const items: string[] = []
-  for (const { bytes, start, end, length } of tree.runs()) {
+  for (const { bytes, start, end, length } of singleRuns(tree.runs())) {
     for (const item of itemsOf(bytes.subarray(start, end), length)) items.push(byteStringOf(item))
   }
   return items

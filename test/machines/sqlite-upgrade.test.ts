@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { CommandDb } from '../../src/machines/sqlite/command-db.ts'
 import type { OlderSqliteVersion, SqliteMachine } from '../../src/machines/sqlite/sqlite-machine.ts'
@@ -93,8 +94,6 @@ test('while the older version is active, the machine is that one: its tables, it
   expect(both.get('SELECT * FROM names')).toEqual({ v: 'a' })
 
   const joiner = versioned()
-  const installation = joiner.install(older!)
-  installation.abandon!()
   await install(
     { install: () => joiner.install(older!) } as SqliteMachine<unknown>,
     itemsIn(first, older!),
@@ -212,16 +211,17 @@ test('an upgrade that was not committed is as if it had not begun', () => {
 })
 
 test('a process that is killed in the midst of an upgrade has the older version in its next life, and then goes over', async () => {
-  const path = machines.path()
-  for (const [how, found, left] of [
-    ['fill', 'new', 'old'],
-    ['kill', 'old', undefined],
-    ['upgrade', 'old', 'new'],
-    ['upgrade', 'new', 'new'],
+  const folder = machines.path()
+  mkdirSync(folder)
+  for (const [how, begins, ends] of [
+    ['old', 'old', 'ends with old, 1000 rows'],
+    ['kill', 'old', 'in the midst'],
+    ['kill', 'old', 'in the midst'],
+    ['both', 'old', 'ends with new, 1001 rows'],
+    ['both', 'new', 'ends with new, 1002 rows'],
   ] as const) {
-    using child = new Child('../machines/sqlite-upgrade-process.ts', path, how)
-    expect(await child.line()).toBe(`begins with ${found}`)
-    expect(await child.line()).toBe(left === undefined ? 'in the midst' : `ends with ${left}, 1000 rows`)
+    using child = new Child('../machines/sqlite-upgrade-process.ts', folder, how)
+    expect([await child.line(), await child.line()]).toEqual([`begins with ${begins}`, ends])
     await child.exitCode()
   }
 })
@@ -267,6 +267,35 @@ test('versions come one after the other, each with its own way to the next', () 
   machine.upgrade(second!, machine.signature)
   machine.durable.commit(note('4'))
   expect(machine.all('SELECT * FROM t')).toEqual([{ v: 'a', w: 'b', x: 'b!' }])
+})
+
+test('rows of before a column was there have what a row has that was written, or installed, after it', async () => {
+  const columns = [
+    `r REAL DEFAULT 1`,
+    `num NUMERIC DEFAULT '5'`,
+    `"any one" DEFAULT 2.5`,
+    `t TEXT DEFAULT 7`,
+    `B BLOB DEFAULT x'00'`,
+  ]
+  const schema = `CREATE TABLE t (id INTEGER PRIMARY KEY, ${columns.join(', ')}, twice AS (r * 2))`
+  const added = [...columns, 'twice AS (r * 2)'].map((column) => `ALTER TABLE t ADD COLUMN ${column};`)
+  const sql = `ALTER TABLE "old one" RENAME TO t; ${added.join(' ')}`
+  const older = [{ schema: 'create table [old one] (id INTEGER PRIMARY KEY) -- only a key', upgrade: sql }]
+  const [machine, installed] = [machines.make(schema, { older }), machines.make(schema)]
+  run(machine, machine.older[0]!, 'INSERT INTO [old one] VALUES (1), (2)')
+  upgrade(machine)
+  const { signature } = machine
+  await install(installed, itemsIn(machine, signature), note('1'))
+  for (const one of [machine, installed]) {
+    run(one, signature, 'INSERT INTO t (id) VALUES (3)')
+    run(one, signature, 'UPDATE t SET num = num WHERE id = 2')
+    one.durable.commit(note('2'))
+  }
+  const rows = machine.all(
+    'SELECT typeof(r) || typeof(num) || typeof("any one") || typeof(t) AS types, twice FROM t',
+  )
+  expect(rows).toEqual(Array(3).fill({ types: 'realintegerrealtext', twice: 2 }))
+  expect(itemsIn(installed, signature)).toEqual(itemsIn(machine, signature))
 })
 
 test('new tables, indexes, views and triggers need no upgrade', () => {

@@ -1,6 +1,6 @@
 /** Comments and space, texts in quotes of four kinds, words and numbers, and any other character. */
 const WORDS =
-  /--[^\n]*|\/\*[\s\S]*?\*\/|\s+|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[\w$.]+|./gu
+  /--[^\n]*|\/\*[\s\S]*?\*\/|\s+|'(?:[^']|'')*'|"(?:[^"]|"")*"|`(?:[^`]|``)*`|\[[^\]]*\]|[\p{L}\p{N}_$]+|./gu
 const NOTHING = /^(--|\/\*|\s)/
 
 /**
@@ -17,12 +17,17 @@ function plainWord(word: string): string {
     case "'":
       return word
     case '"':
-      return word.slice(1, -1).replaceAll('""', '"').toLowerCase()
+      return plainName(word.slice(1, -1).replaceAll('""', '"'))
     case '`':
-      return word.slice(1, -1).replaceAll('``', '`').toLowerCase()
+      return plainName(word.slice(1, -1).replaceAll('``', '`'))
     case '[':
-      return word === '[' ? word : word.slice(1, -1).toLowerCase()
+      return plainName(word.slice(1, -1))
     default:
       return word.toLowerCase()
   }
+}
+
+/** A name that needs quotes keeps them: it is no two words. */
+function plainName(name: string): string {
+  return /^[\p{L}\p{N}_$]+$/u.test(name) ? name.toLowerCase() : JSON.stringify(name.toLowerCase())
 }

@@ -232,7 +232,7 @@ export class SqliteState implements DurableState, Disposable {
     if (this.#open.version === version) return
     if (!this.#isEmpty()) {
       throw new StateUnusable(
-        `${this.#open.path} has tables of ${this.#open.version.signature}, and the group speaks ${version.signature}`,
+        `${this.#open.path} has tables of ${this.#open.version.signature}, and the group speaks ${version.signature}: give another path, or remove the folder, and the state comes from other replicas or from the log`,
       )
     }
     this.#settle()

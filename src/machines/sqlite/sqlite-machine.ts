@@ -133,7 +133,6 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
     const [signature, ...older] = this.#versions.signatures
     this.signature = signature!
     this.older = older
-    // No command, upgrade or capture makes something else of a version.
     const versions = this.#versions
     this.#state = new SqliteState({ path, versions, cacheBytes, bigints, files })
   }

@@ -57,12 +57,12 @@ export class Versions<Result = unknown> {
     return this.#all.map(({ signature }) => signature)
   }
 
-  /** Undefined for one that is not spoken. A machine of one version need not be told which one is active. */
+  /** Undefined for one that is not spoken. */
   find(signature: string): Version<Result> | undefined {
     return this.#all.find((version) => version.signature === signature)
   }
 
-  /** As `find`. A machine of one version need not be told which one it is. Throws `RangeError`. */
+  /** As `find`, but a machine of one version need not be told which one it is. Throws `RangeError`. */
   of(signature: string): Version<Result> {
     const version = this.#all.length === 1 ? this.newest : this.find(signature)
     if (version !== undefined) return version

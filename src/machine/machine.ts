@@ -39,8 +39,8 @@ export interface StateMachine<Result = unknown> {
 
   /**
    * The group goes over from one version to another, between two commands. Change the state where the new
-   * version has another form. It must be deterministic, as `apply` is. An error stops this replica. A machine that is
-   * `durable` is told to commit right before it, and right after it. Default: the state stays as it is.
+   * version has another form. It must be deterministic, as `apply` is. An error stops this replica. A machine
+   * that is `durable` is told to commit right before it, and right after it. Default: the state stays as it is.
    */
   upgrade?(from: string, to: string): void
 

@@ -17,8 +17,8 @@ export class CommandRefused extends Refusal {
 }
 
 /**
- * SQL in `apply` or `upgrade` would not do the same on every replica, or would reach beyond the tables of the schema:
- * `random()`, the current time, a `PRAGMA`, a `CREATE TABLE`.
+ * SQL in `apply` or `upgrade` would not do the same on every replica, or would reach beyond the tables of the
+ * schema: `random()`, the current time, a `PRAGMA`, a `CREATE TABLE`.
  */
 export class SqlNotDeterministic extends AnchorageError {
   static override readonly code = 'SQL_NOT_DETERMINISTIC'
@@ -26,15 +26,17 @@ export class SqlNotDeterministic extends AnchorageError {
 }
 
 /**
- * The schema has something that cannot be replicated, or `upgrade` does not make it of the older one. The message says
- * what, and what to do instead.
+ * The schema has something that cannot be replicated, or `upgrade` does not make it of the older one. The
+ * message says what, and what to do instead.
  */
 export class SchemaRefused extends AnchorageError {
   static override readonly code = 'SCHEMA_REFUSED'
   override readonly name = 'SchemaRefused'
 }
 
-/** The folder holds the state of a version of the machine that this one does not speak. Nothing was changed. */
+/**
+ * The folder holds the state of a version of the machine that this one does not speak. Nothing was changed.
+ */
 export class SchemaChanged extends AnchorageError {
   static override readonly code = 'SCHEMA_CHANGED'
   override readonly name = 'SchemaChanged'

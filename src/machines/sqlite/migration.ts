@@ -28,8 +28,8 @@ export class Migration {
   }
 
   /**
-   * Try it on tables without rows. Throws `SchemaRefused` if it fails, or makes something else than the newer schema
-   * has: so a mistake comes to light before a group depends on it.
+   * Try it on tables without rows. Throws `SchemaRefused` if it fails, or makes something else than the newer
+   * schema has: so a mistake comes to light before a group depends on it.
    */
   tryOut(): void {
     using db = new DatabaseSync(':memory:', { enableForeignKeyConstraints: false })
@@ -44,8 +44,8 @@ export class Migration {
   }
 
   /**
-   * Within a transaction, on a connection that does not enforce foreign keys. Throws what fails; the transaction is
-   * to be undone then.
+   * Within a transaction, on a connection that does not enforce foreign keys. Throws what fails; the
+   * transaction is to be undone then.
    */
   run(db: DatabaseSync, judge: SqlJudge): void {
     judge.own(() => this.#dropRest(db))

@@ -7,7 +7,9 @@ import { quoted, Table } from './table.ts'
 
 /** The machine's own table beside those of the schema. */
 export const OWN_TABLE = 'anchorage_state'
-export const OWN_TABLE_SQL = `CREATE TABLE ${OWN_TABLE} (id INTEGER PRIMARY KEY, signature TEXT NOT NULL, note BLOB) STRICT`
+export const OWN_TABLE_SQL = `CREATE TABLE ${OWN_TABLE} (
+  id INTEGER PRIMARY KEY, signature TEXT NOT NULL, note BLOB
+) STRICT`
 /** Where SQLite keeps the counters of AUTOINCREMENT. It is state like the rows are. */
 const SEQUENCES = 'sqlite_sequence'
 /** Names under which a row's number can be read, where no column has that name. */

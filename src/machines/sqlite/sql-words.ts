@@ -4,8 +4,8 @@ const WORDS =
 const NOTHING = /^(--|\/\*|\s)/
 
 /**
- * SQL without what SQLite does not look at: space, comments, upper and lower case of words, and quotes around names.
- * An ALTER TABLE leaves a text behind that differs in those from one written by hand.
+ * SQL without what SQLite does not look at: space, comments, upper and lower case of words, and quotes around
+ * names. An ALTER TABLE leaves a text behind that differs in those from one written by hand.
  */
 export function wordsOf(sql: string): string {
   const words = (sql.match(WORDS) ?? []).filter((word) => !NOTHING.test(word))

@@ -44,11 +44,11 @@ export interface OlderSqliteVersion<Result> {
   /** What applied its commands to its tables. Default: what the newest version has. */
   readonly apply?: (db: CommandDb, command: Uint8Array, context: CommandContext) => Result
   /**
-   * Makes the tables of the next newer version of these, and keeps their rows: SQL, of one or more statements, or a
-   * function that runs some. `ALTER TABLE`, `CREATE TABLE` and `DROP TABLE` are allowed, and what is allowed in
-   * `apply`. New tables, and all indexes, views and triggers, are made without it. It runs on every replica, at the same
-   * place of the log, in one transaction, with foreign keys checked at its end. When the machine is made it is tried on
-   * tables without rows. Default: nothing is to be done.
+   * Makes the tables of the next newer version of these, and keeps their rows: SQL, of one or more
+   * statements, or a function that runs some. `ALTER TABLE`, `CREATE TABLE` and `DROP TABLE` are allowed, and
+   * what is allowed in `apply`. New tables, and all indexes, views and triggers, are made without it. It runs
+   * on every replica, at the same place of the log, in one transaction, with foreign keys checked at its end.
+   * When the machine is made it is tried on tables without rows. Default: nothing is to be done.
    */
   readonly upgrade?: string | ((db: CommandDb) => void)
 }
@@ -77,8 +77,8 @@ export interface SqliteMachineInit<Result> {
    */
   readonly name?: string
   /**
-   * Versions that this machine speaks too, at most 16, the newest first. As long as the group speaks one of them, the
-   * tables are its tables, and its `apply` has the commands. Default: none.
+   * Versions that this machine speaks too, at most 16, the newest first. As long as the group speaks one of
+   * them, the tables are its tables, and its `apply` has the commands. Default: none.
    */
   readonly older?: readonly OlderSqliteVersion<Result>[]
   /** The memory for pages of the file, in bytes, for writes, and as much again for reads. Default 64 MiB. */
@@ -103,7 +103,7 @@ export interface SqliteMachineInit<Result> {
  *   path: 'accounts',
  *   schema: 'CREATE TABLE account (id TEXT PRIMARY KEY, cents INTEGER NOT NULL CHECK (cents >= 0)) STRICT, WITHOUT ROWID',
  *   apply(db, command) {
- *     const { id, cents } = JSON.parse(Buffer.from(command).toString())
+ *     const { id, cents } = decode(command) // throws MalformedCommand for bytes that are no command
  *     db.run('INSERT INTO account VALUES (?, ?) ON CONFLICT DO UPDATE SET cents = cents + excluded.cents', id, cents)
  *   },
  * })
@@ -143,8 +143,8 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
   }
 
   /**
-   * The `name` of the version whose tables are read: that of `older` until the group goes over. Undefined for a version
-   * that has none.
+   * The `name` of the version whose tables are read: that of `older` until the group goes over. Undefined for
+   * a version that has none.
    */
   get activeName(): string | undefined {
     return this.#state.committed.name

@@ -150,8 +150,8 @@ export class SqliteState implements DurableState, Disposable {
   }
 
   /**
-   * Change the tables, in one transaction with the next commit. Everything before must be committed: how foreign keys
-   * are enforced cannot be said within a transaction.
+   * Change the tables, in one transaction with the next commit. Everything before must be committed: how
+   * foreign keys are enforced cannot be said within a transaction.
    */
   upgrade(from: Version, to: Version): void {
     this.#be(from)
@@ -225,8 +225,8 @@ export class SqliteState implements DurableState, Disposable {
   }
 
   /**
-   * The tables are to be of this version. Those of a state without rows are made anew: until the first command, nobody
-   * has told which version is active.
+   * The tables are to be of this version. Those of a state without rows are made anew: until the first
+   * command, nobody has told which version is active.
    */
   #be(version: Version): void {
     if (this.#open.version === version) return

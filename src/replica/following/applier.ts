@@ -238,8 +238,8 @@ export class Applier<Result> {
   }
 
   /**
-   * Who stops here keeps a state that can be read, and exported: what was applied before is not undone. And a machine
-   * that keeps its state may have to begin the change of it outside of any transaction.
+   * Who stops here keeps a state that can be read, and exported: what was applied before is not undone. And a
+   * machine that keeps its state may have to begin the change of it outside of any transaction.
    */
   #assertSpoken(entry: LogEntry): void {
     let isLast = true

@@ -171,13 +171,17 @@ export class Upgrader {
     const { log, group, clock } = this.#init
     // A backend of an older release takes no notes.
     if (log.noteUpgrade === undefined) return false
-    return group.signature !== (log.upgraded ?? log.signature) && clock.now() >= this.#noteAtMs
+    // The first release does not know the second format, either, and is refused by any note.
+    const noted = group.format > FIRST_FORMAT ? log.upgraded : (log.upgraded ?? log.signature)
+    return group.signature !== noted && clock.now() >= this.#noteAtMs
   }
 
   async #note(): Promise<void> {
     const { log, group, applier, clock } = this.#init
     this.#noteAtMs = clock.now() + NOTE_RETRY_MS
-    await log.noteUpgrade?.(group.signature, applier.applied)
+    const { signature } = group
+    await log.noteUpgrade?.(signature, applier.applied)
+    if (log.upgraded === signature) this.#noteAtMs = Number.NEGATIVE_INFINITY
   }
 
   #attempt(work: () => Promise<void>): void {

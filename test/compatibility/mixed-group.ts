@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
+import type { UpgradePolicy } from '../../src/index.ts'
 import type { LogPlace } from '../../src/log/log-place.ts'
 import { type Cluster, type ReplicaProcess, startCluster } from '../../src/testing/index.ts'
-import { expectSameRoots, isCaughtUp } from '../cluster/support.ts'
+import { expectSameRoots, isCaughtUp, pause } from '../cluster/support.ts'
 import type { Release } from './last-release.ts'
 
 /** Which package a process runs: today's, or a release. */
@@ -12,6 +13,13 @@ export type Version = 'today' | Release
 const OPTIONS = { leaseMs: 2_000, chunkBytes: 4_096, volatile: true, checkpoint: { everyCommands: 20 } }
 /** It takes several chunks. */
 const STATE = { count: 5_000, batch: 100 }
+
+export interface MixedGroupInit {
+  /** Default: a file. */
+  readonly log?: LogPlace | undefined
+  /** When the group goes over to a newer format. Default: never. */
+  readonly upgrade?: UpgradePolicy
+}
 
 /** A group of processes of two versions. Each has a name and a data directory, which it keeps when its version changes. */
 export class MixedGroup implements AsyncDisposable {
@@ -24,11 +32,13 @@ export class MixedGroup implements AsyncDisposable {
   }
 
   /** A member of each version, named by its number, the first of which made the log. They have a state already. */
-  static async start(versions: readonly Version[], log?: LogPlace): Promise<MixedGroup> {
+  static async start(
+    versions: readonly Version[],
+    { log, upgrade = 'manual' }: MixedGroupInit = {},
+  ): Promise<MixedGroup> {
     const place = { group: randomUUID(), ...(log !== undefined && { log }) }
-    const group = new MixedGroup(
-      await startCluster({ replicas: 0, dataDirs: true, options: OPTIONS, ...place }),
-    )
+    const options = { ...OPTIONS, upgrade }
+    const group = new MixedGroup(await startCluster({ replicas: 0, dataDirs: true, options, ...place }))
     try {
       for (const [number, version] of versions.entries()) await group.run(`${number}`, version)
       await group.running[0]!.fill(STATE)
@@ -73,6 +83,27 @@ export class MixedGroup implements AsyncDisposable {
   async crash(name: string): Promise<ReplicaProcess> {
     await this.member(name).kill()
     return await this.run(name, this.#versions.get(name)!)
+  }
+
+  /** A member is out of the presence store, and hears nothing. `resume()` lets it go on. */
+  async leaveOut(name: string): Promise<ReplicaProcess> {
+    const member = this.member(name)
+    await pause(this.cluster, member)
+    const others = this.running.filter((replica) => !replica.paused)
+    await this.cluster.waitUntil(`${name} is no member any more`, async () => {
+      const statuses = await Promise.all(others.map((replica) => replica.status()))
+      return statuses.every(({ members }) => members.every(({ id }) => id !== member.id))
+    })
+    return member
+  }
+
+  /** Resolves when those who know of formats have this one. */
+  async hasFormat(format: number): Promise<void> {
+    const knowing = this.running.filter(({ name, paused }) => !paused && this.#versions.get(name) === 'today')
+    await this.cluster.waitUntil(`the group has format ${format}`, async () => {
+      const statuses = await Promise.all(knowing.map((replica) => replica.status()))
+      return statuses.every((status) => status.format === format)
+    })
   }
 
   /** The log is pruned: a replica of this version joins from a snapshot, writes what all others read, and leaves. */

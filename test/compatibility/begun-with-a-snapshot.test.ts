@@ -40,9 +40,6 @@ function refuses(today: () => LogBackend, before: () => LogBackend): void {
     const dataDir = join(dir, 'data')
     await importInto({ log: today(), group: 'new', file: await backup(), dataDir })
     const map = new ReplicatedMap<string, number>()
-    await using replica = await createReplica({ group: 'new', machine: map, log: today(), dataDir })
-    await replica.inSync()
-    expect([map.size, map.get('key 7')]).toEqual([10, 7])
     const { signature } = map
     const late = new old.ReplicatedMap<string, number>()
     expect(late.signature).toBe(signature)
@@ -51,10 +48,14 @@ function refuses(today: () => LogBackend, before: () => LogBackend): void {
       .catch((error: unknown) => error)
     expect(refused).toMatchObject({ name: 'LogMismatch', field: 'signature' })
     expect((refused as Error).message).toContain('begins with a snapshot, which anchorage 0.1 cannot read')
+    await using replica = await createReplica({ group: 'new', machine: map, log: today(), dataDir })
+    await replica.inSync()
+    expect([map.size, map.get('key 7')]).toEqual([10, 7])
     // To us its signature is what it is of.
     const log = await today().open({ group: 'new', signature, author: 'test' })
     expect(log.signature).toBe(signature)
-    await log.noteUpgrade('map/9', 1)
+    // After whatever the replica notes.
+    await log.noteUpgrade('map/9', 1_000)
     await log.close()
     const newer = { group: 'new', signature: 'map/9', author: 'test' }
     const again = await today().open(newer)

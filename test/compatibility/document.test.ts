@@ -80,16 +80,13 @@ function query(file: string, sql: string): unknown {
 }
 
 async function logFormats(): Promise<unknown[]> {
-  const made = query('map.db', 'PRAGMA user_version')
   const { signature } = new ReplicatedMap()
-  const log = await sqliteLog({ path: join(dir, 'map.db') }).open({
-    group: GROUP,
-    signature,
-    author: 'a test',
-  })
+  const of = { group: GROUP, signature, author: 'a test' }
+  const log = await sqliteLog({ path: join(dir, 'made.db') }).open(of)
+  const made = query('made.db', 'PRAGMA user_version')
   await log.noteUpgrade(signature, 1)
   await log.close()
-  return [made, query('map.db', 'PRAGMA user_version')]
+  return [made, query('made.db', 'PRAGMA user_version')]
 }
 
 const parsed = (bytes: unknown) => JSON.parse(Buffer.from(bytes as Uint8Array).toString())

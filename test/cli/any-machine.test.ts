@@ -14,8 +14,8 @@ test('the status is that of any log, whatever its machine and version, and makes
   expect(JSON.parse(stdout)).toMatchObject({ epoch: log.epoch, newest: { index: 1 } })
 
   const written = await place.run(['set', 'a', '1'])
-  expect(written).toMatchObject({ code: 1, stdout: '' })
-  expect(written.stderr).toContain('was made for the signature "shop/1", its group went over to "shop/2"')
+  expect(written).toMatchObject({ code: 2, stdout: '' })
+  expect(written.stderr).toContain('is of "shop/2", and this command takes it for "map/2')
 
   const none = await place.run(['status', '--log', place.path('none.db')])
   expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining('there is no log') })

@@ -82,6 +82,17 @@ describeWithRelease('a log that the last release uses too', () => {
     },
   )
 
+  test('whose backend was written for the last release serves this one', async () => {
+    const { createReplica, ReplicatedMap } = ours.index
+    const map = new ReplicatedMap<string, number>()
+    const options = { group: 'g', machine: map, log: old.index.memoryLog(), leaseMs: 250 }
+    await using replica = await createReplica(options)
+    await replica.inSync()
+    await map.set('a', 1)
+    expect(await replica.rootAt(await replica.mark())).toHaveLength(32)
+    expect([map.get('a'), replica.counts.get('problem')]).toEqual([1, undefined])
+  })
+
   describeNats('on NATS', () => {
     let nats: NatsServers
     beforeAll(async () => {

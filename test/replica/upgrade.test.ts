@@ -175,10 +175,27 @@ test('a joiner that has forgotten the version before asks for a newer snapshot w
   expect([...joined.articles.keys()]).toEqual(['NUT'])
 })
 
+test('an upgrade that the machine fails at is not applied, and nobody is told that it is', async () => {
+  await log.open({ group: 'stock', signature: 'stock/1', author: 'test' })
+  class Failing extends Stock {
+    override upgrade(): void {
+      throw new Error('no room for capitals')
+    }
+  }
+  const leader = await start(new Failing(2, 1), { upgrade: 'manual' })
+  await leads(leader)
+  const { position } = await leader.submit(order('nut +3'))
+  await expect(leader.upgrade()).rejects.toThrow('no room for capitals')
+  expect([leader.state, leader.position]).toEqual(['halted', position])
+})
+
 test('a new group begins in the newest format', async () => {
   const a = await start(new Stock(1))
   await leads(a)
   expect([a.format, a.signature]).toEqual([2, 'stock/1'])
+  // Version 0.1.0 knows only the first format, and is kept out by the note alone.
+  const handle = await log.open({ group: 'stock', author: 'test', create: false })
+  expect([handle.signature, handle.upgraded]).toEqual(['stock/1', 'stock/1'])
 })
 
 test('a version is dropped when a checkpoint of a newer one is on the disk, or a member has the state', async () => {

@@ -228,11 +228,11 @@ export class Applier<Result> {
       const { command, key } = outcome.guarded
       result = this.#applyCommand(entry, command, listener, key)
     }
+    if (outcome?.type === 'upgraded') this.#upgradeMachine(outcome.from, outcome.to, index)
     this.#cursor = { index }
     if (this.writes.wanted) this.#tell(entry, fateOf(entry, epoch, outcome, result))
     // What follows from an outcome may read the state: it is captured at a marker.
     if (outcome === undefined || isVerdict(outcome)) return
-    if (outcome.type === 'upgraded') this.#upgradeMachine(outcome.from, outcome.to, index)
     this.#commit()
     listener.decided(outcome, entry, newest)
   }

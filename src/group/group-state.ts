@@ -2,7 +2,6 @@ import { create, toBinary } from '@bufbuild/protobuf'
 import type { LogEntry } from '../log/log.ts'
 import { begunWith, type CarriedState, decodeGroupState } from './carried-state.ts'
 import { type Control, decodeControl } from './control.ts'
-import { UpgradeRequired } from './errors.ts'
 import { FIRST_FORMAT } from './formats.ts'
 import { MachineTime, type StampedClock } from './machine-time.ts'
 import type { Outcome } from './outcome.ts'
@@ -155,13 +154,13 @@ export class GroupState {
   assertSpoken({ author, payload }: Pick<LogEntry, 'author' | 'payload'>): boolean {
     const asked = this.#asked(author, decodeControl(payload))
     if (asked === undefined) return false
-    this.#assertSpoken(asked.format, asked.to)
+    this.versions.assertSpeak({ format: asked.format, signature: asked.to })
     return asked.to !== this.#signature
   }
 
   /** The same for the state that a snapshot carries. */
   assertRestorable({ format, signature = this.bound }: CarriedState): void {
-    this.#assertSpoken(format, signature)
+    this.versions.assertSpeak({ format, signature })
   }
 
   /** What the entry decides; of a command with conditions, whether the caller is to apply it. */
@@ -305,15 +304,6 @@ export class GroupState {
     // The first format does not carry the signature, so that it could not change for those who install a snapshot.
     const isCarried = format > FIRST_FORMAT || to === from
     return from === this.#signature && isNewer && isCarried ? { format, to } : undefined
-  }
-
-  #assertSpoken(format: number, signature: string): void {
-    const { versions } = this
-    if (format > versions.format) {
-      const what = `the group's state is of format ${format}, which is newer than ${versions.format}; the group speaks ${JSON.stringify(signature)}`
-      throw new UpgradeRequired(signature, versions.signatures, what)
-    }
-    if (!versions.speaks(signature)) throw new UpgradeRequired(signature, versions.signatures)
   }
 
   /** From this entry on the state carries more. What it did not carry before begins here, for everybody alike. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { checkText, OLDER_MAX, SIGNATURE_BYTES_MAX } from '../bounds.ts'
 import { sameBytes } from '../bytes.ts'
+import { UpgradeRequired } from './errors.ts'
 import { FIRST_FORMAT, GROUP_FORMAT } from './formats.ts'
 
 /** A signature is announced as a hash: 17 whole ones would not fit into the smallest presence. */
@@ -40,6 +41,15 @@ export class Versions {
 
   speaks(signature: string): boolean {
     return this.signatures.includes(signature)
+  }
+
+  /** Throws `UpgradeRequired` for what this process does not speak. */
+  assertSpeak({ format, signature }: Spoken): void {
+    if (format > this.format) {
+      const what = `the group's state is of format ${format}, which is newer than ${this.format}; the group speaks ${JSON.stringify(signature)}`
+      throw new UpgradeRequired(signature, this.signatures, what)
+    }
+    if (!this.speaks(signature)) throw new UpgradeRequired(signature, this.signatures)
   }
 
   /** The names of the signatures, as members announce them. */

@@ -583,9 +583,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a machine goes over after its entry',
     file: 'replica/following/applier.ts',
-    text: `if (outcome.type === 'upgraded') this.#upgradeMachine(outcome.from, outcome.to, index)`,
+    text: `if (outcome?.type === 'upgraded') this.#upgradeMachine(outcome.from, outcome.to, index)`,
     replacement: `const { clock } = this.#init
-    if (outcome.type === 'upgraded')
+    if (outcome?.type === 'upgraded')
       void clock.turn().then(() => this.#upgradeMachine(outcome.from, outcome.to, index))`,
     promise: 'one version at a time',
     workload: 'versions',

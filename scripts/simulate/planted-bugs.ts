@@ -659,16 +659,6 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     workload: 'versions',
   },
   {
-    name: 'a log that begins with an older version is replayed',
-    file: 'replica/following/follower.ts',
-    text: `if (!group.versions.speaks(group.signature)) return 'older'
-`,
-    replacement: `
-`,
-    promise: 'one version at a time',
-    workload: 'versions',
-  },
-  {
     name: 'a group never goes over',
     file: 'replica/membership/upgrader.ts',
     text: 'else this.#attempt(() => this.#upgradeUnasked(newest))',

@@ -10,9 +10,11 @@ const UNHEARD_MS = 8_000
 /** The last node, which is no permanent one. */
 const JOINER = 6
 
-/** How the group goes over to a newer version. */
-export function drawUpgrade(chance: Chance): Pick<Settings, 'upgradeAfterMs'> {
-  return { upgradeAfterMs: chance.pick([0, 0, 300, 1_000, 3_000, 'manual']) }
+/** How the group goes over to a newer version. Some keep the log, so that whoever comes replays all versions. */
+export function drawUpgrade(chance: Chance): Partial<Settings> {
+  const upgradeAfterMs = chance.pick([0, 0, 300, 1_000, 3_000, 'manual'] as const)
+  const isKept = chance.happens(0.3)
+  return { upgradeAfterMs, ...(isKept && { keepEntries: undefined, snapshotAfter: 100_000 }) }
 }
 
 /** Which version each node begins with: mostly all with one, sometimes two that follow each other. */
@@ -83,29 +85,30 @@ function drawRoll(
     else if (chance.happens(0.7)) steps.push({ atMs: beginMs, do: 'pause', node, forMs: UNHEARD_MS })
   }
   const endMs = beginMs + everyMs * (replicas - 1) + forMs
-  if (chance.happens(0.7)) steps.push(...drawNewcomer(chance, { to, endMs, versions }))
+  if (chance.happens(0.7))
+    steps.push(...drawNewcomer(chance, { to, dueMs: endMs + afterMsOf(settings), versions }))
   if (chance.happens(0.6)) steps.push(...drawRace(chance, settings, endMs))
   else if (settings.upgradeAfterMs === 'manual' || chance.happens(0.3))
     steps.push({ atMs: endMs + chance.integer(0, 3_000), do: 'upgrade', node: 0 })
   return steps
 }
 
-/** Somebody without a state comes after the roll, perhaps with a version that is newer still. */
+/** Somebody without a state comes once the group went over, perhaps with a version that is newer still. */
 function drawNewcomer(
   chance: Chance,
-  { to, endMs, versions }: { readonly to: number; readonly endMs: number; readonly versions: number },
+  { to, dueMs, versions }: { readonly to: number; readonly dueMs: number; readonly versions: number },
 ): Step[] {
   const program = chance.integer(Math.max(to, versions - 2), versions - 1)
-  const atMs = endMs + chance.pick([500, 2_000])
+  const atMs = dueMs + chance.pick([500, 2_000])
   return [
-    { atMs: endMs, do: 'roll', node: JOINER, to: program, killed: true, forMs: 0 },
-    { atMs, do: 'join', node: JOINER, forMs: 3_000 },
+    { atMs, do: 'roll', node: JOINER, to: program, killed: true, forMs: 0 },
+    { atMs, do: 'wipe', node: JOINER, forMs: 0 },
   ]
 }
 
 /** While the group goes over, others write, mark, join, and ask for it once more; and the log is read late. */
 function drawRace(chance: Chance, { replicas, upgradeAfterMs, latencyMs }: Settings, endMs: number): Step[] {
-  const afterMs = typeof upgradeAfterMs === 'number' ? upgradeAfterMs : 500
+  const afterMs = afterMsOf({ upgradeAfterMs })
   const steps: Step[] = []
   const delayMs = chance.pick([0, 20, 100, 300])
   for (let node = 0; delayMs > 0 && node < replicas; node++)
@@ -122,4 +125,9 @@ function drawRace(chance: Chance, { replicas, upgradeAfterMs, latencyMs }: Setti
     if (deed === 'upgrade') steps.push({ atMs: atMs + chance.pick([0, 1, 20]), do: deed, node })
   }
   return steps
+}
+
+/** How long after the last replica the group goes over, about. */
+function afterMsOf({ upgradeAfterMs }: Pick<Settings, 'upgradeAfterMs'>): number {
+  return typeof upgradeAfterMs === 'number' ? upgradeAfterMs : 500
 }

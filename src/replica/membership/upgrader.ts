@@ -34,8 +34,8 @@ export interface UpgradeOptions {
 const AFTER_MS_DEFAULT = 30_000
 /** Pause before an upgrade is tried again, in milliseconds. */
 const RETRY_MS = 1_000
-/** Pause before it is noted in the log again, in milliseconds: a missing permission stays missing. */
-const NOTE_RETRY_MS = 60_000
+/** Pause before it is noted in the log again, in milliseconds: a missing permission stays missing for long. */
+const NOTE_RETRY_MS = 600_000
 
 export interface UpgraderInit {
   /** This replica's PeerId, as text. */

@@ -101,6 +101,8 @@ export class Deeds {
       }
       case 'join': {
         const node = nodes[step.node]!
+        // It was told to begin anew: the log that it followed was put back.
+        if (node.newest?.halted?.name === 'LogRewound') node.wipe()
         node.start()
         return this.#for(step.forMs, () => this.#stop(node))
       }

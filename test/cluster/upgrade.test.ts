@@ -89,7 +89,6 @@ describeNats('on a NATS server', () => {
 test('the leader is killed where it applies the upgrade, while joiners of either version are in the middle of a catch-up', async () => {
   await using cluster = await startCluster({
     replicas: 1,
-    dataDirs: true,
     program: FIRST,
     options: { upgrade: 'manual', volatile: true, leaseMs: 1_500, ttlMs: 30_000, chunkBytes: 4_096 },
   })

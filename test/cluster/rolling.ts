@@ -8,7 +8,7 @@ export const FIRST = new URL('./inventory-1-process.ts', import.meta.url)
 export const SECOND = new URL('./inventory-2-process.ts', import.meta.url)
 
 /** A group whose replicas go from one program to another, one by one, while clients write. */
-export class Rolling {
+export class Rolling implements AsyncDisposable {
   readonly writer: Writer
   readonly #cluster: Cluster
   readonly #programs = new Map<string, URL>()
@@ -94,6 +94,10 @@ export class Rolling {
     }
     const told = this.#cluster.replicas.flatMap(({ events }) => events.map(({ type }) => type))
     expect(told.filter((type) => type === 'divergence' || type === 'disputed')).toEqual([])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.writer[Symbol.asyncDispose]()
   }
 
   async #start(name: string): Promise<ReplicaProcess> {

@@ -28,7 +28,7 @@ async function rollOver(log?: LogPlace): Promise<void> {
     options,
     ...(log && { log }),
   })
-  const rolling = await Rolling.begin(cluster, ['a', 'b', 'c'])
+  await using rolling = await Rolling.begin(cluster, ['a', 'b', 'c'])
   const behind = await cluster.start({ name: 'behind', lead: false })
   const stage = async (...programs: URL[]) => {
     const joiners = await Promise.all(programs.map((program) => rolling.join(program, JOINER)))
@@ -94,7 +94,7 @@ test('the leader is killed where it applies the upgrade, while joiners of either
   })
   const [first] = cluster.replicas
   await first!.stop()
-  const rolling = await Rolling.begin(cluster, ['a', 'b', 'c'], SECOND)
+  await using rolling = await Rolling.begin(cluster, ['a', 'b', 'c'], SECOND)
   await cluster.replicas.at(-1)!.call('fill', ARTICLES, NAME_LENGTH)
   await rolling.writer.more(20)
   await pruneAll(cluster)

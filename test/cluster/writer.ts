@@ -9,7 +9,7 @@ const CLIENTS = 3
 const TRIES_MAX = 20
 
 /** Clients of a group that write all the time: each article once, at any replica, until one acknowledges it. */
-export class Writer {
+export class Writer implements AsyncDisposable {
   /** What has become of writes that were tried again. */
   readonly failures = new Map<string, number>()
   readonly #cluster: Cluster
@@ -19,6 +19,7 @@ export class Writer {
   #count = 0
   #turn = 0
   #isStopping = false
+  #isGivenUp = false
 
   /** @param names the replicas to write at, whenever they run */
   constructor(cluster: Cluster, names: readonly string[]) {
@@ -47,21 +48,30 @@ export class Writer {
     await this.#clients
   }
 
+  /** A test has failed: nobody may take the writes any more. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isStopping = true
+    this.#isGivenUp = true
+    await this.#clients.catch(() => {})
+  }
+
   async #write(): Promise<void> {
     while (!this.#isStopping) {
       const article = `article-${this.#count++}`
-      await this.#writeOne(article)
+      if (!(await this.#writeOne(article))) return
       this.#acknowledged.push(article)
       await delay(PACE_MS)
     }
   }
 
-  async #writeOne(article: string): Promise<void> {
+  /** Resolves with whether it was acknowledged. */
+  async #writeOne(article: string): Promise<boolean> {
     for (let tries = 0; ; tries++) {
       const replica = await this.#anyReplica()
+      if (replica === undefined) return false
       try {
         await replica.call<Written<unknown>>('move', article, 1, article)
-        return
+        return true
       } catch (error) {
         const { name } = error as Error
         this.failures.set(name, (this.failures.get(name) ?? 0) + 1)
@@ -71,15 +81,15 @@ export class Writer {
     }
   }
 
-  async #anyReplica(): Promise<ReplicaProcess> {
+  async #anyReplica(): Promise<ReplicaProcess | undefined> {
     let chosen: ReplicaProcess | undefined
     await this.#cluster.waitUntil('a replica takes writes', () => {
       const taking = this.#cluster.replicas.filter(
         ({ name, running, paused }) => this.#names.includes(name) && running && !paused,
       )
       chosen = taking[this.#turn++ % taking.length]
-      return chosen !== undefined
+      return chosen !== undefined || this.#isGivenUp
     })
-    return chosen!
+    return this.#isGivenUp ? undefined : chosen
   }
 }

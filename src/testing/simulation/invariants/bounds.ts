@@ -21,16 +21,19 @@ export class Bounds implements Invariant {
   readonly #scene: Scene
   /** When the markers of the last minute were committed, the oldest first, and the requesters of each. */
   #markers: { readonly atMs: number; readonly by: string; readonly requesters: readonly string[] }[] = []
+  /** The leader's life, by the index of its marker. */
+  readonly #markedBy = new Map<number, string>()
   #lookedMs = 0
 
   constructor(scene: Scene) {
     this.#scene = scene
   }
 
-  committed({ kind, payload, author, life }: RecordedEntry): void {
+  committed({ index, kind, payload, author, life }: RecordedEntry): void {
     const control = kind === 'control' ? decodeControl(payload) : undefined
     if (control?.type !== 'marker' || !this.#scene.lives.has(life)) return
     const { nowMs } = this.#scene.world
+    this.#markedBy.set(index, life)
     this.#markers = this.#markers.filter(({ atMs }) => nowMs - atMs < MINUTE_MS)
     const { requesters } = control
     this.#markers.push({ atMs: nowMs, by: life, requesters })
@@ -50,9 +53,17 @@ export class Bounds implements Invariant {
     for (const { name, running, replica } of nodes) {
       if (replica === undefined || running?.isStopping === true) continue
       // Those that an operator pruned away are of no use to anybody, and live for their TTL.
-      const count = replica.offers.filter(({ anchor }) => anchor.index >= log.record.first).length
-      if (count > LIVE_ANCHORS_MAX + IN_TRANSIT) throw broken(`${name} has ${count} live offers`)
+      const offers = replica.offers.filter(({ anchor }) => anchor.index >= log.record.first)
+      // Each leader counts those of its own time, and after an upgrade none from before it: nobody wants them.
+      const eras = new Set(offers.map(({ anchor: { index, epoch } }) => this.#eraOf(index, epoch)))
+      const most = LIVE_ANCHORS_MAX + IN_TRANSIT * Math.max(1, eras.size - 1)
+      if (offers.length > most) throw broken(`${name} has ${offers.length} live offers, of ${eras.size} eras`)
     }
+  }
+
+  #eraOf(index: number, epoch: string): string {
+    const spokenSince = this.#scene.history.spokenAt(index, epoch)?.index ?? 0
+    return `${this.#markedBy.get(index)}/${spokenSince}`
   }
 
   /** The policy has had its time: what is not kept, and pinned by nobody, is gone. */

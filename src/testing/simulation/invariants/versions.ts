@@ -17,6 +17,8 @@ const MISUNDERSTOOD: readonly string[] = ['ApplyFailed', 'InstallFailed']
  * the part of its delay that an upgrade has to wait by all clocks.
  */
 const FRESH = 0.6
+/** How far apart wall clocks are at most, in milliseconds. */
+const APART_MS = 500
 /** Who says so is left behind already. */
 const BEHIND: readonly ReplicaState[] = ['stopped', 'halted']
 /** What a member that announces no format speaks. */
@@ -162,7 +164,7 @@ function dissent({ format, to }: Upgrade, { atMs, presences }: Reading): string 
     // One that announces no versions has no machine, and is left behind by none.
     (announcement.speaks?.some((other) => name.equals(other)) ?? announcement.format !== undefined)
   for (const presence of presences.values()) {
-    const isFresh = atMs - presence.atMs < presence.ttlMs * FRESH
+    const isFresh = atMs - presence.atMs < Math.min(presence.ttlMs * FRESH, presence.ttlMs - APART_MS)
     if (!isFresh || BEHIND.includes(presence.announcement.state) || isTold(presence)) continue
     return `${presence.node} does not speak that, which it had read at ${atMs}`
   }

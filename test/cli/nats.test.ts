@@ -1,7 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeys } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { encode, Inventory } from '../../docs/examples/inventory.ts'
+import { logAt } from '../../src/log/log-at.ts'
 import { sqliteLog } from '../../src/log/sqlite.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
@@ -11,6 +14,9 @@ import { Place, type Printed } from './anchorage.ts'
 
 const USER = 'ann'
 const PASSWORD = 'correct-horse'
+/** A user's module imports the package by its name. */
+const BY_NAME = ['--import', new URL('./package-by-name.ts', import.meta.url).href]
+const INVENTORY = fileURLToPath(new URL('../../docs/examples/inventory.ts', import.meta.url))
 
 describeNats('a log on NATS servers', () => {
   const key = nkeys.createUser()
@@ -119,6 +125,38 @@ describeNats('a log on NATS servers', () => {
     await node.until(({ event }: Printed) => event === 'leader')
     const { stdout } = await place.run(['get', 'value', ...target])
     expect(stdout).toBe(`"${large}"\n`)
+  })
+
+  test("so does an item of a machine of one's own, which is asked there", async () => {
+    const large = 'x'.repeat(20_000_000)
+    const log = sqliteLog({ path: place.path('stock.db'), maxEntryBytes: 31 * 1024 * 1024 })
+    {
+      const machine = new Inventory()
+      await using replica = await createReplica({ group: 'default', machine, log, leaseMs: 1_000 })
+      await replica.inSync()
+      await replica.submit(encode({ article: 'bolts', count: 3 }))
+      await replica.submit(encode({ article: large, count: 5 }))
+      await replica.exportTo(place.path('stock'))
+    }
+    await copyFile(INVENTORY, place.path('inventory.ts'))
+    const target = ['--log', url, '--group', 'stock']
+    const imported = await place.run(['import', 'stock', ...target, '--data', 'two'])
+    expect(imported).toMatchObject({ code: 0, stderr: '' })
+    const machine = ['--machine', 'inventory.ts']
+    const node = place.start(['node', '--data', 'two', '--lease-ms', '1000', ...target, ...machine], {
+      execArgv: BY_NAME,
+    })
+    await node.until(({ event }: Printed) => event === 'leader')
+    const asked = ['bolts', ''].map((question) =>
+      place.run(['get', question, ...target, ...machine], { execArgv: BY_NAME }),
+    )
+    // Three bolts, and two articles.
+    expect((await Promise.all(asked)).map(({ stdout }) => stdout)).toEqual(['3\n', '2\n'])
+
+    const here = new Inventory()
+    await using joiner = await createReplica({ group: 'stock', machine: here, log: logAt(url), lead: false })
+    await joiner.inSync()
+    expect([here.stockOf(large), joiner.counts.get('caught-up')]).toEqual([5, 1])
   })
 
   /** A file with a state of one key, which was in a log on SQLite. */

@@ -17,8 +17,8 @@ const MISUNDERSTOOD: readonly string[] = ['ApplyFailed', 'InstallFailed']
  * the part of its delay that an upgrade has to wait by all clocks.
  */
 const FRESH = 0.6
-/** How far apart wall clocks are at most, in milliseconds. */
-const APART_MS = 500
+/** How far apart two wall clocks are at most, in milliseconds: each is half a second off. */
+const APART_MS = 1_000
 /** Who says so is left behind already. */
 const BEHIND: readonly ReplicaState[] = ['stopped', 'halted']
 /** What a member that announces no format speaks. */

@@ -123,8 +123,11 @@ export class Prunes implements Invariant {
     }
     const { newest, needing } = reader
     for (const [member, presence] of presences) {
+      if (newest.get(member) === presence) continue
+      // Between two steps of the world a member may have said so, and left.
+      this.#announced(member, presence)
       const { needs } = presence.announcement
-      if (needs === 0 || newest.get(member) === presence) continue
+      if (needs === 0) continue
       const seen = needing.get(needs) ?? new Map<string, number>()
       needing.set(needs, seen)
       if (!seen.has(member)) seen.set(member, this.#scene.world.nowMs)

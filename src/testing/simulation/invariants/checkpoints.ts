@@ -17,6 +17,8 @@ export class Checkpoints implements Invariant {
   /** Those that each replica told of, by its identity. */
   readonly #written = new Map<string, Set<number>>()
   readonly #isDamaged: boolean
+  /** A chunk that a disk would not remove in three attempts stays until the next checkpoint. */
+  readonly #isFailing: boolean
 
   readonly #scene: Scene
 
@@ -24,6 +26,7 @@ export class Checkpoints implements Invariant {
     const { plan } = scene
     this.#scene = scene
     this.#isDamaged = plan.steps.some((step) => DAMAGE.includes(step.do))
+    this.#isFailing = plan.steps.some((step) => step.do === 'disk-fails')
   }
 
   told({ name, isDurable, replica, running }: SimulatedNode, { type, detail }: Told): void {
@@ -58,7 +61,7 @@ export class Checkpoints implements Invariant {
       if (kept.length > KEPT_MAX)
         throw new PromiseBroken('bounded', `${name} keeps ${kept.length} checkpoints`)
       // One that looks for a snapshot keeps what it has fetched so far.
-      if (replica?.state !== 'in-sync') continue
+      if (replica?.state !== 'in-sync' || this.#isFailing) continue
       const named = new Set(
         kept.flatMap((path) => chunksNamedIn(Buffer.from(disk.peek(path)!)).map(chunkName)),
       )

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { LogEntry } from '../../src/log/log.ts'
+import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { GroupModel } from '../../src/testing/simulation/oracle/group-model.ts'
 import { MachineTimeModel } from '../../src/testing/simulation/oracle/machine-time.ts'
 import { MapModel } from '../../src/testing/simulation/oracle/map-model.ts'
@@ -24,7 +25,7 @@ export function markOf(payload: Uint8Array): string {
 
 /** What the log holds, read from outside, and what that comes to by models that are not the product's. */
 export class Ledger {
-  readonly group = new GroupModel()
+  readonly group = new GroupModel(new ReplicatedMap().signature)
   readonly #map = new MapModel()
   readonly #time = new MachineTimeModel()
   #newest = 0

@@ -98,7 +98,7 @@ export class GroupModel {
   readonly #keyed: { readonly key: string; readonly index: number }[] = []
 
   /** @param bound what the log is bound to: the machine's signature before the first upgrade */
-  constructor(bound = '') {
+  constructor(bound: string) {
     this.#spoken = [{ index: 0, format: FORMAT_FIRST, signature: bound }]
   }
 

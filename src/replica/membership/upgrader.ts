@@ -117,7 +117,7 @@ export class Upgrader {
     return group.leader === self && status.state === 'in-sync'
   }
 
-  /** Those who would be left behind. One that has halted, or has no state, is that already. */
+  /** Those who would be left behind. One that has halted is that already; one that has stopped is leaving. */
   get #members(): Member[] {
     return this.#init.membership.list().filter(({ state }) => state !== 'halted' && state !== 'stopped')
   }

@@ -221,6 +221,30 @@ describe('data', () => {
     expect(served).toBe(2)
   })
 
+  test('chunks that the network takes at once leave others a turn, on all streams together', async () => {
+    await offer(7)
+    let turn = 0
+    let counting = setImmediate(function count() {
+      turn++
+      counting = setImmediate(count)
+    })
+    const servedIn = new Map<number, number>()
+    provider = makeProvider({
+      onEvent: ({ type }) => {
+        if (type !== 'served') return
+        servedIn.set(turn, (servedIn.get(turn) ?? 0) + 1)
+        // Each takes a whole slice.
+        clock.advance(5)
+      },
+    })
+    const range = { type: 'chunks', anchor: at(7), first: 0, count: 10 } as const
+    await Promise.all([connect(), connect()].map((channel) => channel.fetch(range, () => {})))
+    clearImmediate(counting)
+    const counts = [...servedIn.values()]
+    expect(counts.reduce((sum, count) => sum + count)).toBe(20)
+    expect(Math.max(...counts)).toBeLessThanOrEqual(2)
+  })
+
   test('a pushed offer is noted', async () => {
     const hint = { anchor: at(7), remainingMs: 5, ready: true }
     await connect().request({ type: 'offer', offer: hint }, 'noted')

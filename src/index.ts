@@ -41,6 +41,7 @@ export {
   type SetResult,
 } from './machines/map/replicated-map.ts'
 export type { TtlOption } from './machines/ttl.ts'
+export type { Message, NewMessage } from './message.ts'
 export * from './position.ts'
 export type { CheckpointPolicy } from './replica/disk/checkpointer.ts'
 export * from './replica/errors.ts'

@@ -35,6 +35,13 @@ export function pruneRefused(members: readonly Member[], outlook: string | undef
   )
 }
 
+/** The refusal of a prune of a stream that others own. */
+export function notOursToPrune(): PruneRefused {
+  return new PruneRefused(
+    "the log is a stream of others, and its owner decides how long entries stay: leave prune out, or open the log with its option prune: true, which purges the owner's messages too",
+  )
+}
+
 export interface PruneLimits {
   /** The index of the newest entry that the leader applied. */
   readonly applied: number

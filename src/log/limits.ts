@@ -10,7 +10,7 @@ import {
 } from '../bounds.ts'
 import type { Upgrade } from './binding.ts'
 import { EntryTooLarge, type LogErrorOptions } from './errors.ts'
-import type { Cursor, LogInit, NewEntry } from './log.ts'
+import type { Cursor, EntryKind, LogInit, NewEntry } from './log.ts'
 
 /** The largest payload of an entry, and the largest presence, by default, in bytes. */
 export const ENTRY_BYTES_DEFAULT = 16 * 1024 * 1024
@@ -70,18 +70,33 @@ export function checkEntryBytes(maxEntryBytes: number | undefined): void {
   }
 }
 
-/** Throws for entries that no log may take, as `Log.append` documents. */
+/**
+ * Throws for entries that no log may take, as `Log.append` documents.
+ *
+ * @param options with `hasMessages` if the log is a stream that others write too; and the place
+ */
 export function checkAppend(
   entries: readonly NewEntry[],
   maxEntryBytes: number,
-  options?: LogErrorOptions,
+  options?: LogErrorOptions & { readonly hasMessages?: boolean },
 ): void {
   if (entries.length === 0) throw new RangeError('there is nothing to append: give at least one entry')
-  for (const { payload } of entries) {
+  const hasMessages = options?.hasMessages ?? false
+  for (const { kind, payload, message } of entries) {
     checkBytes('payload', payload)
+    if ((message !== undefined) !== (hasMessages && kind === 'command')) throw misplaced(kind, hasMessages)
     const { byteLength } = payload
     if (byteLength > maxEntryBytes) throw new EntryTooLarge(byteLength, maxEntryBytes, options)
   }
+}
+
+function misplaced(kind: EntryKind, hasMessages: boolean): RangeError {
+  if (!hasMessages) return new RangeError('this log is no stream of messages: give no subject')
+  return new RangeError(
+    kind === 'command'
+      ? 'this log is a stream that others write too: give the subject on which the command is published'
+      : "an entry of the group's own has no subject: give none",
+  )
 }
 
 /** Throws for a cursor at which no entry can be. */

@@ -1,3 +1,4 @@
+import type { Message, NewMessage } from '../message.ts'
 import type { PresenceStore } from './presence.ts'
 import type { SignalOptions } from './signal-options.ts'
 
@@ -67,11 +68,21 @@ export interface LogEntry {
   readonly kind: EntryKind
   /** May be a view of a larger buffer. */
   readonly payload: Uint8Array
+  /**
+   * What a command has besides its bytes, where the log is a stream that others write too. The author is then
+   * empty. Undefined for every entry of a log that is Anchorage's own.
+   */
+  readonly message?: Message
 }
 
 export interface NewEntry {
   readonly kind: EntryKind
   readonly payload: Uint8Array
+  /**
+   * Where to publish it. A command needs it where the log is a stream that others write too, and must not have it
+   * elsewhere: both are a `RangeError`, and nothing of the append is written.
+   */
+  readonly message?: NewMessage
 }
 
 /** Consecutive entries, and the log's newest entry when they were read. */
@@ -147,6 +158,15 @@ export interface Log {
   readonly upgraded: string | undefined
   /** The largest payload an entry may have, in bytes. */
   readonly maxEntryBytes: number
+  /**
+   * The log is a stream that others write too: a command is a message, with a subject. Default: false.
+   */
+  readonly hasMessages?: boolean
+  /**
+   * Whether the log may be pruned through this handle. False where its owner decides how long entries stay: the
+   * group then never prunes by itself, and `prune` rejects with `LogRefused`. Default: true.
+   */
+  readonly prunes?: boolean
 
   /** Undefined if there is no connection to lose: for a file, or this process's memory. */
   readonly connection?: LogConnection

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { checkText, EPOCH_BYTES_MAX } from '../bounds.ts'
+import type { Message, NewMessage } from '../message.ts'
 import { systemClock } from '../time/clock.ts'
 import { Binding } from './binding.ts'
 import { EpochChanged, LogClosed, LogMissing, LogRewound, LogTruncated } from './errors.ts'
@@ -40,6 +41,11 @@ export interface MemoryLogOptions {
    * The largest payload of an entry, and the largest presence, in bytes: 4 KiB to 31 MiB. Default: 16 MiB.
    */
   readonly maxEntryBytes?: number
+  /**
+   * The log is a stream that others write too, as `jetstreamLog` follows with `control`: commands have subjects, and
+   * `publish` writes as others do. Default: false.
+   */
+  readonly messages?: boolean
 }
 
 /** A log that lives as long as this value. It can also suffer the accidents of a log on a disk. */
@@ -54,6 +60,11 @@ export interface MemoryLog extends LogBackend {
    * `LogRewound`. Throws `RangeError` for an index that was pruned or never existed.
    */
   rewind(index: number): void
+  /**
+   * Write a message as another program does, if the log was made with `messages`. Returns its index. Otherwise it
+   * throws a `RangeError`.
+   */
+  publish(message: NewMessage, payload: Uint8Array): number
 }
 
 /**
@@ -112,6 +123,7 @@ class Incarnation {
 class SharedLog implements MemoryLog {
   readonly now: () => number
   readonly maxEntryBytes: number
+  readonly hasMessages: boolean
   current: Incarnation
   /** A notifier for each running iteration of any handle. */
   readonly notifiers = new Set<Notifier>()
@@ -121,6 +133,7 @@ class SharedLog implements MemoryLog {
     checkEntryBytes(options.maxEntryBytes)
     this.now = options.now ?? systemClock.wallNow
     this.maxEntryBytes = options.maxEntryBytes ?? ENTRY_BYTES_DEFAULT
+    this.hasMessages = options.messages ?? false
     this.current = new Incarnation(options.epoch ?? randomUUID())
   }
 
@@ -149,9 +162,46 @@ class SharedLog implements MemoryLog {
     this.notify()
   }
 
+  publish(message: NewMessage, payload: Uint8Array): number {
+    const { maxEntryBytes, hasMessages } = this
+    checkAppend([{ kind: 'command', payload, message }], maxEntryBytes, { hasMessages })
+    return this.write([{ kind: 'command', payload, message }], { author: '', idOf: (index) => `@${index}` })
+  }
+
+  /** Returns the index of the last one. */
+  write(entries: readonly NewEntry[], by: Writer): number {
+    const { current } = this
+    const timestampMs = this.now()
+    for (const { kind, payload, message } of entries) {
+      const index = current.newest.index + 1
+      current.entries.push({
+        index,
+        timestampMs,
+        author: message === undefined ? by.author : '',
+        id: by.idOf(index),
+        epoch: current.epoch,
+        kind,
+        payload: payload.slice(),
+        ...(message && { message: published(message) }),
+      })
+    }
+    this.notify()
+    return current.newest.index
+  }
+
   notify(): void {
     for (const notifier of this.notifiers) notifier.notify()
   }
+}
+
+interface Writer {
+  readonly author: string
+  idOf(index: number): string
+}
+
+function published({ subject, headers = {} }: NewMessage): Message {
+  const lists = Object.entries(headers).map(([name, value]) => [name, [value].flat()])
+  return { subject, headers: Object.fromEntries(lists) }
 }
 
 class MemoryHandle implements Log {
@@ -181,6 +231,10 @@ class MemoryHandle implements Log {
 
   get maxEntryBytes(): number {
     return this.#log.maxEntryBytes
+  }
+
+  get hasMessages(): boolean {
+    return this.#log.hasMessages
   }
 
   /** The log. Throws if this handle may not use it any more. */
@@ -214,22 +268,13 @@ class MemoryHandle implements Log {
   }
 
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
+    const { hasMessages } = this
     const log = this.incarnation(options)
-    checkAppend(entries, this.maxEntryBytes)
+    checkAppend(entries, this.maxEntryBytes, { hasMessages })
     const first = log.newest.index + 1
-    const timestampMs = this.#log.now()
-    for (const { kind, payload } of entries)
-      log.entries.push({
-        index: log.newest.index + 1,
-        timestampMs,
-        author: this.#author,
-        id: `${this.#writer}-${++this.#sequence}`,
-        epoch: this.epoch,
-        kind,
-        payload: payload.slice(),
-      })
-    this.#log.notify()
-    return { first, last: log.newest.index }
+    const idOf = () => `${this.#writer}-${++this.#sequence}`
+    const last = this.#log.write(entries, { author: this.#author, idOf })
+    return { first, last, ...(hasMessages && { firstId: log.entries[first - log.first]!.id }) }
   }
 
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {

@@ -1,4 +1,5 @@
 import { AnchorageError } from '../errors.ts'
+import type { Message, NewMessage } from '../message.ts'
 import type { Position } from '../position.ts'
 import type { Items } from './items.ts'
 import type { Run, RunGroup } from './run.ts'
@@ -13,6 +14,11 @@ export interface CommandContext {
   readonly timeMs: number
   /** The version of the machine that the group speaks at this position: `signature`, or one of `older`. */
   readonly signature: string
+  /**
+   * The subject and the headers of the message that the command is, where the log is a stream that others write too.
+   * Undefined elsewhere.
+   */
+  readonly message?: Message | undefined
 }
 
 /**
@@ -242,6 +248,14 @@ export interface SubmitOptions {
    * was read, or `Written.position`. Otherwise it rejects with `Conflict`. Default: no condition.
    */
   readonly expect?: Position
+  /**
+   * Where to publish the command, if the log is a stream that others write too. It is needed there, and a
+   * `RangeError` elsewhere. Such a write has no `key` and no `expect`: other readers of the stream would not heed
+   * them.
+   */
+  readonly subject?: string
+  /** Headers of the message that is published on `subject`. Default: none. */
+  readonly headers?: NewMessage['headers']
 }
 
 /** Bytes that this machine does not understand as a command. */

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type Announcement, decodeAnnouncement } from '../../src/group/announcement.ts'
 import type { Cursor, Log, LogBackend, LogBatch, LogInit, SignalOptions } from '../../src/log/log.ts'
-import { memoryLog } from '../../src/log/memory.ts'
+import { type MemoryLog, memoryLog } from '../../src/log/memory.ts'
 import type { ReplicaEvents } from '../../src/replica/events.ts'
 import type { ReplicaInit } from '../../src/replica/init.ts'
 import type { Replica } from '../../src/replica/replica.ts'
@@ -18,12 +18,13 @@ export interface Started {
 
 /** Real replicas in one process: libp2p on loopback, one log in memory. */
 export class Cluster implements AsyncDisposable {
-  readonly log = memoryLog()
+  readonly log: MemoryLog
   readonly #replicas: Replica<number>[] = []
   readonly #isMute: boolean
 
-  /** @param isMute false: what no test listens for goes to standard error */
-  constructor({ isMute = true } = {}) {
+  /** @param init with `isMute: false`, what no test listens for goes to standard error */
+  constructor({ isMute = true, log = memoryLog() }: { isMute?: boolean; log?: MemoryLog } = {}) {
+    this.log = log
     this.#isMute = isMute
   }
 

@@ -263,10 +263,11 @@ export class ComposedMachine<P extends Parts> implements StateMachine<ComposedRe
   #applyOne({ part, command }: NumberedCommand, context: CommandContext): unknown {
     const { name, machine } = this.#parts[part - 1]!
     if (this.transaction.isOpen && machine.transaction === undefined) return new NotTransactional(name)
-    const { position, timeMs, signature } = context
+    const { position, timeMs, signature, message } = context
     return machine.apply(command, {
       position,
       timeMs,
+      message,
       signature: this.#versions.ofParts(signature)[part - 1]!,
     })
   }

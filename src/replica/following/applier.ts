@@ -289,7 +289,8 @@ export class Applier<Result> {
     this.#commandBytes += command.length
     try {
       const { timeMs, signature } = group
-      const result = machine.apply(command, { position, timeMs, signature })
+      const { message } = entry
+      const result = machine.apply(command, { position, timeMs, signature, message })
       group.commanded(index, result instanceof Refusal ? undefined : key)
       return result
     } catch (error) {

@@ -6,6 +6,7 @@ import type { GroupState } from '../../group/group-state.ts'
 import { EpochChanged } from '../../log/errors.ts'
 import type { Log, NewEntry } from '../../log/log.ts'
 import type { SubmitOptions, Written } from '../../machine/machine.ts'
+import type { NewMessage } from '../../message.ts'
 import type { Applier } from './applier.ts'
 import type { Positions } from './positions.ts'
 import type { Conditions } from './writes.ts'
@@ -14,7 +15,7 @@ import type { Conditions } from './writes.ts'
 export const WRITE_KEY_BYTES_MAX = 256
 
 export interface SubmissionsInit<Result> {
-  readonly log: Pick<Log, 'epoch' | 'append'>
+  readonly log: Pick<Log, 'epoch' | 'append' | 'hasMessages'>
   readonly applier: Pick<Applier<Result>, 'applied' | 'waiters' | 'writes'>
   readonly positions: Pick<Positions, 'assertAlive' | 'atEnd' | 'inTime'>
   readonly group: Pick<GroupState, 'format' | 'term'>
@@ -34,9 +35,13 @@ export class Submissions<Result> {
     const { signal } = options
     positions.assertAlive()
     const conditions = conditionsOf(options, log.epoch)
+    const message = messageOf(options)
+    if (conditions !== undefined && (log.hasMessages || message !== undefined)) {
+      throw new RangeError('key and expect are of no use to a message that others read too: give neither')
+    }
     const entry: NewEntry =
       conditions === undefined
-        ? { kind: 'command', payload: command }
+        ? { kind: 'command', payload: command, ...(message && { message }) }
         : { kind: 'control', payload: encodeControl({ type: 'guarded', command, ...conditions }) }
     return await positions.inTime('submit()', options, async () => {
       if (conditions !== undefined) await this.#assertHeeded(signal)
@@ -70,6 +75,12 @@ function conditionsOf({ key, expect }: SubmitOptions, epoch: string): Conditions
     ...(key !== undefined && { key: keyBytes(key) }),
     ...(expect !== undefined && { expect: expect.index }),
   }
+}
+
+function messageOf({ subject, headers }: SubmitOptions): NewMessage | undefined {
+  if (subject !== undefined) return { subject, ...(headers && { headers }) }
+  if (headers === undefined) return undefined
+  throw new RangeError('headers are given, and no subject: give both, or neither')
 }
 
 function keyBytes(key: string | Uint8Array): Uint8Array {

@@ -8,7 +8,7 @@ import type { Position } from '../../position.ts'
 import { asError } from '../../thrown.ts'
 
 /** What identifies an entry. */
-type Entry = Pick<LogEntry, 'index' | 'id' | 'author'>
+type Entry = Pick<LogEntry, 'index' | 'id' | 'author' | 'message'>
 
 /** What became of a write at its place in the log. */
 export type Fate<Result> =
@@ -100,9 +100,10 @@ export class Writes<Result> {
    * An entry was applied, this replica's own or another's, while results are wanted.
    * @param fate undefined for an entry that is no write
    */
-  applied({ index, id, author }: Entry, fate: Fate<Result> | undefined): void {
+  applied({ index, id, author, message }: Entry, fate: Fate<Result> | undefined): void {
     this.#applied = index
-    const own = author === this.#self ? fate : undefined
+    // A message has no author. Its place and its id tell whose it is.
+    const own = author === this.#self || message !== undefined ? fate : undefined
     const waiting = this.#waiting.get(index)
     if (waiting !== undefined) {
       this.#waiting.delete(index)

@@ -4,7 +4,13 @@ import type { PruneWish } from '../../group/announcement.ts'
 import { appendControl } from '../../group/control.ts'
 import type { GroupState } from '../../group/group-state.ts'
 import type { Membership } from '../../group/membership.ts'
-import { groupPolicy, KEEP_ENTRIES_DEFAULT, prunableTo, pruneRefused } from '../../group/pruning.ts'
+import {
+  groupPolicy,
+  KEEP_ENTRIES_DEFAULT,
+  notOursToPrune,
+  prunableTo,
+  pruneRefused,
+} from '../../group/pruning.ts'
 import type { Log } from '../../log/log.ts'
 import { NotLeader } from '../../sync/wire/errors.ts'
 import { asError } from '../../thrown.ts'
@@ -66,7 +72,8 @@ export class Pruner {
   #ticker: Ticker | undefined
 
   constructor(init: PrunerInit) {
-    const { policy, volatile, disk } = init
+    const { policy, volatile, disk, log } = init
+    if (policy !== undefined && log.prunes === false) throw notOursToPrune()
     if (policy !== undefined && !volatile && disk === undefined) throw pruneRefused([], undefined)
     this.#init = init
   }
@@ -111,6 +118,7 @@ export class Pruner {
   async #prune({ keepEntries, volatile, slack }: PruneWish & { readonly slack: number }): Promise<number> {
     const { self, log, membership, progress, group, applier } = this.#init
     checkInteger('keepEntries', keepEntries, 0)
+    if (log.prunes === false) throw notOursToPrune()
     const { leader, term } = group
     if (!this.#leads()) throw new NotLeader(leader === self ? undefined : leader)
     await membership.refresh()

@@ -1,4 +1,5 @@
 import {
+  type CommandContext,
   type Installation,
   MalformedCommand,
   type Snapshot,
@@ -12,7 +13,7 @@ export class Journal implements StateMachine<number> {
   /** What this one makes of a line; a machine must not have a mind of its own. */
   twist: (line: string) => string = (line) => line
 
-  apply(command: Uint8Array): number {
+  apply(command: Uint8Array, _context?: CommandContext): number {
     const line = Buffer.from(command).toString()
     if (line === 'malformed') throw new MalformedCommand('a journal does not take this line')
     if (line === 'unbearable') throw new Error('the journal tore')

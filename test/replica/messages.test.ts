@@ -11,8 +11,8 @@ import { Journal, line } from './journal.ts'
 class Told extends Journal {
   readonly contexts: CommandContext[] = []
 
-  override apply(command: Uint8Array, context: CommandContext): number {
-    this.contexts.push(context)
+  override apply(command: Uint8Array, context?: CommandContext): number {
+    if (context !== undefined) this.contexts.push(context)
     return super.apply(command)
   }
 }

@@ -38,6 +38,14 @@ export {
   ReplicatedOnce,
   type ReplicatedOnceInit,
 } from './once/replicated-once.ts'
+export { ReadOnlyState } from './projection/errors.ts'
+export {
+  type EventContext,
+  type Projection,
+  type ProjectionInit,
+  projection,
+  type StateCommand,
+} from './projection/projection.ts'
 export type { QueueChange } from './queue/queue-change.ts'
 export { POP_COUNT_MAX, type PriorityRange, type QueueCommands } from './queue/queue-commands.ts'
 export type { QueueItem } from './queue/queue-item.ts'

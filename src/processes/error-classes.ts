@@ -7,6 +7,7 @@ import * as machine from '../machine/errors.ts'
 import { MalformedCommand, MalformedQuestion } from '../machine/machine.ts'
 import * as compose from '../machines/compose/errors.ts'
 import * as list from '../machines/list/errors.ts'
+import * as projection from '../machines/projection/errors.ts'
 import * as sqlite from '../machines/sqlite/errors.ts'
 import * as replica from '../replica/errors.ts'
 import * as imports from '../replica/import/errors.ts'
@@ -27,6 +28,7 @@ export const ERROR_CLASSES: readonly ErrorClass[] = [
     imports,
     leases,
     list,
+    projection,
     log,
     machine,
     replica,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { checkMs } from '../bounds.ts'
+import { AppendQueue } from './append-queue.ts'
 import { AppendUncertain, LogClosed, LogDamaged } from './errors.ts'
 import {
   checkAppend,
@@ -22,7 +23,6 @@ import type {
   SignalOptions,
 } from './log.ts'
 import type { Presence, PresenceStore } from './presence.ts'
-import { AppendQueue } from './sqlite/append-queue.ts'
 import { type PackedBatch, packAppend, unpackBatch } from './sqlite/pack.ts'
 import type { Opened, ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'
 import { Thread, ThreadEnded } from './sqlite/thread.ts'

@@ -23,6 +23,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { GROUP_BYTES_MAX, SIGNATURE_BYTES_MAX } from '../../src/bounds.ts'
+import { AppendQueue } from '../../src/log/append-queue.ts'
 import {
   AppendUncertain,
   EpochChanged,
@@ -34,7 +35,6 @@ import {
 } from '../../src/log/errors.ts'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../../src/log/limits.ts'
 import type { Log, LogEntry, NewEntry } from '../../src/log/log.ts'
-import { AppendQueue } from '../../src/log/sqlite/append-queue.ts'
 import { Connection } from '../../src/log/sqlite/file.ts'
 import { type SqliteLogOptions, sqliteLog } from '../../src/log/sqlite.ts'
 import { Child } from './child.ts'

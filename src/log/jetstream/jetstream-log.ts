@@ -34,9 +34,10 @@ import type {
   NewEntry,
   SignalOptions,
 } from '../log.ts'
+import { any, Pause } from '../pause.ts'
 import type { PresenceStore } from '../presence.ts'
 import { EntryDecoder, EntryEncoder, maxPayloadOf } from './entry.ts'
-import { any, codeOf, Link, Pause } from './link.ts'
+import { codeOf, Link } from './link.ts'
 import { DUPLICATE_WINDOW_MS, type JetstreamLogOptions, POLL_MS } from './options.ts'
 import { JetstreamPresenceStore } from './presence-store.ts'
 import { Publisher } from './publisher.ts'

@@ -24,11 +24,11 @@ import {
 import { raceSignal } from 'race-signal'
 import { AnchorageError } from '../../errors.ts'
 import { tellListener } from '../../listener-warning.ts'
-import { type Random, systemRandom } from '../../random.ts'
 import { asError } from '../../thrown.ts'
 import { type Clock, Deadline, systemClock } from '../../time/clock.ts'
 import { LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
+import { any, Pause } from '../pause.ts'
 import { parseServers } from './servers.ts'
 
 export interface LinkOptions {
@@ -52,10 +52,6 @@ const CONNECT_MS = 10_000
 const PATIENCE_MS = 30_000
 /** How long one request waits for its answer, in milliseconds. */
 const REQUEST_MS = 2_000
-/** The first pause between two tries, in milliseconds. Each further one is twice as long. */
-const PAUSE_MS_MIN = 50
-/** The longest pause between two tries, in milliseconds. */
-const PAUSE_MS_MAX = 2_000
 /** Time between two pings, in milliseconds. They are needed because a cut cable is not reported. */
 const PING_MS = 3_000
 /** The client leaves a server that does not answer this many pings. */
@@ -280,41 +276,6 @@ export class Link implements LogConnection {
   }
 }
 
-/** A pause that doubles each time, with a random part, so that clients do not all come back at once. */
-export class Pause {
-  readonly #random: Random
-  #ms = PAUSE_MS_MIN
-
-  constructor(random: Random = systemRandom) {
-    this.#random = random
-  }
-
-  nextMs(): number {
-    const ms = this.#ms
-    this.#ms = Math.min(2 * ms, PAUSE_MS_MAX)
-    return ms * (0.5 + this.#random() / 2)
-  }
-
-  reset(): void {
-    this.#ms = PAUSE_MS_MIN
-  }
-
-  /**
-   * Resolves after the next pause, or when the signal aborts. Holds the process meanwhile: while the first
-   * connection is made, nothing else may.
-   */
-  async wait(signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const onAbort = () => resolve()
-    const timer = setTimeout(resolve, this.nextMs())
-    signal.addEventListener('abort', onAbort)
-    if (signal.aborted) resolve()
-    await promise
-    signal.removeEventListener('abort', onAbort)
-    clearTimeout(timer)
-  }
-}
-
 /**
  * The client closes for good if an authenticator throws. So return nothing then: the server refuses that, and
  * the client asks again.
@@ -351,11 +312,6 @@ function urlOf(host: string): string {
 
 function placeOf(servers: string, stream: string | undefined): string {
   return stream === undefined ? servers : `stream ${stream} at ${servers}`
-}
-
-/** A signal that aborts when either of the two does. */
-export function any(signal: AbortSignal | undefined, other: AbortSignal): AbortSignal {
-  return signal === undefined ? other : AbortSignal.any([signal, other])
 }
 
 /** The server's own error code, if JetStream answered with an error. */

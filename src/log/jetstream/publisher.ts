@@ -3,8 +3,9 @@ import { asError } from '../../thrown.ts'
 import type { Timer } from '../../time/clock.ts'
 import { AppendUncertain, EntryTooLarge, LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
+import { Pause } from '../pause.ts'
 import { type Encoded, type EntryEncoder, maxPayloadOf } from './entry.ts'
-import { isPassing, type Link, Pause, UNAVAILABLE } from './link.ts'
+import { isPassing, type Link, UNAVAILABLE } from './link.ts'
 import type { Stream } from './stream.ts'
 
 /** The most messages that are published and not acknowledged at a time. */

@@ -3,7 +3,8 @@ import { ClosedConnectionError, type Msg, nanos, nuid, type Subscription } from 
 import type { Timer } from '../../time/clock.ts'
 import { LogRefused } from '../errors.ts'
 import { Notifier } from '../notifier.ts'
-import { any, type Link } from './link.ts'
+import { any } from '../pause.ts'
+import type { Link } from './link.ts'
 
 /** A delivered message, and what its reply subject says about it. */
 export interface Delivered {

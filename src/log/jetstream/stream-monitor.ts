@@ -1,7 +1,8 @@
 import { asError } from '../../thrown.ts'
 import { Deadline, type Timer } from '../../time/clock.ts'
 import { LogClosed, LogUnavailable } from '../errors.ts'
-import { any, type Link } from './link.ts'
+import { any } from '../pause.ts'
+import type { Link } from './link.ts'
 import type { Stream, StreamTail } from './stream.ts'
 
 /** Throws if the stream can no longer deliver. */

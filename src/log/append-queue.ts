@@ -1,6 +1,6 @@
-import { systemClock } from '../../time/clock.ts'
-import { AppendUncertain } from '../errors.ts'
-import type { Appended, NewEntry, SignalOptions } from '../log.ts'
+import { systemClock } from '../time/clock.ts'
+import { AppendUncertain } from './errors.ts'
+import type { Appended, NewEntry, SignalOptions } from './log.ts'
 
 /** The most entries that several appends may have together in one transaction. */
 const TRANSACTION_ENTRIES_MAX = 10_000

@@ -30,6 +30,10 @@ export default defineConfig({
         find: /^anchorage\/testing$/,
         replacement: fileURLToPath(new URL('src/testing/index.ts', import.meta.url)),
       },
+      {
+        find: /^anchorage\/testing\/log$/,
+        replacement: fileURLToPath(new URL('src/testing/log/index.ts', import.meta.url)),
+      },
     ],
   },
   test: {

@@ -8,10 +8,11 @@ import { LogDamaged, LogUnusable } from '../src/log/errors.ts'
 import { KeyTooLarge } from '../src/machine/errors.ts'
 import * as machines from '../src/machines/index.ts'
 import * as testing from '../src/testing/index.ts'
+import * as testingLog from '../src/testing/log/index.ts'
 
 type ErrorClass = (abstract new (...args: never[]) => Error) & { readonly code?: string }
 
-const PUBLIC = classesOf({ ...anchorage, ...leases, ...machines, ...testing })
+const PUBLIC = classesOf({ ...anchorage, ...leases, ...machines, ...testing, ...testingLog })
 /** About a value that breaks a limit: programs that tell a bad argument by its built-in class go on to do so. */
 const OF_LIMITS = ['KeyTooLarge', 'SnapshotTooLarge', 'Unencodable']
 

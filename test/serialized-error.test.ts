@@ -12,6 +12,7 @@ import { deserializeError, serializeError } from '../src/serialized-error.ts'
 import { NoProvider } from '../src/sync/errors.ts'
 import { Busy } from '../src/sync/wire/errors.ts'
 import * as testing from '../src/testing/index.ts'
+import * as testingLog from '../src/testing/log/index.ts'
 import { ThrownValue } from '../src/thrown.ts'
 
 /** As a thread or a process gets it. */
@@ -106,11 +107,11 @@ test('an error that is its own cause comes to an end', () => {
 })
 
 test('a test cluster gives back every public class but those of checks, which stay in their process', () => {
-  const exported = Object.values({ ...anchorage, ...leases, ...machines, ...testing }).filter(
+  const exported = Object.values({ ...anchorage, ...leases, ...machines, ...testing, ...testingLog }).filter(
     (value) => typeof value === 'function' && value.prototype instanceof Error,
   )
   const others = exported.filter((Kind) => !ERROR_CLASSES.some((known) => known === Kind))
   expect(new Set(others)).toEqual(
-    new Set([anchorage.AnchorageError, testing.SimulationFailed, testing.MachineFault]),
+    new Set([anchorage.AnchorageError, testing.SimulationFailed, testing.MachineFault, testingLog.LogFault]),
   )
 })

@@ -7,7 +7,7 @@ import type { Log, LogConnection } from '../../src/log/log.ts'
 import { type NatsServer, type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
-import { describeNatsClusters, natsPlace, wipe } from './nats.ts'
+import { describeNatsClusters, natsHarness, wipe } from './nats.ts'
 import { NatsProxy } from './nats-proxy.ts'
 
 // If all servers were killed, they need ten seconds and more to go on. Some of these tests do that twice.
@@ -182,5 +182,8 @@ describeNatsClusters('three servers', () => {
     }
   }
 
-  conformance('jetstreamLog', () => natsPlace(nats, 3))
+  conformance(
+    'jetstreamLog',
+    natsHarness(() => nats, 3),
+  )
 })

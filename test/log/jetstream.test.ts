@@ -22,7 +22,7 @@ import { isFresh, Sightings } from '../../src/log/presence.ts'
 import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
-import { describeNats, natsPlace } from './nats.ts'
+import { describeNats, natsHarness } from './nats.ts'
 
 describeNats('one server', () => {
   let nats: NatsServers
@@ -67,7 +67,10 @@ describeNats('one server', () => {
       else log.connection!.onChange((is) => is === wanted && resolve())
     })
 
-  conformance('jetstreamLog', () => natsPlace(nats, 1))
+  conformance(
+    'jetstreamLog',
+    natsHarness(() => nats, 1),
+  )
 
   describe('its stream', () => {
     test('keeps every message on disk, and no single one can be deleted from it', async () => {
@@ -352,7 +355,7 @@ describeNats('one server', () => {
     test('of a log that lost its newest entries in a power cut learns that it was put back', async () => {
       const log = await open()
       await log.append(commands(...numbers(1, 5)))
-      const place = await natsPlaceAsItIs()
+      const place = await natsHarnessAsItIs()
       await log.append(commands('6'))
       const { index, id } = (await readAll(log)).at(-1)!
       await place()
@@ -360,7 +363,7 @@ describeNats('one server', () => {
       expect(failure).toMatchObject({ name: 'LogRewound', index: 6, newest: 5 })
     })
 
-    async function natsPlaceAsItIs() {
+    async function natsHarnessAsItIs() {
       const { cpSync, rmSync } = await import('node:fs')
       const [server] = nats.servers
       await nats.kill('SIGTERM')

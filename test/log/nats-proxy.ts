@@ -49,6 +49,17 @@ export class NatsProxy implements AsyncDisposable {
     for (const socket of this.#sockets) socket.destroy()
   }
 
+  /** End every connection, and let no new one come about, until the returned function is called. */
+  block(): () => void {
+    const { toServer, toClient } = this
+    this.toServer = this.toClient = () => 'cut'
+    this.cut()
+    return () => {
+      this.toServer = toServer
+      this.toClient = toClient
+    }
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.cut()
     this.#server.close()

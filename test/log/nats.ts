@@ -10,8 +10,9 @@ import {
   type NatsServers,
   natsServerVersion,
 } from '../../src/processes/nats-servers.ts'
-import type { Place } from './conformance.ts'
+import type { LogHarness, LogPlaceUnderTest } from '../../src/testing/log/harness.ts'
 import { init } from './entries.ts'
+import { NatsProxy } from './nats-proxy.ts'
 
 /** CI sets it: a missing server is then a failure. */
 const REQUIRED = process.env.REQUIRE_NATS === '1'
@@ -44,11 +45,18 @@ export function describeNatsClusters(name: string, tests: () => void): void {
   describe.skip(name, tests)
 }
 
-/** A place for the conformance suite on running servers, without what an earlier test left. */
-export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Place> {
+/** For the conformance suite, on running servers. A place is without what an earlier test left. */
+export function natsHarness(nats: () => NatsServers, replicas: 1 | 3): LogHarness {
+  return { make: () => natsPlace(nats(), replicas) }
+}
+
+/** Every handle comes by proxies, and the servers do not tell it how to get around them. */
+async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<LogPlaceUnderTest> {
   await clear(nats)
+  const proxies = await Promise.all(nats.urls.map((url) => NatsProxy.to(url)))
   const options: JetstreamLogOptions = {
-    servers: nats.urls,
+    servers: proxies.map(({ url }) => url),
+    connection: { ignoreClusterUpdates: true },
     stream: 'a-log',
     replicas,
     maxEntryBytes: 100_000,
@@ -77,7 +85,14 @@ export async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<Pla
         await nats.start()
       }
     },
+    async cutOff() {
+      const ends = proxies.map((proxy) => proxy.block())
+      return async () => {
+        for (const end of ends) end()
+      }
+    },
     async dispose() {
+      for (const proxy of proxies) await proxy[Symbol.asyncDispose]()
       for (const { storeDir } of nats.servers) rmSync(`${storeDir}.copy`, { recursive: true, force: true })
       if (wereKilled) await wipe(nats)
     },

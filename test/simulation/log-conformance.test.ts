@@ -25,27 +25,30 @@ afterAll(async () => {
 
 for (const kind of ['local', 'service'] as const) {
   for (const backMs of [0, 0.5]) {
-    conformance(`a simulated ${kind} log, ${backMs} ms away`, async () => {
-      const here = new World(1)
-      world = here
-      const log = new SimulatedLog(here, { kind, maxEntryBytes: 100_000, wallMs: () => Date.now() })
-      log.setLatency({ thereMs: backMs, backMs, jitterMs: backMs })
-      let lives = 0
-      const reopen = () => log.backendFor(new Life(here, `a#${++lives}`), 'a')
-      return {
-        backend: reopen(),
-        reopen,
-        async recreate() {
-          log.recreate()
-        },
-        async save() {
-          const newest = log.record.entries.length
-          return async () => log.rewind(newest)
-        },
-        async dispose() {
-          world = undefined
-        },
-      }
+    conformance(`a simulated ${kind} log, ${backMs} ms away`, {
+      lacks: { cutOff: 'its scenes cut it off, in virtual time: see test/simulation/log.test.ts' },
+      async make() {
+        const here = new World(1)
+        world = here
+        const log = new SimulatedLog(here, { kind, maxEntryBytes: 100_000, wallMs: () => Date.now() })
+        log.setLatency({ thereMs: backMs, backMs, jitterMs: backMs })
+        let lives = 0
+        const reopen = () => log.backendFor(new Life(here, `a#${++lives}`), 'a')
+        return {
+          backend: reopen(),
+          reopen,
+          async recreate() {
+            log.recreate()
+          },
+          async save() {
+            const newest = log.record.entries.length
+            return async () => log.rewind(newest)
+          },
+          async dispose() {
+            world = undefined
+          },
+        }
+      },
     })
   }
 }

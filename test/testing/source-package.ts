@@ -5,6 +5,7 @@ const ENTRIES = new Map([
   ['anchorage', '../../src/index.ts'],
   ['anchorage/machines', '../../src/machines/index.ts'],
   ['anchorage/testing', '../../src/testing/index.ts'],
+  ['anchorage/testing/log', '../../src/testing/log/index.ts'],
 ])
 
 registerHooks({

@@ -1,0 +1,18 @@
+import type { Accident } from './harness.ts'
+import type { Scene } from './scene.ts'
+
+/** A part of the contract, with its tests. */
+export interface Chapter {
+  readonly group: string
+  /** What each of its tests begins with. */
+  before?(scene: Scene): Promise<unknown>
+  readonly checks: readonly Check[]
+}
+
+export interface Check {
+  readonly title: string
+  /** What the interface's comments promise. */
+  readonly promise: string
+  readonly needs?: readonly Accident[]
+  run(scene: Scene): Promise<void>
+}

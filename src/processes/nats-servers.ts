@@ -11,6 +11,7 @@ import { CLUSTER_VERSION_MIN, isOlder } from '../log/jetstream/server-version.ts
 import { atExit } from './at-exit.ts'
 import { NatsServerMissing, NatsServersFailed } from './errors.ts'
 import { guard } from './guard.ts'
+import { askMonitor, isWhole, type Monitored } from './nats-meta-group.ts'
 
 export interface NatsServersInit {
   /** How many; three and five make a cluster, which replicates streams. Default 1. */
@@ -128,10 +129,11 @@ export class NatsServers implements AsyncDisposable {
     return this.servers.map(({ url }) => url)
   }
 
-  /** Start those that do not run. Resolves when JetStream answers on every one. */
+  /** Start those that do not run. Resolves when JetStream answers on every one, and takes streams on all. */
   async start(): Promise<void> {
     await Promise.all(this.servers.map((server) => server.start()))
     await Promise.all(this.servers.map((server) => server.ready()))
+    if (this.servers.length > 1) await this.#whole()
   }
 
   /** End all of them with SIGKILL, or as told. Resolves when they have ended; what they stored stays. */
@@ -149,6 +151,18 @@ export class NatsServers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }
+
+  /** Resolves when the servers' leader knows that all are there. */
+  async #whole(): Promise<void> {
+    const began = performance.now()
+    while (performance.now() < began + WAIT_MS) {
+      const ended = this.servers.find(({ running }) => !running)
+      if (ended !== undefined) throw await ended.failure('it ended')
+      if (await isWhole(this.servers, performance.now() < began + STREAMS_WAIT_MS)) return
+      await delay(POLL_INTERVAL_MS)
+    }
+    throw await this.servers[0]!.failure(`the servers did not find each other within ${WAIT_MS} ms`)
+  }
 }
 
 interface ServerInit {
@@ -160,9 +174,11 @@ interface ServerInit {
 }
 
 /** One `nats-server`. It keeps its ports and its streams when it is started again. */
-export class NatsServer {
+export class NatsServer implements Monitored {
   readonly name: string
   readonly url: string
+  /** Where it tells of itself by HTTP. */
+  readonly monitorUrl: string
   /** Its streams are here. */
   readonly storeDir: string
   readonly #init: ServerInit
@@ -174,6 +190,7 @@ export class NatsServer {
   constructor(init: ServerInit) {
     this.name = init.name
     this.url = init.url
+    this.monitorUrl = init.monitorUrl
     this.storeDir = storeDir(init.dir)
     this.#init = init
   }
@@ -207,17 +224,17 @@ export class NatsServer {
   async ready(): Promise<void> {
     const began = performance.now()
     while (performance.now() < began + WAIT_MS) {
-      if (this.#child === undefined) throw await this.#failure('it ended')
+      if (this.#child === undefined) throw await this.failure('it ended')
       const scope = performance.now() < began + STREAMS_WAIT_MS ? '' : '?js-server-only=true'
       try {
-        const { status } = await fetch(`${this.#init.monitorUrl}/healthz${scope}`)
+        const { status } = await askMonitor(this, `/healthz${scope}`)
         if (status === 200) return
       } catch {
-        // It does not listen yet.
+        // It does not listen yet, or is too busy.
       }
       await delay(POLL_INTERVAL_MS)
     }
-    throw await this.#failure(`JetStream did not answer within ${WAIT_MS} ms`)
+    throw await this.failure(`JetStream did not answer within ${WAIT_MS} ms`)
   }
 
   /** End it with SIGKILL, or as told. Resolves when it has ended; what it stored stays. */
@@ -243,7 +260,8 @@ export class NatsServer {
     this.#child?.kill('SIGKILL')
   }
 
-  async #failure(why: string): Promise<NatsServersFailed> {
+  /** @internal What went wrong, with the end of its log. */
+  async failure(why: string): Promise<NatsServersFailed> {
     const log = await readFile(logFile(this.#init.dir), 'utf8').catch(() => '')
     return new NatsServersFailed(this.name, why, log.trim().split('\n').slice(-10))
   }

@@ -2,9 +2,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { Link } from '../../src/log/jetstream/link.ts'
+import { Stream } from '../../src/log/jetstream/stream.ts'
 import { jetstreamLog } from '../../src/log/jetstream.ts'
 import type { Log, LogConnection } from '../../src/log/log.ts'
+import { isWhole } from '../../src/processes/nats-meta-group.ts'
 import { type NatsServer, type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
+import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 import { describeNatsClusters, natsHarness, wipe } from './nats.ts'
@@ -170,6 +174,63 @@ describeNatsClusters('three servers', () => {
     await log.append(commands('used all the same'))
     expect(problems.length).toBe(1)
     await log.close()
+  })
+
+  test('servers are whole while their leader knows that all are there, and started ones are', async () => {
+    const { servers } = nats
+    expect(await isWhole(servers, true)).toBe(true)
+    await servers[0]!.kill('SIGTERM')
+    expect(await isWhole(servers, false)).toBe(false)
+    await nats.start()
+    expect(await isWhole(servers, false)).toBe(true)
+  })
+
+  describe('a new stream, while a server is away that is to keep it,', () => {
+    /** The servers refuse the first streams with this answer. They have never heard of the other two of five. */
+    async function refusing(times: number, onRefused = () => {}) {
+      const proxy = await NatsProxy.to(nats.urls[0]!)
+      let refused = 0
+      proxy.toServer = (bytes) => {
+        const text = bytes.toString('latin1')
+        if (refused >= times || !text.includes('STREAM.CREATE.')) return bytes
+        return Buffer.from(text.replace('"num_replicas":3', '"num_replicas":5'), 'latin1')
+      }
+      proxy.toClient = (bytes) => {
+        const text = bytes.toString('latin1')
+        const [, answer] = /^MSG .*\r\n(.*"err_code":10005.*)\r\n/m.exec(text) ?? []
+        if (answer === undefined) return bytes
+        refused++
+        onRefused()
+        const offline = answer.replace('for placement"', 'for placement, peer offline"')
+        const size = (head: string) => head.replace(/\d+$/, String(offline.length))
+        return Buffer.from(text.replace(answer, offline).replace(/^MSG .*(?=\r)/m, size), 'latin1')
+      }
+      return Object.assign(proxy, { refused: () => refused })
+    }
+
+    test('is tried again', async () => {
+      await using proxy = await refusing(2)
+      await using log = await Opened.on(nats, 'refused', proxy.url)
+      expect((await log.log.append(commands('1'))).first).toBe(1)
+      expect(proxy.refused()).toBe(2)
+    })
+
+    test('is given up after half a minute, and the error says what to do', async () => {
+      const clock = new VirtualClock()
+      await using proxy = await refusing(Number.POSITIVE_INFINITY, () => clock.advance(15_000))
+      const link = await Link.open({ servers: proxy.url, connection: { ignoreClusterUpdates: true }, clock })
+      const options = { name: 'given-up', create: true, replicas: 3, duplicateWindowMs: 1_000 } as const
+      const failure = await failureOf(Stream.open(link, init(), options))
+      await link.close()
+      expect(failure).toMatchObject({ name: 'LogUnavailable' })
+      expect(String(failure)).toContain('peer offline: a new stream needs all its servers; start those')
+      expect(proxy.refused()).toBe(2)
+    })
+
+    test('is refused at once if there are too few servers', async () => {
+      const options = { servers: nats.urls, stream: 'too-few', replicas: 5 } as const
+      await expect(jetstreamLog(options).open(init())).rejects.toMatchObject({ name: 'LogRefused' })
+    })
   })
 
   async function leaderOf(stream: string): Promise<NatsServer> {

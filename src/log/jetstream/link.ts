@@ -57,6 +57,8 @@ const PING_MS = 3_000
 /** The client leaves a server that does not answer this many pings. */
 const PINGS_MAX = 2
 
+/** JetStream's code for a new stream that finds no place on the servers, for good or for now. */
+const NO_PLACE = 10_005
 /** JetStream's status for a reason that may pass. */
 export const UNAVAILABLE = 503
 /** Errors of the client for a reason that may pass. */
@@ -325,6 +327,23 @@ export function isPassing({ status, code }: { readonly status: number; readonly 
   return status === UNAVAILABLE || PASSING_CODES.has(code)
 }
 
+/**
+ * Whether a new stream finds no place because a server is away that is to keep it. It has been stopped, or has
+ * just been started and not told the others yet. All other reasons for `NO_PLACE` stay.
+ */
+function isPeerOffline(error: unknown): error is JetStreamApiError {
+  return error instanceof JetStreamApiError && error.code === NO_PLACE && error.message.includes('offline')
+}
+
+/** For a message: why there was no answer, and what can be done about it. */
+function whyOf(error: unknown): string | undefined {
+  if (error instanceof LogUnavailable) return error.why
+  const { message } = asError(error)
+  return isPeerOffline(error)
+    ? `${message}: a new stream needs all its servers; start those that are away, or give fewer replicas`
+    : message
+}
+
 interface Patience {
   readonly clock: Clock
   readonly place: () => string
@@ -350,8 +369,7 @@ async function patiently<T>(
       if (refusal !== undefined) throw refusal
       if (!mayPass(error)) throw error
       if (clock.now() >= deadline) {
-        const why = error instanceof LogUnavailable ? error.why : asError(error).message
-        throw new LogUnavailable(why, { cause: error, place: place() })
+        throw new LogUnavailable(whyOf(error), { cause: error, place: place() })
       }
     }
     await pause.wait(ends)
@@ -387,7 +405,7 @@ function isOfClient(error: Error): boolean {
 
 /** Whether the error may pass: no answer came, or JetStream has no leader at the moment. */
 function mayPass(error: unknown): boolean {
-  if (error instanceof JetStreamApiError) return isPassing(error)
+  if (error instanceof JetStreamApiError) return isPassing(error) || isPeerOffline(error)
   if (!(error instanceof Error)) return false
   // Our own errors have a code too, and of these only `LogUnavailable` may pass.
   if (error instanceof AnchorageError) return error instanceof LogUnavailable

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { type ProcessEvent, startCluster } from '../../src/testing/index.ts'
-import { expectSameRoots, isCaughtUp, pruneAll } from './support.ts'
+import { allAreElectors, expectSameRoots, isCaughtUp, pruneAll } from './support.ts'
 
 const program = new URL('./faulty-process.ts', import.meta.url)
 
@@ -22,6 +22,7 @@ test('a process whose machine is wrong is named by every process, gets the state
   const all = [first!, second!, faulty]
   expect(await Promise.all(all.map((replica) => replica.call('total', 'apples')))).toEqual([3, 3, 6])
 
+  await allAreElectors(cluster)
   const anchor = await first!.mark()
   const told = await Promise.all(all.map((replica) => replica.waitFor(isDivergence)))
   const sealed = await second!.rootAt(anchor)

@@ -35,6 +35,18 @@ export async function expectSameRoots(cluster: Cluster): Promise<Position> {
 }
 
 /**
+ * Resolves when the leader knows that every process is in sync. Its next marker names them as electors, so what they
+ * attest is in the log for all to see. Before that, one that diverges learns so from the seal, and tells it alone.
+ */
+export async function allAreElectors(cluster: Cluster): Promise<void> {
+  const leader = await cluster.leader()
+  await cluster.waitUntil('the leader knows that all are in sync', async () => {
+    const { members } = await leader.status()
+    return cluster.replicas.every(({ id }) => members.some((one) => one.id === id && one.state === 'in-sync'))
+  })
+}
+
+/**
  * Prune all that can be pruned: whoever joins now needs a snapshot. Nobody who runs lags by then, or it would need
  * one too, and could not serve.
  */

@@ -4,24 +4,30 @@ import { memoryLog } from '../../src/log/memory.ts'
 import { conformance } from './conformance.ts'
 import { commands, init, readAll } from './entries.ts'
 
-conformance('memoryLog', {
-  lacks: { cutOff: 'no servers order it' },
-  async make() {
-    const backend = memoryLog({ maxEntryBytes: 100_000 })
-    return {
-      backend,
-      reopen: () => backend,
-      async recreate() {
-        backend.recreate()
-      },
-      async save() {
-        const { newest } = await (await backend.open(init())).bounds()
-        return async () => backend.rewind(newest.index)
-      },
-      async dispose() {},
-    }
-  },
-})
+for (const messages of [undefined, { subject: 'orders.new' }]) {
+  conformance(messages === undefined ? 'memoryLog' : 'memoryLog of messages', {
+    lacks: { cutOff: 'no servers order it' },
+    ...(messages && { messages }),
+    async make() {
+      const backend = memoryLog({ maxEntryBytes: 100_000, messages: messages !== undefined })
+      return {
+        backend,
+        reopen: () => backend,
+        async recreate() {
+          backend.recreate()
+        },
+        async save() {
+          const { newest } = await (await backend.open(init())).bounds()
+          return async () => backend.rewind(newest.index)
+        },
+        async publish(message, payload) {
+          backend.publish(message, payload)
+        },
+        async dispose() {},
+      }
+    },
+  })
+}
 
 test('its clock and its epochs are options, so that a run can be repeated', async () => {
   let now = 1000

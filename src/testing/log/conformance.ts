@@ -3,6 +3,7 @@ import type { Chapter, Check } from './chapter.ts'
 import { accidents } from './chapters/accidents.ts'
 import { appending } from './chapters/appending.ts'
 import { closing } from './chapters/closing.ts'
+import { messages } from './chapters/messages.ts'
 import { opening } from './chapters/opening.ts'
 import { outages } from './chapters/outages.ts'
 import { presences } from './chapters/presences.ts'
@@ -23,6 +24,7 @@ const CHAPTERS: readonly Chapter[] = [
   reading,
   pruning,
   presences,
+  messages,
   closing,
 ]
 
@@ -63,8 +65,8 @@ class Trial implements ConformanceTest {
     this.group = chapter.group
     this.name = `${chapter.group}: ${check.title}`
     this.promise = check.promise
-    const lack = check.needs?.find((accident) => harness.lacks?.[accident] !== undefined)
-    if (lack !== undefined) this.skip = `${lack}: ${harness.lacks?.[lack]}`
+    const skip = skipOf({ ...chapter, ...check }, harness)
+    if (skip !== undefined) this.skip = skip
     // Test runners are given it apart from the test.
     this.run = () => this.#run(new Scene(harness), chapter, check, timeoutMs)
   }
@@ -90,6 +92,16 @@ class Trial implements ConformanceTest {
     await attempt("the test's end", () => scene.end())
     if (faults.length > 0) throw new LogFault({ test: this.name, promise: this.promise }, faults[0])
   }
+}
+
+function skipOf(
+  { needs, messages }: Pick<Check, 'needs' | 'messages'>,
+  harness: LogHarness,
+): string | undefined {
+  if (messages === true && harness.messages === undefined) return "messages: the log is Anchorage's own"
+  if (messages === false && harness.messages !== undefined) return 'messages: others write the log too'
+  const lack = needs?.find((ability) => harness.lacks?.[ability] !== undefined)
+  return lack === undefined ? undefined : `${lack}: ${harness.lacks?.[lack]}`
 }
 
 async function within(timeoutMs: number, work: () => Promise<void>, why: () => string): Promise<void> {

@@ -1,7 +1,8 @@
 import type { LogBackend } from '../../log/log.ts'
+import type { NewMessage } from '../../message.ts'
 
-/** What can happen to a log, and not every harness can bring about. */
-export type Accident = 'recreate' | 'save' | 'cutOff'
+/** What not every place can do, or suffer: methods of `LogPlaceUnderTest`, and `Log.prune`. */
+export type Ability = 'recreate' | 'save' | 'cutOff' | 'publish' | 'prune'
 
 /**
  * Makes the places in which a backend is tested.
@@ -34,10 +35,15 @@ export interface LogHarness {
   /** A new place, for one test. No log has been opened there yet. */
   make(): Promise<LogPlaceUnderTest>
   /**
-   * The accidents that a place cannot suffer, each with the reason. Their tests are listed with it as `skip`.
-   * A place that neither offers an accident nor names it here fails the tests that need it. Default: none.
+   * What places cannot do, each with the reason. The tests that need it are listed with that as `skip`. A place
+   * that neither has a method nor names it here fails the tests that need it. Default: none.
    */
-  readonly lacks?: Readonly<Partial<Record<Accident, string>>>
+  readonly lacks?: Readonly<Partial<Record<Ability, string>>>
+  /**
+   * For a log that is a stream which others write too (`Log.hasMessages`): the subject on which the tests
+   * publish their commands. Default: the log is Anchorage's own.
+   */
+  readonly messages?: { readonly subject: string }
 }
 
 /** The place of one test's log, and the accidents that it can suffer there. */
@@ -61,6 +67,8 @@ export interface LogPlaceUnderTest {
   save?(): Promise<() => Promise<void>>
   /** Keep every handle from the log's servers, until the returned function is called. */
   cutOff?(): Promise<() => Promise<void>>
+  /** Write a message into the stream, as a program does that knows nothing of Anchorage. */
+  publish?(message: NewMessage, payload: Uint8Array): Promise<void>
   /** Remove everything. It is called once, after every handle was closed. */
   dispose(): Promise<void>
 }

@@ -16,7 +16,7 @@
 export { logConformance } from './conformance.ts'
 export { logInit } from './entries.ts'
 export type {
-  Accident,
+  Ability,
   ConformanceTest,
   LogConformanceOptions,
   LogHarness,

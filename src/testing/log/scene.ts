@@ -1,7 +1,8 @@
-import type { Log, LogBackend, LogInit } from '../../log/log.ts'
+import type { Log, LogBackend, LogInit, NewEntry } from '../../log/log.ts'
+import type { NewMessage } from '../../message.ts'
 import { asError } from '../../thrown.ts'
 import { commands, logInit } from './entries.ts'
-import type { Accident, LogHarness, LogPlaceUnderTest } from './harness.ts'
+import type { Ability, LogHarness, LogPlaceUnderTest } from './harness.ts'
 import { Waits, watched } from './waits.ts'
 
 /** The place of one test, with the handles that it opened there. */
@@ -39,7 +40,8 @@ export class Scene {
   async #open(backend: LogBackend, init: LogInit): Promise<Log> {
     const log = await this.#waits.of(`open() by ${init.author}`, backend.open(init))
     this.#opened.push(log)
-    return watched(log, this.#waits)
+    const { messages } = this.#harness
+    return watched(messages === undefined ? log : addressing(log, messages.subject), this.#waits)
   }
 
   readonly append = async (...texts: string[]): Promise<void> => {
@@ -59,6 +61,18 @@ export class Scene {
     const restore = await this.#ofHarness('cutOff()', this.#offered('cutOff')())
     return () => this.#ofHarness('what cutOff() returned', restore())
   }
+
+  /** The subject on which commands are published; undefined if the log is Anchorage's own. */
+  get subject(): string | undefined {
+    return this.#harness.messages?.subject
+  }
+
+  /** Whose entry a command of this author is. */
+  readonly authorOf = (author: string): string => (this.subject === undefined ? author : '')
+
+  /** Write a message as others do. */
+  readonly publish = (message: NewMessage, payload: Uint8Array): Promise<void> =>
+    this.#ofHarness('publish()', this.#offered('publish')(message, payload))
 
   /** The outcome of something else, which is named if the test waits too long. */
   readonly wait = <T>(what: string, promise: Promise<T>): Promise<T> => this.#waits.of(what, promise)
@@ -81,7 +95,7 @@ export class Scene {
     }
   }
 
-  #offered<A extends Accident>(accident: A): NonNullable<LogPlaceUnderTest[A]> {
+  #offered<A extends Exclude<Ability, 'prune'>>(accident: A): NonNullable<LogPlaceUnderTest[A]> {
     const place = there(this.#place)
     const offered = place[accident]
     if (offered !== undefined) return offered.bind(place) as NonNullable<LogPlaceUnderTest[A]>
@@ -89,6 +103,25 @@ export class Scene {
       `the harness's place has no ${accident}(): write it, or say why not in lacks: { ${accident}: 'the reason' }`,
     )
   }
+}
+
+/** Commands that say nothing of a message are given one. */
+function addressing(log: Log, subject: string): Log {
+  const append: Log['append'] = (entries, options) =>
+    log.append(
+      entries.map((entry): NewEntry => {
+        const isBare = entry.kind === 'command' && !('message' in entry)
+        return isBare ? { ...entry, message: { subject } } : entry
+      }),
+      options,
+    )
+  return new Proxy(log, {
+    get(target, key) {
+      if (key === 'append') return append
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }
 
 function there<T>(value: T | undefined): T {

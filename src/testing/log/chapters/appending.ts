@@ -28,7 +28,7 @@ export const appending: Chapter = {
     {
       title: 'an entry comes back as it was given, with its author, its epoch and an id',
       promise: 'an entry has the kind and the payload of its append, and the author of its handle (LogEntry)',
-      async run({ log, open }) {
+      async run({ log, open, authorOf }) {
         const bob = await open({ author: 'bob' })
         const payload = Uint8Array.from({ length: 256 }, (_, byte) => byte)
         await log.append([{ kind: 'control', payload }])
@@ -36,7 +36,7 @@ export const appending: Chapter = {
         const [first, second] = await readAll(log)
         hasFields(first, { index: 1, author: 'alice', kind: 'control', epoch: log.epoch })
         assert.deepEqual(Uint8Array.from(first!.payload), payload)
-        hasFields(second, { index: 2, author: 'bob', kind: 'command', epoch: log.epoch })
+        hasFields(second, { index: 2, author: authorOf('bob'), kind: 'command', epoch: log.epoch })
         assert.equal(second!.payload.byteLength, 0)
       },
     },

@@ -12,6 +12,7 @@ const TRUNCATED = 'LogTruncated if the next entry has been pruned, at the start 
 
 export const pruning: Chapter = {
   group: 'pruning',
+  needs: ['prune'],
   before: ({ append }) => append(...numbers(1, 20)),
   checks: [
     {

@@ -106,6 +106,7 @@ export const versions: Chapter = {
     {
       title: 'lasts: after a prune and for the next handle',
       promise: 'a handle knows what was noted when it was opened (Log.upgraded)',
+      needs: ['prune'],
       async run({ log, open }) {
         await log.append(commands('1', '2', '3'))
         await log.noteUpgrade('map/2', 2)

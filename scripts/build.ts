@@ -19,7 +19,7 @@ const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.j
 
 rmSync(dist, { recursive: true, force: true })
 execFileSync(process.execPath, [tsc, '--project', join(root, 'tsconfig.build.json')], { stdio: 'inherit' })
-for (const generated of globSync('**/*_pb.{js,d.ts}', { cwd: src }))
-  cpSync(join(src, generated), join(dist, generated))
+for (const other of globSync('**/*{_pb.js,_pb.d.ts,.sql}', { cwd: src }))
+  cpSync(join(src, other), join(dist, other))
 await bundle(join(dist, BUNDLED), join(dist, 'cli/bundled'))
 chmodSync(join(dist, BIN), 0o755)

@@ -15,9 +15,17 @@ interface Append {
   isHandedOver: boolean
 }
 
+/** Entries that were written together. */
+export interface Committed {
+  /** The index of the first. The others follow it. */
+  readonly first: number
+  /** The id of one of them, if appends tell: `n` counts from 0. */
+  idAt?(n: number): string
+}
+
 /** Group commit: while one transaction is under way, later appends gather for the next. */
 export class AppendQueue {
-  readonly #commit: (entries: readonly NewEntry[]) => Promise<Appended>
+  readonly #commit: (entries: readonly NewEntry[]) => Promise<Committed>
   #waiting: Append[] = []
   #isCommitting = false
 
@@ -25,7 +33,7 @@ export class AppendQueue {
    * @param commit writes entries in one transaction; it is called in order, and not again before it has
    *   settled
    */
-  constructor(commit: (entries: readonly NewEntry[]) => Promise<Appended>) {
+  constructor(commit: (entries: readonly NewEntry[]) => Promise<Committed>) {
     this.#commit = commit
   }
 
@@ -74,10 +82,13 @@ export class AppendQueue {
     const appends = this.#waiting.splice(0, this.#countForOneTransaction())
     for (const append of appends) append.isHandedOver = true
     try {
-      let { first } = await this.#commit(appends.flatMap(({ entries }) => entries))
+      const committed = await this.#commit(appends.flatMap(({ entries }) => entries))
+      let n = 0
       for (const { entries, resolve } of appends) {
-        resolve({ first, last: first + entries.length - 1 })
-        first += entries.length
+        const first = committed.first + n
+        const firstId = committed.idAt?.(n)
+        resolve({ first, last: first + entries.length - 1, ...(firstId !== undefined && { firstId }) })
+        n += entries.length
       }
     } catch (error) {
       for (const { reject } of appends) reject(error)

@@ -3,7 +3,7 @@ import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Link } from '../../src/log/jetstream/link.ts'
-import { Stream } from '../../src/log/jetstream/stream.ts'
+import { OwnStream } from '../../src/log/jetstream/own-stream.ts'
 import { jetstreamLog } from '../../src/log/jetstream.ts'
 import type { Log, LogConnection } from '../../src/log/log.ts'
 import { isWhole } from '../../src/processes/nats-meta-group.ts'
@@ -220,7 +220,7 @@ describeNatsClusters('three servers', () => {
       await using proxy = await refusing(Number.POSITIVE_INFINITY, () => clock.advance(15_000))
       const link = await Link.open({ servers: proxy.url, connection: { ignoreClusterUpdates: true }, clock })
       const options = { name: 'given-up', create: true, replicas: 3, duplicateWindowMs: 1_000 } as const
-      const failure = await failureOf(Stream.open(link, init(), options))
+      const failure = await failureOf(OwnStream.open(link, init(), options))
       await link.close()
       expect(failure).toMatchObject({ name: 'LogUnavailable' })
       expect(String(failure)).toContain('peer offline: a new stream needs all its servers; start those')

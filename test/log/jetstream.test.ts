@@ -15,7 +15,7 @@ import {
   LogUnavailable,
   LogUnusable,
 } from '../../src/log/errors.ts'
-import { streamName } from '../../src/log/jetstream/stream.ts'
+import { streamName } from '../../src/log/jetstream/names.ts'
 import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
 import type { Log, LogInit } from '../../src/log/log.ts'
 import { isFresh, Sightings } from '../../src/log/presence.ts'

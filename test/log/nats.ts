@@ -4,6 +4,7 @@ import { connect } from '@nats-io/transport-node'
 import { describe } from 'vitest'
 import { CLUSTER_VERSION_MIN } from '../../src/log/jetstream/server-version.ts'
 import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
+import type { LogBackend } from '../../src/log/log.ts'
 import {
   findNatsServer,
   isFitForClusters,
@@ -47,28 +48,38 @@ export function describeNatsClusters(name: string, tests: () => void): void {
 
 /** For the conformance suite, on running servers. A place is without what an earlier test left. */
 export function natsHarness(nats: () => NatsServers, replicas: 1 | 3): LogHarness {
-  return { make: () => natsPlace(nats(), replicas) }
+  const at = (servers: NatsServers) => ({
+    backend: (options: JetstreamLogOptions) => jetstreamLog({ ...options, stream: 'a-log', replicas }),
+    empty: () => clear(servers),
+  })
+  return { make: () => natsPlace(nats(), at(nats())) }
+}
+
+/** What is at a place on running servers. */
+export interface NatsPlaceInit {
+  /** @param options of the servers, and limits that are small enough for tests */
+  backend(options: JetstreamLogOptions): LogBackend
+  /** Remove what an earlier test left, and make what the log needs. */
+  empty(): Promise<void>
 }
 
 /** Every handle comes by proxies, and the servers do not tell it how to get around them. */
-async function natsPlace(nats: NatsServers, replicas: 1 | 3): Promise<LogPlaceUnderTest> {
-  await clear(nats)
+export async function natsPlace(nats: NatsServers, at: NatsPlaceInit): Promise<LogPlaceUnderTest> {
+  await at.empty()
   const proxies = await Promise.all(nats.urls.map((url) => NatsProxy.to(url)))
-  const options: JetstreamLogOptions = {
-    servers: proxies.map(({ url }) => url),
-    connection: { ignoreClusterUpdates: true },
-    stream: 'a-log',
-    replicas,
-    maxEntryBytes: 100_000,
-    pollMs: 100,
-  }
-  const backend = () => jetstreamLog(options)
+  const backend = () =>
+    at.backend({
+      servers: proxies.map(({ url }) => url),
+      connection: { ignoreClusterUpdates: true },
+      maxEntryBytes: 100_000,
+      pollMs: 100,
+    })
   let wereKilled = false
   return {
     backend: backend(),
     reopen: backend,
     async recreate() {
-      await clear(nats)
+      await at.empty()
       await (await backend().open(init())).close()
     },
     async save() {

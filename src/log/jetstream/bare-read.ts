@@ -1,8 +1,8 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
+import { streamName } from './names.ts'
 import type { JetstreamLogOptions } from './options.ts'
 import { parseServers } from './servers.ts'
-import { streamName } from './stream.ts'
 
 /** Messages that the client asks for at a time. Its default is 100; with more it is faster. */
 const BATCH_MESSAGES = 1_000

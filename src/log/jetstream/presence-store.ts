@@ -7,9 +7,10 @@ import type { SignalOptions } from '../log.ts'
 import { any, Pause } from '../pause.ts'
 import type { Presence, PresenceStore } from '../presence.ts'
 import { codeOf, type Link } from './link.ts'
+import { encodeName } from './names.ts'
 import { pull } from './pull.ts'
 import { ServerClock } from './server-clock.ts'
-import { encodeName, type Stream, streamInfo } from './stream.ts'
+import { type Stream, streamInfo } from './stream.ts'
 
 /** The TTL that precedes an announcement in its value: a float of 64 bits. */
 const TTL_BYTES = 8
@@ -48,7 +49,7 @@ export class JetstreamPresenceStore implements PresenceStore {
 
   constructor(init: PresenceStoreInit) {
     this.#init = init
-    this.#bucket = encodeName(init.stream.name)
+    this.#bucket = init.stream.bucket
     this.#prefix = `${encodeName(init.stream.epoch)}.`
     this.#replicas = init.stream.replicas
   }

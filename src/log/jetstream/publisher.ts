@@ -1,11 +1,13 @@
-import { headers, type Msg } from '@nats-io/transport-node'
+import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node'
 import { asError } from '../../thrown.ts'
 import type { Timer } from '../../time/clock.ts'
 import { AppendUncertain, EntryTooLarge, LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 import { Pause } from '../pause.ts'
-import { type Encoded, type EntryEncoder, maxPayloadOf } from './entry.ts'
-import { isPassing, type Link, UNAVAILABLE } from './link.ts'
+import { parseAck } from './ack.ts'
+import type { Codec, Outgoing } from './codec.ts'
+import { maxPayloadOf } from './entry.ts'
+import { isPassing, type Link } from './link.ts'
 import type { Stream } from './stream.ts'
 
 /** The most messages that are published and not acknowledged at a time. */
@@ -45,7 +47,7 @@ interface Append {
   settled: boolean
 }
 
-interface Message extends Encoded {
+interface Message extends Outgoing {
   readonly append: Append
   readonly payloadBytes: number
   /** The last word of the subject on which its acknowledgements arrive. */
@@ -60,17 +62,6 @@ interface Message extends Encoded {
   sequence: number
 }
 
-interface Ack {
-  readonly seq: number
-  readonly error?: AckError
-}
-
-interface AckError {
-  readonly status: number
-  readonly code: number
-  readonly description: string
-}
-
 /**
  * Publishes entries in the order of the calls, many at a time. If acknowledgements are missing, the entries
  * are published again under the same ids, in order. Others that were under way at that moment may then be in
@@ -78,8 +69,8 @@ interface AckError {
  */
 export class Publisher {
   readonly #link: Link
-  readonly #stream: Stream
-  readonly #encoder: EntryEncoder
+  readonly #stream: Pick<Stream, 'duplicateWindowMs' | 'isFresh' | 'look'>
+  readonly #codec: Codec
   readonly #inbox: string
   readonly #off: readonly (() => void)[]
   readonly #stopped = new AbortController()
@@ -95,13 +86,15 @@ export class Publisher {
   /** The reason why nothing is published now. */
   #trouble: string | undefined
   #stalled = false
+  /** A look at the stream precedes what is published next. */
+  #looking = false
   #watch: Timer | undefined
   #drained: (() => void) | undefined
 
-  constructor(link: Link, stream: Stream, encoder: EntryEncoder) {
+  constructor(link: Link, stream: Pick<Stream, 'duplicateWindowMs' | 'isFresh' | 'look'>, codec: Codec) {
     this.#link = link
     this.#stream = stream
-    this.#encoder = encoder
+    this.#codec = codec
     this.#inbox = link.inbox()
     link.nc.subscribe(`${this.#inbox}.*`, {
       callback: (error, msg) => {
@@ -113,7 +106,7 @@ export class Publisher {
         if (!connected) this.#stall()
       }),
       link.onRefused(({ operation, subject, message }) => {
-        if (operation === 'publish' && subject === stream.subject) this.#refused(message)
+        if (operation === 'publish') this.#refused(subject, message)
       }),
     ]
   }
@@ -124,7 +117,7 @@ export class Publisher {
     const calledMs = this.#link.clock.now()
     for (const entry of entries) {
       append.messages.push({
-        ...this.#encoder.encode(entry),
+        ...this.#codec.encode(entry),
         append,
         payloadBytes: entry.payload.byteLength,
         token: (++this.#count).toString(36),
@@ -172,8 +165,9 @@ export class Publisher {
   }
 
   #pump(): void {
-    if (this.#stalled) return
+    if (this.#stalled || this.#looking) return
     if (!this.#link.connected) return this.#stall()
+    if (this.#next < this.#queue.length && !this.#stream.isFresh) return void this.#lookFirst()
     while (
       this.#next < this.#queue.length &&
       this.#flight.size < FLIGHT_MESSAGES_MAX &&
@@ -188,16 +182,28 @@ export class Publisher {
     }
   }
 
+  /** Publish when it is sure that the stream is still the one that was opened. What is under way goes on. */
+  async #lookFirst(): Promise<void> {
+    this.#looking = true
+    try {
+      await this.#stream.look({ signal: this.#stopped.signal })
+    } catch (error) {
+      if (error instanceof LogUnavailable) this.#stall(error.why)
+      else if (!this.#stopped.signal.aborted) this.#failAll(error)
+    }
+    this.#looking = false
+    this.#pump()
+    this.#settled()
+  }
+
   /**
    * Publish a message. If the client does not take it, its append fails and the message is no longer in
    * flight.
    */
   #publish(message: Message): void {
-    const header = headers()
-    header.set('Nats-Msg-Id', message.id)
     const reply = `${this.#inbox}.${message.token}`
     try {
-      this.#link.nc.publish(this.#stream.subject, message.data, { reply, headers: header })
+      this.#link.nc.publish(message.subject, message.data, { reply, headers: headersOf(message) })
     } catch (error) {
       this.#leave(message)
       return this.#fail(message.append, this.#unpublishable(message, error))
@@ -250,12 +256,13 @@ export class Publisher {
     this.#settled()
   }
 
-  /** The servers forbid publishing. They say so for one entry, but it holds for all. */
-  #refused(why: string): void {
+  /** The servers forbid publishing on a subject. They say so for one entry, but it holds for all. */
+  #refused(subject: string, why: string): void {
+    const isRefused = (message: Message) => message.subject === subject
     for (const message of this.#flight.values()) {
-      if (message.publishedTimes === 1) message.sentMs = undefined
+      if (isRefused(message) && message.publishedTimes === 1) message.sentMs = undefined
     }
-    this.#failAll(this.#refusal(why))
+    for (const message of this.#unsettled().filter(isRefused)) this.#fail(message.append, this.#refusal(why))
   }
 
   #refusal(why: string): LogRefused {
@@ -341,7 +348,7 @@ export class Publisher {
     const wallMs = this.#link.clock.wallNow()
     const retryMs = this.#stream.duplicateWindowMs * RETRY_PART
     const waitMs = Math.min(WAIT_MS_MAX, Math.max(retryMs, ACK_MS))
-    for (const message of [...this.#flight.values(), ...this.#queue.slice(this.#next)]) {
+    for (const message of this.#unsettled()) {
       const { append, sentMs, sentWallMs, calledMs } = message
       const isLate =
         sentMs === undefined
@@ -375,8 +382,11 @@ export class Publisher {
   }
 
   #failAll(error: unknown): void {
-    for (const { append } of [...this.#flight.values(), ...this.#queue.slice(this.#next)])
-      this.#fail(append, error)
+    for (const { append } of this.#unsettled()) this.#fail(append, error)
+  }
+
+  #unsettled(): Message[] {
+    return [...this.#flight.values(), ...this.#queue.slice(this.#next)]
   }
 
   #leave(message: Message): void {
@@ -392,26 +402,11 @@ export class Publisher {
   }
 }
 
-/**
- * Parses a server's answer to a message. An answer that is no acknowledgement gives sequence 0 and no error.
- */
-function parseAck(msg: Msg): Ack {
-  const status = msg.headers?.code ?? 0
-  if (msg.data.length === 0 && status === UNAVAILABLE) {
-    return { seq: 0, error: { status, code: 0, description: 'no stream answers' } }
+function headersOf({ id, headers: given = {} }: Message): MsgHdrs {
+  const header = headers()
+  for (const [name, values] of Object.entries(given)) {
+    for (const value of [values].flat()) header.append(name, value)
   }
-  try {
-    const { seq, error } = msg.json<Partial<AckJson> | null>() ?? {}
-    if (error === undefined) return { seq: Number.isSafeInteger(seq) ? seq! : 0 }
-    const { code, err_code, description } = error
-    if (!Number.isInteger(code)) return { seq: 0 }
-    return { seq: 0, error: { status: code, code: err_code, description } }
-  } catch {
-    return { seq: 0 }
-  }
-}
-
-interface AckJson {
-  readonly seq: number
-  readonly error: { readonly code: number; readonly err_code: number; readonly description: string }
+  header.set('Nats-Msg-Id', id)
+  return header
 }

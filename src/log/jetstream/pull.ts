@@ -10,6 +10,8 @@ import type { Link } from './link.ts'
 export interface Delivered {
   readonly sequence: number
   readonly timestampMs: number
+  /** The same time, as exact as the server knows it: in nanoseconds. */
+  readonly timeNs: string
   /** How many messages the consumer still has to deliver after this one. */
   readonly pending: number
   readonly msg: Msg
@@ -268,6 +270,7 @@ function parse(msg: Msg, wordsAtEnd: number): Delivered & { readonly delivery: n
     delivery: +reply.slice(deliveryAt + 1, timeAt),
     // A number cannot hold the nanoseconds exactly, so cut them down to milliseconds.
     timestampMs: +reply.slice(timeAt + 1, pendingAt - 6),
+    timeNs: reply.slice(timeAt + 1, pendingAt),
     pending: +reply.slice(pendingAt + 1, end),
     msg,
   }

@@ -1,7 +1,7 @@
 import { JetStreamApiCodes } from '@nats-io/jetstream'
 import { codeOf, Link } from './link.ts'
+import { encodeName, streamName } from './names.ts'
 import type { JetstreamLogOptions } from './options.ts'
-import { encodeName, streamName } from './stream.ts'
 
 /** The streams of a group's log: its own and that of its bucket. */
 export function streamsOf(group: string): string[] {

@@ -22,13 +22,13 @@ interface Waiting {
  */
 export class StreamMonitor {
   readonly #link: Link
-  readonly #stream: Stream
+  readonly #stream: Pick<Stream, 'look'>
   readonly #pollMs: number
   readonly #waiting = new Set<Waiting>()
   #timer: Timer | undefined
   #looking = false
 
-  constructor(link: Link, stream: Stream, pollMs: number) {
+  constructor(link: Link, stream: Pick<Stream, 'look'>, pollMs: number) {
     this.#link = link
     this.#stream = stream
     this.#pollMs = pollMs

@@ -1,5 +1,6 @@
 import type { JetStreamManager } from '@nats-io/jetstream'
 import { expect, test } from 'vitest'
+import { OwnCodec } from '../../../src/log/jetstream/codec.ts'
 import { EntryEncoder } from '../../../src/log/jetstream/entry.ts'
 import type { Link } from '../../../src/log/jetstream/link.ts'
 import { Publisher } from '../../../src/log/jetstream/publisher.ts'
@@ -43,8 +44,15 @@ test('a consumer that misses two beats is given up', async () => {
 
 test('an entry that was never published waits for a minute of servers that are away', async () => {
   const clock = new VirtualClock()
-  const stream = { subject: 'subject', duplicateWindowMs: 120_000 } as Stream
-  const publisher = new Publisher(silentLink(clock, false), stream, new EntryEncoder('e', 'author'))
+  const stream = {
+    isFresh: true,
+    duplicateWindowMs: 120_000,
+    look: async () => {
+      throw new Error('no servers')
+    },
+  }
+  const codec = new OwnCodec(new EntryEncoder('e', 'author'), 'subject')
+  const publisher = new Publisher(silentLink(clock, false), stream, codec)
   const appended = publisher.append([{ kind: 'command', payload: Buffer.from('entry') }])
   appended.catch(() => {})
   clock.advance(60_000)
@@ -62,7 +70,7 @@ test('a stream that answers no look for 15 seconds is one without servers', asyn
   const look: Stream['look'] = ({ signal } = {}) =>
     new Promise<StreamTail>((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
   const reading = new AbortController()
-  new StreamMonitor(link, { look } as Stream, 1_000).until(reading.signal)
+  new StreamMonitor(link, { look }, 1_000).until(reading.signal)
   clock.advance(15_999)
   await clock.turn()
   expect(told).toEqual([])

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { EntryDecoder, EntryEncoder } from '../../../src/log/jetstream/entry.ts'
-import { encodeName } from '../../../src/log/jetstream/stream.ts'
+import { encodeName } from '../../../src/log/jetstream/names.ts'
 
 const name = fc.string({ unit: 'binary', maxLength: 60 })
 const kind = fc.constantFrom('command' as const, 'control' as const)

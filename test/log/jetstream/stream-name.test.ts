@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { checkStreamName, encodeName, streamName } from '../../../src/log/jetstream/stream.ts'
+import { checkStreamName, encodeName, streamName } from '../../../src/log/jetstream/names.ts'
 
 /**
  * The longest name of a file, and so of a stream. The stream of a bucket has a name that begins with `KV_`.

@@ -46,6 +46,15 @@ export class Interrupt {
     return this.#broken
   }
 
+  /**
+   * The command has ended. Nothing of the process is left but Node, which lets go of signals milliseconds before it
+   * ends: one that comes then would kill it, and it would not have ended well. So Node ends at once, as far as nothing
+   * is left running.
+   */
+  ended(): void {
+    if (this.#received !== undefined) process.once('exit', (code) => process.exit(code))
+  }
+
   readonly #receive = (name: Signal): void => {
     const nowMs = performance.now()
     if (this.#received === undefined) {

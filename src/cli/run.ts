@@ -23,6 +23,7 @@ export async function run(argv: readonly string[]): Promise<number> {
   const output = new Output({ json: options.includes('--json'), color: !options.includes('--no-color') })
   const exitCode = await perform(argv, output, interrupt)
   const broken = await interrupt.outputBroken()
+  interrupt.ended()
   // A terminal that is closed takes no output either, and has sent a signal.
   if (broken === undefined || (broken.exitCode !== undefined && interrupt.exitCode !== undefined))
     return exitCode

@@ -42,6 +42,18 @@ describe('signals', () => {
     expect(leader).toBe(null)
   })
 
+  test('they do not kill a command that has ended well, until its process is gone', async () => {
+    await place.run(['set', 'a', '1', '--create'])
+    const child = place.spawn(['status', '--watch'])
+    await once(child.stdout!.resume(), 'data')
+    const again = setInterval(() => child.kill('SIGTERM'), 1)
+    try {
+      expect(await once(child, 'close')).toEqual([143, null])
+    } finally {
+      clearInterval(again)
+    }
+  })
+
   test('one that comes after a person has waited ends the process at once', async () => {
     const child = spawn(process.execPath, [STUBBORN], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(child.stdout, 'data')

@@ -90,18 +90,39 @@ export class NatsServerMissing extends AnchorageError {
   }
 }
 
-/** A NATS server did not come up. The message holds the last lines of its log. */
-export class NatsServersFailed extends AnchorageError {
-  static override readonly code = 'NATS_SERVERS_FAILED'
-  override readonly name = 'NatsServersFailed'
+/** A server did not come up. The message holds the last lines of its log. */
+abstract class ServerFailed extends AnchorageError {
   readonly server: string
   /** Another program has the port. */
   readonly portTaken: boolean
   constructor(server: string, why: string, lines: readonly string[]) {
     super(`${server}: ${why}${describe([{ name: server, state: 'its log', lines }])}`)
     this.server = server
-    this.portTaken = lines.some((line) => line.includes('address already in use'))
+    this.portTaken = lines.some((line) => /address already in use/i.test(line))
   }
+}
+
+/** A NATS server did not come up. The message holds the last lines of its log. */
+export class NatsServersFailed extends ServerFailed {
+  static override readonly code = 'NATS_SERVERS_FAILED'
+  override readonly name = 'NatsServersFailed'
+}
+
+/** PostgreSQL is not on this machine. */
+export class PostgresMissing extends AnchorageError {
+  static override readonly code = 'POSTGRES_MISSING'
+  override readonly name = 'PostgresMissing'
+  constructor() {
+    super(
+      'PostgreSQL is not installed: `apt-get install postgresql`, or name the folder of its programs (initdb, postgres) with the variable POSTGRES_BIN',
+    )
+  }
+}
+
+/** PostgreSQL did not come up. The message holds the last lines of its log. */
+export class PostgresFailed extends ServerFailed {
+  static override readonly code = 'POSTGRES_FAILED'
+  override readonly name = 'PostgresFailed'
 }
 
 function describe(processes: readonly ProcessTrace[]): string {

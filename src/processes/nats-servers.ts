@@ -1,17 +1,17 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { accessSync, constants, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { rmSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileStorage } from '../checkpoint/file-storage.ts'
 import { CLUSTER_VERSION_MIN, isOlder } from '../log/jetstream/server-version.ts'
 import { atExit } from './at-exit.ts'
 import { NatsServerMissing, NatsServersFailed } from './errors.ts'
-import { guard } from './guard.ts'
+import { freePorts, startOnFreePorts } from './free-ports.ts'
+import { folderWith, isExecutable } from './installed.ts'
 import { askMonitor, isWhole, type Monitored } from './nats-meta-group.ts'
+import { ServerProcess } from './server-process.ts'
 
 export interface NatsServersInit {
   /** How many; three and five make a cluster, which replicates streams. Default 1. */
@@ -36,8 +36,6 @@ const WAIT_MS = 60_000
  */
 const STREAMS_WAIT_MS = 15_000
 const POLL_INTERVAL_MS = 50
-/** Starts before it gives up: another program may take a free port before the server does. */
-const TRIES = 5
 const CLUSTER = 'anchorage'
 /** Where `go install` and Debian's package put it: folders that are not in everybody's PATH. */
 const FOLDERS = [join(homedir(), 'go/bin'), '/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
@@ -52,11 +50,10 @@ const VERSION_WAIT_MS = 10_000
  * install` and packages put it.
  */
 export function findNatsServer(): string | undefined {
-  const { NATS_SERVER, PATH = '' } = process.env
+  const { NATS_SERVER } = process.env
   if (NATS_SERVER !== undefined) return isExecutable(NATS_SERVER) ? NATS_SERVER : undefined
-  return [...PATH.split(delimiter), ...FOLDERS]
-    .map((folder) => join(folder, 'nats-server'))
-    .find(isExecutable)
+  const folder = folderWith(['nats-server'], FOLDERS)
+  return folder && join(folder, 'nats-server')
 }
 
 /** The version of a `nats-server`, such as `2.12.15`. Undefined if it does not tell one. */
@@ -92,18 +89,10 @@ export function clusterWarning(): string | undefined {
 export async function startNatsServers(init: NatsServersInit = {}): Promise<NatsServers> {
   const program = findNatsServer()
   if (program === undefined) throw new NatsServerMissing()
-  for (let tries = 1; ; tries++) {
+  return await startOnFreePorts(async () => {
     const dir = init.dir ?? (await mkdtemp(join(tmpdir(), 'anchorage-nats-')))
-    const servers = new NatsServers(dir, init.dir === undefined, await layOut(program, dir, init))
-    try {
-      await servers.start()
-      return servers
-    } catch (error) {
-      await servers.stop()
-      const isUnlucky = error instanceof NatsServersFailed && error.portTaken && init.port === undefined
-      if (tries === TRIES || !isUnlucky) throw error
-    }
-  }
+    return new NatsServers(dir, init.dir === undefined, await layOut(program, dir, init))
+  }, init.port !== undefined)
 }
 
 /** Servers that make one JetStream. Use `startNatsServers`, with `await using`: nothing outlives it. */
@@ -182,9 +171,7 @@ export class NatsServer implements Monitored {
   /** Its streams are here. */
   readonly storeDir: string
   readonly #init: ServerInit
-  #child: ChildProcess | undefined
-  /** Defined while the server runs. */
-  #guard: ChildProcess | undefined
+  readonly #process: ServerProcess
 
   /** Use `startNatsServers`. */
   constructor(init: ServerInit) {
@@ -193,27 +180,16 @@ export class NatsServer implements Monitored {
     this.monitorUrl = init.monitorUrl
     this.storeDir = storeDir(init.dir)
     this.#init = init
+    this.#process = new ServerProcess({ program: init.program, args: ['-c', configFile(init.dir)] })
   }
 
   get running(): boolean {
-    return this.#child !== undefined
+    return this.#process.running
   }
 
   /** Start it, if it does not run. `ready()` tells when JetStream answers. */
   async start(): Promise<void> {
-    if (this.#child !== undefined) return
-    const { program, dir } = this.#init
-    // Ctrl-C in a terminal reaches the whole process group, which must not include the servers: the process that
-    // started them decides what it means.
-    const child = spawn(program, ['-c', configFile(dir)], { stdio: 'ignore', detached: true })
-    this.#child = child
-    child.once('exit', () => {
-      this.#guard?.kill('SIGKILL')
-      this.#guard = undefined
-      this.#child = undefined
-    })
-    await once(child, 'spawn')
-    this.#guard = guard(child.pid!)
+    await this.#process.start()
   }
 
   /**
@@ -224,7 +200,7 @@ export class NatsServer implements Monitored {
   async ready(): Promise<void> {
     const began = performance.now()
     while (performance.now() < began + WAIT_MS) {
-      if (this.#child === undefined) throw await this.failure('it ended')
+      if (!this.running) throw await this.failure('it ended')
       const scope = performance.now() < began + STREAMS_WAIT_MS ? '' : '?js-server-only=true'
       try {
         const { status } = await askMonitor(this, `/healthz${scope}`)
@@ -239,25 +215,21 @@ export class NatsServer implements Monitored {
 
   /** End it with SIGKILL, or as told. Resolves when it has ended; what it stored stays. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
-    const child = this.#child
-    if (child === undefined) return
-    const ended = once(child, 'exit')
-    child.kill(signal)
-    await ended
+    await this.#process.kill(signal)
   }
 
   /** Stop the server where it is (SIGSTOP), as on a machine that is too busy. */
   pause(): void {
-    this.#child?.kill('SIGSTOP')
+    this.#process.pause()
   }
 
   resume(): void {
-    this.#child?.kill('SIGCONT')
+    this.#process.resume()
   }
 
   /** @internal For a process that exits. */
   killNow(): void {
-    this.#child?.kill('SIGKILL')
+    this.#process.killNow()
   }
 
   /** @internal What went wrong, with the end of its log. */
@@ -307,29 +279,4 @@ function logFile(dir: string): string {
 
 function storeDir(dir: string): string {
   return join(dir, 'jetstream')
-}
-
-/** Ports that nobody listens on, all different. */
-async function freePorts(host: string, count: number): Promise<number[]> {
-  const listeners = Array.from({ length: count }, () => createServer())
-  try {
-    return await Promise.all(
-      listeners.map(async (listener) => {
-        listener.listen(0, host)
-        await once(listener, 'listening')
-        return (listener.address() as { port: number }).port
-      }),
-    )
-  } finally {
-    for (const listener of listeners) listener.close()
-  }
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -46,6 +46,13 @@ export {
   startNatsServers,
 } from '../processes/nats-servers.ts'
 export {
+  findPostgres,
+  type Postgres,
+  type PostgresInit,
+  type PostgresInstance,
+  startPostgres,
+} from '../processes/postgres-server.ts'
+export {
   type ProgramMethods,
   type ReplicaProgram,
   type ReplicaStatus,

@@ -13,6 +13,7 @@ import {
 } from '../../src/processes/nats-servers.ts'
 import type { LogHarness, LogPlaceUnderTest } from '../../src/testing/log/harness.ts'
 import { init } from './entries.ts'
+import { describeInstalled } from './installed.ts'
 import { NatsProxy } from './nats-proxy.ts'
 
 /** CI sets it: a missing server is then a failure. */
@@ -23,9 +24,7 @@ const REQUIRED = process.env.REQUIRE_NATS === '1'
  * required.
  */
 export function describeNats(name: string, tests: () => void): void {
-  if (findNatsServer() !== undefined || REQUIRED) return void describe(name, tests)
-  console.warn(`SKIPPED, because nats-server is not installed: ${name}`)
-  describe.skip(name, tests)
+  describeInstalled('nats-server', findNatsServer() !== undefined || REQUIRED, name, tests)
 }
 
 /** CI sets it when it could install a newer server than Debian's: an old server is then a failure. */

@@ -1,14 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { startCluster } from '../../src/testing/index.ts'
 import { allowFault } from '../setup/strict.ts'
-import { allGone, running } from './processes.ts'
+import { abandoned, allGone, running } from './processes.ts'
 
+const CLUSTER = new URL('./abandoned-cluster.ts', import.meta.url)
 const leaky = new URL('./leaky-process.ts', import.meta.url)
 
 test('stop ends every process by itself, and removes the folder', async () => {
@@ -38,7 +35,7 @@ test('a process that keeps running after stop() is killed, and stop() tells what
 })
 
 test('a process whose parent is killed ends, even when it is paused', async () => {
-  const { parent, pids } = await abandoned('wait')
+  const { parent, pids } = await abandoned(CLUSTER, 'wait')
   expect(running(pids)).toEqual(pids)
   parent.kill('SIGKILL')
   await allGone(pids)
@@ -46,21 +43,9 @@ test('a process whose parent is killed ends, even when it is paused', async () =
 
 test('a parent that fails takes its processes with it, and the folder', async () => {
   allowFault(/ the program failed$/m)
-  const { parent, pids, dir } = await abandoned('throw')
+  const { parent, pids, dir } = await abandoned(CLUSTER, 'throw')
   const [code] = await once(parent, 'exit')
   expect(code).toBe(1)
   expect(existsSync(dir)).toBe(false)
   await allGone(pids)
 })
-
-async function abandoned(end: 'wait' | 'throw') {
-  const script = fileURLToPath(new URL('./abandoned-cluster.ts', import.meta.url))
-  const parent: ChildProcess = spawn(process.execPath, [script, end], { stdio: ['ignore', 'pipe', 'ignore'] })
-  onTestFinished(() => void parent.kill('SIGKILL'))
-  for await (const line of createInterface({ input: parent.stdout! })) {
-    const { pids, dir }: { pids: number[]; dir: string } = JSON.parse(line)
-    onTestFinished(() => rm(dir, { recursive: true, force: true }))
-    return { parent, pids, dir }
-  }
-  throw new Error('the program ended before its cluster had started')
-}

@@ -20,11 +20,17 @@ function spoil({ journal }: Started): void {
   journal.twist = (text) => (text === 'b' ? 'something else' : text)
 }
 
-/** A replica that can be kept from reaching any other. */
+/**
+ * A replica that can be kept from reaching any other. Over a connection that another made it reaches that one, so none
+ * is let in, unless it is `reachable`.
+ */
 class Island {
   alone = true
-  readonly init: Partial<ReplicaInit<number>> = {
-    libp2p: { connectionGater: { denyDialPeer: () => this.alone } },
+  readonly init: Partial<ReplicaInit<number>>
+
+  constructor({ reachable = false } = {}) {
+    const denyInboundConnection = () => this.alone && !reachable
+    this.init = { libp2p: { connectionGater: { denyDialPeer: () => this.alone, denyInboundConnection } } }
   }
 }
 
@@ -127,7 +133,7 @@ test('a leader in the minority says at once that it does not lead, and another t
 
 test('a leader in the minority appends no marker and prunes nothing, though the log names nobody else', async () => {
   await using cluster = new Cluster()
-  const wrong = await cluster.start(new Island().init)
+  const wrong = await cluster.start(new Island({ reachable: true }).init)
   await leads(wrong.replica)
   const others = [
     await cluster.start({ lead: false, requestTimeoutMs: 600 }),

@@ -1,9 +1,8 @@
-import type { LogPlace } from '../log/log-place.ts'
-import type { LogFlags } from './log/log-flags.ts'
+import type { NamedLog, NamingFlags } from './log/named-log.ts'
 import type { Output } from './output.ts'
 
 /** Options that every command takes. */
-export interface GlobalOptions extends LogFlags {
+export interface GlobalOptions extends NamingFlags {
   readonly group: string
   /** The file with the network's pre-shared key. */
   readonly networkKey?: string
@@ -11,8 +10,7 @@ export interface GlobalOptions extends LogFlags {
 
 /** What a command gets besides its own arguments. */
 export interface Context {
-  /** A file's path, or servers with all that it takes to connect to them. */
-  readonly log: LogPlace
+  readonly log: NamedLog
   readonly group: string
   readonly networkKey?: string
   readonly output: Output

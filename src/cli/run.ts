@@ -4,7 +4,7 @@ import { ImportUnfinished } from '../replica/import/errors.ts'
 import { EXIT, type GlobalOptions } from './context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from './errors.ts'
 import { Interrupt } from './interrupt.ts'
-import { placeOf } from './log/log-flags.ts'
+import { namedLog } from './log/named-log.ts'
 import { Output } from './output.ts'
 import type { Work } from './program/choose.ts'
 import { describeProgram } from './program/program.ts'
@@ -41,7 +41,7 @@ async function perform(argv: readonly string[], output: Output, interrupt: Inter
     program.parse(argv, { from: 'user' })
     const { json: _, color: __, group, networkKey, ...flags } = program.opts<GlobalOptions & Looks>()
     const context = {
-      log: await placeOf(flags),
+      log: await namedLog(flags, program.getOptionValueSource('log') === 'cli'),
       group,
       ...(networkKey !== undefined && { networkKey }),
       output,

@@ -24,6 +24,11 @@ export interface ClusterInit {
   readonly dataDirs?: boolean
   /** Where the log is: a SQLite file, or NATS servers. Default: a file in the temporary folder. */
   readonly log?: LogPlace
+  /**
+   * A module whose default export is the log's backend, or a function that makes one for a group. Each process
+   * loads it. Not together with `log`. Default: none.
+   */
+  readonly logModule?: URL
   /** The module that the processes run: one that calls `serveReplica`. */
   readonly program: URL
 }
@@ -57,7 +62,7 @@ const POLL_INTERVAL_MS = 250
 export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements AsyncDisposable {
   /** The temporary folder, removed by `stop()`. */
   readonly dir: string
-  /** Where the log is: `logPath`, unless the cluster was told otherwise. */
+  /** Where the log is: `logPath`, unless the cluster was told otherwise. Not used with a `logModule`. */
   readonly log: LogPlace
   /** A SQLite file in the folder. */
   readonly logPath: string
@@ -76,6 +81,8 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
 
   /** `dir` is a temporary folder, which belongs to the cluster. */
   constructor(dir: string, init: ClusterInit, Process: new (init: ProcessInit) => Process) {
+    if (init.log !== undefined && init.logModule !== undefined)
+      throw new RangeError('log and logModule are both given: name the log once')
     this.dir = dir
     this.logPath = join(dir, 'log.db')
     this.log = init.log ?? this.logPath
@@ -110,6 +117,7 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
     if (this.#stopped !== undefined) throw new Error('the cluster was stopped: start another one')
     const number = ++this.#count
     const { name = `replica-${number}`, program, execArgv = [], runUnder = [], ...own } = options
+    const { logModule } = this.#init
     const starting = new this.#Process({
       program: program ?? this.#init.program,
       execArgv,
@@ -122,6 +130,7 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
         name,
         group: this.group,
         log: this.log,
+        ...(logModule && { logModule: logModule.href }),
       },
       onChange: () => this.#changed(),
     }).started()

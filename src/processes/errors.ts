@@ -130,3 +130,9 @@ function describe(processes: readonly ProcessTrace[]): string {
     .map(({ name, state, lines }) => `\n${[`${name} (${state})`, ...lines].join('\n  | ')}`)
     .join('')
 }
+
+/** A module was named for the log, and it gives no backend. */
+export class LogModuleUnusable extends AnchorageError {
+  static override readonly code = 'LOG_MODULE_UNUSABLE'
+  override readonly name = 'LogModuleUnusable'
+}

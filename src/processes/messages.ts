@@ -19,6 +19,8 @@ export interface ProgramOptions extends ReplicaOptions {
   readonly group: string
   /** Where the cluster's log is. */
   readonly log: LogPlace
+  /** The URL of the module whose backend is used instead. */
+  readonly logModule?: string
 }
 
 /** From the parent to the process. */

@@ -8,6 +8,7 @@ import type { Replica } from '../replica/replica.ts'
 import { createReplica } from '../replica/start.ts'
 import { serializeError } from '../serialized-error.ts'
 import { NoSuchMethod, NotStartedByCluster } from './errors.ts'
+import { backendOf } from './log-module.ts'
 import type { Command, ProgramOptions, Report } from './messages.ts'
 
 /** What `ReplicaProcess.call` reaches. Arguments and results travel by structured clone. */
@@ -18,7 +19,7 @@ export type ProgramMethods<Machine> = Readonly<
 export interface ReplicaProgram<Machine extends StateMachine> {
   /** Makes the state machine. */
   readonly machine: (options: ProgramOptions) => Machine
-  /** Default: `logAt(options.log)`. */
+  /** Default: the backend of the cluster's `logModule`, or else `logAt(options.log)`. */
   readonly log?: (options: ProgramOptions) => LogBackend
   readonly methods?: ProgramMethods<Machine>
 }
@@ -96,9 +97,10 @@ class ReplicaServer<Machine extends StateMachine> {
   }
 
   async #start(options: ProgramOptions): Promise<void> {
-    const { name: _, group, log: place, settings: __, ...init } = options
+    const { name: _, group, log: place, logModule, settings: __, ...init } = options
     const machine = this.#program.machine(options)
-    const log = this.#program.log?.(options) ?? logAt(place)
+    const named = () => (logModule === undefined ? logAt(place) : backendOf(new URL(logModule), group))
+    const log = this.#program.log?.(options) ?? (await named())
     const replica = await createReplica({ ...init, group, machine, log })
     const reporter = new EventReporter(replica, (event) => void send({ type: 'event', event }))
     this.#running = { replica, machine, reporter }

@@ -1,5 +1,4 @@
 import { AppendUncertain } from '../../log/errors.ts'
-import { removeLog } from '../../log/remove-log.ts'
 import { LogNotEmpty } from '../../replica/import/errors.ts'
 import { type Imported, importInto } from '../../replica/import/import-into.ts'
 import { asError } from '../../thrown.ts'
@@ -69,7 +68,7 @@ async function begin(
 async function discard(context: Context): Promise<void> {
   const { log, group, output } = context
   try {
-    await removeLog(log, group)
+    await log.remove(group)
   } catch (error) {
     output.note(`the log ${nameOf(context)} is empty: remove it (${asError(error).message})`)
   }
@@ -77,7 +76,7 @@ async function discard(context: Context): Promise<void> {
 
 /** What to start next. What is secret is not repeated. */
 function nextCommand({ log, group }: Context, data: string): string {
-  const where = typeof log === 'string' ? ` --log ${log}` : ' with the same --log'
+  const where = log.flags === undefined ? ' with the same --log' : ` ${log.flags}`
   const flags = group === 'default' ? '' : ` --group ${group}`
   return `anchorage node --data ${data}${flags}${where}`
 }

@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { decodeAnnouncement } from '../../group/announcement.ts'
 import { LogDamaged } from '../../log/errors.ts'
 import type { Log } from '../../log/log.ts'
-import { placeName } from '../../log/log-place.ts'
 import { isFresh, Sightings } from '../../log/presence.ts'
 import type { Inquiry } from '../ask-replicas.ts'
 import { type Context, EXIT } from '../context.ts'
@@ -36,7 +35,7 @@ export async function status(context: Context, { watch }: StatusOptions): Promis
       if (watch) output.clear()
       if (output.json) output.object(now)
       else print(now, output)
-      if (looks === 1 && typeof context.log === 'string') await readThrough(log, now.first, signal)
+      if (looks === 1 && context.log.isFile) await readThrough(log, now.first, signal)
       if (!watch) return EXIT.ok
       await delay(WATCH_INTERVAL_MS, undefined, { signal })
     }
@@ -66,7 +65,7 @@ type Status = Awaited<ReturnType<typeof look>> & {
   readonly format: number | null
 }
 
-async function look(log: Log, sightings: Sightings, { log: place, group, signal }: Context) {
+async function look(log: Log, sightings: Sightings, { log: { name }, group, signal }: Context) {
   // The presences first: nobody can then have applied more than the log holds.
   const notices = sightings.look(await log.notices.read({ signal }), performance.now()).filter(isFresh)
   const { epoch, first, newest } = await log.bounds({ signal })
@@ -85,7 +84,7 @@ async function look(log: Log, sightings: Sightings, { log: place, group, signal 
   })
   const term = Math.max(0, ...members.map(({ leads }) => leads))
   const leader = term > 0 ? members.find(({ leads }) => leads === term)!.id : null
-  return { log: placeName(place), group, epoch, first, newest, leader, term, members }
+  return { log: name, group, epoch, first, newest, leader, term, members }
 }
 
 function print(status: Status, output: Output): void {

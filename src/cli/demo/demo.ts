@@ -5,6 +5,7 @@ import { Cluster } from '../../processes/cluster.ts'
 import { ReplicaProcess } from '../../processes/replica-process.ts'
 import { type Context, EXIT } from '../context.ts'
 import type { LogFlags } from '../log/log-flags.ts'
+import { PlacedLog } from '../log/named-log.ts'
 import { logOf, withLog } from '../log/open-log.ts'
 import { counted, duration, size } from '../output.ts'
 import { environmentFor } from './choose-environment.ts'
@@ -40,7 +41,8 @@ export async function demo(context: Context, options: DemoOptions): Promise<numb
     'replicas start',
     startReplicas(environment, options.providers),
   )
-  const here = { ...context, log: environment.servers?.place ?? cluster.logPath, group: cluster.group }
+  const log = new PlacedLog(environment.servers?.place ?? cluster.logPath)
+  const here = { ...context, log, group: cluster.group }
   const { history } = options
   const result = await withLog(here, logOf(here), (log) =>
     new DemoStory({ environment, cluster, log, rows, history, reporter, signal: context.signal }).perform(),

@@ -50,6 +50,6 @@ function assertServers(servers: string): void {
 }
 
 /** `tlsCa` as `--tls-ca`. */
-function dashed(name: string): string {
+export function dashed(name: string): string {
   return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }

@@ -1,14 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import { LogMissing } from '../../log/errors.ts'
 import type { Log, LogBackend, LogInit } from '../../log/log.ts'
-import { logAt } from '../../log/log-at.ts'
-import { placeName } from '../../log/log-place.ts'
 import type { Context } from '../context.ts'
 import { machineOf, matching } from '../machine-module.ts'
 
 /** The log, made if there is none. Ctrl-C ends the opening. */
-export function logOf({ log, signal }: Pick<Context, 'log' | 'signal'>): LogBackend {
-  return { open: (init) => logAt(log).open({ ...init, signal }) }
+export function logOf({ log, group, signal }: Pick<Context, 'log' | 'group' | 'signal'>): LogBackend {
+  const backend = log.backendFor(group)
+  return { open: (init) => backend.open({ ...init, signal }) }
 }
 
 /** For commands that must not begin a log: opening throws `LogMissing` rather than make an empty one. */
@@ -46,7 +45,7 @@ export function newLog(context: Context, onMade: () => void): LogBackend {
 
 /** The log's name for people. */
 export function nameOf({ log, group }: Context): string {
-  return typeof log === 'string' ? log : `${placeName(log)} for the group ${JSON.stringify(group)}`
+  return log.nameFor(group)
 }
 
 /** What a machine speaks. */

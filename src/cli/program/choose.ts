@@ -1,8 +1,8 @@
 import type { Context } from '../context.ts'
-import type { LogFlags } from '../log/log-flags.ts'
+import type { NamingFlags } from '../log/named-log.ts'
 
 /** What a command does, once its arguments are known. Resolves with the exit code. */
-export type Work = (context: Context, flags: LogFlags) => Promise<number>
+export type Work = (context: Context, flags: NamingFlags) => Promise<number>
 
 /** Called with the command that the arguments ask for. */
 export type Choose = (work: Work) => void

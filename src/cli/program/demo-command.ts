@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { DemoOptions } from '../demo/demo.ts'
+import { UsageError } from '../errors.ts'
 import { examples, integer } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
@@ -34,6 +35,8 @@ export function describeDemo(program: Command, choose: Choose): void {
     .action((options: Omit<DemoOptions, 'log'>) =>
       choose(async (context, flags) => {
         const { demo } = await import('../demo/demo.ts')
+        if (flags.logModule !== undefined)
+          throw new UsageError('the demo makes a log of its own, so it takes no --log-module: leave it out')
         const isGiven = program.getOptionValueSource('log') === 'cli'
         return await demo(context, { ...options, ...(isGiven && { log: flags }) })
       }),

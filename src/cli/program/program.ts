@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, Option } from 'commander'
 import type { Output } from '../output.ts'
-import { examples, groupName, oneOf } from './arguments.ts'
+import { examples, groupName, oneOf, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 import { describeDemo } from './demo-command.ts'
 import { describeFileCommands } from './file-commands.ts'
@@ -38,6 +38,11 @@ export function describeProgram(choose: Choose, output: Output): Command {
         .default('./anchorage.db')
         .env('ANCHORAGE_LOG'),
     )
+    .option(
+      '--log-module <module>',
+      'a module whose default export is the backend of the log, or makes it for a group; instead of --log',
+      path,
+    )
     .addOption(
       new Option('--log-replicas <servers>', 'how many of the servers keep the log: 1, 3 or 5').argParser(
         oneOf([1, 3, 5]),
@@ -64,6 +69,7 @@ export function describeProgram(choose: Choose, output: Output): Command {
         'anchorage submit \'{"article": "bolts", "count": 3}\' --log inventory.db',
         'anchorage demo                        see a replica catch up from its peers',
         'anchorage status --log nats://n1:4222,nats://n2:4222',
+        'anchorage node --log-module ./files-log.ts     on a log of your own',
       ) +
         NATS_HELP +
         EXIT_CODES,

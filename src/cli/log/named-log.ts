@@ -1,0 +1,104 @@
+import type { LogBackend } from '../../log/log.ts'
+import { logAt } from '../../log/log-at.ts'
+import { type LogPlace, placeName } from '../../log/log-place.ts'
+import { removeLog } from '../../log/remove-log.ts'
+import { backendOf } from '../../processes/log-module.ts'
+import { asError } from '../../thrown.ts'
+import { UsageError } from '../errors.ts'
+import { dashed, type LogFlags, placeOf } from './log-flags.ts'
+
+/** The log that the flags name. */
+export interface NamedLog {
+  /** For people. Never with a password. */
+  readonly name: string
+  /** What names it on a command line. Undefined if that may be secret. */
+  readonly flags: string | undefined
+  /** Whether it is a file that the command reads itself. */
+  readonly isFile: boolean
+  backendFor(group: string): LogBackend
+  /** The group's log, for people. */
+  nameFor(group: string): string
+  /** Remove the group's log, which is empty. */
+  remove(group: string): Promise<void>
+}
+
+export interface NamingFlags extends LogFlags {
+  /** A module with the backend. */
+  readonly logModule?: string
+}
+
+/**
+ * Throws `UsageError` for flags that name no log.
+ *
+ * @param isGiven whether `--log` is on the command line
+ */
+export async function namedLog(flags: NamingFlags, isGiven: boolean): Promise<NamedLog> {
+  const { logModule, ...others } = flags
+  if (logModule === undefined) return new PlacedLog(await placeOf(others))
+  const { log: _, ...options } = others
+  if (isGiven) throw new UsageError('--log and --log-module are both given: name the log once')
+  const misused = Object.entries(options).find(([, value]) => value !== undefined)?.[0]
+  if (misused === undefined) return new ModuleLog(logModule)
+  throw new UsageError(`${dashed(misused)} is for a log on NATS servers, and --log-module names a module`)
+}
+
+export class PlacedLog implements NamedLog {
+  readonly #place: LogPlace
+  readonly name: string
+  readonly flags: string | undefined
+  readonly isFile: boolean
+
+  constructor(place: LogPlace) {
+    this.#place = place
+    this.name = placeName(place)
+    this.isFile = typeof place === 'string'
+    this.flags = typeof place === 'string' ? `--log ${place}` : undefined
+  }
+
+  backendFor(): LogBackend {
+    return logAt(this.#place)
+  }
+
+  nameFor(group: string): string {
+    return this.isFile ? this.name : `${this.name} for the group ${JSON.stringify(group)}`
+  }
+
+  async remove(group: string): Promise<void> {
+    await removeLog(this.#place, group)
+  }
+}
+
+class ModuleLog implements NamedLog {
+  readonly name: string
+  readonly flags: string
+  readonly isFile = false
+
+  constructor(path: string) {
+    this.name = path
+    this.flags = `--log-module ${path}`
+  }
+
+  backendFor(group: string): LogBackend {
+    let loading: Promise<LogBackend> | undefined
+    return {
+      open: async (init) => {
+        loading ??= this.#load(group)
+        return await (await loading).open(init)
+      },
+    }
+  }
+
+  nameFor(group: string): string {
+    return `${this.name} for the group ${JSON.stringify(group)}`
+  }
+
+  async remove(): Promise<void> {
+    throw new UsageError('a backend of a module has no way to remove a log')
+  }
+
+  async #load(group: string): Promise<LogBackend> {
+    return await backendOf(this.name, group).catch((cause) => {
+      throw new UsageError(`--log-module: ${asError(cause).message}`, { cause })
+    })
+  }
+}

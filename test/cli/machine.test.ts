@@ -67,6 +67,26 @@ describe('the inventory of the docs', () => {
     expect(malformed.stderr).toContain('a movement is')
   })
 
+  test('is written once under a key, however often that is submitted', async () => {
+    await node('--data', 'one')
+    const write = () => run('submit', bolts(3), ...MACHINE, '--key', 'delivery 7')
+    expect((await write()).stdout).toBe('{"done":true,"stock":3}\n')
+    expect((await write()).stdout).toMatch(/^a command with this key was applied before \(entry \d+\)\n$/)
+    expect((await run('get', 'bolts')).stdout).toBe('3\n')
+    expect(await run('submit', bolts(3), '--key', 'a')).toMatchObject({ code: 2 })
+    // Its log is no stream of messages.
+    for (const options of [
+      ['--subject', 'a'],
+      ['--header', 'a=b'],
+      ['--subject', 'a', '--header', 'b'],
+    ]) {
+      const { code, stderr } = await run('submit', bolts(3), ...options)
+      expect(code).toBeGreaterThan(0)
+      expect(stderr).toMatch(/give (no subject|--subject|a name)/)
+    }
+    expect((await run('get', 'bolts')).stdout).toBe('3\n')
+  })
+
   test('is verified, checkpointed, pruned, exported and listed by commands that know no machine', async () => {
     const [first] = [await node('--data', 'one'), await node('--data', 'two', '--reader')]
     for (const count of [1, 2, 3]) await run('submit', bolts(count))

@@ -1,5 +1,8 @@
 import { buffer } from 'node:stream/consumers'
+import type { NewEntry } from '../../log/log.ts'
 import { Refusal } from '../../machine/errors.ts'
+import type { SubmitOptions as WriteOptions } from '../../machine/machine.ts'
+import type { NewMessage } from '../../message.ts'
 import { type Context, EXIT } from '../context.ts'
 import { CommandSkipped, UsageError } from '../errors.ts'
 import { existingLog, nameOf, signatureOf, withAnyLog } from '../log/open-log.ts'
@@ -11,13 +14,35 @@ export interface SubmitOptions {
   readonly hex?: boolean
   /** A module with the machine, which tells what the command did. */
   readonly machine?: string
+  /** Where to publish it, if the log is a stream that others write too. */
+  readonly subject?: string
+  /** Each a name, `=` and a value. */
+  readonly header?: readonly string[]
+  readonly key?: string
 }
 
 /** Append one command, whatever machine the log is of. With a machine, print what it did. */
 export async function submit(context: Context, text: string, options: SubmitOptions): Promise<number> {
   const command = await commandOf(text, options)
-  if (options.machine === undefined) return await append(context, command)
-  return await apply(context, command, options.machine)
+  const message = messageOf(options)
+  const { machine: path, key } = options
+  if (path !== undefined)
+    return await apply(context, command, path, { ...message, ...(key !== undefined && { key }) })
+  if (key !== undefined)
+    throw new UsageError('only a replica can tell whether a write with this key was applied: add --machine')
+  return await append(context, { kind: 'command', payload: command, ...(message && { message }) })
+}
+
+function messageOf({ subject, header = [] }: SubmitOptions): NewMessage | undefined {
+  const headers: Record<string, string[]> = {}
+  for (const each of header) {
+    const [, name, value] = /^([^=]+)=(.*)$/s.exec(each) ?? []
+    if (name === undefined) throw new UsageError(`--header ${each}: give a name, = and a value`)
+    headers[name] = [...(headers[name] ?? []), value!]
+  }
+  if (subject !== undefined) return header.length === 0 ? { subject } : { subject, headers }
+  if (header.length > 0) throw new UsageError('--header is of a message: give --subject, too')
+  return undefined
 }
 
 async function commandOf(text: string, { hex }: SubmitOptions): Promise<Uint8Array> {
@@ -29,16 +54,21 @@ async function commandOf(text: string, { hex }: SubmitOptions): Promise<Uint8Arr
   return Buffer.from(digits, 'hex')
 }
 
-async function append(context: Context, payload: Uint8Array): Promise<number> {
+async function append(context: Context, entry: NewEntry): Promise<number> {
   const { output, signal } = context
   return await withAnyLog(context, existingLog(context), async (log) => {
-    const { first: index } = await log.append([{ kind: 'command', payload }], { signal })
+    const { first: index } = await log.append([entry], { signal })
     output.result({ position: { epoch: log.epoch, index } }, `submitted (entry ${count(index)})`)
     return EXIT.ok
   })
 }
 
-async function apply(context: Context, command: Uint8Array, path: string): Promise<number> {
+async function apply(
+  context: Context,
+  command: Uint8Array,
+  path: string,
+  how: Pick<WriteOptions, 'subject' | 'headers' | 'key'>,
+): Promise<number> {
   const { output, signal } = context
   const machine = await machineOf(path)
   await withAnyLog(context, existingLog(context), async (log) =>
@@ -48,10 +78,15 @@ async function apply(context: Context, command: Uint8Array, path: string): Promi
   await using reader = await Reader.join(context, machine)
   const skipped = new Map<number, string>()
   reader.replica.addEventListener('skipped', ({ detail }) => skipped.set(detail.entry.index, detail.why))
-  const { position, result } = await reader.waiting(
+  const { position, result, repeated } = await reader.waiting(
     () => 'for the command to be applied',
-    (waited) => reader.replica.submit(command, { signal: AbortSignal.any([signal, waited]) }),
+    (waited) => reader.replica.submit(command, { ...how, signal: AbortSignal.any([signal, waited]) }),
   )
+  if (repeated) {
+    const before = `a command with this key was applied before (entry ${count(position.index)})`
+    output.result({ position, result: null, repeated }, before)
+    return EXIT.ok
+  }
   const why = skipped.get(position.index)
   if (why !== undefined) throw new CommandSkipped(position.index, why)
   if (result instanceof Refusal) throw result

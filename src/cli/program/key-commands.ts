@@ -4,7 +4,7 @@ import type { GetOptions } from '../commands/get.ts'
 import type { LoadOptions } from '../commands/load.ts'
 import type { SetOptions } from '../commands/set.ts'
 import type { SubmitOptions } from '../commands/submit.ts'
-import { examples, integer, MACHINE, path } from './arguments.ts'
+import { examples, integer, MACHINE, path, several } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
 const CREATE = 'make the log if there is none'
@@ -111,6 +111,9 @@ function describeSubmit(program: Command, choose: Choose): void {
     .argument('<command>', 'the bytes of the command, as text; - for standard input')
     .option('--hex', 'the command is in hexadecimal')
     .option('--machine <module>', `${MACHINE}; prints what the command did`, path)
+    .option('--key <key>', 'apply it once, however often it is submitted with this key; needs --machine')
+    .option('--subject <subject>', 'where to publish it, if the log is a stream that others write too')
+    .option('--header <name=value>', 'a header of the message; may be repeated', several)
     .addHelpText(
       'after',
       examples(

@@ -7,7 +7,7 @@ export { Conflict, GroupOutdated, UpgradeRefused, UpgradeRequired } from './grou
 export type { Member } from './group/membership.ts'
 export { PruneRefused } from './group/pruning.ts'
 export * from './log/errors.ts'
-export { type JetstreamLogOptions, jetstreamLog } from './log/jetstream.ts'
+export { type JetstreamLogOptions, jetstreamLog, type LogBeginning } from './log/jetstream.ts'
 export type * from './log/log.ts'
 export { type LogPlace, logAt } from './log/log-at.ts'
 export { type MemoryLog, type MemoryLogOptions, memoryLog } from './log/memory.ts'

@@ -4,6 +4,8 @@ import { UNAVAILABLE } from './link.ts'
 /** A server's answer to a message that was published. */
 export interface Ack {
   readonly seq: number
+  /** The stream that took the message. */
+  readonly stream?: string | undefined
   readonly error?: AckError
 }
 
@@ -22,8 +24,8 @@ export function parseAck(msg: Msg): Ack {
     return { seq: 0, error: { status, code: 0, description: 'no stream answers' } }
   }
   try {
-    const { seq, error } = msg.json<Partial<AckJson> | null>() ?? {}
-    if (error === undefined) return { seq: Number.isSafeInteger(seq) ? seq! : 0 }
+    const { seq, stream, error } = msg.json<Partial<AckJson> | null>() ?? {}
+    if (error === undefined) return { seq: Number.isSafeInteger(seq) ? seq! : 0, stream }
     const { code, err_code, description } = error
     if (!Number.isInteger(code)) return { seq: 0 }
     return { seq: 0, error: { status: code, code: err_code, description } }
@@ -33,6 +35,7 @@ export function parseAck(msg: Msg): Ack {
 }
 
 interface AckJson {
+  readonly stream: string
   readonly seq: number
   readonly error: { readonly code: number; readonly err_code: number; readonly description: string }
 }

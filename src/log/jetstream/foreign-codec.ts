@@ -9,15 +9,12 @@ import { isSubject } from './subjects.ts'
 
 /** The stream that messages are for. */
 export interface Target {
-  /** Its name, or that of the stream that it mirrors. */
-  readonly writtenName: string
   readonly maxMessageBytes: number
   readonly place: string
   takes(subject: string): boolean
 }
 
 const MESSAGE_ID = 'Nats-Msg-Id'
-const EXPECTED_STREAM = 'Nats-Expected-Stream'
 /** How an id of ours looks, as a header of a message. */
 const OWN_ID = /^anchorage\.[\w-]{12}\.[0-9a-z]{1,11}$/
 /** More than the headers have that we add, in bytes. */
@@ -44,18 +41,15 @@ export class ForeignCodec implements Codec {
   }
 
   encode(entry: NewEntry): Outgoing {
-    const { control, target } = this.#init
     const { message, payload } = entry
-    // A subject that others write may be taken from the stream, and given to another one.
-    const expected = { [EXPECTED_STREAM]: target.writtenName }
     if (message === undefined) {
       const { id, data } = this.#encoder.encode(entry)
-      return { id, data, subject: control, headers: expected }
+      return { id, data, subject: this.#init.control }
     }
     this.#check(message, payload)
     const id = this.#idPrefix + (++this.#count).toString(36)
-    const { subject } = message
-    return { id, data: payload, subject, headers: { ...message.headers, ...expected } }
+    const { subject, headers } = message
+    return { id, data: payload, subject, ...(headers && { headers }) }
   }
 
   decoder(): Decoder {
@@ -88,7 +82,7 @@ export class ForeignCodec implements Codec {
 function headerBytes(given: NonNullable<NewMessage['headers']>): number {
   const header = headers()
   for (const [name, values] of Object.entries(given)) {
-    if ([MESSAGE_ID, EXPECTED_STREAM].some((own) => own.toLowerCase() === name.toLowerCase())) {
+    if (name.toLowerCase() === MESSAGE_ID.toLowerCase()) {
       throw new RangeError(`the header ${name} is Anchorage's own: leave it out`)
     }
     try {

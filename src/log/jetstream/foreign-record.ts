@@ -58,7 +58,7 @@ export function epochOf(control: string, createdNs: string, { base, gaps }: Star
 export class ForeignRecords {
   readonly #link: Link
   readonly #bucket: string
-  #kv: Promise<KV> | undefined
+  #kv: KV | undefined
 
   constructor(link: Link, bucket: string) {
     this.#link = link
@@ -68,7 +68,7 @@ export class ForeignRecords {
   /** Undefined if there is none. Rejects with `LogUnusable` if it is none of this version. */
   async read(options?: SignalOptions): Promise<Found | undefined> {
     try {
-      const kv = await this.#open(undefined, options)
+      const kv = this.#kv ?? (await this.#open(undefined, options))
       const entry = await this.#link.ask(() => kv.get(KEY), options)
       if (entry === null || entry.operation !== 'PUT') return undefined
       return { record: this.#parse(entry.string()), revision: entry.revision }
@@ -90,6 +90,7 @@ export class ForeignRecords {
     replicas: number,
     options?: SignalOptions,
   ): Promise<boolean> {
+    // A bucket that is gone would not answer, so it is looked for each time.
     const kv = await this.#open(replicas, options)
     const text = textOf(record)
     try {
@@ -100,7 +101,6 @@ export class ForeignRecords {
       return true
     } catch (error) {
       if (CONFLICTS.includes(codeOf(error))) return false
-      if (codeOf(error) === JetStreamApiCodes.StreamNotFound) this.#kv = undefined
       throw error
     }
   }
@@ -108,19 +108,16 @@ export class ForeignRecords {
   /** @param replicas of a bucket that is made if there is none; undefined to make none */
   async #open(replicas: number | undefined, options?: SignalOptions): Promise<KV> {
     const kvm = new Kvm(this.#link.jsm.jetstream())
-    this.#kv ??= this.#link.ask(
+    // A server that is not the leader may not know the newest record yet, so it is not asked.
+    const direct = { allow_direct: false }
+    this.#kv = await this.#link.ask(
       () =>
         replicas === undefined
-          ? kvm.open(this.#bucket, { allow_direct: false })
-          : kvm.create(this.#bucket, { replicas, history: 1, allow_direct: false }),
+          ? kvm.open(this.#bucket, direct)
+          : kvm.create(this.#bucket, { ...direct, replicas, history: 1 }),
       options,
     )
-    try {
-      return await this.#kv
-    } catch (error) {
-      this.#kv = undefined
-      throw error
-    }
+    return this.#kv
   }
 
   #parse(text: string): ForeignRecord {

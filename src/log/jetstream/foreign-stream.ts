@@ -29,6 +29,11 @@ export interface ForeignStreamOptions {
   readonly pollMs?: number
 }
 
+/** JetStream's codes for a message that is not there, and a stream that is not. */
+const GONE: readonly (number | undefined)[] = [
+  JetStreamApiCodes.NoMessageFound,
+  JetStreamApiCodes.StreamNotFound,
+]
 /** How often a record is read again because another program wrote it meanwhile. */
 const TRIES = 20
 /** How long a handle waits before it writes a new witness, in milliseconds: fast streams have a new one each second. */
@@ -122,8 +127,7 @@ export class ForeignStream extends Stream implements Target {
     return Math.min(this.link.maxPayload, max_msg_size > 0 ? max_msg_size : Number.POSITIVE_INFINITY)
   }
 
-  /** Where messages are written: this stream, or the one that it mirrors. */
-  get writtenName(): string {
+  override get writtenName(): string {
     return this.#written.name
   }
 
@@ -272,7 +276,7 @@ async function isStreamOf(
     const found = await link.ask((jsm) => jsm.streams.getMessage(info.config.name, { seq }), options)
     return found !== null && nanosOf(found.timestamp) === timeNs
   } catch (error) {
-    if (codeOf(error) === JetStreamApiCodes.NoMessageFound) return false
+    if (GONE.includes(codeOf(error))) return false
     throw error
   }
 }

@@ -113,6 +113,10 @@ export class OwnStream extends Stream {
     return encodeName(this.name)
   }
 
+  override get writtenName(): string {
+    return this.name
+  }
+
   override get duplicateWindowMs(): number {
     return this.config.duplicate_window / 1e6
   }

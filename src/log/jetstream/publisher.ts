@@ -1,7 +1,15 @@
 import { headers, type Msg, type MsgHdrs } from '@nats-io/transport-node'
 import { asError } from '../../thrown.ts'
 import type { Timer } from '../../time/clock.ts'
-import { AppendUncertain, EntryTooLarge, LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
+import {
+  AppendUncertain,
+  EntryTooLarge,
+  LogClosed,
+  LogError,
+  LogRefused,
+  LogUnavailable,
+  LogUnusable,
+} from '../errors.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 import { Pause } from '../pause.ts'
 import { parseAck } from './ack.ts'
@@ -38,6 +46,8 @@ const LIMIT = /exceeded/
 /** Not a refusal: the server has this message already and waits for the other servers to store it. */
 const IN_PROCESS = 10_158
 
+type PublishedStream = Pick<Stream, 'writtenName' | 'duplicateWindowMs' | 'isFresh' | 'look'>
+
 /** One append. It settles when all of its messages have. */
 interface Append {
   readonly resolve: (appended: Appended) => void
@@ -69,7 +79,7 @@ interface Message extends Outgoing {
  */
 export class Publisher {
   readonly #link: Link
-  readonly #stream: Pick<Stream, 'duplicateWindowMs' | 'isFresh' | 'look'>
+  readonly #stream: PublishedStream
   readonly #codec: Codec
   readonly #inbox: string
   readonly #off: readonly (() => void)[]
@@ -91,7 +101,7 @@ export class Publisher {
   #watch: Timer | undefined
   #drained: (() => void) | undefined
 
-  constructor(link: Link, stream: Pick<Stream, 'duplicateWindowMs' | 'isFresh' | 'look'>, codec: Codec) {
+  constructor(link: Link, stream: PublishedStream, codec: Codec) {
     this.#link = link
     this.#stream = stream
     this.#codec = codec
@@ -234,12 +244,15 @@ export class Publisher {
     const message = this.#flight.get(msg.subject.slice(this.#inbox.length + 1))
     // It was acknowledged twice, or was given up.
     if (message === undefined) return
-    const { seq, error } = parseAck(msg)
+    const { seq, stream, error } = parseAck(msg)
     // A server that answers with an error has not stored the message, except with `IN_PROCESS`.
     if (error !== undefined && error.code !== IN_PROCESS && message.publishedTimes === 1) {
       message.sentMs = undefined
     }
-    if (seq > 0) {
+    if (seq > 0 && stream !== this.#stream.writtenName) {
+      this.#leave(message)
+      this.#fail(message.append, this.#taken(message, stream))
+    } else if (seq > 0) {
       this.#leave(message)
       message.sequence = seq
       this.#pause.reset()
@@ -263,6 +276,12 @@ export class Publisher {
       if (isRefused(message) && message.publishedTimes === 1) message.sentMs = undefined
     }
     for (const message of this.#unsettled().filter(isRefused)) this.#fail(message.append, this.#refusal(why))
+  }
+
+  /** Others gave the subject to another stream since the last look. */
+  #taken({ subject }: Message, stream: string | undefined): LogUnusable {
+    const why = `the stream ${stream} took a message on ${subject}: give the subject back to the log's, or publish on another`
+    return new LogUnusable(why, { place: this.#link.place })
   }
 
   #refusal(why: string): LogRefused {

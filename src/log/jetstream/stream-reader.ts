@@ -99,7 +99,10 @@ export class StreamReader {
           }
         } catch (error) {
           if (signal.aborted) break
-          if (until !== Number.POSITIVE_INFINITY || !(error instanceof LogUnavailable)) throw error
+          // If the stream is gone, the next look says so.
+          const isGone = codeOf(error) === JetStreamApiCodes.StreamNotFound
+          const mayPass = isGone || (until === Number.POSITIVE_INFINITY && error instanceof LogUnavailable)
+          if (!mayPass) throw error
         }
         if (Number.isFinite(until) && ++fruitless === FRUITLESS_MAX) {
           throw new LogUnavailable('they deliver nothing', { place: this.#link.place })

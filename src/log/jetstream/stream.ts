@@ -62,6 +62,8 @@ export abstract class Stream {
   abstract readonly hasMessages: boolean
   /** Whether the group may purge it. */
   abstract readonly prunes: boolean
+  /** The name of the stream that takes what is written: its own, unless it is a mirror. */
+  abstract readonly writtenName: string
   /** Two messages with the same id within this time are one entry, in milliseconds. */
   abstract readonly duplicateWindowMs: number
   /**
@@ -115,7 +117,12 @@ export abstract class Stream {
   async look(options?: SignalOptions): Promise<StreamTail> {
     const nowMs = this.link.clock.now()
     const info = await this.#info(options)
-    await this.verify(info, options)
+    try {
+      await this.verify(info, options)
+    } catch (error) {
+      this.#lookedMs = Number.NEGATIVE_INFINITY
+      throw error
+    }
     this.#config = info.config
     this.#tail = this.#tailOf(info)
     this.#leader = info.cluster?.leader

@@ -47,6 +47,7 @@ test('an entry that was never published waits for a minute of servers that are a
   const stream = {
     isFresh: true,
     duplicateWindowMs: 120_000,
+    writtenName: 's',
     look: async () => {
       throw new Error('no servers')
     },

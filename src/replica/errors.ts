@@ -37,7 +37,11 @@ export class InstallFailed extends AnchorageError {
 }
 
 /** What a log begins with: a snapshot, or an older version of the machine that this process does not speak. */
-export type Beginning = { readonly snapshot: string } | { readonly older: string }
+export type Beginning =
+  | { readonly snapshot: string }
+  | { readonly older: string }
+  /** Others decide how long they keep the entries. */
+  | { readonly keptBy: 'others' }
 
 interface BeginningInWords {
   readonly what: string
@@ -74,6 +78,13 @@ function inWords(first: number, beginning: Beginning | undefined): BeginningInWo
       what: `entry ${first}`,
       state: 'the state before it',
       holder: 'start a replica that holds it, or a checkpoint of it, or begin a new log',
+    }
+  if ('keptBy' in beginning)
+    return {
+      what: `entry ${first}`,
+      state: 'the state before it',
+      holder:
+        "start a replica that holds it, or a checkpoint of it; or begin anew with the messages that the stream's owner still keeps: stop all replicas, remove the bucket of the group's record of the stream, and give from: 'oldest' and newLog",
     }
   if ('snapshot' in beginning)
     return {

@@ -76,6 +76,8 @@ export class Follower {
   #divergedForGood = false
   /** The state is that of a log position: a prefix of the log, or a snapshot and what followed. */
   #readable = false
+  /** What the log lacks, if it was found while entries were read. */
+  #truncated: LogTruncated | undefined
   /** A snapshot was asked for since this replica was last in sync: do not prefer one again. */
   #snapshotTried = false
   /** Errors since the log was last read. */
@@ -167,6 +169,7 @@ export class Follower {
     const { first, newest } = await log.bounds({ signal })
     if (this.#divergence() !== undefined) return 'diverged'
     const behind = newest.index - applier.applied
+    this.#truncated = undefined
     if (first > applier.applied + 1) return 'truncated'
     if (applier.applied === 0 && newest.index > 0 && (await readGenesis(log, signal))) return 'genesis'
     if (!group.versions.speaks(group.signature)) return 'older'
@@ -195,7 +198,10 @@ export class Follower {
         if (applier.applied >= batch.newest.index) this.#enterInSync()
       }
     } catch (error) {
-      if (error instanceof LogTruncated) return 'truncated'
+      if (error instanceof LogTruncated) {
+        this.#truncated = error
+        return 'truncated'
+      }
       if (error instanceof GenesisAhead) {
         // The log was empty, and so was this state.
         this.#readable = false
@@ -254,7 +260,7 @@ export class Follower {
       const { anchor, own, sealed } = this.#diverged!
       return status.enter('lost', new Diverged(anchor, own, sealed, error))
     }
-    const { first } = await log.bounds({ signal })
+    const first = Math.max((await log.bounds({ signal })).first, this.#truncated?.first ?? 0)
     if (holders.since(sinceMs).every((id) => error.refusals.has(id))) {
       return status.enter('lost', new StateLost(first, error, await this.#beginning(lag, signal)))
     }
@@ -265,6 +271,7 @@ export class Follower {
   /** What the log begins with, where that is no entry that is missing. */
   async #beginning(lag: Lag, signal: AbortSignal): Promise<Beginning | undefined> {
     const { log, group } = this.#init
+    if (lag === 'truncated' && log.prunes === false) return { keptBy: 'others' }
     if (lag === 'older') return { older: group.signature }
     const genesis = lag === 'genesis' ? await readGenesis(log, signal) : undefined
     return genesis && { snapshot: snapshotOf(genesis) }

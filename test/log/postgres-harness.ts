@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Client } from 'pg'
 import { type PostgresLogOptions, postgresLog } from '../../src/log/postgres.ts'
+import { findPostgres, type Postgres } from '../../src/processes/postgres-server.ts'
 import type { LogHarness } from '../../src/testing/log/harness.ts'
 import { NatsProxy } from './nats-proxy.ts'
 
 const run = promisify(execFile)
+const bin = findPostgres() ?? ''
 /** Small, so that a test can exceed it. */
 const MAX_ENTRY_BYTES = 100_000
 /** The most that a dump may have, in bytes. */
@@ -15,23 +18,25 @@ const DUMP_BYTES_MAX = 2 ** 30
 /**
  * Logs in schemas of their own.
  *
- * @param urlOf the database, which may move to another server
- * @param bin the folder of `psql` and `pg_dump`
  */
 export function postgresHarness(
-  urlOf: () => string,
-  bin: string,
+  postgresOf: () => Postgres,
   options: Partial<PostgresLogOptions> = {},
 ): LogHarness {
   return {
     async make() {
+      const postgres = postgresOf()
+      const url = postgres.urlOf(postgres.primary)
       const schema = newSchema()
-      const proxy = await NatsProxy.to(urlOf())
-      const through = new URL(urlOf())
-      through.port = new URL(proxy.url).port
+      const proxies = await Promise.all(
+        postgres.servers.map((server) => NatsProxy.to(postgres.urlOf(server))),
+      )
+      const through = proxies.map((proxy) => new URL(proxy.url).host).join(',')
+      const { host } = new URL(url)
+      const connectionString = url.replace(host, through)
       const reopen = () =>
         postgresLog({
-          connectionString: through.href,
+          connectionString,
           schema,
           log: 'a log',
           pollMs: 50,
@@ -42,24 +47,26 @@ export function postgresHarness(
         backend: reopen(),
         reopen,
         recreate: async () => {
-          await sql(urlOf(), `DELETE FROM ${schema}.logs`)
+          await sql(url, `DELETE FROM ${schema}.logs`)
         },
         async save() {
-          const args = ['--schema', schema, '--clean', '--dbname', urlOf()]
-          const { stdout: dump } = await run(`${bin}/pg_dump`, args, { maxBuffer: DUMP_BYTES_MAX })
+          const args = ['--schema', schema, '--clean', '--dbname', url]
+          const { stdout: dump } = await run(join(bin, 'pg_dump'), args, { maxBuffer: DUMP_BYTES_MAX })
           return async () => {
-            const psql = run(`${bin}/psql`, ['-qv', 'ON_ERROR_STOP=1', '--single-transaction', urlOf()])
+            const psql = run(join(bin, 'psql'), ['-qv', 'ON_ERROR_STOP=1', '--single-transaction', url])
             psql.child.stdin!.end(dump)
             await psql
           }
         },
         cutOff: async () => {
-          const restore = proxy.block()
-          return async () => restore()
+          const restore = proxies.map((proxy) => proxy.block())
+          return async () => {
+            for (const each of restore) each()
+          }
         },
         async dispose() {
-          await proxy[Symbol.asyncDispose]()
-          await sql(urlOf(), `DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+          await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()))
+          await sql(url, `DROP SCHEMA IF EXISTS ${schema} CASCADE`)
         },
       }
     },

@@ -17,6 +17,9 @@ const CLOSING_PATIENCE_MS = 2_000
 /** Nothing ends a pause early. */
 const UNENDING = new AbortController().signal
 
+/** Why an append that was sent before is not known: the lock of its rows cannot be had. */
+const UNDER_WAY = 'the server still carries it out'
+
 /** What is known of entries whose outcome is not. */
 interface Attempt {
   readonly values: readonly Value[]
@@ -151,7 +154,11 @@ export class Appender {
   #givenUp({ isUnknown }: Attempt, failed: Error): Error {
     if (!isUnknown || failed instanceof EpochChanged || failed instanceof AppendUncertain) return failed
     const why =
-      failed instanceof LogUnavailable ? `the servers do not answer (${failed.why})` : failed.message
+      failed instanceof LogUnavailable
+        ? `the servers do not answer (${failed.why})`
+        : failed instanceof LogBusy
+          ? UNDER_WAY
+          : 'it was sent before, and the servers take no more now'
     return new AppendUncertain(why, { place: this.#table.place, cause: failed })
   }
 

@@ -22,8 +22,7 @@ export function parseHosts(connectionString: string): readonly Host[] {
   const parts = typeof connectionString === 'string' ? CONNECTION_STRING.exec(connectionString) : null
   if (parts === null) throw malformed('it is no URL that begins with postgres://')
   const [, scheme, user, hosts, rest] = parts
-  if (rest!.includes('@') && !URL.canParse(`http://h${rest}`))
-    throw malformed('what follows the hosts is no path')
+  if (!/^([/?]|$)/.test(rest!)) throw malformed('there is an @ in the user or the password')
   return hosts!.split(',').map((host) => {
     const one = `${scheme}${user === undefined ? '' : `${user}@`}${host}${rest}`
     if (host !== '' && !URL.canParse(`http://${host}`)) throw malformed('a host or a port is none')

@@ -199,6 +199,20 @@ export class Statements {
     }
   }
 
+  /**
+   * Forget writers whose entries are all pruned. Parameters: by how much the last append of one is older than the
+   * oldest entry, in milliseconds. Clocks of servers may differ by so much.
+   */
+  get forgetWriters(): Statement {
+    const s = this.#schema
+    return this.#named(
+      'forget_writers',
+      `DELETE FROM ${s}.writers AS w USING ${s}.logs AS l
+       WHERE w.log = $1 AND l.log = $1 AND l.epoch = $2 AND w.at + $3::bigint < coalesce(
+         (SELECT e.at FROM ${s}.entries AS e WHERE e.log = $1 AND e.index = l.first), l.newest_at)`,
+    )
+  }
+
   /** Parameters: how far rows are deleted. */
   get swept(): Statement {
     return this.#named(
@@ -209,14 +223,15 @@ export class Statements {
 
   /**
    * A page of entries, for `COPY`, which takes no parameters: the log's own row, the entry at the cursor, and
-   * those after it. All are of one moment.
+   * those after it. All are of one moment. The range has two ends, because a server without statistics would sort
+   * all that is after one.
    *
    * @param bytesMax the most bytes of payloads, not counting the first
    */
   page(log: number, cursor: number, entries: number, bytesMax?: number): string {
     const s = this.#schema
     const some = `SELECT index, at, writer, seq, kind, payload FROM ${s}.entries
-      WHERE log = ${log} AND index > ${cursor} ORDER BY index LIMIT ${entries}`
+      WHERE log = ${log} AND index > ${cursor} AND index <= ${cursor + entries} ORDER BY index`
     const bounded = `SELECT index, at, writer, seq, kind, payload FROM (
         SELECT *, sum(octet_length(payload)) OVER (ORDER BY index ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
           - octet_length(payload) AS before

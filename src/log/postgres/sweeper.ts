@@ -5,6 +5,11 @@ import type { Table } from './table.ts'
 const SLICE_MS = 20
 /** The pause between two such statements, in milliseconds. Others get the disk meanwhile. */
 const PAUSE_MS = 20
+/**
+ * How much longer than the oldest entry a writer is kept, in milliseconds. An entry whose writer is forgotten has no
+ * author.
+ */
+const FORGET_AFTER_MS = 7 * 24 * 60 * 60 * 1000
 const ROWS_MIN = 16
 const ROWS_MAX = 16_384
 
@@ -50,11 +55,12 @@ export class Sweeper {
       const [slice] = await table.change<Slice>(table.statements.sweep(rows), [], options)
       if (slice === undefined) return
       await table.change(table.statements.swept, [slice.swept], options)
-      if (slice.swept >= slice.first - 1) return
+      if (slice.swept >= slice.first - 1) break
       const tookMs = this.#clock.now() - beganMs
       rows = tookMs < SLICE_MS ? Math.min(ROWS_MAX, rows * 2) : Math.max(ROWS_MIN, Math.ceil(rows / 2))
       await sleep(this.#clock, PAUSE_MS, this.#closing)
     }
+    await table.change(table.statements.forgetWriters, [FORGET_AFTER_MS], options)
   }
 }
 

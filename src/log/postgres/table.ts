@@ -8,6 +8,8 @@ import type { LogRow, Statements } from './statements.ts'
 
 /** What writers say on the log's channel. */
 const WORDS: Readonly<Record<Change, string>> = { entries: 'e', board: 'b' }
+/** The time between two notifications, in milliseconds. One costs as much as a small append. */
+const TELL_INTERVAL_MS = 1
 
 export interface TableInit {
   readonly link: Link
@@ -30,6 +32,9 @@ export class Table {
   readonly #channel: string
   /** What the rows of `logs` have for the epoch. */
   readonly #epochBytes: Buffer
+  /** What changed and was not told yet. */
+  readonly #untold = new Set<Change>()
+  #toldMs = Number.NEGATIVE_INFINITY
 
   constructor({ link, statements, name, channel, log, epoch }: TableInit) {
     this.link = link
@@ -104,13 +109,21 @@ export class Table {
    */
   tell(change: Change): void {
     this.bells.ring(change)
-    void this.#notify(WORDS[change])
+    if (this.#untold.has(change)) return
+    this.#untold.add(change)
+    const { clock } = this.link
+    const waitMs = this.#toldMs + TELL_INTERVAL_MS - clock.now()
+    if (waitMs <= 0) void this.#notify()
+    else if (this.#untold.size === 1) clock.schedule(waitMs, () => void this.#notify())
   }
 
-  async #notify(word: string): Promise<void> {
+  async #notify(): Promise<void> {
+    const changes = [...this.#untold]
+    this.#untold.clear()
+    this.#toldMs = this.link.clock.now()
     try {
       const connection = await this.link.writing()
-      await connection.run(`NOTIFY ${this.#channel}, '${word}'`)
+      await connection.run(changes.map((change) => `NOTIFY ${this.#channel}, '${WORDS[change]}'`).join(';'))
     } catch {
       // Readers look by themselves, only later.
     }

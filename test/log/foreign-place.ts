@@ -11,8 +11,11 @@ export class Others implements AsyncDisposable {
   readonly nc: NatsConnection
   readonly jsm: JetStreamManager
 
-  static async at(nats: NatsServers): Promise<Others> {
-    const nc = await connect({ servers: nats.urls, maxReconnectAttempts: -1, reconnectTimeWait: 50 })
+  static async at(
+    nats: NatsServers,
+    who: { readonly user?: string; readonly pass?: string } = {},
+  ): Promise<Others> {
+    const nc = await connect({ servers: nats.urls, maxReconnectAttempts: -1, reconnectTimeWait: 50, ...who })
     return new Others(nc, await jetstreamManager(nc))
   }
 

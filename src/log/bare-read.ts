@@ -17,19 +17,45 @@ export type BareReader = (onCommand: OnCommand) => Promise<void>
  */
 export async function bareReader(place: LogPlace, group: string): Promise<BareReader> {
   const resolved = resolvePlace(place)
-  if (resolved.backend === 'sqlite') {
-    const { eachCommandOfFile } = await import('./sqlite/bare-read.ts')
-    return async (onCommand) => eachCommandOfFile(resolved.path, onCommand)
+  switch (resolved.backend) {
+    case 'sqlite': {
+      const { eachCommandOfFile } = await import('./sqlite/bare-read.ts')
+      return async (onCommand) => eachCommandOfFile(resolved.path, onCommand)
+    }
+    case 'jetstream': {
+      const { eachCommandOfStream } = await import('./jetstream/bare-read.ts')
+      return (onCommand) => eachCommandOfStream(resolved.options, group, onCommand)
+    }
+    case 'postgres': {
+      const { eachCommandOfTable } = await import('./postgres/bare-read.ts')
+      return (onCommand) => eachCommandOfTable(resolved.options, group, onCommand)
+    }
+    default:
+      return resolved satisfies never
   }
-  const { eachCommandOfStream } = await import('./jetstream/bare-read.ts')
-  return (onCommand) => eachCommandOfStream(resolved.options, group, onCommand)
 }
 
-/** Resolves when no entry before `first` is stored any more. */
-export async function prunedAway(place: LogPlace, first: number, signal: AbortSignal): Promise<void> {
+/** Resolves when no entry of a group's log before `first` is stored any more. */
+export async function prunedAway(
+  place: LogPlace,
+  group: string,
+  first: number,
+  signal: AbortSignal,
+): Promise<void> {
   const resolved = resolvePlace(place)
-  // Servers purge immediately.
-  if (resolved.backend === 'jetstream') return
-  const { rowsDeleted } = await import('./sqlite/bare-read.ts')
-  await rowsDeleted(resolved.path, first, signal)
+  switch (resolved.backend) {
+    case 'sqlite': {
+      const { rowsDeleted } = await import('./sqlite/bare-read.ts')
+      return await rowsDeleted(resolved.path, first, signal)
+    }
+    case 'jetstream':
+      // Servers purge immediately.
+      return
+    case 'postgres': {
+      const { rowsSwept } = await import('./postgres/bare-read.ts')
+      return await rowsSwept(resolved.options, group, first, signal)
+    }
+    default:
+      return resolved satisfies never
+  }
 }

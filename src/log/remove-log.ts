@@ -1,20 +1,42 @@
 import { type LogPlace, resolvePlace } from './log-place.ts'
+import { SCHEMA } from './postgres/options.ts'
 import { filesOf, removeFiles } from './sqlite/remove.ts'
 
-/** The parts of a group's log: its files, or the names of its streams. */
+/** The parts of a group's log, for people: its files, its streams, or its rows. */
 export async function partsOfLog(place: LogPlace, group: string): Promise<string[]> {
   const resolved = resolvePlace(place)
-  if (resolved.backend === 'sqlite') return filesOf(resolved.path)
-  // NATS's client takes a while to load. A program on a file need not wait for it.
-  const { streamsOf } = await import('./jetstream/remove.ts')
-  return streamsOf(group)
+  switch (resolved.backend) {
+    case 'sqlite':
+      return filesOf(resolved.path)
+    case 'jetstream': {
+      // The servers' client takes a while to load. A program on a file need not wait for it.
+      const { streamsOf } = await import('./jetstream/remove.ts')
+      return streamsOf(group).map((stream) => `the stream ${stream}`)
+    }
+    case 'postgres': {
+      const { log = group, schema = SCHEMA } = resolved.options
+      return [`the rows of the log ${JSON.stringify(log)} in the schema ${schema}`]
+    }
+    default:
+      return resolved satisfies never
+  }
 }
 
 /** Remove a group's log with all of its parts. It is no error if parts are gone already. */
 export async function removeLog(place: LogPlace, group: string): Promise<void> {
   const resolved = resolvePlace(place)
-  const parts = await partsOfLog(place, group)
-  if (resolved.backend === 'sqlite') return await removeFiles(parts)
-  const { removeStreams } = await import('./jetstream/remove.ts')
-  await removeStreams(resolved.options, parts)
+  switch (resolved.backend) {
+    case 'sqlite':
+      return await removeFiles(filesOf(resolved.path))
+    case 'jetstream': {
+      const { removeStreams, streamsOf } = await import('./jetstream/remove.ts')
+      return await removeStreams(resolved.options, streamsOf(group))
+    }
+    case 'postgres': {
+      const { removeRows } = await import('./postgres/remove.ts')
+      return await removeRows(resolved.options, group)
+    }
+    default:
+      return resolved satisfies never
+  }
 }

@@ -21,7 +21,7 @@ export interface DemoOptions {
   readonly providers: number
   /** Entries of each key. */
   readonly history: number
-  /** Default: a SQLite file. With `nats` for the log, NATS servers that the demo starts. */
+  /** Default: a SQLite file. With `nats` or `postgres` for the log, servers that the demo starts. */
   readonly log?: LogFlags
 }
 

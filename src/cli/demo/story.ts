@@ -157,9 +157,10 @@ export class DemoStory {
     const pruner = await raceSignal(this.#cluster.leader(), this.#signal)
     await this.#step('the leader prunes the log', pruner.prune({ keepEntries }))
     const { first, newest } = await raceSignal(this.#log.bounds(), this.#signal)
-    const place = this.#environment.servers?.place ?? this.#cluster.logPath
+    const { group, servers } = this.#environment
+    const place = servers?.place ?? this.#cluster.logPath
     // What is timed next should not share disk and processors with the deletion.
-    const deleted = prunedAway(place, Math.min(first, newest.index), this.#signal)
+    const deleted = prunedAway(place, group, Math.min(first, newest.index), this.#signal)
     await this.#step('what was pruned is deleted', deleted)
     this.#reporter.say(
       `the leader pruned the log: it begins with entry ${count(first)} now, and nobody can replay it`,

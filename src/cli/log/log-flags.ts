@@ -1,51 +1,81 @@
 import { statSync } from 'node:fs'
-import { checkServers, type LogPlace, namesServers } from '../../log/log-place.ts'
+import { type LogPlace, placeName, type ResolvedPlace, resolvePlace } from '../../log/log-place.ts'
 import { asError } from '../../thrown.ts'
 import { UsageError } from '../errors.ts'
 import { connectionOf, type NatsFiles } from './nats-connection.ts'
+import { type TlsFiles, tlsOf } from './tls-files.ts'
 
 /** Where the log is, in the command line's terms. It is plain data, which can be sent to another process. */
-export interface LogFlags extends NatsFiles {
-  /** A file's path, or the URLs of NATS servers. */
+export interface LogFlags extends NatsFiles, TlsFiles {
+  /** A file's path, the URLs of NATS servers, or the connection string of a PostgreSQL database. */
   readonly log: string
-  /** How many of the servers keep it. */
+  /** How many of the NATS servers keep it. */
   readonly logReplicas?: 1 | 3 | 5
 }
 
-/** A file's path, or servers with all that it takes to connect to them. Throws `UsageError`. */
-export async function placeOf({ log, ...flags }: LogFlags): Promise<LogPlace> {
-  if (!namesServers(log)) {
-    assertFile(log, flags)
-    return log
-  }
-  assertServers(log)
-  const { logReplicas: replicas, ...files } = flags
-  const connection = await connectionOf(files)
-  return { servers: log, connection, ...(replicas !== undefined && { replicas }) }
+/** The flags that only logs on some servers take. */
+const OF_NATS = ['logReplicas', 'creds', 'nkey'] as const
+const OF_SERVERS = ['tlsCa', 'tlsCert', 'tlsKey'] as const
+
+/** What a place that cannot be used should be. What cannot be taken apart may hold a password anywhere. */
+const FORM = {
+  jetstream:
+    'a name or password there must be written with %2C for a comma, and so on: give nats://host:4222 with user:password@ before the host',
+  postgres:
+    'what is special in a name or password there must be written with % and its code, such as %2F for a slash: give postgres://user:password@host:5432/database',
 }
 
-function assertFile(log: string, flags: Omit<LogFlags, 'log'>): void {
-  if (log === '') throw new UsageError('--log is empty: give the path of a file, or the URLs of NATS servers')
-  if (statSync(log, { throwIfNoEntry: false })?.isDirectory())
-    throw new UsageError(`--log names a directory, ${log}: name a file in it`)
-  if (/^\w+:\/\//.test(log))
-    throw new UsageError('--log names neither a file nor NATS servers, which are nats://… or tls://…')
-  const misused = Object.entries(flags).find(([, value]) => value !== undefined)?.[0]
+/** A file's path, or servers with all that it takes to connect to them. Throws `UsageError`. */
+export async function placeOf(flags: LogFlags): Promise<LogPlace> {
+  const { log, logReplicas: replicas } = flags
+  const { backend } = resolvePlace(log)
+  assertFlags(flags, backend)
+  switch (backend) {
+    case 'sqlite':
+      assertFile(log)
+      return log
+    case 'jetstream': {
+      assertServers(log, backend)
+      const connection = await connectionOf(flags)
+      return { servers: log, connection, ...(replicas !== undefined && { replicas }) }
+    }
+    case 'postgres': {
+      assertServers(log, backend)
+      const ssl = await tlsOf(flags)
+      return { connectionString: log, ...(ssl !== undefined && { ssl }) }
+    }
+    default:
+      return backend satisfies never
+  }
+}
+
+function assertFlags(flags: LogFlags, backend: ResolvedPlace['backend']): void {
+  if (backend === 'jetstream') return
+  const notTaken = backend === 'sqlite' ? [...OF_NATS, ...OF_SERVERS] : OF_NATS
+  const misused = notTaken.find((flag) => flags[flag] !== undefined)
   if (misused === undefined) return
+  const isOfNats = OF_NATS.some((flag) => flag === misused)
   throw new UsageError(
-    `${dashed(misused)} is for a log on NATS servers, and ${log} is a file: name servers with --log nats://…`,
+    `${dashed(misused)} is for a log on ${isOfNats ? 'NATS servers' : 'servers'}, and ${placeName(flags.log)} is ${backend === 'sqlite' ? 'a file' : 'in PostgreSQL'}: name servers with --log nats://…${isOfNats ? '' : ' or postgres://…'}`,
   )
 }
 
-function assertServers(servers: string): void {
+function assertFile(log: string): void {
+  if (log === '') throw new UsageError('--log is empty: give the path of a file, or the URLs of servers')
+  if (statSync(log, { throwIfNoEntry: false })?.isDirectory())
+    throw new UsageError(`--log names a directory, ${log}: name a file in it`)
+  if (/^\w+:\/\//.test(log)) {
+    throw new UsageError(
+      '--log names neither a file nor servers: of NATS, nats://… or tls://…, or of PostgreSQL, postgres://…',
+    )
+  }
+}
+
+function assertServers(servers: string, backend: keyof typeof FORM): void {
   try {
-    checkServers(servers)
+    placeName(servers)
   } catch (cause) {
-    // What cannot be taken apart may hold a password anywhere.
-    const why = servers.includes('@')
-      ? 'a name or password there must be written with %2C for a comma, and so on: give nats://host:4222 with user:password@ before the host'
-      : asError(cause).message
-    throw new UsageError(`--log: ${why}`)
+    throw new UsageError(`--log: ${servers.includes('@') ? FORM[backend] : asError(cause).message}`)
   }
 }
 

@@ -1,23 +1,18 @@
-import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import type { Authenticator, NodeConnectionOptions } from '@nats-io/transport-node'
-import { UsageError } from '../errors.ts'
+import { check, read, type TlsFiles, tlsOf } from './tls-files.ts'
 
-/** Files with what it takes to connect to NATS servers. */
+/** Files with what it takes to be let in by NATS servers. */
 export interface NatsFiles {
   readonly creds?: string
   readonly nkey?: string
-  readonly tlsCa?: string
-  readonly tlsCert?: string
-  readonly tlsKey?: string
 }
 
 type Connection = Pick<NodeConnectionOptions, 'authenticator' | 'tls'>
 type Make = (file: Buffer) => Authenticator
 
 /** The content of the files as options of the client. Throws `UsageError` for a file that cannot be used. */
-export async function connectionOf(files: NatsFiles): Promise<Connection> {
+export async function connectionOf(files: NatsFiles & TlsFiles): Promise<Connection> {
   return { ...(await authentication(files)), ...(await transport(files)) }
 }
 
@@ -50,39 +45,14 @@ async function authenticated(path: string, what: string, make: Make): Promise<Co
   return { authenticator }
 }
 
-async function transport({ tlsCa, tlsCert, tlsKey }: NatsFiles): Promise<Connection> {
-  if ((tlsCert === undefined) !== (tlsKey === undefined))
-    throw new UsageError('--tls-cert and --tls-key belong together: give both, or neither')
-  if (tlsCa === undefined && tlsCert === undefined) return {}
-  if (tlsCa !== undefined) {
-    const ca = await read(tlsCa)
-    check(tlsCa, 'a certificate', () => new X509Certificate(ca))
-  }
-  if (tlsCert !== undefined && tlsKey !== undefined) {
-    const { createSecureContext } = await import('node:tls')
-    const [cert, key] = [await read(tlsCert), await read(tlsKey)]
-    check(tlsCert, 'a certificate', () => new X509Certificate(cert))
-    check(tlsKey, `the key of ${tlsCert}`, () => createSecureContext({ cert, key }))
-  }
-  // The client reads the files for each connection.
+/** The client reads the files for each connection. They are read here to be checked. */
+async function transport(files: TlsFiles): Promise<Connection> {
+  if ((await tlsOf(files)) === undefined) return {}
+  const { tlsCa, tlsCert, tlsKey } = files
   return {
     tls: {
       ...(tlsCa !== undefined && { caFile: tlsCa }),
       ...(tlsCert !== undefined && { certFile: tlsCert, keyFile: tlsKey }),
     },
-  }
-}
-
-async function read(path: string): Promise<Buffer> {
-  return await readFile(path).catch((cause: Error) => {
-    throw new UsageError(`${path} cannot be read: ${cause.message}`)
-  })
-}
-
-function check(path: string, what: string, use: () => unknown): void {
-  try {
-    use()
-  } catch {
-    throw new UsageError(`${path} does not hold ${what}`)
   }
 }

@@ -28,6 +28,7 @@ export function describeDemo(program: Command, choose: Choose): void {
         'anchorage demo --items 20000 --providers 2',
         'anchorage demo --json',
         'anchorage demo --log nats                    on three NATS servers that it starts',
+        'anchorage demo --log postgres                on PostgreSQL that it starts',
         'anchorage demo --log nats://127.0.0.1:4222   on servers that run',
       ) +
         '\nIt works in a temporary folder, with a log of its own: ANCHORAGE_LOG and --group do not matter here.',

@@ -14,9 +14,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then 
 3 a replica halted and needs an operator, 141 the reader of the output left.
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 
-const NATS_HELP = `
-On NATS, --log takes user:password@ or token@ before a host, and tls:// instead of nats:// to insist on TLS. Other
-users of this machine see a command line: put what is secret into ANCHORAGE_LOG, or into the file of --creds or --nkey.
+const SERVERS_HELP = `
+On servers, --log takes user:password@ before a host. For NATS it also takes token@, and tls:// instead of nats:// to
+insist on TLS; for PostgreSQL several hosts, as postgres://user:password@db1,db2/app, and ?sslmode=verify-full. Other
+users of this machine see a command line: put what is secret into ANCHORAGE_LOG, into the file of --creds or --nkey, or
+into PGPASSWORD or ~/.pgpass.
 `
 
 /** The commands and their options. `choose` is called with the command that the arguments ask for. */
@@ -34,7 +36,10 @@ export function describeProgram(choose: Choose, output: Output): Command {
     .configureOutput({ outputError: () => {} })
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
     .addOption(
-      new Option('--log <place>', 'the log: a file, or NATS servers as nats://host:4222,nats://host2:4222')
+      new Option(
+        '--log <place>',
+        'the log: a file, NATS servers as nats://host:4222,nats://host2:4222, or postgres://host/database',
+      )
         .default('./anchorage.db')
         .env('ANCHORAGE_LOG'),
     )
@@ -44,14 +49,15 @@ export function describeProgram(choose: Choose, output: Output): Command {
       path,
     )
     .addOption(
-      new Option('--log-replicas <servers>', 'how many of the servers keep the log: 1, 3 or 5').argParser(
-        oneOf([1, 3, 5]),
-      ),
+      new Option(
+        '--log-replicas <servers>',
+        'how many of the NATS servers keep the log: 1, 3 or 5',
+      ).argParser(oneOf([1, 3, 5])),
     )
     .addOption(new Option('--creds <file>', 'credentials for NATS').conflicts('nkey'))
     .option('--nkey <file>', 'the seed of an NKey for NATS')
-    .option('--tls-ca <file>', 'the authority that signed the certificates of the NATS servers')
-    .option('--tls-cert <file>', 'a certificate to show to the NATS servers; needs --tls-key')
+    .option('--tls-ca <file>', 'the authority that signed the certificates of the servers')
+    .option('--tls-cert <file>', 'a certificate to show to the servers; needs --tls-key')
     .option('--tls-key <file>', 'its key')
     .option('--group <name>', 'the group whose log it is', groupName, 'default')
     .option('--network-key <file>', 'a key that all replicas share: without it nobody connects to them')
@@ -69,9 +75,10 @@ export function describeProgram(choose: Choose, output: Output): Command {
         'anchorage submit \'{"article": "bolts", "count": 3}\' --log inventory.db',
         'anchorage demo                        see a replica catch up from its peers',
         'anchorage status --log nats://n1:4222,nats://n2:4222',
+        'anchorage status --log postgres://db1.example/app',
         'anchorage node --log-module ./files-log.ts     on a log of your own',
       ) +
-        NATS_HELP +
+        SERVERS_HELP +
         EXIT_CODES,
     )
 

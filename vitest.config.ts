@@ -18,6 +18,7 @@ export default defineConfig({
   resolve: {
     alias: [
       { find: /^anchorage$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
+      { find: /^anchorage\/log$/, replacement: fileURLToPath(new URL('src/log/index.ts', import.meta.url)) },
       {
         find: /^anchorage\/machines$/,
         replacement: fileURLToPath(new URL('src/machines/index.ts', import.meta.url)),

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { startCluster } from '../../src/testing/index.ts'
@@ -24,6 +24,7 @@ afterEach(async () => {
   await place[Symbol.asyncDispose]()
 })
 
+const inSync = ({ event, detail }: Printed) => event === 'state' && detail.state === 'in-sync'
 const leads = ({ event }: Printed) => event === 'leader'
 const run = (...args: string[]) => place.run(args, ANY)
 
@@ -68,6 +69,35 @@ describe('a log of a module of the user', () => {
     const { code, stderr } = await run('get', 'a', ...MODULE)
     expect(code).toBe(1)
     expect(stderr).toContain('there is no log at own-log.ts for the group "default"')
+  })
+})
+
+describe('the log over files of the docs', () => {
+  test('is shared by replicas as processes: one is killed, the log pruned, and a third catches up', async () => {
+    const example = new URL('../../docs/examples/files-log.ts', import.meta.url)
+    await copyFile(example, place.path('files-log.ts'))
+    const source = `import { filesLog } from './files-log.ts'
+      export default (group: string) => filesLog(\`./\${group}-log\`)`
+    await writeFile(place.path('own-log.ts'), source)
+    const node = (...args: string[]) => place.start(['node', ...MODULE, '--lease-ms', '1000', ...args], ANY)
+    const first = node('--data', 'one')
+    await first.until(leads)
+    const second = node('--reader')
+    await second.until(inSync)
+    const load = (prefix: string) => {
+      const lines = Array.from({ length: 500 }, (_, n) => `{"key":"${prefix}${n}","value":${n}}\n`)
+      return place.run(['load', '-', ...MODULE], { ...ANY, input: lines.join('') })
+    }
+    const loads = await Promise.all([load('a'), load('b')])
+    for (const { code } of loads) expect(code).toBe(0)
+    second.child.kill('SIGKILL')
+    for (const command of [['checkpoint'], ['prune', '--keep', '0']])
+      expect((await run(...command, ...MODULE)).code, command[0]).toBe(0)
+    const third = node('--reader')
+    await third.until(inSync)
+    expect((await run('verify', ...MODULE)).code).toBe(0)
+    expect((await run('get', 'b499', ...MODULE)).stdout).toBe('499\n')
+    for (const running of [first, third]) expect(await running.interrupt()).toBe(0)
   })
 })
 

@@ -26,7 +26,7 @@ const mismatches = (['group', 'signature'] as const).map(
 
 const limits = LONGEST.map(
   ([field, bytesMax]): Check => ({
-    title: `a ${field} beyond ${bytesMax} bytes is a RangeError`,
+    title: `${field === 'author' ? 'an' : 'a'} ${field} beyond ${bytesMax} bytes is a RangeError`,
     promise: `a ${field} has at most ${bytesMax} bytes and no control characters (LogInit)`,
     async run({ open }) {
       for (const wrong of ['x'.repeat(bytesMax + 1), 'ü'.repeat(bytesMax / 2 + 1), 'a\0b'])

@@ -1,19 +1,31 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { startNatsServers } from '../../src/testing/index.ts'
+import { startNatsServers, startPostgres } from '../../src/testing/index.ts'
 import { Child } from './child.ts'
 import type { Latency, Shape, SideMethods } from './log/side.ts'
 import type { Place } from './log/subject.ts'
 import { type Benchmark, type Pair, pairs, type Runs, shared } from './runner.ts'
 
-type Backend = 'memory' | 'sqlite' | 'jetstream' | 'jetstream-3'
+type Backend = 'memory' | 'sqlite' | 'jetstream' | 'jetstream-3' | 'postgres'
 type Side = 'ours' | 'plain'
 
-const SERVERS = { memory: 0, sqlite: 0, jetstream: 1, 'jetstream-3': 3 } as const
+const SERVERS = { memory: 0, sqlite: 0, jetstream: 1, 'jetstream-3': 3, postgres: 0 } as const
 /** Entries of one run. */
-const APPENDED = { memory: 200_000, sqlite: 100_000, jetstream: 20_000, 'jetstream-3': 20_000 } as const
-const FOLLOWED = { memory: 500_000, sqlite: 200_000, jetstream: 100_000, 'jetstream-3': 100_000 } as const
+const APPENDED = {
+  memory: 200_000,
+  sqlite: 100_000,
+  jetstream: 20_000,
+  'jetstream-3': 20_000,
+  postgres: 100_000,
+} as const
+const FOLLOWED = {
+  memory: 500_000,
+  sqlite: 200_000,
+  jetstream: 100_000,
+  'jetstream-3': 100_000,
+  postgres: 200_000,
+} as const
 const LATENCIES = { append: 1_000, seen: 300 } as const
 const WARM_UPS = 2
 /** The least number of runs that count, because runs are short. */
@@ -22,7 +34,7 @@ const COUNTED_MIN = 3
  * There is no target for memory: it has no client of its own, and a plain array has no ids, authors or
  * epochs.
  */
-const TARGETS = { memory: undefined, sqlite: 0.8, jetstream: 0.8, 'jetstream-3': 0.8 } as const
+const TARGETS = { memory: undefined, sqlite: 0.8, jetstream: 0.8, 'jetstream-3': 0.8, postgres: 0.8 } as const
 
 /** Appends that are under way at once. */
 const AT_ONCE = 1_000
@@ -40,6 +52,8 @@ export const logs: readonly Benchmark[] = [
       ['memory', 'memory', SINGLE, SINGLE, 'an array of copies, by async calls'],
       ['sqlite', 'sqlite', SINGLE, BATCHES, 'node:sqlite, INSERTs in transactions of 1,000'],
       ['sqlite-batches', 'sqlite', BATCHES, BATCHES, 'node:sqlite, INSERTs in transactions of 1,000'],
+      ['postgres', 'postgres', SINGLE, BATCHES, 'pg, INSERTs of 1,000 rows'],
+      ['postgres-batches', 'postgres', BATCHES, BATCHES, 'pg, INSERTs of 1,000 rows'],
       ['jetstream', 'jetstream', SINGLE, SINGLE, 'js.publish, 1,000 at once'],
       ['jetstream-3', 'jetstream-3', SINGLE, SINGLE, 'js.publish, 1,000 at once'],
     ] as const
@@ -53,6 +67,7 @@ export const logs: readonly Benchmark[] = [
     }),
   ),
   ...latencies('append', {
+    postgres: 'pg, an INSERT of one row',
     sqlite: 'node:sqlite, a transaction of one INSERT',
     jetstream: 'js.publish, awaited',
   }),
@@ -60,6 +75,7 @@ export const logs: readonly Benchmark[] = [
     [
       ['memory', 'the items of an array'],
       ['sqlite', 'node:sqlite, all() of 1,000 rows'],
+      ['postgres', 'pg, SELECTs of 1,000 rows'],
       ['jetstream', "the client's ordered consumer"],
       ['jetstream-3', "the client's ordered consumer"],
     ] as const
@@ -73,6 +89,7 @@ export const logs: readonly Benchmark[] = [
     }),
   ),
   ...latencies('seen', {
+    postgres: 'pg, a query each millisecond',
     sqlite: 'node:sqlite, a query each millisecond',
     jetstream: "js.publish, and the client's ordered consumer",
   }),
@@ -115,6 +132,7 @@ type Kind = keyof typeof LATENCIES
 
 const measured = {
   sqlite: shared((scale, wanted) => latenciesOf('sqlite', scale, wanted)),
+  postgres: shared((scale, wanted) => latenciesOf('postgres', scale, wanted)),
   jetstream: shared((scale, wanted) => latenciesOf('jetstream', scale, wanted)),
   'jetstream-3': shared((scale, wanted) => latenciesOf('jetstream-3', scale, wanted)),
 }
@@ -123,9 +141,12 @@ const measured = {
  * The time of one entry after the other: until its append has settled, or until a follower in another handle
  * has it.
  */
-function latencies(kind: Kind, says: Readonly<Record<'sqlite' | 'jetstream', string>>): Benchmark[] {
+function latencies(
+  kind: Kind,
+  says: Readonly<Record<'sqlite' | 'postgres' | 'jetstream', string>>,
+): Benchmark[] {
   const group = kind === 'append' ? 'log-append' : 'log-follow'
-  return (['sqlite', 'jetstream', 'jetstream-3'] as const).flatMap((backend) =>
+  return (['sqlite', 'postgres', 'jetstream', 'jetstream-3'] as const).flatMap((backend) =>
     (
       [
         ['latency', 'medianMs'],
@@ -135,7 +156,7 @@ function latencies(kind: Kind, says: Readonly<Record<'sqlite' | 'jetstream', str
       ([name, value]): Benchmark => ({
         name: `${group}/${backend}/${name}`,
         unit: 'ms',
-        baseline: says[backend === 'sqlite' ? 'sqlite' : 'jetstream'],
+        baseline: says[backend === 'jetstream-3' ? 'jetstream' : backend],
         measure: async (scale, wanted) =>
           (await measured[backend](scale, wanted)).map(({ ours, baseline }) => ({
             ours: ours[kind][value],
@@ -175,6 +196,7 @@ async function startSides(backend: Backend): Promise<Sides> {
   starting.defer(() => rm(dir, { recursive: true }))
   const count = SERVERS[backend]
   const nats = count === 0 ? undefined : starting.use(await startNatsServers({ servers: count }))
+  const postgres = backend === 'postgres' ? starting.use(await startPostgres()) : undefined
   const servers = nats?.servers.map(({ name, url }) => ({ name, url })) ?? []
   const program = new URL('./log/side.ts', import.meta.url)
   const ours = starting.use(new Child<SideMethods>(program))
@@ -182,7 +204,7 @@ async function startSides(backend: Backend): Promise<Sides> {
   const running = starting.move()
   let places = 0
   const newPlace = (side: Side): Place => {
-    const name = `${side}-${++places}`
+    const name = `${side}_${++places}`
     switch (backend) {
       case 'memory':
         return { backend }
@@ -191,6 +213,8 @@ async function startSides(backend: Backend): Promise<Sides> {
       case 'jetstream':
       case 'jetstream-3':
         return { backend: 'jetstream', servers, stream: name }
+      case 'postgres':
+        return { backend, url: postgres!.url, schema: name }
       default:
         return backend satisfies never
     }

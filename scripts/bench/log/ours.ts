@@ -1,4 +1,4 @@
-import { type Log, type LogBackend, memoryLog, sqliteLog } from '../../../src/index.ts'
+import { type Log, type LogBackend, memoryLog, postgresLog, sqliteLog } from '../../../src/index.ts'
 import { make } from './stream.ts'
 import { GROUP, type Place, type Subject } from './subject.ts'
 
@@ -17,6 +17,8 @@ async function backendAt(place: Place): Promise<LogBackend> {
       return sqliteLog({ path: place.path })
     case 'jetstream':
       return (await make(place)).backend
+    case 'postgres':
+      return postgresLog({ connectionString: place.url, schema: place.schema })
     default:
       return place satisfies never
   }

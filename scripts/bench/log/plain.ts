@@ -2,6 +2,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream'
 import { connect, nuid } from '@nats-io/transport-node'
+import { Client } from 'pg'
 import { type Made, make } from './stream.ts'
 import type { Place, Subject } from './subject.ts'
 
@@ -21,6 +22,8 @@ export async function openPlain(place: Place): Promise<Subject> {
       return openTable(place.path)
     case 'jetstream':
       return await openStream(await make(place))
+    case 'postgres':
+      return await openServerTable(place.url, place.schema)
     default:
       return place satisfies never
   }
@@ -68,6 +71,36 @@ function openTable(path: string): Subject {
     },
     again: async () => openTable(path),
     [Symbol.asyncDispose]: async () => db.close(),
+  }
+}
+
+/** `INSERT`s of as many rows as there are payloads, and each name of a statement for one number of rows. */
+async function openServerTable(url: string, table: string): Promise<Subject> {
+  const client = new Client(url)
+  await client.connect()
+  await client.query(
+    `CREATE TABLE IF NOT EXISTS ${table} (idx bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, payload bytea NOT NULL)`,
+  )
+  return {
+    async append(payloads) {
+      const rows = payloads.map((_, n) => `($${n + 1})`).join(', ')
+      const text = `INSERT INTO ${table} (payload) VALUES ${rows}`
+      await client.query({ name: `insert ${payloads.length}`, text, values: [...payloads] })
+    },
+    async follow(count, each) {
+      const text = `SELECT idx, payload FROM ${table} WHERE idx > $1 ORDER BY idx LIMIT ${ROWS_MAX}`
+      for (let last = '0', seen = 0; seen < count; ) {
+        const { rows } = await client.query({ name: 'select', text, values: [last], rowMode: 'array' })
+        for (const [index, payload] of rows as [string, Uint8Array][]) {
+          each(payload)
+          last = index
+          seen++
+        }
+        if (rows.length === 0) await delay(POLL_MS)
+      }
+    },
+    again: () => openServerTable(url, table),
+    [Symbol.asyncDispose]: () => client.end(),
   }
 }
 

@@ -3,6 +3,7 @@ export type Place =
   | { readonly backend: 'memory' }
   | { readonly backend: 'sqlite'; readonly path: string }
   | { readonly backend: 'jetstream'; readonly servers: readonly Server[]; readonly stream: string }
+  | { readonly backend: 'postgres'; readonly url: string; readonly schema: string }
 
 export interface Server {
   readonly name: string

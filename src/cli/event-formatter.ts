@@ -32,6 +32,8 @@ export class EventFormatter {
         return `${this.#name(detail.leader)} leads, term ${detail.term}`
       case 'sync':
         return this.#sync(detail, atMs)
+      case 'marked':
+        return undefined
       case 'sealed':
         return `anchor ${count(detail.anchor.index)} is sealed, root ${hex(detail.root)}`
       case 'caught-up':
@@ -98,6 +100,8 @@ export class EventFormatter {
         return `the stream that ${shortId(peer)} opened broke: ${error.message}`
       }
       case 'served':
+      case 'fetched':
+      case 'recalled':
       case 'ignored':
       case 'asked-again':
         return undefined

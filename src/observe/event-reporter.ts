@@ -1,6 +1,7 @@
 import type { Replica } from '../replica/replica.ts'
 import type { SyncEvent } from '../sync/events.ts'
 import {
+  type ChunkEvent,
   checkpointSummary,
   type ProcessEvent,
   type ProcessEventDetails,
@@ -16,13 +17,21 @@ import {
  */
 const BUSY_EVENTS_MS = 100
 
+interface ChunkTotal {
+  readonly chunks: number
+  readonly bytes: number
+}
+
+/** Each member of a union, without what is added up. */
+type WithoutTotal<Summary> = Summary extends unknown ? Omit<Summary, keyof ChunkTotal> : never
+
 /** Reports the events of a replica as plain data, in their order. */
 export class EventReporter {
   readonly #report: (event: ProcessEvent) => void
   /** The newest event of each kind that is held back, by a key of that kind. */
   readonly #heldBack = new Map<string, ProcessEvent>()
-  /** All that each peer was sent of each anchor so far. */
-  readonly #served = new Map<string, { readonly chunks: number; readonly bytes: number }>()
+  /** All chunks so far that went the same way: to one peer, or from one, of one anchor. */
+  readonly #totals = new Map<string, ChunkTotal>()
 
   constructor(replica: Pick<Replica, 'addEventListener'>, report: (event: ProcessEvent) => void) {
     this.#report = report
@@ -47,12 +56,17 @@ export class EventReporter {
   #sync(event: SyncEvent): void {
     switch (event.type) {
       case 'served': {
-        const { type, peer, anchor, bytes } = event
-        const key = `${type} ${peer} ${anchor.index}`
-        const before = this.#served.get(key) ?? { chunks: 0, bytes: 0 }
-        const total = { chunks: before.chunks + 1, bytes: before.bytes + bytes }
-        this.#served.set(key, total)
-        return this.#soon(key, { type, peer, anchor, ...total })
+        const { type, peer, anchor } = event
+        return this.#chunk(`${type} ${peer} ${anchor.index}`, event, { type, peer, anchor })
+      }
+      case 'fetched': {
+        const { type, peer, anchor, outcome } = event
+        const key = `${type} ${peer} ${anchor.index} ${outcome}`
+        return this.#chunk(key, event, { type, peer, anchor, outcome })
+      }
+      case 'recalled': {
+        const { type, anchor } = event
+        return this.#chunk(`${type} ${anchor.index}`, event, { type, anchor })
       }
       case 'revived':
         return this.#soon(`${event.type} ${event.anchor.index}`, syncSummary(event))
@@ -63,6 +77,17 @@ export class EventReporter {
       default:
         return this.#now('sync', syncSummary(event))
     }
+  }
+
+  #chunk(
+    key: string,
+    { bytes }: ChunkEvent,
+    of: WithoutTotal<Extract<SyncSummary, { type: ChunkEvent['type'] }>>,
+  ): void {
+    const before = this.#totals.get(key) ?? { chunks: 0, bytes: 0 }
+    const total = { chunks: before.chunks + 1, bytes: before.bytes + bytes }
+    this.#totals.set(key, total)
+    this.#soon(key, { ...of, ...total })
   }
 
   #now<Type extends ProcessEventType>(type: Type, detail: ProcessEventDetails[Type]): void {
@@ -79,6 +104,7 @@ export class EventReporter {
 /** Events whose details are plain data already. */
 const PLAIN = [
   'leader',
+  'marked',
   'sealed',
   'caught-up',
   'log',

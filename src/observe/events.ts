@@ -3,6 +3,7 @@ import type { Position } from '../position.ts'
 import type { CatchUpReport, ReplicaEvents, StateChange } from '../replica/events.ts'
 import { totalBytes, totalItems } from '../snapshot/manifest.ts'
 import type { SyncEvent } from '../sync/events.ts'
+import type { ChunkOutcome } from '../sync/fetching/chunks/chunk-requests.ts'
 import type { SessionState } from '../sync/fetching/session-state.ts'
 
 /** What a replica's events say, as plain data: for people, for JSON, and for another process. */
@@ -36,6 +37,22 @@ export type SyncSummary =
       readonly chunks: number
       readonly bytes: number
     }
+  /** All chunks so far that this peer sent of this anchor, and that came to this; at most one every 100 ms. */
+  | {
+      readonly type: 'fetched'
+      readonly peer: string
+      readonly anchor: Position
+      readonly outcome: ChunkOutcome
+      readonly chunks: number
+      readonly bytes: number
+    }
+  /** All chunks so far of this anchor that were here already; at most one of these every 100 ms. */
+  | {
+      readonly type: 'recalled'
+      readonly anchor: Position
+      readonly chunks: number
+      readonly bytes: number
+    }
   | Extract<SyncEvent, { type: 'ignored' }>
   /** The newest of this error's name that this peer was told; there is at most one of these every 100 ms. */
   | { readonly type: 'refused'; readonly peer: string; readonly error: ErrorSummary }
@@ -58,6 +75,7 @@ export interface ProcessEventDetails {
   state: Omit<StateChange, 'reason'> & { readonly reason: ErrorSummary | undefined }
   leader: ReplicaEvents['leader']['detail']
   sync: SyncSummary
+  marked: ReplicaEvents['marked']['detail']
   sealed: ReplicaEvents['sealed']['detail']
   'caught-up': CatchUpReport
   log: ReplicaEvents['log']['detail']
@@ -82,8 +100,11 @@ export type ProcessEvent<Type extends ProcessEventType = ProcessEventType> = {
   }
 }[Type]
 
-/** A `SyncEvent` without its bulk. What is served is added up by the reporter, over the chunks. */
-export function syncSummary(event: Exclude<SyncEvent, { type: 'served' }>): SyncSummary {
+/** An event that comes for each chunk. */
+export type ChunkEvent = Extract<SyncEvent, { type: 'served' | 'fetched' | 'recalled' }>
+
+/** A `SyncEvent` without its bulk. What comes for each chunk is added up by the reporter. */
+export function syncSummary(event: Exclude<SyncEvent, ChunkEvent>): SyncSummary {
   switch (event.type) {
     case 'cut': {
       const { type, anchor, manifest, tookMs } = event

@@ -45,6 +45,8 @@ export type ReplicaEvents = {
   leader: CustomEvent<{ readonly leader: string; readonly term: number }>
   /** Offers and sessions: see `SyncEvent`. */
   sync: CustomEvent<SyncEvent>
+  /** The log marks an anchor: every replica captures its state there. */
+  marked: CustomEvent<{ readonly anchor: Position }>
   /** A root has the majority of the marker's electorate. */
   sealed: CustomEvent<{ readonly anchor: Position; readonly root: Uint8Array }>
   /** A catch-up is over and the replica in sync. */
@@ -78,6 +80,14 @@ export type ReplicaEvents = {
   /** Something failed that the replica will try again, or does without. */
   problem: CustomEvent<Error>
 }
+
+/** Any event of a replica, with what it tells. */
+export type ReplicaEvent = {
+  [Type in keyof ReplicaEvents]: {
+    readonly type: Type
+    readonly detail: ReplicaEvents[Type]['detail']
+  }
+}[keyof ReplicaEvents]
 
 /** What is counted: each kind of event, and in the place of `sync` each kind of sync event. */
 export type Counted = Exclude<keyof ReplicaEvents, 'sync'> | SyncEvent['type']

@@ -47,7 +47,15 @@ export { type Clock, systemClock, type Timer } from '../time/clock.ts'
 export type { DialerComponents } from './dialer.ts'
 export * from './errors.ts'
 export type { SyncEvent } from './events.ts'
-export type { CaughtUp, FetchProgress, SessionEvent, SessionPhases, SessionState } from './fetching/index.ts'
+export type {
+  CaughtUp,
+  ChunkOutcome,
+  FetchedChunk,
+  FetchProgress,
+  SessionEvent,
+  SessionPhases,
+  SessionState,
+} from './fetching/index.ts'
 export type { OwnState, SyncHost, SyncMember } from './host.ts'
 export type { SnapshotSyncComponents } from './libp2p.ts'
 export { PROVIDER_LIMITS_DEFAULT, type ProviderLimits } from './limits.ts'

@@ -269,6 +269,8 @@ export class Service implements SnapshotSyncService {
       case 'revived':
       case 'freed':
       case 'served':
+      case 'fetched':
+      case 'recalled':
       case 'ignored':
         return
       default:

@@ -39,6 +39,7 @@ export class Outcomes implements EntryListener {
         upgrader.look()
         return reporter.emit('leader', { leader: outcome.leader, term: outcome.term })
       case 'marker':
+        reporter.emit('marked', { anchor: { epoch, index: outcome.index } })
         anchors.retired(outcome.marker.retires ?? [])
         return anchors.marked(outcome.index, outcome.marker, newest)
       case 'sealed': {

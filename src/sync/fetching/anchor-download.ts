@@ -8,7 +8,7 @@ import type { SyncHost } from '../host.ts'
 import { FOLLOWERS_ENOUGH } from '../limits.ts'
 import type { Peers } from '../wire/peers.ts'
 import type { ProvenFault } from '../wire/proven-fault.ts'
-import { Fetch, type FetchProgress } from './chunks/fetch.ts'
+import { Fetch, type FetchEvents, type FetchProgress } from './chunks/fetch.ts'
 import type { OwnBasis } from './chunks/own-chunks.ts'
 import type { Faults } from './faults.ts'
 import type { OfferDirectory } from './offer-directory.ts'
@@ -52,7 +52,7 @@ export interface AnchorDownloadInit {
 }
 
 /** What is told of a download. */
-export interface DownloadEvents {
+export interface DownloadEvents extends Pick<FetchEvents, 'fetched' | 'recalled'> {
   /** One more chunk is verified. */
   progressed(progress: FetchProgress): void
   /** Only the seal can help. */
@@ -87,6 +87,8 @@ export class AnchorDownload {
       ...init,
       signal: this.#signal,
       events: {
+        fetched: (chunk) => init.events.fetched(chunk),
+        recalled: (chunk) => init.events.recalled(chunk),
         progressed: (progress) => init.events.progressed(progress),
         changed: () => this.#wakeup.wake(),
       },

@@ -1,5 +1,6 @@
 import type { Position } from '../../position.ts'
 import type { AnchorGone } from '../errors.ts'
+import type { FetchedChunk } from './chunks/chunk-requests.ts'
 import type { FetchProgress } from './chunks/fetch.ts'
 import type { Edges } from './transitions.ts'
 
@@ -20,6 +21,10 @@ export type SessionState =
 export type SessionEvent =
   /** The session moved on. */
   | { readonly type: 'session'; readonly state: SessionState }
+  /** A peer sent a chunk, or what this replica lacked of one. */
+  | ({ readonly type: 'fetched'; readonly anchor: Position } & FetchedChunk)
+  /** A chunk was here already: of an earlier fetch, or of the state that this replica has. */
+  | { readonly type: 'recalled'; readonly anchor: Position; readonly index: number; readonly bytes: number }
   /** A peer failed the session, or sent what no honest replica sends; the session asks others. */
   | { readonly type: 'fault'; readonly peer: string; readonly error: Error }
   /** The session's anchor is gone; it goes on with another. */

@@ -176,6 +176,8 @@ export class Session {
       pin: this.#pin,
       signal: this.#signal,
       events: {
+        fetched: (chunk) => this.#got({ type: 'fetched', anchor, ...chunk }),
+        recalled: (chunk) => this.#got({ type: 'recalled', anchor, ...chunk }),
         progressed: (progress) => this.#enter({ status: 'fetching', download, progress }),
         awaitsSeal: () => {
           if (this.#state.status !== 'verifying') this.#enter({ status: 'verifying', download })
@@ -199,6 +201,11 @@ export class Session {
     }
     const pauseMs = this.#lost.pauseMs(error, requestTimeoutMs)
     if (pauseMs > 0) await sleep(clock, pauseMs, this.#signal)
+  }
+
+  /** Tell of a chunk, while this session wants any. */
+  #got(event: Extract<SessionEvent, { type: 'fetched' | 'recalled' }>): void {
+    if (!this.#signal.aborted) this.#init.onEvent(event)
   }
 
   /** Tell of what a peer did. After proof nothing more is asked of it, nor taken. */

@@ -10,6 +10,8 @@ export function inWords({ type, detail }: Told): string {
       return `knows leader ${detail.leader.slice(-4)} of term ${detail.term}`
     case 'sync':
       return syncInWords(detail)
+    case 'marked':
+      return `has the marker of ${detail.anchor.index}`
     case 'sealed':
       return `has the seal of ${detail.anchor.index}`
     case 'caught-up':
@@ -45,6 +47,10 @@ function syncInWords(event: SyncEvent): string {
       return `released ${event.anchor.index} (${event.cause})`
     case 'served':
       return `served ${event.bytes} of ${event.anchor.index}`
+    case 'fetched':
+      return `fetched ${event.index} of ${event.anchor.index}, ${event.outcome}`
+    case 'recalled':
+      return `had ${event.index} of ${event.anchor.index}`
     case 'refused':
     case 'broken':
     case 'fault':

@@ -22,7 +22,7 @@ export interface AssemblyInit {
 /** What is told of an assembly. */
 export interface AssemblyEvents {
   /** A chunk was read from the store, and is verified. */
-  recalled(assembly: Assembly): void
+  recalled(assembly: Assembly, index: number): void
   /** A chunk was built in, or the store does not have it after all: others may be asked for. */
   moved(assembly: Assembly): void
 }
@@ -102,7 +102,7 @@ export class Assembly {
       store
         .read(hash)
         .then((chunk) => tracker.received(index, chunk, STORE))
-        .then(() => this.#events.recalled(this))
+        .then(() => this.#events.recalled(this, index))
         .catch(() => {
           // It is fetched like the others then.
           store.forget(hash)

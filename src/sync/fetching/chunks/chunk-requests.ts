@@ -5,6 +5,7 @@ import { asError } from '../../../thrown.ts'
 import type { Clock } from '../../../time/clock.ts'
 import type { SyncHost } from '../../host.ts'
 import { Busy } from '../../wire/errors.ts'
+import { ProvenFault } from '../../wire/proven-fault.ts'
 import { busyMs } from '../retry.ts'
 import type { Assembly } from './assembly.ts'
 import type { FetchState } from './fetch-state.ts'
@@ -34,8 +35,30 @@ export interface ChunkRequestsInit {
   readonly events: ChunkRequestsEvents
 }
 
+/** What came of a chunk that a peer sent. */
+export type ChunkOutcome =
+  /** It is what the manifest promises, and the first of its kind. */
+  | 'good'
+  /** It was asked for twice, and another provider was faster. */
+  | 'twice'
+  /** It is not what the manifest promises, or was not asked for. */
+  | 'wrong'
+  /** It is of a fetch that was given up meanwhile, or could not be decoded here. */
+  | 'unwanted'
+
+export interface FetchedChunk {
+  readonly peer: string
+  /** Counts from 0. */
+  readonly index: number
+  /** What came over the wire for it, in bytes. */
+  readonly bytes: number
+  readonly outcome: ChunkOutcome
+}
+
 /** What is told of requests for chunks. */
 export interface ChunkRequestsEvents {
+  /** A chunk came, and was checked. */
+  fetched(chunk: FetchedChunk): void
   /** A provider has room for another request. */
   hasRoom(): void
   /** One more chunk is verified. */
@@ -51,6 +74,8 @@ interface Source {
   readonly state: Ready
   /** When it was asked for. */
   readonly askedMs: number
+  /** Bytes that came for it before it was asked for as a whole. */
+  readonly spentBytes?: number
 }
 
 /**
@@ -176,7 +201,7 @@ export class ChunkRequests {
         this.#bytes += chunk.bytes.length
         state.window.arrived(from.askedMs, clock.now())
         state.rescued = 0
-        this.#received(from, index, chunk)
+        this.#received(from, index, chunk, chunk.bytes.length + (from.spentBytes ?? 0))
       })
       .catch((error: Error) => this.#notSent(from, first, count, error))
   }
@@ -186,18 +211,20 @@ export class ChunkRequests {
     const { anchor, pool } = this.#init
     const { assembly, provider, state } = from
     const { channel } = state
+    let spentBytes = 0
     state.rebuilding++
     try {
       const onFetched = (bytes: number) => {
         this.#bytes += bytes
+        spentBytes += bytes
       }
       const info = assembly.tracker.info(index)
       const chunk = await rebuilder.rebuild({ anchor, index, info, provider, channel, onFetched })
       // A provider that failed meanwhile owes nothing any more, and of an assembly that was given up nothing
       // is wanted.
       if (assembly !== this.#init.state.assembly || pool.get(provider) !== state) return
-      if (chunk === undefined) this.#fetchWhole(from, index, 1)
-      else this.#received(from, index, { encoding: 'raw', bytes: chunk })
+      if (chunk === undefined) this.#fetchWhole({ ...from, spentBytes }, index, 1)
+      else this.#received(from, index, { encoding: 'raw', bytes: chunk }, spentBytes)
     } catch (error) {
       this.#notSent(from, index, 1, asError(error))
     } finally {
@@ -214,27 +241,40 @@ export class ChunkRequests {
     events.hasRoom()
   }
 
-  #received(from: Source, index: number, chunk: EncodedChunk): void {
+  #received(from: Source, index: number, chunk: EncodedChunk, bytes: number): void {
     const { events } = this.#init
-    this.#check(from, index, chunk).catch((error) => events.failed(from.provider, from.state, error))
+    const tell = (outcome: ChunkOutcome) => events.fetched({ peer: from.provider, index, bytes, outcome })
+    this.#check(from, index, chunk, tell).catch((error) => {
+      tell(error instanceof ProvenFault ? 'wrong' : 'unwanted')
+      events.failed(from.provider, from.state, error)
+    })
   }
 
-  async #check(from: Source, index: number, chunk: EncodedChunk): Promise<void> {
+  async #check(
+    from: Source,
+    index: number,
+    chunk: EncodedChunk,
+    tell: (outcome: ChunkOutcome) => void,
+  ): Promise<void> {
     const { assembly, provider, state, askedMs } = from
     const { store, clock, signal, events } = this.#init
     const tookMs = clock.now() - askedMs
     // What was asked for another manifest, or by a fetch that is over, is of no use.
-    if (assembly !== this.#init.state.assembly || signal.aborted) return
+    if (assembly !== this.#init.state.assembly || signal.aborted) return tell('unwanted')
     // Room for the next request is there as soon as a chunk arrived; checking it goes on meanwhile.
     const checked = assembly.tracker.received(index, chunk, provider)
     events.hasRoom()
-    if (!(await checked)) return this.#latency.cameTwice()
+    if (!(await checked)) {
+      this.#latency.cameTwice()
+      return tell('twice')
+    }
     this.#rescued(assembly, index)
     store?.keep(assembly.tracker.info(index).hash, chunk)
-    if (assembly !== this.#init.state.assembly) return
+    if (assembly !== this.#init.state.assembly) return tell('unwanted')
     this.#latency.arrived(tookMs)
     state.failures = Math.max(0, state.failures - 1)
     assembly.providersUsed.add(provider)
+    tell('good')
     events.verified(assembly)
   }
 

@@ -9,7 +9,7 @@ import { busyMs } from '../retry.ts'
 import { retryPolicy } from '../retry-policy.ts'
 import { IllegalTransition } from '../transitions.ts'
 import type { Assembly, AssemblyInit } from './assembly.ts'
-import { ChunkRequests } from './chunk-requests.ts'
+import { ChunkRequests, type FetchedChunk } from './chunk-requests.ts'
 import { type Fetched, FetchState } from './fetch-state.ts'
 import { Listings } from './listings.ts'
 import { type OwnBasis, OwnChunks } from './own-chunks.ts'
@@ -30,6 +30,10 @@ export interface FetchInit extends AssemblyInit {
 
 /** What is told of a fetch. */
 export interface FetchEvents {
+  /** A provider sent a chunk, of which this became. */
+  fetched(chunk: FetchedChunk): void
+  /** A chunk was here already. */
+  recalled(chunk: Pick<FetchedChunk, 'index' | 'bytes'>): void
   /** One more chunk is verified. */
   progressed(progress: FetchProgress): void
   /**
@@ -71,7 +75,10 @@ export class Fetch {
       events: {
         failed,
         listed: (added) => this.#moved(added),
-        recalled: (assembly) => this.#verified(assembly),
+        recalled: (assembly, index) => {
+          init.events.recalled({ index, bytes: assembly.tracker.info(index).bytes })
+          this.#verified(assembly)
+        },
         moved: (assembly) => this.#moved(assembly === this.#state.assembly ? 1 : 0),
       },
     })
@@ -79,6 +86,7 @@ export class Fetch {
       ...parts,
       events: {
         failed,
+        fetched: (chunk) => init.events.fetched(chunk),
         hasRoom: () => this.#goOn(),
         verified: (assembly) => this.#verified(assembly),
       },

@@ -5,7 +5,7 @@ export { tuneGarbageCollection } from './garbage-collection.ts'
 export type { AnnouncedOffer, Announcement, ReplicaState } from './group/announcement.ts'
 export { Conflict, GroupOutdated, UpgradeRefused, UpgradeRequired } from './group/errors.ts'
 export type { Member } from './group/membership.ts'
-export { PruneRefused } from './group/pruning.ts'
+export { type HoldCause, type LogHold, PruneRefused } from './group/pruning.ts'
 export * from './log/errors.ts'
 export { type JetstreamLogOptions, jetstreamLog, type LogBeginning } from './log/jetstream.ts'
 export type * from './log/log.ts'
@@ -51,9 +51,11 @@ export type {
   Counted,
   Divergence,
   GroupUpgrade,
+  ReplicaEvent,
   ReplicaEvents,
   StateChange,
 } from './replica/events.ts'
+export type { LogLag } from './replica/following/positions.ts'
 export * from './replica/import/errors.ts'
 export {
   type Imported,

@@ -165,7 +165,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'a pin does not hold the log',
     file: 'group/pruning.ts',
-    text: `    if (progress.holds(member)) upTo = Math.min(upTo, own >= needs ? own : needs - 1)
+    text: `    if (progress.holds(member))
+      holds.push({ by: 'catch-up', upTo: own >= needs ? own : needs - 1, member: id })
 `,
     replacement: '',
     promise: 'never prune the only copy',
@@ -173,14 +174,15 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'an offer does not hold the log',
     file: 'group/pruning.ts',
-    text: '      if (!progress.hasStalled(anchor)) upTo = Math.min(upTo, anchor - 1)',
+    text: "      if (!progress.hasStalled(anchor)) holds.push({ by: 'offer', upTo: anchor - 1, member: id })",
     replacement: '      void anchor',
     promise: 'never prune the only copy',
   },
   {
     name: 'the log is pruned past every checkpoint',
     file: 'group/pruning.ts',
-    text: `  if (!volatile) upTo = Math.min(upTo, Math.max(0, ...members.map(({ checkpoint }) => checkpoint)))
+    text: `  if (!volatile)
+    holds.push({ by: 'checkpoint', upTo: Math.max(0, ...members.map(({ checkpoint }) => checkpoint)) })
 `,
     replacement: '',
     promise: 'never prune the only copy',
@@ -188,8 +190,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   {
     name: 'the pruned entry is one too many',
     file: 'group/pruning.ts',
-    text: 'upTo = Math.min(upTo, anchor - 1)',
-    replacement: 'upTo = Math.min(upTo, anchor)',
+    text: "{ by: 'offer', upTo: anchor - 1, member: id }",
+    replacement: "{ by: 'offer', upTo: anchor, member: id }",
     promise: 'never prune the only copy',
   },
   {

@@ -21,7 +21,7 @@ export type ReplicaState =
   | 'halted'
   | 'stopped'
 
-const STATES: readonly string[] = [
+export const REPLICA_STATES: readonly ReplicaState[] = [
   'starting',
   'following',
   'catching-up',
@@ -29,7 +29,7 @@ const STATES: readonly string[] = [
   'lost',
   'halted',
   'stopped',
-] satisfies ReplicaState[]
+]
 
 export interface AnnouncedOffer {
   readonly anchor: number
@@ -172,7 +172,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
     const message = fromBinary(AnnouncementSchema, bytes)
     const { epoch, addresses, state, applied, leads, offers, needs, receivedBytes } = message
     const { checkpoint, durable, prune, process, contested, format, speaks } = message
-    if (!STATES.includes(state)) return undefined
+    if (!(REPLICA_STATES as readonly string[]).includes(state)) return undefined
     return {
       epoch,
       addresses,

@@ -42,6 +42,26 @@ export function notOursToPrune(): PruneRefused {
   )
 }
 
+/** Why entries of the log stay. */
+export type HoldCause =
+  /** The group keeps that many, or nobody asked for pruning. */
+  | 'policy'
+  /** No checkpoint on a member's disk covers them. */
+  | 'checkpoint'
+  /** A member offers a snapshot, from which a joiner would go on with them. */
+  | 'offer'
+  /** A member catches up, and needs them next. */
+  | 'catch-up'
+
+/** Something that keeps entries of the log from being pruned. */
+export interface LogHold {
+  readonly by: HoldCause
+  /** Entries after this index stay. */
+  readonly upTo: number
+  /** The PeerId of the member that offers or catches up. */
+  readonly member?: string
+}
+
 export interface PruneLimits {
   /** The index of the newest entry that the leader applied. */
   readonly applied: number
@@ -53,6 +73,23 @@ export interface PruneLimits {
   readonly progress: Pick<AnchorProgress, 'holds' | 'hasStalled'>
 }
 
+/** Everything that keeps entries from being pruned: see `prunableTo`. */
+export function logHolds(limits: PruneLimits, members: readonly Member[]): LogHold[] {
+  const { applied, keepEntries, volatile, progress } = limits
+  const holds: LogHold[] = [{ by: 'policy', upTo: applied - keepEntries }]
+  if (!volatile)
+    holds.push({ by: 'checkpoint', upTo: Math.max(0, ...members.map(({ checkpoint }) => checkpoint)) })
+  for (const member of members) {
+    const { id, needs, applied: own } = member
+    // A member that has installed its anchor needs only the entries that it has not applied.
+    if (progress.holds(member))
+      holds.push({ by: 'catch-up', upTo: own >= needs ? own : needs - 1, member: id })
+    for (const { anchor } of member.offers)
+      if (!progress.hasStalled(anchor)) holds.push({ by: 'offer', upTo: anchor - 1, member: id })
+  }
+  return holds.map((hold) => ({ ...hold, upTo: Math.max(0, hold.upTo) }))
+}
+
 /**
  * How far the log may be pruned. Two things limit it:
  * - an anchor that a fresh announcement pins, by offering it or by catching up from it, while the group makes
@@ -62,17 +99,7 @@ export interface PruneLimits {
  * A pinned anchor's marker stays too, because a joiner reads the electorate there.
  */
 export function prunableTo(limits: PruneLimits, members: readonly Member[]): number {
-  const { applied, keepEntries, volatile, progress } = limits
-  let upTo = applied - keepEntries
-  if (!volatile) upTo = Math.min(upTo, Math.max(0, ...members.map(({ checkpoint }) => checkpoint)))
-  for (const member of members) {
-    // A member that has installed its anchor needs only the entries that it has not applied.
-    const { needs, applied: own } = member
-    if (progress.holds(member)) upTo = Math.min(upTo, own >= needs ? own : needs - 1)
-    for (const { anchor } of member.offers)
-      if (!progress.hasStalled(anchor)) upTo = Math.min(upTo, anchor - 1)
-  }
-  return Math.max(0, upTo)
+  return Math.min(...logHolds(limits, members).map(({ upTo }) => upTo))
 }
 
 /**

@@ -49,6 +49,7 @@ export interface Environment {
  * `Replica` asks them.
  */
 export interface ReplicaParts<Result> extends Environment {
+  readonly groupName: string
   readonly machine: StateMachine<Result>
   readonly group: GroupState
   readonly applier: Applier<Result>

@@ -1,11 +1,13 @@
 import type { ReplicaState } from '../group/announcement.ts'
 import type { Member } from '../group/membership.ts'
+import type { LogHold } from '../group/pruning.ts'
 import { GuardedEvents } from '../guarded-events.ts'
 import { isConnected, type SignalOptions } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
 import type { OfferView } from '../sync/wire/messages.ts'
-import type { Counted, ReplicaEvents } from './events.ts'
+import type { Counted, ReplicaEvent, ReplicaEvents } from './events.ts'
+import type { LogLag } from './following/positions.ts'
 import type { UpgradeOptions } from './membership/upgrader.ts'
 import type { ReplicaParts } from './parts.ts'
 import { stopParts } from './stop.ts'
@@ -30,8 +32,18 @@ export class Replica<Result = unknown>
     parts.reporter.reportTo(this)
   }
 
+  /** The group's name. */
+  get group(): string {
+    return this.#parts.groupName
+  }
+
   get state(): ReplicaState {
     return this.#parts.status.state
+  }
+
+  /** What halted or stopped this replica, or keeps it from having a state. */
+  get failure(): Error | undefined {
+    return this.#parts.status.failure
   }
 
   /** The newest position whose entry is in the state. */
@@ -68,6 +80,14 @@ export class Replica<Result = unknown>
     return this.#parts.membership.list()
   }
 
+  /**
+   * What keeps entries of the log from being pruned, as far as this replica knows. The least `upTo` of them
+   * counts.
+   */
+  get logHolds(): LogHold[] {
+    return this.#parts.pruner.holds
+  }
+
   /** What this replica offers now. */
   get offers(): OfferView[] {
     return this.#parts.sync.offers
@@ -79,6 +99,19 @@ export class Replica<Result = unknown>
    */
   get counts(): ReadonlyMap<Counted, number> {
     return this.#parts.reporter.counts
+  }
+
+  /**
+   * Have a function called with every event, before its listeners, until the returned function is called. Unlike a
+   * listener it takes no event out of the hands of `logger`: it is meant for metrics and logs.
+   *
+   * @example
+   * ```ts
+   * const end = replica.observe(({ type, detail }) => log(type, detail))
+   * ```
+   */
+  observe(observer: (event: ReplicaEvent) => void): () => void {
+    return this.#parts.reporter.observe(observer)
   }
 
   /**
@@ -126,6 +159,18 @@ export class Replica<Result = unknown>
    */
   async barrier(options: SignalOptions = {}): Promise<void> {
     await this.#parts.positions.barrier(options)
+  }
+
+  /**
+   * How far this replica is behind the log, whose end is read during this call. Rejects with what the log says.
+   *
+   * @example
+   * ```ts
+   * const { entries, ms } = await replica.lag()
+   * ```
+   */
+  async lag(options: SignalOptions = {}): Promise<LogLag> {
+    return await this.#parts.positions.lag(options)
   }
 
   /**

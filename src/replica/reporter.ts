@@ -1,7 +1,8 @@
+import { tellListener } from '../listener-warning.ts'
 import { EpochChanged } from '../log/errors.ts'
 import type { SyncEvent } from '../sync/events.ts'
 import type { Clock } from '../time/clock.ts'
-import type { Counted, ReplicaEvents } from './events.ts'
+import type { Counted, ReplicaEvent, ReplicaEvents } from './events.ts'
 import { Problems } from './problems.ts'
 import type { Status } from './status.ts'
 import type { Warnings } from './warnings.ts'
@@ -24,6 +25,7 @@ export class Reporter {
   readonly #init: ReporterInit
   readonly #problems: Problems
   readonly #counts = new Map<Counted, number>()
+  readonly #observers = new Set<(event: ReplicaEvent) => void>()
   #warnings: Warnings | undefined
   #audience: Audience | undefined
   /** Warnings from before anybody could listen. */
@@ -55,6 +57,12 @@ export class Reporter {
     this.#audience = audience
   }
 
+  /** Tell of every event, until the returned function is called. An observer is no listener: see `Warnings`. */
+  observe(observer: (event: ReplicaEvent) => void): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+
   /** From now on there are warnings of what nobody listens for. */
   warnBy(warnings: Warnings): void {
     this.#warnings = warnings
@@ -63,6 +71,7 @@ export class Reporter {
   emit<E extends keyof ReplicaEvents & string>(type: E, detail: ReplicaEvents[E]['detail']): void {
     const counted = (type === 'sync' ? (detail as SyncEvent).type : type) as Counted
     this.#counts.set(counted, (this.#counts.get(counted) ?? 0) + 1)
+    for (const observer of this.#observers) tellListener(observer, { type, detail } as ReplicaEvent)
     const audience = this.#audience
     // Before that, `createReplica` rejects with what goes wrong.
     if (audience === undefined) return

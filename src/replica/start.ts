@@ -214,6 +214,7 @@ async function makeParts<Result>(
 
   const parts: ReplicaParts<Result> = {
     ...environment,
+    groupName: common.groupName,
     machine,
     group,
     applier,

@@ -8,7 +8,7 @@ import {
 
 /** A state machine that keeps the lines it is given. Its result is how many there are. */
 export class Journal implements StateMachine<number> {
-  readonly signature = 'journal/1'
+  readonly signature: string = 'journal/1'
   lines: string[] = []
   /** What this one makes of a line; a machine must not have a mind of its own. */
   twist: (line: string) => string = (line) => line

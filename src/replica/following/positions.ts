@@ -1,6 +1,7 @@
 import { checkInteger } from '../../bounds.ts'
+import type { GroupState } from '../../group/group-state.ts'
 import { EpochChanged, LogBusy, LogUnavailable } from '../../log/errors.ts'
-import { isConnected, type Log, type SignalOptions } from '../../log/log.ts'
+import { isConnected, type Log, type LogBounds, type SignalOptions } from '../../log/log.ts'
 import { formatPosition, type Position } from '../../position.ts'
 import { type Clock, sleep } from '../../time/clock.ts'
 import { NotInTime } from '../errors.ts'
@@ -11,8 +12,22 @@ import type { Applier } from './applier.ts'
 /** Pause before the log's end is asked for again after it could not be read, in milliseconds. */
 const RETRY_MS = 500
 
+/** How far a replica is behind its log. */
+export interface LogLag {
+  /** Entries that are in the log and not in the state. */
+  readonly entries: number
+  /**
+   * The time between the newest entry of the state and the newest of the log, in milliseconds, by the stamps
+   * of the log. 0 if there is none between them.
+   */
+  readonly ms: number
+  /** What the log holds. */
+  readonly log: LogBounds
+}
+
 export interface PositionsInit {
   readonly log: Log
+  readonly group: Pick<GroupState, 'timeMs' | 'timeAt'>
   readonly applier: Pick<Applier<unknown>, 'applied' | 'isInstalling' | 'waiters'>
   readonly status: Status
   readonly clock: Clock
@@ -32,6 +47,15 @@ export class Positions {
   /** The newest position whose entry is in the state. */
   get current(): Position {
     return { epoch: this.#init.log.epoch, index: this.#init.applier.applied }
+  }
+
+  /** See `Replica.lag`. */
+  async lag(options: SignalOptions = {}): Promise<LogLag> {
+    const { log, applier, group } = this.#init
+    const bounds = await this.inTime('lag()', options, () => log.bounds(options))
+    const entries = Math.max(0, bounds.newest.index - applier.applied)
+    const newestMs = entries === 0 ? undefined : group.timeAt(bounds.newest.timestampMs)
+    return { entries, ms: newestMs === undefined ? 0 : Math.max(0, newestMs - group.timeMs), log: bounds }
   }
 
   /** Throws what ended this replica, or left it without a state. */

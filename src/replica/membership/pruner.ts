@@ -7,6 +7,8 @@ import type { Membership } from '../../group/membership.ts'
 import {
   groupPolicy,
   KEEP_ENTRIES_DEFAULT,
+  type LogHold,
+  logHolds,
   notOursToPrune,
   prunableTo,
   pruneRefused,
@@ -82,6 +84,15 @@ export class Pruner {
   get wish(): PruneWish | undefined {
     const { policy, volatile } = this.#init
     return policy && { keepEntries: policy.keepEntries ?? KEEP_ENTRIES_DEFAULT, volatile }
+  }
+
+  /** What keeps entries of the log from being pruned, by what the members announce. */
+  get holds(): LogHold[] {
+    const { log, membership, progress, applier } = this.#init
+    const wanted = log.prunes === false ? undefined : this.#groupPolicy()
+    const keepEntries = wanted?.keepEntries ?? Number.POSITIVE_INFINITY
+    const volatile = wanted?.volatile ?? this.#init.volatile
+    return logHolds({ applied: applier.applied, keepEntries, volatile, progress }, membership.list())
   }
 
   start(): void {

@@ -24,6 +24,10 @@ export default defineConfig({
         replacement: fileURLToPath(new URL('src/machines/index.ts', import.meta.url)),
       },
       {
+        find: /^anchorage\/observe$/,
+        replacement: fileURLToPath(new URL('src/observe/index.ts', import.meta.url)),
+      },
+      {
         find: /^anchorage\/sync$/,
         replacement: fileURLToPath(new URL('src/sync/index.ts', import.meta.url)),
       },

@@ -23,6 +23,7 @@ import * as root from 'anchorage'
 import * as expiry from 'anchorage/expiry'
 import * as leases from 'anchorage/leases'
 import * as log from 'anchorage/log'
+import { observeReplica } from 'anchorage/observe'
 import * as sync from 'anchorage/sync'
 import { startCluster } from 'anchorage/testing'
 import { logConformance } from 'anchorage/testing/log'
@@ -46,6 +47,8 @@ const map = new ReplicatedMap()
 await using replica = await createReplica({ group: 'package', machine: map, log: sqliteLog({ path: 'library.db' }) })
 await replica.inSync()
 await map.set('a', 1)
+using observed = observeReplica(replica)
+if (!/^anchorage_is_leader\\{.*\\} 1$/m.test(await observed.metrics())) throw new Error('no metrics')
 
 await using cluster = await startCluster({ replicas: 2, options: { volatile: true } })
 await cluster.replicas[0].set('b', 2)

@@ -20,6 +20,7 @@ export interface Context {
 
 /**
  * Exit codes. After `operator` a supervisor that starts the command again gains nothing: an operator must act
- * first. After a signal the code is 128 and the signal's number, so 130 after Ctrl-C.
+ * first. `unwell` is an answer of `status --check`. After a signal the code is 128 and the signal's number, so
+ * 130 after Ctrl-C.
  */
-export const EXIT = { ok: 0, failed: 1, usage: 2, operator: 3 } as const
+export const EXIT = { ok: 0, failed: 1, usage: 2, operator: 3, unwell: 4 } as const

@@ -8,6 +8,8 @@ import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
 import { EventFormatter } from '../event-formatter.ts'
 import { nameOf, newLog } from '../log/open-log.ts'
 import { machineOf, matching } from '../machine-module.ts'
+import type { Output } from '../output.ts'
+import type { HttpAddress } from '../program/arguments.ts'
 import { networkOf } from './network-key.ts'
 
 export interface NodeOptions {
@@ -26,13 +28,15 @@ export interface NodeOptions {
   readonly ttlMs?: number
   readonly leaseMs?: number
   readonly snapshotAfter?: number
+  /** Where to answer over HTTP. Default: nowhere. */
+  readonly http?: HttpAddress
 }
 
 /** Runs a replica until Ctrl-C. */
 export async function node(context: Context, options: NodeOptions): Promise<number> {
   const { output, signal } = context
   assertAddresses(options)
-  const { keep: keepEntries, reader, data: dataDir, machine: path, ...init } = options
+  const { keep: keepEntries, reader, data: dataDir, machine: path, http, ...init } = options
   if (keepEntries !== undefined && !options.volatile && dataDir === undefined)
     throw new UsageError(
       '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --data DIR to keep it on disk, or --volatile if you accept that',
@@ -40,6 +44,8 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   if (options.volatile)
     output.note('volatile: when all replicas are down at once, the pruned part of the state is gone')
   const machine = await machineOf(path)
+  // Before there is a replica: nothing of what happens to it is to be missed meanwhile.
+  const observe = http && (await import('../../observe/index.ts'))
   await using replica = await createReplica({
     ...init,
     group: context.group,
@@ -58,14 +64,15 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     { event: 'started', atMs: Date.now(), id, addresses },
     `replica ${id}\nlistens on ${addresses.join(' and ')}`,
   )
-  const formatter = new EventFormatter(output, id)
-  const reporter = new EventReporter(replica, (event) => {
-    const { type, detail, atMs } = event
-    if (output.json) return output.object({ event: type, atMs: Math.round(atMs), detail })
-    const text = formatter.tell(event)
-    if (text !== undefined) output.line(`${output.style('dim', clockTime(atMs))} ${text}`)
-  })
-  const halted = await haltOf(replica, signal)
+  const observed = observe?.observeReplica(replica)
+  const reporter = reportTo(output, replica)
+  const halts = haltOf(replica, signal)
+  await using server = observed && (await observe?.serveHttp(observed, http))
+  if (server !== undefined) {
+    const { url } = server
+    output.result({ event: 'http', atMs: Date.now(), url }, `answers ${url}/metrics, /healthz and /readyz`)
+  }
+  const halted = await halts
   await replica.stop()
   reporter.flush()
   const { reason } = signal
@@ -73,6 +80,16 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     output.note('stopped, since nobody takes the output any more')
   if (halted !== undefined) throw new ReplicaHalted(halted, dataDir)
   return EXIT.ok
+}
+
+function reportTo(output: Output, replica: Pick<Replica, 'id' | 'addEventListener'>): EventReporter {
+  const formatter = new EventFormatter(output, replica.id)
+  return new EventReporter(replica, (event) => {
+    const { type, detail, atMs } = event
+    if (output.json) return output.object({ event: type, atMs: Math.round(atMs), detail })
+    const text = formatter.tell(event)
+    if (text !== undefined) output.line(`${output.style('dim', clockTime(atMs))} ${text}`)
+  })
 }
 
 function assertAddresses(options: Pick<NodeOptions, 'listen' | 'announce'>): void {

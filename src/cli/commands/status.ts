@@ -13,6 +13,12 @@ import { networkOf } from './network-key.ts'
 export interface StatusOptions {
   /** Look again every second, until Ctrl-C. */
   readonly watch?: boolean
+  /** Only tell whether the group is well, by the exit code. */
+  readonly check?: boolean
+  /** With `check`: how many replicas are to be in sync at least. Default 1. */
+  readonly expect?: number
+  /** With `check`: how many entries a replica in sync may be behind. Default: any number. */
+  readonly maxLag?: number
 }
 
 const WATCH_INTERVAL_MS = 1_000
@@ -50,7 +56,7 @@ async function inquiryOf(context: Context, log: Log): Promise<Inquiry> {
 }
 
 /** Throws `LogDamaged` for damage that otherwise only the next joiner would find. */
-async function readThrough(log: Log, first: number, signal: AbortSignal): Promise<void> {
+export async function readThrough(log: Log, first: number, signal: AbortSignal): Promise<void> {
   const enough = AbortSignal.any([signal, AbortSignal.timeout(READ_THROUGH_MS)])
   try {
     for await (const _ of log.read({ index: first - 1 }, { signal: enough }));
@@ -60,12 +66,15 @@ async function readThrough(log: Log, first: number, signal: AbortSignal): Promis
   }
 }
 
-type Status = Awaited<ReturnType<typeof look>> & {
+/** What the log and the announcements say. */
+export type Seen = Awaited<ReturnType<typeof look>>
+
+type Status = Seen & {
   readonly signature: string
   readonly format: number | null
 }
 
-async function look(log: Log, sightings: Sightings, { log: { name }, group, signal }: Context) {
+export async function look(log: Log, sightings: Sightings, { log: { name }, group, signal }: Context) {
   // The presences first: nobody can then have applied more than the log holds.
   const notices = sightings.look(await log.notices.read({ signal }), performance.now()).filter(isFresh)
   const { epoch, first, newest } = await log.bounds({ signal })

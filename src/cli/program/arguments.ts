@@ -4,6 +4,8 @@ import { InvalidArgumentError } from 'commander'
 import { checkText, GROUP_BYTES_MAX } from '../../bounds.ts'
 import { asError } from '../../thrown.ts'
 
+const PORT_MAX = 65_535
+
 export function groupName(text: string): string {
   try {
     checkText('group', text, GROUP_BYTES_MAX)
@@ -28,6 +30,23 @@ export function oneOf<T extends number>(values: readonly T[]): (text: string) =>
     if (value === undefined) throw new InvalidArgumentError(`Give one of ${values.join(', ')}`)
     return value
   }
+}
+
+/** Where to answer over HTTP. Without a host it is this machine alone. */
+export interface HttpAddress {
+  readonly host: string
+  readonly port: number
+}
+
+/** `9464`, `:9464`, `127.0.0.1:9464`, `metrics.local:9464` or `[::1]:9464`; port 0 is any free one. */
+export function httpAddress(text: string): HttpAddress {
+  const [, ipv6, name, digits] = /^(?:(?:\[([\da-fA-F:.]+)\]|([\w.-]*)):)?(\d{1,5})$/.exec(text) ?? []
+  const port = Number(digits)
+  if (digits === undefined || port > PORT_MAX)
+    throw new InvalidArgumentError(
+      'Give a port, or an address and a port, as 9464 or 0.0.0.0:9464 or [::1]:9464',
+    )
+  return { host: ipv6 || name || '127.0.0.1', port }
 }
 
 /** Collects the values of an option that may be given several times. */

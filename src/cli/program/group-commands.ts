@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { PruneOptions, UpgradeOptions } from '../commands/order.ts'
 import type { StatusOptions } from '../commands/status.ts'
+import { UsageError } from '../errors.ts'
 import { examples, integer } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
@@ -40,12 +41,27 @@ function describeStatus(program: Command, choose: Choose): void {
     .command('status')
     .description('show the log, the replicas, who leads, and live offers with their deadlines')
     .option('--watch', 'look again every second, until Ctrl-C')
+    .option('--check', 'tell whether the group is well: exit code 0 or 4, for scripts')
+    .option('--expect <replicas>', 'with --check: so many are to be in sync; default 1', integer(1))
+    .option('--max-lag <entries>', 'with --check: so far behind a replica in sync may be', integer(0))
     .addHelpText(
       'after',
-      examples('anchorage status', 'anchorage status --watch', 'anchorage status --json | jq .leader'),
+      examples(
+        'anchorage status',
+        'anchorage status --watch',
+        'anchorage status --json | jq .leader',
+        'until anchorage status --check --expect 3 --max-lag 100; do sleep 1; done',
+      ) +
+        '\n--check ends with 0 if the group is well, with 4 if it is not, and with 1 if the log cannot be read.',
     )
     .action((options: StatusOptions) =>
       choose(async (context) => {
+        if (options.check) {
+          const { checkStatus } = await import('../commands/status-check.ts')
+          return await checkStatus(context, options)
+        }
+        if (options.expect !== undefined || options.maxLag !== undefined)
+          throw new UsageError('--expect and --max-lag say what --check looks for: add --check')
         const { status } = await import('../commands/status.ts')
         return await status(context, options)
       }),

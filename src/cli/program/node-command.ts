@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, TIMER_MS_MAX, TTL_MS_MIN } from '../../bounds.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../group/lease-bounds.ts'
 import type { NodeOptions } from '../commands/node.ts'
-import { examples, integer, MACHINE, path, several } from './arguments.ts'
+import { examples, httpAddress, integer, MACHINE, path, several } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
 export function describeNode(program: Command, choose: Choose): void {
@@ -45,6 +45,11 @@ export function describeNode(program: Command, choose: Choose): void {
       'ask for a snapshot when so far behind; "never": only when the log was pruned',
       (text) => (text === 'never' ? Number.POSITIVE_INFINITY : integer(0)(text)),
     )
+    .option(
+      '--http <address>',
+      'answer /metrics, /healthz and /readyz there; a port alone is of 127.0.0.1',
+      httpAddress,
+    )
     .addHelpText(
       'after',
       examples(
@@ -55,6 +60,7 @@ export function describeNode(program: Command, choose: Choose): void {
         'anchorage node --data ./replica-1 --keep 10000',
         'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
         'anchorage node --machine ./inventory.ts --log inventory.db',
+        'anchorage node --http 9464 & curl -f http://127.0.0.1:9464/readyz',
         'anchorage node --json | jq .event',
       ),
     )

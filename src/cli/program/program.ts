@@ -11,7 +11,7 @@ import { describeNode } from './node-command.ts'
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0),
-3 a replica halted and needs an operator, 141 the reader of the output left.
+3 a replica halted and needs an operator, 4 "status --check" found the group unwell, 141 the reader of the output left.
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 
 const SERVERS_HELP = `

@@ -266,22 +266,26 @@ class Reader {
     this.#log = undefined
   }
 
-  /** Send news if another connection has committed. */
-  #look(): void {
-    if (this.#streams.size === 0) return
+  /** Send news if another connection has committed. Returns whether it has. */
+  #look(): boolean {
+    if (this.#streams.size === 0) return false
     try {
       const version = this.#log?.queries.dataVersion()
-      if (version !== undefined && version === this.#dataVersion) return
+      if (version !== undefined && version === this.#dataVersion) return false
       this.#dataVersion = version
     } catch {
       // The next question to the file will report what is wrong with it.
     }
     this.#catchUp()
+    return true
   }
 
   /** Check the path: a file that is deleted or replaced triggers no watch. */
   #checkFile(): void {
-    if (this.#log?.connection.isCurrent()) return this.#look()
+    if (this.#log?.connection.isCurrent()) {
+      this.#look()
+      return
+    }
     this.#catchUp()
     // Without a stream nothing is sent, but asking closes the old file.
     if (this.#log) this.#run(this.#ask(() => undefined).catch(() => undefined))

@@ -2,18 +2,13 @@ import { systemClock } from '../time/clock.ts'
 import { AppendUncertain } from './errors.ts'
 import type { Appended, NewEntry, SignalOptions } from './log.ts'
 
-/** The most entries that several appends may have together in one transaction. */
-const TRANSACTION_ENTRIES_MAX = 10_000
-/** The most bytes that several appends may have together in one transaction. A larger append has its own. */
-const TRANSACTION_BYTES_MAX = 8 * 1024 * 1024
-
-interface Append {
-  readonly entries: readonly NewEntry[]
+interface Room {
+  readonly entries: number
   readonly bytes: number
-  resolve(appended: Appended): void
-  reject(error: unknown): void
-  isHandedOver: boolean
 }
+
+/** The room of a transaction that several appends share. A larger append is in one all the same. */
+const ROOM: Room = { entries: 10_000, bytes: 8 * 1024 * 1024 }
 
 /** Entries that were written together. */
 export interface Committed {
@@ -23,86 +18,159 @@ export interface Committed {
   idAt?(n: number): string
 }
 
-/** Group commit: while one transaction is under way, later appends gather for the next. */
+/**
+ * Writes entries, whole appends in their order, in one transaction. If more is to come, the entries of the next
+ * call belong to the same transaction: it comes within this turn of the event loop, unless an append is aborted.
+ */
+type Write = (entries: readonly NewEntry[], isMoreToCome: boolean) => Promise<Committed>
+
+/** An append whose promise is not settled. */
+class Append {
+  readonly entries: readonly NewEntry[]
+  readonly bytes: number
+  readonly settled: Promise<Appended>
+  // The executor sets both before the constructor returns.
+  resolve!: (appended: Appended) => void
+  reject!: (error: unknown) => void
+  isHandedOver = false
+
+  constructor(entries: readonly NewEntry[]) {
+    let bytes = 0
+    for (const { payload } of entries) bytes += payload.byteLength
+    this.entries = entries
+    this.bytes = bytes
+    this.settled = new Promise((resolve, reject) => {
+      this.resolve = resolve
+      this.reject = reject
+    })
+  }
+}
+
+/**
+ * Group commit: while one transaction is under way, later appends gather for the next. Callers whose appends
+ * settle together append again in the same turn, and share a transaction.
+ */
 export class AppendQueue {
-  readonly #commit: (entries: readonly NewEntry[]) => Promise<Committed>
+  readonly #write: Write
+  readonly #partEntries: number
   #waiting: Append[] = []
-  #isCommitting = false
+  /** Entries of `#waiting`. */
+  #waitingEntries = 0
+  /** Parts that were handed over and are not settled. */
+  #parts = 0
+  /** What the transaction that gathers has room for. */
+  #room = ROOM
+  /** `committing` from the last part of a transaction until all are settled, then `gathering` for a turn. */
+  #state: 'idle' | 'committing' | 'gathering' = 'idle'
 
   /**
-   * @param commit writes entries in one transaction; it is called in order, and not again before it has
-   *   settled
+   * @param write is called in order. After a call without more to come it is not called again before all calls
+   *   have settled.
+   * @param partEntries hand over so many entries while further ones of the same transaction gather. By default
+   *   each transaction is one call.
    */
-  constructor(commit: (entries: readonly NewEntry[]) => Promise<Committed>) {
-    this.#commit = commit
+  constructor(write: Write, partEntries: number = Number.POSITIVE_INFINITY) {
+    this.#write = write
+    this.#partEntries = partEntries
   }
 
   append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
-    const { promise, resolve, reject } = Promise.withResolvers<Appended>()
-    let bytes = 0
-    for (const { payload } of entries) bytes += payload.byteLength
-    const append: Append = { entries, bytes, resolve, reject, isHandedOver: false }
+    const append = new Append(entries)
     this.#waiting.push(append)
-    if (!this.#isCommitting) void this.#run()
-    return signal ? this.#untilAborted(append, promise, signal) : promise
+    this.#waitingEntries += entries.length
+    if (this.#state === 'idle') this.#handOverRest()
+    else if (this.#state === 'gathering') this.#handOverEarly()
+    return signal ? this.#untilAborted(append, signal) : append.settled
   }
 
-  async #untilAborted(append: Append, promise: Promise<Appended>, signal: AbortSignal): Promise<Appended> {
+  async #untilAborted(append: Append, signal: AbortSignal): Promise<Appended> {
     const abort = () => {
-      this.#waiting = this.#waiting.filter((other) => other !== append)
+      if (!append.isHandedOver) this.#drop(append)
       append.reject(
         append.isHandedOver ? new AppendUncertain('the append was aborted on its way') : signal.reason,
       )
     }
     signal.addEventListener('abort', abort)
     try {
-      return await promise
+      return await append.settled
     } finally {
       signal.removeEventListener('abort', abort)
     }
   }
 
+  #drop(append: Append): void {
+    this.#waiting = this.#waiting.filter((other) => other !== append)
+    this.#waitingEntries -= append.entries.length
+  }
+
   /** Hand over everything that waits, now, because the queue will not run again. */
   handOverAll(): void {
-    while (this.#waiting.length > 0) void this.#handOver()
+    while (this.#waiting.length > 0) this.#handOverRest()
   }
 
-  async #run(): Promise<void> {
-    this.#isCommitting = true
-    while (this.#waiting.length > 0) {
-      await this.#handOver()
-      // Callers whose appends have settled may append again in this turn. All of these then share a
-      // transaction.
-      await systemClock.turn()
+  /** Hand over the last part of a transaction: as much as it has room for, but at least one append. */
+  #handOverRest(): void {
+    this.#handOver(Math.max(1, this.#countOf(this.#room)), false)
+    this.#room = ROOM
+    this.#state = 'committing'
+  }
+
+  /** Hand over all but the newest append, which is left for the last part, if they are enough for a part. */
+  #handOverEarly(): void {
+    if (this.#waitingEntries <= this.#partEntries) return
+    const count = Math.min(this.#countOf(this.#room), this.#waiting.length - 1)
+    if (count > 0) this.#handOver(count, true)
+  }
+
+  #handOver(count: number, isMoreToCome: boolean): void {
+    const appends = this.#waiting.splice(0, count)
+    const entries: NewEntry[] = []
+    let bytes = 0
+    for (const append of appends) {
+      append.isHandedOver = true
+      bytes += append.bytes
+      for (const entry of append.entries) entries.push(entry)
     }
-    this.#isCommitting = false
+    this.#waitingEntries -= entries.length
+    this.#room = { entries: this.#room.entries - entries.length, bytes: this.#room.bytes - bytes }
+    this.#parts++
+    void this.#settle(appends, this.#write(entries, isMoreToCome))
   }
 
-  async #handOver(): Promise<void> {
-    const appends = this.#waiting.splice(0, this.#countForOneTransaction())
-    for (const append of appends) append.isHandedOver = true
+  async #settle(appends: readonly Append[], written: Promise<Committed>): Promise<void> {
     try {
-      const committed = await this.#commit(appends.flatMap(({ entries }) => entries))
+      const committed = await written
       let n = 0
       for (const { entries, resolve } of appends) {
         const first = committed.first + n
-        const firstId = committed.idAt?.(n)
-        resolve({ first, last: first + entries.length - 1, ...(firstId !== undefined && { firstId }) })
+        const last = first + entries.length - 1
+        resolve(committed.idAt ? { first, last, firstId: committed.idAt(n) } : { first, last })
         n += entries.length
       }
     } catch (error) {
       for (const { reject } of appends) reject(error)
     }
+    this.#parts--
+    if (this.#parts === 0 && this.#state === 'committing') await this.#gather()
   }
 
-  #countForOneTransaction(): number {
+  /** Callers whose appends have settled may append again in this turn. */
+  async #gather(): Promise<void> {
+    this.#state = 'gathering'
+    await systemClock.turn()
+    if (this.#waiting.length > 0) this.#handOverRest()
+    else this.#state = 'idle'
+  }
+
+  /** How many of the waiting appends there is room for. */
+  #countOf(room: Room): number {
     let count = 0
     let entries = 0
     let bytes = 0
     for (const append of this.#waiting) {
       entries += append.entries.length
       bytes += append.bytes
-      if (count > 0 && (entries > TRANSACTION_ENTRIES_MAX || bytes > TRANSACTION_BYTES_MAX)) break
+      if (entries > room.entries || bytes > room.bytes) break
       count++
     }
     return count

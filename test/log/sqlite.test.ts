@@ -391,6 +391,77 @@ describe('the file of a sqliteLog', () => {
     expect(transactions).toEqual([1, 10, 10, 9])
   })
 
+  test('while they gather, a queue with parts hands over all but the newest', async () => {
+    const parts: [entries: number, isMoreToCome: boolean][] = []
+    const queue = new AppendQueue(async (entries, isMoreToCome) => {
+      parts.push([entries.length, isMoreToCome])
+      return { first: 1, last: entries.length }
+    }, 4)
+    const appendTwice = async () => {
+      for (let n = 0; n < 2; n++) await queue.append(commands('x'))
+    }
+    await Promise.all(numbers(1, 11).map(appendTwice))
+    const part = [4, true]
+    expect(parts).toEqual([[1, false], [10, true], part, part, [3, false]])
+  })
+
+  test('appends that follow a thousand settled ones are each where they are said to be', async () => {
+    const log = await open()
+    const placed = await Promise.all(
+      numbers(1, 1000).map(async (line) => {
+        const placed: [text: string, index: number][] = []
+        for (const round of numbers(1, 5)) {
+          const entries = commands(...numbers(1, 1 + (Number(line) % 3)).map((n) => `${line}-${round}-${n}`))
+          const { first, last } = await log.append(entries)
+          expect(last - first).toBe(entries.length - 1)
+          placed.push(...entries.map((entry, n): [string, number] => [text(entry), first + n]))
+        }
+        return placed
+      }),
+    )
+    const read = (await readAll(log)).map((entry): [string, number] => [text(entry), entry.index])
+    expect(read).toEqual(placed.flat().sort(([, a], [, b]) => a - b))
+  })
+
+  /** Settles `count` appends together, and calls `then` for each of them, in one turn. */
+  async function settleTogether<T>(log: Log, count: number, then: (n: number) => Promise<T>): Promise<T[]> {
+    // The others gather while this one is written, and are then one transaction.
+    const first = log.append(commands('first'))
+    const others = numbers(1, count).map(async (n) => {
+      await log.append(commands('one of many'))
+      return await then(Number(n))
+    })
+    await first
+    return await Promise.all(others)
+  }
+
+  test('appends that were handed over in parts are refused together, and none is written', async () => {
+    const log = await open({ lockTimeoutMs: 20 })
+    using db = new DatabaseSync(path, { timeout: 5000 })
+    const failures = await settleTogether(log, 600, (n) => {
+      if (n === 1) db.exec('BEGIN IMMEDIATE')
+      return failureOf(log.append(commands('refused')))
+    })
+    for (const failure of failures) expect(failure).toBeInstanceOf(LogBusy)
+    db.exec('ROLLBACK')
+    await log.append(commands('last'))
+    const texts = (await readAll(log)).map(text)
+    expect(texts.slice(-2)).toEqual(['one of many', 'last'])
+    expect(texts.length).toBe(602)
+  })
+
+  test('the lock is not held while the turn goes on in which appends gather', async () => {
+    const log = await open()
+    using db = new DatabaseSync(path, { timeout: 10_000 })
+    await settleTogether(log, 600, (n) => {
+      const appended = log.append(commands(`after ${n}`))
+      // 299 are handed over, and the last is to come. This would throw after the timeout.
+      if (n === 300) db.exec('BEGIN IMMEDIATE; ROLLBACK')
+      return appended
+    })
+    expect((await readAll(log)).slice(-600).map(text)).toEqual(numbers(1, 600).map((n) => `after ${n}`))
+  })
+
   describe('deleted or replaced', () => {
     test('a deleted log is EpochChanged to every call, and to every wait', async () => {
       const log = await open()

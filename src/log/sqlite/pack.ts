@@ -31,17 +31,22 @@ export function packAppend(entries: readonly NewEntry[]): PackedAppend {
   return { columns, payload }
 }
 
-/** For each entry its kind, as a number, and its payload, as a view. */
-export function unpackAppend({ columns, payload }: PackedAppend): (number | Uint8Array)[] {
-  const values = new Array<number | Uint8Array>(columns.length)
+/** The entries in their order: up to `max` payloads of one kind, which is a number. The payloads are views. */
+export function* unpackAppend(
+  { columns, payload }: PackedAppend,
+  max: number,
+): Generator<{ readonly kind: number; readonly payloads: readonly Uint8Array[] }> {
   let begin = 0
-  for (let at = 0; at < columns.length; at += APPEND_STRIDE) {
-    const end = columns[at]!
-    values[at] = columns[at + 1]!
-    values[at + 1] = payload.subarray(begin, end)
-    begin = end
+  for (let at = 0; at < columns.length; ) {
+    const kind = columns[at + 1]!
+    const payloads: Uint8Array[] = []
+    for (; columns[at + 1] === kind && payloads.length < max; at += APPEND_STRIDE) {
+      const end = columns[at]!
+      payloads.push(payload.subarray(begin, end))
+      begin = end
+    }
+    yield { kind, payloads }
   }
-  return values
 }
 
 /**

@@ -1,6 +1,6 @@
-import { parentPort } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { serializeError } from '../../serialized-error.ts'
-import type { Message, StreamItem } from './protocol.ts'
+import type { CallValue, Message, StreamItem } from './protocol.ts'
 
 /** A thread's connection to the handle that started it. */
 export class Port<Request> {
@@ -10,8 +10,17 @@ export class Port<Request> {
     this.#port.on('message', receive)
   }
 
+  /** The next message, if one has come. It is then not given to the listener. */
+  next(): Message<Request> | undefined {
+    return receiveMessageOnPort(this.#port)?.message
+  }
+
   value(call: number, value?: unknown): void {
     this.#port.postMessage({ type: 'value', call, value })
+  }
+
+  values(values: readonly CallValue[]): void {
+    this.#port.postMessage({ type: 'values', values })
   }
 
   error(call: number, error: unknown): void {

@@ -42,8 +42,15 @@ export type ReaderRequest =
   | { readonly type: 'entries'; readonly cursor: Cursor; readonly follow: boolean }
   | { readonly type: 'board' }
 
+/** If more is to come, the entries of the next request are written in the same transaction. */
+export interface AppendRequest {
+  readonly type: 'append'
+  readonly entries: PackedAppend
+  readonly isMoreToCome: boolean
+}
+
 export type WriterRequest =
-  | { readonly type: 'append'; readonly entries: PackedAppend }
+  | AppendRequest
   | { readonly type: 'prune'; readonly upTo: number }
   | { readonly type: 'noteUpgrade'; readonly upgrade: Upgrade }
   | { readonly type: 'announce'; readonly member: string; readonly data: Uint8Array; readonly ttlMs: number }
@@ -60,8 +67,12 @@ export type Message<Request> =
 
 export type StreamItem = PackedBatch | Presence[]
 
+export type CallValue = readonly [call: number, value: unknown]
+
 export type Reply =
   | { readonly type: 'value'; readonly call: number; readonly value: unknown }
+  /** The values of several calls, in one message. */
+  | { readonly type: 'values'; readonly values: readonly CallValue[] }
   | { readonly type: 'error'; readonly call: number; readonly error: SerializedError }
   | { readonly type: 'item'; readonly call: number; readonly item: StreamItem }
 

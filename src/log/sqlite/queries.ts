@@ -2,7 +2,7 @@ import type { SQLInputValue, StatementSync } from 'node:sqlite'
 import { systemClock } from '../../time/clock.ts'
 import { Binding, type Upgrade } from '../binding.ts'
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../limits.ts'
-import type { LogBounds } from '../log.ts'
+import type { LogBounds, LogTail } from '../log.ts'
 import type { Presence } from '../presence.ts'
 import { type Connection, UPGRADES } from './file.ts'
 import { type EntryRow, entryId, type Writer } from './pack.ts'
@@ -46,10 +46,13 @@ export class Queries {
   }
 
   bounds(): Omit<LogBounds, 'epoch'> {
-    const [index, timestampMs] = (this.#row('SELECT idx, ts FROM entries ORDER BY idx DESC LIMIT 1') ?? [
-      0, 0,
-    ]) as [number, number]
-    return { first: this.#row('SELECT first FROM state')![0] as number, newest: { index, timestampMs } }
+    return { first: this.#row('SELECT first FROM state')![0] as number, newest: this.newest() }
+  }
+
+  newest(): LogTail {
+    const row = this.#row('SELECT idx, ts FROM entries ORDER BY idx DESC LIMIT 1') ?? [0, 0]
+    const [index, timestampMs] = row as [number, number]
+    return { index, timestampMs }
   }
 
   /**
@@ -114,8 +117,10 @@ export class Queries {
 
   /** The ref of a writer, which is added if it is new. */
   writerRef(nonce: string, author: string): number {
-    this.run('INSERT OR IGNORE INTO writers (nonce, author) VALUES (?, ?)', nonce, author)
-    return this.#row('SELECT ref FROM writers WHERE nonce = ?', nonce)![0] as number
+    const select = 'SELECT ref FROM writers WHERE nonce = ?'
+    if (this.#row(select, nonce) === undefined)
+      this.run('INSERT INTO writers (nonce, author) VALUES (?, ?)', nonce, author)
+    return this.#row(select, nonce)![0] as number
   }
 
   /** The number of pages, the number of free pages, and whether free pages can be given back to the disk. */

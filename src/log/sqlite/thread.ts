@@ -137,6 +137,10 @@ export class Thread<Request extends { readonly type: string }> {
   }
 
   #settle(reply: Reply): void {
+    if (reply.type === 'values') {
+      for (const [call, value] of reply.values) this.#settle({ type: 'value', call, value })
+      return
+    }
     const waiting = this.#waiting.get(reply.call)
     if (reply.type === 'item') {
       waiting?.item?.(reply.item)

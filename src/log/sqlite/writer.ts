@@ -10,7 +10,7 @@ import { Connection, failure, reason } from './file.ts'
 import { whenFree } from './lock.ts'
 import { type PackedAppend, unpackAppend } from './pack.ts'
 import { Port } from './port.ts'
-import type { Message, WriterInit, WriterRequest } from './protocol.ts'
+import type { AppendRequest, CallValue, Message, WriterInit, WriterRequest } from './protocol.ts'
 import { Queries } from './queries.ts'
 
 /** How long a writer that is being closed waits for a lock, in milliseconds. */
@@ -36,19 +36,33 @@ const SWEEP_PAUSE_MS = 5
  */
 const PROBE_SCAN_MS = 20
 
-/** The most rows of one statement. Running a statement costs as much as several rows. */
-const INSERT_ROWS_MAX = 8
 /**
- * Insert statements by their number of rows. Parameters: the first row's idx and seq, then ts and writer,
- * then kind and payload of each row.
+ * How long a transaction stays open for entries that gather in the main thread, in milliseconds. They come
+ * before the end of its turn, but the turn may be long, and others wait for the lock.
+ */
+const GATHER_MS_MAX = 2
+/** The pause between two looks for such entries, in milliseconds: the main thread appends 100 in that time. */
+const GATHER_POLL_MS = 0.05
+/** An append that comes this soon after a reply, in milliseconds, is by a caller who awaited that reply. */
+const SOON_MS = 0.1
+/** Never notified: waiting on it is a pause. */
+const NOTHING = new Int32Array(new SharedArrayBuffer(4))
+
+/** The most rows of one statement. Running a statement costs as much as several rows. */
+const INSERT_ROWS_MAX = 16
+/**
+ * Insert statements by their number of rows. Parameters: the first row's idx and seq, then ts, writer and
+ * kind of all rows, then the payload of each.
  */
 const INSERTS = Array.from({ length: INSERT_ROWS_MAX + 1 }, (_, count) => {
-  const rows = Array.from(
-    { length: count },
-    (_, n) => `(?1 + ${n}, ?3, ?4, ?2 + ${n}, ?${2 * n + 5}, ?${2 * n + 6})`,
-  )
+  const rows = Array.from({ length: count }, (_, n) => `(?1 + ${n}, ?3, ?4, ?2 + ${n}, ?5, ?${n + 6})`)
   return `INSERT INTO entries VALUES ${rows.join(', ')}`
 })
+
+interface Append extends AppendRequest {
+  readonly call: number
+  readonly sinceMs: number
+}
 
 interface OpenLog {
   readonly connection: Connection
@@ -72,6 +86,12 @@ class Writer {
   readonly #nonce = randomBytes(8).toString('hex')
   readonly #sightings = new Sightings()
   #sequence = 0
+  /** Appends that are not settled, in their order. */
+  #appends: Append[] = []
+  #isAppending = false
+  #repliedMs = Number.NEGATIVE_INFINITY
+  /** The last append came soon after a reply, so the next one may, too. */
+  #isNextSoon = false
   #log: OpenLog | undefined
   #lastJob: Promise<unknown> = Promise.resolve()
   #isSweeping = false
@@ -89,6 +109,13 @@ class Writer {
     if (message.type !== 'request') return
     const { call, request } = message
     const sinceMs = systemClock.now()
+    if (request.type === 'append') {
+      this.#isNextSoon = sinceMs < this.#repliedMs + SOON_MS
+      this.#appends.push({ call, ...request, sinceMs })
+      if (!this.#isAppending) void this.#enqueue(() => this.#appendAll())
+      this.#isAppending = true
+      return
+    }
     this.#enqueue(() => this.#execute(request, sinceMs)).then(
       (value) => this.#port.value(call, value),
       (error: unknown) => this.#port.error(call, error),
@@ -101,10 +128,8 @@ class Writer {
     return result
   }
 
-  async #execute(request: WriterRequest, sinceMs: number): Promise<unknown> {
+  async #execute(request: Exclude<WriterRequest, AppendRequest>, sinceMs: number): Promise<unknown> {
     switch (request.type) {
-      case 'append':
-        return this.#append(request.entries, sinceMs)
       case 'prune':
         await this.#repeatable((queries) => moveFirst(queries, request.upTo), sinceMs)
         void this.#sweep()
@@ -140,30 +165,77 @@ class Writer {
     queries.run('UPDATE state SET board = board + 1')
   }
 
-  async #append(entries: PackedAppend, sinceMs: number): Promise<Appended> {
+  async #appendAll(): Promise<void> {
+    while (this.#appends.length > 0) {
+      try {
+        const values = await this.#appendSome()
+        this.#appends.splice(0, values.length)
+        this.#port.values(values)
+        this.#repliedMs = systemClock.now()
+      } catch (error) {
+        // Of those that follow, none was written either.
+        const last = this.#appends.findIndex(({ isMoreToCome }) => !isMoreToCome)
+        for (const { call } of this.#appends.splice(0, last + 1 || this.#appends.length))
+          this.#port.error(call, error)
+      }
+    }
+    this.#isAppending = false
+    if (this.#isNextSoon) this.#stayAwake()
+  }
+
+  /** Write the appends of one transaction. */
+  async #appendSome(): Promise<CallValue[]> {
     try {
       return await this.#transaction((queries) => {
         queries.probe(PROBE_SCAN_MS)
-        return this.#insert(queries, entries)
-      }, sinceMs)
+        return this.#insertSome(queries)
+      }, this.#appends[0]!.sinceMs)
     } catch (error) {
       if (!(error instanceof OutcomeUnknown)) throw error
       throw new AppendUncertain(error.why, { place: this.#init.path, cause: error.cause })
     }
   }
 
+  /** Do not sleep before the next append: being woken takes a third as long as a commit. */
+  #stayAwake(): void {
+    if (this.#isAppending || systemClock.now() > this.#repliedMs + SOON_MS) return
+    setImmediate(() => this.#stayAwake())
+  }
+
+  #insertSome(queries: Queries): CallValue[] {
+    const stopMs = systemClock.now() + GATHER_MS_MAX
+    const values: CallValue[] = []
+    for (let append = this.#appends[0]; append; append = this.#nextAppend(values.length, stopMs)) {
+      values.push([append.call, this.#insert(queries, append.entries)])
+      if (!append.isMoreToCome) break
+    }
+    return values
+  }
+
+  /** The append at a place in the queue. It may come until `stopMs`: it is gathered in the main thread. */
+  #nextAppend(at: number, stopMs: number): Append | undefined {
+    while (this.#appends.length <= at && systemClock.now() < stopMs) {
+      if (!this.#receiveNext()) Atomics.wait(NOTHING, 0, 0, GATHER_POLL_MS)
+    }
+    return this.#appends[at]
+  }
+
+  #receiveNext(): boolean {
+    const message = this.#port.next()
+    if (message) this.#receive(message)
+    return message !== undefined
+  }
+
   #insert(queries: Queries, entries: PackedAppend): Appended {
-    const { index: last } = queries.bounds().newest
+    const last = queries.newest().index
     const now = systemClock.wallNow()
     const writer = queries.writerRef(this.#nonce, this.#init.author)
-    const values = unpackAppend(entries)
     let index = last
-    for (let at = 0; at < values.length; at += 2 * INSERT_ROWS_MAX) {
-      const some = values.slice(at, at + 2 * INSERT_ROWS_MAX)
-      const count = some.length / 2
-      queries.run(INSERTS[count]!, index + 1, this.#sequence + 1, now, writer, ...some)
-      index += count
-      this.#sequence += count
+    for (const { kind, payloads } of unpackAppend(entries, INSERT_ROWS_MAX)) {
+      const insert = INSERTS[payloads.length]!
+      queries.run(insert, index + 1, this.#sequence + 1, now, writer, kind, ...payloads)
+      index += payloads.length
+      this.#sequence += payloads.length
     }
     return { first: last + 1, last: index }
   }

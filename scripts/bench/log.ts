@@ -7,16 +7,17 @@ import type { Latency, Shape, SideMethods } from './log/side.ts'
 import type { Place } from './log/subject.ts'
 import { type Benchmark, type Pair, pairs, type Runs, shared } from './runner.ts'
 
-type Backend = 'memory' | 'sqlite' | 'jetstream' | 'jetstream-3' | 'postgres'
+type Backend = 'memory' | 'sqlite' | 'jetstream' | 'jetstream-3' | 'foreign' | 'postgres'
 type Side = 'ours' | 'plain'
 
-const SERVERS = { memory: 0, sqlite: 0, jetstream: 1, 'jetstream-3': 3, postgres: 0 } as const
+const SERVERS = { memory: 0, sqlite: 0, jetstream: 1, 'jetstream-3': 3, foreign: 1, postgres: 0 } as const
 /** Entries of one run. */
 const APPENDED = {
   memory: 200_000,
   sqlite: 100_000,
   jetstream: 20_000,
   'jetstream-3': 20_000,
+  foreign: 20_000,
   postgres: 100_000,
 } as const
 const FOLLOWED = {
@@ -24,6 +25,7 @@ const FOLLOWED = {
   sqlite: 200_000,
   jetstream: 100_000,
   'jetstream-3': 100_000,
+  foreign: 100_000,
   postgres: 200_000,
 } as const
 const LATENCIES = { append: 1_000, seen: 300 } as const
@@ -34,7 +36,14 @@ const COUNTED_MIN = 3
  * There is no target for memory: it has no client of its own, and a plain array has no ids, authors or
  * epochs.
  */
-const TARGETS = { memory: undefined, sqlite: 0.8, jetstream: 0.8, 'jetstream-3': 0.8, postgres: 0.8 } as const
+const TARGETS = {
+  memory: undefined,
+  sqlite: 0.8,
+  jetstream: 0.8,
+  'jetstream-3': 0.8,
+  foreign: 0.8,
+  postgres: 0.8,
+} as const
 
 /** Appends that are under way at once. */
 const AT_ONCE = 1_000
@@ -56,6 +65,7 @@ export const logs: readonly Benchmark[] = [
       ['postgres-batches', 'postgres', BATCHES, BATCHES, 'pg, INSERTs of 1,000 rows'],
       ['jetstream', 'jetstream', SINGLE, SINGLE, 'js.publish, 1,000 at once'],
       ['jetstream-3', 'jetstream-3', SINGLE, SINGLE, 'js.publish, 1,000 at once'],
+      ['foreign', 'foreign', SINGLE, SINGLE, 'js.publish, 1,000 at once'],
     ] as const
   ).map(
     ([name, backend, ours, plain, baseline]): Benchmark => ({
@@ -78,6 +88,7 @@ export const logs: readonly Benchmark[] = [
       ['postgres', 'pg, SELECTs of 1,000 rows'],
       ['jetstream', "the client's ordered consumer"],
       ['jetstream-3', "the client's ordered consumer"],
+      ['foreign', "the client's ordered consumer"],
     ] as const
   ).map(
     ([backend, baseline]): Benchmark => ({
@@ -120,7 +131,7 @@ async function follows(backend: Backend, scale: number, wanted: number): Promise
   const entries = Math.ceil(FOLLOWED[backend] * scale)
   const fill = async (side: Side) => {
     await sides[side].call('open', side, sides.newPlace(side))
-    const shape = backend === 'jetstream' || backend === 'jetstream-3' ? SINGLE : BATCHES
+    const shape = SERVERS[backend] > 0 ? SINGLE : BATCHES
     await sides[side].call('append', { ...shape, entries })
   }
   await Promise.all([fill('ours'), fill('plain')])
@@ -213,6 +224,8 @@ async function startSides(backend: Backend): Promise<Sides> {
       case 'jetstream':
       case 'jetstream-3':
         return { backend: 'jetstream', servers, stream: name }
+      case 'foreign':
+        return { backend, servers, stream: name }
       case 'postgres':
         return { backend, url: postgres!.url, schema: name }
       default:

@@ -1,15 +1,24 @@
-import { type Log, type LogBackend, memoryLog, postgresLog, sqliteLog } from '../../../src/index.ts'
-import { make } from './stream.ts'
+import {
+  type Log,
+  type LogBackend,
+  memoryLog,
+  type NewMessage,
+  postgresLog,
+  sqliteLog,
+} from '../../../src/index.ts'
+import { make, makeForeign } from './stream.ts'
 import { GROUP, type Place, type Subject } from './subject.ts'
 
 /** An author as long as a PeerId. */
 const AUTHOR = '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo'
 
 export async function openOurs(place: Place): Promise<Subject> {
-  return await open(await backendAt(place))
+  if (place.backend !== 'foreign') return await open(await backendAt(place))
+  const { backend, subject } = await makeForeign(place)
+  return await open(backend, { subject })
 }
 
-async function backendAt(place: Place): Promise<LogBackend> {
+async function backendAt(place: Exclude<Place, { backend: 'foreign' }>): Promise<LogBackend> {
   switch (place.backend) {
     case 'memory':
       return memoryLog()
@@ -24,12 +33,13 @@ async function backendAt(place: Place): Promise<LogBackend> {
   }
 }
 
-async function open(backend: LogBackend): Promise<Subject> {
+async function open(backend: LogBackend, message?: NewMessage): Promise<Subject> {
   const log = await backend.open({ group: GROUP, signature: GROUP, author: AUTHOR })
   return {
-    append: (payloads) => log.append(payloads.map((payload) => ({ kind: 'command', payload }))),
+    append: (payloads) =>
+      log.append(payloads.map((payload) => ({ kind: 'command', payload, ...(message && { message }) }))),
     follow: (count, each) => follow(log, count, each),
-    again: () => open(backend),
+    again: () => open(backend, message),
     [Symbol.asyncDispose]: () => log.close(),
   }
 }

@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream'
 import { connect, nuid } from '@nats-io/transport-node'
 import { Client } from 'pg'
-import { type Made, make } from './stream.ts'
+import { type Made, make, makeForeign } from './stream.ts'
 import type { Place, Subject } from './subject.ts'
 
 /** Rows that a reader takes at a time. */
@@ -22,6 +22,8 @@ export async function openPlain(place: Place): Promise<Subject> {
       return openTable(place.path)
     case 'jetstream':
       return await openStream(await make(place))
+    case 'foreign':
+      return await openStream(await makeForeign(place))
     case 'postgres':
       return await openServerTable(place.url, place.schema)
     default:

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import { jetstreamLog, type LogBackend } from '../../../src/index.ts'
-import { GROUP, type Place } from './subject.ts'
+import { GROUP, type StreamPlace } from './subject.ts'
 
 export interface Made {
   readonly stream: string
@@ -19,7 +19,7 @@ const WAIT_MS = 30_000
  * The stream of the log, with our log's settings for either side. Each side connects to the server that leads
  * the stream: another server would be slower, and which one it is would be left to chance.
  */
-export async function make({ servers, stream }: Place & { backend: 'jetstream' }): Promise<Made> {
+export async function make({ servers, stream }: StreamPlace<'jetstream'>): Promise<Made> {
   const replicas = servers.length as 1 | 3 | 5
   const urls = servers.map(({ url }) => url)
   const log = await jetstreamLog({ servers: urls, replicas, stream }).open({
@@ -52,4 +52,18 @@ export async function make({ servers, stream }: Place & { backend: 'jetstream' }
     await nc.close()
   }
   throw new Error(`the stream ${stream} has had no leader for ${WAIT_MS} ms`)
+}
+
+/** A stream of others on one server, as a plain client makes it. */
+export async function makeForeign({ servers, stream }: StreamPlace<'foreign'>): Promise<Made> {
+  const { url } = servers[0]!
+  const nc = await connect({ servers: url })
+  try {
+    const jsm = await jetstreamManager(nc)
+    await jsm.streams.add({ name: stream, subjects: [`${stream}.>`] })
+  } finally {
+    await nc.close()
+  }
+  const backend = jetstreamLog({ servers: url, stream, control: `${stream}.anchorage` })
+  return { url, stream, subject: `${stream}.new`, backend }
 }

@@ -2,8 +2,16 @@
 export type Place =
   | { readonly backend: 'memory' }
   | { readonly backend: 'sqlite'; readonly path: string }
-  | { readonly backend: 'jetstream'; readonly servers: readonly Server[]; readonly stream: string }
+  | StreamPlace<'jetstream'>
+  | StreamPlace<'foreign'>
   | { readonly backend: 'postgres'; readonly url: string; readonly schema: string }
+
+/** A stream of our log's own, or one of others. */
+export interface StreamPlace<Backend> {
+  readonly backend: Backend
+  readonly servers: readonly Server[]
+  readonly stream: string
+}
 
 export interface Server {
   readonly name: string

@@ -1,6 +1,6 @@
 /** Breaks real processes, and checks what was promised: `npm run chaos -- --help`. */
 import { Interrupt } from '../src/cli/interrupt.ts'
-import { NatsServerMissing } from '../src/processes/errors.ts'
+import { NatsServerMissing, PostgresMissing } from '../src/processes/errors.ts'
 import { clusterWarning } from '../src/processes/nats-servers.ts'
 import { asError } from '../src/thrown.ts'
 import { type ChaosOptions, parseOptions, USAGE, UsageError } from './chaos/options.ts'
@@ -12,8 +12,9 @@ try {
   if (options === undefined) console.log(USAGE)
   else process.exitCode = await main(options)
 } catch (error) {
-  const isTold = error instanceof UsageError || error instanceof NatsServerMissing
-  console.error(isTold ? `error: ${error.message}` : asError(error))
+  const told = asError(error)
+  const isTold = [UsageError, NatsServerMissing, PostgresMissing].some((kind) => told instanceof kind)
+  console.error(isTold ? `error: ${told.message}` : told)
   process.exitCode = 1
 }
 

@@ -17,6 +17,8 @@ export const FAULT_KINDS = [
   'kill-server',
   'pause-server',
   'kill-all-servers',
+  /** Kills PostgreSQL's primary and makes its standby the primary. The old one comes back as the standby. */
+  'promote-server',
 ] as const
 
 export type FaultKind = (typeof FAULT_KINDS)[number]

@@ -1,9 +1,10 @@
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LogPlace } from '../../src/log/log-at.ts'
-import type { NatsServers } from '../../src/testing/index.ts'
-import { startNatsServers } from '../../src/testing/index.ts'
+import type { NatsServers, Postgres, PostgresInstance } from '../../src/testing/index.ts'
+import { startNatsServers, startPostgres } from '../../src/testing/index.ts'
 import type { Fault } from './fault.ts'
+import type { LogKind } from './options.ts'
 import type { Timeline } from './timeline.ts'
 
 /** Where the log is, and what can happen to it there. */
@@ -15,6 +16,20 @@ export interface Place extends AsyncDisposable {
   perform(fault: Fault, path: string): Promise<void>
   /** Have everything run again. */
   heal(): Promise<void>
+}
+
+/** Start what the log needs. */
+export async function placeFor(log: LogKind, timeline: Timeline): Promise<Place> {
+  switch (log) {
+    case 'sqlite':
+      return new SqlitePlace(timeline)
+    case 'nats':
+      return await NatsPlace.start(timeline)
+    case 'postgres':
+      return await PostgresPlace.start(timeline)
+    default:
+      return log satisfies never
+  }
 }
 
 /** How long another program may keep the lock: replicas wait for it for five seconds. */
@@ -92,5 +107,59 @@ export class NatsPlace implements Place {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#nats.stop()
+  }
+}
+
+/**
+ * A primary and its synchronous standby, of which each can be killed or paused, and the standby promoted. What was
+ * acknowledged is on the disks of both, so that no promotion loses it.
+ */
+export class PostgresPlace implements Place {
+  readonly servers = 2
+  readonly log: LogPlace
+  readonly #postgres: Postgres
+  readonly #timeline: Timeline
+
+  static async start(timeline: Timeline): Promise<PostgresPlace> {
+    return new PostgresPlace(await startPostgres({ standby: 'synchronous' }), timeline)
+  }
+
+  private constructor(postgres: Postgres, timeline: Timeline) {
+    this.#postgres = postgres
+    this.#timeline = timeline
+    this.log = postgres.url
+  }
+
+  async perform({ kind, target, forMs }: Fault): Promise<void> {
+    const postgres = this.#postgres
+    const server = postgres.servers[target % this.servers]!
+    const name = (one: PostgresInstance) => `${one === postgres.primary ? 'primary' : 'standby'} ${one.name}`
+    if (kind === 'pause-server') {
+      server.pause()
+      this.#timeline.note('log', `${name(server)} paused`)
+      await delay(forMs)
+      server.resume()
+      return this.#timeline.note('log', `${name(server)} resumed`)
+    }
+    const killed =
+      kind === 'kill-all-servers' ? postgres.servers : [kind === 'kill-server' ? server : postgres.primary]
+    await Promise.all(killed.map((one) => one.kill()))
+    this.#timeline.note('log', `${killed.map(name).join(' and ')} killed`)
+    if (kind === 'promote-server') {
+      await postgres.promote()
+      this.#timeline.note('log', `${name(postgres.primary)} was promoted`)
+    }
+    await delay(forMs)
+    await postgres.start()
+    this.#timeline.note('log', 'both servers run')
+  }
+
+  async heal(): Promise<void> {
+    this.#postgres.resume()
+    await this.#postgres.start()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#postgres.stop()
   }
 }

@@ -10,7 +10,7 @@ import { LogReader } from './log-reader.ts'
 import { Machine, type Surroundings } from './machine.ts'
 import { Observer } from './observer.ts'
 import type { ChaosOptions } from './options.ts'
-import { NatsPlace, type Place, SqlitePlace } from './place.ts'
+import { type Place, placeFor } from './place.ts'
 import { type ChaosReport, timesOf } from './report.ts'
 import { Schedule } from './schedule.ts'
 import { canMountDisks } from './small-disk.ts'
@@ -29,8 +29,8 @@ const REPLICA_OPTIONS = {
   checkpoint: { everyCommands: 400 },
   prune: { keepEntries: 500 },
 }
-/** Elections among NATS servers take seconds. */
-const LEASE_MS = { sqlite: 2_000, nats: 4_000 }
+/** Elections among NATS servers, and PostgreSQL's start after a kill, take seconds. */
+const LEASE_MS = { sqlite: 2_000, nats: 4_000, postgres: 4_000 }
 const WRITERS = 8
 /** A copy of each data directory is made after every so many rounds. */
 const BACKUP_ROUNDS = 2
@@ -66,8 +66,7 @@ export class Run {
   async run(): Promise<ChaosReport> {
     const { log, replicas, seed } = this.#options
     const disks = canMountDisks()
-    await using place =
-      log === 'nats' ? await NatsPlace.start(this.#timeline) : new SqlitePlace(this.#timeline)
+    await using place = await placeFor(log, this.#timeline)
     const schedule = new Schedule({ seed, log, replicas, servers: place.servers, disks })
     const cluster = await startCluster({
       replicas: 0,
@@ -165,6 +164,7 @@ export class Run {
       case 'kill-server':
       case 'pause-server':
       case 'kill-all-servers':
+      case 'promote-server':
         return await place.perform(fault, around.cluster.logPath)
       default:
         return await machines[fault.target]!.perform(fault)

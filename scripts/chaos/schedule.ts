@@ -35,6 +35,7 @@ const COMMON: Partial<Record<FaultKind, number>> = {
 const OWN: Record<LogKind, Partial<Record<FaultKind, number>>> = {
   sqlite: { 'lock-log': 8 },
   nats: { 'kill-server': 14, 'pause-server': 8, 'kill-all-servers': 4 },
+  postgres: { 'kill-server': 10, 'pause-server': 8, 'promote-server': 10, 'kill-all-servers': 4 },
 }
 
 /** The faults of each round, which follow from the seed. */
@@ -76,7 +77,7 @@ export class Schedule {
 /**
  * Whether one more fault leaves the group what it needs to keep its state. One disk is damaged in a round,
  * and another replica lives through that round: who loses the disks and the memory of all has lost the state.
- * One server of three is down at a time, or all.
+ * One server is down at a time, or all.
  */
 function goesWith(fault: Fault, others: readonly Fault[], replicas: number): boolean {
   const all = [...others, fault]

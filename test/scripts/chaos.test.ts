@@ -17,21 +17,18 @@ const CHAOS = fileURLToPath(new URL('../../scripts/chaos.ts', import.meta.url))
 
 function chaos(...args: string[]) {
   // A machine without servers is the same everywhere.
-  const env = { ...process.env, NATS_SERVER: '/nowhere/nats-server' }
+  const env = { ...process.env, NATS_SERVER: '/nowhere/nats-server', POSTGRES_BIN: '/nowhere' }
   return spawnSync(process.execPath, [CHAOS, ...args], { encoding: 'utf8', env })
 }
 
 describe('the command line', () => {
-  test('a log that is to come is told, with those that are there', () => {
-    const { status, stdout, stderr } = chaos('--minutes', '1', '--log', 'postgres')
+  test.each([
+    ['nats', 'nats-server'],
+    ['postgres', 'PostgreSQL'],
+  ])('where the servers of %s are missing, that is told', (log, what) => {
+    const { status, stdout, stderr } = chaos('--log', log, '--rounds', '1')
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
-    expect(stderr).toBe('error: the log postgres is not there yet; give one of sqlite, nats\n')
-  })
-
-  test('where nats-server is missing, that is told', () => {
-    const { status, stdout, stderr } = chaos('--log', 'nats', '--rounds', '1')
-    expect({ status, stdout }).toEqual({ status: 1, stdout: '' })
-    expect(stderr).toMatch(/^error: nats-server is not installed: .*\n$/m)
+    expect(stderr).toMatch(new RegExp(`^error: ${what} is not installed: .*\n$`, 'm'))
     expect(stderr).not.toContain('    at ')
   })
 
@@ -43,7 +40,7 @@ describe('the command line', () => {
   })
 
   test.each([
-    [['--log', 'postgers'], /^there is no log postgers; give one of sqlite, nats$/],
+    [['--log', 'postgers'], /^there is no log postgers; give one of sqlite, nats, postgres$/],
     [['--minutes', '0'], /^--minutes is 0; give a number above 0$/],
     [['--minutes', 'soon'], /^--minutes is soon;/],
     [['--replicas', '2'], /^--replicas is 2; give an integer from 3 to 9$/],
@@ -82,9 +79,12 @@ describe('the schedule', () => {
 
   test('has every fault that there is, of the log that there is', () => {
     const nats = { log: 'nats', servers: 3 } as const
-    expect(kinds([...rounds(), ...rounds(nats)])).toEqual(new Set(FAULT_KINDS))
+    const postgres = { log: 'postgres', servers: 2 } as const
+    const all = [...rounds(), ...rounds(nats), ...rounds(postgres)]
+    expect(kinds(all)).toEqual(new Set(FAULT_KINDS))
     expect(kinds(rounds()).has('kill-server')).toBe(false)
     expect(kinds(rounds(nats)).has('lock-log')).toBe(false)
+    expect(kinds(rounds(nats)).has('promote-server')).toBe(false)
     expect(kinds(rounds({ disks: false })).has('full-disk')).toBe(false)
   })
 

@@ -16,15 +16,15 @@ describeNats('who may follow a stream of others', () => {
     await nats?.stop()
   })
 
-  /** The permissions that docs/backends.md lists for a replica that reads. */
+  /** The permissions that docs/backends/stream-of-others.md lists for a replica that reads. */
   function listed(): string {
-    const page = readFileSync(new URL('../../docs/backends.md', import.meta.url), 'utf8')
+    const page = readFileSync(new URL('../../docs/backends/stream-of-others.md', import.meta.url), 'utf8')
     const blocks = [...page.matchAll(/```\n(permissions = [^`]*)```/g)].map(([, block]) => block!)
     const permissions = blocks.find((block) => block.includes(CONTROL))
     return permissions!.replace(' =', ':')
   }
 
-  test('needs no more than the permissions that docs/backends.md lists, and writes nothing else', async () => {
+  test('needs no more than the permissions that docs/backends/stream-of-others.md lists, and writes nothing else', async () => {
     const reader = `{ user: reader, password: p, ${listed()} }`
     nats = await startNatsServers({
       config: `authorization { users: [{ user: owner, password: p }, ${reader}] }`,

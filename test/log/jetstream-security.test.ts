@@ -96,8 +96,8 @@ describeNats('who may use a log', () => {
     await expect(use({})).rejects.toThrow(LogRefused)
   })
 
-  test('a user needs no more than the permissions that docs/backends.md lists', async () => {
-    const listed = readFileSync(new URL('../../docs/backends.md', import.meta.url), 'utf8')
+  test('a user needs no more than the permissions that docs/backends/jetstream.md lists', async () => {
+    const listed = readFileSync(new URL('../../docs/backends/jetstream.md', import.meta.url), 'utf8')
     const [, permissions] = /```\n(permissions = [^`]*)```/.exec(listed)!
     const user = `{ user: ann, password: p, ${permissions!.replace(' =', ':')} }`
     nats = await startNatsServers({ config: `authorization { users: [${user}] }` })

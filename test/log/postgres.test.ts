@@ -21,7 +21,7 @@ import { newSchema, postgresHarness, sql } from './postgres-harness.ts'
 
 /** How long a test waits for what comes about by itself, in milliseconds. */
 const WAIT = { timeout: 20_000, interval: 20 }
-/** The statements of docs/backends.md, "Privileges". */
+/** The statements of docs/backends/postgres.md, "Privileges". */
 const GRANTS = {
   layout: 'SELECT',
   logs: 'SELECT, INSERT, UPDATE',

@@ -81,7 +81,7 @@ export function failure(error: unknown, place: string, waitedMs: number): Error 
   return new LogUnusable(`the server does not carry a statement out: ${message}`, options)
 }
 
-const GRANTS = 'let the owner of the schema grant it, as "Privileges" in docs/backends.md lists them'
+const GRANTS = 'let the owner of the schema grant it, as "Privileges" in docs/backends/postgres.md lists them'
 
 function ofConnection(error: unknown, place: string): Error {
   const { message } = asError(error)

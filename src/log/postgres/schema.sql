@@ -4,7 +4,7 @@
 --   psql -v ON_ERROR_STOP=1 --single-transaction -f schema.sql DATABASE
 --
 -- It may be run again. For another schema, replace the word "anchorage" below.
--- Then grant each role what it needs (docs/backends.md, "Privileges"):
+-- Then grant each role what it needs (docs/backends/postgres.md, "Privileges"):
 --
 --   GRANT USAGE ON SCHEMA anchorage TO app;
 --   GRANT SELECT ON anchorage.layout TO app;

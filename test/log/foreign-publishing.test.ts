@@ -114,6 +114,15 @@ describeNats('writing to a stream of others', () => {
     await expect(log.append([order('3')])).rejects.toThrow(LogRefused)
   })
 
+  test('goes on with polls that are shorter than a look takes', async () => {
+    await using scene = await ForeignScene.on(nats)
+    const log = await scene.open({ pollMs: 1 })
+    nats.servers[0]!.pause()
+    const appends = numbers(1, 3_000).map((n) => log.append([order(n)]))
+    nats.servers[0]!.resume()
+    expect((await Promise.all(appends)).at(-1)).toMatchObject({ first: 3_000 })
+  })
+
   test('that another stream takes is told: its number is not of this log', async () => {
     await using scene = await ForeignScene.on(nats, { subjects: ['orders.new', 'orders.old', CONTROL] })
     // It does not look in time.

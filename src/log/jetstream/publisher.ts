@@ -174,10 +174,11 @@ export class Publisher {
     return this.#flight.size > 0 || this.#next < this.#queue.length
   }
 
-  #pump(): void {
+  /** @param isSure that the stream is the one that was opened: a look may take longer than it is fresh */
+  #pump(isSure = this.#stream.isFresh): void {
     if (this.#stalled || this.#looking) return
     if (!this.#link.connected) return this.#stall()
-    if (this.#next < this.#queue.length && !this.#stream.isFresh) return void this.#lookFirst()
+    if (this.#next < this.#queue.length && !isSure) return void this.#lookFirst()
     while (
       this.#next < this.#queue.length &&
       this.#flight.size < FLIGHT_MESSAGES_MAX &&
@@ -202,7 +203,7 @@ export class Publisher {
       else if (!this.#stopped.signal.aborted) this.#failAll(error)
     }
     this.#looking = false
-    this.#pump()
+    this.#pump(true)
     this.#settled()
   }
 

@@ -1,13 +1,35 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { AppendUncertain } from '../../src/log/errors.ts'
 import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
+import type { Replica } from '../../src/replica/replica.ts'
 import { conformance } from './conformance.ts'
 import { Follower, numbers, readAll, text } from './entries.ts'
 import { foreignHarness, Others } from './foreign-place.ts'
 import { ForeignScene, order } from './foreign-scene.ts'
+import { type Results, Shops, TotalsGroup } from './foreign-totals.ts'
 import { describeNatsClusters } from './nats.ts'
 
 // If all servers were killed, they need ten seconds and more to go on.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
+
+/** How long a server stands still: longer than the others need to elect a leader. */
+const PAUSED_MS = 6_000
+/** Writes of each replica meanwhile. */
+const SUBMITTED = 1_000
+
+/** Resolves with the errors of writes whose outcome is unknown. Any other error is thrown. */
+async function submitted(replica: Replica<Results>): Promise<Error[]> {
+  const command = Buffer.from(JSON.stringify({ customer: replica.id, amount: 1 }))
+  const outcomes = await Promise.allSettled(
+    numbers(1, SUBMITTED).map(() => replica.submit(command, { subject: 'orders.desk.new' })),
+  )
+  return outcomes.flatMap((outcome) => {
+    if (outcome.status === 'fulfilled') return []
+    expect(outcome.reason).toBeInstanceOf(AppendUncertain)
+    return [outcome.reason as Error]
+  })
+}
 
 describeNatsClusters('a stream of others on three servers', () => {
   let nats: NatsServers
@@ -59,6 +81,38 @@ describeNatsClusters('a stream of others on three servers', () => {
     const entries = await readAll(log)
     expect(entries).toHaveLength(10_000)
     expect(new Set(entries.map(({ id }) => id)).size).toBe(10_000)
+  })
+
+  test('is followed by replicas while its servers are killed and paused, and by one that joins meanwhile', async () => {
+    await using scene = await ForeignScene.on(nats, { num_replicas: 3 })
+    await using group = new TotalsGroup(nats)
+    const shops = new Shops(scene)
+    const leader = async () => {
+      const { cluster } = await scene.others.jsm.streams.info('ORDERS')
+      return nats.servers.find(({ name }) => name === cluster?.leader)!
+    }
+    await shops.publish(2_000)
+    const replicas = [await group.start(), await group.start({ lead: false })]
+    await Promise.all(replicas.map(({ replica }) => replica.inSync()))
+    const submitting = replicas.map(({ replica }) => submitted(replica))
+    const killed = await leader()
+    await killed.kill()
+    replicas.push(await group.start({ lead: false }))
+    await killed.start()
+    const paused = await leader()
+    paused.pause()
+    const resumed = delay(PAUSED_MS).then(() => paused.resume())
+    const uncertain = (await Promise.all(submitting)).flat()
+    await resumed
+    for (const started of replicas) {
+      await started.replica.inSync()
+      await shops.read(started)
+    }
+    const [first, ...others] = replicas.map(({ totals }) => totals.all)
+    for (const other of others) expect(other).toEqual(first)
+    const counted = Object.values(first!).reduce((sum, { orders }) => sum + orders, 0)
+    expect(counted).toBeGreaterThanOrEqual(2_000 + 2 * SUBMITTED - uncertain.length)
+    expect(counted).toBeLessThanOrEqual(2_000 + 2 * SUBMITTED)
   })
 
   conformance(

@@ -90,9 +90,9 @@ describe('the log over files of the docs', () => {
     }
     const loads = await Promise.all([load('a'), load('b')])
     for (const { code } of loads) expect(code).toBe(0)
-    second.child.kill('SIGKILL')
     for (const command of [['checkpoint'], ['prune', '--keep', '0']])
       expect((await run(...command, ...MODULE)).code, command[0]).toBe(0)
+    second.child.kill('SIGKILL')
     const third = node('--reader')
     await third.until(inSync)
     expect((await run('verify', ...MODULE)).code).toBe(0)

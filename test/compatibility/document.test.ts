@@ -18,6 +18,7 @@ const NOT_MEASURED = [
   'control entries',
   'announcements',
   'a log on NATS',
+  'what a group keeps of a stream of others',
   'chunks, and where they end; roots',
   '`identity.key`, `epoch`, `lock`',
   'messages between `startCluster` and its processes',

@@ -60,6 +60,18 @@ describeNats('writing to a stream of others', () => {
     for (const { id } of await readAll(log)) expect(id).toMatch(/^@\d{19}\.\d$/)
   })
 
+  test("what others publish on the group's own subject does nothing, and is an entry all the same", async () => {
+    await using scene = await ForeignScene.on(nats)
+    const log = await scene.open()
+    for (const data of [new Uint8Array(0), new Uint8Array(3), new Uint8Array(600).fill(255)]) {
+      await scene.others.publish({ subject: CONTROL }, data)
+    }
+    await log.append([order('4')])
+    const entries = await readAll(log)
+    expect(entries.map(({ epoch }) => epoch)).toEqual(['', '', '', log.epoch])
+    expect(new Set(entries.map(({ id }) => id)).size).toBe(4)
+  })
+
   test.each(['orders.new', 'orders.paid.cash', 'payments.a.b'])('takes the subject %s', async (subject) => {
     await using scene = await ForeignScene.on(nats, { subjects: SUBJECTS })
     const log = await scene.open()

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { LogRefused } from '../../src/log/errors.ts'
 import { type JetstreamLogOptions, jetstreamLog } from '../../src/log/jetstream.ts'
 import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
+import { certificate } from './certificate.ts'
 import { commands, init, readAll, text } from './entries.ts'
 import { describeNats } from './nats.ts'
 
@@ -132,29 +132,17 @@ describeNats('who may use a log', () => {
   })
 
   test('servers show a certificate, and may ask for one', async () => {
-    const ca = certificate('ca')
-    const [server, client] = [certificate('server', ca), certificate('client', ca)]
+    const ca = certificate(dir, 'ca')
+    const [server, client] = [certificate(dir, 'server', ca), certificate(dir, 'client', ca)]
     nats = await startNatsServers({
       config: `tls { cert_file: "${server.cert}", key_file: "${server.key}", ca_file: "${ca.cert}", verify: true }`,
     })
     const tls = { caFile: ca.cert, certFile: client.cert, keyFile: client.key }
     expect(await use({ connection: { tls } })).toEqual(['let in'])
-    const stranger = certificate('stranger')
+    const stranger = certificate(dir, 'stranger')
     const untrusting = { tls: { caFile: stranger.cert, certFile: client.cert, keyFile: client.key } }
     await expect(use({ connection: untrusting })).rejects.toThrow(LogRefused)
   })
-
-  /** A certificate that openssl makes: self-signed, or signed with another's key. */
-  function certificate(name: string, by?: { cert: string; key: string }): { cert: string; key: string } {
-    const [cert, key] = [join(dir, `${name}.pem`), join(dir, `${name}.key`)]
-    const make = `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=${name}`
-    const signed = by
-      ? ['-CA', by.cert, '-CAkey', by.key, '-addext', 'subjectAltName=IP:127.0.0.1,DNS:localhost']
-      : []
-    execFileSync('openssl', [...make.split(' '), '-keyout', key, '-out', cert, ...signed], { stdio: 'pipe' })
-    expect(readFileSync(cert, 'utf8')).toContain('CERTIFICATE')
-    return { cert, key }
-  }
 })
 
 type KeyPair = ReturnType<typeof nkeys.createUser>

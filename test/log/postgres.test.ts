@@ -1,3 +1,6 @@
+import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   AppendUncertain,
@@ -13,6 +16,7 @@ import type { Log, LogInit } from '../../src/log/log.ts'
 import { parseHosts } from '../../src/log/postgres/hosts.ts'
 import { type PostgresLogOptions, postgresLog } from '../../src/log/postgres.ts'
 import { type Postgres, startPostgres } from '../../src/processes/postgres-server.ts'
+import { certificate } from './certificate.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 import { NatsProxy } from './nats-proxy.ts'
@@ -188,6 +192,40 @@ describePostgres('one server', () => {
       url.pathname = 'nowhere'
       await expect(open({ connectionString: url.href })).rejects.toThrow(LogRefused)
     })
+  })
+
+  test('a server is trusted by its certificate, or is LogRefused', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'anchorage-postgres-'))
+    try {
+      const authority = certificate(dir, 'authority')
+      const server = certificate(dir, 'server', authority)
+      const { dataDir } = postgres.primary
+      const { uid, gid } = statSync(dataDir)
+      for (const [from, name] of [
+        [server.cert, 'server.crt'],
+        [server.key, 'server.key'],
+      ] as const) {
+        const to = join(dataDir, name)
+        copyFileSync(from, to)
+        chmodSync(to, 0o600)
+        chownSync(to, uid, gid)
+      }
+      await run('ALTER SYSTEM SET ssl = on')
+      await run('SELECT pg_reload_conf()')
+      const ca = readFileSync(authority.cert, 'utf8')
+      await vi.waitFor(() => open({ ssl: { ca } }), WAIT)
+      const encrypted =
+        "SELECT FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE ssl AND application_name = 'anchorage'"
+      expect(await run(encrypted)).not.toHaveLength(0)
+      for (const ssl of [true, { ca: readFileSync(certificate(dir, 'another').cert, 'utf8') }]) {
+        await expect(open({ ssl })).rejects.toThrow(LogRefused)
+      }
+    } finally {
+      await run('ALTER SYSTEM RESET ssl')
+      await run('SELECT pg_reload_conf()')
+      rmSync(dir, { recursive: true })
+    }
+    await vi.waitFor(() => expect(open({ ssl: true })).rejects.toThrow(/refuses.*SSL/), WAIT)
   })
 
   describe('an append', () => {
@@ -367,6 +405,7 @@ describe('a connection string', () => {
     'host=h dbname=d',
     'http://h',
     'postgres://u:p@ss@h/d',
+    'postgres://u:50%ss@h/d',
     'postgres://h:port/d',
     'postgres://h1,,h2/d',
   ])('%j is a RangeError that does not repeat it', (connectionString) => {

@@ -9,6 +9,8 @@ import { isAnswer, isReadOnly } from './failures.ts'
 import { entryId, KINDS } from './page.ts'
 import type { Table } from './table.ts'
 
+/** The most payload of one append, in bytes: 512 MiB. A server's message has less than 1 GiB. */
+const APPEND_BYTES_MAX = 512 * 1024 * 1024
 /** How long an append looks for a server that takes it, in milliseconds. A promotion may take that long. */
 const PATIENCE_MS = 60_000
 /** The same once the log is being closed, in milliseconds. */
@@ -55,6 +57,12 @@ export class Appender {
   }
 
   async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
+    const bytes = entries.reduce((sum, { payload }) => sum + payload.byteLength, 0)
+    if (bytes > APPEND_BYTES_MAX) {
+      throw new RangeError(
+        `one append has ${bytes} bytes; give at most ${APPEND_BYTES_MAX}, or several appends`,
+      )
+    }
     return await this.#queue.append(entries, options)
   }
 

@@ -23,6 +23,7 @@ export function parseHosts(connectionString: string): readonly Host[] {
   if (parts === null) throw malformed('it is no URL that begins with postgres://')
   const [, scheme, user, hosts, rest] = parts
   if (!/^([/?]|$)/.test(rest!)) throw malformed('there is an @ in the user or the password')
+  if (!isEncoded(user ?? '')) throw malformed('there is a % in the user or the password that encodes nothing')
   return hosts!.split(',').map((host) => {
     const one = `${scheme}${user === undefined ? '' : `${user}@`}${host}${rest}`
     if (host !== '' && !URL.canParse(`http://${host}`)) throw malformed('a host or a port is none')
@@ -40,6 +41,15 @@ function placeOf(host: string, rest: string): string {
   const [path] = rest.split('?')
   const socket = /[?&]host=([^&]*)/.exec(rest)?.[1]
   return `postgres://${host || (socket === undefined ? '' : decodeURIComponent(socket))}${path}`
+}
+
+function isEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function malformed(why: string): RangeError {

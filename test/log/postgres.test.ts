@@ -265,6 +265,32 @@ describePostgres('one server', () => {
       expect((await readAll(log)).map(text)).toEqual(['1', '2', '3'])
     })
 
+    test('is in the log once, although connections are cut while many are under way', async () => {
+      await using proxy = await NatsProxy.to(postgres.url)
+      const url = new URL(postgres.url)
+      url.port = new URL(proxy.url).port
+      const log = await open({ connectionString: url.href })
+      let chunks = 0
+      let cuts = 0
+      const cut = () => {
+        cuts++
+        return 'cut' as const
+      }
+      // Some statements get through, and others do not, or their answers do not.
+      proxy.toServer = (bytes) => (bytes.length > 1_000 && ++chunks % 7 === 0 ? cut() : bytes)
+      proxy.toClient = (bytes) => (bytes.includes('before\0') && ++chunks % 5 === 0 ? cut() : bytes)
+      const appended: string[] = []
+      for (let round = 0; round < 3; round++) {
+        const texts = numbers(round * 2_000 + 1, (round + 1) * 2_000)
+        await Promise.all(texts.map((each) => log.append(commands(each))))
+        appended.push(...texts)
+      }
+      expect(cuts).toBeGreaterThan(2)
+      const texts = (await readAll(log)).map(text)
+      expect(texts.length).toBe(appended.length)
+      expect(new Set(texts)).toEqual(new Set(appended))
+    })
+
     test('is LogBusy while another holds the lock, and nothing is written', async () => {
       const log = await open({ statementTimeoutMs: 1_000 })
       await log.append(commands('1'))

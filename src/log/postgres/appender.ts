@@ -4,13 +4,19 @@ import { AppendUncertain, EpochChanged, LogBusy, LogUnavailable } from '../error
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 import { Pause } from '../pause.ts'
 import { byteaArray } from './bytea-array.ts'
-import type { Connection, Value } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { isAnswer, isReadOnly } from './failures.ts'
 import { entryId, KINDS } from './page.ts'
+import type { BoundsRow } from './statements.ts'
 import type { Table } from './table.ts'
 
 /** The most payload of one append, in bytes: 512 MiB. A server's message has less than 1 GiB. */
 const APPEND_BYTES_MAX = 512 * 1024 * 1024
+/**
+ * Appends of so many entries are sent while further ones gather, so that the server works meanwhile. Each such part
+ * is a transaction.
+ */
+const PART_ENTRIES = 500
 /** How long an append looks for a server that takes it, in milliseconds. A promotion may take that long. */
 const PATIENCE_MS = 60_000
 /** The same once the log is being closed, in milliseconds. */
@@ -22,15 +28,31 @@ const UNENDING = new AbortController().signal
 /** Why an append that was sent before is not known: the lock of its rows cannot be had. */
 const UNDER_WAY = 'the server still carries it out'
 
-/** What is known of entries whose outcome is not. */
-interface Attempt {
-  readonly values: readonly Value[]
-  readonly seq: number
+/** Entries that are appended together, and what is known of them. */
+class Attempt {
   readonly count: number
+  readonly largest: number
+  readonly kinds: Uint8Array
+  readonly payloads: Buffer
+  /** The number of the first entry. Each later number of the handle is greater. */
+  seq: number
   /** The entries are after this index, if they are in the log. */
   readonly after: number
+  /** Resolves when the append before this one has settled. */
+  readonly before: Promise<void>
   /** They were sent, and it is unknown whether they were committed. */
-  isUnknown: boolean
+  isUnknown = false
+  wasTried = false
+
+  constructor(entries: readonly NewEntry[], seq: number, after: number, before: Promise<void>) {
+    this.count = entries.length
+    this.largest = entries.reduce((most, { payload }) => Math.max(most, payload.byteLength), 0)
+    this.kinds = Uint8Array.from(entries, ({ kind }) => KINDS.indexOf(kind))
+    this.payloads = byteaArray(entries)
+    this.seq = seq
+    this.after = after
+    this.before = before
+  }
 }
 
 /** Appends the entries of one handle. */
@@ -41,8 +63,11 @@ export class Appender {
   readonly #key: string
   /** The same as a `bigint` of the table. */
   readonly #number: bigint
-  readonly #queue = new AppendQueue((entries) => this.#commit(entries))
-  readonly #underWay = new Set<Promise<void>>()
+  readonly #queue = new AppendQueue((entries) => this.#commit(entries), PART_ENTRIES)
+  /** Resolves when the newest append has settled, and all before it. */
+  #settled: Promise<void> = Promise.resolve()
+  /** Where the newest append was sent. */
+  #connection: Connection | undefined
   #seq = 0
   /** The log's newest index when this handle appended last. */
   #newest = 0
@@ -70,28 +95,25 @@ export class Appender {
   async close(): Promise<void> {
     this.#closingSinceMs = this.#table.link.clock.now()
     this.#queue.handOverAll()
-    await Promise.all(this.#underWay)
+    await this.#settled
   }
 
-  async #commit(entries: readonly NewEntry[]): Promise<Committed> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#underWay.add(promise)
-    try {
-      return await this.#append(this.#attempt(entries))
-    } finally {
-      this.#underWay.delete(promise)
-      resolve()
-    }
+  #commit(entries: readonly NewEntry[]): Promise<Committed> {
+    const before = this.#settled
+    const attempt = new Attempt(entries, this.#numbers(entries.length), this.#newest, before)
+    const committed = this.#append(attempt)
+    this.#settled = committed.then(
+      () => before,
+      () => before,
+    )
+    return committed
   }
 
-  #attempt(entries: readonly NewEntry[]): Attempt {
+  /** So many numbers that are never used again. Returns the first. */
+  #numbers(count: number): number {
     const seq = this.#seq
-    const count = entries.length
     this.#seq += count
-    const largest = entries.reduce((most, { payload }) => Math.max(most, payload.byteLength), 0)
-    const kinds = Uint8Array.from(entries, ({ kind }) => KINDS.indexOf(kind))
-    const values = [this.#number, this.#author, seq, count, largest, kinds, byteaArray(entries)]
-    return { values, seq, count, after: this.#newest, isUnknown: false }
+    return seq
   }
 
   /** Try until the outcome is known, or for as long as there is patience. */
@@ -102,6 +124,7 @@ export class Appender {
     for (;;) {
       try {
         const first = await this.#try(attempt)
+        if (first === undefined) continue
         this.#newest = Math.max(this.#newest, first + attempt.count - 1)
         return { first, idAt: (n) => entryId(this.#key, attempt.seq + n) }
       } catch (error) {
@@ -115,48 +138,69 @@ export class Appender {
 
   /**
    * Send the entries and return the first one's index. The statement appends nothing twice, however often it is
-   * sent, and even if it arrives late. Rejects if the outcome is not known.
+   * sent, and even if it arrives late. Returns undefined if they are certainly not in the log. Rejects if that is
+   * not known, or another try may not help.
    */
-  async #try(attempt: Attempt): Promise<number> {
+  async #try(attempt: Attempt): Promise<number | undefined> {
     const table = this.#table
-    const connection = await table.link.writing()
-    const wasUnknown = attempt.isUnknown
+    const connection = await this.#connectionFor(attempt)
+    const { isUnknown, seq, count, largest, kinds, payloads } = attempt
+    const values = [this.#number, this.#author, seq, count, largest, kinds, payloads]
     const local = connection.localCommits
     attempt.isUnknown = true
     try {
-      const [row] = await table.query<{ before: number }>(connection, table.statements.append, attempt.values)
+      const [row] = await table.query<{ before: number }>(connection, table.statements.append, values)
       if (row !== undefined && connection.localCommits === local) {
         table.tell('entries')
         return row.before + 1
       }
-      if (row === undefined && !wasUnknown) return await table.notFound()
+      if (row === undefined && !isUnknown) return await table.notFound()
     } catch (error) {
       // What an earlier try did is not known from the answer to this one.
-      if (isAnswer(error) && !wasUnknown) attempt.isUnknown = false
+      if (isAnswer(error) && !isUnknown) this.#renumber(attempt)
       if (isReadOnly(error)) connection.drop('it takes no writes any more')
       throw error
     }
     return await this.#confirm(attempt, connection)
   }
 
-  /** An earlier try appended the entries, or a standby has not confirmed them. */
-  async #confirm({ seq, after }: Attempt, connection: Connection): Promise<number> {
+  /**
+   * The connection on which to send the entries. The server does in order what is sent on one. Otherwise the
+   * append before comes first.
+   */
+  async #connectionFor(attempt: Attempt): Promise<Connection> {
+    const connection = await this.#table.link.writing()
+    if (attempt.wasTried || connection !== this.#connection) await attempt.before
+    attempt.wasTried = true
+    this.#connection = connection
+    return connection
+  }
+
+  /** An earlier try may have appended the entries, or a standby has not confirmed them. */
+  async #confirm(attempt: Attempt, connection: Connection): Promise<number | undefined> {
     const table = this.#table
     const { place } = table
+    const { seq, after } = attempt
     const local = connection.localCommits
-    const [row] = await table.query<{ index: number }>(connection, table.statements.confirm, [
-      this.#number,
-      seq,
-      after,
-    ])
+    const values = [this.#number, seq, after]
+    const [found] = await table.query<{ index: number }>(connection, table.statements.confirm, values)
     if (connection.localCommits !== local)
       throw new LogUnavailable('somebody ended the wait for a standby', { place })
-    if (row === undefined) {
-      await table.row()
-      throw new AppendUncertain('what was sent was lost with a server, or is pruned already', { place })
+    if (found !== undefined) {
+      table.tell('entries')
+      return found.index
     }
-    table.tell('entries')
-    return row.index
+    const [bounds] = await table.query<BoundsRow>(connection, table.statements.bounds, [])
+    if (bounds === undefined) return await table.notFound()
+    if (bounds.first > after + 1) throw new AppendUncertain('what was sent may be pruned already', { place })
+    this.#renumber(attempt)
+    return undefined
+  }
+
+  /** Nothing was appended under these numbers. Later appends may have been, so they can be used no more. */
+  #renumber(attempt: Attempt): void {
+    attempt.seq = this.#numbers(attempt.count)
+    attempt.isUnknown = false
   }
 
   #givenUp({ isUnknown }: Attempt, failed: Error): Error {

@@ -59,6 +59,11 @@ if (map.get('a') !== 1 || (await joiner.get('b')) !== 2) throw new Error('a valu
 console.log('library and harness work')
 `
 
+/** A log of one's own, and the page whose first test of Node's runner tests it. */
+const OWN_LOG = 'files-log.ts'
+const OWN_LOG_TEST = 'files-log.test.ts'
+const OWN_LOG_PAGE = 'node_modules/anchorage/docs/writing-a-log.md'
+
 /** What the example imports beside the package. The package's own dependencies are there already. */
 const INSTALLED_EXAMPLES = 'node_modules/anchorage/docs/examples'
 const EXAMPLE = 'own-consensus.ts'
@@ -101,10 +106,16 @@ try {
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...needs], project)
   const examples = join(project, INSTALLED_EXAMPLES)
   for (const file of EXAMPLE_FILES) copyFileSync(join(examples, file), join(project, file))
-  const config = { compilerOptions: COMPILER, files: [EXAMPLE] }
+  copyFileSync(join(examples, OWN_LOG), join(project, OWN_LOG))
+  const page = readFileSync(join(project, OWN_LOG_PAGE), 'utf8')
+  const [, ownLogTest] = /^```ts\n((?:(?!```).)*'node:test'.*?)^```/ms.exec(page)!
+  writeFileSync(join(project, OWN_LOG_TEST), ownLogTest!)
+  const config = { compilerOptions: COMPILER, files: [EXAMPLE, OWN_LOG_TEST] }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config))
   run('npx', ['node', 'node_modules/typescript/bin/tsc'], project)
   process.stdout.write(run('npx', ['node', EXAMPLE], project))
+  run('npx', ['node', '--test', OWN_LOG_TEST], project)
+  console.log('the log of the docs passes the tests of a log')
   console.log('the package works in an empty project')
 } finally {
   rmSync(project, { recursive: true, force: true })

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import { LogDamaged, LogMissing, LogTruncated, LogUnusable } from '../../src/log/errors.ts'
+import { LogDamaged, LogMissing, LogTruncated, LogUnavailable, LogUnusable } from '../../src/log/errors.ts'
 import {
   type Committed,
   type LogBounds,
+  type LogConnection,
   type LogEntry,
   type LogRecord,
   type LogStorage,
@@ -40,8 +41,20 @@ class Memory implements LogStorage {
   readonly place = 'a storage in memory'
   life: Life | undefined
   closed = 0
+  isCut = false
+  readonly listeners = new Set<(connected: boolean) => void>()
+
+  cut(isCut: boolean): void {
+    this.isCut = isCut
+    for (const listener of this.listeners) listener(!isCut)
+  }
+
+  assertReached(): void {
+    if (this.isCut) throw new LogUnavailable('it was cut off')
+  }
 
   async find(): Promise<LogStore | undefined> {
+    this.assertReached()
     return this.life && new MemoryStore(this, this.life)
   }
 
@@ -61,12 +74,27 @@ class MemoryStore implements LogStore {
     this.head = head
   }
 
+  get connection(): LogConnection {
+    const memory = this.#memory
+    return {
+      get connected() {
+        return !memory.isCut
+      },
+      onChange(listener) {
+        memory.listeners.add(listener)
+        return () => memory.listeners.delete(listener)
+      },
+    }
+  }
+
   get #life(): Life {
+    this.#memory.assertReached()
     return this.#memory.life!
   }
 
   async bounds(): Promise<LogBounds | undefined> {
     const { life } = this.#memory
+    this.#memory.assertReached()
     if (life === undefined) return undefined
     const { index = 0, timestampMs = 0 } = life.entries.at(-1) ?? {}
     return { epoch: life.epoch, first: life.first, newest: { index, timestampMs } }
@@ -106,7 +134,6 @@ class MemoryStore implements LogStore {
 }
 
 conformance('storedLog', {
-  lacks: { cutOff: 'no servers order it' },
   async make() {
     const memory = new Memory()
     const backend = () => storedLog(memory, { pollMs: 5, maxEntryBytes: 100_000 })
@@ -121,6 +148,10 @@ conformance('storedLog', {
         return async () => {
           memory.life = copy
         }
+      },
+      async cutOff() {
+        memory.cut(true)
+        return async () => memory.cut(false)
       },
       async dispose() {},
     }

@@ -3,6 +3,7 @@ import { checkPresence } from '../limits.ts'
 import type { SignalOptions } from '../log.ts'
 import type { Presence, PresenceStore } from '../presence.ts'
 import { decodeBytes, encodeBytes } from './entry-lines.ts'
+import { unlessUnavailable } from './patience.ts'
 import type { LogRecord, LogStore } from './storage.ts'
 
 /** The log whose store it is. */
@@ -47,7 +48,8 @@ export class StoredPresences implements PresenceStore {
     let seen: string | undefined
     for await (const _ of this.#log.looks(options)) {
       if (this.#log.isClosed) return
-      const presences = await this.read()
+      const presences = await unlessUnavailable(this.read())
+      if (presences === undefined) continue
       const versions = presences.map(({ member, version }) => JSON.stringify([member, version]))
       const state = versions.sort().join()
       if (state === seen) continue

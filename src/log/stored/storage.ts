@@ -1,5 +1,5 @@
 import type { Committed } from '../append-queue.ts'
-import type { LogBounds, LogEntry } from '../log.ts'
+import type { LogBounds, LogConnection, LogEntry } from '../log.ts'
 
 /**
  * Where a log of one's own is kept: a directory, a database, a service. `storedLog` makes a backend of it. It
@@ -35,6 +35,11 @@ export interface LogStore {
   /** The incarnation that was found, and what it was made with. */
   readonly epoch: string
   readonly head: string
+  /**
+   * Whether the servers of the store can be reached, if it has any. While they cannot, every call rejects with
+   * `LogUnavailable` after a while, and readers wait. Default: it has none.
+   */
+  readonly connection?: LogConnection
   /** The bounds of the log that is here now: of this epoch, or of another. Undefined if there is none. */
   bounds(): Promise<LogBounds | undefined>
   /**

@@ -6,10 +6,21 @@ import { AppendQueue, type Committed } from '../append-queue.ts'
 import type { Binding } from '../binding.ts'
 import { EpochChanged, LogClosed, type LogErrorOptions, LogRewound, LogTruncated } from '../errors.ts'
 import { checkAppend, checkCursor, checkPrune, checkUpgrade } from '../limits.ts'
-import type { Appended, Cursor, Log, LogBatch, LogBounds, LogEntry, NewEntry, SignalOptions } from '../log.ts'
+import type {
+  Appended,
+  Cursor,
+  Log,
+  LogBatch,
+  LogBounds,
+  LogConnection,
+  LogEntry,
+  NewEntry,
+  SignalOptions,
+} from '../log.ts'
 import { Notifier } from '../notifier.ts'
 import { any } from '../pause.ts'
 import { batchesOf } from './batches.ts'
+import { unlessUnavailable } from './patience.ts'
 import { StoredPresences } from './presences.ts'
 import type { LogStore } from './storage.ts'
 import { noted } from './versions.ts'
@@ -74,6 +85,10 @@ export class StoredLog implements Log {
     return this.#closing.signal.aborted
   }
 
+  get connection(): LogConnection | undefined {
+    return this.#store.connection
+  }
+
   get upgraded(): string | undefined {
     return this.#binding.upgraded
   }
@@ -97,7 +112,7 @@ export class StoredLog implements Log {
 
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
     checkCursor(cursor)
-    return this.#batches(cursor, options, () => Infinity)
+    return this.#batches(cursor, options)
   }
 
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
@@ -108,16 +123,20 @@ export class StoredLog implements Log {
   async *#batches(
     cursor: Cursor,
     options: SignalOptions | undefined,
-    untilOf: (bounds: LogBounds) => number,
+    untilOf?: (bounds: LogBounds) => number,
   ): AsyncGenerator<LogBatch> {
     let last = cursor
     let until: number | undefined
     for await (const notifier of this.looks(options)) {
       if (this.isClosed) return
       const isFirst = until === undefined
-      const { bounds, entries } = await this.#call(() => this.#after(last, isFirst))
+      const next = this.#call(() => this.#after(last, isFirst))
+      // Who follows waits for servers.
+      const found = await (untilOf === undefined ? unlessUnavailable(next) : next)
       if (options?.signal?.aborted) return
-      until ??= untilOf(bounds)
+      if (found === undefined) continue
+      const { bounds, entries } = found
+      until ??= untilOf?.(bounds) ?? Infinity
       const wanted = until
       for (const batch of batchesOf(
         entries.filter(({ index }) => index <= wanted),
@@ -207,7 +226,7 @@ export class StoredLog implements Log {
     const off = this.#listen(notifier.notify)
     // The consumer may be busy, or never come back.
     const end = () => {
-      off?.()
+      off()
       notifier.notify()
     }
     ends.addEventListener('abort', end, { once: true })
@@ -220,16 +239,21 @@ export class StoredLog implements Log {
       }
     } finally {
       ends.removeEventListener('abort', end)
-      if (!ends.aborted) off?.()
+      if (!ends.aborted) off()
     }
   }
 
   /** A store that cannot be listened to may be gone: what is asked next tells. */
-  #listen(listener: () => void): (() => void) | undefined {
+  #listen(listener: () => void): () => void {
+    const off = this.#store.connection?.onChange(listener)
     try {
-      return this.#store.onChange?.(listener)
+      const stop = this.#store.onChange?.(listener)
+      return () => {
+        off?.()
+        stop?.()
+      }
     } catch {
-      return undefined
+      return () => off?.()
     }
   }
 

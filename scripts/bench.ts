@@ -13,6 +13,7 @@ import { lists } from './bench/list.ts'
 import { logs } from './bench/log.ts'
 import { manyJoiners } from './bench/many-joiners.ts'
 import { memory } from './bench/memory.ts'
+import { keepMetrics } from './bench/metrics.ts'
 import { multiSource } from './bench/multi-source.ts'
 import { Progress } from './bench/progress.ts'
 import { queues } from './bench/queue.ts'
@@ -57,6 +58,7 @@ interface Options {
   readonly full?: boolean
   readonly json?: boolean
   readonly list?: boolean
+  readonly metrics?: boolean
   readonly report?: string
   readonly scale: number
 }
@@ -71,10 +73,24 @@ const program = new Command('npm run bench --')
   .addOption(
     new Option('--list', 'print them all, measure nothing').conflicts(['full', 'json', 'report', 'scale']),
   )
+  .addOption(
+    new Option(
+      '--metrics',
+      'keep metrics of the replicas of transfer, catch-up and capture, to compare with the same without',
+    ).conflicts('report'),
+  )
   .option('--report <directory>', 'add the results to those there, and draw charts', directory)
   .option('--scale <factor>', 'multiply all sizes, to try benchmarks out', factor, 1)
   .parse()
-const { full = false, json = false, list = false, report: reportDirectory, scale } = program.opts<Options>()
+const {
+  full = false,
+  json = false,
+  list = false,
+  report: reportDirectory,
+  scale,
+  metrics,
+} = program.opts<Options>()
+if (metrics) keepMetrics()
 
 const wanted = benchmarks.filter(
   ({ name }) =>

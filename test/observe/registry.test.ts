@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import parsePrometheusText from 'parse-prometheus-text-format'
 import { Registry } from 'prom-client'
 import { expect, test, vi } from 'vitest'
@@ -8,6 +10,8 @@ import { observeReplica } from '../../src/observe/observed-replica.ts'
 import { Cluster, type Started } from '../replica/cluster.ts'
 import { Journal, line } from '../replica/journal.ts'
 import { Scrape } from './scrape.ts'
+
+const run = promisify(execFile)
 
 test('two replicas in one registry, told apart by labels, until one is observed no more', async () => {
   await using cluster = new Cluster()
@@ -44,6 +48,20 @@ test('with a registry of its own, a replica tells of its process too, and a pars
   const told = ours.map(({ name, type, help }) => [name, { type: type.toLowerCase(), help }])
   const defined = Object.entries(METRICS).map(([name, { type, help }]) => [name, { type, help }])
   expect(told).toEqual(defined)
+})
+
+test('a program that keeps no metrics does not load prom-client', async () => {
+  const entry = (name: string) => JSON.stringify(new URL(`../../src/${name}`, import.meta.url).href)
+  const loads = async (name: string) => {
+    const program = `
+      import { createRequire } from 'node:module'
+      await import(${entry(name)})
+      const { cache } = createRequire(${entry(name)})
+      console.log(Object.keys(cache).some((path) => path.includes('/prom-client/')))`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program])
+    return JSON.parse(stdout)
+  }
+  expect([await loads('index.ts'), await loads('observe/index.ts')]).toEqual([false, true])
 })
 
 test('codes of errors beyond a number count as one', () => {

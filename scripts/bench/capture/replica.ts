@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { serveReplica } from '../../../src/testing/index.ts'
 import { peakBytes, resetPeak, settledBytes } from '../memory/resident.ts'
+import { observed } from '../metrics.ts'
 import { median, timeMs } from '../runner.ts'
 import { type BytesMap, bytesMap, randomKey, randomValue } from './map.ts'
 
@@ -30,10 +31,11 @@ let span:
 serveReplica({
   machine: bytesMap,
   methods: {
-    beginSpan({ position }) {
+    beginSpan(replica) {
+      observed(replica)
       const delay = monitorEventLoopDelay({ resolution: 1 })
       delay.enable()
-      span = { delay, beganMs: performance.now(), index: position.index }
+      span = { delay, beganMs: performance.now(), index: replica.position.index }
     },
     async endSpan(replica): Promise<Span> {
       const { delay, beganMs, index } = span!

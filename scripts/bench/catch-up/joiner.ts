@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { createReplica, type MapResult, type Replica, sqliteLog } from '../../../src/index.ts'
 import { type BytesMap, bytesMap } from '../capture/map.ts'
 import { serveCalls } from '../child.ts'
+import { observed } from '../metrics.ts'
 import { collectGarbage } from '../runner.ts'
 import { GROUP, LEASE_MS, TTL_MS } from '../transfer/group.ts'
 
@@ -48,6 +49,7 @@ async function live(
   // Providers cannot reach it, so all data pass over the connection that it opens.
   const init = { group: GROUP, machine, log, lead: false, listen: [], snapshotAfter, ...times }
   await using replica = await createReplica(init)
+  observed(replica)
   await until(replica, beganMs)
   const { user, system } = process.cpuUsage(before)
   return { tookMs: performance.now() - beganMs, cpuMs: (user + system) / 1_000 }

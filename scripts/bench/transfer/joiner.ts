@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type CatchUpReport, createReplica, type Replica, sqliteLog } from '../../../src/index.ts'
 import { serveCalls } from '../child.ts'
+import { observed } from '../metrics.ts'
 import { collectGarbage } from '../runner.ts'
 import { GROUP, LEASE_MS, TTL_MS } from './group.ts'
 import { makeState, type StateKind } from './states.ts'
@@ -50,6 +51,7 @@ async function joinOne({ logPath, state: kind }: Omit<Join, 'replicas'>): Promis
     ttlMs: TTL_MS,
     snapshotAfter: 0,
   })
+  observed(replica)
   replicas.add(replica)
   const [{ detail: report }] = (await once(replica, 'caught-up')) as [CustomEvent<CatchUpReport>]
   return { items: size(), report }

@@ -2,6 +2,7 @@ import type { TransportManager } from '@libp2p/interface-internal'
 import { createReplica, type Position, type Replica, sqliteLog } from '../../../src/index.ts'
 import { totalBytes } from '../../../src/snapshot/manifest.ts'
 import { serveCalls } from '../child.ts'
+import { observed } from '../metrics.ts'
 import { collectGarbage } from '../runner.ts'
 import { GROUP, LEASE_MS, TTL_MS } from './group.ts'
 import { makeState, type State, type StateKind } from './states.ts'
@@ -53,6 +54,7 @@ const methods = {
         },
       },
     })
+    observed(replica)
     running = { replica, state }
     replica.addEventListener('sync', ({ detail }) => {
       if (detail.type === 'captured') counts.captured++

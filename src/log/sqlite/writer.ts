@@ -44,18 +44,19 @@ const GATHER_MS_MAX = 2
 /** The pause between two looks for such entries, in milliseconds: the main thread appends 100 in that time. */
 const GATHER_POLL_MS = 0.05
 /** An append that comes this soon after a reply, in milliseconds, is by a caller who awaited that reply. */
-const SOON_MS = 0.1
+const SOON_MS = 0.2
 /** Never notified: waiting on it is a pause. */
 const NOTHING = new Int32Array(new SharedArrayBuffer(4))
 
 /** The most rows of one statement. Running a statement costs as much as several rows. */
 const INSERT_ROWS_MAX = 16
 /**
- * Insert statements by their number of rows. Parameters: the first row's idx and seq, then ts, writer and
- * kind of all rows, then the payload of each.
+ * Insert statements by their number of rows. Parameters: the first row's seq, then ts, writer and kind of all
+ * rows, then the payload of each. SQLite counts idx on from the newest row, which is always kept. To be given
+ * an idx takes it a search for that row.
  */
 const INSERTS = Array.from({ length: INSERT_ROWS_MAX + 1 }, (_, count) => {
-  const rows = Array.from({ length: count }, (_, n) => `(?1 + ${n}, ?3, ?4, ?2 + ${n}, ?5, ?${n + 6})`)
+  const rows = Array.from({ length: count }, (_, n) => `(NULL, ?2, ?3, ?1 + ${n}, ?4, ?${n + 5})`)
   return `INSERT INTO entries VALUES ${rows.join(', ')}`
 })
 
@@ -233,7 +234,7 @@ class Writer {
     let index = last
     for (const { kind, payloads } of unpackAppend(entries, INSERT_ROWS_MAX)) {
       const insert = INSERTS[payloads.length]!
-      queries.run(insert, index + 1, this.#sequence + 1, now, writer, kind, ...payloads)
+      queries.run(insert, this.#sequence + 1, now, writer, kind, ...payloads)
       index += payloads.length
       this.#sequence += payloads.length
     }

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { NoProvider } from '../../src/sync/errors.ts'
+import type { ChunkOutcome } from '../../src/sync/fetching/chunks/chunk-requests.ts'
 import { PROVIDER_FAILURES_MAX } from '../../src/sync/fetching/chunks/provider-pool.ts'
 import type { CaughtUp } from '../../src/sync/fetching/session-state.ts'
 import { Busy, Malformed, UnknownAnchor } from '../../src/sync/wire/errors.ts'
@@ -898,6 +899,9 @@ describe('a provider that fails', () => {
     expect(hex(joiner.items)).toEqual(hex(ITEMS))
     // Some chunks came twice.
     expect([joiner.faults, report.bytesFetched > 40 * 9]).toEqual([[], true])
+    const came = (outcome: ChunkOutcome) =>
+      joiner.events.filter((event) => event.type === 'fetched' && event.outcome === outcome).length
+    expect([came('good'), came('twice') > 0, came('wrong')]).toEqual([40, true, 0])
   })
 })
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { findPostgres } from './src/processes/postgres-server.ts'
 import { faultsEnv } from './test/setup/process-faults.ts'
 
 /**
@@ -12,6 +13,15 @@ const PROCESSES = [
   'test/compatibility/**/*.test.ts',
   'test/testing/**/*.test.ts',
 ]
+
+/** Tests of catching up, which run on a log in PostgreSQL as well as on a file: `test/cluster/start.ts`. */
+const ON_EACH_LOG = 'test/cluster/{catch-up,checkpoints,crashes,divergence,faults,leader,ttl,upgrade}.test.ts'
+
+const hasPostgres = findPostgres() !== undefined || process.env.REQUIRE_POSTGRES === '1'
+if (!hasPostgres) console.warn(`SKIPPED, because PostgreSQL is not installed: ${ON_EACH_LOG} on PostgreSQL`)
+
+/** How tests are run that start processes. */
+const ONE_BY_ONE = { fileParallelism: false, testTimeout: 240_000, hookTimeout: 120_000 }
 
 export default defineConfig({
   // The examples in docs/ import the package by its name, as users do.
@@ -63,12 +73,24 @@ export default defineConfig({
         test: {
           name: 'processes',
           include: PROCESSES,
-          fileParallelism: false,
-          testTimeout: 240_000,
-          hookTimeout: 120_000,
+          ...ONE_BY_ONE,
           sequence: { groupOrder: 1 },
         },
       },
+      ...(hasPostgres
+        ? [
+            {
+              extends: true as const,
+              test: {
+                name: 'processes on PostgreSQL',
+                include: [ON_EACH_LOG],
+                env: { ANCHORAGE_TEST_LOG: 'postgres' },
+                ...ONE_BY_ONE,
+                sequence: { groupOrder: 2 },
+              },
+            },
+          ]
+        : []),
     ],
   },
 })

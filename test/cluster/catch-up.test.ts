@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { startCluster } from '../../src/testing/index.ts'
+import { ON_POSTGRES, startCluster } from './start.ts'
 import { captures, expectSameRoots, isCaughtUp, isSync, pause, pruneAll } from './support.ts'
 
 const VOLATILE = { volatile: true, ttlMs: 5_000 }
@@ -80,7 +80,8 @@ test.each([
   await expectSameRoots(cluster)
 })
 
-test.each([
+// Chunks do not depend on the log.
+test.skipIf(ON_POSTGRES).each([
   ['one item', 1, 3_000],
   ['a few items', 1_000, 3_000],
   ['far more than there is', 8 * 1024 * 1024, 3_000],

@@ -2,11 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import type { Json } from '../../src/machine/codec.ts'
 import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
-import { type Cluster, startCluster } from '../../src/testing/index.ts'
+import type { Cluster } from '../../src/testing/index.ts'
+import { ON_POSTGRES, startCluster } from './start.ts'
 import { expectSameRoots, pruneAll, readLog, startWithDisk } from './support.ts'
 
 /** How often each test kills a replica at a random instant: `CRASHES=200 npx vitest run test/cluster/crashes.test.ts`. */
-const CRASHES = Number(process.env.CRASHES ?? 12)
+const CRASHES = Number(process.env.CRASHES ?? (ON_POSTGRES ? 4 : 12))
 
 /** What the log says that the map holds. */
 async function replayed(cluster: Cluster): Promise<[string, Json][]> {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { type ProcessEvent, startCluster } from '../../src/testing/index.ts'
+import type { ProcessEvent } from '../../src/testing/index.ts'
+import { startCluster } from './start.ts'
 import { allAreElectors, expectSameRoots, isCaughtUp, pruneAll } from './support.ts'
 
 const program = new URL('./faulty-process.ts', import.meta.url)

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { startCluster } from '../../src/testing/index.ts'
+import { startCluster } from './start.ts'
 import { expectSameRoots, isCaughtUp, isSync, joinerStoppedMidway, openLog, pruneAll } from './support.ts'
 
 const OPTIONS = {

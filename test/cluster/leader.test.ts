@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { type Cluster, type ReplicaProcess, startCluster } from '../../src/testing/index.ts'
+import type { Cluster, ReplicaProcess } from '../../src/testing/index.ts'
 import { deposeTheLeader } from './depose.ts'
+import { startCluster } from './start.ts'
 import {
   expectSameRoots,
   isCaughtUp,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { type Cluster, type ReplicaProcess, startCluster } from '../../src/testing/index.ts'
+import type { Cluster, ReplicaProcess } from '../../src/testing/index.ts'
+import { startCluster } from './start.ts'
 import { expectSameRoots, isCaughtUp, pruneAll, readLog } from './support.ts'
 
 const HOUR_MS = 3_600_000

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { UpgradeRequired } from '../../src/group/errors.ts'
 import { LogMismatch } from '../../src/log/errors.ts'
 import type { LogPlace } from '../../src/log/log-place.ts'
-import { type NatsServers, startCluster, startNatsServers } from '../../src/testing/index.ts'
+import { type NatsServers, startNatsServers } from '../../src/testing/index.ts'
 import { describeNats } from '../log/nats.ts'
 import { FIRST, Rolling, SECOND } from './rolling.ts'
+import { ON_POSTGRES, startCluster } from './start.ts'
 import { isCaughtUp, joinerStoppedMidway, pruneAll } from './support.ts'
 
 /** Enough chunks that a joiner can be caught in the middle. */
@@ -69,11 +70,13 @@ async function rollOver(log?: LogPlace): Promise<void> {
   expect(rolling.halted()).toEqual(['behind'])
 }
 
-test('a group rolls from one version of a machine to the next while it is written to, on a file', async () => {
+test('a group rolls from one version of a machine to the next while it is written to', async () => {
   await rollOver()
 })
 
-describeNats('on a NATS server', () => {
+const describeOnNats = ON_POSTGRES ? describe.skip : describeNats
+
+describeOnNats('on a NATS server', () => {
   let nats: NatsServers
 
   beforeAll(async () => {

@@ -52,6 +52,19 @@ describeNatsClusters('a stream of others on three servers', () => {
     await Promise.all(makers.map((maker) => maker[Symbol.asyncDispose]()))
   })
 
+  test.each([
+    ['is the same', 0.5, true],
+    ['is another', 200, false],
+  ] as const)(
+    '%s if the servers report that the empty stream was made %d ms later',
+    async (_, ms, isSame) => {
+      await using scene = await ForeignScene.on(nats, { num_replicas: 3 })
+      await (await scene.open()).close()
+      const epoch = await scene.misdate(ms)
+      expect((await scene.open()).epoch === epoch).toBe(isSame)
+    },
+  )
+
   test('has each message once, with one id, while its leader is killed', async () => {
     await using scene = await ForeignScene.on(nats, { num_replicas: 3 })
     const log = await scene.open()

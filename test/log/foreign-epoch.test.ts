@@ -99,6 +99,24 @@ describeNats('the epoch of a stream of others', () => {
     expect((await anew.bounds()).newest.index).toBe(0)
   })
 
+  test('changes with the moment at which one server made the stream, unless it has the newest message', async () => {
+    await using scene = await ForeignScene.on(nats)
+    await (await scene.open()).close()
+    const empty = await scene.misdate(0.000_001)
+    const log = await scene.open()
+    expect(log.epoch).not.toBe(empty)
+    await scene.publish('1', '2')
+    await log.bounds()
+    await log.close()
+    const filled = await scene.misdate(60_000)
+    const again = await scene.open()
+    expect(again.epoch).toBe(filled)
+    await again.close()
+    await scene.misdate(120_000)
+    await scene.others.jsm.streams.deleteMessage('ORDERS', 2)
+    expect((await scene.open()).epoch).not.toMatch('misdated')
+  })
+
   test('changes for a reader that waits, although nobody has opened the new stream yet', async () => {
     await using scene = await ForeignScene.on(nats)
     const log = await scene.open()

@@ -50,6 +50,21 @@ export class ForeignScene implements AsyncDisposable {
     for (const text of texts) await this.others.publish({ subject: 'orders.new' }, text)
   }
 
+  /**
+   * Change the group's record as if the stream had been made so much earlier than its servers say now. Returns the
+   * epoch that it has then.
+   */
+  async misdate(ms: number): Promise<string> {
+    const [bucket] = (await this.buckets()).filter((name) => name.endsWith('-binding'))
+    const subject = `$KV.${bucket!.slice('KV_'.length)}.binding`
+    const { data } = (await this.others.jsm.streams.getMessage(bucket!, { last_by_subj: subject }))!
+    const record = JSON.parse(Buffer.from(data).toString())
+    const createdNs = String(BigInt(record.createdNs) - BigInt(ms * 1e6))
+    const epoch = `misdated-${ms}`
+    await this.others.publish({ subject }, JSON.stringify({ ...record, createdNs, epoch }))
+    return epoch
+  }
+
   /** The names of the buckets that there are. */
   async buckets(): Promise<string[]> {
     const names: string[] = []

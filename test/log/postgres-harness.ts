@@ -18,19 +18,20 @@ const DUMP_BYTES_MAX = 2 ** 30
 /**
  * Logs in schemas of their own.
  *
+ * @param hostOf the host and port through which the logs are reached. Default: each server itself.
  */
 export function postgresHarness(
   postgresOf: () => Postgres,
   options: Partial<PostgresLogOptions> = {},
+  hostOf?: () => string,
 ): LogHarness {
   return {
     async make() {
       const postgres = postgresOf()
       const url = postgres.urlOf(postgres.primary)
       const schema = newSchema()
-      const proxies = await Promise.all(
-        postgres.servers.map((server) => NatsProxy.to(postgres.urlOf(server))),
-      )
+      const behind = hostOf ? [`tcp://${hostOf()}`] : postgres.servers.map((server) => postgres.urlOf(server))
+      const proxies = await Promise.all(behind.map((each) => NatsProxy.to(each)))
       const through = proxies.map((proxy) => new URL(proxy.url).host).join(',')
       const { host } = new URL(url)
       const connectionString = url.replace(host, through)

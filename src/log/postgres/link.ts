@@ -132,6 +132,14 @@ export class Link implements LogConnection {
     return await this.#dialing
   }
 
+  /**
+   * Run a notification. It is on the connection for reads, so that the next append need not wait for it. If it
+   * cannot be run, nothing happens: readers look by themselves, only later.
+   */
+  async tell(notify: string): Promise<void> {
+    await this.#reading?.run(notify).catch(() => {})
+  }
+
   /** What a caller gets in place of an error of the client or the server. */
   failure(error: unknown): Error {
     const failed = failure(error, this.place, this.#lockTimeoutMs)

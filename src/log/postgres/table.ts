@@ -8,8 +8,6 @@ import type { LogRow, Statements } from './statements.ts'
 
 /** What writers say on the log's channel. */
 const WORDS: Readonly<Record<Change, string>> = { entries: 'e', board: 'b' }
-/** The time between two notifications, in milliseconds. One costs as much as a small append. */
-const TELL_INTERVAL_MS = 1
 
 export interface TableInit {
   readonly link: Link
@@ -34,7 +32,7 @@ export class Table {
   readonly #epochBytes: Buffer
   /** What changed and was not told yet. */
   readonly #untold = new Set<Change>()
-  #toldMs = Number.NEGATIVE_INFINITY
+  #isTelling = false
 
   constructor({ link, statements, name, channel, log, epoch }: TableInit) {
     this.link = link
@@ -105,28 +103,23 @@ export class Table {
 
   /**
    * Tell other handles of a change, and this one's readers at once. The notification is a transaction of its own:
-   * only one transaction of a server at a time commits with one, and an append's commit waits for disks.
+   * only one transaction of a server at a time commits with one, and an append's commit waits for disks. Changes
+   * that come while one is under way share the next.
    */
   tell(change: Change): void {
     this.bells.ring(change)
-    if (this.#untold.has(change)) return
     this.#untold.add(change)
-    const { clock } = this.link
-    const waitMs = this.#toldMs + TELL_INTERVAL_MS - clock.now()
-    if (waitMs <= 0) void this.#notify()
-    else if (this.#untold.size === 1) clock.schedule(waitMs, () => void this.#notify())
+    if (!this.#isTelling) void this.#tellAll()
   }
 
-  async #notify(): Promise<void> {
-    const changes = [...this.#untold]
-    this.#untold.clear()
-    this.#toldMs = this.link.clock.now()
-    try {
-      const connection = await this.link.writing()
-      await connection.run(changes.map((change) => `NOTIFY ${this.#channel}, '${WORDS[change]}'`).join(';'))
-    } catch {
-      // Readers look by themselves, only later.
+  async #tellAll(): Promise<void> {
+    this.#isTelling = true
+    while (this.#untold.size > 0) {
+      const notify = [...this.#untold].map((change) => `NOTIFY ${this.#channel}, '${WORDS[change]}'`)
+      this.#untold.clear()
+      await this.link.tell(notify.join(';'))
     }
+    this.#isTelling = false
   }
 
   async #existing<T>(answer: Promise<T>): Promise<T> {

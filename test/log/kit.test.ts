@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { EpochChanged } from '../../src/log/errors.ts'
-import type { Log, LogBackend, LogInit } from '../../src/log/log.ts'
+import type { Log, LogBackend, LogBatch, LogEntry, LogInit } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
+import type { PresenceStore } from '../../src/log/presence.ts'
 import {
   type ConformanceTest,
   LogFault,
@@ -125,4 +126,115 @@ test('what is no harness, or no time, is a RangeError', () => {
       { timeoutMs: 0 },
     ),
   ).toThrow('timeoutMs')
+})
+
+/** A log whose batches are changed on their way. */
+function batches(change: (entries: readonly LogEntry[]) => readonly LogEntry[]) {
+  return (log: Log): Partial<Log> => {
+    async function* changedOf(all: AsyncIterable<LogBatch>): AsyncGenerator<LogBatch> {
+      for await (const { entries, newest } of all) yield { entries: change(entries), newest }
+    }
+    return {
+      read: (cursor, options) => changedOf(log.read(cursor, options)),
+      follow: (cursor, options) => changedOf(log.follow(cursor, options)),
+    }
+  }
+}
+
+/** A log whose presences are changed on their way. */
+function presences(change: (store: PresenceStore) => Partial<PresenceStore>) {
+  return ({ notices }: Log): Partial<Log> => ({
+    notices: {
+      announce: (...args) => notices.announce(...args),
+      withdraw: (...args) => notices.withdraw(...args),
+      read: (options) => notices.read(options),
+      watch: (options) => notices.watch(options),
+      ...change(notices),
+    },
+  })
+}
+
+test.each<[string, (log: Log) => Partial<Log>, string]>([
+  [
+    'repeats its entries',
+    batches((entries) => entries.flatMap((entry) => [entry, entry])),
+    'reading: follow gives the entries that are there, then those of every append',
+  ],
+  [
+    'leaves entries out',
+    batches((entries) => entries.filter(({ index }) => index !== 2 || entries.length === 1)),
+    'appending: concurrent appends of one handle are in the order of the calls',
+  ],
+  [
+    'gives all entries one id',
+    batches((entries) => entries.map((entry) => ({ ...entry, id: 'same' }))),
+    'appending: ids are unique, and the same for every reader',
+  ],
+  [
+    'stamps with another clock',
+    batches((entries) => entries.map((entry) => ({ ...entry, timestampMs: entry.timestampMs + 60_000 }))),
+    'appending: timestamps are the clock at the append',
+  ],
+  [
+    'forgets the author',
+    batches((entries) => entries.map((entry) => ({ ...entry, author: 'nobody' }))),
+    'appending: an entry comes back as it was given, with its author, its epoch and an id',
+  ],
+  [
+    'appends in another order',
+    (log) => ({ append: (entries, options) => log.append(entries.toReversed(), options) }),
+    'appending: the entries of one append are in their order, even among other appends',
+  ],
+  [
+    'takes what was given up',
+    (log) => ({ append: (entries) => log.append(entries) }),
+    'appending: an aborted signal keeps an append out of the log',
+  ],
+  [
+    'begins where it likes',
+    (log) => ({ read: ({ index }) => log.read({ index: Math.max(0, index - 1) }) }),
+    'reading: read begins after the cursor and ends with the entry that was the newest',
+  ],
+  [
+    'follows where it should end',
+    (log) => ({ read: (cursor, options) => log.follow(cursor, options) }),
+    'reading: read begins after the cursor and ends with the entry that was the newest',
+  ],
+  [
+    'skips what was pruned',
+    (log) => ({
+      async *read({ index }, options) {
+        const { first } = await log.bounds()
+        yield* log.read({ index: Math.max(index, first - 1) }, options)
+      },
+    }),
+    'pruning: is LogTruncated to a reader that begins too early',
+  ],
+  ['prunes nothing', () => ({ prune: async () => {} }), 'pruning: makes entries unreadable for every handle'],
+  [
+    'notes no version',
+    () => ({ noteUpgrade: async () => {} }),
+    'the version: is what was noted last: programs that do not speak it are refused',
+  ],
+  [
+    'stays open',
+    () => ({ close: async () => {} }),
+    'closing: ends every iteration without an error, and refuses further calls',
+  ],
+  [
+    'gives presences one version',
+    presences((store) => ({
+      read: async () => (await store.read()).map((presence) => ({ ...presence, version: 1 })),
+    })),
+    'the presence store: gives each announcement of a member another version, even with the same data',
+  ],
+  [
+    'withdraws nobody',
+    presences(() => ({ withdraw: async () => {} })),
+    'the presence store: withdraws a presence, even one that is not there',
+  ],
+])('a log that %s fails the test of that', async (_, change, name) => {
+  await find(logConformance(harnessOf(() => ({}))), name).run()
+  const fault = await faultOf(find(logConformance(harnessOf(change), { timeoutMs: 1_000 }), name))
+  expect(fault.test).toBe(name)
 })

@@ -63,13 +63,14 @@ describeNats('where a log of a stream of others begins', () => {
     const log = await scene.open({ from })
     expect(await log.bounds()).toMatchObject({ first: 1, newest: { index: count } })
     expect((await readAll(log)).map(text)).toEqual(count === 0 ? [] : numbers(sequence, 20))
-    await log.append([order('21')])
+    const index = 22 - sequence
+    expect(await log.append([order('21')])).toMatchObject({ first: index, last: index })
     // What is said later does not count.
     const other = await scene.open({ from: 'all' })
     expect(other.epoch).toBe(log.epoch)
     expect((await readAll(other)).map(text)).toEqual(numbers(sequence, 21))
     await scene.others.jsm.streams.purge('ORDERS', { seq: 22 })
-    expect(await other.bounds()).toMatchObject({ first: 22 - sequence + 1, newest: { index: 22 - sequence } })
+    expect(await other.bounds()).toMatchObject({ first: index + 1, newest: { index } })
   })
 
   test('behind a tenth of what is there, if the stream has limits: that would be gone soon', async () => {
@@ -234,6 +235,15 @@ describeNats('where a log of a stream of others begins', () => {
       await log.append([{ kind: 'control', payload: new Uint8Array(1) }])
       const after = (await scene.others.jsm.streams.info('ORDERS')).config
       expect(after).toEqual({ ...before, subjects: ['orders.new', CONTROL] })
+    })
+
+    test('that has nothing but sources gets it too', async () => {
+      await using scene = await ForeignScene.on(nats)
+      const { streams } = scene.others.jsm
+      await streams.add({ name: 'ALL', sources: [{ name: 'ORDERS' }] })
+      const log = await scene.open({ stream: 'ALL', control: 'all.anchorage', addControlSubject: true })
+      await log.append([{ kind: 'control', payload: new Uint8Array(1) }])
+      expect((await streams.info('ALL')).config.subjects).toEqual(['all.anchorage'])
     })
 
     test('that is changed to one that does not do ends every reader', async () => {

@@ -39,14 +39,20 @@ export class Others implements AsyncDisposable {
   }
 }
 
-/** For the conformance suite, on a stream of others. */
-export function foreignHarness(nats: () => NatsServers, replicas: 1 | 3): LogHarness {
+/**
+ * For the conformance suite, on a stream of others.
+ *
+ * @param older how many messages the stream has that are no entries of the log
+ */
+export function foreignHarness(nats: () => NatsServers, replicas: 1 | 3, { older = 0 } = {}): LogHarness {
   const init = {
+    from: older + 1,
     control: 'orders.anchorage',
     stream: 'ORDERS',
     prune: true,
-    // An append to a stream that was made anew fails if it comes two polls after the last look.
-    pollMs: 10,
+    // An append to a stream that was made anew fails if it comes two polls after the last look. A server on this
+    // machine makes one anew within 14 ms.
+    pollMs: 2,
   }
   return {
     messages: { subject: 'orders.new' },
@@ -57,6 +63,7 @@ export function foreignHarness(nats: () => NatsServers, replicas: 1 | 3): LogHar
           await clear(nats())
           await using others = await Others.at(nats())
           await others.jsm.streams.add({ name: 'ORDERS', subjects: ['orders.>'], num_replicas: replicas })
+          for (let n = 0; n < older; n++) await others.publish({ subject: 'orders.old' }, 'old')
         },
       })
       const others = await Others.at(nats())

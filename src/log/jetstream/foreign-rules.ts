@@ -57,8 +57,8 @@ export function faultsOf(config: StreamConfig): string[] {
   ) as string[]
 }
 
-/** Whether a stream with these subjects takes messages on `subject`. */
-export function takes(subjects: readonly string[], subject: string): boolean {
+/** Whether a stream takes messages on `subject`. One that has only sources takes none, and has no subjects. */
+export function takes({ subjects = [] }: Partial<StreamConfig>, subject: string): boolean {
   return subjects.some((pattern) => covers(pattern, subject))
 }
 

@@ -73,7 +73,7 @@ export class ForeignStream extends Stream implements Target {
     const signal = init.signal && { signal: init.signal }
     const records = new ForeignRecords(link, bucketName(name, control, 'binding'))
     let { info, written } = await lookAt(link, name, signal)
-    if (options.addControlSubject && !takes(written.subjects, control)) {
+    if (options.addControlSubject && !takes(written, control)) {
       const subjects = [...(written.subjects ?? []), control]
       await link.ask((jsm) => jsm.streams.update(written.name, { subjects }), signal)
       ;({ info, written } = await lookAt(link, name, signal))
@@ -137,7 +137,7 @@ export class ForeignStream extends Stream implements Target {
   }
 
   takes(subject: string): boolean {
-    return takes(this.#written.subjects, subject)
+    return takes(this.#written, subject)
   }
 
   override codec(author: string): Codec {
@@ -240,7 +240,7 @@ function assertUsable(config: StreamConfig, written: StreamConfig, control: stri
     for (const fault of faultsOf(written))
       faults.push(`of the stream that it mirrors, ${written.name}: ${fault}`)
   }
-  if (!takes(written.subjects ?? [], control)) {
+  if (!takes(written, control)) {
     faults.push(
       `${written.name} takes no message on ${control}, the subject of the group's own entries: add it to the stream's subjects, or give addControlSubject: true`,
     )

@@ -46,7 +46,7 @@ const LIMIT = /exceeded/
 /** Not a refusal: the server has this message already and waits for the other servers to store it. */
 const IN_PROCESS = 10_158
 
-type PublishedStream = Pick<Stream, 'writtenName' | 'duplicateWindowMs' | 'isFresh' | 'look'>
+type PublishedStream = Pick<Stream, 'writtenName' | 'numbering' | 'duplicateWindowMs' | 'isFresh' | 'look'>
 
 /** One append. It settles when all of its messages have. */
 interface Append {
@@ -294,8 +294,13 @@ export class Publisher {
     append.settled = true
     const { messages, resolve, reject } = append
     if (messages.every(({ sequence }, at) => at === 0 || sequence > messages[at - 1]!.sequence)) {
-      const [first] = messages
-      resolve({ first: first!.sequence, last: messages.at(-1)!.sequence, firstId: first!.id })
+      const { numbering } = this.#stream
+      const [first, last] = [messages[0]!, messages.at(-1)!]
+      resolve({
+        first: numbering.indexOf(first.sequence),
+        last: numbering.indexOf(last.sequence),
+        firstId: first.id,
+      })
     } else {
       const why = 'entries of one append had to be repeated, and are in another order'
       reject(new AppendUncertain(why, { place: this.#link.place }))

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { OwnCodec } from '../../../src/log/jetstream/codec.ts'
 import { EntryEncoder } from '../../../src/log/jetstream/entry.ts'
 import type { Link } from '../../../src/log/jetstream/link.ts'
+import { Numbering } from '../../../src/log/jetstream/numbering.ts'
 import { Publisher } from '../../../src/log/jetstream/publisher.ts'
 import { pull } from '../../../src/log/jetstream/pull.ts'
 import type { Stream, StreamTail } from '../../../src/log/jetstream/stream.ts'
@@ -46,6 +47,7 @@ test('an entry that was never published waits for a minute of servers that are a
   const clock = new VirtualClock()
   const stream = {
     isFresh: true,
+    numbering: new Numbering(),
     duplicateWindowMs: 120_000,
     writtenName: 's',
     look: async () => {

@@ -1,5 +1,5 @@
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream'
-import { nanos } from '@nats-io/transport-node'
+import { headers, nanos } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import {
   AppendUncertain,
@@ -37,8 +37,8 @@ describeNats('writing to a stream of others', () => {
     await using scene = await ForeignScene.on(nats)
     const log = await scene.open()
     const payload = Uint8Array.from({ length: 256 }, (_, byte) => byte)
-    const headers = { Priority: 'high', Tags: ['a', 'b'] }
-    const { firstId } = await log.append(command({ subject: 'orders.paid', headers }, payload))
+    const given = { Priority: 'high', Tags: ['a', 'b'] }
+    const { firstId } = await log.append(command({ subject: 'orders.paid', headers: given }, payload))
     const consumer = await jetstream(scene.others.nc).consumers.get('ORDERS', {
       deliver_policy: DeliverPolicy.All,
     })
@@ -71,6 +71,23 @@ describeNats('writing to a stream of others', () => {
     expect(entries.map(({ epoch }) => epoch)).toEqual(['', '', '', log.epoch])
     expect(new Set(entries.map(({ id }) => id)).size).toBe(4)
   })
+
+  test.each(['two words: x', 'Schl\u00fcssel: x', ' Folded: x', 'Line: x\ny'])(
+    'by others with a header that cannot be parsed, %j, is a message without headers',
+    async (line) => {
+      await using scene = await ForeignScene.on(nats)
+      const log = await scene.open()
+      const bytes = Buffer.from(`NATS/1.0\r\nFine: yes\r\n${line}\r\n\r\n`)
+      const unparsable = Object.assign(headers(), { encode: () => bytes })
+      await jetstream(scene.others.nc).publish('orders.new', 'x', { headers: unparsable })
+      await scene.publish('behind')
+      const [entry, behind] = await readAll(log)
+      expect(entry).toMatchObject({ message: { subject: 'orders.new', headers: {} } })
+      expect(text(entry!)).toBe('x')
+      // Whoever has read it finds it again.
+      expect(await readAll(log, entry)).toMatchObject([{ id: behind!.id }])
+    },
+  )
 
   test.each(['orders.new', 'orders.paid.cash', 'payments.a.b'])('takes the subject %s', async (subject) => {
     await using scene = await ForeignScene.on(nats, { subjects: SUBJECTS })

@@ -11,6 +11,7 @@ export interface Stored {
   readonly msg: {
     readonly subject: string
     readonly data: Uint8Array
+    /** They are parsed when they are read, which throws for some that others can send. */
     readonly headers?: MsgHdrs | undefined
   }
 }

@@ -113,7 +113,7 @@ class ForeignDecoder implements Decoder {
   }
 }
 
-/** A message of others, or one that was published like theirs. Its headers are parsed when they are asked for. */
+/** A message of others, or one that was published like theirs. */
 class RawEntry implements LogEntry {
   readonly index: number
   readonly timestampMs: number
@@ -125,23 +125,32 @@ class RawEntry implements LogEntry {
   readonly message: Message
 
   constructor(index: number, { timestampMs, timeNs, msg }: Stored, epoch: string) {
-    const { headers: found, data, subject } = msg
+    const { data, subject } = msg
+    const found = headersOf(msg)
     this.index = index
     this.timestampMs = timestampMs
     this.epoch = epoch
     this.payload = data
     this.id = ownIdIn(found) ?? `@${timeNs}.${index}`
-    this.message = { subject, headers: found === undefined ? NONE : recordOf(found) }
+    this.message = { subject, headers: found === undefined ? NONE : Object.fromEntries(found) }
   }
 }
 
 const NONE: Message['headers'] = Object.freeze({})
 
+/**
+ * The servers store whatever bytes others send as headers. Those that the client cannot parse, such as a name with a
+ * space in it, must not stop every reader.
+ */
+function headersOf(msg: Stored['msg']): MsgHdrs | undefined {
+  try {
+    return msg.headers
+  } catch {
+    return undefined
+  }
+}
+
 function ownIdIn(found: MsgHdrs | undefined): string | undefined {
   const id = found?.get(MESSAGE_ID)
   return id && OWN_ID.test(id) ? id : undefined
-}
-
-function recordOf(found: MsgHdrs): Message['headers'] {
-  return Object.fromEntries(found.keys().map((name) => [name, found.values(name)]))
 }

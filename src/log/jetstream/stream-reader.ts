@@ -226,11 +226,17 @@ export class StreamReader {
       throw error
     }
     if (found === null) return undefined
-    const { subject, data, header } = found
+    const { subject, data, timestamp } = found
     return this.#codec.decoder().decode(index, {
       timestampMs: found.time.getTime(),
-      timeNs: nanosOf(found.timestamp),
-      msg: { subject, data, headers: header },
+      timeNs: nanosOf(timestamp),
+      msg: {
+        subject,
+        data,
+        get headers() {
+          return found.header
+        },
+      },
     })
   }
 }

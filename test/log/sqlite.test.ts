@@ -435,6 +435,16 @@ describe('the file of a sqliteLog', () => {
     return await Promise.all(others)
   }
 
+  /** Returns when another connection has the lock, or soon if none takes it. */
+  function awaitLocked(): void {
+    using db = new DatabaseSync(path, { timeout: 0 })
+    try {
+      for (let tries = 0; tries < 10_000; tries++) db.exec('BEGIN IMMEDIATE; ROLLBACK')
+    } catch {
+      // It is locked.
+    }
+  }
+
   test('appends that were handed over in parts are refused together, and none is written', async () => {
     const log = await open({ lockTimeoutMs: 20 })
     using db = new DatabaseSync(path, { timeout: 5000 })
@@ -455,8 +465,11 @@ describe('the file of a sqliteLog', () => {
     using db = new DatabaseSync(path, { timeout: 10_000 })
     await settleTogether(log, 600, (n) => {
       const appended = log.append(commands(`after ${n}`))
-      // 299 are handed over, and the last is to come. This would throw after the timeout.
-      if (n === 300) db.exec('BEGIN IMMEDIATE; ROLLBACK')
+      if (n === 300) {
+        // A part was handed over, and more is to come. This throws if the writer waits for it.
+        awaitLocked()
+        db.exec('BEGIN IMMEDIATE; ROLLBACK')
+      }
       return appended
     })
     expect((await readAll(log)).slice(-600).map(text)).toEqual(numbers(1, 600).map((n) => `after ${n}`))

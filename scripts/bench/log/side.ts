@@ -97,8 +97,11 @@ const methods = {
 
 export type SideMethods = typeof methods
 
+/** A loop, because `Array.from` takes 0.3 µs for an array of one. The baseline would call it once for a thousand. */
 function next(count: number): Uint8Array[] {
-  return Array.from({ length: count }, () => PAYLOADS[appended++ % PAYLOADS.length]!)
+  const payloads: Uint8Array[] = []
+  for (let n = 0; n < count; n++) payloads.push(PAYLOADS[appended++ % PAYLOADS.length]!)
+  return payloads
 }
 
 /** Throws unless the payloads come whole and in order. */

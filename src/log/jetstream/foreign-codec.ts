@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { headers, type MsgHdrs } from '@nats-io/transport-node'
+import { headers } from '@nats-io/transport-node'
 import type { Message, NewMessage } from '../../message.ts'
 import { EntryTooLarge } from '../errors.ts'
 import type { LogEntry, NewEntry } from '../log.ts'
@@ -125,32 +125,27 @@ class RawEntry implements LogEntry {
   readonly message: Message
 
   constructor(index: number, { timestampMs, timeNs, msg }: Stored, epoch: string) {
-    const { data, subject } = msg
-    const found = headersOf(msg)
+    const headers = headersIn(msg)
+    const id = headers[MESSAGE_ID]?.[0]
     this.index = index
     this.timestampMs = timestampMs
+    this.id = id !== undefined && OWN_ID.test(id) ? id : `@${timeNs}.${index}`
     this.epoch = epoch
-    this.payload = data
-    this.id = ownIdIn(found) ?? `@${timeNs}.${index}`
-    this.message = { subject, headers: found === undefined ? NONE : Object.fromEntries(found) }
+    this.payload = msg.data
+    this.message = { subject: msg.subject, headers }
   }
 }
 
 const NONE: Message['headers'] = Object.freeze({})
 
 /**
- * The servers store whatever bytes others send as headers. Those that the client cannot parse, such as a name with a
- * space in it, must not stop every reader.
+ * Others may write names that NATS's client for JavaScript refuses to read. Such a message has no headers: it must not
+ * stop the log.
  */
-function headersOf(msg: Stored['msg']): MsgHdrs | undefined {
+function headersIn(msg: Stored['msg']): Message['headers'] {
   try {
-    return msg.headers
+    return msg.headers === undefined ? NONE : Object.fromEntries(msg.headers)
   } catch {
-    return undefined
+    return NONE
   }
-}
-
-function ownIdIn(found: MsgHdrs | undefined): string | undefined {
-  const id = found?.get(MESSAGE_ID)
-  return id && OWN_ID.test(id) ? id : undefined
 }

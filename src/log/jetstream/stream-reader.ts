@@ -4,7 +4,7 @@ import { sleep } from '../../time/clock.ts'
 import { LogRewound, LogTruncated, LogUnavailable } from '../errors.ts'
 import type { Cursor, LogBatch, LogEntry, SignalOptions } from '../log.ts'
 import { any, Pause } from '../pause.ts'
-import type { Codec } from './codec.ts'
+import type { Codec, Stored } from './codec.ts'
 import { codeOf, type Link } from './link.ts'
 import { pull } from './pull.ts'
 import { Reading } from './reading.ts'
@@ -225,18 +225,22 @@ export class StreamReader {
       if (codeOf(error) === JetStreamApiCodes.NoMessageFound) return undefined
       throw error
     }
-    if (found === null) return undefined
-    const { subject, data, timestamp } = found
-    return this.#codec.decoder().decode(index, {
-      timestampMs: found.time.getTime(),
-      timeNs: nanosOf(timestamp),
-      msg: {
-        subject,
-        data,
-        get headers() {
-          return found.header
-        },
+    return found === null ? undefined : this.#codec.decoder().decode(index, storedOf(found))
+  }
+}
+
+function storedOf(found: StoredMsg): Stored {
+  const { subject, data } = found
+  return {
+    timestampMs: found.time.getTime(),
+    timeNs: nanosOf(found.timestamp),
+    msg: {
+      subject,
+      data,
+      // They are parsed here, as those of a message that is delivered.
+      get headers() {
+        return found.header
       },
-    })
+    },
   }
 }

@@ -15,6 +15,19 @@ afterEach(async () => {
 const inSync = ({ event, detail }: Printed) => event === 'state' && detail.state === 'in-sync'
 const isEvent = (name: string) => (printed: Printed) => printed.event === name
 
+test('a checkpoint comes about when an elector was killed right before it', async () => {
+  await place.run(['set', 'a', '1', '--create'])
+  const first = place.start(['node', '--data', 'one', '--lease-ms', '4000'])
+  await first.until(isEvent('leader'))
+  const second = place.start(['node', '--reader', '--data', 'two', '--lease-ms', '4000'])
+  await second.until(inSync)
+  second.child.kill('SIGKILL')
+  const { code, stdout } = await place.run(['checkpoint'])
+  expect(code).toBe(0)
+  const { id } = first.printed[0] as Printed & { readonly id: string }
+  expect(stdout).toMatch(new RegExp(`^the state at entry \\d+ is on the disks of …${id.slice(-8)}$`, 'm'))
+})
+
 test('replicas lead, prune, catch up from each other, show in the status, and stop by a signal', async () => {
   const rows = Array.from({ length: 2_000 }, (_, n) => `{"key": "${n}", "value": ${n}}\n`)
   await place.run(['load', '-', '--create'], { input: rows.join('') })

@@ -19,13 +19,21 @@ export async function checkpoint(context: Context): Promise<number> {
     const { visitor } = visit
     const durable = () => visitor.replicas.filter((member) => member.durable === true)
     if (durable().length === 0) throw new NothingDurable(context.group)
+    const voters = () => visitor.replicas.map(({ id }) => id)
+    let electors = voters()
     const anchor = await visit.mark()
     const lacking = () => durable().filter((member) => member.checkpoint < anchor.index)
     await visit.waiting(
       () => `for ${counted(lacking().length, 'replica')} to write entry ${count(anchor.index)} to the disk`,
       async (signal) => {
         const ends = AbortSignal.any([signal, AbortSignal.timeout(WRITE_MS)])
-        while (lacking().length > 0) await visit.pause(POLL_INTERVAL_MS, ends)
+        while (lacking().length > 0) {
+          await visit.pause(POLL_INTERVAL_MS, ends)
+          // Without those that ended since, no root of that anchor may ever have the majority.
+          if (electors.every((id) => voters().includes(id))) continue
+          electors = voters()
+          await visit.mark()
+        }
       },
     )
     const holders = durable().map(({ id }) => id)

@@ -1,6 +1,7 @@
 import { chmodSync, chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   AppendUncertain,
@@ -146,6 +147,29 @@ describePostgres('one server', () => {
     })
   })
 
+  test('any names come back as they were given', async () => {
+    await open()
+    const name = (bytesMax: number) =>
+      fc
+        .string({ unit: 'grapheme', minLength: 1, maxLength: 40 })
+        .filter((text) => text.isWellFormed() && !/\p{Cc}/u.test(text) && Buffer.byteLength(text) <= bytesMax)
+    const names = fc.record({ group: name(512), signature: name(1024), author: name(255) })
+    await fc.assert(
+      fc.asyncProperty(names, async ({ group, signature, author }) => {
+        const log = await backend().open({ group, signature, author })
+        await log.append(commands('1'))
+        await log.notices.announce(author, new Uint8Array(1), 1_000)
+        expect((await readAll(log))[0]).toMatchObject({ author })
+        expect((await log.notices.read())[0]).toMatchObject({ member: author })
+        await log.close()
+        const again = await backend().open({ group, signature, author, create: false })
+        expect(again).toMatchObject({ epoch: log.epoch, signature })
+        await again.close()
+      }),
+      { numRuns: 15 },
+    )
+  })
+
   describe('a role', () => {
     const granted = (tables: Partial<typeof GRANTS>) => [
       `USAGE ON SCHEMA ${schema}`,
@@ -174,6 +198,13 @@ describePostgres('one server', () => {
       expect(failure).toBeInstanceOf(LogRefused)
       expect(failure.message).toMatch(/permission denied for table entries.*Privileges/)
       expect((await readAll(log)).map(text)).toEqual(['1'])
+    })
+
+    test('that owns an empty schema makes the tables', async () => {
+      const connectionString = await role()
+      await run(`CREATE SCHEMA ${schema} AUTHORIZATION ${new URL(connectionString).username}`)
+      const log = await open({ connectionString })
+      expect(await log.append(commands('1'))).toMatchObject({ first: 1 })
     })
 
     test('that may not make tables is told which file makes them', async () => {
@@ -366,6 +397,38 @@ describePostgres('one server', () => {
       await vi.waitFor(() => expect(log.connection!.connected).toBe(false), WAIT)
       postgres.resume()
       expect(await log.append(commands('2'))).toMatchObject({ first: 2 })
+    })
+
+    test('closes soon, although the server does not let it in again', async () => {
+      await using proxy = await NatsProxy.to(postgres.url)
+      const url = new URL(postgres.url)
+      url.port = new URL(proxy.url).port
+      const log = await open({ connectionString: url.href })
+      proxy.toClient = () => Buffer.alloc(0)
+      const dialing = new Promise<void>((resolve) => {
+        proxy.toServer = (bytes) => {
+          resolve()
+          return bytes
+        }
+      })
+      proxy.cut()
+      await dialing
+      const beganMs = performance.now()
+      await log.close()
+      expect(performance.now() - beganMs).toBeLessThan(3_000)
+    })
+
+    test('waits to read from a table that somebody has locked', async () => {
+      const log = await open({ statementTimeoutMs: 1_000 })
+      await log.append(commands('1'))
+      const locking = run(`BEGIN; LOCK ${schema}.entries; SELECT pg_sleep(2); COMMIT`)
+      await vi.waitFor(
+        async () =>
+          expect(await run("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).toHaveLength(1),
+        WAIT,
+      )
+      expect(text((await new Follower(log).next())!)).toBe('1')
+      await locking
     })
 
     test('is told of an entry long before it would look', async () => {

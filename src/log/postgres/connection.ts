@@ -61,8 +61,9 @@ export class Connection {
   #last: Promise<unknown> = Promise.resolve()
   #localCommits = 0
 
-  /** Rejects with an error of the client, or of the server. */
-  static async open(host: Host, options: ConnectionOptions): Promise<Connection> {
+  /** Rejects with an error of the client, or of the server; also when the signal aborts. */
+  static async open(host: Host, options: ConnectionOptions, signal: AbortSignal): Promise<Connection> {
+    signal.throwIfAborted()
     const client = new Client({
       fallback_application_name: 'anchorage',
       ...options.config,
@@ -74,6 +75,8 @@ export class Connection {
       types: TYPES,
     })
     const connection = new Connection(host, client, options)
+    const onAbort = () => connection.drop('it is not wanted any more')
+    signal.addEventListener('abort', onAbort)
     try {
       await client.connect()
       await connection.#begin()
@@ -81,6 +84,8 @@ export class Connection {
     } catch (error) {
       connection.drop('it could not be made')
       throw error
+    } finally {
+      signal.removeEventListener('abort', onAbort)
     }
   }
 

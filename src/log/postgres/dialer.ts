@@ -24,15 +24,15 @@ export class Dialer {
    * too, so all servers are asked, and the one that was promoted last is taken. Rejects with `LogUnavailable`,
    * or with `LogRefused` if every server that answers refuses.
    */
-  async dial(): Promise<Connection> {
-    if (this.#hosts.length === 1) return await this.#open(this.#hosts[0]!)
+  async dial(signal = new AbortController().signal): Promise<Connection> {
+    if (this.#hosts.length === 1) return await this.#open(this.#hosts[0]!, signal)
     const opened: Connection[] = []
     const errors: Error[] = []
     const enough = Promise.withResolvers<void>()
     let isOver = false
     const opening = this.#hosts.map(async (host) => {
       try {
-        const connection = await this.#open(host)
+        const connection = await this.#open(host, signal)
         if (isOver) return await connection.close()
         opened.push(connection)
         this.#options.clock.schedule(OTHERS_MS, enough.resolve)
@@ -48,9 +48,9 @@ export class Dialer {
     return newest
   }
 
-  async #open(host: Host): Promise<Connection> {
+  async #open(host: Host, signal: AbortSignal): Promise<Connection> {
     try {
-      return await Connection.open(host, this.#options)
+      return await Connection.open(host, this.#options, signal)
     } catch (error) {
       throw failure(error, host.place, 0)
     }

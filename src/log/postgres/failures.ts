@@ -36,6 +36,11 @@ export function isMissing(error: unknown): boolean {
   return MISSING.has(sqlstate(error) ?? '')
 }
 
+/** Whether a lock was not to be had in time. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlstate(error) === LOCK_NOT_AVAILABLE
+}
+
 /** Whether another made the same at the same time. */
 export function isDuplicate(error: unknown): boolean {
   return sqlstate(error) === DUPLICATE

@@ -6,7 +6,7 @@ import type { LogConnection, SignalOptions } from '../log.ts'
 import { any, Pause } from '../pause.ts'
 import { type Connection, lockTimeoutMs, type Statement } from './connection.ts'
 import { Dialer } from './dialer.ts'
-import { failure } from './failures.ts'
+import { failure, isLockTimeout } from './failures.ts'
 import { parseHosts, placeOfAll } from './hosts.ts'
 import { type PostgresLogOptions, STATEMENT_TIMEOUT_MS } from './options.ts'
 
@@ -111,7 +111,13 @@ export class Link implements LogConnection {
     const ends = any(signal, this.#closing.signal)
     return await this.#patiently(PATIENCE_MS, ends, async () => {
       if (this.#reading === undefined) throw this.#trouble ?? new LogUnavailable('there is no connection')
-      return await request(this.#reading)
+      try {
+        return await request(this.#reading)
+      } catch (error) {
+        // A table is being changed or restored. A reader waits for that as for a server.
+        if (isLockTimeout(error)) throw new LogUnavailable('a table is locked', { cause: error })
+        throw error
+      }
     })
   }
 
@@ -158,7 +164,7 @@ export class Link implements LogConnection {
   }
 
   async #dialReading(): Promise<Connection> {
-    const connection = await this.#readDialer.dial()
+    const connection = await this.#readDialer.dial(this.#closing.signal)
     if (this.#listen !== '') {
       connection.onNotification((payload) => this.#tell(payload))
       await connection.run(this.#listen)
@@ -168,7 +174,7 @@ export class Link implements LogConnection {
 
   async #dialWriting(): Promise<Connection> {
     try {
-      const connection = await this.#writeDialer.dial()
+      const connection = await this.#writeDialer.dial(this.#closing.signal)
       this.#writing = connection
       // Another server was promoted, and the one that is read from does not know.
       if (this.#reading !== undefined && this.#reading.timeline < connection.timeline)

@@ -12,7 +12,10 @@
 --   GRANT SELECT, INSERT, DELETE ON anchorage.entries TO app;
 --   GRANT SELECT, INSERT, UPDATE, DELETE ON anchorage.writers, anchorage.presences TO app;
 
-CREATE SCHEMA IF NOT EXISTS anchorage;
+-- IF NOT EXISTS would ask for the right to make schemas even if it is there.
+DO $$ BEGIN
+  IF to_regnamespace('anchorage') IS NULL THEN CREATE SCHEMA anchorage; END IF;
+END $$;
 
 -- The version of these tables. A program refuses tables of a version that it does not know.
 CREATE TABLE IF NOT EXISTS anchorage.layout (version integer NOT NULL);

@@ -45,9 +45,9 @@ export interface ProjectionInit<Event> {
   readonly codec?: Pick<Codec<Event>, 'decode'>
   /**
    * What a message changes: yield commands for the state, each of which is applied before the next one is asked for.
-   * It must look at nothing but the message, the context and the state. If it throws, the message makes no sense: it
-   * is skipped on every replica alike, nothing of it is kept, and the replica tells so. Whoever may write to the
-   * stream can then not stop the group.
+   * It must look at nothing but the message, the context and the state. If it throws, or yields what is no command for
+   * the state, the message makes no sense: it is skipped on every replica alike, nothing of it is kept, and the replica
+   * tells so. Whoever may write to the stream can then not stop the group.
    */
   on(event: Event, context: EventContext): Iterable<StateCommand>
 }
@@ -185,25 +185,24 @@ export class Projection<Event> implements StateMachine<readonly unknown[] | Refu
   }
 
   #bytesOf(command: StateCommand): Uint8Array {
-    if (!(command instanceof PartCommand)) return command
     const { state } = this.#init
-    if (command.machine === state) return command.command
-    if (state instanceof ComposedMachine) return (state as ComposedMachine<Parts>).encodeAll([command])
-    throw new RangeError('on() yields a command for a machine that is not part of the state')
+    if (command instanceof Uint8Array) return command
+    if (command instanceof PartCommand && command.machine === state) return command.command
+    try {
+      if (state instanceof ComposedMachine) return (state as ComposedMachine<Parts>).encodeAll([command])
+    } catch (error) {
+      throw senseless(error)
+    }
+    throw new MalformedCommand('on() yields what is no command for the state')
   }
 }
 
 /** The same commands. What their maker throws, and only that, is about the message. */
 function* aboutMessage(make: () => Iterable<StateCommand>): Generator<StateCommand> {
-  let isAsked = true
   try {
-    for (const command of make()) {
-      isAsked = false
-      yield command
-      isAsked = true
-    }
+    yield* make()
   } catch (error) {
-    throw isAsked ? senseless(error) : error
+    throw senseless(error)
   }
 }
 

@@ -104,18 +104,61 @@ describe('a projection', () => {
     expect(map.get('bob')).toEqual(['orders.new', 'v/1', 'e'])
   })
 
-  test('an error that is not about the message stops the replica, and changes nothing', () => {
+  test('an error of the state stops the replica, and changes nothing', () => {
     const map = new ReplicatedMap<string, number>()
     const machine = projection<number>({
       version: 'v/1',
       state: map,
       *on(n) {
         yield map.commands.set('a', n)
-        yield new PartCommand(new Tally(), Buffer.from('["a", 1]'))
+        map.apply = () => {
+          throw new RangeError('a fault of the state')
+        }
+        yield map.commands.set('b', n)
       },
     })
     expect(() => apply(machine, bytes(1))).toThrow(RangeError)
     expect(map.size).toBe(0)
+  })
+
+  const other = new PartCommand(new Tally(), Buffer.from('["a", 1]'))
+  test.each([
+    ['nothing', undefined],
+    ['a text', 'set'],
+    ['a promise', Promise.resolve()],
+    ['a command for another machine', other],
+  ])('a message that becomes %s is undone and skipped, whoever wrote it', (_what, what) => {
+    const [map, list] = [new ReplicatedMap<string, number>(), new ReplicatedList<number>()]
+    for (const state of [map, compose({ map, list })]) {
+      const machine = projection<number>({
+        version: 'v/1',
+        state,
+        *on(n) {
+          yield map.commands.set('a', n)
+          yield what as PartCommand
+        },
+      })
+      expect(() => apply(machine, bytes(1))).toThrow(MalformedCommand)
+      expect(map.size).toBe(0)
+    }
+  })
+
+  test('a message whose clean-up throws when the state refuses a command is undone and skipped', () => {
+    const list = new ReplicatedList<number>()
+    const machine = projection<number>({
+      version: 'v/1',
+      state: list,
+      *on(n) {
+        try {
+          yield list.commands.push(n)
+          yield list.commands.delete(n)
+        } finally {
+          if (n === 9) throw new Error('not again')
+        }
+      },
+    })
+    expect(() => apply(machine, bytes(9))).toThrow(MalformedCommand)
+    expect(list.length).toBe(0)
   })
 
   test.each([

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { AppendUncertain } from '../../src/log/errors.ts'
 import { type Conditions, Writes } from '../../src/replica/following/writes.ts'
@@ -41,6 +43,34 @@ test('appends that overlap each get their own result, in whatever order they end
   for (const index of [1, 2, 3]) writes.applied(own(index), result(`result ${index}`))
   for (const n of [2, 0, 1]) appends[n]!.resolve({ first: n + 1 })
   expect(await Promise.all(tracked)).toEqual([1, 2, 3].map((index) => written(index, `result ${index}`)))
+})
+
+test('results of messages of others are forgotten, even if some append is always under way', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const writes = new Writes<object>('e', 'me', group)
+  const message = { subject: 's', headers: {} }
+  const results: WeakRef<object>[] = []
+  const apply = (index: number) => {
+    const result = {}
+    results.push(new WeakRef(result))
+    writes.applied({ index, id: `@${index}`, author: '', message }, { type: 'applied', result })
+  }
+  let before = Promise.withResolvers<{ first: number }>()
+  let write = writes.track(() => before.promise)
+  for (let index = 1; index < 100; index += 2) {
+    const next = Promise.withResolvers<{ first: number }>()
+    apply(index)
+    const nextWrite = writes.track(() => next.promise)
+    apply(index + 1)
+    before.resolve({ first: index })
+    await write
+    before = next
+    write = nextWrite
+  }
+  await new Promise(setImmediate)
+  collect()
+  expect(results.filter((result) => result.deref() !== undefined).length).toBeLessThan(10)
 })
 
 test('a write that a snapshot covers resolves without a result', async () => {

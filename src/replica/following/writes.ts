@@ -44,7 +44,8 @@ export class Writes<Result> {
   readonly #group: Pick<GroupState, 'appliedOf'>
   readonly #waiting = new Map<number, Waiting<Result>>()
   readonly #early = new Map<number, { readonly id: string; readonly fate: Fate<Result> }>()
-  #appending = 0
+  /** Appends under way, oldest first. The entries of each come behind what was applied when it began. */
+  readonly #appending = new Set<{ readonly behind: number }>()
   #applied = 0
   /** Entries up to here may be in the state because a snapshot was installed. */
   #covered = 0
@@ -58,14 +59,15 @@ export class Writes<Result> {
 
   /** True when the results of this replica's own entries are wanted. */
   get wanted(): boolean {
-    return this.#appending > 0 || this.#waiting.size > 0
+    return this.#appending.size > 0 || this.#waiting.size > 0
   }
 
   async track(
     append: () => Promise<Pick<Appended, 'first' | 'firstId'>>,
     { signal, conditions }: TrackOptions = {},
   ): Promise<Written<Result>> {
-    this.#appending++
+    const appending = { behind: this.#applied }
+    this.#appending.add(appending)
     let index = 0
     let id: string | undefined
     let early: { readonly id: string; readonly fate: Fate<Result> } | undefined
@@ -75,8 +77,9 @@ export class Writes<Result> {
       id = appended.firstId
       early = this.#early.get(index)
     } finally {
-      if (--this.#appending === 0) this.#early.clear()
-      else this.#early.delete(index)
+      this.#appending.delete(appending)
+      this.#early.delete(index)
+      this.#forgetEarly()
     }
     if (index <= this.#applied) {
       const isThere = early === undefined ? index <= this.#covered : early.id === (id ?? early.id)
@@ -109,7 +112,7 @@ export class Writes<Result> {
       this.#waiting.delete(index)
       if (own === undefined || id !== (waiting.id ?? id)) waiting.reject(anotherAt(index))
       else settle(waiting, () => this.#written(index, own))
-    } else if (own !== undefined && this.#appending > 0) {
+    } else if (own !== undefined && this.#appending.size > 0) {
       this.#early.set(index, { id, fate: own })
     }
   }
@@ -137,6 +140,19 @@ export class Writes<Result> {
   /** There may be a state again. */
   recover(): void {
     this.#failure = undefined
+  }
+
+  /**
+   * Forget the results that no append under way can ask for. In a stream that others write, each of their messages may
+   * be an own one, so these would be many while some append is always under way.
+   */
+  #forgetEarly(): void {
+    const [oldest] = this.#appending
+    if (oldest === undefined) return this.#early.clear()
+    for (const index of this.#early.keys()) {
+      if (index > oldest.behind) return
+      this.#early.delete(index)
+    }
   }
 
   #written(index: number, fate: Fate<Result>): Written<Result> {

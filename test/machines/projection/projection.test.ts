@@ -145,18 +145,14 @@ describe('a projection', () => {
 
   test('a message whose clean-up throws when the state refuses a command is undone and skipped', () => {
     const list = new ReplicatedList<number>()
-    const machine = projection<number>({
-      version: 'v/1',
-      state: list,
-      *on(n) {
-        try {
-          yield list.commands.push(n)
-          yield list.commands.delete(n)
-        } finally {
-          if (n === 9) throw new Error('not again')
-        }
-      },
-    })
+    const on = (n: number) => {
+      const commands = [list.commands.push(n), list.commands.delete(n)].values()
+      const end = () => {
+        throw new Error('not again')
+      }
+      return { [Symbol.iterator]: () => ({ next: () => commands.next(), return: end }) }
+    }
+    const machine = projection<number>({ version: 'v/1', state: list, on })
     expect(() => apply(machine, bytes(9))).toThrow(MalformedCommand)
     expect(list.length).toBe(0)
   })

@@ -6,7 +6,7 @@ import type { Log } from '../../src/log/log.ts'
 import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 import { Others } from './foreign-place.ts'
-import { ForeignScene, order } from './foreign-scene.ts'
+import { CONTROL, ForeignScene, order } from './foreign-scene.ts'
 import { describeNats } from './nats.ts'
 
 const CHUNK_BYTES = 64 * 1024
@@ -212,6 +212,37 @@ describeNats('the epoch of a stream of others', () => {
       await log.append([{ kind: 'control', payload: Buffer.from('4') }])
       expect(await follower.next()).toMatchObject({ kind: 'control', index: 4, epoch: log.epoch })
       expect((await scene.others.jsm.streams.info('ORDERS')).state.last_seq).toBe(4)
+    })
+
+    test('is judged by its origin as that is now', async () => {
+      await using scene = await ForeignScene.on(nats, { subjects: ['orders.new', CONTROL] })
+      await mirrored(scene)
+      const log = await scene.open({ ...mirror, pollMs: 1 })
+      const paid = {
+        kind: 'command',
+        payload: Buffer.from('1'),
+        message: { subject: 'orders.paid' },
+      } as const
+      await expect(log.append([paid])).rejects.toThrow(RangeError)
+      const { streams } = scene.others.jsm
+      await streams.update('ORDERS', { subjects: ['orders.>'] })
+      await log.bounds()
+      expect(await log.append([paid])).toMatchObject({ first: 1 })
+      const failure = new Follower(log, { index: 1 }).failure()
+      await streams.update('ORDERS', { subjects: ['orders.paid'] })
+      expect(await failure).toBeInstanceOf(LogUnusable)
+      await expect(log.append([{ kind: 'control', payload: Buffer.from('2') }])).rejects.toThrow(LogUnusable)
+    })
+
+    test('is read on when its origin is gone', async () => {
+      await using scene = await ForeignScene.on(nats)
+      await scene.publish('1')
+      await mirrored(scene)
+      const log = await scene.open(mirror)
+      await new Follower(log).next()
+      await scene.others.jsm.streams.delete('ORDERS')
+      expect((await readAll(log)).map(text)).toEqual(['1'])
+      await expect(scene.open(mirror)).rejects.toThrow('is gone')
     })
 
     test('is the same if the mirror is made anew with the messages that it had', async () => {

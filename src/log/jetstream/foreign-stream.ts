@@ -159,8 +159,9 @@ export class ForeignStream extends Stream implements Target {
 
   protected override async verify(info: StreamInfo, options?: SignalOptions): Promise<void> {
     const { place, epoch } = this
-    if (JSON.stringify(info.config) !== JSON.stringify(this.config)) {
-      const written = await writtenBy(this.link, info.config, options)
+    // What is written to a mirror is up to its origin, which its own configuration does not tell.
+    if (info.config.mirror !== undefined || JSON.stringify(info.config) !== JSON.stringify(this.config)) {
+      const written = await writtenBy(this.link, info.config, { ...options, known: this.#written })
       assertUsable(info.config, written, this.#control, place)
       this.#written = written
     }
@@ -217,8 +218,17 @@ async function lookAt(link: Link, name: string, options?: SignalOptions): Promis
   return { info, written: await writtenBy(link, info.config, options) }
 }
 
-/** The configuration of the stream that takes what is written: the origin of a mirror. */
-async function writtenBy(link: Link, config: StreamConfig, options?: SignalOptions): Promise<StreamConfig> {
+/**
+ * The configuration of the stream that takes what is written: the origin of a mirror.
+ *
+ * @param options.known what it was. That is returned if the origin is gone: a cluster that has just started may not
+ *   know all its streams yet, and the mirror can be read without.
+ */
+async function writtenBy(
+  link: Link,
+  config: StreamConfig,
+  { known, ...options }: SignalOptions & { readonly known?: StreamConfig } = {},
+): Promise<StreamConfig> {
   const { mirror } = config
   if (mirror === undefined || mirror.external !== undefined) return config
   return await link.ask(async (jsm: JetStreamManager) => {
@@ -226,6 +236,7 @@ async function writtenBy(link: Link, config: StreamConfig, options?: SignalOptio
       return (await streamInfo(jsm, mirror.name)).config
     } catch (error) {
       if (codeOf(error) !== JetStreamApiCodes.StreamNotFound) throw error
+      if (known?.name === mirror.name) return known
       throw new LogUnusable(
         `the stream mirrors ${mirror.name}, which is gone: entries would have to be written there; restore it, or follow a stream that has subjects`,
         { place: link.place },

@@ -21,6 +21,9 @@ test('a checkpoint comes about when an elector was killed right before it', asyn
   await first.until(isEvent('leader'))
   const second = place.start(['node', '--reader', '--data', 'two', '--lease-ms', '4000'])
   await second.until(inSync)
+  // Both vote for this one.
+  expect((await place.run(['checkpoint'])).stdout).toContain(', …')
+  await place.run(['set', 'a', '2'])
   second.child.kill('SIGKILL')
   const { code, stdout } = await place.run(['checkpoint'])
   expect(code).toBe(0)

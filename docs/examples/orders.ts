@@ -26,10 +26,9 @@ export class OrderSums {
     on: (order, { message }) => this.#on(order, message?.subject),
   })
   readonly #server = createServer((request, response) => {
-    const customer = decodeURIComponent(request.url!.slice(1))
-    const cents = this.sums.get(customer)
-    response.writeHead(cents === undefined ? 404 : 200, { 'content-type': 'application/json' })
-    response.end(`${JSON.stringify({ customer, cents: cents ?? null })}\n`)
+    const { status, body } = this.#answer(request.url!)
+    response.writeHead(status, { 'content-type': 'application/json' })
+    response.end(`${JSON.stringify(body)}\n`)
   })
 
   get port(): number {
@@ -51,9 +50,23 @@ export class OrderSums {
     }
   }
 
+  #answer(path: string) {
+    try {
+      const customer = decodeURIComponent(path.slice(1))
+      const cents = this.sums.get(customer)
+      return { status: cents === undefined ? 404 : 200, body: { customer, cents: cents ?? null } }
+    } catch (error) {
+      // A name that is none, or a replica that has ended: another one will answer.
+      return { status: error instanceof URIError ? 400 : 503, body: { error: String(error) } }
+    }
+  }
+
   *#on({ customer, cents }: Order, subject?: string) {
-    if (subject === 'orders.paid')
+    if (subject === 'orders.paid') {
+      // Others can write anything. What throws is skipped.
+      if (!Number.isSafeInteger(cents)) throw new TypeError(`${cents} is no number of cents`)
       yield this.sums.commands.set(customer, (this.sums.get(customer) ?? 0) + cents)
+    }
     if (subject === 'orders.forgotten') yield this.sums.commands.delete(customer)
   }
 }

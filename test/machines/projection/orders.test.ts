@@ -25,7 +25,10 @@ test('the example sums up paid orders and serves them over HTTP', async () => {
     ] as const) {
       log.publish({ subject }, bytes({ customer, cents: 5 }))
     }
+    for (const order of ['none', { customer: 'ada' }, { customer: 'ada', cents: '5' }, { cents: 5 }])
+      log.publish({ subject: 'orders.paid' }, bytes(order))
     await running.replica.barrier()
+    expect((await fetch(`http://127.0.0.1:${orders.port}/%`)).status).toBe(400)
     expect([await get('ada'), await get('bob/2'), await get('cy')].map(({ cents }) => cents)).toEqual([
       10,
       5,

@@ -24,7 +24,7 @@ export class Dialer {
    * too, so all servers are asked, and the one that was promoted last is taken. Rejects with `LogUnavailable`,
    * or with `LogRefused` if every server that answers refuses.
    */
-  async dial(signal = new AbortController().signal): Promise<Connection> {
+  async dial(signal: AbortSignal = new AbortController().signal): Promise<Connection> {
     if (this.#hosts.length === 1) return await this.#open(this.#hosts[0]!, signal)
     const opened: Connection[] = []
     const errors: Error[] = []

@@ -121,6 +121,17 @@ describeNats('where a log of a stream of others begins', () => {
       expect((await readAll(log)).map(text)).toEqual(texts.slice(4))
     })
 
+    test('the newest time is that of the newest message, deleted or not', async () => {
+      await using scene = await ForeignScene.on(nats)
+      await scene.publish('1', '2', '3')
+      for (const sequence of [2, 3]) await scene.others.jsm.streams.deleteMessage('ORDERS', sequence)
+      const log = await scene.open()
+      const { newest } = await log.bounds()
+      for (const index of [0, 1, 2]) {
+        for await (const batch of log.read({ index })) expect(batch.newest).toEqual(newest)
+      }
+    })
+
     test('they are not pruned before the messages in front of them', async () => {
       await using scene = await withGaps()
       const log = await scene.open({ prune: true })

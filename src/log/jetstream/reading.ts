@@ -91,10 +91,11 @@ export class Reading {
   }
 
   #newest(known: number, seen: StreamTail): LogTail {
-    const isNewest = this.#index >= seen.newest.index
+    // The newest one that was seen may be one that was deleted, whose place has no time.
+    const isNewer = this.#index > seen.newest.index
     return {
       index: Math.max(known, seen.newest.index, this.#index),
-      timestampMs: isNewest ? this.#timestampMs : seen.newest.timestampMs,
+      timestampMs: isNewer ? this.#timestampMs : seen.newest.timestampMs,
     }
   }
 

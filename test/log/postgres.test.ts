@@ -99,6 +99,12 @@ describePostgres('one server', () => {
       expect(new Set(logs.map(({ epoch }) => epoch)).size).toBe(1)
     })
 
+    test('and the log are named by an entry that is too large', async () => {
+      const log = await open({ maxEntryBytes: 4_096 })
+      const failure = failureOf(log.append([{ kind: 'command', payload: new Uint8Array(5_000) }]))
+      expect(String(await failure)).toContain(`log "a group" in ${schema} at postgres://127.0.0.1`)
+    })
+
     test('can be read by people', async () => {
       await (await open()).append(commands('hello'))
       const text = "convert_from(payload, 'UTF8') AS text, convert_from(author, 'UTF8') AS author"

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { AppendQueue, type Committed } from '../append-queue.ts'
 import { AppendUncertain, EpochChanged, LogBusy, LogUnavailable } from '../errors.ts'
+import { ENTRY_BYTES_MAX } from '../limits.ts'
 import type { Appended, NewEntry, SignalOptions } from '../log.ts'
 import { Pause } from '../pause.ts'
 import { byteaArray } from './bytea-array.ts'
@@ -12,11 +13,6 @@ import type { Table } from './table.ts'
 
 /** The most payload of one append, in bytes: 512 MiB. A server's message has less than 1 GiB. */
 const APPEND_BYTES_MAX = 512 * 1024 * 1024
-/**
- * Appends of so many entries are sent while further ones gather, so that the server works meanwhile. Each such part
- * is a transaction.
- */
-const PART_ENTRIES = 500
 /** How long an append looks for a server that takes it, in milliseconds. A promotion may take that long. */
 const PATIENCE_MS = 60_000
 /** The same once the log is being closed, in milliseconds. */
@@ -46,8 +42,13 @@ class Attempt {
 
   constructor(entries: readonly NewEntry[], seq: number, after: number, before: Promise<void>) {
     this.count = entries.length
-    this.largest = entries.reduce((most, { payload }) => Math.max(most, payload.byteLength), 0)
-    this.kinds = Uint8Array.from(entries, ({ kind }) => KINDS.indexOf(kind))
+    this.kinds = new Uint8Array(entries.length)
+    let largest = 0
+    for (const [n, { kind, payload }] of entries.entries()) {
+      if (kind !== 'command') this.kinds[n] = KINDS.indexOf(kind)
+      if (payload.byteLength > largest) largest = payload.byteLength
+    }
+    this.largest = largest
     this.payloads = byteaArray(entries)
     this.seq = seq
     this.after = after
@@ -63,7 +64,7 @@ export class Appender {
   readonly #key: string
   /** The same as a `bigint` of the table. */
   readonly #number: bigint
-  readonly #queue = new AppendQueue((entries) => this.#commit(entries), PART_ENTRIES)
+  readonly #queue = new AppendQueue((entries) => this.#commit(entries))
   /** Resolves when the newest append has settled, and all before it. */
   #settled: Promise<void> = Promise.resolve()
   /** Where the newest append was sent. */
@@ -81,14 +82,11 @@ export class Appender {
     this.#number = writer.readBigInt64BE()
   }
 
-  async append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
-    const bytes = entries.reduce((sum, { payload }) => sum + payload.byteLength, 0)
-    if (bytes > APPEND_BYTES_MAX) {
-      throw new RangeError(
-        `one append has ${bytes} bytes; give at most ${APPEND_BYTES_MAX}, or several appends`,
-      )
-    }
-    return await this.#queue.append(entries, options)
+  /** Throws `RangeError` for more than one append may have. */
+  append(entries: readonly NewEntry[], options?: SignalOptions): Promise<Appended> {
+    // Fewer entries of any size are no more than that.
+    if (entries.length * ENTRY_BYTES_MAX > APPEND_BYTES_MAX) checkBytesOf(entries)
+    return this.#queue.append(entries, options)
   }
 
   /** Resolves when every append has settled. */
@@ -219,4 +217,10 @@ export class Appender {
     if (this.#closingSinceMs === undefined) return latest
     return Math.min(latest, this.#closingSinceMs + CLOSING_PATIENCE_MS)
   }
+}
+
+function checkBytesOf(entries: readonly NewEntry[]): void {
+  const bytes = entries.reduce((sum, { payload }) => sum + payload.byteLength, 0)
+  if (bytes <= APPEND_BYTES_MAX) return
+  throw new RangeError(`one append has ${bytes} bytes; give at most ${APPEND_BYTES_MAX}, or several appends`)
 }

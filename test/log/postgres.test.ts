@@ -499,6 +499,11 @@ describe('a connection string', () => {
     'http://h',
     'postgres://u:p@ss@h/d',
     'postgres://u:50%ss@h/d',
+    'postgres://u:50/ss@h/d',
+    'postgres://u:50?ss@h/d',
+    'postgres://u:50#ss@h/d',
+    'postgres:///d?host=50%ss@h',
+    'postgres:///d?host=50%ss',
     'postgres://h:port/d',
     'postgres://h1,,h2/d',
   ])('%j is a RangeError that does not repeat it', (connectionString) => {
@@ -511,7 +516,7 @@ describe('a connection string', () => {
       return undefined
     })()
     expect(failure).toBeInstanceOf(RangeError)
-    expect(failure!.message).not.toContain('ss@h')
+    expect(failure!.message).not.toMatch(/50|ss@h/)
   })
 
   test('options out of bounds are RangeErrors', () => {

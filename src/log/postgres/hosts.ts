@@ -22,8 +22,10 @@ export function parseHosts(connectionString: string): readonly Host[] {
   const parts = typeof connectionString === 'string' ? CONNECTION_STRING.exec(connectionString) : null
   if (parts === null) throw malformed('it is no URL that begins with postgres://')
   const [, scheme, user, hosts, rest] = parts
-  if (!/^([/?]|$)/.test(rest!)) throw malformed('there is an @ in the user or the password')
-  if (!isEncoded(user ?? '')) throw malformed('there is a % in the user or the password that encodes nothing')
+  // What is before it may be a part of the password, and a place is for everybody's eyes.
+  if (rest!.includes('@')) throw malformed('there is an @, /, ? or # in the user or the password')
+  if (!/^([/?]|$)/.test(rest!)) throw malformed('there is a # before the database')
+  if (!isEncoded(`${user}${rest}`)) throw malformed('there is a % that encodes nothing')
   return hosts!.split(',').map((host) => {
     const one = `${scheme}${user === undefined ? '' : `${user}@`}${host}${rest}`
     if (host !== '' && !URL.canParse(`http://${host}`)) throw malformed('a host or a port is none')

@@ -5,6 +5,7 @@ import { type PostgresLogOptions, postgresLog } from '../../src/log/postgres.ts'
 import { type Postgres, type PostgresInstance, startPostgres } from '../../src/processes/postgres-server.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
+import { NatsProxy } from './nats-proxy.ts'
 import { describePostgres } from './postgres.ts'
 import { postgresHarness, sql } from './postgres-harness.ts'
 
@@ -156,27 +157,84 @@ describePostgres('a primary with an asynchronous standby', () => {
   })
   afterEach(closeAll)
 
-  test('that is promoted without the last entries: who read them gets LogRewound', async () => {
-    const log = await open()
-    await log.append(commands(...numbers(1, 5)))
+  /** The standby has all that was appended, and gets no more. */
+  async function cutOffStandby(): Promise<void> {
     const { primary, standby } = postgres
     const caughtUp = 'SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()'
     await vi.waitFor(async () => expect(await primary.query(caughtUp)).toBe('1'), WAIT)
     await standby!.kill()
+  }
+
+  /** The standby is the primary, without what was appended since it was cut off. */
+  async function loseLastEntries(): Promise<void> {
+    const { primary, standby } = postgres
+    await primary.kill()
+    await standby!.start()
+    await postgres.promote()
+  }
+
+  test('that is promoted without the last entries: who read them gets LogRewound', async () => {
+    const log = await open()
+    await log.append(commands(...numbers(1, 5)))
+    await cutOffStandby()
     const early = new Follower(log, { index: 3 })
     expect((await early.take(2)).map(text)).toEqual(['4', '5'])
     const appended = await log.append(commands('lost'))
     const late = new Follower(await open())
     const { index, id } = (await late.take(6)).at(-1)!
     expect(id).toBe(appended.firstId)
-    await primary.kill()
-    await standby!.start()
-    await postgres.promote()
+    await loseLastEntries()
     expect(await late.failure()).toMatchObject({ index: 6, newest: 5 })
     // Another entry takes the place of the lost one.
     expect(await log.append(commands('other'))).toMatchObject({ first: 6 })
     expect(await failureOf(readAll(log, { index, id }))).toBeInstanceOf(LogRewound)
     expect((await early.take(1)).map(text)).toEqual(['other'])
+  })
+
+  test('that is promoted: an entry that is sent again is another one after another history', async () => {
+    const log = await open()
+    await log.append(commands('1'))
+    await cutOffStandby()
+    await log.append(commands('lost'))
+    const proxies = await Promise.all(postgres.servers.map((each) => NatsProxy.to(postgres.urlOf(each))))
+    const [old, promoted] = proxies as [NatsProxy, NatsProxy]
+    const ofProxies = proxies.map(({ url }) => new URL(url).host).join(',')
+    const writer = await open({
+      connectionString: postgres.url.replace(/(?<=@)[^/]*/, ofProxies),
+    })
+    const admit = promoted.block()
+    old.toClient = (bytes) => {
+      if (bytes.includes('before\0')) old.block()
+      return bytes.includes('before\0') ? 'cut' : bytes
+    }
+    const append = writer.append(commands('sent twice'))
+    const follower = new Follower(log)
+    const { index, id } = (await follower.take(3)).at(-1)!
+    await loseLastEntries()
+    const other = await open()
+    expect(await other.append(commands('other'))).toMatchObject({ first: 2 })
+    admit()
+    expect(await append).toMatchObject({ first: 3 })
+    expect((await readAll(other)).map(text)).toEqual(['1', 'other', 'sent twice'])
+    expect(await failureOf(readAll(other, { index, id }))).toBeInstanceOf(LogRewound)
+    await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()))
+  })
+
+  test('that is promoted without the last entries: an answer that is lost then is found', async () => {
+    const proxies = await Promise.all(postgres.servers.map((each) => NatsProxy.to(postgres.urlOf(each))))
+    const ofProxies = proxies.map(({ url }) => new URL(url).host).join(',')
+    const log = await open({ connectionString: postgres.url.replace(/(?<=@)[^/]*/, ofProxies) })
+    await log.append(commands('1'))
+    await cutOffStandby()
+    await log.append(commands('lost', 'lost too'))
+    await loseLastEntries()
+    let cuts = 0
+    for (const proxy of proxies)
+      proxy.toClient = (bytes) => (bytes.includes('before\0') && cuts++ === 0 ? 'cut' : bytes)
+    expect(await log.append(commands('2'))).toMatchObject({ first: 2 })
+    expect(cuts).toBeGreaterThan(0)
+    expect((await readAll(log)).map(text)).toEqual(['1', '2'])
+    await Promise.all(proxies.map((proxy) => proxy[Symbol.asyncDispose]()))
   })
 })
 

@@ -56,6 +56,12 @@ class Attempt {
   }
 }
 
+/** Where entries are in the log, and their time. */
+interface Found {
+  readonly first: number
+  readonly atMs: number
+}
+
 /** Appends the entries of one handle. */
 export class Appender {
   readonly #table: Table
@@ -121,10 +127,11 @@ export class Appender {
     const pause = new Pause()
     for (;;) {
       try {
-        const first = await this.#try(attempt)
-        if (first === undefined) continue
+        const found = await this.#try(attempt)
+        if (found === undefined) continue
+        const { first, atMs } = found
         this.#newest = Math.max(this.#newest, first + attempt.count - 1)
-        return { first, idAt: (n) => entryId(this.#key, attempt.seq + n) }
+        return { first, idAt: (n) => entryId(this.#key, attempt.seq + n, atMs) }
       } catch (error) {
         const failed = link.failure(error)
         const mayPass = failed instanceof LogUnavailable || (attempt.isUnknown && failed instanceof LogBusy)
@@ -135,11 +142,11 @@ export class Appender {
   }
 
   /**
-   * Send the entries and return the first one's index. The statement appends nothing twice, however often it is
+   * Send the entries and return where they are. The statement appends nothing twice, however often it is
    * sent, and even if it arrives late. Returns undefined if they are certainly not in the log. Rejects if that is
    * not known, or another try may not help.
    */
-  async #try(attempt: Attempt): Promise<number | undefined> {
+  async #try(attempt: Attempt): Promise<Found | undefined> {
     const table = this.#table
     const connection = await this.#connectionFor(attempt)
     const { isUnknown, seq, count, largest, kinds, payloads } = attempt
@@ -147,10 +154,14 @@ export class Appender {
     const local = connection.localCommits
     attempt.isUnknown = true
     try {
-      const [row] = await table.query<{ before: number }>(connection, table.statements.append, values)
+      const [row] = await table.query<{ before: number; at: number }>(
+        connection,
+        table.statements.append,
+        values,
+      )
       if (row !== undefined && connection.localCommits === local) {
         table.tell('entries')
-        return row.before + 1
+        return { first: row.before + 1, atMs: row.at }
       }
       if (row === undefined && !isUnknown) return await table.notFound()
     } catch (error) {
@@ -175,18 +186,24 @@ export class Appender {
   }
 
   /** An earlier try may have appended the entries, or a standby has not confirmed them. */
-  async #confirm(attempt: Attempt, connection: Connection): Promise<number | undefined> {
+  async #confirm(attempt: Attempt, connection: Connection): Promise<Found | undefined> {
     const table = this.#table
     const { place } = table
     const { seq, after } = attempt
     const local = connection.localCommits
-    const values = [this.#number, seq, after]
-    const [found] = await table.query<{ index: number }>(connection, table.statements.confirm, values)
+    const find = async (beyond: number) => {
+      const values = [this.#number, seq, beyond]
+      return (
+        await table.query<{ index: number; at: number }>(connection, table.statements.confirm, values)
+      )[0]
+    }
+    // A promoted server may have lost entries, or a backup was restored: then it is further back.
+    const found = (await find(after)) ?? (await find(0))
     if (connection.localCommits !== local)
       throw new LogUnavailable('somebody ended the wait for a standby', { place })
     if (found !== undefined) {
       table.tell('entries')
-      return found.index
+      return { first: found.index, atMs: found.at }
     }
     const [bounds] = await table.query<BoundsRow>(connection, table.statements.bounds, [])
     if (bounds === undefined) return await table.notFound()

@@ -42,7 +42,7 @@ export class Page {
     for (const row of rows) {
       const kind = row.readInt16BE(KIND)
       if (kind === HEAD) this.head = headOf(row)
-      else if (kind === CURSOR) this.cursorId = entryId(writerKey(row), int8(row, SEQ))
+      else if (kind === CURSOR) this.cursorId = idOf(row)
       else entries.push(row)
     }
     this.#rows = entries
@@ -63,8 +63,7 @@ export class Page {
 
   /** The id of the last entry. */
   get lastId(): string {
-    const row = this.#rows.at(-1)!
-    return entryId(writerKey(row), int8(row, SEQ))
+    return idOf(this.#rows.at(-1)!)
   }
 
   /** Those who appended the entries. */
@@ -146,13 +145,22 @@ class StoredEntry implements LogEntry {
   }
 
   get id(): string {
-    return entryId(this.#writer.key, this.#seq)
+    return entryId(this.#writer.key, this.#seq, this.timestampMs)
   }
 }
 
-/** @param writer its number, in hexadecimal */
-export function entryId(writer: string, seq: number): string {
-  return `${writer}-${seq}`
+/**
+ * The time is a part of it: a promoted server may not have an entry that others have read. If its writer sends it
+ * again, what is before it may be another history.
+ *
+ * @param writer its number, in hexadecimal
+ */
+export function entryId(writer: string, seq: number, atMs: number): string {
+  return `${writer}-${seq}-${atMs}`
+}
+
+function idOf(row: Buffer): string {
+  return entryId(writerKey(row), int8(row, SEQ), int8(row, AT))
 }
 
 function headOf(row: Buffer): Head {

@@ -71,8 +71,8 @@ export class Statements {
 
   /**
    * Parameters: writer, author, the first seq, the number of entries, the largest payload, kinds, payloads.
-   * Returns the index before the first entry, or no row if the epoch is another one or the entries were
-   * appended already.
+   * Returns the index before the first entry and the time of all, or no row if the epoch is another one or the
+   * entries were appended already.
    *
    * The rows of the writer and of the log are locked in this order, and stay so until the commit. So entries
    * are visible in the order of their indexes, without gaps. Both conditions hold for the rows as they are once
@@ -96,13 +96,13 @@ export class Statements {
          SELECT $1, l.before + n, l.newest_at, $3, $5 + n - 1, get_byte($8::bytea, n::integer - 1), p
          FROM l, unnest($9::bytea[]) WITH ORDINALITY AS given (p, n)
        )
-       SELECT before FROM l`,
+       SELECT before, newest_at AS at FROM l`,
     )
   }
 
   /**
-   * Parameters: writer, seq, the index that the entry is after. Returns the entry's index. It writes, so its
-   * commit waits for the standbys that the entry's own commit should have waited for.
+   * Parameters: writer, seq, the index that the entry is after. Returns the entry's index and time. It writes, so
+   * its commit waits for the standbys that the entry's own commit should have waited for.
    */
   get confirm(): Statement {
     const s = this.#schema
@@ -112,7 +112,7 @@ export class Statements {
          UPDATE ${s}.writers SET at = ${NOW_MS} FROM ${s}.logs
          WHERE writers.log = $1 AND writer = $3 AND logs.log = $1 AND epoch = $2 RETURNING writers.log
        )
-       SELECT index FROM w, ${s}.entries
+       SELECT index, entries.at FROM w, ${s}.entries
        WHERE entries.log = $1 AND writer = $3 AND seq = $4 AND index > $5`,
     )
   }

@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { createConnection } from 'node:net'
 import { DeliverPolicy, jetstream } from '@nats-io/jetstream'
 import { headers, nanos } from '@nats-io/transport-node'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
@@ -60,27 +58,6 @@ describeNats('writing to a stream of others', () => {
       await scene.others.publish({ subject: 'orders.new', headers: { 'Nats-Msg-Id': id } }, id)
     }
     for (const { id } of await readAll(log)) expect(id).toMatch(/^@\d{19}\.\d$/)
-  })
-
-  test('a message with headers that the client cannot read is an entry without, and stops nobody', async () => {
-    await using scene = await ForeignScene.on(nats)
-    const log = await scene.open()
-    const { hostname, port } = new URL(nats.urls[0]!)
-    const socket = createConnection({ host: hostname, port: Number(port) })
-    socket.write('CONNECT {"verbose":false,"headers":true}\r\n')
-    for (const name of ['A Name', 'N\u00e4me', '']) {
-      const head = Buffer.from(`NATS/1.0\r\n${name}: x\r\nBy: shop\r\n\r\n`)
-      socket.write(`HPUB orders.new ${head.length} ${head.length + 1}\r\n`)
-      socket.write(head)
-      socket.write('x\r\n')
-    }
-    socket.write('PING\r\n')
-    while (!String((await once(socket, 'data'))[0]).includes('PONG'));
-    socket.destroy()
-    expect((await log.bounds()).newest.index).toBe(3)
-    const entries = await readAll(log)
-    expect(entries.map(text)).toEqual(['x', 'x', 'x'])
-    for (const entry of entries) expect(await readAll(log, entry)).toHaveLength(3 - entry.index)
   })
 
   test("what others publish on the group's own subject does nothing, and is an entry all the same", async () => {

@@ -113,39 +113,51 @@ class ForeignDecoder implements Decoder {
   }
 }
 
-/** A message of others, or one that was published like theirs. */
+/**
+ * A message of others, or one that was published like theirs. Its headers are parsed when they are asked for: that takes
+ * as long as the rest of a message's way through the client.
+ */
 class RawEntry implements LogEntry {
   readonly index: number
   readonly timestampMs: number
-  readonly id: string
-  readonly epoch: string
-  readonly payload: Uint8Array
   readonly author = ''
+  readonly epoch: string
   readonly kind = 'command'
-  readonly message: Message
+  readonly payload: Uint8Array
+  readonly #stored: Stored
+  #headers: Message['headers'] | undefined
 
-  constructor(index: number, { timestampMs, timeNs, msg }: Stored, epoch: string) {
-    const headers = headersIn(msg)
-    const id = headers[MESSAGE_ID]?.[0]
+  constructor(index: number, stored: Stored, epoch: string) {
     this.index = index
-    this.timestampMs = timestampMs
-    this.id = id !== undefined && OWN_ID.test(id) ? id : `@${timeNs}.${index}`
+    this.timestampMs = stored.timestampMs
     this.epoch = epoch
-    this.payload = msg.data
-    this.message = { subject: msg.subject, headers }
+    this.payload = stored.msg.data
+    this.#stored = stored
+  }
+
+  get id(): string {
+    const id = this.#parsed[MESSAGE_ID]?.[0]
+    return id !== undefined && OWN_ID.test(id) ? id : `@${this.#stored.timeNs}.${this.index}`
+  }
+
+  get message(): Message {
+    return { subject: this.#stored.msg.subject, headers: this.#parsed }
+  }
+
+  /**
+   * The servers store whatever bytes others send as headers. Those that the client cannot parse, such as a name with a
+   * space in it, must not stop every reader.
+   */
+  get #parsed(): Message['headers'] {
+    if (this.#headers !== undefined) return this.#headers
+    try {
+      const { headers } = this.#stored.msg
+      this.#headers = headers === undefined ? NONE : Object.fromEntries(headers)
+    } catch {
+      this.#headers = NONE
+    }
+    return this.#headers
   }
 }
 
 const NONE: Message['headers'] = Object.freeze({})
-
-/**
- * Others may write names that NATS's client for JavaScript refuses to read. Such a message has no headers: it must not
- * stop the log.
- */
-function headersIn(msg: Stored['msg']): Message['headers'] {
-  try {
-    return msg.headers === undefined ? NONE : Object.fromEntries(msg.headers)
-  } catch {
-    return NONE
-  }
-}

@@ -18,16 +18,18 @@ export class Reading {
   readonly #decoder: Decoder
   readonly #numbering: Numbering
   #index: number
-  #id: string | undefined
+  /** Where the id of the last entry is: it may have to be parsed. */
+  #last: { readonly id?: string }
   #timestampMs = 0
   /** The next known gap. */
   #gap: Range | undefined
 
-  constructor({ index, id }: Cursor, decoder: Decoder, numbering: Numbering) {
+  constructor(cursor: Cursor, decoder: Decoder, numbering: Numbering) {
+    const { index } = cursor
     this.#decoder = decoder
     this.#numbering = numbering
     this.#index = index
-    this.#id = id
+    this.#last = cursor
     this.#gap = numbering.gapFrom(index + 1)
   }
 
@@ -37,7 +39,7 @@ export class Reading {
   }
 
   get id(): string | undefined {
-    return this.#id
+    return this.#last.id
   }
 
   /** The sequence number of the next message. */
@@ -99,8 +101,8 @@ export class Reading {
     }
   }
 
-  #read({ index, id }: LogEntry): void {
-    this.#index = index
-    this.#id = id
+  #read(entry: LogEntry): void {
+    this.#index = entry.index
+    this.#last = entry
   }
 }

@@ -77,13 +77,13 @@ export class SpotChecks {
   delivered(entries: readonly LogEntry[]): void {
     const atMs = this.#init.clock.now()
     const isQuiet = atMs - this.#sampledMs >= EVERY_MS
-    for (const [at, { index, id, payload }] of entries.entries()) {
+    for (const [at, entry] of entries.entries()) {
       this.#sinceSample++
       const isLast = at === entries.length - 1
       if (this.#sinceSample < SPACING && !(isLast && isQuiet)) continue
-      if (payload.byteLength > ENTRY_BYTES_MAX) continue
+      if (entry.payload.byteLength > ENTRY_BYTES_MAX) continue
       this.#sinceSample = 0
-      this.#samples.push({ index, id, atMs })
+      this.#samples.push({ index: entry.index, id: entry.id, atMs })
     }
     if (this.#samples.length > SAMPLES_MAX) this.#samples.splice(0, this.#samples.length - SAMPLES_MAX)
     this.#sinceCompared += entries.length

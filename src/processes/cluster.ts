@@ -22,7 +22,10 @@ export interface ClusterInit {
    * of an earlier one uses its directory again. Default false, unless `start` is told one.
    */
   readonly dataDirs?: boolean
-  /** Where the log is: a SQLite file, or NATS servers. Default: a file in the temporary folder. */
+  /**
+   * Where the log is: a SQLite file, NATS servers, or a PostgreSQL database. Default: a file in the temporary
+   * folder.
+   */
   readonly log?: LogPlace
   /**
    * A module whose default export is the log's backend, or a function that makes one for a group. Each process

@@ -82,8 +82,8 @@ export class PostgresInstance {
   }
 
   /** Resolves with what `psql` prints for a statement: a line for each row, with `|` between columns. */
-  async query(sql: string): Promise<string> {
-    const args = ['-XAtq', '-h', HOST, '-p', `${this.port}`, '-U', USER, '-d', DATABASE, '-c', sql]
+  async query(sql: string, database = DATABASE): Promise<string> {
+    const args = ['-XAtq', '-h', HOST, '-p', `${this.port}`, '-U', USER, '-d', database, '-c', sql]
     return (await this.#run('psql', args)).trimEnd()
   }
 

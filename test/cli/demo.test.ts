@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { createConnection } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { describeNats } from '../log/nats.ts'
+import { describePostgres } from '../log/postgres.ts'
 import { Place } from './anchorage.ts'
 
 let place: Place
@@ -56,6 +57,26 @@ describeNats('on NATS servers of its own', () => {
       await expect(once(createConnection(port, '127.0.0.1'), 'connect')).rejects.toThrow('ECONNREFUSED')
     }
   })
+})
+
+describePostgres('on PostgreSQL of its own', () => {
+  test('it prints the same, and leaves nothing behind', async () => {
+    await performs('--log', 'postgres')
+  })
+
+  test('Ctrl-C stops it too', async () => {
+    const text = await interrupted('--log', 'postgres')
+    const [, port] = /postgres:\/\/127\.0\.0\.1:(\d+)\/postgres/.exec(text)!
+    await expect(once(createConnection(Number(port), '127.0.0.1'), 'connect')).rejects.toThrow('ECONNREFUSED')
+  })
+})
+
+test('without PostgreSQL it says what to install', async () => {
+  const env = { POSTGRES_BIN: place.path('nowhere') }
+  const { code, stderr } = await place.run(['demo', '--json', '--log', 'postgres'], { env })
+  expect(code).toBe(1)
+  expect(JSON.parse(stderr).error.name).toBe('PostgresMissing')
+  expect(await leftBehind()).toEqual([])
 })
 
 test('without nats-server it says what to install', async () => {

@@ -1,4 +1,4 @@
-import { copyFile, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { jetstreamManager } from '@nats-io/jetstream'
 import { connect, nkeys } from '@nats-io/transport-node'
@@ -6,11 +6,17 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { encode, Inventory } from '../../docs/examples/inventory.ts'
 import { logAt } from '../../src/log/log-at.ts'
 import { sqliteLog } from '../../src/log/sqlite.ts'
-import { ReplicatedMap } from '../../src/machines/map/replicated-map.ts'
 import { type NatsServers, startNatsServers } from '../../src/processes/nats-servers.ts'
 import { createReplica } from '../../src/replica/start.ts'
 import { describeNats } from '../log/nats.ts'
 import { Place, type Printed } from './anchorage.ts'
+import {
+  backup,
+  expectEveryCommand,
+  expectReadersMakeNothing,
+  expectRefused,
+  expectTornImportFails,
+} from './on-servers.ts'
 
 const USER = 'ann'
 const PASSWORD = 'correct-horse'
@@ -51,73 +57,24 @@ describeNats('a log on NATS servers', () => {
   }
 
   test('every command takes it, and none shows the password', async () => {
-    // Together more than NATS takes in one message.
-    const rows = Array.from({ length: 60 }, (_, n) => `{"key": "${n}", "value": "${'x'.repeat(30_000)}"}\n`)
-    const said: string[] = []
-    const run = async (args: readonly string[], input = '') => {
-      const env = { ANCHORAGE_LOG: url, ANCHORAGE_DEBUG: '1' }
-      const { code, stdout, stderr } = await place.run([...args, '--group', 'all'], { env, input })
-      said.push(stdout, stderr)
-      return { code, stdout, stderr }
-    }
-    expect(await run(['load', '-', '--create'], rows.join(''))).toMatchObject({ code: 0, stderr: '' })
-    expect(await run(['set', 'city', '"Bern"', '--json'])).toMatchObject({ code: 0, stderr: '' })
-    expect(await run(['get', 'city'])).toMatchObject({ code: 0, stdout: '"Bern"\n' })
-    expect((await run(['delete', 'city'])).code).toBe(0)
-
-    const node = place.start(['node', '--data', 'one', '--lease-ms', '1000', '--log', url, '--group', 'all'])
-    await node.until(({ event }: Printed) => event === 'leader')
-    expect((await run(['export', 'backup'])).code).toBe(0)
-    expect(JSON.parse((await run(['verify', '--json'])).stdout)).toMatchObject({ agree: true })
-    const { id } = node.printed[0] as Printed & { readonly id: string }
-    const status = JSON.parse((await run(['status', '--json'])).stdout)
-    expect(status).toMatchObject({ log: nats.urls[0], group: 'all', leader: id })
-    expect(status.newest.index).toBeGreaterThan(rows.length)
-    expect((await run(['status'])).stdout).toContain(
-      `log       ${nats.urls[0]}, group all, epoch ${status.epoch.slice(0, 8)}`,
-    )
-    expect(await node.interrupt()).toBe(0)
-
-    const copy = ['--log', url, '--group', 'copy']
-    const imported = await place.run(['import', 'backup', ...copy, '--data', 'two'])
-    expect(imported).toMatchObject({ code: 0, stderr: '' })
-    const other = place.start(['node', '--data', 'two', '--lease-ms', '1000', ...copy])
-    await other.until(({ event }: Printed) => event === 'leader')
-    expect((await place.run(['get', '59', ...copy])).stdout).toHaveLength(30_003)
-    const again = await place.run(['import', 'backup', ...copy, '--data', 'three'])
-    expect(again).toMatchObject({ code: 2, stderr: expect.stringContaining('import into a new log') })
-    said.push(JSON.stringify(node.printed), imported.stdout, again.stderr)
-    expect(said.join('')).not.toContain(PASSWORD)
+    await expectEveryCommand(place, { url, name: nats.urls[0]!, password: PASSWORD })
   })
 
   test('commands that read make nothing there', async () => {
     const before = await streams()
-    const commands = [['get', 'key'], ['delete', 'key'], ['status'], ['verify'], ['export', 'file']]
-    for (const args of commands) {
-      const { code, stderr } = await place.run([...args, '--log', url, '--group', 'nobody'])
-      expect({ args, code }).toEqual({ args, code: 1 })
-      expect(stderr).toMatch(/^anchorage: there is no log at nats:\S+ for the group "nobody": .*--log.*\n$/)
-      expect(stderr).not.toContain(PASSWORD)
-    }
+    await expectReadersMakeNothing(place, { url, name: nats.urls[0]!, password: PASSWORD })
     expect(await streams()).toEqual(before)
   })
 
   test('an import that fails there leaves nothing', async () => {
     const before = await streams()
-    await backup('whole', 'x')
-    const bytes = await readFile(place.path('whole'))
-    bytes[10]! ^= 1
-    await writeFile(place.path('torn'), bytes)
-    const target = ['--log', url, '--group', 'small', '--data', 'two']
-    const { code, stderr } = await place.run(['import', 'torn', ...target])
-    expect(code).toBe(1)
-    expect(stderr).toMatch(/^anchorage: torn is no intact checkpoint: [^\n]+\n$/)
+    await expectTornImportFails(place, { url, name: nats.urls[0]!, password: PASSWORD })
     expect(await streams()).toEqual(before)
   })
 
   test('a value that no message of theirs could hold moves there from a file', async () => {
     const large = 'x'.repeat(20_000_000)
-    await backup('backup', large)
+    await backup(place, 'backup', large)
     const target = ['--log', url, '--group', 'large']
     const imported = await place.run(['import', 'backup', ...target, '--data', 'two'])
     expect(imported).toMatchObject({ code: 0, stderr: '' })
@@ -159,30 +116,8 @@ describeNats('a log on NATS servers', () => {
     expect([here.stockOf(large), joiner.counts.get('caught-up')]).toEqual([5, 1])
   })
 
-  /** A file with a state of one key, which was in a log on SQLite. */
-  async function backup(name: string, value: string): Promise<void> {
-    const log = sqliteLog({ path: place.path('source.db'), maxEntryBytes: 31 * 1024 * 1024 })
-    const map = new ReplicatedMap()
-    await using replica = await createReplica({ group: 'default', machine: map, log, leaseMs: 1_000 })
-    await replica.inSync()
-    await map.set('value', value)
-    await replica.exportTo(place.path(name))
-  }
-
   test('a wrong password is told, and not repeated', async () => {
-    const wrong = url.replace(PASSWORD, 'hunter2')
-    for (const args of [
-      ['set', 'a', '1'],
-      ['get', 'a'],
-      ['node', '--json'],
-    ]) {
-      const { code, stdout, stderr } = await place.run([...args, '--log', wrong], {
-        env: { ANCHORAGE_DEBUG: '1' },
-      })
-      expect({ args, code, stdout }).toEqual({ args, code: 1, stdout: '' })
-      expect(stderr).toContain("the log's servers refuse: ")
-      expect(stderr).not.toContain('hunter2')
-    }
+    await expectRefused(place, url.replace(PASSWORD, 'hunter2'), "the log's servers refuse: ")
   })
 
   test('the seed of an NKey, and how many servers keep the log', async () => {

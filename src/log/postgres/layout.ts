@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { asError } from '../../thrown.ts'
-import { LogUnusable } from '../errors.ts'
+import { LogMissing, LogUnusable } from '../errors.ts'
 import type { Connection } from './connection.ts'
 import { isDuplicate, isMissing, sqlstate } from './failures.ts'
 import { SCHEMA } from './options.ts'
@@ -23,10 +23,17 @@ export class Layout {
     this.#place = place
   }
 
-  /** Make the tables if there are none. Rejects with `LogUnusable` if there are none that can be used. */
-  async prepare(connection: Connection, create: boolean): Promise<void> {
+  /**
+   * Make the tables if there are none and `create` is true. Rejects with `LogUnusable` if there are none that can
+   * be used. Whoever wants no new log gets `LogMissing` where there are no tables.
+   */
+  async prepare(
+    connection: Connection,
+    { create, isWanted }: { readonly create: boolean; readonly isWanted: boolean },
+  ): Promise<void> {
     const found = await this.#version(connection)
     if (found === undefined) {
+      if (!isWanted) throw new LogMissing(this.#place)
       if (!create) throw this.#unusable('there are no tables, and it must not make any')
       await this.#make(connection)
     }

@@ -51,7 +51,8 @@ export class PostgresLog implements Log {
 
   static async open(options: PostgresLogOptions, init: LogInit): Promise<Log> {
     init.signal?.throwIfAborted()
-    const create = options.create !== false && init.create !== false
+    const isWanted = init.create !== false
+    const create = options.create !== false && isWanted
     checkInit(init, create)
     const { schema = SCHEMA, log: name = init.group } = options
     const statements = new Statements(schema)
@@ -60,7 +61,7 @@ export class PostgresLog implements Log {
     try {
       await link.open(init)
       await link.read(
-        (connection) => new Layout(schema, statements, link.place).prepare(connection, create),
+        (connection) => new Layout(schema, statements, link.place).prepare(connection, { create, isWanted }),
         init,
       )
       const row = await openRow(link, statements, name, create, init)

@@ -191,6 +191,28 @@ describePostgres('a primary with an asynchronous standby', () => {
     expect((await early.take(1)).map(text)).toEqual(['other'])
   })
 
+  test('whose old primary lives on alone: who knows of the promoted one does not go back', async () => {
+    await (await open()).append(commands('1'))
+    await cutOffStandby()
+    await postgres.standby!.start()
+    await using old = await NatsProxy.to(postgres.urlOf(postgres.primary))
+    await postgres.promote()
+    const hosts = `${new URL(old.url).host},127.0.0.1:${postgres.primary.port}`
+    const log = await open({ connectionString: postgres.url.replace(/(?<=@)[^/]*/, hosts) })
+    await log.append(commands('2'))
+    let answers = 0
+    old.toClient = (bytes) => {
+      if (bytes.includes('timeline\0')) answers++
+      return bytes
+    }
+    await postgres.primary.kill()
+    const append = log.append(commands('3'))
+    await vi.waitFor(() => expect(answers).toBeGreaterThan(3), WAIT)
+    await postgres.primary.start()
+    expect(await append).toMatchObject({ first: 3 })
+    expect((await readAll(log)).map(text)).toEqual(['1', '2', '3'])
+  })
+
   test('that is promoted: an entry that is sent again is another one after another history', async () => {
     const log = await open()
     await log.append(commands('1'))

@@ -437,6 +437,22 @@ describePostgres('one server', () => {
       await locking
     })
 
+    test('that is no longer wanted while it is opened leaves no connection', async () => {
+      await using proxy = await NatsProxy.to(postgres.url)
+      const url = new URL(postgres.url)
+      url.port = new URL(proxy.url).port
+      url.searchParams.set('application_name', schema)
+      const abort = new AbortController()
+      proxy.toServer = (bytes) => {
+        if (bytes.includes('LISTEN')) abort.abort()
+        return bytes
+      }
+      const opening = open({ connectionString: url.href }, { signal: abort.signal })
+      expect(await failureOf(opening)).toMatchObject({ name: 'AbortError' })
+      const sessions = `SELECT FROM pg_stat_activity WHERE application_name = '${schema}'`
+      await vi.waitFor(async () => expect(await run(sessions)).toHaveLength(0), WAIT)
+    })
+
     test('is told of an entry long before it would look', async () => {
       const log = await open({ pollMs: 60_000 })
       const follower = new Follower(log)

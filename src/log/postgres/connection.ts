@@ -50,6 +50,8 @@ export class Connection {
   readonly host: Host
   /** The history of the server's database: each promotion of a standby begins a later one. */
   timeline = 0
+  /** The database that primary and standbys are copies of. Timelines of two databases cannot be compared. */
+  system = ''
   readonly #client: Client
   readonly #pooled: boolean
   readonly #isPipelined: boolean
@@ -163,9 +165,10 @@ export class Connection {
   /** Settings of the session, and what kind of server it is. Rejects if the server takes no writes. */
   async #begin(): Promise<void> {
     if (!this.#pooled) await this.run(sessionSettings(this.#silenceMs))
-    const [server] = await this.query<{ standby: boolean; timeline: string | null }>(HELLO)
+    const [server] = await this.query<Hello>(HELLO)
     if (server!.standby) throw new LogUnavailable('the server is a standby, or takes no writes')
     this.timeline = Number.parseInt(server!.timeline!, 16)
+    this.system = server!.system
   }
 
   /** Ask when what was asked before is answered, or at once if statements are pipelined. */
@@ -217,11 +220,18 @@ function sessionSettings(statementTimeoutMs: number): string {
     WHERE current_setting('synchronous_commit') = 'off'`
 }
 
+interface Hello {
+  readonly standby: boolean
+  readonly timeline: string | null
+  readonly system: string
+}
+
 /** A standby has no timeline of its own. */
 const HELLO: Statement = {
   name: 'anchorage_hello',
   text: `
     SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS standby,
       CASE WHEN pg_is_in_recovery() THEN NULL
-      ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline`,
+      ELSE left(pg_walfile_name(pg_current_wal_lsn()), 8) END AS timeline,
+      (SELECT system_identifier::text FROM pg_control_system()) AS system`,
 }

@@ -44,6 +44,8 @@ export class Link implements LogConnection {
   #keeping: Promise<void> = Promise.resolve()
   /** Why there is no connection. */
   #trouble: LogUnavailable | undefined
+  /** The latest history of the database that any connection had. */
+  #latest = { system: '', timeline: 0 }
 
   /**
    * @param name what the log is called in messages
@@ -163,18 +165,42 @@ export class Link implements LogConnection {
     )
   }
 
-  async #dialReading(): Promise<Connection> {
-    const connection = await this.#readDialer.dial(this.#closing.signal)
-    if (this.#listen !== '') {
-      connection.onNotification((payload) => this.#tell(payload))
-      await connection.run(this.#listen)
+  /**
+   * An old primary may be the only one that answers for a while. What it took would be lost, and what the promoted
+   * one has would be missing.
+   */
+  async #dial(dialer: Dialer): Promise<Connection> {
+    const connection = await dialer.dial(this.#closing.signal)
+    const { system, timeline } = connection
+    if (system === this.#latest.system && timeline < this.#latest.timeline) {
+      connection.drop(DEPOSED)
+      throw new LogUnavailable('the server does not know that another was promoted', {
+        place: connection.host.place,
+      })
     }
+    this.#latest = { system, timeline }
     return connection
+  }
+
+  async #dialReading(): Promise<Connection> {
+    const connection = await this.#dial(this.#readDialer)
+    try {
+      if (this.#listen !== '') {
+        connection.onNotification((payload) => this.#tell(payload))
+        await connection.run(this.#listen)
+      }
+      // Who called is gone, and nobody would close it.
+      this.#closing.signal.throwIfAborted()
+      return connection
+    } catch (error) {
+      connection.drop('it could not be made')
+      throw error
+    }
   }
 
   async #dialWriting(): Promise<Connection> {
     try {
-      const connection = await this.#writeDialer.dial(this.#closing.signal)
+      const connection = await this.#dial(this.#writeDialer)
       this.#writing = connection
       // Another server was promoted, and the one that is read from does not know.
       if (this.#reading !== undefined && this.#reading.timeline < connection.timeline)

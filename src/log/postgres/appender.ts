@@ -76,12 +76,14 @@ export class Appender {
   /** Where the newest append was sent. */
   #connection: Connection | undefined
   #seq = 0
-  /** The log's newest index when this handle appended last. */
-  #newest = 0
+  /** The log's newest index when this handle appended last, or opened it. */
+  #newest: number
   #closingSinceMs: number | undefined
 
-  constructor(table: Table, author: string) {
+  /** @param newest the log's newest index when it was opened */
+  constructor(table: Table, author: string, newest: number) {
     this.#table = table
+    this.#newest = newest
     this.#author = Buffer.from(author)
     const writer = randomBytes(8)
     this.#key = writer.toString('hex')

@@ -68,19 +68,19 @@ export class PostgresLog implements Log {
       const binding = bindingOf(row)
       binding.check(init, { place: link.place })
       const table = new Table({ link, statements, name, channel, log: row.log, epoch: row.epoch.toString() })
-      return new PostgresLog(options, init, table, binding)
+      return new PostgresLog(options, init, table, row)
     } catch (error) {
       await link.close()
       throw error
     }
   }
 
-  private constructor(options: PostgresLogOptions, { author }: LogInit, table: Table, binding: Binding) {
+  private constructor(options: PostgresLogOptions, { author }: LogInit, table: Table, row: LogRow) {
     const { pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_DEFAULT } = options
     this.epoch = table.epoch
-    this.signature = binding.signature
+    this.#binding = bindingOf(row)
+    this.signature = this.#binding.signature
     this.maxEntryBytes = maxEntryBytes
-    this.#binding = binding
     const { link } = table
     this.#link = link
     this.#inMessages = {
@@ -89,7 +89,7 @@ export class PostgresLog implements Log {
       },
     }
     this.#table = table
-    this.#appender = new Appender(table, author)
+    this.#appender = new Appender(table, author, row.newest)
     this.#reader = new Reader(table, pollMs)
     const closing = this.#closing.signal
     this.#sweeper = new Sweeper(table, closing)

@@ -15,6 +15,7 @@ export interface LogRow {
   readonly epoch: Buffer
   readonly signature: Buffer
   readonly upgrades: Buffer
+  readonly newest: number
 }
 
 export interface BoundsRow {
@@ -48,7 +49,7 @@ export class Statements {
   get find(): Statement {
     return this.#named(
       'find',
-      `SELECT log, group_name, epoch, signature, upgrades FROM ${this.#schema}.logs WHERE name = $1`,
+      `SELECT log, group_name, epoch, signature, upgrades, newest FROM ${this.#schema}.logs WHERE name = $1`,
     )
   }
 
@@ -113,7 +114,8 @@ export class Statements {
          WHERE writers.log = $1 AND writer = $3 AND logs.log = $1 AND epoch = $2 RETURNING writers.log
        )
        SELECT index, entries.at FROM w, ${s}.entries
-       WHERE entries.log = $1 AND writer = $3 AND seq = $4 AND index > $5`,
+       WHERE entries.log = $1 AND writer = $3 AND seq = $4 AND index > $5
+       ORDER BY index DESC LIMIT 1`,
     )
   }
 

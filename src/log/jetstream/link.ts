@@ -21,7 +21,6 @@ import {
   TimeoutError,
   UserAuthenticationExpiredError,
 } from '@nats-io/transport-node'
-import { raceSignal } from 'race-signal'
 import { AnchorageError } from '../../errors.ts'
 import { tellListener } from '../../listener-warning.ts'
 import { asError } from '../../thrown.ts'
@@ -29,6 +28,7 @@ import { type Clock, Deadline, systemClock } from '../../time/clock.ts'
 import { LogClosed, LogError, LogRefused, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
 import { any, Pause } from '../pause.ts'
+import { whenConnected } from '../when-connected.ts'
 import { parseServers } from './servers.ts'
 
 export interface LinkOptions {
@@ -203,16 +203,7 @@ export class Link implements LogConnection {
    * link closes.
    */
   async whenConnected(signal?: AbortSignal): Promise<void> {
-    const ends = any(signal, this.#closing.signal)
-    ends.throwIfAborted()
-    if (this.connected) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const off = this.onChange((connected) => connected && resolve())
-    try {
-      await raceSignal(promise, ends)
-    } finally {
-      off()
-    }
+    await whenConnected(this, any(signal, this.#closing.signal))
   }
 
   /**

@@ -4,6 +4,7 @@ import { type Clock, sleep, systemClock } from '../../time/clock.ts'
 import { LogClosed, LogUnavailable } from '../errors.ts'
 import type { LogConnection, SignalOptions } from '../log.ts'
 import { any, Pause } from '../pause.ts'
+import { whenConnected } from '../when-connected.ts'
 import { type Connection, lockTimeoutMs, type Statement } from './connection.ts'
 import { Dialer } from './dialer.ts'
 import { failure, isLockTimeout } from './failures.ts'
@@ -96,16 +97,7 @@ export class Link implements LogConnection {
 
   /** Resolves when there is a connection. Rejects when the signal aborts, or the link closes. */
   async whenConnected(signal?: AbortSignal): Promise<void> {
-    const ends = any(signal, this.#closing.signal)
-    ends.throwIfAborted()
-    if (this.connected) return
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const off = this.onChange((connected) => connected && resolve())
-    try {
-      await raceSignal(promise, ends)
-    } finally {
-      off()
-    }
+    await whenConnected(this, any(signal, this.#closing.signal))
   }
 
   /** The answer to a request, which must be safe to repeat. */

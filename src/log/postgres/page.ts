@@ -1,5 +1,6 @@
 import { BATCH_BYTES_MAX, BATCH_ENTRIES_MAX } from '../limits.ts'
 import type { EntryKind, LogBatch, LogEntry, LogTail } from '../log.ts'
+import { type EntryWriter, StoredEntry } from '../stored-entry.ts'
 import { CURSOR, HEAD } from './statements.ts'
 
 /** Kinds as the table has them: their index in this list. */
@@ -12,13 +13,6 @@ const WRITER = 30
 const SEQ = 42
 const KIND = 54
 const PAYLOAD = 60
-
-/** A handle that has appended. */
-export interface Writer {
-  /** Its number in the table, in hexadecimal. */
-  readonly key: string
-  readonly author: string
-}
 
 /** What the log was when a page was read. */
 export interface Head {
@@ -78,12 +72,12 @@ export class Page {
   }
 
   /** Entries up to an index, in batches. There is no gap: `missing` is the index before which one would be. */
-  *batches(until: number, epoch: string, writers: ReadonlyMap<string, Writer>): Generator<LogBatch> {
+  *batches(until: number, epoch: string, writers: ReadonlyMap<string, EntryWriter>): Generator<LogBatch> {
     const { newest } = this.head!
     let entries: LogEntry[] = []
     let bytes = 0
     let before: Buffer | undefined
-    let writer: Writer | undefined
+    let writer: EntryWriter | undefined
     for (const row of this.#rows) {
       const index = int8(row, INDEX)
       if (index > until) break
@@ -97,7 +91,7 @@ export class Page {
       if (before === undefined || !isSameWriter(before, row)) writer = writers.get(writerKey(row))
       before = row
       entries.push(
-        new StoredEntry(
+        new PostgresEntry(
           index,
           int8(row, AT),
           epoch,
@@ -112,40 +106,9 @@ export class Page {
   }
 }
 
-/** An entry that makes its id only when it is asked for. Few ids are. */
-class StoredEntry implements LogEntry {
-  readonly index: number
-  readonly timestampMs: number
-  readonly epoch: string
-  readonly kind: EntryKind
-  readonly payload: Uint8Array
-  readonly #writer: Writer
-  readonly #seq: number
-
-  constructor(
-    index: number,
-    timestampMs: number,
-    epoch: string,
-    kind: EntryKind,
-    payload: Uint8Array,
-    writer: Writer,
-    seq: number,
-  ) {
-    this.index = index
-    this.timestampMs = timestampMs
-    this.epoch = epoch
-    this.kind = kind
-    this.payload = payload
-    this.#writer = writer
-    this.#seq = seq
-  }
-
-  get author(): string {
-    return this.#writer.author
-  }
-
+class PostgresEntry extends StoredEntry {
   get id(): string {
-    return entryId(this.#writer.key, this.#seq, this.timestampMs)
+    return entryId(this.writer.nonce, this.seq, this.timestampMs)
   }
 }
 

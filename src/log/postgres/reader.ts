@@ -3,8 +3,9 @@ import type { Clock } from '../../time/clock.ts'
 import { LogDamaged, LogRewound, LogTruncated, LogUnavailable } from '../errors.ts'
 import type { Cursor, LogBatch } from '../log.ts'
 import { Pause } from '../pause.ts'
+import type { EntryWriter } from '../stored-entry.ts'
 import { untilTold } from './bells.ts'
-import { type Head, Page, type Writer } from './page.ts'
+import { type Head, Page } from './page.ts'
 import type { Table } from './table.ts'
 
 /** The most entries of a page. More are not read faster. */
@@ -20,7 +21,7 @@ export class Reader {
   readonly #clock: Clock
   readonly #pollMs: number
   /** By their numbers, which are random. So what is known of one stays true. */
-  readonly #writers = new Map<string, Writer>()
+  readonly #writers = new Map<string, EntryWriter>()
 
   constructor(table: Table, pollMs: number) {
     this.#table = table
@@ -106,7 +107,7 @@ export class Reader {
       if (this.#writers.has(key)) continue
       const number = BigInt.asIntN(64, BigInt(`0x${key}`))
       const [row] = await table.ask<{ author: Buffer }>(table.statements.author, [number], { signal })
-      this.#writers.set(key, { key, author: row?.author.toString() ?? '' })
+      this.#writers.set(key, { nonce: key, author: row?.author.toString() ?? '' })
     }
   }
 }

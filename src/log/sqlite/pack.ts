@@ -1,5 +1,6 @@
 import { LogUnusable } from '../errors.ts'
 import type { EntryKind, LogBatch, LogEntry, LogTail, NewEntry } from '../log.ts'
+import { type EntryWriter, StoredEntry } from '../stored-entry.ts'
 
 /**
  * Entries cross between threads as two buffers, which are transferred. So an entry costs neither side a copy,
@@ -53,10 +54,8 @@ export function* unpackAppend(
  * A handle that has appended. Its entries refer to it by `ref`. An entry's id is the writer's nonce and the
  * entry's `seq`.
  */
-export interface Writer {
+export interface Writer extends EntryWriter {
   readonly ref: number
-  readonly nonce: string
-  readonly author: string
 }
 
 /** A row of `entries`: idx, ts, writer, seq, kind, and the size of its payload in bytes. */
@@ -128,40 +127,9 @@ export function unpackBatch(
   return { entries, newest }
 }
 
-/** An entry that makes its id only when it is asked for. Few ids are. */
-class UnpackedEntry implements LogEntry {
-  readonly index: number
-  readonly timestampMs: number
-  readonly epoch: string
-  readonly kind: EntryKind
-  readonly payload: Uint8Array
-  readonly #writer: Writer
-  readonly #seq: number
-
-  constructor(
-    index: number,
-    timestampMs: number,
-    epoch: string,
-    kind: EntryKind,
-    payload: Uint8Array,
-    writer: Writer,
-    seq: number,
-  ) {
-    this.index = index
-    this.timestampMs = timestampMs
-    this.epoch = epoch
-    this.kind = kind
-    this.payload = payload
-    this.#writer = writer
-    this.#seq = seq
-  }
-
-  get author(): string {
-    return this.#writer.author
-  }
-
+class UnpackedEntry extends StoredEntry {
   get id(): string {
-    return entryId(this.#writer.nonce, this.#seq)
+    return entryId(this.writer.nonce, this.seq)
   }
 }
 

@@ -1,4 +1,7 @@
-import { describe, expect, test } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Tally } from '../../../docs/examples/tally.ts'
 import { memoryLog } from '../../../src/log/memory.ts'
 import { type CommandContext, MalformedCommand } from '../../../src/machine/machine.ts'
@@ -11,6 +14,12 @@ import { type Projection, projection } from '../../../src/machines/projection/pr
 import { sqliteMachine } from '../../../src/machines/sqlite/sqlite-machine.ts'
 import { createReplica } from '../../../src/replica/start.ts'
 import { checkMachine } from '../../../src/testing/check-machine.ts'
+
+let dir: string
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'anchorage-projection-'))
+})
+afterAll(() => rm(dir, { recursive: true, force: true }))
 
 interface Order {
   readonly customer: string
@@ -164,7 +173,7 @@ describe('a projection', () => {
       'a machine on the disk',
       () =>
         sqliteMachine({
-          path: 'x',
+          path: join(dir, 'x'),
           schema: 'CREATE TABLE t (a INTEGER PRIMARY KEY) STRICT',
           apply() {},
         } as never),

@@ -69,7 +69,7 @@ export class DirectoryOfAnotherLog extends AnchorageError {
     const isMissing = typeof log !== 'string'
     const found = isMissing ? `there is no log at ${log.place}` : `the log that was opened is of epoch ${log}`
     super(
-      `the data directory ${path} holds ${state}, up to entry ${index} of ${theirs}, but ${found}: name the right log, put it back, or import ${held.path} into a new one; to go on without that state, give newLog once (--new-log)`,
+      `the data directory ${path} holds ${state}, up to entry ${index} of ${theirs}, but ${found}: give each group and replica a directory of its own; or name the right log, put it back, or import ${held.path} into a new one; to go on without that state, give newLog once (--new-log)`,
       isMissing ? { cause: log } : {},
     )
     this.path = path

@@ -1,4 +1,4 @@
-import { type LogErrorOptions, LogMismatch } from './errors.ts'
+import { LogMismatch, type LogMismatchOptions } from './errors.ts'
 import type { LogInit } from './log.ts'
 
 /**
@@ -47,7 +47,7 @@ export class Binding {
   }
 
   /** Throws `LogMismatch` for a program of another group, or one that does not speak the log's version. */
-  check({ group, signature, older = [] }: LogInit, options: LogErrorOptions = {}): void {
+  check({ group, signature, older = [] }: LogInit, options: LogMismatchOptions = {}): void {
     if (this.group !== group) throw new LogMismatch('group', group, this.group, options)
     const found = this.upgraded ?? this.signature
     if (signature === undefined || signature === found || older.includes(found)) return

@@ -122,6 +122,8 @@ export interface LogMismatchOptions extends LogErrorOptions {
   readonly older?: readonly string[]
   /** The signature that the log was made for, if its group has gone over to another since. */
   readonly made?: string
+  /** How to get another log. */
+  readonly another?: string
 }
 
 /**
@@ -140,12 +142,12 @@ export class LogMismatch extends LogError {
     field: 'group' | 'signature',
     expected: string,
     found: string,
-    { older = [], made = found, ...options }: LogMismatchOptions = {},
+    { older = [], made = found, another = 'open another log', ...options }: LogMismatchOptions = {},
   ) {
     const why =
       field === 'group'
-        ? `this log is of the group ${quoted(found)}, not ${quoted(expected)}: give that group, or open another log`
-        : `${versionOf(found, made)}, and this program speaks ${[expected, ...older].map(quoted).join(', ')}: start a version of it whose machine has ${quoted(found)} as its signature or among its older ones, or open another log`
+        ? `this log is of the group ${quoted(found)}, not ${quoted(expected)}: give that group, or ${another}`
+        : `${versionOf(found, made)}, and this program speaks ${[expected, ...older].map(quoted).join(', ')}: start a version of it whose machine has ${quoted(found)} as its signature or among its older ones, or ${another}`
     super(why, options)
     this.field = field
     this.expected = expected

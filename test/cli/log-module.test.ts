@@ -65,6 +65,23 @@ describe('a log of a module of the user', () => {
     expect(await place.list('.', '.own')).toEqual(['one.own'])
   })
 
+  test('of messages of others is not said to be empty', async () => {
+    await writeFile(
+      place.path('others.mjs'),
+      `import { memoryLog } from 'anchorage'
+      import { LogMissing } from 'anchorage/log'
+      const log = memoryLog({ messages: true })
+      const missing = () => Promise.reject(new LogMissing('a stream'))
+      export default { open: (init) => (init.create === false ? missing() : log.open(init)) }`,
+    )
+    const node = place.start(['node', '--log-module', './others.mjs', '--lease-ms', '1000'], ANY)
+    let said = ''
+    node.child.stderr!.on('data', (chunk) => (said += chunk))
+    await node.until(leads)
+    expect(await node.interrupt()).toBe(0)
+    expect(said).toContain('began one in the stream of others')
+  })
+
   test('that is not there is not made, and the message names the module and the group', async () => {
     const { code, stderr } = await run('get', 'a', ...MODULE)
     expect(code).toBe(1)

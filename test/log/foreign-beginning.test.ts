@@ -270,7 +270,9 @@ describeNats('where a log of a stream of others begins', () => {
   test('nowhere, if there is no stream, or no group and none may be made', async () => {
     await using scene = await ForeignScene.on(nats)
     await expect(scene.open({ stream: 'PAYMENTS' })).rejects.toThrow(LogMissing)
-    await expect(scene.open({ create: false })).rejects.toThrow(LogMissing)
+    const failure = await failureOf(scene.open({ create: false }))
+    expect(failure).toBeInstanceOf(LogMissing)
+    expect(String(failure)).toContain(`there is no log at ${CONTROL} in stream ORDERS`)
     expect(await scene.buckets()).toEqual([])
   })
 })

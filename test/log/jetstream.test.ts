@@ -109,7 +109,11 @@ describeNats('one server', () => {
 
     test('is refused if it is no log, or if fewer servers keep it than asked for', async () => {
       await jsm.streams.add({ name: streamName(group), subjects: [`foreign.${group}`] })
-      await expect(open()).rejects.toThrow(LogUnusable)
+      const failure = await failureOf(open())
+      expect(failure).toBeInstanceOf(LogUnusable)
+      // Whoever forgot `control` is not told to remove the stream of others.
+      expect(String(failure)).toContain('give `control`')
+      expect(String(failure)).not.toContain('remove')
       await jsm.streams.delete(streamName(group))
       await open()
       await expect(open({ replicas: 3 })).rejects.toThrow(/1 of the servers, not by 3/)

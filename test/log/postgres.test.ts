@@ -224,10 +224,17 @@ describePostgres('one server', () => {
       url.password = 'wrong'
       const failure = (await failureOf(open({ connectionString: url.href }))) as LogRefused
       expect(failure).toBeInstanceOf(LogRefused)
+      expect(failure.message).toContain('look at the user and the password')
       expect(failure.message).not.toContain('wrong')
       expect(failure.place).not.toContain(url.username)
+    })
+
+    test('of a database that is not there is told that it is to be made', async () => {
+      const url = new URL(await role())
       url.pathname = 'nowhere'
-      await expect(open({ connectionString: url.href })).rejects.toThrow(LogRefused)
+      const failure = await failureOf(open({ connectionString: url.href }))
+      expect(failure).toBeInstanceOf(LogRefused)
+      expect(String(failure)).toContain('"nowhere" does not exist: make it')
     })
   })
 

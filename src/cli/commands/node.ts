@@ -51,7 +51,11 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     group: context.group,
     machine,
     log: matching(
-      newLog(context, () => output.note(`there was no log at ${nameOf(context)}: made an empty one`)),
+      newLog(context, ({ hasMessages }) =>
+        output.note(
+          `there was no log at ${nameOf(context)}: ${hasMessages ? 'began one in the stream of others' : 'made an empty one'}`,
+        ),
+      ),
       { path, log: nameOf(context), machine },
     ),
     lead: !reader,

@@ -28,7 +28,7 @@ const ADVICE =
   'name another with --log, or begin one with "anchorage node" or "import", or with "set" or "load" and --create'
 
 /** For commands that may begin a log: it is made if there is none, and `onMade` is called then. */
-export function newLog(context: Context, onMade: () => void): LogBackend {
+export function newLog(context: Context, onMade: (log: Log) => void): LogBackend {
   return {
     async open(init) {
       try {
@@ -37,7 +37,7 @@ export function newLog(context: Context, onMade: () => void): LogBackend {
         if (!(error instanceof LogMissing) || init.create === false) throw error
       }
       const log = await logOf(context).open(init)
-      onMade()
+      onMade(log)
       return log
     },
   }

@@ -44,6 +44,9 @@ const TRIES = 20
 /** How long a handle waits before it writes a new witness, in milliseconds: fast streams have a new one each second. */
 const WITNESS_MS = 60_000
 
+/** What a second group of a stream does. */
+const ANOTHER = 'give the group a control subject of its own'
+
 /** A look is fresh for so many polls: a reader looks at each, so a replica that writes need not look besides. */
 const FRESH_POLLS = 2
 
@@ -82,11 +85,11 @@ export class ForeignStream extends Stream implements Target {
     for (let tries = 0; tries < TRIES; tries++) {
       const found = await records.read(signal)
       const isSame = found !== undefined && (await isStreamOf(found.record, link, info, signal))
-      if (!isSame && !options.create) throw new LogMissing(link.place)
+      if (!isSame && !options.create) throw new LogMissing(`${control} in ${link.place}`)
       const record = isSame
         ? { ...found.record, createdNs: createdNs(info) }
         : await newRecord(link, init, options, info)
-      if (isSame) record.binding.check(init, { place: link.place })
+      if (isSame) record.binding.check(init, { place: link.place, another: ANOTHER })
       const isWritten =
         isSame && found.record.createdNs === record.createdNs
           ? true

@@ -162,12 +162,16 @@ function epochIn(subject: string): string {
   return subject.split('.').at(-1)!
 }
 
+/** It never says to remove the stream: it may be all that others have. */
+const NOT_OURS =
+  'if others write it, give `control` to follow it (see docs/backends/stream-of-others.md); or name another'
+
 /** Returns whose log it is. */
 function check(config: StreamConfig, init: LogInit, { replicas }: OwnStreamOptions, place: string): Binding {
   const { num_replicas, subjects } = config
   const binding = bindingIn(config.description)
   if (binding === undefined)
-    throw new LogUnusable('the stream is no log of Anchorage; remove it, or name another', { place })
+    throw new LogUnusable(`the stream is no log of Anchorage: ${NOT_OURS}`, { place })
   binding.check(init, { place })
   const wrong = Object.entries(REQUIRED).flatMap(([key, wanted]) => {
     const found = config[key as keyof StreamConfig] ?? wanted

@@ -24,7 +24,9 @@ const PASSING = new Set([
   '53300' /* it has too many connections */,
 ])
 const PASSING_CLASSES = new Set(['08' /* connection */, '53' /* resources */, '58' /* system */])
-const REFUSING_CLASSES = new Set(['28' /* authorization */, '3D' /* no such database */])
+const NO_DATABASE = '3D000'
+/** The class of its errors. */
+const AUTHORIZATION = '28'
 
 /** The SQLSTATE, if the server answered with an error. */
 export function sqlstate(error: unknown): string | undefined {
@@ -78,7 +80,13 @@ export function failure(error: unknown, place: string, waitedMs: number): Error 
     return new LogUnavailable(message, options)
   if (code === LOCK_NOT_AVAILABLE) return new LogBusy(waitedMs, options)
   if (code === PERMISSION_DENIED) return new LogRefused(`${message}: ${GRANTS}`, options)
-  if (REFUSING_CLASSES.has(code.slice(0, 2))) return new LogRefused(`the server refuses: ${message}`, options)
+  if (code === NO_DATABASE)
+    return new LogRefused(
+      `${message}: make it (CREATE DATABASE), or name another in the connection string`,
+      options,
+    )
+  if (code.startsWith(AUTHORIZATION))
+    return new LogRefused(`the server refuses: ${message}; ${CREDENTIALS}`, options)
   if (DAMAGED.has(code))
     return new LogDamaged(`the database is damaged: ${message}; restore a backup`, options)
   if (code === OTHER_COLUMNS)
@@ -86,6 +94,8 @@ export function failure(error: unknown, place: string, waitedMs: number): Error 
   return new LogUnusable(`the server does not carry a statement out: ${message}`, options)
 }
 
+const CREDENTIALS =
+  'look at the user and the password of the connection string (or PGUSER, PGPASSWORD, ~/.pgpass), and at pg_hba.conf'
 const GRANTS = 'let the owner of the schema grant it, as "Privileges" in docs/backends/postgres.md lists them'
 
 function ofConnection(error: unknown, place: string): Error {

@@ -57,6 +57,11 @@ describe('usage', () => {
     [['get', 'a', '--log', ''], '--log is empty'],
     [['get', 'a', '--log', '.'], '--log names a directory'],
     [['get', 'a', '--log', 'http://host'], '--log names neither a file nor servers'],
+    [['get', 'a', '--log', 'postgres:/app:secret@host/app'], '--log names neither a file nor servers'],
+    [
+      ['get', 'a', '--log', 'postgres:app:secret@host', '--creds', 'seed'],
+      'names neither a file nor servers',
+    ],
     [['get', 'a', '--log', 'nats://'], '"nats://" is no NATS server'],
     [['get', 'a', '--log', 'postgres://h1,,h2/app'], 'a host is missing between two commas'],
     [

@@ -29,10 +29,10 @@ const FORM = {
 export async function placeOf(flags: LogFlags): Promise<LogPlace> {
   const { log, logReplicas: replicas } = flags
   const { backend } = resolvePlace(log)
+  if (backend === 'sqlite') assertFile(log)
   assertFlags(flags, backend)
   switch (backend) {
     case 'sqlite':
-      assertFile(log)
       return log
     case 'jetstream': {
       assertServers(log, backend)
@@ -64,7 +64,8 @@ function assertFile(log: string): void {
   if (log === '') throw new UsageError('--log is empty: give the path of a file, or the URLs of servers')
   if (statSync(log, { throwIfNoEntry: false })?.isDirectory())
     throw new UsageError(`--log names a directory, ${log}: name a file in it`)
-  if (/^\w+:\/\//.test(log)) {
+  // A URL without its slashes may hold a password, and is no name for a file that is made, or missing.
+  if (/^(\w+:\/\/|(nats|tls|postgres(ql)?):)/i.test(log)) {
     throw new UsageError(
       '--log names neither a file nor servers: of NATS, nats://… or tls://…, or of PostgreSQL, postgres://…',
     )

@@ -1,6 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process'
-import { chownSync, readdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { chownSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { folderWith, hasPrograms } from './installed.ts'
 import { type RunAs, type ServerCommand, ServerProcess } from './server-process.ts'
@@ -36,6 +37,18 @@ function versions(): string[] {
   } catch {
     return []
   }
+}
+
+/** A folder for temporary files which the user that runs the programs may enter: root's own may be closed to it. */
+export function temporaryFolder(): string {
+  if (process.getuid?.() !== 0) return tmpdir()
+  return [tmpdir(), '/tmp', '/var/tmp'].find(isOpen) ?? tmpdir()
+}
+
+/** Whether everybody may enter a folder and those that it is in. */
+function isOpen(folder: string): boolean {
+  const isEnterable = ((statSync(folder, { throwIfNoEntry: false })?.mode ?? 0) & 0o001) !== 0
+  return isEnterable && (dirname(folder) === folder || isOpen(dirname(folder)))
 }
 
 /** PostgreSQL's programs, run in a directory by a user who is not root. */

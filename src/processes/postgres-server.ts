@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { atExit } from './at-exit.ts'
 import { PostgresMissing } from './errors.ts'
 import { freePorts, startOnFreePorts } from './free-ports.ts'
 import { DATABASE, HOST, PostgresInstance, USER, waitingFor } from './postgres-instance.ts'
-import { findPostgres, PostgresPrograms } from './postgres-programs.ts'
+import { findPostgres, PostgresPrograms, temporaryFolder } from './postgres-programs.ts'
 
 export { findPostgres, type PostgresInstance }
 
@@ -39,7 +38,7 @@ export async function startPostgres(init: PostgresInit = {}): Promise<Postgres> 
   const folder = findPostgres()
   if (folder === undefined) throw new PostgresMissing()
   return await startOnFreePorts(async () => {
-    const dir = await mkdtemp(join(tmpdir(), 'anchorage-postgres-'))
+    const dir = await mkdtemp(join(temporaryFolder(), 'anchorage-postgres-'))
     const ports = await freePorts(HOST, init.standby === undefined ? 1 : 2)
     return new Postgres(new PostgresPrograms(folder, dir), ports, init)
   }, false)

@@ -1,5 +1,8 @@
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { type Postgres, PostgresFailed, PostgresMissing, startPostgres } from '../../src/testing/index.ts'
 import { describePostgres } from '../log/postgres.ts'
@@ -49,6 +52,17 @@ describePostgres('PostgreSQL of a test', () => {
     expect(pids.filter((pid) => !isStopped(pid) && running([pid]).length > 0)).toEqual([])
     postgres.resume()
     expect(await postgres.primary.query('SELECT 1')).toBe('1')
+  })
+
+  test('starts where the temporary folder is closed to others', async () => {
+    const closed = await mkdtemp(join(tmpdir(), 'anchorage-closed-'))
+    vi.stubEnv('TMPDIR', closed)
+    const starting = startPostgres()
+    await starting.catch(() => {})
+    vi.unstubAllEnvs()
+    await using postgres = await starting
+    expect(await postgres.primary.query('SELECT 1')).toBe('1')
+    await rm(closed, { recursive: true })
   })
 
   test('a configuration that is wrong is told with the last lines of the log', async () => {

@@ -68,9 +68,13 @@ const OWN_LOG_PAGE = 'node_modules/anchorage/docs/writing-a-log.md'
 const INSTALLED_EXAMPLES = 'node_modules/anchorage/docs/examples'
 const EXAMPLE = 'own-consensus.ts'
 const EXAMPLE_FILES = [EXAMPLE, 'words-replica.ts', 'array-consensus.ts']
+/** Those that are compiled alone. */
+const COMPILED = ['orders.ts', 'shop.ts', 'tally.ts']
 const EXAMPLE_NEEDS = ['@libp2p/gossipsub', '@libp2p/identify', '@libp2p/ping', '@types/node', 'typescript']
 const COMPILER = {
   strict: true,
+  // What `tsc --init` sets beyond `strict`.
+  exactOptionalPropertyTypes: true,
   noUncheckedIndexedAccess: true,
   noEmit: true,
   target: 'esnext',
@@ -105,12 +109,12 @@ try {
   const needs = EXAMPLE_NEEDS.map((name) => `${name}@${devDependencies[name]}`)
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...needs], project)
   const examples = join(project, INSTALLED_EXAMPLES)
-  for (const file of EXAMPLE_FILES) copyFileSync(join(examples, file), join(project, file))
+  for (const file of [...EXAMPLE_FILES, ...COMPILED]) copyFileSync(join(examples, file), join(project, file))
   copyFileSync(join(examples, OWN_LOG), join(project, OWN_LOG))
   const page = readFileSync(join(project, OWN_LOG_PAGE), 'utf8')
   const [, ownLogTest] = /^```ts\n((?:(?!```).)*'node:test'.*?)^```/ms.exec(page)!
   writeFileSync(join(project, OWN_LOG_TEST), ownLogTest!)
-  const config = { compilerOptions: COMPILER, files: [EXAMPLE, OWN_LOG_TEST] }
+  const config = { compilerOptions: COMPILER, files: [EXAMPLE, OWN_LOG_TEST, ...COMPILED] }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config))
   run('npx', ['node', 'node_modules/typescript/bin/tsc'], project)
   process.stdout.write(run('npx', ['node', EXAMPLE], project))

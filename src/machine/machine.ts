@@ -81,7 +81,7 @@ export interface StateMachine<Result = unknown> {
    * error stops this replica. Default: nothing is to be done.
    * @param signal aborts when the replica stops
    */
-  afterInstall?(signal: AbortSignal): Promise<void>
+  readonly afterInstall?: ((signal: AbortSignal) => Promise<void>) | undefined
 
   /**
    * Machine time has moved on. The call comes with or without a command, and before the command of the entry
@@ -113,7 +113,7 @@ export interface StateMachine<Result = unknown> {
   readonly durable?: DurableState
 
   /** Only a machine has it whose commands can be undone. `compose` needs it, to apply several as one. */
-  readonly transaction?: Transaction
+  readonly transaction?: Transaction | undefined
 }
 
 /**

@@ -327,9 +327,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'machine time is not restored by an install',
     file: 'group/group-state.ts',
     text: `    this.#time = new MachineTime(timeMs, clocks)
-    this.#entryId`,
+    this.#entry`,
     replacement: `    this.#time = new MachineTime(Math.max(timeMs, this.#time.ms))
-    this.#entryId`,
+    this.#entry`,
     promise: 'any clock',
   },
   {

@@ -37,7 +37,8 @@ export class GroupState {
   #leader: string | undefined
   #claimIndex = 0
   #time = new MachineTime()
-  #entryId = ''
+  /** The newest entry. Its id is made only where it is asked for. */
+  #entry: Pick<LogEntry, 'id'> = { id: '' }
   readonly #anchors = new Map<number, Seal>()
   /** Attestations of anchors before this index are not counted any more, or never were here. */
   #countedFrom = 0
@@ -131,12 +132,12 @@ export class GroupState {
 
   /** The id of the newest entry; empty before the first. */
   get entryId(): string {
-    return this.#entryId
+    return this.#entry.id
   }
 
   /** An entry of any kind was applied: it is the newest now. */
-  reached(entryId: string): void {
-    this.#entryId = entryId
+  reached(entry: Pick<LogEntry, 'id'>): void {
+    this.#entry = entry
   }
 
   /**
@@ -244,7 +245,7 @@ export class GroupState {
       term: BigInt(this.#term),
       leader: this.#leader ?? '',
       timeMs: BigInt(this.#time.ms),
-      entryId: this.#entryId,
+      entryId: this.entryId,
       clocks: this.clocks.map(({ timestampMs, timeMs }) => ({
         timestampMs: BigInt(timestampMs),
         timeMs: BigInt(timeMs),
@@ -274,7 +275,7 @@ export class GroupState {
     // Another replica applied its claim, before this snapshot.
     this.#claimIndex = 0
     this.#time = new MachineTime(timeMs, clocks)
-    this.#entryId = entryId
+    this.#entry = { id: entryId }
     // The markers before the snapshot are not in it.
     this.#anchors.clear()
     this.#countedFrom = Number.POSITIVE_INFINITY

@@ -102,7 +102,7 @@ test('an elector without an attestation of an overdue anchor is silent, until it
 
 test('a snapshot says which entry was its newest: a log that was written again has another one there', () => {
   apply('a', claim(1))
-  group.reached('the id of an entry')
+  group.reached({ id: 'the id of an entry' })
   expect(restored(group.encode()).entryId).toBe('the id of an entry')
 })
 

@@ -308,7 +308,7 @@ function groupStateOf({
   }
   state.advance(Math.min(timeMs, ...(clocks ?? []).map((clock) => clock.timeMs)))
   for (const { timestampMs } of clocks ?? []) state.advance(timestampMs)
-  state.reached(entryId)
+  state.reached({ id: entryId })
   if (recent !== undefined) state.restore({ ...decodeGroupState(state.encode()), lastCommand, recent })
   return state
 }

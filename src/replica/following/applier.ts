@@ -124,7 +124,10 @@ export class Applier<Result> {
       this.waiters.reached(this.applied)
       this.#yielder.pause()
     }
-    this.#cursor = { index: this.applied, id: batch.entries.at(-1)!.id }
+    const last = { index: this.applied, id: batch.entries.at(-1)!.id }
+    this.#cursor = last
+    // The entry holds the buffer that it came in.
+    this.#init.group.reached(last)
     this.#appliedAtMs = this.#init.clock.now()
   }
 
@@ -219,7 +222,7 @@ export class Applier<Result> {
     // The state is not the snapshot that the log begins with: that one's next entry is the second.
     if (genesisIn(entry, epoch) !== undefined) throw new GenesisAhead()
     if (own && entry.kind === 'control') this.#assertSpoken(entry)
-    group.reached(entry.id)
+    group.reached(entry)
     if (own && group.advance(entry.timestampMs)) this.#advanceMachine(index)
     const outcome = own && entry.kind === 'control' ? group.apply(entry) : undefined
     let result: Result | undefined

@@ -41,6 +41,11 @@ export interface ProjectionInit<Event> {
    * several. It is read as ever, and written by the projection alone.
    */
   readonly state: StateMachine
+  /**
+   * Which messages are for it, by their subjects and headers. The others change nothing, and are not decoded. It must
+   * look at nothing but the context. Default: all are.
+   */
+  wants?(context: EventContext): boolean
   /** How messages are decoded. A message that it throws for is skipped, on every replica alike. Default: JSON. */
   readonly codec?: Pick<Codec<Event>, 'decode'>
   /**
@@ -122,14 +127,15 @@ export class Projection<Event> implements StateMachine<readonly unknown[] | Refu
     const { state } = this.#init
     // A state that expires is read at the message's time.
     state.advance?.(context.timeMs)
+    const about = { ...context, version: this.#versions.get(signature) ?? this.#init.version }
+    if (!this.#wants(about)) return []
     const event = this.#decode(message)
-    const version = this.#versions.get(signature) ?? this.#init.version
     this.#transaction.begin()
     this.#isApplying = true
     let isDone = false
     try {
       const results: unknown[] = []
-      for (const command of aboutMessage(() => this.#init.on(event, { ...context, version }))) {
+      for (const command of aboutMessage(() => this.#init.on(event, about))) {
         const result = state.apply(this.#bytesOf(command), { ...context, signature: state.signature })
         if (result instanceof Refusal) return result
         results.push(result)
@@ -173,6 +179,14 @@ export class Projection<Event> implements StateMachine<readonly unknown[] | Refu
   /** Ask the state. Throws `MalformedQuestion` as it does. */
   query(question: Uint8Array): Uint8Array | undefined {
     return this.#init.state.query?.(question)
+  }
+
+  #wants(context: EventContext): boolean {
+    try {
+      return this.#init.wants?.(context) ?? true
+    } catch (error) {
+      throw senseless(error)
+    }
   }
 
   #decode(message: Uint8Array): Event {

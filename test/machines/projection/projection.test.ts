@@ -95,6 +95,25 @@ describe('a projection', () => {
     expect([state.map.get('a'), list.length]).toEqual([0, 1])
   })
 
+  test('does not decode the messages that it does not want', () => {
+    const map = new ReplicatedMap<string, number>()
+    const machine = projection<Order>({
+      version: 'v/1',
+      state: map,
+      wants: ({ message }) => message!.subject.startsWith('orders.'),
+      *on({ customer, amount }) {
+        yield map.commands.set(customer, amount)
+      },
+    })
+    const at = (subject: string) => ({ message: { subject, headers: {} } })
+    expect(apply(machine, Buffer.from('no JSON'), at('others.a'))).toEqual([])
+    expect(() => apply(machine, Buffer.from('no JSON'), at('orders.a'))).toThrow(MalformedCommand)
+    expect(apply(machine, bytes({ customer: 'ada', amount: 1 }), at('orders.a'))).toHaveLength(1)
+    // What it throws is about the message, too.
+    expect(() => apply(machine, bytes({ customer: 'ada', amount: 2 }))).toThrow(MalformedCommand)
+    expect(map.get('ada')).toBe(1)
+  })
+
   test('is told the subject, the position and the version', () => {
     const map = new ReplicatedMap<string, unknown>()
     const machine = projection<Order>({

@@ -7,8 +7,11 @@ import { ProcessFaults } from './process-faults.ts'
  * exception or a rejection ended such a process. Those of the file itself are what Vitest fails on anyhow.
  */
 
-/** How long what was told to close may take: a libp2p node writes down its addresses one second after its listener closed. */
-const GRACE_MS = 1_500
+/**
+ * How long what was told to close may take: a libp2p node writes down its addresses one second after its listener
+ * closed, and later where the machine is busy.
+ */
+const GRACE_MS = 5_000
 
 // Node opens them when they are first used, which may be in the middle of a test.
 void [process.stdin, process.stdout, process.stderr]

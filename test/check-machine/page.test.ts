@@ -5,7 +5,9 @@ import { REMEDIES } from '../../src/testing/check-machine/machine-fault.ts'
 const docs = new URL('../../docs/', import.meta.url)
 const pageOf = (name: string) => readFileSync(new URL(name, docs), 'utf8')
 const squeezed = (text: string) => text.replaceAll(/\s+/g, ' ').trim()
-const examples = readdirSync(new URL('examples/', docs)).map((name) => squeezed(pageOf(`examples/${name}`)))
+const examples = readdirSync(new URL('examples/', docs))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => squeezed(pageOf(`examples/${name}`)))
 const blocks = ['testing-your-machine.md', 'upgrades.md'].flatMap((name) =>
   Array.from(pageOf(name).matchAll(/^```ts\n(.*?)^```$/gms), ([, code = '']) => ({ name, code })),
 )

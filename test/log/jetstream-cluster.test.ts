@@ -12,7 +12,7 @@ import { VirtualClock } from '../../src/time/virtual-clock.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 import { describeNatsClusters, natsHarness, wipe } from './nats.ts'
-import { NatsProxy } from './nats-proxy.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 // If all servers were killed, they need ten seconds and more to go on. Some of these tests do that twice.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 })
@@ -104,8 +104,8 @@ describeNatsClusters('three servers', () => {
     /**
      * Reports another entry than the stream's leader has, like a server whose copy of the stream came apart.
      */
-    async function forked(isForked: () => boolean): Promise<NatsProxy> {
-      const proxy = await NatsProxy.to(nats.urls[0]!)
+    async function forked(isForked: () => boolean): Promise<TcpProxy> {
+      const proxy = await TcpProxy.to(nats.urls[0]!)
       proxy.toClient = (bytes) => {
         if (!isForked() || !bytes.includes('stream_msg_get_response')) return bytes
         const altered = bytes.toString('latin1').replace(/"data":"([^"]+)"/, (_, data: string) => {
@@ -152,7 +152,7 @@ describeNatsClusters('three servers', () => {
   })
 
   test('servers too old for a replicated log cause a warning for each version; one server does not', async () => {
-    await using proxy = await NatsProxy.to(nats.urls[0]!)
+    await using proxy = await TcpProxy.to(nats.urls[0]!)
     const version = '2.9.10'
     proxy.toClient = (bytes) =>
       Buffer.from(
@@ -188,7 +188,7 @@ describeNatsClusters('three servers', () => {
   describe('a new stream, while a server is away that is to keep it,', () => {
     /** The servers refuse the first streams with this answer. They have never heard of the other two of five. */
     async function refusing(times: number, onRefused = () => {}) {
-      const proxy = await NatsProxy.to(nats.urls[0]!)
+      const proxy = await TcpProxy.to(nats.urls[0]!)
       let refused = 0
       proxy.toServer = (bytes) => {
         const text = bytes.toString('latin1')

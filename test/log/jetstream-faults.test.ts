@@ -22,7 +22,7 @@ import { type NatsServers, startNatsServers } from '../../src/processes/nats-ser
 import { allowFault } from '../setup/strict.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
 import { describeNats } from './nats.ts'
-import { NatsProxy } from './nats-proxy.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 const LARGE = 262_144
 const SMALL = 65_536
@@ -136,8 +136,8 @@ describeNats('what a server and its client may do to a log', () => {
   })
 
   describe('a connection that is cut while the servers make a consumer', () => {
-    async function cutting(times: number): Promise<NatsProxy> {
-      const proxy = await NatsProxy.to(nats.urls[0]!)
+    async function cutting(times: number): Promise<TcpProxy> {
+      const proxy = await TcpProxy.to(nats.urls[0]!)
       let left = times
       proxy.toServer = (bytes) => (bytes.includes('CONSUMER.CREATE') && left-- > 0 ? 'cut' : bytes)
       return proxy
@@ -166,7 +166,7 @@ describeNats('what a server and its client may do to a log', () => {
   test('one consumer delivers any number of entries', async () => {
     const writer = await open()
     for (let n = 0; n < 10; n++) await writer.append(commands(...numbers(1, 1_000)))
-    await using proxy = await NatsProxy.to(nats.urls[0]!)
+    await using proxy = await TcpProxy.to(nats.urls[0]!)
     let made = 0
     proxy.toServer = (bytes) => {
       if (bytes.includes('CONSUMER.CREATE')) made++
@@ -177,7 +177,7 @@ describeNats('what a server and its client may do to a log', () => {
   })
 
   test('a message that is no answer, on a subject for answers, does no harm', async () => {
-    await using proxy = await NatsProxy.to(nats.urls[0]!)
+    await using proxy = await TcpProxy.to(nats.urls[0]!)
     const garbage = ['', 'no JSON', 'null', '{"seq":"x"}', '{"error":{}}']
     let forged = 0
     proxy.toClient = (bytes) =>

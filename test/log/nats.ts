@@ -14,7 +14,7 @@ import {
 import type { LogHarness, LogPlaceUnderTest } from '../../src/testing/log/harness.ts'
 import { init } from './entries.ts'
 import { describeInstalled } from './installed.ts'
-import { NatsProxy } from './nats-proxy.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 /** CI sets it: a missing server is then a failure. */
 const REQUIRED = process.env.REQUIRE_NATS === '1'
@@ -65,7 +65,7 @@ export interface NatsPlaceInit {
 /** Every handle comes by proxies, and the servers do not tell it how to get around them. */
 export async function natsPlace(nats: NatsServers, at: NatsPlaceInit): Promise<LogPlaceUnderTest> {
   await at.empty()
-  const proxies = await Promise.all(nats.urls.map((url) => NatsProxy.to(url)))
+  const proxies = await Promise.all(nats.urls.map((url) => TcpProxy.to(url)))
   const backend = () =>
     at.backend({
       servers: proxies.map(({ url }) => url),

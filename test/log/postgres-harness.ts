@@ -6,7 +6,7 @@ import { Client } from 'pg'
 import { type PostgresLogOptions, postgresLog } from '../../src/log/postgres.ts'
 import { findPostgres, type Postgres } from '../../src/processes/postgres-server.ts'
 import type { LogHarness } from '../../src/testing/log/harness.ts'
-import { NatsProxy } from './nats-proxy.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 const run = promisify(execFile)
 const bin = findPostgres() ?? ''
@@ -31,7 +31,7 @@ export function postgresHarness(
       const url = postgres.urlOf(postgres.primary)
       const schema = newSchema()
       const behind = hostOf ? [`tcp://${hostOf()}`] : postgres.servers.map((server) => postgres.urlOf(server))
-      const proxies = await Promise.all(behind.map((each) => NatsProxy.to(each)))
+      const proxies = await Promise.all(behind.map((each) => TcpProxy.to(each)))
       const through = proxies.map((proxy) => new URL(proxy.url).host).join(',')
       const { host } = new URL(url)
       const connectionString = url.replace(host, through)

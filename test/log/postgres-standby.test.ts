@@ -5,9 +5,9 @@ import { type PostgresLogOptions, postgresLog } from '../../src/log/postgres.ts'
 import { type Postgres, type PostgresInstance, startPostgres } from '../../src/processes/postgres-server.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
-import { NatsProxy } from './nats-proxy.ts'
 import { describePostgres } from './postgres.ts'
 import { postgresHarness, sql } from './postgres-harness.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 /** How long a test waits for what comes about by itself, in milliseconds. */
 const WAIT = { timeout: 20_000, interval: 20 }
@@ -195,7 +195,7 @@ describePostgres('a primary with an asynchronous standby', () => {
     await (await open()).append(commands('1'))
     await cutOffStandby()
     await postgres.standby!.start()
-    await using old = await NatsProxy.to(postgres.urlOf(postgres.primary))
+    await using old = await TcpProxy.to(postgres.urlOf(postgres.primary))
     await postgres.promote()
     const hosts = `${new URL(old.url).host},127.0.0.1:${postgres.primary.port}`
     const log = await open({ connectionString: postgres.url.replace(/(?<=@)[^/]*/, hosts) })
@@ -218,8 +218,8 @@ describePostgres('a primary with an asynchronous standby', () => {
     await log.append(commands('1'))
     await cutOffStandby()
     await log.append(commands('lost'))
-    const proxies = await Promise.all(postgres.servers.map((each) => NatsProxy.to(postgres.urlOf(each))))
-    const [old, promoted] = proxies as [NatsProxy, NatsProxy]
+    const proxies = await Promise.all(postgres.servers.map((each) => TcpProxy.to(postgres.urlOf(each))))
+    const [old, promoted] = proxies as [TcpProxy, TcpProxy]
     const ofProxies = proxies.map(({ url }) => new URL(url).host).join(',')
     const writer = await open({
       connectionString: postgres.url.replace(/(?<=@)[^/]*/, ofProxies),
@@ -243,7 +243,7 @@ describePostgres('a primary with an asynchronous standby', () => {
   })
 
   test('that is promoted without the last entries: an answer that is lost then is found', async () => {
-    const proxies = await Promise.all(postgres.servers.map((each) => NatsProxy.to(postgres.urlOf(each))))
+    const proxies = await Promise.all(postgres.servers.map((each) => TcpProxy.to(postgres.urlOf(each))))
     const ofProxies = proxies.map(({ url }) => new URL(url).host).join(',')
     const log = await open({ connectionString: postgres.url.replace(/(?<=@)[^/]*/, ofProxies) })
     await log.append(commands('1'))

@@ -20,9 +20,9 @@ import { type Postgres, startPostgres } from '../../src/processes/postgres-serve
 import { certificate } from './certificate.ts'
 import { conformance } from './conformance.ts'
 import { commands, Follower, failureOf, init, numbers, readAll, text } from './entries.ts'
-import { NatsProxy } from './nats-proxy.ts'
 import { describePostgres } from './postgres.ts'
 import { newSchema, postgresHarness, sql } from './postgres-harness.ts'
+import { TcpProxy } from './tcp-proxy.ts'
 
 /** How long a test waits for what comes about by itself, in milliseconds. */
 const WAIT = { timeout: 20_000, interval: 20 }
@@ -295,7 +295,7 @@ describePostgres('one server', () => {
     })
 
     test('whose answer is lost is looked for, and found', async () => {
-      await using proxy = await NatsProxy.to(postgres.url)
+      await using proxy = await TcpProxy.to(postgres.url)
       const url = new URL(postgres.url)
       url.port = new URL(proxy.url).port
       const log = await open({ connectionString: url.href })
@@ -309,7 +309,7 @@ describePostgres('one server', () => {
     })
 
     test('is in the log once, although connections are cut while many are under way', async () => {
-      await using proxy = await NatsProxy.to(postgres.url)
+      await using proxy = await TcpProxy.to(postgres.url)
       const url = new URL(postgres.url)
       url.port = new URL(proxy.url).port
       const log = await open({ connectionString: url.href })
@@ -413,7 +413,7 @@ describePostgres('one server', () => {
     })
 
     test('closes soon, although the server does not let it in again', async () => {
-      await using proxy = await NatsProxy.to(postgres.url)
+      await using proxy = await TcpProxy.to(postgres.url)
       const url = new URL(postgres.url)
       url.port = new URL(proxy.url).port
       const log = await open({ connectionString: url.href })
@@ -445,7 +445,7 @@ describePostgres('one server', () => {
     })
 
     test('that is no longer wanted while it is opened leaves no connection', async () => {
-      await using proxy = await NatsProxy.to(postgres.url)
+      await using proxy = await TcpProxy.to(postgres.url)
       const url = new URL(postgres.url)
       url.port = new URL(proxy.url).port
       url.searchParams.set('application_name', schema)

@@ -4,8 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 /** What becomes of bytes on their way. The returned bytes go on; `cut` drops them and ends the connection. */
 type Passing = (bytes: Buffer) => Buffer | 'cut'
 
-/** Stands between a client and a NATS server, and changes what passes. */
-export class NatsProxy implements AsyncDisposable {
+/** Stands between a client and a server of NATS or PostgreSQL, and changes what passes. */
+export class TcpProxy implements AsyncDisposable {
   /** From the client to the server. */
   toServer: Passing = (bytes) => bytes
   /** From the server to the client. */
@@ -13,8 +13,8 @@ export class NatsProxy implements AsyncDisposable {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
 
-  static async to(url: string): Promise<NatsProxy> {
-    const proxy = new NatsProxy(url)
+  static async to(url: string): Promise<TcpProxy> {
+    const proxy = new TcpProxy(url)
     proxy.#server.listen(0, '127.0.0.1')
     await once(proxy.#server, 'listening')
     return proxy

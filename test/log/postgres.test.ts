@@ -159,9 +159,12 @@ describePostgres('one server', () => {
       fc
         .string({ unit: 'grapheme', minLength: 1, maxLength: 40 })
         .filter((text) => text.isWellFormed() && !/\p{Cc}/u.test(text) && Buffer.byteLength(text) <= bytesMax)
-    const names = fc.record({ group: name(512), signature: name(1024), author: name(255) })
+    const names = fc.record({ prefix: name(500), signature: name(1024), author: name(255) })
+    let logs = 0
     await fc.assert(
-      fc.asyncProperty(names, async ({ group, signature, author }) => {
+      fc.asyncProperty(names, async ({ prefix, signature, author }) => {
+        // Short texts come more than once, and each log is made for one signature.
+        const group = `${prefix}${++logs}`
         const log = await backend().open({ group, signature, author })
         await log.append(commands('1'))
         await log.notices.announce(author, new Uint8Array(1), 1_000)

@@ -32,7 +32,7 @@ function entries(first: number, count: number, payloadBytes = 1): LogEntry[] {
 }
 
 test('of entries that are delivered fast, one of each full batch is compared', async () => {
-  using reader = checks.reader()
+  using reader = checks.reader(0)
   for (let n = 0; n < 5; n++) reader.delivered(entries(1 + n * 1_024, 1_024))
   await checks.settled()
   expect(compared).toEqual([1_024, 2_048, 3_072, 4_096, 5_120])
@@ -40,8 +40,8 @@ test('of entries that are delivered fast, one of each full batch is compared', a
 })
 
 test('an entry that the leader does not have is reported to the readers that have got it', async () => {
-  using reader = checks.reader()
-  using another = checks.reader()
+  using reader = checks.reader(0)
+  using another = checks.reader(0)
   another.delivered(entries(1, 1_024))
   reader.delivered(entries(1, 1_024))
   held!.set(2_048, 'another')
@@ -52,7 +52,7 @@ test('an entry that the leader does not have is reported to the readers that hav
 })
 
 test('entries are compared again with the next leader, and from time to time with the same one', async () => {
-  using reader = checks.reader()
+  using reader = checks.reader(0)
   for (let n = 0; n < 100; n++) reader.delivered(entries(1 + n * 1_024, 1_024))
   await checks.settled()
   compared = []
@@ -68,7 +68,7 @@ test('entries are compared again with the next leader, and from time to time wit
 })
 
 test('a comparison without an answer is made again at the next look', async () => {
-  using reader = checks.reader()
+  using reader = checks.reader(0)
   for (let n = 0; n < 30; n++) reader.delivered(entries(1 + n * 1_024, 1_024))
   await checks.settled()
   held = undefined
@@ -80,14 +80,14 @@ test('a comparison without an answer is made again at the next look', async () =
 })
 
 test('large entries are not asked for', async () => {
-  using reader = checks.reader()
+  using reader = checks.reader(0)
   reader.delivered(entries(1, 3, 20_000))
   await checks.look('a')
   expect(compared).toEqual([])
 })
 
 test('of entries that arrive one by one, one is compared each tenth of a second', async () => {
-  using reader = checks.reader()
+  using reader = checks.reader(0)
   for (let index = 1; index <= 10; index++) {
     reader.delivered(entries(index, 1))
     clock.advance(40)
@@ -97,7 +97,7 @@ test('of entries that arrive one by one, one is compared each tenth of a second'
 })
 
 test('entries that were delivered two minutes ago are not compared any more', async () => {
-  using reader = checks.reader()
+  using reader = checks.reader(0)
   reader.delivered(entries(1, 1_024))
   clock.advance(120_000)
   reader.delivered(entries(1_025, 1_024))
@@ -106,4 +106,23 @@ test('entries that were delivered two minutes ago are not compared any more', as
   compared = []
   await checks.look('a')
   expect(Math.min(...compared)).toBe(1_024 + 64)
+})
+
+test('what was delivered to an earlier reader says nothing of one that goes on before it', async () => {
+  {
+    using before = checks.reader(0)
+    before.delivered(entries(1, 10))
+    await checks.settled()
+  }
+  // The log was put back to entry 6, and written again.
+  for (let index = 7; index <= 10; index++) held!.set(index, 'another')
+  using reader = checks.reader(6)
+  const others = entries(7, 4).map((entry) => ({ ...entry, id: 'another' }))
+  reader.delivered(others)
+  await checks.look('a')
+  expect(reader.signal.aborted).toBe(false)
+  // One that goes on behind it has what the earlier one was given.
+  using behind = checks.reader(10)
+  await checks.look('b')
+  expect(behind.signal.reason).toMatchObject({ name: 'LogRewound', index: 10 })
 })

@@ -29,6 +29,8 @@ const AGAIN = 4
 const ENTRY_BYTES_MAX = 16 * 1024
 
 interface Sample {
+  /** Of all samples that were taken. */
+  readonly number: number
   readonly index: number
   readonly id: string
   readonly atMs: number
@@ -56,6 +58,7 @@ export class SpotChecks {
   readonly #pending = new Set<Promise<boolean>>()
   /** Oldest first. */
   #samples: Sample[] = []
+  #taken = 0
   #sinceSample = 0
   #sinceCompared = 0
   #sampledMs = Number.NEGATIVE_INFINITY
@@ -66,9 +69,15 @@ export class SpotChecks {
     this.#init = init
   }
 
-  /** Add a reader. Its signal aborts when an entry that was delivered to it turns out not to be the log's. */
-  reader(): SpotReader {
-    const reader = new SpotReader(this, () => this.#readers.delete(reader))
+  /**
+   * Add a reader that goes on after `index`. Its signal aborts when an entry that was delivered to it, or to who
+   * read before it up to there, turns out not to be the log's.
+   */
+  reader(index: number): SpotReader {
+    const reader = new SpotReader(this, {
+      from: { index, number: this.#taken },
+      leave: () => this.#readers.delete(reader),
+    })
     this.#readers.add(reader)
     return reader
   }
@@ -83,7 +92,7 @@ export class SpotChecks {
       if (this.#sinceSample < SPACING && !(isLast && isQuiet)) continue
       if (entry.payload.byteLength > ENTRY_BYTES_MAX) continue
       this.#sinceSample = 0
-      this.#samples.push({ index: entry.index, id: entry.id, atMs })
+      this.#samples.push({ number: this.#taken++, index: entry.index, id: entry.id, atMs })
     }
     if (this.#samples.length > SAMPLES_MAX) this.#samples.splice(0, this.#samples.length - SAMPLES_MAX)
     this.#sinceCompared += entries.length
@@ -121,12 +130,13 @@ export class SpotChecks {
   }
 
   /** Resolves with false if the servers did not answer. */
-  async #compare({ index, id }: Sample): Promise<boolean> {
+  async #compare(sample: Sample): Promise<boolean> {
+    const { index, id } = sample
     const comparing = this.#init.confirm(index, id).then(
       () => true,
       (error: unknown) => {
         if (!(error instanceof LogRewound)) return false
-        for (const reader of this.#readers) reader.rewound(index, error)
+        for (const reader of this.#readers) reader.rewound(sample, error)
         return true
       },
     )
@@ -139,16 +149,25 @@ export class SpotChecks {
   }
 }
 
+interface SpotReaderInit {
+  /** The entry before its first one, and the number of the first sample that is taken from then on. */
+  readonly from: Pick<Sample, 'index' | 'number'>
+  readonly leave: () => void
+}
+
 /** One reader of a log, for as long as it reads. */
 export class SpotReader implements Disposable {
   readonly #checks: SpotChecks
+  readonly #from: Pick<Sample, 'index' | 'number'>
   readonly #leave: () => void
   readonly #found = new AbortController()
-  #index = 0
+  #index: number
 
-  constructor(checks: SpotChecks, leave: () => void) {
+  constructor(checks: SpotChecks, { from, leave }: SpotReaderInit) {
     this.#checks = checks
+    this.#from = from
     this.#leave = leave
+    this.#index = from.index
   }
 
   /** Aborts with `LogRewound`. */
@@ -161,9 +180,11 @@ export class SpotReader implements Disposable {
     this.#checks.delivered(entries)
   }
 
-  /** The entry that was delivered at `index` is not the log's. */
-  rewound(index: number, error: LogRewound): void {
-    if (index <= this.#index) this.#found.abort(error)
+  /** What was delivered at the sample's index is not the log's. An older sample may be of a history that is not this reader's. */
+  rewound({ index, number }: Sample, error: LogRewound): void {
+    const from = this.#from
+    const isOwn = number >= from.number ? index <= this.#index : index <= from.index
+    if (isOwn) this.#found.abort(error)
   }
 
   [Symbol.dispose](): void {

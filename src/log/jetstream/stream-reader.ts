@@ -74,7 +74,7 @@ export class StreamReader {
     const stop = new AbortController()
     const reading = new Reading(cursor, this.#codec.decoder(), this.#stream.numbering)
     const trouble = this.#watch(reading, any(ends, stop.signal))
-    using spots = this.#spots.reader()
+    using spots = this.#spots.reader(cursor.index)
     const signal = AbortSignal.any([ends, trouble, spots.signal])
     const pause = new Pause()
     let until: number | undefined

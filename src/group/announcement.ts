@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { OLDER_MAX, TIMER_MS_MAX } from '../bounds.ts'
+import type { CatchUpProgress } from './catch-up-progress.ts'
 import { GROUP_FORMAT } from './formats.ts'
 import { AnnouncementSchema } from './pb/group_pb.js'
 import { signatureName } from './versions.ts'
@@ -86,6 +87,12 @@ export interface Announcement {
   readonly format?: number
   /** The names of the signatures that it speaks. Default: only the one that the log is bound to. */
   readonly speaks?: readonly Uint8Array[]
+  /** The version of Anchorage, such as "0.3.0". Default: one that did not tell yet. */
+  readonly version?: string
+  /** The signature of the machine's version that it speaks now. */
+  readonly signature?: string
+  /** Absent while it is not catching up. */
+  readonly catchUp?: CatchUpProgress
 }
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
@@ -99,6 +106,7 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     addresses,
     prune,
     speaks = [],
+    catchUp: _catchUp,
     ...rest
   } = announcement
   const message = create(AnnouncementSchema, {
@@ -136,7 +144,7 @@ export function announcementBytesMax(of: {
     ready: true,
     servedBytes: most,
   }
-  const largest: Required<Announcement> = {
+  const largest: Required<Omit<Announcement, 'version' | 'signature' | 'catchUp'>> = {
     epoch: of.epoch,
     addresses: of.addresses,
     state: 'catching-up',

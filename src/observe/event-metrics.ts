@@ -1,11 +1,11 @@
 import type { CheckpointEvent } from '../checkpoint/store.ts'
+import { errorCode, OTHER_CODE } from '../error-code.ts'
 import { ReplicaStopped } from '../replica/errors.ts'
 import type { CatchUpReport, ReplicaEvent } from '../replica/events.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { AvailableEvent } from '../snapshot/available.ts'
 import type { SyncEvent } from '../sync/events.ts'
 import type { SessionState } from '../sync/fetching/session-state.ts'
-import { errorCode, OTHER_CODE } from './error-code.ts'
 import type { LabelsOf, MetricName, NamesOf } from './metric-definitions.ts'
 import type { MetricSeries } from './metric-families.ts'
 

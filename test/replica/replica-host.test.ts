@@ -54,7 +54,8 @@ beforeEach(async () => {
       group: state,
     }),
     group: state,
-    status: { state: 'in-sync' },
+    status: { state: 'in-sync', failure: undefined },
+    reporter: { trouble: undefined },
     stopping: stopping.signal,
     positions: {
       reached: (position, options) => reached(position, options),
@@ -223,7 +224,7 @@ test('an anchor from before an upgrade is passed over by who speaks only the new
   const { newest } = await log.bounds()
   const anchor = { epoch: 'e', index: newest.index }
   const group = new GroupState({ signature: 's', versions: new Versions({ signature: 's/2' }) })
-  const newer = new ReplicaHost({ ...init, group, status: { state: 'catching-up' } })
+  const newer = new ReplicaHost({ ...init, group, status: { state: 'catching-up', failure: undefined } })
   expect([await newer.isReadable(anchor), await host.isReadable(anchor)]).toEqual([false, true])
 })
 
@@ -238,7 +239,7 @@ test('a leader names no anchor from before an upgrade, and those after it are fo
   expect([await isReadable(before), await isReadable(after)]).toEqual([false, true])
 
   const group = new GroupState({ signature: 's', versions: new Versions({ signature: 's' }) })
-  const older = new ReplicaHost({ ...init, group, status: { state: 'catching-up' } })
+  const older = new ReplicaHost({ ...init, group, status: { state: 'catching-up', failure: undefined } })
   const anchor = { epoch: 'e', index: after.newest.index }
   await expect(older.isReadable(anchor)).rejects.toThrow(UpgradeRequired)
 })

@@ -13,7 +13,8 @@ import type { ReplicaReport } from '../../src/replica/snapshots/report.ts'
 import { createReplica } from '../../src/replica/start.ts'
 import { NobodyAnswers } from '../../src/replica/visit/errors.ts'
 import { Visitor } from '../../src/replica/visit/visitor.ts'
-import { Cluster, leads } from './cluster.ts'
+import { Cluster, leads, when } from './cluster.ts'
+import { line } from './journal.ts'
 
 /** One replica of a map, and its log as a visitor opens it. */
 class Place implements AsyncDisposable {
@@ -134,9 +135,30 @@ test('a replica tells what it knows of itself and of the group', async () => {
     term: 1,
     signature: place.map.signature,
     log: { first: 1, newest: { index: replica.position.index } },
+    logConnected: true,
+    clockMs: expect.any(Number),
   })
+  expect(report).not.toHaveProperty('failure')
+  expect(report).not.toHaveProperty('problem')
   const self = report.members.find(({ id }) => id === replica.id)
   expect(self).toMatchObject({ addresses: replica.addresses, offers: [], checkpoint: 0 })
+})
+
+test('a replica without a state tells what keeps it from having one', async () => {
+  await using cluster = new Cluster()
+  const [one] = await cluster.startLed(0)
+  for (const text of ['a', 'b', 'c']) await one.replica.submit(line(text))
+  await one.replica.prune({ keepEntries: 0 })
+  await one.replica.stop()
+  const { replica } = await cluster.start({ lead: false, requestTimeoutMs: 500, fetchTimeoutMs: 250 })
+  await when(replica, 'state', () => replica.state === 'lost')
+  const log = await cluster.log.open({ group: 'journals', author: 'visitor', create: false })
+  await using visitor = await Visitor.enter({ group: 'journals', signature: log.signature, log })
+  const json = await visitor.ask((channel) => channel.status())
+  expect(JSON.parse(Buffer.from(json).toString())).toMatchObject({
+    state: 'lost',
+    failure: { code: 'STATE_LOST', message: replica.failure!.message },
+  })
 })
 
 test('the leader obeys an order to prune, and others name it', async () => {

@@ -19,6 +19,7 @@ import type { Positions } from '../following/positions.ts'
 import type { Announcer } from '../membership/announcer.ts'
 import type { Orders } from '../membership/orders.ts'
 import { syncMembers } from '../membership/sync-members.ts'
+import type { Reporter } from '../reporter.ts'
 import type { Status } from '../status.ts'
 import type { Installer } from './installer.ts'
 import { type ReplicaReport, reportOf } from './report.ts'
@@ -36,7 +37,8 @@ export interface ReplicaHostInit {
   readonly membership: Membership
   readonly progress: Pick<AnchorProgress, 'hasStalled'>
   /** Only in sync this replica is at its post, whatever leader the log names. */
-  readonly status: Pick<Status, 'state'>
+  readonly status: Pick<Status, 'state' | 'failure'>
+  readonly reporter: Pick<Reporter, 'trouble'>
   /** Aborts when this replica is told to stop. */
   readonly stopping: AbortSignal
   readonly positions: Pick<Positions, 'reached' | 'barrier' | 'current'>

@@ -1,15 +1,25 @@
+import { errorCode } from '../../error-code.ts'
 import type { ReplicaState } from '../../group/announcement.ts'
 import type { GroupState } from '../../group/group-state.ts'
 import type { Member, Membership } from '../../group/membership.ts'
-import type { Log, LogBounds } from '../../log/log.ts'
+import { isConnected, type Log, type LogBounds } from '../../log/log.ts'
 import type { Position } from '../../position.ts'
 import type { Clock } from '../../time/clock.ts'
 import type { Positions } from '../following/positions.ts'
+import type { Reporter } from '../reporter.ts'
 import type { Status } from '../status.ts'
 
 /** A member as the replica that reports knows it. */
 export interface ReportedMember extends Omit<Member, 'announcedAtMs' | 'untilMs'> {
   readonly announcedMsAgo: number
+}
+
+/** An error as a replica tells it of itself. */
+export interface ReportedError {
+  /** Such as `NO_PROVIDER`; `OTHER` for an error without a code. */
+  readonly code: string
+  /** At most 1,000 characters of its message. */
+  readonly message: string
 }
 
 /**
@@ -21,6 +31,14 @@ export interface ReplicaReport {
   readonly id: string
   readonly group: string
   readonly state: ReplicaState
+  /** What halted it, or keeps it from having a state. Absent: nothing, or a release that does not tell. */
+  readonly failure?: ReportedError
+  /** The newest problem since it was last in sync. Absent: none, or a release that does not tell. */
+  readonly problem?: ReportedError
+  /** False while it cannot reach the log's servers. */
+  readonly logConnected?: boolean
+  /** The wall clock of its machine, in milliseconds since 1970. */
+  readonly clockMs?: number
   /** The newest position whose entry is in its state. */
   readonly position: Position
   /** By the log up to that position; null: nobody. */
@@ -44,18 +62,23 @@ export interface ReportInit {
   readonly clock: Clock
   readonly group: GroupState
   readonly membership: Pick<Membership, 'list'>
-  readonly status: Pick<Status, 'state'>
+  readonly status: Pick<Status, 'state' | 'failure'>
+  readonly reporter: Pick<Reporter, 'trouble'>
   readonly positions: Pick<Positions, 'current'>
 }
 
 export async function reportOf(init: ReportInit, signal: AbortSignal): Promise<ReplicaReport> {
-  const { groupName, self, log, clock, group, membership, status, positions } = init
+  const { groupName, self, log, clock, group, membership, status, reporter, positions } = init
   const bounds = await log.bounds({ signal })
   const nowMs = clock.now()
   return {
     id: self,
     group: groupName,
     state: status.state,
+    ...(status.failure && { failure: reportedError(status.failure) }),
+    ...(reporter.trouble && { problem: reportedError(reporter.trouble) }),
+    logConnected: isConnected(log),
+    clockMs: clock.wallNow(),
     position: positions.current,
     leader: group.leader ?? null,
     term: group.term,
@@ -65,6 +88,13 @@ export async function reportOf(init: ReportInit, signal: AbortSignal): Promise<R
     log: bounds,
     members: membership.list().map((member) => reported(member, nowMs)),
   }
+}
+
+/** Messages may quote peers. */
+const MESSAGE_LENGTH_MAX = 1_000
+
+function reportedError(error: Error): ReportedError {
+  return { code: errorCode(error), message: error.message.slice(0, MESSAGE_LENGTH_MAX) }
 }
 
 function reported({ announcedAtMs, untilMs: _, offers, ...member }: Member, nowMs: number): ReportedMember {

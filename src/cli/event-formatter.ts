@@ -1,6 +1,7 @@
 import type { CheckpointSummary, ProcessEvent, SessionSummary, SyncSummary } from '../observe/events.ts'
 import { formatPosition } from '../position.ts'
 import { count, counted, duration, type Output, shortId, size } from './output.ts'
+import { plainText } from './plain-text.ts'
 
 type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: Type }>
 
@@ -23,7 +24,7 @@ export class EventFormatter {
     this.#self = self
   }
 
-  /** Undefined for an event that is not worth a line. */
+  /** Undefined for an event that is not worth a line. What others wrote in it is made plain. */
   tell({ type, detail, atMs }: ProcessEvent): string | undefined {
     switch (type) {
       case 'state':
@@ -53,7 +54,9 @@ export class EventFormatter {
       case 'upgraded':
         return detail.from === detail.to
           ? `the group's state is of format ${detail.format} from entry ${count(detail.position.index)} on`
-          : `the group speaks ${detail.to} from entry ${count(detail.position.index)} on, no longer ${detail.from}`
+          : plainText(
+              `the group speaks ${detail.to} from entry ${count(detail.position.index)} on, no longer ${detail.from}`,
+            )
       case 'pruned':
         return detail.upTo > 0 ? `pruned the log up to entry ${count(detail.upTo)}` : undefined
       case 'checkpoint':
@@ -63,7 +66,7 @@ export class EventFormatter {
           ? "the log's servers are there again"
           : this.#alarm("lost the log's servers; still reads and serves what it has, and looks for them")
       case 'skipped':
-        return `skipped entry ${count(detail.index)}: ${detail.why}`
+        return plainText(`skipped entry ${count(detail.index)}: ${detail.why}`)
       case 'problem':
         return this.#alarm(STATEMENTS.has(detail.name) ? detail.message : `${detail.message}; trying again`)
     }
@@ -92,12 +95,12 @@ export class EventFormatter {
       case 'refused': {
         const { peer, error } = event
         if (this.#toldLately(`refused ${peer} ${error.name}`, atMs)) return undefined
-        return `told ${shortId(peer)} ${error.name}: ${error.message}`
+        return plainText(`told ${shortId(peer)} ${error.name}: ${error.message}`)
       }
       case 'broken': {
         const { peer, error } = event
         if (this.#toldLately(`broken ${peer}`, atMs)) return undefined
-        return `the stream that ${shortId(peer)} opened broke: ${error.message}`
+        return plainText(`the stream that ${shortId(peer)} opened broke: ${error.message}`)
       }
       case 'served':
       case 'fetched':
@@ -106,9 +109,9 @@ export class EventFormatter {
       case 'asked-again':
         return undefined
       case 'fault':
-        return `${shortId(event.peer)}: ${event.error.message}`
+        return plainText(`${shortId(event.peer)}: ${event.error.message}`)
       case 'anchor-lost':
-        return `${event.error.message}; asking for another anchor`
+        return plainText(`${event.error.message}; asking for another anchor`)
       case 'session':
         return this.#session(event.state, atMs)
     }
@@ -156,7 +159,7 @@ export class EventFormatter {
   }
 
   #alarm(text: string): string {
-    return this.#output.style('red', text)
+    return this.#output.style('red', plainText(text))
   }
 
   #toldLately(what: string, atMs: number): boolean {

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { asError } from '../thrown.ts'
+import { plainJson, plainText } from './plain-text.ts'
 
 type Style = Parameters<typeof styleText>[0]
 
@@ -38,7 +39,7 @@ export class Output {
   /** One JSON value on one line of standard output. */
   object(value: unknown): void {
     this.#endProgress()
-    process.stdout.write(`${JSON.stringify(value, plain)}\n`)
+    process.stdout.write(`${plainJson(JSON.stringify(value, plain))}\n`)
   }
 
   /** A result: an object for programs, or a line for people. */
@@ -49,7 +50,7 @@ export class Output {
 
   /** A remark beside the result, on standard error. */
   note(text: string): void {
-    this.aside(this.json ? JSON.stringify({ note: text }) : text)
+    this.aside(this.json ? plainJson(JSON.stringify({ note: text })) : plainText(text))
   }
 
   /** A line for people on standard error, whatever programs are told. */
@@ -64,9 +65,9 @@ export class Output {
     const sentence = withoutPasswords(message.replaceAll(/\s*\n\s*/g, ' '))
     if (this.json)
       process.stderr.write(
-        `${JSON.stringify({ error: { ...(error as object), name, message: sentence } }, plain)}\n`,
+        `${plainJson(JSON.stringify({ error: { ...(error as object), name, message: sentence } }, plain))}\n`,
       )
-    else process.stderr.write(`${this.#style('red', 'anchorage:', process.stderr)} ${sentence}\n`)
+    else process.stderr.write(`${this.#style('red', 'anchorage:', process.stderr)} ${plainText(sentence)}\n`)
     if (process.env.ANCHORAGE_DEBUG) process.stderr.write(`${withoutPasswords(stack ?? '')}\n`)
   }
 
@@ -112,7 +113,8 @@ export class Output {
     return this.#color ? styleText(style, text, { stream }) : text
   }
 
-  #progressed(text: string): void {
+  #progressed(told: string): void {
+    const text = plainText(told)
     if (!process.stderr.isTTY) {
       if (!this.json) process.stderr.write(`${text.trimStart()}\n`)
       return
@@ -162,5 +164,5 @@ export function size(bytes: number): string {
 
 /** The end of a PeerId, which is where they differ. */
 export function shortId(id: string): string {
-  return `…${id.slice(-8)}`
+  return plainText(`…${id.slice(-8)}`)
 }

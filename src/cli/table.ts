@@ -1,11 +1,13 @@
 import type { Output } from './output.ts'
+import { plainText } from './plain-text.ts'
 
-/** A table for people. Each row has as many cells as the head. */
+/** A table for people. Each row has as many cells as the head. What others wrote in them is made plain. */
 export function printTable(
   output: Output,
   head: readonly string[],
-  rows: readonly (readonly string[])[],
+  cells: readonly (readonly string[])[],
 ): void {
+  const rows = cells.map((row) => row.map(plainText))
   const widths = head.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]!.length)),
   )

@@ -5,6 +5,7 @@ import { isFresh, Sightings } from '../../log/presence.ts'
 import { type Context, EXIT } from '../context.ts'
 import { existingLog, signatureOf, withAnyLog } from '../log/open-log.ts'
 import { count, duration, shortId } from '../output.ts'
+import { plainText } from '../plain-text.ts'
 import { printTable } from '../table.ts'
 
 /** Shows what each replica announces of itself. No replica is asked. */
@@ -53,7 +54,9 @@ function print({ output }: Context, all: readonly Known[]): void {
   printTable(output, head, rows)
   output.line()
   for (const { id, addresses } of all)
-    output.line(`${id}  ${addresses.length === 0 ? 'asks, and serves nothing' : addresses.join(' ')}`)
+    output.line(
+      plainText(`${id}  ${addresses.length === 0 ? 'asks, and serves nothing' : addresses.join(' ')}`),
+    )
 }
 
 /** What a member speaks, by the names of signatures that it announces. The names of others stay as they are. */

@@ -7,6 +7,7 @@ import type { Inquiry } from '../ask-replicas.ts'
 import { type Context, EXIT } from '../context.ts'
 import { existingLog, signatureOf, withAnyLog } from '../log/open-log.ts'
 import { count, duration, type Output, shortId } from '../output.ts'
+import { plainText } from '../plain-text.ts'
 import { printTable } from '../table.ts'
 import { networkOf } from './network-key.ts'
 
@@ -102,7 +103,7 @@ function print(status: Status, output: Output): void {
   const members = status.members.filter(({ addresses }) => addresses.length > 0)
   const held = newest.index - first + 1
   output.line(`log       ${log}, group ${group}, epoch ${epoch.slice(0, 8)}`)
-  output.line(`machine   ${signature}${format === null ? '' : `, group format ${format}`}`)
+  output.line(`machine   ${plainText(signature)}${format === null ? '' : `, group format ${format}`}`)
   output.line(
     held > 0
       ? `entries   ${count(first)} to ${count(newest.index)} (${count(held)} readable)`

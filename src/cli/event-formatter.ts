@@ -102,6 +102,7 @@ export class EventFormatter {
         if (this.#toldLately(`broken ${peer}`, atMs)) return undefined
         return plainText(`the stream that ${shortId(peer)} opened broke: ${error.message}`)
       }
+      case 'named':
       case 'served':
       case 'fetched':
       case 'recalled':

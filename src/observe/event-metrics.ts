@@ -127,6 +127,8 @@ export class EventMetrics {
         return this.#error('anchorage_refusals_total', event.error)
       case 'broken':
         return this.#series.add('anchorage_broken_streams_total', {})
+      case 'named':
+        return
       case 'ignored':
         return this.#series.add('anchorage_ignored_offers_total', {})
       case 'session':

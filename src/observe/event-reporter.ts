@@ -56,17 +56,17 @@ export class EventReporter {
   #sync(event: SyncEvent): void {
     switch (event.type) {
       case 'served': {
-        const { type, peer, anchor } = event
-        return this.#chunk(`${type} ${peer} ${anchor.index}`, event, { type, peer, anchor })
+        const { type, peer, anchor, catchUp } = event
+        return this.#chunk(`${type} ${peer} ${anchor.index}`, event, { type, peer, anchor, catchUp })
       }
       case 'fetched': {
-        const { type, peer, anchor, outcome } = event
+        const { type, peer, anchor, outcome, catchUp } = event
         const key = `${type} ${peer} ${anchor.index} ${outcome}`
-        return this.#chunk(key, event, { type, peer, anchor, outcome })
+        return this.#chunk(key, event, { type, peer, anchor, outcome, catchUp })
       }
       case 'recalled': {
-        const { type, anchor } = event
-        return this.#chunk(`${type} ${anchor.index}`, event, { type, anchor })
+        const { type, anchor, catchUp } = event
+        return this.#chunk(`${type} ${anchor.index}`, event, { type, anchor, catchUp })
       }
       case 'revived':
         return this.#soon(`${event.type} ${event.anchor.index}`, syncSummary(event))

@@ -14,11 +14,17 @@ export interface ErrorSummary {
   readonly message: string
 }
 
+/** Which catch-up an event is of, or the newest of them. Undefined: of none, or of a peer that does not tell. */
+export interface OfCatchUp {
+  /** The same at the joiner, the leader and the providers: 16 hexadecimal digits. */
+  readonly catchUp?: string | undefined
+}
+
 /** A `SyncEvent` without its bulk. */
 export type SyncSummary =
   | Extract<SyncEvent, { type: 'captured' | 'adopted' | 'released' | 'freed' }>
   /** The newest revival; there is at most one of these for an anchor every 100 ms. */
-  | Extract<SyncEvent, { type: 'revived' }>
+  | Extract<SyncEvent, { type: 'revived' | 'named' }>
   | {
       readonly type: 'cut'
       readonly anchor: Position
@@ -30,38 +36,38 @@ export type SyncSummary =
       readonly tookMs: number
     }
   /** All that this peer was sent of this anchor so far; at most one of these every 100 ms. */
-  | {
+  | (OfCatchUp & {
       readonly type: 'served'
       readonly peer: string
       readonly anchor: Position
       readonly chunks: number
       readonly bytes: number
-    }
+    })
   /** All chunks so far that this peer sent of this anchor, and that came to this; at most one every 100 ms. */
-  | {
+  | (OfCatchUp & {
       readonly type: 'fetched'
       readonly peer: string
       readonly anchor: Position
       readonly outcome: ChunkOutcome
       readonly chunks: number
       readonly bytes: number
-    }
+    })
   /** All chunks so far of this anchor that were here already; at most one of these every 100 ms. */
-  | {
+  | (OfCatchUp & {
       readonly type: 'recalled'
       readonly anchor: Position
       readonly chunks: number
       readonly bytes: number
-    }
+    })
   | Extract<SyncEvent, { type: 'ignored' }>
   /** The newest of this error's name that this peer was told; there is at most one of these every 100 ms. */
-  | { readonly type: 'refused'; readonly peer: string; readonly error: ErrorSummary }
+  | ({ readonly type: 'refused'; readonly peer: string; readonly error: ErrorSummary } & OfCatchUp)
   | { readonly type: 'broken'; readonly peer: string; readonly error: ErrorSummary }
   /** The newest of this error's name; there is at most one of these every 100 ms. */
   | { readonly type: 'asked-again'; readonly error: ErrorSummary; readonly retryMs: number }
-  | { readonly type: 'session'; readonly state: SessionSummary }
-  | { readonly type: 'fault'; readonly peer: string; readonly error: ErrorSummary }
-  | { readonly type: 'anchor-lost'; readonly error: ErrorSummary }
+  | ({ readonly type: 'session'; readonly state: SessionSummary } & OfCatchUp)
+  | ({ readonly type: 'fault'; readonly peer: string; readonly error: ErrorSummary } & OfCatchUp)
+  | ({ readonly type: 'anchor-lost'; readonly error: ErrorSummary } & OfCatchUp)
 
 export type SessionSummary =
   | Exclude<SessionState, { status: 'failed' }>
@@ -119,20 +125,25 @@ export function syncSummary(event: Exclude<SyncEvent, ChunkEvent>): SyncSummary 
       }
     }
     case 'session': {
-      const { type, state } = event
-      return { type, state: state.status === 'failed' ? { ...state, reason: summary(state.reason) } : state }
+      const { type, state, catchUp } = event
+      const told = state.status === 'failed' ? { ...state, reason: summary(state.reason) } : state
+      return { type, state: told, catchUp }
     }
-    case 'broken':
-    case 'fault':
-    case 'refused': {
+    case 'broken': {
       const { type, peer, error } = event
       return { type, peer, error: summary(error) }
     }
+    case 'fault':
+    case 'refused': {
+      const { type, peer, error, catchUp } = event
+      return { type, peer, error: summary(error), catchUp }
+    }
     case 'anchor-lost':
-      return { type: event.type, error: summary(event.error) }
+      return { type: event.type, error: summary(event.error), catchUp: event.catchUp }
     case 'asked-again':
       return { type: event.type, error: summary(event.error), retryMs: event.retryMs }
     case 'revived':
+    case 'named':
     case 'ignored':
     case 'captured':
     case 'adopted':

@@ -265,6 +265,7 @@ export class Service implements SnapshotSyncService {
       case 'fault':
       case 'broken':
         return log.error('%s with %s: %s', event.type, event.peer, event.error.message)
+      case 'named':
       case 'cut':
       case 'revived':
       case 'freed':

@@ -20,6 +20,7 @@ import { AnchorAllocator, gone, offersOf, Provider, type ProviderEvent } from '.
 import {
   type ByteStream,
   CutFailed,
+  makeCatchUpId,
   type OfferView,
   Peers,
   type SyncNetwork,
@@ -131,6 +132,11 @@ export class SnapshotSync {
   /** How many chunk bytes this replica has sent of an anchor since it offers it. */
   servedBytes(anchor: Position): number {
     return this.#provider.servedBytes(anchor)
+  }
+
+  /** Names the running session: see `CaughtUp`. Undefined without one. */
+  get catchUpId(): string | undefined {
+    return this.#session?.id
   }
 
   /** How many bytes the running session has received, and built into the new state; 0 without one. */
@@ -266,6 +272,7 @@ export class SnapshotSync {
     const session = new Session({
       ...this.#times,
       ...init,
+      id: makeCatchUpId(this.#random),
       host: this.#host,
       network: this.#network,
       clock: this.#clock,

@@ -28,7 +28,8 @@ test.each<[what: string, session: SessionState | undefined, said: string]>([
   ['between two sessions', { status: 'failed', reason: new Error('x') }, 'asks the group for a snapshot'],
 ])('catching up, %s', (_what, state, said) => {
   const health = healthOf('catching-up')
-  if (state !== undefined) health.happened({ type: 'sync', detail: { type: 'session', state } })
+  if (state !== undefined)
+    health.happened({ type: 'sync', detail: { type: 'session', state, catchUp: 'c0ffee' } })
   expect(health.ready).toEqual({ ok: false, text: `catching-up: ${said}` })
   expect(health.alive.ok).toBe(true)
 })

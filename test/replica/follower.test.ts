@@ -22,6 +22,7 @@ const LISTENER = { decided: () => {}, skipped: () => {} }
 const named = (name: string) => expect.objectContaining({ name })
 
 const caughtUp = (index: number): CaughtUp => ({
+  catchUp: 'c0ffee',
   anchor: { epoch: 'e', index },
   providersUsed: [],
   bytesFetched: 0,

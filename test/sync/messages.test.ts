@@ -189,6 +189,21 @@ test('a message without a body is malformed', () => {
   expect(() => decodeResponse(new Uint8Array(0))).toThrow(Malformed)
 })
 
+test.each([
+  ['as an asker makes it', '00c0ffee12345678', '00c0ffee12345678'],
+  ['the longest', 'f'.repeat(32), 'f'.repeat(32)],
+  ['none', '', undefined],
+  ['one digit too many', 'f'.repeat(33), undefined],
+  ['upper case', 'C0FFEE', undefined],
+  ['a line of its own', 'c0ffee\n', undefined],
+  ['what a terminal obeys', '\u001b[2Jc0ffee', undefined],
+  ['a megabyte', 'f'.repeat(2 ** 20), undefined],
+])('the id of a catch-up, %s, is read or counts as none', (_what, catchUp, read) => {
+  const request = { id: 1, ...SCOPE, body: { type: 'offers' } } as const
+  const expected = read === undefined ? request : { ...request, catchUp: read }
+  expect(decodeRequest(encodeRequest({ ...request, catchUp }))).toStrictEqual(expected)
+})
+
 test('bytes at random, or messages damaged anywhere, are a message or malformed, never anything else', () => {
   const messages = [
     ...REQUESTS.map((body) => encodeRequest({ id: 5, ...SCOPE, body })),

@@ -101,6 +101,8 @@ function heard(event: ProviderEvent): void {
     case 'served':
       served++
       return
+    case 'named':
+      return
     case 'offered':
       pushed.push([event.peer, event.offer])
       return

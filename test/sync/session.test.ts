@@ -13,6 +13,7 @@ import {
   type ResponseBody,
 } from '../../src/sync/wire/messages.ts'
 import { ProvenFault } from '../../src/sync/wire/proven-fault.ts'
+import { chanceOf } from '../../src/testing/simulation/chance.ts'
 import { numberedItems } from '../snapshot/item-snapshot.ts'
 import { PACED_ITEM_BYTES, PacedSnapshot } from '../snapshot/paced-snapshot.ts'
 import {
@@ -137,6 +138,27 @@ describe('a session', () => {
     expect(hex(joiner.items)).toEqual(hex(ITEMS))
     expect(report).toMatchObject({ anchor: at(101), anchorsLost: 0, bytesFetched: 40 * 9 })
     expect(joiner.states).toEqual(['requesting', 'choosing', 'fetching', 'installing', 'done'])
+  })
+
+  test('has one id in the events of the joiner, the leader and the providers, and no other session has it', async () => {
+    group.random = chanceOf(7, 'ids').next
+    const first = (await group.until(joiner.catchUp())).catchUp
+    expect(first).toMatch(/^[0-9a-f]{16}$/)
+    const told = joiner.events.flatMap((event) => ('catchUp' in event ? [[event.type, event.catchUp]] : []))
+    expect(new Set(told.map(([type]) => type))).toEqual(new Set(['session', 'fetched']))
+    expect(new Set(told.map(([, id]) => id))).toEqual(new Set([first]))
+    const named = { type: 'named', peer: joiner.id, anchor: at(101), catchUp: first }
+    expect(leader.events.filter(({ type }) => type === 'named')).toEqual([named])
+    for (const provider of followers) {
+      const served = provider.events.filter((event) => event.type === 'served')
+      expect(served.length).toBeGreaterThan(0)
+      expect(new Set(served.map(({ catchUp }) => catchUp))).toEqual(new Set([first]))
+    }
+    expect(joiner.sync.catchUpId).toBe(undefined)
+    const again = joiner.catchUp()
+    const running = joiner.sync.catchUpId
+    expect(running).not.toBe(first)
+    expect((await group.until(again)).catchUp).toBe(running)
   })
 
   test('brings an empty state, too', async () => {

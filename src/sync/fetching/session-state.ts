@@ -17,8 +17,11 @@ export type SessionState =
   | ({ readonly status: 'done' } & CaughtUp)
   | { readonly status: 'failed'; readonly reason: Error }
 
-/** What is told of a session. */
-export type SessionEvent =
+/** What is told of a session, and which catch-up it is: see `CaughtUp`. */
+export type SessionEvent = SessionNews & { readonly catchUp: string }
+
+/** What happened in a session. */
+export type SessionNews =
   /** The session moved on. */
   | { readonly type: 'session'; readonly state: SessionState }
   /** A peer sent a chunk, or what this replica lacked of one. */
@@ -32,6 +35,10 @@ export type SessionEvent =
 
 /** What one session did. */
 export interface CaughtUp {
+  /**
+   * Names this catch-up in the logs of this replica, of the leader and of the providers: 16 hexadecimal digits.
+   */
+  readonly catchUp: string
   readonly anchor: Position
   readonly providersUsed: readonly string[]
   /** Chunk bytes received, as encoded for the way, including any that had to be fetched again. */

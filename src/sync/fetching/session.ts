@@ -21,12 +21,15 @@ import {
   type CaughtUp,
   SESSION_EDGES,
   type SessionEvent,
+  type SessionNews,
   type SessionPhases,
   type SessionState,
 } from './session-state.ts'
 import { checkTransition } from './transitions.ts'
 
 export interface SessionInit {
+  /** Names this catch-up: see `CaughtUp`. */
+  readonly id: string
   readonly host: SyncHost
   readonly network: SyncNetwork
   readonly clock: Clock
@@ -72,11 +75,11 @@ export class Session {
 
   constructor(init: SessionInit) {
     this.#init = init
-    const { host, network, clock, fetchTimeoutMs } = init
+    const { id, host, network, clock, fetchTimeoutMs } = init
     this.#signal = AbortSignal.any([init.signal, this.#stop.signal])
     this.#faults = new Faults((peer, error) => this.#blame(peer, error))
     const onProof = (peer: string, proof: ProvenFault) => this.#faults.add(peer, proof)
-    this.#peers = new Peers({ host, network, clock, timeoutMs: fetchTimeoutMs, onProof })
+    this.#peers = new Peers({ host, network, clock, timeoutMs: fetchTimeoutMs, catchUp: id, onProof })
     this.#pin = new Pin(host)
     const own = {
       ...init,
@@ -90,6 +93,11 @@ export class Session {
     this.#request = new AnchorRequest({ ...own, offers: this.#offers, lost: this.#lost })
     // What is due on a stream must not hold a session that is not wanted any more.
     this.#signal.addEventListener('abort', () => void this.#peers.close(), { once: true })
+  }
+
+  /** Names this catch-up: see `CaughtUp`. */
+  get id(): string {
+    return this.#init.id
   }
 
   /**
@@ -160,7 +168,8 @@ export class Session {
     download.stop()
     const { providersUsed, bytesFetched } = download
     const anchorsLost = this.#lost.count
-    const caughtUp = { anchor, providersUsed, bytesFetched, anchorsLost, phasesMs: this.#phasesMs }
+    const phasesMs = this.#phasesMs
+    const caughtUp = { catchUp: this.id, anchor, providersUsed, bytesFetched, anchorsLost, phasesMs }
     this.#enter({ status: 'done', caughtUp })
     return caughtUp
   }
@@ -204,14 +213,14 @@ export class Session {
   }
 
   /** Tell of a chunk, while this session wants any. */
-  #got(event: Extract<SessionEvent, { type: 'fetched' | 'recalled' }>): void {
-    if (!this.#signal.aborted) this.#init.onEvent(event)
+  #got(news: Extract<SessionNews, { type: 'fetched' | 'recalled' }>): void {
+    if (!this.#signal.aborted) this.#tell(news)
   }
 
   /** Tell of what a peer did. After proof nothing more is asked of it, nor taken. */
   #blame(peer: string, error: Error): void {
     if (this.#signal.aborted) return
-    this.#init.onEvent({ type: 'fault', peer, error })
+    this.#tell({ type: 'fault', peer, error })
     if (!(error instanceof ProvenFault)) return
     this.#peers.abort(peer, error)
     this.#download?.drop(peer, error)
@@ -224,9 +233,12 @@ export class Session {
   #enter(next: Held): void {
     checkTransition('a session', SESSION_EDGES, this.#state.status, next.status)
     this.#state = next
-    const { onEvent } = this.#init
-    if (next.status === 'lost') onEvent({ type: 'anchor-lost', error: next.error })
-    else if (next.status !== 'new') onEvent({ type: 'session', state: told(next) })
+    if (next.status === 'lost') this.#tell({ type: 'anchor-lost', error: next.error })
+    else if (next.status !== 'new') this.#tell({ type: 'session', state: told(next) })
+  }
+
+  #tell(news: SessionNews): void {
+    this.#init.onEvent({ ...news, catchUp: this.id })
   }
 
   async #timed<T>(phase: keyof SessionPhases, work: () => Promise<T>): Promise<T> {

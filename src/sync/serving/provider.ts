@@ -38,10 +38,11 @@ export interface ProviderInit extends AdmissionInit {
   readonly onEvent: (event: ProviderEvent) => void
 }
 
-/** Who asks, and on which stream. */
+/** Who asks, on which stream, and for which catch-up. */
 interface Asker {
   readonly peer: string
   readonly stream: ByteStream
+  readonly catchUp: string | undefined
 }
 
 /** The id of an answer that belongs to no request: it was no request, or was not read. */
@@ -130,15 +131,13 @@ export class Provider {
       await this.#admission.admit(peer)
       for await (const { header } of frames) {
         await this.#leaveOthersATurn()
-        yield* this.#answer(
-          { peer, stream },
-          traceSync('request', () => decodeRequest(header)),
-        )
+        const request = traceSync('request', () => decodeRequest(header))
+        yield* this.#answer({ peer, stream, catchUp: request.catchUp }, request)
       }
     } catch (error) {
       // After bytes that are no message nothing that follows can be trusted to be one: answer, and end.
       if (!(error instanceof WireError) || error instanceof PeerUnavailable) throw error
-      yield this.#refusal(peer, NO_REQUEST, error)
+      yield this.#refusal({ peer }, NO_REQUEST, error)
     } finally {
       leave?.()
     }
@@ -186,18 +185,22 @@ export class Provider {
           yield* this.#told(peer, id, body)
           break
         default:
-          yield answer(id, await this.#single(peer, body))
+          yield answer(id, await this.#single(asker, body))
       }
     } catch (error) {
-      yield this.#refusal(peer, id, error)
+      yield this.#refusal(asker, id, error)
     } finally {
       leave?.()
     }
   }
 
-  #refusal(peer: string, id: number, cause: unknown): Uint8ArrayList {
+  #refusal(
+    { peer, catchUp }: Pick<Asker, 'peer'> & Partial<Asker>,
+    id: number,
+    cause: unknown,
+  ): Uint8ArrayList {
     const error = cause instanceof WireError ? cause : new Failed(asError(cause).message)
-    this.#init.onEvent({ type: 'refused', peer, error })
+    this.#init.onEvent({ type: 'refused', peer, error, catchUp })
     return answer(id, { type: 'error', error })
   }
 
@@ -213,14 +216,17 @@ export class Provider {
   }
 
   async #single(
-    peer: string,
+    { peer, catchUp }: Asker,
     body: Exclude<Request['body'], Question | { type: 'chunks' | 'hints' | 'items' }>,
   ): Promise<ResponseBody> {
     const { available, allocator, onEvent } = this.#init
     switch (body.type) {
-      case 'snapshot':
+      case 'snapshot': {
         this.#anchors.checkEpoch(body.position)
-        return { type: 'anchored', anchor: await allocator.anchorFor(peer, body.position) }
+        const anchor = await allocator.anchorFor(peer, body.position)
+        onEvent({ type: 'named', peer, anchor, catchUp })
+        return { type: 'anchored', anchor }
+      }
       case 'offers':
         return { type: 'offers', offers: offersOf(available) }
       case 'manifest':
@@ -254,7 +260,7 @@ export class Provider {
     part: ChunkPart,
   ): AsyncGenerator<Uint8ArrayList> {
     const { available, onEvent } = this.#init
-    const { peer, stream } = asker
+    const { peer, stream, catchUp } = asker
     const { anchor, first, count } = range
     const chunks = this.#anchors.chunks(anchor)
     checkRange(range, chunks)
@@ -291,7 +297,7 @@ export class Provider {
           } finally {
             end({ taken: isTaken })
           }
-          onEvent({ type: 'served', peer, anchor, bytes: payload.length })
+          onEvent({ type: 'served', peer, anchor, bytes: payload.length, catchUp })
         } finally {
           taken?.()
         }

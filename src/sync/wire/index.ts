@@ -7,6 +7,7 @@
  * `Peers` keeps a session's channels, and `FrameWriter` sends answers. The errors that a peer may get in
  * place of data are in `errors.ts`.
  */
+export { makeCatchUpId } from './catch-up-id.ts'
 export * from './errors.ts'
 export type { ByteStream } from './frames.ts'
 export type { OfferView } from './messages.ts'

@@ -4,6 +4,7 @@ import type { Encoding } from '../../snapshot/encoding.ts'
 import type { Runs } from '../../snapshot/hints.ts'
 import type { Order } from '../host.ts'
 import { BUSY_RETRY_MS, BUSY_RETRY_MS_MAX, OFFERS_MAX, RESPONSE_HEADER_BYTES_MAX } from '../limits.ts'
+import { toCatchUpId } from './catch-up-id.ts'
 import {
   Busy,
   CutFailed,
@@ -73,6 +74,8 @@ export interface Scope {
   readonly signature: string
   /** Other versions that it speaks too. Default: none. */
   readonly also?: readonly string[]
+  /** The catch-up that it asks for, for logs alone. Default: none. */
+  readonly catchUp?: string | undefined
 }
 
 export interface Request extends Scope {
@@ -91,11 +94,9 @@ const ALSO_MAX = 16
 const ERROR_LENGTH_MAX = 500
 
 export function encodeRequest(request: Request): Uint8Array {
-  const { id, group, signature, also = [] } = request
-  return toBinary(
-    pb.RequestSchema,
-    create(pb.RequestSchema, { id, group, signature, also: [...also], body: requestBody(request.body) }),
-  )
+  const { id, group, signature, also = [], catchUp = '' } = request
+  const fields = { id, group, signature, also: [...also], catchUp, body: requestBody(request.body) }
+  return toBinary(pb.RequestSchema, create(pb.RequestSchema, fields))
 }
 
 function requestBody(body: RequestBody): pb.Request['body'] {
@@ -150,9 +151,12 @@ function requestBody(body: RequestBody): pb.Request['body'] {
 }
 
 export function decodeRequest(bytes: Uint8Array): Request {
-  const { id, group, signature, also, body } = parse('request', () => fromBinary(pb.RequestSchema, bytes))
+  const { id, group, signature, also, body, ...message } = parse('request', () =>
+    fromBinary(pb.RequestSchema, bytes),
+  )
   if (also.length > ALSO_MAX) throw new Malformed('a request with too many signatures')
-  const scope = { id, group, signature, ...(also.length > 0 && { also }) }
+  const catchUp = toCatchUpId(message.catchUp)
+  const scope = { id, group, signature, ...(also.length > 0 && { also }), ...(catchUp && { catchUp }) }
   switch (body.case) {
     case 'snapshot':
       return { ...scope, body: { type: 'snapshot', position: toPosition(body.value.position) } }

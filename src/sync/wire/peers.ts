@@ -29,6 +29,8 @@ export interface PeersInit {
    * How long a dial may take, and how long a peer may then be silent while an answer is due, in milliseconds.
    */
   readonly timeoutMs: number
+  /** The catch-up that everything is asked for. Default: none. */
+  readonly catchUp?: string
   /** A peer sent bytes that no honest replica sends. Its stream has ended. */
   readonly onProof?: (peer: string, proof: ProvenFault) => void
 }
@@ -100,7 +102,7 @@ export class Peers {
   }
 
   async #open(peer: string): Promise<Channel> {
-    const { host, network, clock, timeoutMs, onProof } = this.#init
+    const { host, network, clock, timeoutMs, catchUp, onProof } = this.#init
     const addresses = host.members().find((member) => member.id === peer)?.addresses ?? []
     const dialling = new AbortController()
     const timer = clock.schedule(timeoutMs, () =>
@@ -111,7 +113,7 @@ export class Peers {
       const stream = await network.dial(peer, addresses, signal)
       return new Channel({
         stream,
-        scope: { group: host.group, signature: host.signature, also: host.also ?? [] },
+        scope: { group: host.group, signature: host.signature, also: host.also ?? [], catchUp },
         clock,
         timeoutMs,
         pulse: this.#pulse(peer),

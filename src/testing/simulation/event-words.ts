@@ -45,6 +45,8 @@ function syncInWords(event: SyncEvent): string {
       return `${event.type} ${event.anchor.index}`
     case 'released':
       return `released ${event.anchor.index} (${event.cause})`
+    case 'named':
+      return `named ${event.anchor.index}`
     case 'served':
       return `served ${event.bytes} of ${event.anchor.index}`
     case 'fetched':

@@ -108,6 +108,15 @@ export declare type Request = Message<"anchorage.sync.v1.Request"> & {
    * @generated from field: repeated string also = 12;
    */
   also: string[];
+
+  /**
+   * Names the catch-up that this is asked for, so that the logs of all who have part in it can be put together: 16
+   * of [0-9a-f], made by the asker. Empty outside a catch-up. It changes no answer; one that has more than 32
+   * characters, or others, counts as empty.
+   *
+   * @generated from field: string catch_up = 16;
+   */
+  catchUp: string;
 };
 
 /**

@@ -3,9 +3,10 @@
  * command loads to ask a running replica is put together into one file.
  */
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, globSync, rmSync } from 'node:fs'
+import { chmodSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { browserModule } from '../src/observe/page/browser-module.ts'
 import { bundle } from './build/bundle.ts'
 
 const root = dirname(import.meta.dirname)
@@ -21,5 +22,12 @@ rmSync(dist, { recursive: true, force: true })
 execFileSync(process.execPath, [tsc, '--project', join(root, 'tsconfig.build.json')], { stdio: 'inherit' })
 for (const other of globSync('**/*{_pb.js,_pb.d.ts,.sql}', { cwd: src }))
   cpSync(join(src, other), join(dist, other))
+const client = 'observe/page/client'
+for (const name of globSync('*.{html,css,svg}', { cwd: join(src, client) }))
+  cpSync(join(src, client, name), join(dist, client, name))
+for (const name of globSync('*.ts', { cwd: join(src, client) })) {
+  const module = browserModule(readFileSync(join(src, client, name), 'utf8'))
+  writeFileSync(join(dist, client, name.replace(/ts$/, 'js')), module)
+}
 await bundle(join(dist, BUNDLED), join(dist, 'cli/bundled'))
 chmodSync(join(dist, BIN), 0o755)

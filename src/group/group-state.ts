@@ -17,6 +17,17 @@ export interface GroupStateInit {
   readonly versions: Versions
 }
 
+/** An anchor, and what was attested of it up to a position of the log. */
+export interface AnchorVotes {
+  /** The index of its marker. */
+  readonly index: number
+  /** The PeerIds of those that may attest. */
+  readonly electorate: readonly string[]
+  /** The root that each elector attested so far. */
+  readonly attested: ReadonlyMap<string, Uint8Array>
+  readonly state: Seal['state']
+}
+
 /** Attestations are counted for this many of the newest anchors. Older anchors have long expired. */
 const ANCHORS_MAX = 16
 
@@ -114,6 +125,14 @@ export class GroupState {
 
   seal(anchor: number): Seal | undefined {
     return this.#anchors.get(anchor)
+  }
+
+  /** The newest anchors, at most 16, oldest first. Sealed and disputed ones stay until newer ones take their place. */
+  get anchors(): AnchorVotes[] {
+    return [...this.#anchors].map(([index, seal]) => {
+      const { electorate, attestations, state } = seal
+      return { index, electorate, attested: new Map(attestations), state }
+    })
   }
 
   /**

@@ -32,6 +32,11 @@ export class Seal {
     this.#electorate = new Set(electorate)
   }
 
+  /** Who may attest. */
+  get electorate(): readonly string[] {
+    return [...this.#electorate]
+  }
+
   /** The root that has the majority. Undefined until one has. */
   get root(): Uint8Array | undefined {
     return this.#sealed

@@ -1,3 +1,4 @@
+import type { ReplicaEvent, ReplicaEvents } from '../replica/events.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { SyncEvent } from '../sync/events.ts'
 import {
@@ -17,6 +18,9 @@ import {
  */
 const BUSY_EVENTS_MS = 100
 
+/** Sums that are kept: one for each peer and anchor. Of more, those are forgotten that grew longest ago. */
+const TOTALS_MAX = 1_024
+
 interface ChunkTotal {
   readonly chunks: number
   readonly bytes: number
@@ -33,18 +37,39 @@ export class EventReporter {
   /** All chunks so far that went the same way: to one peer, or from one, of one anchor. */
   readonly #totals = new Map<string, ChunkTotal>()
 
-  constructor(replica: Pick<Replica, 'addEventListener'>, report: (event: ProcessEvent) => void) {
+  constructor(report: (event: ProcessEvent) => void) {
     this.#report = report
-    replica.addEventListener('state', ({ detail: { reason, ...detail } }) =>
-      this.#now('state', { ...detail, reason: reason && summary(reason) }),
-    )
-    replica.addEventListener('sync', ({ detail }) => this.#sync(detail))
-    replica.addEventListener('skipped', ({ detail: { entry, why } }) =>
-      this.#now('skipped', { index: entry.index, kind: entry.kind, why }),
-    )
-    replica.addEventListener('problem', ({ detail }) => this.#now('problem', summary(detail)))
-    replica.addEventListener('checkpoint', ({ detail }) => this.#now('checkpoint', checkpointSummary(detail)))
-    for (const type of PLAIN) replica.addEventListener(type, ({ detail }) => this.#now(type, detail))
+  }
+
+  /** Report what a replica's listeners are told. Then the replica itself warns of none of it: see `Warnings`. */
+  static listening(
+    replica: Pick<Replica, 'addEventListener'>,
+    report: (event: ProcessEvent) => void,
+  ): EventReporter {
+    const reporter = new EventReporter(report)
+    for (const type of EVENT_TYPES)
+      replica.addEventListener(type, ({ detail }) => reporter.happened({ type, detail } as ReplicaEvent))
+    return reporter
+  }
+
+  /** An event of the replica. */
+  happened({ type, detail }: ReplicaEvent): void {
+    switch (type) {
+      case 'state':
+        return this.#now(type, { ...detail, reason: detail.reason && summary(detail.reason) })
+      case 'sync':
+        return this.#sync(detail)
+      case 'skipped': {
+        const { entry, why } = detail
+        return this.#now(type, { index: entry.index, kind: entry.kind, why })
+      }
+      case 'problem':
+        return this.#now(type, summary(detail))
+      case 'checkpoint':
+        return this.#now(type, checkpointSummary(detail))
+      default:
+        return this.#now(type, detail as never)
+    }
   }
 
   /** Report what is being held back. */
@@ -86,7 +111,13 @@ export class EventReporter {
   ): void {
     const before = this.#totals.get(key) ?? { chunks: 0, bytes: 0 }
     const total = { chunks: before.chunks + 1, bytes: before.bytes + bytes }
+    // The newest last, so that the ones which nothing is added to any more are forgotten first.
+    this.#totals.delete(key)
     this.#totals.set(key, total)
+    for (const oldest of this.#totals.keys()) {
+      if (this.#totals.size <= TOTALS_MAX) break
+      this.#totals.delete(oldest)
+    }
     this.#soon(key, { ...of, ...total })
   }
 
@@ -101,9 +132,10 @@ export class EventReporter {
   }
 }
 
-/** Events whose details are plain data already. */
-const PLAIN = [
+const EVENT_TYPES = [
+  'state',
   'leader',
+  'sync',
   'marked',
   'sealed',
   'caught-up',
@@ -112,7 +144,10 @@ const PLAIN = [
   'divergence',
   'upgraded',
   'pruned',
-] as const
+  'checkpoint',
+  'skipped',
+  'problem',
+] as const satisfies readonly (keyof ReplicaEvents)[]
 
 function stamped<Type extends ProcessEventType>(type: Type, detail: ProcessEventDetails[Type]): ProcessEvent {
   const event = { type, detail, atMs: performance.timeOrigin + performance.now() }

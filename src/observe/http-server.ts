@@ -3,17 +3,26 @@ import type { AddressInfo } from 'node:net'
 import { checkInteger } from '../bounds.ts'
 import { ListenFailed } from '../replica/errors.ts'
 import { asError } from '../thrown.ts'
+import { type Answer, send, text } from './answer.ts'
 import type { Verdict } from './health.ts'
 import type { ObservedReplica } from './observed-replica.ts'
+import { Assets } from './page/assets.ts'
+import { LiveStream } from './page/live-stream.ts'
+import { RequestGuard } from './request-guard.ts'
 
 export interface HttpOptions {
   /** The address to listen on. Default 127.0.0.1: only this machine. `0.0.0.0` and `::` are all of them. */
   readonly host?: string
   /** Default 0: any free port. */
   readonly port?: number
+  /**
+   * Whether there is the live page, at `/`, beside metrics and health. Default: true. It shows what the replica knows of
+   * the group, down to PeerIds and addresses.
+   */
+  readonly page?: boolean
 }
 
-/** Connections at once. Prometheus, a load balancer and an operator need one each. */
+/** Connections at once. Prometheus and a load balancer need one each, and a browser up to six. */
 const CONNECTIONS_MAX = 64
 /** The headers of a request, in bytes. Browsers send some 1 KiB. */
 const HEADER_BYTES_MAX = 8 * 1024
@@ -22,25 +31,21 @@ const REQUEST_MS_MAX = 5_000
 /** A connection that says nothing is closed after this long, in milliseconds. */
 const IDLE_MS_MAX = 10_000
 
-const TEXT = 'text/plain; charset=utf-8'
 const PORT_MAX = 65_535
-
-interface Answer {
-  readonly status: number
-  readonly type: string
-  readonly body: string
-}
 
 /** Answers questions about one replica over HTTP, and takes no orders. `serveHttp` makes it. */
 export class ReplicaHttpServer implements AsyncDisposable {
   readonly #observed: ObservedReplica
   readonly #server: Server
   readonly #unobserve: () => void
+  readonly #assets: Assets | undefined
+  readonly #live: LiveStream | undefined
+  #guard: RequestGuard | undefined
   #closed: Promise<void> | undefined
 
   /** @internal Use `serveHttp`. */
-  static async listen(observed: ObservedReplica, { host, port }: Required<HttpOptions>) {
-    const server = new ReplicaHttpServer(observed)
+  static async listen(observed: ObservedReplica, { host, port, page }: Required<HttpOptions>) {
+    const server = new ReplicaHttpServer(observed, page)
     try {
       await server.#listen(host, port)
     } catch (error) {
@@ -50,8 +55,10 @@ export class ReplicaHttpServer implements AsyncDisposable {
     return server
   }
 
-  private constructor(observed: ObservedReplica) {
+  private constructor(observed: ObservedReplica, page: boolean) {
     this.#observed = observed
+    this.#assets = page ? new Assets() : undefined
+    this.#live = page ? new LiveStream(observed) : undefined
     this.#server = createServer(
       {
         maxHeaderSize: HEADER_BYTES_MAX,
@@ -79,6 +86,7 @@ export class ReplicaHttpServer implements AsyncDisposable {
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
       this.#unobserve()
+      this.#live?.close()
       this.#server.close(() => resolve())
       this.#server.closeAllConnections()
     })
@@ -96,74 +104,66 @@ export class ReplicaHttpServer implements AsyncDisposable {
         this.#server.off('error', reject)
         // Nothing of a later error, such as too many open files, concerns the replica.
         this.#server.on('error', () => {})
+        this.#guard = new RequestGuard((this.#server.address() as AddressInfo).address)
         resolve()
       })
     })
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { status, type, body } = await this.#answerTo(request)
-    // No browser runs or keeps what is in an answer.
-    const headers = {
-      'content-type': type,
-      'content-length': Buffer.byteLength(body),
-      'cache-control': 'no-store',
-      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-      'x-content-type-options': 'nosniff',
-      ...(status === 405 && { allow: 'GET, HEAD' }),
-    }
-    response.writeHead(status, headers)
-    response.end(request.method === 'HEAD' ? undefined : body)
+    const answer = await this.#answerTo(request, response).catch((error) => text(500, asError(error).message))
+    if (answer !== undefined) send(request, response, answer)
   }
 
-  async #answerTo({ method, url = '/' }: IncomingMessage): Promise<Answer> {
+  /** Undefined for a request that is answered with a stream. */
+  async #answerTo(request: IncomingMessage, response: ServerResponse): Promise<Answer | undefined> {
+    const { method, url = '/' } = request
     if (method !== 'GET' && method !== 'HEAD') return text(405, 'GET and HEAD only')
+    const refusal = this.#guard?.refusal(request)
+    if (refusal !== undefined) return refusal
+    const path = url.split('?', 1)[0]!
     const { health, registry } = this.#observed
-    switch (url.split('?', 1)[0]) {
+    switch (path) {
       case '/metrics':
-        try {
-          return { status: 200, type: registry.contentType, body: await registry.metrics() }
-        } catch (error) {
-          // A metric of the application's own can fail.
-          return text(500, asError(error).message)
-        }
+        // A metric of the application's own can fail.
+        return { status: 200, type: registry.contentType, body: await registry.metrics() }
       case '/healthz':
         return verdict(health.alive)
       case '/readyz':
         return verdict(health.ready)
-      default:
-        return text(404, 'there are /metrics, /healthz and /readyz')
+      case '/live':
+        if (this.#live === undefined) break
+        return method === 'HEAD' ? text(200, 'server-sent events') : this.#live.open(request, response)
     }
+    return (await this.#assets?.at(path)) ?? text(404, 'there are /metrics, /healthz and /readyz')
   }
 }
 
 /**
- * Answer over HTTP: `/metrics` for Prometheus; `/healthz`, with 200 unless the replica has halted or was stopped;
- * `/readyz`, with 200 while it is in sync, and otherwise 503 and the reason. The answers tell of errors, and of the
- * members of the group. They hold nothing of the state. Anybody who reaches the port may ask. The server closes when
- * the replica stops. Rejects with `ListenFailed`, and with `RangeError` for what is no port.
+ * Answer over HTTP: `/` with a live page of this replica and its group, unless `page` is false; `/metrics` for
+ * Prometheus; `/healthz`, with 200 unless the replica has halted or was stopped; `/readyz`, with 200 while it is in
+ * sync, and otherwise 503 and the reason. The answers tell of errors, and of the members of the group. They hold
+ * nothing of the state, and change nothing. Anybody who reaches the port may ask, but on loopback only by a name of
+ * loopback, so that no web site can (421). The server closes when the replica stops. Rejects with `ListenFailed`, and
+ * with `RangeError` for what is no port.
  *
  * @example
  * ```ts
  * using observed = observeReplica(replica)
  * await using server = await serveHttp(observed, { port: 9464 })
- * console.log(`${server.url}/metrics`)
+ * console.log(`the live page is ${server.url}/, and metrics are ${server.url}/metrics`)
  * ```
  */
 export async function serveHttp(
   observed: ObservedReplica,
-  { host = '127.0.0.1', port = 0 }: HttpOptions = {},
+  { host = '127.0.0.1', port = 0, page = true }: HttpOptions = {},
 ): Promise<ReplicaHttpServer> {
   checkInteger('port', port, 0, PORT_MAX)
   if (typeof host !== 'string' || host === '')
     throw new RangeError('host is no address; give one, or leave it out')
-  return await ReplicaHttpServer.listen(observed, { host, port })
+  return await ReplicaHttpServer.listen(observed, { host, port, page })
 }
 
 function verdict({ ok, text: line }: Verdict): Answer {
   return text(ok ? 200 : 503, line)
-}
-
-function text(status: number, line: string): Answer {
-  return { status, type: TEXT, body: `${line}\n` }
 }

@@ -13,6 +13,8 @@ export type ObservableReplica = Pick<
   | 'format'
   | 'members'
   | 'offers'
+  | 'ttlMs'
+  | 'anchors'
   | 'logConnected'
   | 'logHolds'
   | 'lag'

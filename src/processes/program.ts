@@ -102,7 +102,7 @@ class ReplicaServer<Machine extends StateMachine> {
     const named = () => (logModule === undefined ? logAt(place) : backendOf(new URL(logModule), group))
     const log = this.#program.log?.(options) ?? (await named())
     const replica = await createReplica({ ...init, group, machine, log })
-    const reporter = new EventReporter(replica, (event) => void send({ type: 'event', event }))
+    const reporter = EventReporter.listening(replica, (event) => void send({ type: 'event', event }))
     this.#running = { replica, machine, reporter }
     await send({ type: 'started', id: replica.id })
   }

@@ -1,4 +1,5 @@
 import type { ReplicaState } from '../group/announcement.ts'
+import type { AnchorVotes } from '../group/group-state.ts'
 import type { Member } from '../group/membership.ts'
 import type { LogHold } from '../group/pruning.ts'
 import { GuardedEvents } from '../guarded-events.ts'
@@ -81,6 +82,14 @@ export class Replica<Result = unknown>
   }
 
   /**
+   * The newest anchors, at most 16, oldest first: who may attest, who did, and whether the group agreed, as the log
+   * says up to `position`. After an install they begin with the anchor that was installed.
+   */
+  get anchors(): AnchorVotes[] {
+    return this.#parts.group.anchors
+  }
+
+  /**
    * What keeps entries of the log from being pruned, as far as this replica knows. The least `upTo` of them
    * counts.
    */
@@ -91,6 +100,11 @@ export class Replica<Result = unknown>
   /** What this replica offers now. */
   get offers(): OfferView[] {
     return this.#parts.sync.offers
+  }
+
+  /** How long an offer of this replica lives without a fetch, in milliseconds: its option `ttlMs`. */
+  get ttlMs(): number {
+    return this.#parts.sync.ttlMs
   }
 
   /**

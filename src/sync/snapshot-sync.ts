@@ -124,6 +124,11 @@ export class SnapshotSync {
     return this.#network.self
   }
 
+  /** How long an offer lives without a fetch, in milliseconds. */
+  get ttlMs(): number {
+    return this.#times.ttlMs
+  }
+
   /** What this replica offers now, oldest anchor first. */
   get offers(): OfferView[] {
     return offersOf(this.#available)

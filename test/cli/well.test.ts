@@ -117,7 +117,9 @@ test('a line for people says where it answers', async () => {
   let text = ''
   child.stdout!.on('data', (chunk) => (text += chunk))
   while (!text.includes('answers')) await once(child.stdout!, 'data')
-  expect(text).toMatch(/^answers http:\/\/\[::1\]:\d+\/metrics, \/healthz and \/readyz$/m)
+  expect(text).toMatch(
+    /^answers http:\/\/\[::1\]:\d+\/ with a live page, and \/metrics, \/healthz and \/readyz$/m,
+  )
   child.kill('SIGINT')
   expect(await once(child, 'close')).toEqual([0, null])
 })

@@ -72,7 +72,14 @@ test('nothing else is there, and nothing is changed', async () => {
   const { replica } = await cluster.start()
   using observed = observeReplica(replica)
   await using server = await serveHttp(observed)
-  for (const path of ['/', '/metrics/', '/../etc/passwd', '//readyz', '/constructor']) {
+  for (const path of [
+    '/metrics/',
+    '/../etc/passwd',
+    '//readyz',
+    '/constructor',
+    '/page/',
+    '/page/../page.css',
+  ]) {
     const { status, headers } = await ask(server, path)
     expect([path, status, headers['content-type']]).toEqual([path, 404, 'text/plain; charset=utf-8'])
   }

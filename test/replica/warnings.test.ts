@@ -112,7 +112,7 @@ test('whoever reports all events, as the command line does, is not doubled', asy
   await using cluster = new Cluster({ isMute: false })
   const { replica } = await cluster.start()
   const reported: string[] = []
-  const reporter = new EventReporter(replica, ({ type }) => void reported.push(type))
+  const reporter = EventReporter.listening(replica, ({ type }) => void reported.push(type))
   await replica.inSync()
   await expect(replica.submit(line('unbearable'))).rejects.toThrow()
   reporter.flush()

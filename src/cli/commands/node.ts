@@ -74,7 +74,10 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   await using server = observed && (await observe?.serveHttp(observed, http))
   if (server !== undefined) {
     const { url } = server
-    output.result({ event: 'http', atMs: Date.now(), url }, `answers ${url}/metrics, /healthz and /readyz`)
+    output.result(
+      { event: 'http', atMs: Date.now(), url },
+      `answers ${url}/ with a live page, and /metrics, /healthz and /readyz`,
+    )
   }
   const halted = await halts
   await replica.stop()
@@ -88,7 +91,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
 
 function reportTo(output: Output, replica: Pick<Replica, 'id' | 'addEventListener'>): EventReporter {
   const formatter = new EventFormatter(output, replica.id)
-  return new EventReporter(replica, (event) => {
+  return EventReporter.listening(replica, (event) => {
     const { type, detail, atMs } = event
     if (output.json) return output.object({ event: type, atMs: Math.round(atMs), detail })
     const text = formatter.tell(event)

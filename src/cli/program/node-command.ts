@@ -47,7 +47,7 @@ export function describeNode(program: Command, choose: Choose): void {
     )
     .option(
       '--http <address>',
-      'answer /metrics, /healthz and /readyz there; a port alone is of 127.0.0.1',
+      'answer there, with a live page, /metrics, /healthz and /readyz; a port alone is of 127.0.0.1',
       httpAddress,
     )
     .addHelpText(

@@ -6,6 +6,30 @@ export class UsageError extends AnchorageError {
   override readonly name: string = 'UsageError'
 }
 
+/** Where a setting stands. */
+export interface SettingPlace {
+  /** Of the environment. */
+  readonly variable?: string
+  readonly file?: string
+  /** In the file, from 1. */
+  readonly line?: number
+  /** In the file: `group`, or `node.keep`. */
+  readonly key?: string
+}
+
+/** The environment or a file sets what cannot be set, or to something that it cannot be. */
+export class SettingInvalid extends UsageError {
+  static override readonly code = 'SETTING_INVALID'
+  override readonly name = 'SettingInvalid'
+
+  constructor(place: SettingPlace, reason: string, options?: ErrorOptions) {
+    const { variable, file, line, key } = place
+    const at = line === undefined ? file : `${file}:${line}`
+    super([variable, at, key, reason].filter((part) => part !== undefined).join(': '), options)
+    Object.assign(this, place)
+  }
+}
+
 /** A line of the input is no entry. The others are loaded. */
 export class MalformedLine extends AnchorageError {
   static override readonly code = 'MALFORMED_LINE'

@@ -19,14 +19,24 @@ export interface OutputInit {
 
 /** What a command prints: results on standard output, everything else on standard error. */
 export class Output {
-  readonly json: boolean
-  readonly #color: boolean
+  #json = false
+  #color = false
   #progress = ''
   /** When progress was told last, or held back for the first time. */
   #progressMs: number | undefined
 
-  constructor({ json, color }: OutputInit) {
-    this.json = json
+  constructor(looks: OutputInit) {
+    this.look(looks)
+  }
+
+  /** Whether results are JSON for programs. */
+  get json(): boolean {
+    return this.#json
+  }
+
+  /** From now on it looks so: a file of settings may say what the flags do not. */
+  look({ json, color }: OutputInit): void {
+    this.#json = json
     this.#color = color
   }
 
@@ -132,7 +142,7 @@ export class Output {
 
 /** An error may repeat an argument, and so a URL with a password in it. */
 function withoutPasswords(text: string): string {
-  return text.replaceAll(/\b(nats|tls):\/\/\S*@/g, '$1://…@')
+  return text.replaceAll(/\b(nats|tls|postgres(?:ql)?):\/\/\S*@/g, '$1://…@')
 }
 
 /** For JSON: bytes as hex, errors as their name and message. */

@@ -8,6 +8,7 @@ import { namedLog } from './log/named-log.ts'
 import { Output } from './output.ts'
 import type { Work } from './program/choose.ts'
 import { describeProgram } from './program/program.ts'
+import { Configuration } from './settings/configuration.ts'
 
 /** After these a supervisor that starts the command again gains nothing. */
 const OPERATORS = [ReplicaHalted, DirectoryOfAnotherLog, ImportUnfinished]
@@ -17,10 +18,13 @@ const OPERATORS = [ReplicaHalted, DirectoryOfAnotherLog, ImportUnfinished]
  */
 export async function run(argv: readonly string[]): Promise<number> {
   const interrupt = new Interrupt()
-  // Commander's own errors are told in these looks too. What comes after -- is a value.
+  // Commander's own errors are told in these looks too, before a file is read. What comes after -- is a value.
   const end = argv.indexOf('--')
   const options = end < 0 ? argv : argv.slice(0, end)
-  const output = new Output({ json: options.includes('--json'), color: !options.includes('--no-color') })
+  const output = new Output({
+    json: options.includes('--json') || process.env.ANCHORAGE_JSON === 'true',
+    color: !options.includes('--no-color') && process.env.ANCHORAGE_COLOR !== 'false',
+  })
   const exitCode = await perform(argv, output, interrupt)
   const broken = await interrupt.outputBroken()
   interrupt.ended()
@@ -38,16 +42,21 @@ async function perform(argv: readonly string[], output: Output, interrupt: Inter
     work = chosen
   }, output)
   try {
-    program.parse(argv, { from: 'user' })
-    const { json: _, color: __, group, networkKey, ...flags } = program.opts<GlobalOptions & Looks>()
+    const configuration = new Configuration(program, process.env)
+    // By now the flags are known, and help or the version were printed.
+    program.hook('preAction', async (_, command) => await configuration.apply(command))
+    await program.parseAsync(argv, { from: 'user' })
+    const { json, color, config: _, group, networkKey, ...flags } = program.opts<GlobalOptions & Looks>()
+    output.look({ json: json === true, color })
+    for (const remark of configuration.remarks) output.note(remark)
     const context = {
-      log: await namedLog(flags, program.getOptionValueSource('log') === 'cli'),
+      log: await namedLog(flags, (flag, than) => configuration.isWeaker(flag, than)),
       group,
       ...(networkKey !== undefined && { networkKey }),
       output,
       signal: interrupt.signal,
     }
-    return await work!(context, flags)
+    return await work!(context, flags, configuration)
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok
     if (interrupt.exitCode !== undefined) return interrupt.exitCode
@@ -65,10 +74,10 @@ function exitCodeOf(failure: unknown): number {
   return needsOperator ? EXIT.operator : EXIT.failed
 }
 
-/** The looks of the output are known before the arguments are parsed. */
 interface Looks {
   readonly json?: true
   readonly color: boolean
+  readonly config?: string
 }
 
 /** Undefined if commander has printed its help instead of an error. */

@@ -68,7 +68,10 @@ export class Place implements AsyncDisposable {
 
   /** In a process group of its own, as a terminal would. */
   spawn(args: readonly string[], { env = {}, execArgv = [], main = MAIN }: RunOptions = {}): ChildProcess {
-    const { ANCHORAGE_LOG: _, NO_COLOR: __, FORCE_COLOR: ___, ...inherited } = process.env
+    const { NO_COLOR: _, FORCE_COLOR: __, ...others } = process.env
+    const inherited = Object.fromEntries(
+      Object.entries(others).filter(([name]) => !/^ANCHORAGE_(?!TEST_)/.test(name)),
+    )
     const child = spawn(process.execPath, [...execArgv, main, ...args], {
       cwd: this.dir,
       env: { ...inherited, TMPDIR: this.dir, ...env },

@@ -122,7 +122,11 @@ describe('the log over files of the docs', () => {
 describe('a mistake of the command line', () => {
   test.each([
     ['a path that is wrong', ['--log-module', 'typo.ts'], 'there is no file typo.ts'],
-    ['two logs', [...MODULE, '--log', 'a.db'], '--log and --log-module are both given'],
+    [
+      'two logs',
+      [...MODULE, '--log', 'a.db'],
+      "'--log-module <module>' cannot be used with option '--log <place>'",
+    ],
     ['an option of servers', [...MODULE, '--creds', 'a.creds'], '--creds is for a log on NATS servers'],
     ['no path', ['--log-module', ''], 'Give a path'],
   ])('%s is told, and nothing is done', async (_, args, said) => {

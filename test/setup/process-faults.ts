@@ -9,7 +9,7 @@ import { join } from 'node:path'
  */
 
 /** Names the directory to the processes that run test files. */
-const DIRECTORY_VARIABLE = 'ANCHORAGE_FAULTS_DIRECTORY'
+const DIRECTORY_VARIABLE = 'ANCHORAGE_TEST_FAULTS_DIRECTORY'
 const WARNINGS = 'warnings.txt'
 const REPORT = /^report\..+\.json$/
 /** Each warning begins so, with the id of its process. Further lines are its stack. */

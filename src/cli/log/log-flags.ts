@@ -16,6 +16,8 @@ export interface LogFlags extends NatsFiles, TlsFiles {
 /** The flags that only logs on some servers take. */
 const OF_NATS = ['logReplicas', 'creds', 'nkey'] as const
 const OF_SERVERS = ['tlsCa', 'tlsCert', 'tlsKey'] as const
+/** The flags that only logs on servers take. */
+export const SERVERS_FLAGS = [...OF_NATS, ...OF_SERVERS]
 
 /** What a place that cannot be used should be. What cannot be taken apart may hold a password anywhere. */
 const FORM = {
@@ -49,10 +51,16 @@ export async function placeOf(flags: LogFlags): Promise<LogPlace> {
   }
 }
 
+/** The flags that are not for the log that `--log` names. */
+export function misusedFlags(flags: LogFlags): (typeof SERVERS_FLAGS)[number][] {
+  const { backend } = resolvePlace(flags.log)
+  if (backend === 'jetstream') return []
+  const notTaken = backend === 'sqlite' ? SERVERS_FLAGS : OF_NATS
+  return notTaken.filter((flag) => flags[flag] !== undefined)
+}
+
 function assertFlags(flags: LogFlags, backend: ResolvedPlace['backend']): void {
-  if (backend === 'jetstream') return
-  const notTaken = backend === 'sqlite' ? [...OF_NATS, ...OF_SERVERS] : OF_NATS
-  const misused = notTaken.find((flag) => flags[flag] !== undefined)
+  const [misused] = misusedFlags(flags)
   if (misused === undefined) return
   const isOfNats = OF_NATS.some((flag) => flag === misused)
   throw new UsageError(

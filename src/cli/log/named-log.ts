@@ -5,7 +5,7 @@ import { removeLog } from '../../log/remove-log.ts'
 import { backendOf } from '../../processes/log-module.ts'
 import { asError } from '../../thrown.ts'
 import { UsageError } from '../errors.ts'
-import { dashed, type LogFlags, placeOf } from './log-flags.ts'
+import { dashed, type LogFlags, misusedFlags, placeOf, SERVERS_FLAGS } from './log-flags.ts'
 
 /** The log that the flags name. */
 export interface NamedLog {
@@ -28,18 +28,27 @@ export interface NamingFlags extends LogFlags {
 }
 
 /**
- * Throws `UsageError` for flags that name no log.
+ * Throws `UsageError` for flags that name no log, and for those that are not for the log that is named.
  *
- * @param isGiven whether `--log` is on the command line
+ * @param isWeaker whether a flag's value comes from where it counts less than another's: from a file rather than the
+ * command line. What is weaker than the log's name was not meant for this log, and is left out if it is not for it.
  */
-export async function namedLog(flags: NamingFlags, isGiven: boolean): Promise<NamedLog> {
+export async function namedLog(
+  flags: NamingFlags,
+  isWeaker: (flag: keyof NamingFlags, than: keyof NamingFlags) => boolean,
+): Promise<NamedLog> {
   const { logModule, ...others } = flags
-  if (logModule === undefined) return new PlacedLog(await placeOf(others))
-  const { log: _, ...options } = others
-  if (isGiven) throw new UsageError('--log and --log-module are both given: name the log once')
-  const misused = Object.entries(options).find(([, value]) => value !== undefined)?.[0]
-  if (misused === undefined) return new ModuleLog(logModule)
-  throw new UsageError(`${dashed(misused)} is for a log on NATS servers, and --log-module names a module`)
+  const naming = logModule === undefined ? 'log' : 'logModule'
+  const misused = logModule === undefined ? misusedFlags(others) : SERVERS_FLAGS
+  const left = Object.entries(others).filter(([name]) => {
+    const flag = misused.find((each) => each === name)
+    return flag === undefined || !isWeaker(flag, naming)
+  })
+  const meant = { ...Object.fromEntries(left), log: others.log } as LogFlags
+  if (logModule === undefined) return new PlacedLog(await placeOf(meant))
+  const first = SERVERS_FLAGS.find((flag) => meant[flag] !== undefined)
+  if (first === undefined) return new ModuleLog(logModule)
+  throw new UsageError(`${dashed(first)} is for a log on NATS servers, and --log-module names a module`)
 }
 
 export class PlacedLog implements NamedLog {

@@ -31,12 +31,12 @@ export function describeDemo(program: Command, choose: Choose): void {
         'anchorage demo --log postgres                on PostgreSQL that it starts',
         'anchorage demo --log nats://127.0.0.1:4222   on servers that run',
       ) +
-        '\nIt works in a temporary folder, with a log of its own: ANCHORAGE_LOG and --group do not matter here.',
+        '\nIt works in a temporary folder, with a log of its own: --group does not matter here, and --log only as a flag.',
     )
     .action((options: Omit<DemoOptions, 'log'>) =>
       choose(async (context, flags) => {
         const { demo } = await import('../demo/demo.ts')
-        if (flags.logModule !== undefined)
+        if (program.getOptionValueSource('logModule') === 'cli')
           throw new UsageError('the demo makes a log of its own, so it takes no --log-module: leave it out')
         const isGiven = program.getOptionValueSource('log') === 'cli'
         return await demo(context, { ...options, ...(isGiven && { log: flags }) })

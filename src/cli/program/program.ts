@@ -36,18 +36,18 @@ export function describeProgram(choose: Choose, output: Output): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} })
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .option(
+      '--log <place>',
+      'the log: a file, NATS servers as nats://host:4222,nats://host2:4222, or postgres://host/database',
+      './anchorage.db',
+    )
     .addOption(
       new Option(
-        '--log <place>',
-        'the log: a file, NATS servers as nats://host:4222,nats://host2:4222, or postgres://host/database',
+        '--log-module <module>',
+        'a module whose default export is the backend of the log, or makes it for a group; instead of --log',
       )
-        .default('./anchorage.db')
-        .env('ANCHORAGE_LOG'),
-    )
-    .option(
-      '--log-module <module>',
-      'a module whose default export is the backend of the log, or makes it for a group; instead of --log',
-      path,
+        .argParser(path)
+        .conflicts('log'),
     )
     .addOption(
       new Option(
@@ -62,6 +62,7 @@ export function describeProgram(choose: Choose, output: Output): Command {
     .option('--tls-key <file>', 'its key')
     .option('--group <name>', 'the group whose log it is', groupName, 'default')
     .option('--network-key <file>', 'a key that all replicas share: without it nobody connects to them')
+    .option('--config <file>', 'settings, in YAML or JSON; ANCHORAGE_CONFIG names it too', path)
     .option('--json', 'print JSON, one value on a line')
     .option('--no-color', 'no colours; NO_COLOR does the same, and without a terminal there are none')
     .addHelpText(

@@ -1,0 +1,109 @@
+import type { Command } from 'commander'
+import { SettingInvalid } from '../errors.ts'
+import { Environment } from './environment.ts'
+import { type Given, originName, placeIn, strength } from './given.ts'
+import { type Setting, settingsOf } from './setting.ts'
+
+/** Where an option's value comes from, in commander's words, from the weakest. */
+const SOURCES = [undefined, 'default', 'config', 'env', 'cli']
+
+/**
+ * What the flags, the environment and a file say of the options of a program. A flag goes before the environment, that
+ * before the file, and the file before the default.
+ *
+ * It must be made before the program parses its arguments: it listens for the flags.
+ */
+export class Configuration {
+  readonly #program: Command
+  readonly #environment: Environment
+  readonly #settings: readonly Setting[]
+  readonly #flags = new Map<Setting, string[]>()
+  #file: readonly Given[] = []
+
+  constructor(program: Command, env: NodeJS.ProcessEnv) {
+    this.#program = program
+    this.#environment = new Environment(env)
+    this.#settings = settingsOf(program)
+    for (const setting of this.#settings) {
+      setting.command.on(`option:${setting.option.name()}`, (text?: string) => {
+        const texts = text === undefined ? [String(!setting.option.negate)] : [text]
+        const before = setting.isList ? (this.#flags.get(setting) ?? []) : []
+        this.#flags.set(setting, [...before, ...texts])
+      })
+    }
+  }
+
+  get settings(): readonly Setting[] {
+    return this.#settings
+  }
+
+  /**
+   * Read the file, if there is one, and give the options of a command, and those of all, their values. Rejects with
+   * `SettingInvalid`.
+   */
+  async apply(command: Command): Promise<void> {
+    await this.load()
+    for (const { setting, value, origin } of this.given(command)) {
+      if ('flag' in origin) continue
+      // A switch that is off is one that is not there.
+      const applied = setting.isSwitch && !setting.option.negate ? value || undefined : value
+      const source = 'variable' in origin ? 'env' : 'config'
+      setting.command.setOptionValueWithSource(setting.option.attributeName(), applied, source)
+    }
+  }
+
+  /** Read the file, if a flag or the environment names one. Rejects with `SettingInvalid`. */
+  async load(): Promise<void> {
+    const file = this.#program.opts<{ readonly config?: string }>().config ?? this.#environment.config
+    if (file === undefined) return
+    // YAML takes a while to load, which most commands need not wait for.
+    const { readSettings } = await import('./settings-file.ts')
+    this.#file = await readSettings(file, this.#settings)
+  }
+
+  /** What is given of a command's options and of those of all. Throws `SettingInvalid`. */
+  given(command: Command): Given[] {
+    const given = this.#settings
+      .filter((setting) => setting.command === command || setting.command === this.#program)
+      .map((setting) => this.#strongest(setting))
+      .filter((each) => each !== undefined)
+    return given.filter((each) => !given.some((other) => excludes(other, each)))
+  }
+
+  /** Whether an option of all commands has its value from where it counts less than another's. By attribute names. */
+  isWeaker(one: string, other: string): boolean {
+    const [mine, others] = [one, other].map((name) =>
+      SOURCES.indexOf(this.#program.getOptionValueSource(name)),
+    )
+    return mine! < others!
+  }
+
+  /** Remarks on variables that look as if they set something, and do not. */
+  get remarks(): string[] {
+    return this.#environment.unknown(this.#settings).map(({ variable, nearest }) => {
+      const hint =
+        nearest === undefined ? 'docs/configuration.md lists what there is' : `did you mean ${nearest}?`
+      return `${variable} sets nothing: ${hint}`
+    })
+  }
+
+  #strongest(setting: Setting): Given | undefined {
+    const texts = this.#flags.get(setting)
+    if (texts !== undefined) {
+      const value = setting.command.getOptionValue(setting.option.attributeName())
+      return { setting, texts, value, origin: { flag: setting.flag } }
+    }
+    return this.#environment.given(setting) ?? this.#file.find((given) => given.setting === setting)
+  }
+}
+
+/** Of two that do not go together the stronger counts. Throws `SettingInvalid` if both are as strong. */
+function excludes(one: Given, other: Given): boolean {
+  if (!one.setting.isApartFrom(other.setting) && !other.setting.isApartFrom(one.setting)) return false
+  const [mine, others] = [strength(one.origin), strength(other.origin)]
+  if (mine !== others) return mine > others
+  throw new SettingInvalid(
+    placeIn(one.origin, one.setting),
+    `it does not go together with ${originName(other.origin)}, ${other.setting.name}: give one of them`,
+  )
+}

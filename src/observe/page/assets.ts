@@ -10,7 +10,7 @@ import { browserModule } from './browser-module.ts'
  * The files of the page. They are in client/, all in one folder:
  *
  *     client/page.html      is GET /
- *     client/page.css       is GET /page/page.css
+ *     client/NAME.css       is GET /page/NAME.css
  *     client/NAME.ts        is GET /page/NAME.js; the page loads main.js as a module
  *     client/NAME.svg       is GET /page/NAME.svg
  *     the package uplot     is GET /page/uplot.js and /page/uplot.css

@@ -157,7 +157,7 @@ test('a replica without a state tells what keeps it from having one', async () =
   const json = await visitor.ask((channel) => channel.status())
   expect(JSON.parse(Buffer.from(json).toString())).toMatchObject({
     state: 'lost',
-    failure: { code: 'STATE_LOST', message: replica.failure!.message },
+    failure: { code: 'STATE_LOST', message: replica.failure!.message, causes: ['NO_PROVIDER'] },
   })
 })
 

@@ -8,10 +8,11 @@ import { describeFileCommands } from './file-commands.ts'
 import { describeGroupCommands } from './group-commands.ts'
 import { describeKeyCommands } from './key-commands.ts'
 import { describeNode } from './node-command.ts'
+import { describeWhy } from './why-command.ts'
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0),
-3 a replica halted and needs an operator, 4 "status --check" found the group unwell, 141 the reader of the output left.
+3 a replica halted and needs an operator, 4 "status --check" or "why" found something unwell, 141 the reader of the output left.
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 
 const SERVERS_HELP = `
@@ -87,6 +88,7 @@ export function describeProgram(choose: Choose, output: Output): Command {
   describeKeyCommands(program, choose)
   describeFileCommands(program, choose)
   describeGroupCommands(program, choose)
+  describeWhy(program, choose)
   describeDemo(program, choose)
   return program
 }

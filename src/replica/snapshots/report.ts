@@ -20,6 +20,8 @@ export interface ReportedError {
   readonly code: string
   /** At most 1,000 characters of its message. */
   readonly message: string
+  /** The codes of what caused it, the nearest first. */
+  readonly causes: readonly string[]
 }
 
 /**
@@ -93,8 +95,14 @@ export async function reportOf(init: ReportInit, signal: AbortSignal): Promise<R
 /** Messages may quote peers. */
 const MESSAGE_LENGTH_MAX = 1_000
 
+/** The longest chain of causes: an error may be its own. */
+const CAUSES_MAX = 8
+
 function reportedError(error: Error): ReportedError {
-  return { code: errorCode(error), message: error.message.slice(0, MESSAGE_LENGTH_MAX) }
+  const causes: string[] = []
+  for (let { cause } = error; cause instanceof Error && causes.length < CAUSES_MAX; cause = cause.cause)
+    causes.push(errorCode(cause))
+  return { code: errorCode(error), message: error.message.slice(0, MESSAGE_LENGTH_MAX), causes }
 }
 
 function reported({ announcedAtMs, untilMs: _, offers, ...member }: Member, nowMs: number): ReportedMember {

@@ -22,6 +22,11 @@ export interface VisitInit {
   readonly networkKey?: Uint8Array | undefined
   /** Default: the machine's monotonic clock. */
   readonly clock?: Clock
+  /**
+   * How long a connection may take, and how long a replica may then be silent while its answer is due, in
+   * milliseconds. Default 5,000.
+   */
+  readonly timeoutMs?: number
   /** Ends the wait to be let in. Default: it takes as long as the log does. */
   readonly signal?: AbortSignal
 }
@@ -79,7 +84,7 @@ export class Visitor implements AsyncDisposable {
   }
 
   private constructor(
-    { group, signature, log }: VisitInit,
+    { group, signature, log, timeoutMs = FETCH_TIMEOUT_MS_DEFAULT }: VisitInit,
     parts: {
       readonly clock: Clock
       readonly membership: Membership
@@ -94,7 +99,7 @@ export class Visitor implements AsyncDisposable {
     this.membership = membership
     this.#clock = clock
     this.#presence = presence
-    this.#peers = new Peers({ host: this.host, network, clock, timeoutMs: FETCH_TIMEOUT_MS_DEFAULT })
+    this.#peers = new Peers({ host: this.host, network, clock, timeoutMs })
   }
 
   /** The replicas that run, those first that are best asked: in sync, and without a group's writes to order. */

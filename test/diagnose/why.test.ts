@@ -1,0 +1,188 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { why } from '../../src/cli/commands/why.ts'
+import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
+import { signatureName } from '../../src/group/versions.ts'
+import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
+import { Cluster, next, type Started, when } from '../replica/cluster.ts'
+import { line } from '../replica/journal.ts'
+import { run } from './command.ts'
+
+let dir: string
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'anchorage-why-'))
+})
+afterAll(async () => {
+  await rm(dir, { recursive: true, force: true })
+})
+
+interface Told {
+  readonly replica: string
+  readonly code: string
+  readonly why: string
+  readonly remedy: string
+}
+
+const QUICK = { requestTimeoutMs: 500, fetchTimeoutMs: 250 }
+
+async function ask(cluster: Cluster, replica?: string, networkKey?: string) {
+  const options = { log: cluster.log, ...(networkKey !== undefined && { networkKey }) }
+  const { code, object } = await run((context) => why(context, replica), options)
+  return { code, replicas: object.replicas as Told[] }
+}
+
+/** One that leads, with a log that begins after its state. */
+async function pruned(cluster: Cluster, init: Parameters<Cluster['start']>[0] = {}): Promise<Started> {
+  const [leader] = await cluster.startLed(0, init)
+  for (const text of ['a', 'b', 'c']) await leader.replica.submit(line(text))
+  await leader.replica.prune({ keepEntries: 0 })
+  return leader
+}
+
+/** Announces replicas that do not run. */
+async function announcer(cluster: Cluster) {
+  const log = await cluster.log.open({ group: 'journals', author: 'test', create: false })
+  return async (id: string, changes: Partial<Announcement>, ttlMs = 60_000) => {
+    const announcement: Announcement = {
+      epoch: log.epoch,
+      addresses: ['/ip4/127.0.0.1/tcp/1'],
+      state: 'in-sync',
+      applied: (await log.bounds()).newest.index,
+      leads: 0,
+      offers: [],
+      needs: 0,
+      checkpoint: 0,
+      ...changes,
+    }
+    await log.notices.announce(id, encodeAnnouncement(announcement), ttlMs)
+  }
+}
+
+test('where all are in sync it says so, and where to look for one that is missing', async () => {
+  await using cluster = new Cluster()
+  const [leader, follower] = await cluster.startLed(1)
+  expect(await ask(cluster)).toEqual({ code: 0, replicas: [] })
+  const { code, text } = await run((context) => why(context, undefined), { log: cluster.log, json: false })
+  expect([code, text]).toEqual([0, expect.stringContaining('2 replicas in sync; one that is missing here')])
+  // Every one that is asked for is told of, by the end of its id too.
+  const one = await ask(cluster, leader.replica.id.slice(-8))
+  expect(one).toMatchObject({ code: 0, replicas: [{ replica: leader.replica.id, code: 'in-sync' }] })
+  expect((await ask(cluster, follower!.replica.id)).code).toBe(0)
+})
+
+test('who is not seen has another log, another group, or fell silent', async () => {
+  await using cluster = new Cluster()
+  await cluster.startLed(0)
+  const announce = await announcer(cluster)
+  expect(await ask(cluster, 'nobody')).toMatchObject({ code: 4, replicas: [{ code: 'not-seen' }] })
+  await announce('elsewhere', { epoch: 'another' })
+  expect(await ask(cluster, 'elsewhere')).toMatchObject({ code: 4, replicas: [{ code: 'other-epoch' }] })
+})
+
+test('without any replica it says so', async () => {
+  await using cluster = new Cluster()
+  const [leader] = await cluster.startLed(0)
+  await leader.replica.stop()
+  const { code, replicas } = await ask(cluster)
+  expect([code, replicas]).toMatchObject([4, [{ replica: null, code: 'not-seen' }]])
+  expect(replicas[0]!.why).toContain('no replica announces itself in memory under the group "journals"')
+})
+
+test('a lost state: who had it, and since when it is silent', async () => {
+  await using cluster = new Cluster()
+  const leader = await pruned(cluster)
+  await leader.replica.stop()
+  const { replica } = await cluster.start({ lead: false, ...QUICK })
+  await when(replica, 'state', () => replica.state === 'lost')
+  const { code, replicas } = await ask(cluster)
+  expect([code, replicas]).toMatchObject([4, [{ replica: replica.id, code: 'state-lost' }]])
+  expect(replicas[0]!.why).toContain(replica.failure!.message)
+  expect(replicas[0]!.why).toMatch(
+    new RegExp(`Who had it: …${leader.replica.id.slice(-8)}, at entry 5, stopped`),
+  )
+  expect(replicas[0]!.remedy).toContain('start a replica that has the state')
+})
+
+test.each([
+  ['another', true],
+  ['no', false],
+])('%s network key, by the key of the group and by its own', async (_which, hasOne) => {
+  await using cluster = new Cluster()
+  const networkKey = makeNetworkKey()
+  const leader = await pruned(cluster, { networkKey })
+  const other = makeNetworkKey()
+  const { replica } = await cluster.start({
+    lead: false,
+    requestTimeoutMs: 60_000,
+    ...(hasOne && { networkKey: other }),
+  })
+  const problem = next(replica, 'problem')
+  const [ours, theirs] = [join(dir, `ours-${hasOne}`), join(dir, `theirs-${hasOne}`)]
+  await writeFile(ours, networkKey)
+  await writeFile(theirs, other)
+  const byOurs = await ask(cluster, undefined, ours)
+  expect(byOurs).toMatchObject({ code: 4, replicas: [{ replica: replica.id, code: 'network-key' }] })
+  expect(byOurs.replicas[0]!.why).toContain(`…${leader.replica.id.slice(-8)} answered this command`)
+  expect((await problem).name).toBe('HandshakeFailed')
+  const byTheirs = await ask(cluster, undefined, hasOne ? theirs : undefined)
+  expect(byTheirs).toMatchObject({ code: 4, replicas: [{ code: 'network-key' }] })
+  expect(byTheirs.replicas[0]!.why).toContain('it breaks off the handshake')
+  expect(byTheirs.replicas[0]!.remedy).toContain('compare the files of --network-key')
+  if (!hasOne) return
+  const byNone = await ask(cluster)
+  expect(byNone).toMatchObject({ code: 4, replicas: [{ code: 'network-key-here' }] })
+})
+
+test('a leader whose address leads nowhere', async () => {
+  await using cluster = new Cluster()
+  const nowhere = createServer().listen(0, '127.0.0.1')
+  await new Promise((resolve) => nowhere.once('listening', resolve))
+  const { port } = nowhere.address() as { port: number }
+  await new Promise((resolve) => nowhere.close(resolve))
+  const leader = await pruned(cluster, { announce: [`/ip4/127.0.0.1/tcp/${port}`] })
+  const { replica } = await cluster.start({ lead: false, requestTimeoutMs: 60_000 })
+  await when(replica, 'state', () => replica.state === 'catching-up')
+  const { code, replicas } = await ask(cluster)
+  expect([code, replicas]).toMatchObject([4, [{ replica: replica.id, code: 'provider-out-of-reach' }]])
+  expect(replicas[0]!.why).toContain(`the leader, …${leader.replica.id.slice(-8)}`)
+  expect(replicas[0]!.why).toContain(`/ip4/127.0.0.1/tcp/${port} refuses the connection`)
+  expect(replicas[0]!.remedy).toContain('--announce')
+})
+
+test('a replica that halted says why, and what to do about it', async () => {
+  await using cluster = new Cluster()
+  const [leader, follower] = await cluster.startLed(1)
+  const { replica, journal } = follower!
+  journal.twist = () => {
+    throw new Error('a fault in the program')
+  }
+  const halted = when(replica, 'state', () => replica.state === 'halted')
+  await leader.replica.submit(line('a'))
+  await halted
+  const { code, replicas } = await ask(cluster)
+  expect([code, replicas]).toMatchObject([4, [{ replica: replica.id, code: 'halted' }]])
+  expect(replicas[0]!.why).toMatch(/APPLY_FAILED.*a fault in the program/)
+  expect(replicas[0]!.remedy).toContain('fix the machine')
+})
+
+test('nobody leads, another version, two of one identity, and one that is on its way', async () => {
+  await using cluster = new Cluster()
+  const { replica } = await cluster.start({ lead: false })
+  await replica.inSync()
+  const announce = await announcer(cluster)
+  await announce('needs', { state: 'catching-up', applied: 0 })
+  await announce('speaks', { speaks: [signatureName('journal/2')], signature: 'journal/2' })
+  await announce('twice', { contested: true })
+  await announce('speaks', {
+    state: 'following',
+    speaks: [signatureName('journal/2')],
+    signature: 'journal/2',
+  })
+  const { replicas } = await ask(cluster)
+  const codes = Object.fromEntries(replicas.map((one) => [one.replica, one.code]))
+  expect(codes).toEqual({ needs: 'no-leader', speaks: 'other-signature', twice: 'contested' })
+  expect(replicas.find((one) => one.replica === 'speaks')!.why).toContain('the group speaks "journal/1"')
+})

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { OLDER_MAX, TIMER_MS_MAX } from '../bounds.ts'
-import type { CatchUpProgress } from './catch-up-progress.ts'
+import { type CatchUpProgress, catchUpMessage, catchUpOf } from './catch-up-progress.ts'
 import { GROUP_FORMAT } from './formats.ts'
 import { AnnouncementSchema } from './pb/group_pb.js'
 import { signatureName } from './versions.ts'
@@ -89,11 +89,15 @@ export interface Announcement {
   readonly speaks?: readonly Uint8Array[]
   /** The version of Anchorage, such as "0.3.0". Default: one that did not tell yet. */
   readonly version?: string
-  /** The signature of the machine's version that it speaks now. */
+  /** The signature of the machine's version that it speaks now. Of one that is longer, the first 199 characters. */
   readonly signature?: string
   /** Absent while it is not catching up. */
   readonly catchUp?: CatchUpProgress
 }
+
+/** The longest version and the longest signature that are told, in UTF-16 code units. Longer ones are cut. */
+const VERSION_LENGTH_MAX = 64
+const SIGNATURE_LENGTH_MAX = 200
 
 export function encodeAnnouncement(announcement: Announcement): Uint8Array {
   const {
@@ -106,11 +110,16 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     addresses,
     prune,
     speaks = [],
-    catchUp: _catchUp,
+    version = '',
+    signature = '',
+    catchUp,
     ...rest
   } = announcement
   const message = create(AnnouncementSchema, {
     ...rest,
+    version: cut(version, VERSION_LENGTH_MAX),
+    signature: cut(signature, SIGNATURE_LENGTH_MAX),
+    ...(catchUp && { catchUp: catchUpMessage(catchUp) }),
     speaks: [...speaks],
     addresses: [...addresses],
     applied: BigInt(applied),
@@ -130,7 +139,21 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
 }
 
 /**
- * The largest size, in bytes, of an announcement with this epoch, these addresses and this number of offers.
+ * An announcement that fits into so many bytes. Where a presence store takes small ones alone, what only people look at
+ * is left out: first how far a catch-up is, then the versions.
+ */
+export function encodeWithin(announcement: Announcement, bytesMax: number): Uint8Array {
+  const whole = encodeAnnouncement(announcement)
+  if (whole.length <= bytesMax) return whole
+  const { catchUp: _catchUp, ...still } = announcement
+  const smaller = encodeAnnouncement(still)
+  if (smaller.length <= bytesMax) return smaller
+  const { version: _version, signature: _signature, ...least } = still
+  return encodeAnnouncement(least)
+}
+
+/**
+ * The largest size, in bytes, of what others rely on in an announcement with this epoch, these addresses and this number of offers.
  */
 export function announcementBytesMax(of: {
   readonly epoch: string
@@ -170,6 +193,10 @@ export function announcementBytesMax(of: {
  */
 const OFFERS_MAX = 64
 
+function cut(text: string, lengthMax: number): string {
+  return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1).toWellFormed()}…`
+}
+
 function count(value: bigint): number {
   return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
 }
@@ -180,6 +207,8 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
     const message = fromBinary(AnnouncementSchema, bytes)
     const { epoch, addresses, state, applied, leads, offers, needs, receivedBytes } = message
     const { checkpoint, durable, prune, process, contested, format, speaks } = message
+    const { version, signature } = message
+    const catchUp = message.catchUp && catchUpOf(message.catchUp)
     if (!(REPLICA_STATES as readonly string[]).includes(state)) return undefined
     return {
       epoch,
@@ -195,6 +224,9 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       ...(contested && { contested }),
       ...(format > 0 && { format }),
       ...(speaks.length > 0 && { speaks: speaks.slice(0, OLDER_MAX + 1) }),
+      ...(version !== '' && { version: cut(version, VERSION_LENGTH_MAX) }),
+      ...(signature !== '' && { signature: cut(signature, SIGNATURE_LENGTH_MAX) }),
+      ...(catchUp && { catchUp }),
       ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
       offers: offers.slice(-OFFERS_MAX).map(({ anchor, remainingMs, ready, servedBytes }) => ({
         anchor: Number(anchor),

@@ -1,3 +1,6 @@
+import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { Announcement_CatchUp, Announcement_CatchUpSchema } from './pb/group_pb.js'
+
 /** What a catch-up is doing. */
 export type CatchUpPhase =
   /** It asks the leader for an anchor. */
@@ -10,6 +13,24 @@ export type CatchUpPhase =
   | 'installing'
   /** The snapshot is installed: it applies the log from there on. */
   | 'replaying'
+
+export const CATCH_UP_PHASES: readonly CatchUpPhase[] = [
+  'requesting',
+  'choosing',
+  'fetching',
+  'verifying',
+  'installing',
+  'replaying',
+]
+
+/** The most providers that are told of: their places fit into 4 bits of a cell. */
+export const PROVIDERS_MAX = 15
+/** The most cells that are told of. */
+export const CELLS_MAX = 128
+/** In a cell: the place of the provider, and whether it is here, and whether some of it was asked of two. */
+export const CELL_PROVIDER = 0b1111
+export const CELL_HERE = 0b1_0000
+export const CELL_HEDGED = 0b10_0000
 
 /** One peer that sends chunks. */
 export interface ProviderProgress {
@@ -46,4 +67,71 @@ export interface CatchUpProgress {
    * some of it was asked of two providers, because the first was late.
    */
   readonly cells: Uint8Array
+}
+
+const ID = /^[0-9a-f]{1,32}$/
+/** A PeerId, as a base58 or base36 text, has some 60 characters. */
+const PEER = /^[0-9A-Za-z]{1,128}$/
+
+export function catchUpMessage(
+  progress: CatchUpProgress,
+): MessageInitShape<typeof Announcement_CatchUpSchema> {
+  const { id, phase, anchor, chunks, chunksTotal, bytes, bytesTotal, elapsedMs, providers, cells } = progress
+  return {
+    id,
+    phase,
+    anchor: whole(anchor),
+    chunks: whole(chunks),
+    chunksTotal: whole(chunksTotal),
+    bytes: whole(bytes),
+    bytesTotal: whole(bytesTotal),
+    elapsedMs: whole(elapsedMs),
+    providers: providers.map(({ peer, chunks, bytesPerSecond }) => {
+      return { peer, chunks: whole(chunks), bytesPerSecond: whole(bytesPerSecond) }
+    }),
+    cells: new Uint8Array(cells),
+  }
+}
+
+/**
+ * Reads what a peer announces of its catch-up. It may write anything: of more providers and cells than there can be
+ * the first are read, more chunks than all are all, and a cell that nobody can mean is one that is not here.
+ *
+ * @returns undefined for a catch-up without an id, in a phase that is not known, or with a provider that is no PeerId
+ */
+export function catchUpOf(message: Announcement_CatchUp): CatchUpProgress | undefined {
+  const { id, phase, cells } = message
+  if (!ID.test(id) || !(CATCH_UP_PHASES as readonly string[]).includes(phase)) return undefined
+  const providers = message.providers.slice(0, PROVIDERS_MAX).map(({ peer, chunks, bytesPerSecond }) => {
+    return { peer, chunks: amount(chunks), bytesPerSecond: amount(bytesPerSecond) }
+  })
+  if (!providers.every(({ peer }) => PEER.test(peer))) return undefined
+  const chunksTotal = amount(message.chunksTotal)
+  const bytesTotal = amount(message.bytesTotal)
+  return {
+    id,
+    phase: phase as CatchUpPhase,
+    anchor: amount(message.anchor),
+    chunks: Math.min(amount(message.chunks), chunksTotal),
+    chunksTotal,
+    bytes: Math.min(amount(message.bytes), bytesTotal),
+    bytesTotal,
+    elapsedMs: amount(message.elapsedMs),
+    providers,
+    cells: cells.slice(0, CELLS_MAX).map((cell) => cellOf(cell, providers.length)),
+  }
+}
+
+function cellOf(cell: number, providers: number): number {
+  if ((cell & CELL_HERE) === 0) return 0
+  const place = cell & CELL_PROVIDER
+  return (place > providers ? 0 : place) | (cell & (CELL_HERE | CELL_HEDGED))
+}
+
+function whole(value: number): bigint {
+  return BigInt(Math.min(Math.max(0, Math.round(value)), Number.MAX_SAFE_INTEGER))
+}
+
+function amount(value: bigint): number {
+  return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
 }

@@ -1,10 +1,10 @@
 import { raceSignal } from 'race-signal'
 import { REPLICA_STATES } from '../group/announcement.ts'
 import type { HoldCause } from '../group/pruning.ts'
+import { packageVersion } from '../package-version.ts'
 import type { LogLag } from '../replica/following/positions.ts'
 import type { MetricSeries } from './metric-families.ts'
 import type { ObservableReplica } from './observable-replica.ts'
-import { packageVersion } from './package-version.ts'
 
 /**
  * How long a scrape waits for the log's end, in milliseconds. Prometheus gives a scrape 10 s. A log that does not

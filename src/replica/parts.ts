@@ -17,6 +17,7 @@ import type { Outcomes } from './following/outcomes.ts'
 import type { Positions } from './following/positions.ts'
 import type { Submissions } from './following/submissions.ts'
 import type { Announcer } from './membership/announcer.ts'
+import type { CatchUpWatch } from './membership/catch-up-watch.ts'
 import type { Holders } from './membership/holders.ts'
 import type { Pruner } from './membership/pruner.ts'
 import type { Ticks } from './membership/ticks.ts'
@@ -63,6 +64,7 @@ export interface ReplicaParts<Result> extends Environment {
   readonly leadership: Leadership
   readonly disk: Disk | undefined
   readonly sync: SnapshotSync
+  readonly catchUpWatch: CatchUpWatch
   readonly follower: Follower
   readonly anchors: Anchors
   readonly pruner: Pruner

@@ -1,4 +1,5 @@
 import type { ReplicaState } from '../group/announcement.ts'
+import type { CatchUpProgress } from '../group/catch-up-progress.ts'
 import type { AnchorVotes } from '../group/group-state.ts'
 import type { Member } from '../group/membership.ts'
 import type { LogHold } from '../group/pruning.ts'
@@ -6,6 +7,7 @@ import { GuardedEvents } from '../guarded-events.ts'
 import { isConnected, type SignalOptions } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
 import type { Position } from '../position.ts'
+import type { ChunkMap } from '../sync/fetching/index.ts'
 import type { OfferView } from '../sync/wire/messages.ts'
 import type { Counted, ReplicaEvent, ReplicaEvents } from './events.ts'
 import type { LogLag } from './following/positions.ts'
@@ -79,6 +81,19 @@ export class Replica<Result = unknown>
   /** Everyone whose announcement is fresh, this replica included. */
   get members(): Member[] {
     return this.#parts.membership.list()
+  }
+
+  /** How far this replica's catch-up is. Undefined while there is none. */
+  get catchUp(): CatchUpProgress | undefined {
+    return this.#parts.catchUpWatch.progress
+  }
+
+  /**
+   * Each chunk of this replica's catch-up: whether it is here, and who sent it. Undefined while there is none, and
+   * before the first chunk is known. It changes while the catch-up goes on.
+   */
+  get chunkMap(): ChunkMap | undefined {
+    return this.#parts.catchUpWatch.chunkMap
   }
 
   /**

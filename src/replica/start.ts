@@ -34,6 +34,7 @@ import { assertImported } from './import/assert-imported.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import type { ReplicaInternals } from './internals.ts'
 import { Announcer } from './membership/announcer.ts'
+import { CatchUpWatch } from './membership/catch-up-watch.ts'
 import { Holders } from './membership/holders.ts'
 import { Orders } from './membership/orders.ts'
 import { Pruner } from './membership/pruner.ts'
@@ -186,6 +187,7 @@ async function makeParts<Result>(
   const seals = new SealReader(log)
   const host = new ReplicaHost({ ...common, membership, progress, positions, announcer, seals })
   const sync = makeSync(init, common, { host, disk, announcer })
+  const catchUpWatch = new CatchUpWatch({ ...common, sync, membership, announcer })
   const follower = new Follower({ ...common, applier, holders, sync, announcer, disk })
 
   // What comes of control entries and of installs.
@@ -228,6 +230,7 @@ async function makeParts<Result>(
     leadership,
     disk,
     sync,
+    catchUpWatch,
     follower,
     anchors,
     pruner,
@@ -271,8 +274,9 @@ function makeSync<Result>(
 
 /** Who hears of what. */
 function tie<Result>(parts: ReplicaParts<Result>): void {
-  const { status, membership, progress, holders, leadership, upgrader } = parts
+  const { status, membership, progress, holders, leadership, upgrader, reporter, catchUpWatch } = parts
   status.onChange((change) => stateChanged(parts, change))
+  reporter.observe((event) => catchUpWatch.happened(event))
   membership.listen({
     membersChanged: () => {
       progress.observe(membership.list())

@@ -49,9 +49,12 @@ export * from './errors.ts'
 export type { SyncEvent } from './events.ts'
 export type {
   CaughtUp,
+  ChunkMap,
   ChunkOutcome,
   FetchedChunk,
   FetchProgress,
+  MappedChunk,
+  MappedProvider,
   SessionEvent,
   SessionPhases,
   SessionState,

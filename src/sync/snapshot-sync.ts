@@ -12,7 +12,7 @@ import type { ChunkInfo, Manifest } from '../snapshot/manifest.ts'
 import { type Clock, sleep, systemClock } from '../time/clock.ts'
 import { SessionRunning } from './errors.ts'
 import type { SyncEvent } from './events.ts'
-import { askLeader, type CaughtUp, Session } from './fetching/index.ts'
+import { askLeader, type CaughtUp, type ChunkMap, Session } from './fetching/index.ts'
 import type { SyncHost } from './host.ts'
 import { providerLimits, type SyncTimes, syncTimes } from './limits.ts'
 import { type CapturedInit, checkCaptured, checkSyncInit, type SnapshotSyncInit } from './options.ts'
@@ -147,6 +147,16 @@ export class SnapshotSync {
   /** How many bytes the running session has received, and built into the new state; 0 without one. */
   get progressBytes(): number {
     return this.#session?.progressBytes ?? 0
+  }
+
+  /** Which chunks the running session has, and where they came from; undefined without one, and while none is known. */
+  get chunkMap(): ChunkMap | undefined {
+    return this.#session?.map
+  }
+
+  /** Bytes of any kind that the running session has received from each peer; none without one. */
+  received(): ReadonlyMap<string, number> {
+    return this.#session?.received() ?? new Map()
   }
 
   /** Serve one stream that a peer opened. */

@@ -563,6 +563,27 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: repeated bytes speaks = 15;
    */
   speaks: Uint8Array[];
+
+  /**
+   * The version of Anchorage, such as "0.3.0".
+   *
+   * @generated from field: string version = 16;
+   */
+  version: string;
+
+  /**
+   * The signature of the machine's version that it speaks now. A long one is cut: see `speaks`.
+   *
+   * @generated from field: string signature = 17;
+   */
+  signature: string;
+
+  /**
+   * Absent while it is not catching up. Only people look at it.
+   *
+   * @generated from field: anchorage.group.v1.Announcement.CatchUp catch_up = 18;
+   */
+  catchUp?: Announcement_CatchUp | undefined;
 };
 
 /**
@@ -629,4 +650,113 @@ export declare type Announcement_Prune = Message<"anchorage.group.v1.Announcemen
  * Use `create(Announcement_PruneSchema)` to create a new message.
  */
 export declare const Announcement_PruneSchema: GenMessage<Announcement_Prune>;
+
+/**
+ * How far a catch-up is.
+ *
+ * @generated from message anchorage.group.v1.Announcement.CatchUp
+ */
+export declare type Announcement_CatchUp = Message<"anchorage.group.v1.Announcement.CatchUp"> & {
+  /**
+   * Names the catch-up: 16 hexadecimal digits.
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * requesting, choosing, fetching, verifying, installing or replaying.
+   *
+   * @generated from field: string phase = 2;
+   */
+  phase: string;
+
+  /**
+   * The index of its anchor; 0 while there is none.
+   *
+   * @generated from field: uint64 anchor = 3;
+   */
+  anchor: bigint;
+
+  /**
+   * Chunks that are here and verified, of how many that are known of; and their bytes.
+   *
+   * @generated from field: uint64 chunks = 4;
+   */
+  chunks: bigint;
+
+  /**
+   * @generated from field: uint64 chunks_total = 5;
+   */
+  chunksTotal: bigint;
+
+  /**
+   * @generated from field: uint64 bytes = 6;
+   */
+  bytes: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_total = 7;
+   */
+  bytesTotal: bigint;
+
+  /**
+   * Since the catch-up began.
+   *
+   * @generated from field: uint64 elapsed_ms = 8;
+   */
+  elapsedMs: bigint;
+
+  /**
+   * The peers that sent most, at most 15.
+   *
+   * @generated from field: repeated anchorage.group.v1.Announcement.CatchUp.Provider providers = 9;
+   */
+  providers: Announcement_CatchUp_Provider[];
+
+  /**
+   * The chunks in their order: one byte for each of at most 128 cells of equally many chunks. 0: not all of them
+   * are here. Else bit 4 is set, the 4 lower bits are the place, from 1, in `providers` of the one that sent most
+   * of them (0: they were here before, or came from another one), and bit 5 is set if some were asked of two.
+   *
+   * @generated from field: bytes cells = 10;
+   */
+  cells: Uint8Array;
+};
+
+/**
+ * Describes the message anchorage.group.v1.Announcement.CatchUp.
+ * Use `create(Announcement_CatchUpSchema)` to create a new message.
+ */
+export declare const Announcement_CatchUpSchema: GenMessage<Announcement_CatchUp>;
+
+/**
+ * @generated from message anchorage.group.v1.Announcement.CatchUp.Provider
+ */
+export declare type Announcement_CatchUp_Provider = Message<"anchorage.group.v1.Announcement.CatchUp.Provider"> & {
+  /**
+   * Its PeerId.
+   *
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+
+  /**
+   * Chunks that it sent and that were taken.
+   *
+   * @generated from field: uint64 chunks = 2;
+   */
+  chunks: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_per_second = 3;
+   */
+  bytesPerSecond: bigint;
+};
+
+/**
+ * Describes the message anchorage.group.v1.Announcement.CatchUp.Provider.
+ * Use `create(Announcement_CatchUp_ProviderSchema)` to create a new message.
+ */
+export declare const Announcement_CatchUp_ProviderSchema: GenMessage<Announcement_CatchUp_Provider>;
 

@@ -1,10 +1,12 @@
-import { announcementBytesMax, encodeAnnouncement } from '../../group/announcement.ts'
+import { announcementBytesMax, encodeWithin } from '../../group/announcement.ts'
+import type { CatchUpProgress } from '../../group/catch-up-progress.ts'
 import type { GroupState } from '../../group/group-state.ts'
 import type { Membership } from '../../group/membership.ts'
 import type { Namesakes } from '../../group/namesakes.ts'
 import { EntryTooLarge } from '../../log/errors.ts'
 import { isConnected, type Log } from '../../log/log.ts'
 import type { SubmitOptions } from '../../machine/machine.ts'
+import { packageVersion } from '../../package-version.ts'
 import { OFFERS_MAX } from '../../sync/limits.ts'
 import type { SnapshotSync } from '../../sync/snapshot-sync.ts'
 import { asError } from '../../thrown.ts'
@@ -43,7 +45,7 @@ export interface AnnouncerInit {
   readonly log: Log
   readonly clock: Clock
   readonly leaseMs: number
-  readonly group: Pick<GroupState, 'leader' | 'term' | 'versions'>
+  readonly group: Pick<GroupState, 'leader' | 'term' | 'versions' | 'signature'>
   readonly status: Pick<Status, 'state'>
   readonly applier: Pick<Applier<unknown>, 'applied'>
   readonly membership: Pick<Membership, 'refresh'>
@@ -59,6 +61,7 @@ export interface Announced {
   readonly sync: Pick<SnapshotSync, 'offers' | 'servedBytes' | 'progressBytes'>
   readonly pruner: Pick<Pruner, 'wish'>
   readonly disk: Pick<Disk, 'checkpoint'> | undefined
+  readonly catchUpWatch: { readonly progress: CatchUpProgress | undefined }
 }
 
 /**
@@ -148,12 +151,13 @@ export class Announcer {
     // What was said before an outage would be heard after it: that a leader does not lead, though it does
     // again.
     if (this.#announced === undefined || !isConnected(log) || namesakes.hasYielded) return
-    const { network, sync, pruner, disk } = this.#announced
+    const { network, sync, pruner, disk, catchUpWatch } = this.#announced
     const offers = sync.offers.map(({ anchor, ...offer }) => {
       return { anchor: anchor.index, ...offer, servedBytes: sync.servedBytes(anchor) }
     })
     const { state } = status
-    const announcement = encodeAnnouncement({
+    const { progress } = catchUpWatch
+    const announcement = {
       epoch: log.epoch,
       addresses: network.addresses,
       state,
@@ -169,8 +173,11 @@ export class Announcer {
       contested: namesakes.isContested,
       format: group.versions.format,
       speaks: group.versions.names,
-    })
-    await log.notices.announce(self, announcement, leaseMs, options)
+      version: packageVersion(),
+      signature: group.signature,
+      ...(progress && { catchUp: progress }),
+    }
+    await log.notices.announce(self, encodeWithin(announcement, log.maxEntryBytes), leaseMs, options)
   }
 
   /**

@@ -8,6 +8,7 @@ import type { SyncHost } from '../host.ts'
 import { FOLLOWERS_ENOUGH } from '../limits.ts'
 import type { Peers } from '../wire/peers.ts'
 import type { ProvenFault } from '../wire/proven-fault.ts'
+import type { ChunkMap } from './chunks/chunk-map.ts'
 import { Fetch, type FetchEvents, type FetchProgress } from './chunks/fetch.ts'
 import type { OwnBasis } from './chunks/own-chunks.ts'
 import type { Faults } from './faults.ts'
@@ -112,6 +113,11 @@ export class AnchorDownload {
   /** Bytes of chunks that are in the new state. */
   get builtBytes(): number {
     return this.#fetch.builtBytes
+  }
+
+  /** Which chunks are here: see `Fetch`. */
+  get map(): ChunkMap | undefined {
+    return this.#fetch.map
   }
 
   /** A provider offers this anchor. The leader is held in reserve as long as enough others serve. */

@@ -7,6 +7,7 @@
  * `ChunkRequests` asks for them. This wing knows nothing of the serving one; both speak `wire/`.
  */
 export { askLeader } from './ask-leader.ts'
+export type { ChunkMap, MappedChunk, MappedProvider } from './chunks/chunk-map.ts'
 export type { ChunkOutcome, FetchedChunk } from './chunks/chunk-requests.ts'
 export type { FetchProgress } from './chunks/fetch.ts'
 export { Session } from './session.ts'

@@ -11,6 +11,7 @@ import { Peers, type SyncNetwork } from '../wire/peers.ts'
 import { ProvenFault } from '../wire/proven-fault.ts'
 import { AnchorDownload } from './anchor-download.ts'
 import { AnchorRequest } from './anchor-request.ts'
+import type { ChunkMap } from './chunks/chunk-map.ts'
 import type { FetchProgress } from './chunks/fetch.ts'
 import { type OwnBasis, readOwnState } from './chunks/own-chunks.ts'
 import { Faults } from './faults.ts'
@@ -105,6 +106,16 @@ export class Session {
    */
   get progressBytes(): number {
     return this.#peers.receivedBytes + (this.#download?.builtBytes ?? 0)
+  }
+
+  /** Which chunks of its anchor are here. Undefined while none is known. */
+  get map(): ChunkMap | undefined {
+    return this.#download?.map
+  }
+
+  /** Bytes of any kind that each peer has sent so far. */
+  received(): ReadonlyMap<string, number> {
+    return this.#peers.received()
   }
 
   /**

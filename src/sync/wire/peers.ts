@@ -56,6 +56,11 @@ export class Peers {
     return bytes
   }
 
+  /** Bytes of any kind that each peer has sent so far. */
+  received(): ReadonlyMap<string, number> {
+    return new Map([...this.#pulses].map(([peer, { bytes }]) => [peer, bytes]))
+  }
+
   /**
    * The channel to a peer. Rejects with `PeerUnavailable` if the peer cannot be reached, and after `close`.
    */

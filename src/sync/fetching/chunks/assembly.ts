@@ -5,7 +5,7 @@ import type { ChunkInfo } from '../../../snapshot/manifest.ts'
 import type { StateBuilder } from '../../../snapshot/state-builder.ts'
 import type { Clock } from '../../../time/clock.ts'
 import type { SyncHost } from '../../host.ts'
-import { ChunkTracker } from './chunk-tracker.ts'
+import { ChunkTracker, STORE } from './chunk-tracker.ts'
 import type { LateChunk } from './scheduler.ts'
 
 export interface AssemblyInit {
@@ -27,8 +27,6 @@ export interface AssemblyEvents {
   moved(assembly: Assembly): void
 }
 
-/** In the tracker, the store is one more provider. */
-const STORE = 'store'
 /** Chunks read from the store at once: each is held until it is checked. */
 const RECALL_CHUNKS = 16
 

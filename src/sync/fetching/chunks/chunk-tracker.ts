@@ -5,6 +5,7 @@ import { type ChunkInfo, chunkHash, type Manifest } from '../../../snapshot/mani
 import { READ_AHEAD_BYTES } from '../../limits.ts'
 import { Failed } from '../../wire/errors.ts'
 import { ProvenFault } from '../../wire/proven-fault.ts'
+import { ChunkMap } from './chunk-map.ts'
 import type { LateChunk } from './scheduler.ts'
 
 type ChunkState =
@@ -28,6 +29,9 @@ const TAKEN: ChunkState = { status: 'taken' }
  * providers.
  */
 export const READ_AHEAD_CHUNKS = 64
+
+/** The store is one more provider: it has what was here before. */
+export const STORE = 'store'
 
 /** How far the chunks that are asked for may run ahead of the first that was not taken. */
 export interface ReadAhead {
@@ -62,10 +66,9 @@ export class ChunkTracker {
   readonly #states: ChunkState[] = []
   /** What each provider was asked for and has not answered, and since when. */
   readonly #owed = new Map<string, Map<number, number>>()
+  /** Which are here, and where they came from. */
+  readonly map = new ChunkMap()
   #manifest: Manifest | undefined
-  #bytes = 0
-  #verified = 0
-  #verifiedBytes = 0
   /** Chunks that were taken: the first so many. */
   #taken = 0
   /** The first chunk beyond the read-ahead, and the bytes within it. */
@@ -92,7 +95,7 @@ export class ChunkTracker {
 
   /** Size of the chunks that are known of. */
   get bytes(): number {
-    return this.#bytes
+    return this.map.bytes
   }
 
   /**
@@ -108,7 +111,7 @@ export class ChunkTracker {
     for (const info of infos.slice(this.#infos.length - from)) {
       this.#infos.push(info)
       this.#states.push(WANTED)
-      this.#bytes += info.bytes
+      this.map.add(info.bytes)
     }
     this.#extend()
     this.#moved()
@@ -132,15 +135,15 @@ export class ChunkTracker {
   }
 
   get complete(): boolean {
-    return this.#manifest !== undefined && this.#verified === this.#infos.length
+    return this.#manifest !== undefined && this.verified === this.#infos.length
   }
 
   get verified(): number {
-    return this.#verified
+    return this.map.here
   }
 
   get verifiedBytes(): number {
-    return this.#verifiedBytes
+    return this.map.hereBytes
   }
 
   /** The chunk may be asked for: it is not too far ahead of the first that was not taken. */
@@ -208,6 +211,7 @@ export class ChunkTracker {
       throw new Error(`chunk ${index} cannot be asked of ${provider} as well`)
     }
     this.#owe(index, provider, nowMs)
+    this.map.hedge(index)
   }
 
   /**
@@ -229,8 +233,7 @@ export class ChunkTracker {
       if (!(cause instanceof MalformedChunk)) throw new Failed(`chunk ${index} was not decoded`, { cause })
       throw new ProvenFault(`chunk ${index} is not what the manifest promises: ${cause.message}`, { cause })
     }
-    this.#verified++
-    this.#verifiedBytes += info.bytes
+    this.map.take(index, info.bytes, provider === STORE ? undefined : provider)
     this.#moved()
     return true
   }

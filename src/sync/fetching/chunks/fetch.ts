@@ -9,6 +9,7 @@ import { busyMs } from '../retry.ts'
 import { retryPolicy } from '../retry-policy.ts'
 import { IllegalTransition } from '../transitions.ts'
 import type { Assembly, AssemblyInit } from './assembly.ts'
+import type { ChunkMap } from './chunk-map.ts'
 import { ChunkRequests, type FetchedChunk } from './chunk-requests.ts'
 import { type Fetched, FetchState } from './fetch-state.ts'
 import { Listings } from './listings.ts'
@@ -130,6 +131,11 @@ export class Fetch {
   /** Bytes of chunks that are in the new state, wherever they came from. */
   get builtBytes(): number {
     return this.#state.assembly?.builtBytes ?? 0
+  }
+
+  /** Which chunks are here. Undefined before the first is known, and when the fetch is over. */
+  get map(): ChunkMap | undefined {
+    return this.#state.assembly?.tracker.map
   }
 
   /** Grows with each chunk that is listed, verified or built in: while it stands still nothing goes on. */

@@ -7,6 +7,7 @@ import type { Clock } from '../time/clock.ts'
 import type { CheckpointPolicy } from './disk/checkpointer.ts'
 import type { PrunePolicy } from './membership/pruner.ts'
 import type { UpgradePolicy } from './membership/upgrader.ts'
+import type { NetworkKeys } from './node/network-key.ts'
 import type { Logger } from './warnings.ts'
 
 export interface ReplicaInit<Result> {
@@ -99,9 +100,10 @@ export interface ReplicaInit<Result> {
   readonly authorize?: (peer: string) => boolean | Promise<boolean>
   /**
    * A pre-shared key of the whole network, as `anchorage network-key` makes one. A peer without it cannot
-   * even begin to talk to this replica. Default: none.
+   * even begin to talk to this replica. Two keys while one replaces the other, the new one first: as the
+   * content of one file, or as `[newKey, oldKey]`. Peers may have either then. Default: none.
    */
-  readonly networkKey?: Uint8Array
+  readonly networkKey?: NetworkKeys
   /**
    * Takes a line for each problem, dispute and divergence, and when this replica halts or loses its state; each
    * once. `console` is one. False: nobody is told. Default: standard error, for those of them that no listener

@@ -19,7 +19,7 @@ import type { ReplicaInit } from './init.ts'
 import type { PrunePolicy } from './membership/pruner.ts'
 import type { UpgradePolicy } from './membership/upgrader.ts'
 import { checkAddresses } from './node/multiaddrs.ts'
-import { isNetworkKey } from './node/network-key.ts'
+import { networkKeysIn } from './node/network-key.ts'
 
 /** The options that `checkOptions` examines. The machine's results do not matter to it. */
 export type CheckedOptions = Omit<ReplicaInit<unknown>, 'machine'> & {
@@ -43,9 +43,7 @@ export function checkOptions(init: CheckedOptions): void {
   providerLimits(init.limits)
   if (chunkBytes !== undefined) checkInteger('chunkBytes', chunkBytes, CHUNK_BYTES_MIN, CHUNK_BYTES_MAX)
   if (snapshotAfter !== undefined) checkAmount('snapshotAfter', snapshotAfter, 0)
-  if (networkKey !== undefined && !isNetworkKey(networkKey)) {
-    throw new RangeError('networkKey is no key as `anchorage network-key` makes one')
-  }
+  if (networkKey !== undefined) networkKeysIn(networkKey)
   const { clock, authorize, random, logger } = init
   if (clock !== undefined) checkMethods('clock', clock, CLOCK_METHODS)
   for (const [name, callback] of Object.entries({ authorize, random })) {

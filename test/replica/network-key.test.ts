@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
-import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
-import { Cluster, next } from './cluster.ts'
+import { makeNetworkKey, type NetworkKeys } from '../../src/replica/node/network-key.ts'
+import type { Replica } from '../../src/replica/replica.ts'
+import { Cluster, leads, next } from './cluster.ts'
 import { line } from './journal.ts'
 
 /** A group of which one replica leads, has some state, and has pruned the log. */
@@ -64,3 +65,54 @@ test('a member that authorize keeps out is told so, which is counted, and gets t
   expect(journal.lines).toEqual(['a', 'b', 'c'])
   expect(strict.replica.counts.get('refused')).toBeGreaterThan(0)
 })
+
+test('a group replaces its key in two rounds of restarts, and nobody is turned away meanwhile', async () => {
+  await using cluster = new Cluster()
+  const [newKey, oldKey] = [makeNetworkKey(), makeNetworkKey()]
+  const broken: string[] = []
+  const start = async (networkKey: NetworkKeys) => {
+    const started = await cluster.start({ networkKey })
+    const { replica } = started
+    replica.addEventListener('problem', ({ detail }) => broken.push(detail.name))
+    // One handshake that fails is no problem yet. A peer that stops refuses connections, or leaves.
+    replica.addEventListener('sync', ({ detail }) => {
+      if (detail.type === 'fault' && /failed:|handshake/.test(detail.error.message))
+        broken.push(detail.error.message)
+    })
+    return started
+  }
+  const group = [await start(oldKey)]
+  await leads(group[0]!.replica)
+  for (let n = 0; n < 100; n++) await group[0]!.replica.submit(line(`line ${n}`))
+  while (group.length < 3) group.push(await start(oldKey))
+  await Promise.all(group.map(({ replica }) => replica.inSync()))
+
+  let written = 100
+  for (const networkKey of [[newKey, oldKey], newKey]) {
+    for (const [n, { replica }] of group.entries()) {
+      const others = group.filter((_, other) => other !== n)
+      await replica.stop()
+      // Whichever of the others leads: without the log, the state is only to be had from them.
+      const writing = (async () => {
+        for (let k = 0; k < 30; k++) await others[k % 2]!.replica.submit(line(`line ${written++}`))
+      })()
+      const leader = await anyLeader(others.map(({ replica }) => replica))
+      await leader.prune({ keepEntries: 0 })
+      group[n] = await start(networkKey)
+      await Promise.all([writing, group[n].replica.inSync()])
+      expect(group[n].replica.counts.get('fetched')).toBeGreaterThan(0)
+    }
+  }
+  await Promise.all(group.map(({ replica }) => replica.barrier()))
+  for (const { journal } of group) expect(new Set(journal.lines).size).toBe(written)
+  expect(broken).toEqual([])
+
+  const { replica: late } = await cluster.start({ lead: false, networkKey: oldKey, requestTimeoutMs: 60_000 })
+  expect(await next(late, 'problem')).toMatchObject({ name: 'HandshakeFailed' })
+})
+
+async function anyLeader(replicas: readonly Replica<number>[]): Promise<Replica<number>> {
+  const leading = () => replicas.find(({ leader, id }) => leader === id)
+  while (leading() === undefined) await Promise.race(replicas.map((replica) => next(replica, 'leader')))
+  return leading()!
+}

@@ -71,8 +71,8 @@ const OPTIONS: Record<string, { taken: readonly unknown[]; refused: readonly unk
   chunkBytes: integer(1, CHUNK_BYTES_MAX),
   snapshotAfter: { taken: [0, 0.5, INFINITE], refused: [...NO_NUMBER, -1] },
   networkKey: {
-    taken: [makeNetworkKey()],
-    refused: [Buffer.from('secret'), makeNetworkKey().toString(), null],
+    taken: [makeNetworkKey(), [makeNetworkKey(), makeNetworkKey()]],
+    refused: [Buffer.from('secret'), makeNetworkKey().toString(), [], [null], null],
   },
   dataDir: { taken: ['data'], refused: ['', 5, null] },
   clock: { taken: [systemClock, new VirtualClock()], refused: [{ now: () => 0 }, Date.now, null] },

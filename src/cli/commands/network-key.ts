@@ -1,33 +1,117 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 
-/** Make a key for a network of replicas. Never writes over a file. */
-export async function networkKey({ output }: Context, path: string): Promise<number> {
+export interface NetworkKeyOptions {
+  /** Put a new key before the one in the file. */
+  readonly rotate?: boolean
+  /** Leave the first key alone in the file. */
+  readonly retire?: boolean
+  /** Only tell which keys the file holds. */
+  readonly show?: boolean
+}
+
+/** Make a key for a network of replicas, or replace it. Never loses a key but with `retire`. */
+export async function networkKey(
+  context: Context,
+  path: string,
+  options: NetworkKeyOptions,
+): Promise<number> {
+  const { rotate, retire, show } = options
+  if ([rotate, retire, show].filter(Boolean).length > 1)
+    throw new UsageError('--rotate, --retire and --show are three things: give one of them')
+  if (rotate) return await rotateKey(context, path)
+  if (retire) return await retireKey(context, path)
+  if (show) return tell(context, path, await keysAt(path), 'the replicas compare these names of keys')
   const { makeNetworkKey } = await import('../../replica/node/network-key.ts')
-  await writeFile(path, makeNetworkKey(), { mode: 0o600, flag: 'wx' }).catch(
+  await write(path, Buffer.from(makeNetworkKey()).toString())
+  return tell(
+    context,
+    path,
+    await keysAt(path),
+    'give it to every replica, with --network-key, and to nobody else',
+  )
+}
+
+async function rotateKey(context: Context, path: string): Promise<number> {
+  const { makeNetworkKey, networkKeysIn } = await import('../../replica/node/network-key.ts')
+  const keys = await keysAt(path)
+  if (keys.length > 1)
+    throw new UsageError(
+      `${path} holds two keys already: end that rotation with --retire when every replica has this file`,
+    )
+  const next = [...networkKeysIn(makeNetworkKey()), ...keys]
+  await replace(path, next)
+  return tell(
+    context,
+    path,
+    next,
+    'copy it to every machine, and restart the replicas one after the other; then --retire',
+  )
+}
+
+async function retireKey(context: Context, path: string): Promise<number> {
+  const keys = await keysAt(path)
+  if (keys.length === 1) throw new UsageError(`${path} holds one key: there is none to retire`)
+  const next = keys.slice(0, 1)
+  await replace(path, next)
+  return tell(context, path, next, 'copy it to every machine, and restart the replicas one after the other')
+}
+
+type Keys = Awaited<ReturnType<typeof keysAt>>
+
+/** Names of keys only: no key is printed. */
+function tell({ output }: Context, path: string, keys: Keys, then: string): number {
+  const names = keys.map(({ fingerprint }) => fingerprint)
+  output.result({ path, keys: names }, `${path} holds ${names.join(' and ')}: ${then}`)
+  return EXIT.ok
+}
+
+/** In one step: who reads the file meanwhile reads the old content or the new one. */
+async function replace(path: string, keys: Keys): Promise<void> {
+  const beside = `${path}.${randomBytes(4).toString('hex')}`
+  try {
+    await write(beside, keys.map(({ content }) => `${content}\n`).join(''))
+    await rename(beside, path)
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw error
+  }
+}
+
+async function write(path: string, content: string): Promise<void> {
+  await writeFile(path, content, { mode: 0o600, flag: 'wx', flush: true }).catch(
     (cause: NodeJS.ErrnoException) => {
       throw new UsageError(
         cause.code === 'EEXIST'
-          ? `${path} is there already: remove it, or give another name`
+          ? `${path} is there already: replace its key with --rotate, or give another name`
           : `${path} cannot be written: ${cause.message}`,
       )
     },
   )
-  output.result(
-    { path },
-    `${path} is the key: give it to every replica, with --network-key, and to nobody else`,
-  )
-  return EXIT.ok
+}
+
+async function keysAt(path: string) {
+  const { networkKeysIn } = await import('../../replica/node/network-key.ts')
+  const content = await read(path)
+  try {
+    return networkKeysIn(content)
+  } catch (cause) {
+    throw new UsageError(`${path}: ${asError(cause).message}`)
+  }
+}
+
+async function read(path: string): Promise<Uint8Array> {
+  return await readFile(path).catch((cause: Error) => {
+    throw new UsageError(`${path} cannot be read: ${cause.message}`)
+  })
 }
 
 /** The network key for a replica that a command starts, if the user has given one. */
 export async function networkOf({ networkKey: path }: Context): Promise<{ networkKey?: Uint8Array }> {
   if (path === undefined) return {}
-  const key = await readFile(path).catch((cause: Error) => {
-    throw new UsageError(`${path} cannot be read: ${cause.message}`)
-  })
-  const { isNetworkKey } = await import('../../replica/node/network-key.ts')
-  if (!isNetworkKey(key)) throw new UsageError(`${path} holds no key as \`anchorage network-key\` makes one`)
-  return { networkKey: key }
+  await keysAt(path)
+  return { networkKey: await read(path) }
 }

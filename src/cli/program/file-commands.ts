@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { ExportOptions } from '../commands/export.ts'
 import type { ImportOptions } from '../commands/import.ts'
+import type { NetworkKeyOptions } from '../commands/network-key.ts'
 import { examples, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
@@ -63,16 +64,24 @@ A transform is a module:
 function describeNetworkKey(program: Command, choose: Choose): void {
   program
     .command('network-key')
-    .description('make a key for --network-key')
+    .description('make a key for --network-key, or replace the one in use without a stop')
     .argument('<file>')
+    .option('--rotate', 'put a new key before the one in the file: replicas with that file accept both')
+    .option('--retire', 'leave the new key alone in the file')
+    .option('--show', 'tell which keys the file holds, by names that say nothing of them')
     .addHelpText(
       'after',
-      examples('anchorage network-key network.key', 'anchorage node --network-key network.key --data data-a'),
+      examples(
+        'anchorage network-key network.key',
+        'anchorage node --network-key network.key --data data-a',
+        'anchorage network-key network.key --rotate     then restart all replicas, one after the other',
+        'anchorage network-key network.key --retire     then again',
+      ),
     )
-    .action((file: string) =>
+    .action((file: string, options: NetworkKeyOptions) =>
       choose(async (context) => {
         const { networkKey } = await import('../commands/network-key.ts')
-        return await networkKey(context, file)
+        return await networkKey(context, file, options)
       }),
     )
 }

@@ -13,6 +13,7 @@ import type { ByteStream } from '../../sync/wire/frames.ts'
 import { ListenFailed } from '../errors.ts'
 import { parseAddress } from './multiaddrs.ts'
 import type { ReplicaNetwork } from './network.ts'
+import { type NetworkKey, type NetworkKeys, networkKeysIn } from './network-key.ts'
 import { noiseCrypto } from './noise-crypto.ts'
 
 /** Loopback only: a replica that is to be reached from elsewhere is told so. */
@@ -33,7 +34,7 @@ export interface NodeInit {
   readonly listen: readonly string[] | undefined
   readonly announce?: readonly string[] | undefined
   readonly libp2p?: Libp2pOptions | undefined
-  readonly networkKey: Uint8Array | undefined
+  readonly networkKey: NetworkKeys | undefined
   readonly limits?: Partial<ProviderLimits> | undefined
 }
 
@@ -73,7 +74,7 @@ export class Libp2pNode implements ReplicaNetwork {
         transports: [tcp()],
         connectionEncrypters: [noise({ crypto: noiseCrypto })],
         streamMuxers: [yamux()],
-        ...(networkKey && (await protectedBy(networkKey))),
+        ...(networkKey && (await protectedBy(networkKeysIn(networkKey)))),
         ...libp2p,
         connectionManager: { ...CONNECTIONS, ...libp2p?.connectionManager },
         connectionMonitor: { ...MONITOR, ...libp2p?.connectionMonitor },
@@ -96,9 +97,9 @@ export class Libp2pNode implements ReplicaNetwork {
 }
 
 /** Loaded where it is needed: a visit without a key has no time to lose. */
-async function protectedBy(psk: Uint8Array): Promise<Pick<Libp2pOptions, 'connectionProtector'>> {
-  const { preSharedKey } = await import('@libp2p/pnet')
-  return { connectionProtector: preSharedKey({ psk }) }
+async function protectedBy(keys: readonly NetworkKey[]): Promise<Pick<Libp2pOptions, 'connectionProtector'>> {
+  const { NetworkProtector } = await import('./network-protector.ts')
+  return { connectionProtector: () => new NetworkProtector(keys) }
 }
 
 interface AddressComponents {

@@ -9,6 +9,7 @@ import { Peers } from '../../sync/wire/peers.ts'
 import { asError } from '../../thrown.ts'
 import { type Clock, sleep, systemClock } from '../../time/clock.ts'
 import type { ReplicaNetwork } from '../node/network.ts'
+import type { NetworkKeys } from '../node/network-key.ts'
 import { NobodyAnswers } from './errors.ts'
 import { VisitPresence } from './presence.ts'
 import { VisitHost } from './visit-host.ts'
@@ -19,7 +20,7 @@ export interface VisitInit {
   readonly signature: string
   /** Opened by the caller, who closes it after the visit. */
   readonly log: Log
-  readonly networkKey?: Uint8Array | undefined
+  readonly networkKey?: NetworkKeys | undefined
   /** Default: the machine's monotonic clock. */
   readonly clock?: Clock
   /**

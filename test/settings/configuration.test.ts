@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { SettingInvalid } from '../../src/cli/errors.ts'
 import { DescribedProgram, SettingsFolder } from './program.ts'
@@ -211,4 +212,14 @@ test('each name is of one setting', () => {
   const sections = new Set(settings.map(({ section }) => section))
   for (const { key, section } of settings) expect(section === undefined && sections.has(key), key).toBe(false)
   for (const { variable } of settings) expect(variable).not.toMatch(/_CONFIG$|^ANCHORAGE_(DEBUG|TEST_)/)
+})
+
+test('the example for operators is understood', async () => {
+  const file = fileURLToPath(new URL('../../docs/examples/deploy/anchorage.yaml', import.meta.url))
+  expect(await new DescribedProgram().options('node', '--config', file)).toMatchObject({
+    group: 'app',
+    data: '/var/lib/anchorage',
+    listen: ['/ip4/10.0.0.7/tcp/4001'],
+    keep: 100_000,
+  })
 })

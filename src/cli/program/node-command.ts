@@ -31,18 +31,22 @@ export function describeNode(program: Command, choose: Choose): void {
     )
     .option(
       '--chunk-bytes <bytes>',
-      'size of a chunk of a snapshot',
+      'size of a chunk of a snapshot; default: 1048576',
       integer(CHUNK_BYTES_MIN, CHUNK_BYTES_MAX),
     )
-    .option('--ttl-ms <ms>', 'how long an offer lives when nobody fetches', integer(TTL_MS_MIN, TIMER_MS_MAX))
+    .option(
+      '--ttl-ms <ms>',
+      'how long an offer lives when nobody fetches; default: 10000',
+      integer(TTL_MS_MIN, TIMER_MS_MAX),
+    )
     .option(
       '--lease-ms <ms>',
-      'how long the leader may be silent before others take office',
+      'how long the leader may be silent before others take office; default: 5000',
       integer(LEASE_MS_MIN, LEASE_MS_MAX),
     )
     .option(
       '--snapshot-after <entries>',
-      'ask for a snapshot when so far behind; "never": only when the log was pruned',
+      'ask for a snapshot when so far behind; default: 100000; "never": only when the log was pruned',
       (text) => (text === 'never' ? Number.POSITIVE_INFINITY : integer(0)(text)),
     )
     .option(

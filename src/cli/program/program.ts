@@ -3,6 +3,7 @@ import { Command, Option } from 'commander'
 import type { Output } from '../output.ts'
 import { examples, groupName, oneOf, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
+import { describeConfig } from './config-command.ts'
 import { describeDemo } from './demo-command.ts'
 import { describeFileCommands } from './file-commands.ts'
 import { describeGroupCommands } from './group-commands.ts'
@@ -90,6 +91,7 @@ export function describeProgram(choose: Choose, output: Output): Command {
   describeGroupCommands(program, choose)
   describeWhy(program, choose)
   describeDemo(program, choose)
+  describeConfig(program, choose)
   return program
 }
 

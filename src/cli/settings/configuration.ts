@@ -7,6 +7,12 @@ import { type Setting, settingsOf } from './setting.ts'
 /** Where an option's value comes from, in commander's words, from the weakest. */
 const SOURCES = [undefined, 'default', 'config', 'env', 'cli']
 
+/** A setting, with what is given for it. Undefined: its default. */
+export interface InForce {
+  readonly setting: Setting
+  readonly given: Given | undefined
+}
+
 /**
  * What the flags, the environment and a file say of the options of a program. A flag goes before the environment, that
  * before the file, and the file before the default.
@@ -52,9 +58,14 @@ export class Configuration {
     }
   }
 
+  /** The path of the file. Throws `SettingInvalid` for a variable that is empty. */
+  get file(): string | undefined {
+    return this.#program.opts<{ readonly config?: string }>().config ?? this.#environment.config
+  }
+
   /** Read the file, if a flag or the environment names one. Rejects with `SettingInvalid`. */
   async load(): Promise<void> {
-    const file = this.#program.opts<{ readonly config?: string }>().config ?? this.#environment.config
+    const { file } = this
     if (file === undefined) return
     // YAML takes a while to load, which most commands need not wait for.
     const { readSettings } = await import('./settings-file.ts')
@@ -68,6 +79,18 @@ export class Configuration {
       .map((setting) => this.#strongest(setting))
       .filter((each) => each !== undefined)
     return given.filter((each) => !given.some((other) => excludes(other, each)))
+  }
+
+  /**
+   * What is in force: the options of all commands, with those of one command, or with those of any that somebody gave.
+   * Throws `SettingInvalid`.
+   */
+  inForce(command?: Command): InForce[] {
+    const commands = command === undefined ? this.#program.commands : [command]
+    const given = new Map(commands.flatMap((each) => this.given(each)).map((each) => [each.setting, each]))
+    return this.#settings
+      .filter((setting) => [this.#program, command].includes(setting.command) || given.has(setting))
+      .map((setting) => ({ setting, given: given.get(setting) }))
   }
 
   /** Whether an option of all commands has its value from where it counts less than another's. By attribute names. */

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, type Option } from 'commander'
+import { placeName } from '../../log/log-place.ts'
 import { several } from '../program/arguments.ts'
 
 /**
@@ -10,6 +11,7 @@ const OF_ONE_CALL = ['version', 'config', 'force', 'new-log', 'submit.key']
 
 /** A name or a placeholder with such a word in it is of a value that is never printed. */
 const SECRET = /\b(token|password|secret)\b/
+const HIDDEN = '(not shown)'
 /** The placeholder of a value that is a path, such as `<file>` in `--creds <file>`. */
 const PATH = /^(file|directory|module)$/
 /** The placeholder of a path, or the URLs of servers. */
@@ -62,6 +64,16 @@ export class Setting {
     return this.option.variadic || this.option.parseArg === several
   }
 
+  /** Undefined if the program decides, when it runs. */
+  get defaultValue(): unknown {
+    return this.isSwitch ? this.option.negate : this.option.defaultValue
+  }
+
+  /** As it would be written. */
+  get defaultTexts(): string[] {
+    return this.defaultValue === undefined ? [] : [this.defaultValue].flat().map(String)
+  }
+
   get isSecret(): boolean {
     return SECRET.test(this.key) || SECRET.test(this.placeholder)
   }
@@ -85,6 +97,18 @@ export class Setting {
   /** Whether the value may be a path. */
   get isPlace(): boolean {
     return this.isPath || this.placeholder === PLACE
+  }
+
+  /** As it may be printed: without passwords and tokens. */
+  shown(text: string): string {
+    if (this.isSecret) return HIDDEN
+    if (this.placeholder !== PLACE) return text
+    try {
+      return placeName(text)
+    } catch {
+      // What cannot be taken apart may hold a password anywhere.
+      return HIDDEN
+    }
   }
 
   /** A value that stands in a file of a directory: if it is a relative path, it is one from there. */
@@ -113,7 +137,12 @@ function switched(text: string, others: readonly string[]): boolean {
 
 /** Whatever can be set: the options of the program, then those of each command, in the order of the help. */
 export function settingsOf(program: Command): Setting[] {
-  return [program, ...program.commands]
-    .flatMap((command) => command.options.map((option) => new Setting(command, option)))
-    .filter((setting) => !setting.isOfOneCall)
+  return optionsOf(program).filter((setting) => !setting.isOfOneCall)
+}
+
+/** With those that are flags only. */
+export function optionsOf(program: Command): Setting[] {
+  return [program, ...program.commands].flatMap((command) =>
+    command.options.map((option) => new Setting(command, option)),
+  )
 }

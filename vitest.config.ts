@@ -63,6 +63,8 @@ export default defineConfig({
           name: 'parts',
           include: ['test/**/*.test.ts'],
           exclude: PROCESSES,
+          // Vitest would leave a processor to itself: one of two. These tests wait for servers more than they compute.
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },

@@ -7,6 +7,7 @@ export type { CatchUpPhase, CatchUpProgress, ProviderProgress } from './group/ca
 export { Conflict, GroupOutdated, UpgradeRefused, UpgradeRequired } from './group/errors.ts'
 export type { Member } from './group/membership.ts'
 export { type HoldCause, type LogHold, PruneRefused } from './group/pruning.ts'
+export type { SilentMember } from './group/silent-members.ts'
 export * from './log/errors.ts'
 export { type JetstreamLogOptions, jetstreamLog, type LogBeginning } from './log/jetstream.ts'
 export type * from './log/log.ts'

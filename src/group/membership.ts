@@ -5,17 +5,11 @@ import { isConnected, type Log } from '../log/log.ts'
 import { isFresh, type Presence, Sightings } from '../log/presence.ts'
 import type { Clock } from '../time/clock.ts'
 import { type Announcement, decodeAnnouncement } from './announcement.ts'
+import type { Member } from './member.ts'
 import type { OwnPresence } from './namesakes.ts'
+import { type SilentMember, SilentMembers } from './silent-members.ts'
 
-/** A member with a fresh announcement. */
-export interface Member extends Announcement {
-  /** Its PeerId, as text. */
-  readonly id: string
-  /** When it made this announcement, by this process's clock. */
-  readonly announcedAtMs: number
-  /** When the announcement expires, by this process's clock. */
-  readonly untilMs: number
-}
+export type { Member } from './member.ts'
 
 export interface MembershipInit {
   /**
@@ -53,6 +47,7 @@ export class Membership {
   readonly #init: MembershipInit
   readonly #members = new Map<string, Member>()
   readonly #leases: LeaseTable<string>
+  readonly #silent: SilentMembers
   readonly #sightings = new Sightings()
   readonly #said = new Map<
     string,
@@ -70,6 +65,7 @@ export class Membership {
   constructor(init: MembershipInit) {
     this.#init = init
     this.#leases = new LeaseTable({ clock: init.clock })
+    this.#silent = new SilentMembers(init.clock, init.self)
   }
 
   /** Tell a listener from now on. Returns what ends that. */
@@ -86,6 +82,15 @@ export class Membership {
 
   get(id: string): Member | undefined {
     return this.#isFresh(id, this.#init.clock.now()) ? this.#members.get(id) : undefined
+  }
+
+  /**
+   * Members that fell silent, or took their leave, in the last ten minutes, as far as this process saw them or the
+   * presence store still has what they announced; at most 200, the last ones first.
+   */
+  get silent(): SilentMember[] {
+    this.#silent.look(this.list())
+    return this.#silent.list
   }
 
   /** The presence store can be reached again. */
@@ -118,6 +123,7 @@ export class Membership {
   #take(presences: readonly Presence[]): void {
     const nowMs = this.#init.clock.now()
     const members: Member[] = []
+    const expired: Member[] = []
     for (const presence of this.#sightings.look(presences, nowMs)) {
       const { member: id, data, ageMs, ttlMs, version } = presence
       const announcement = this.#decode(id, data)
@@ -127,8 +133,9 @@ export class Membership {
         const own = { process, version, state, isFresh: isFresh(presence) }
         for (const listener of [...this.#listeners]) listener.sawOwn?.(own)
       }
-      if (!isFresh(presence)) continue
-      members.push({ id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs })
+      const member = { id, ...announcement, announcedAtMs: nowMs - ageMs, untilMs: nowMs - ageMs + ttlMs }
+      if (isFresh(presence)) members.push(member)
+      else expired.push(member)
     }
     if (this.#graceUntilMs === Number.POSITIVE_INFINITY)
       this.#graceUntilMs = nowMs + (this.#init.graceMs ?? 0)
@@ -141,7 +148,7 @@ export class Membership {
       this.#members.set(member.id, member)
       this.#leases.registerUntil(member.id, member.untilMs, nowMs)
     }
-    this.#changed()
+    this.#changed(expired)
   }
 
   /** Members that have no fresh presence in `presences` and stay members all the same. */
@@ -158,7 +165,8 @@ export class Membership {
     return isComplete ? [] : silent.filter(({ id, untilMs }) => !present.has(id) && untilMs > nowMs)
   }
 
-  #changed(): void {
+  #changed(expired: readonly Member[] = []): void {
+    this.#silent.look(this.list(), expired)
     for (const listener of [...this.#listeners]) listener.membersChanged()
   }
 

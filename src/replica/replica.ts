@@ -3,6 +3,7 @@ import type { CatchUpProgress } from '../group/catch-up-progress.ts'
 import type { AnchorVotes } from '../group/group-state.ts'
 import type { Member } from '../group/membership.ts'
 import type { LogHold } from '../group/pruning.ts'
+import type { SilentMember } from '../group/silent-members.ts'
 import { GuardedEvents } from '../guarded-events.ts'
 import { isConnected, type SignalOptions } from '../log/log.ts'
 import type { MachineHost, SubmitOptions, Written } from '../machine/machine.ts'
@@ -81,6 +82,14 @@ export class Replica<Result = unknown>
   /** Everyone whose announcement is fresh, this replica included. */
   get members(): Member[] {
     return this.#parts.membership.list()
+  }
+
+  /**
+   * Members that fell silent, or took their leave, in the last ten minutes, as far as this replica knows: at most 200,
+   * the last ones first. They count for nothing any more.
+   */
+  get silentMembers(): SilentMember[] {
+    return this.#parts.membership.silent
   }
 
   /** How far this replica's catch-up is. Undefined while there is none. */

@@ -1,4 +1,4 @@
-import { beforeEach, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { Membership } from '../../src/group/membership.ts'
 import type { Log } from '../../src/log/log.ts'
@@ -178,4 +178,126 @@ test('members stay while the presence store cannot be reached, and for a while a
   expect(membership.get('b')).toMatchObject({ applied: 9 })
   clock.advance(60)
   expect(ids()).toEqual(['b'])
+})
+
+describe('the members that fell silent', () => {
+  const HERE = { addresses: ['/ip4/127.0.0.1/tcp/1'] }
+  const silent = () =>
+    membership.silent.map(({ id, tookLeave, silentSinceMs }) => [id, tookLeave, silentSinceMs])
+  /** Time goes on, by both clocks. */
+  const advance = (ms: number) => {
+    clock.advance(ms)
+    backendMs += ms
+  }
+
+  test('are listed when their announcements expired, even without a read of the presence store', async () => {
+    await announce('a', { ...HERE, applied: 7, version: '0.3.0', signature: 's/1', checkpoint: 6 })
+    await membership.refresh()
+    expect(silent()).toEqual([])
+    advance(TTL_MS + 50)
+    expect(membership.silent).toEqual([
+      {
+        ...{ id: 'a', state: 'in-sync', applied: 7, checkpoint: 6, version: '0.3.0', signature: 's/1' },
+        ...{ ...HERE, announcedAtMs: 0, silentSinceMs: TTL_MS, tookLeave: false },
+      },
+    ])
+    expect(membership.list()).toEqual([])
+  })
+
+  test('took their leave if they withdrew their announcements, or announced that they stopped', async () => {
+    await announce('withdrawn', HERE)
+    await announce('stopped', { ...HERE, state: 'stopped' })
+    await announce('killed', HERE)
+    await membership.refresh()
+    advance(10)
+    await log.notices.withdraw('withdrawn')
+    await membership.refresh()
+    expect(silent()).toEqual([['withdrawn', true, 10]])
+    advance(TTL_MS)
+    await membership.refresh()
+    expect(silent()).toEqual([
+      ['killed', false, TTL_MS],
+      ['stopped', true, TTL_MS],
+      ['withdrawn', true, 10],
+    ])
+  })
+
+  test('are members again, and nothing else, when they speak again', async () => {
+    await announce('a', HERE)
+    await membership.refresh()
+    advance(TTL_MS)
+    await membership.refresh()
+    expect([ids(), silent()]).toEqual([[], [['a', false, TTL_MS]]])
+    await announce('a', HERE)
+    await membership.refresh()
+    expect([ids(), silent()]).toEqual([['a'], []])
+  })
+
+  test('are forgotten after ten minutes', async () => {
+    await announce('a', HERE)
+    await membership.refresh()
+    advance(TTL_MS + 599_999)
+    expect(silent()).toEqual([['a', false, TTL_MS]])
+    advance(1)
+    expect(silent()).toEqual([])
+    // What they announced is still in the presence store.
+    await membership.refresh()
+    expect(silent()).toEqual([])
+  })
+
+  test('are known to one that came later, as long as the presence store has what they announced', async () => {
+    await announce('a', HERE)
+    backendMs += 60_000
+    clock.advance(200_000)
+    await membership.refresh()
+    expect([ids(), silent()]).toEqual([[], [['a', false, 200_000 - 60_000 + TTL_MS]]])
+  })
+
+  test('are at most 200, the last ones, and none of them is large', async () => {
+    const addresses = new Array(50).fill('/ip4/127.0.0.1/tcp/1')
+    for (let n = 0; n < 201; n++) {
+      await announce(`m${n}`, { addresses: ['x'.repeat(1_000), ...addresses], process: 'p'.repeat(10_000) })
+      await membership.refresh()
+      advance(1)
+      await log.notices.withdraw(`m${n}`)
+      await membership.refresh()
+    }
+    const { silent: all } = membership
+    expect([all.length, all[0]?.id, all.at(-1)?.id]).toEqual([200, 'm200', 'm1'])
+    for (const member of all) expect(JSON.stringify(member).length).toBeLessThan(1_000)
+  })
+
+  test('are not those that had no address: commands that were members for a moment', async () => {
+    await announce('visitor')
+    await membership.refresh()
+    advance(TTL_MS)
+    expect(silent()).toEqual([])
+  })
+
+  test('are none while the presence store cannot be reached, and until all had time to speak again', async () => {
+    let connected = true
+    const connection = {
+      get connected() {
+        return connected
+      },
+      onChange: () => () => {},
+    }
+    membership = new Membership({
+      log: { notices: log.notices, connection },
+      clock,
+      epoch: 'e',
+      graceMs: TTL_MS,
+    })
+    await announce('a', HERE)
+    await membership.refresh()
+    connected = false
+    advance(10 * TTL_MS)
+    expect([ids(), silent()]).toEqual([['a'], []])
+    connected = true
+    membership.reconnected()
+    await membership.refresh()
+    expect([ids(), silent()]).toEqual([['a'], []])
+    advance(TTL_MS)
+    expect([ids(), silent()]).toEqual([[], [['a', false, 11 * TTL_MS]]])
+  })
 })

@@ -48,20 +48,8 @@ export class Output {
 
   /** One JSON value on one line of standard output. */
   object(value: unknown): void {
-    this.line(asJson(value))
-  }
-
-  /** Resolves when standard output takes more: a reader may be slower than what is told. */
-  async drained(): Promise<void> {
-    const { stdout } = process
-    if (!stdout.writableNeedDrain) return
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        for (const event of ['drain', 'close', 'error']) stdout.off(event, done)
-        resolve()
-      }
-      for (const event of ['drain', 'close', 'error']) stdout.once(event, done)
-    })
+    this.#endProgress()
+    process.stdout.write(`${plainJson(JSON.stringify(value, plain))}\n`)
   }
 
   /** A result: an object for programs, or a line for people. */
@@ -72,7 +60,7 @@ export class Output {
 
   /** A remark beside the result, on standard error. */
   note(text: string): void {
-    this.aside(this.json ? asJson({ note: text }) : plainText(text))
+    this.aside(this.json ? plainJson(JSON.stringify({ note: text })) : plainText(text))
   }
 
   /** A line for people on standard error, whatever programs are told. */
@@ -86,7 +74,9 @@ export class Output {
     const { name, message, stack } = asError(error)
     const sentence = withoutPasswords(message.replaceAll(/\s*\n\s*/g, ' '))
     if (this.json)
-      process.stderr.write(`${asJson({ error: { ...(error as object), name, message: sentence } })}\n`)
+      process.stderr.write(
+        `${plainJson(JSON.stringify({ error: { ...(error as object), name, message: sentence } }, plain))}\n`,
+      )
     else process.stderr.write(`${this.#style('red', 'anchorage:', process.stderr)} ${plainText(sentence)}\n`)
     if (process.env.ANCHORAGE_DEBUG) process.stderr.write(`${withoutPasswords(stack ?? '')}\n`)
   }
@@ -155,17 +145,9 @@ function withoutPasswords(text: string): string {
   return text.replaceAll(/\b(nats|tls|postgres(?:ql)?):\/\/\S*@/g, '$1://…@')
 }
 
-/** One line of JSON. */
-function asJson(value: unknown): string {
-  return plainJson(JSON.stringify(value, plain))
-}
-
-/** For JSON: bytes as hex, errors as their name and message, maps as objects. */
-function plain(this: unknown, key: string, value: unknown): unknown {
-  // A Buffer has made an object of itself by now.
-  const given = (this as Readonly<Record<string, unknown>>)[key]
-  if (given instanceof Uint8Array) return Buffer.from(given).toString('hex')
-  if (value instanceof Map) return Object.fromEntries(value)
+/** For JSON: bytes as hex, errors as their name and message. */
+function plain(_key: string, value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
   if (value instanceof Error) return { name: value.name, message: value.message }
   return value
 }

@@ -88,7 +88,8 @@ export class ReplicaHttpServer implements AsyncDisposable {
       this.#unobserve()
       this.#live?.close()
       this.#server.close(() => resolve())
-      this.#server.closeAllConnections()
+      // In the next turn: what was just written, such as the event that the replica stopped, is on its way then.
+      setImmediate(() => this.#server.closeAllConnections())
     })
     return this.#closed
   }

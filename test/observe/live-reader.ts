@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-import { createInterface } from 'node:readline'
 import type { ProcessEvent } from '../../src/observe/events.ts'
 import type { PageView } from '../../src/observe/page/view.ts'
 
@@ -50,7 +49,7 @@ export class LiveReader implements AsyncDisposable {
     }
   }
 
-  /** The first event from here on that `fits`. */
+  /** The first event from here on that `fits`. Those that came before a view that was waited for are passed over. */
   async event(fits: (event: ProcessEvent) => boolean = () => true): Promise<ProcessEvent> {
     for (;;) {
       const { type, data } = await this.#some()
@@ -71,20 +70,28 @@ export class LiveReader implements AsyncDisposable {
   }
 
   async *#parse(): AsyncGenerator<LiveMessage> {
-    let fields = new Map<string, string>()
+    let text = ''
     try {
-      for await (const line of createInterface({ input: this.response })) {
-        const [, name, value] = /^(\w+): (.*)$/.exec(line) ?? []
-        if (name === 'retry') this.retryMs = Number(value)
-        else if (name !== undefined) fields.set(name, value!)
-        else if (fields.size > 0) {
+      for await (const piece of this.response.setEncoding('utf8')) {
+        const messages = `${text}${piece}`.split('\n\n')
+        text = messages.pop()!
+        for (const message of messages) {
+          const fields = new Map(message.split('\n').map(fieldOf))
+          this.retryMs = Number(fields.get('retry') ?? this.retryMs)
+          const type = fields.get('event')
+          if (type === undefined) continue
           this.lastId = fields.get('id') ?? this.lastId
-          yield { type: fields.get('event')!, id: fields.get('id'), data: fields.get('data')! }
-          fields = new Map()
+          yield { type, id: fields.get('id'), data: fields.get('data')! }
         }
       }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET') throw error
     }
   }
+}
+
+function fieldOf(line: string): [name: string, value: string] {
+  const [, name, value] = /^(\w+): (.*)$/s.exec(line) ?? []
+  if (name === undefined) throw new Error(`no field of an event: ${line}`)
+  return [name, value!]
 }

@@ -37,24 +37,29 @@ export class LiveClient {
 
   /** Send a view, unless it was sent already. A client that has not taken the one before is sent a later one. */
   show({ number, json }: SentView, nowMs: number): void {
-    const { destroyed, writableLength } = this.#response
-    if (destroyed) return
+    const { destroyed, writableEnded, writableLength } = this.#response
+    if (destroyed || writableEnded) return
     if (writableLength === 0) this.#freeMs = nowMs
-    else if (nowMs - this.#freeMs >= STALLED_MS_MAX) return this.end()
+    else if (nowMs - this.#freeMs >= STALLED_MS_MAX) return this.drop()
     if (number === this.#seen || writableLength > 0) return
     this.#seen = number
     this.#response.write(`event: view\ndata: ${json}\n\n`)
   }
 
   tell({ id, json }: FedEvent): void {
-    const { destroyed, writableLength } = this.#response
-    if (destroyed) return
-    if (writableLength > WAITING_BYTES_MAX) this.end()
+    const { destroyed, writableEnded, writableLength } = this.#response
+    if (destroyed || writableEnded) return
+    if (writableLength > WAITING_BYTES_MAX) this.drop()
     else this.#response.write(`event: event\nid: ${id}\ndata: ${json}\n\n`)
   }
 
   /** Drop it, with what it has not taken. */
-  end(): void {
+  drop(): void {
     this.#response.destroy()
+  }
+
+  /** There is nothing more to tell. */
+  end(): void {
+    this.#response.end()
   }
 }

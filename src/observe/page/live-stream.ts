@@ -14,6 +14,8 @@ export const CLIENTS_MAX = 16
 /** How often a view may be sent, and how often one is sent at least, in milliseconds. */
 const VIEW_MS_MIN = 250
 const VIEW_MS_MAX = 5_000
+/** Making views takes one part in so many of the process's time at most, in a group of however many members. */
+const VIEW_SHARE = 20
 /** By how much a timer may be early, in milliseconds. */
 const TIMER_MS = 10
 /** Times that differ by less, in milliseconds, are the same: announcements are that inexact. */
@@ -32,6 +34,8 @@ export class LiveStream {
   #timer: NodeJS.Timeout | undefined
   #view: SentView = { number: 0, json: '' }
   #viewedMs = Number.NEGATIVE_INFINITY
+  /** When the next one may be made. */
+  #dueMs = Number.NEGATIVE_INFINITY
   #shape = ''
 
   constructor({ replica, health }: Pick<ObservedReplica, 'replica' | 'health'>, clock: Clock = systemClock) {
@@ -93,14 +97,16 @@ export class LiveStream {
 
   /** Make a new view if something changed, or the last one is old. */
   #look(nowMs: number): void {
-    const sinceMs = nowMs - this.#viewedMs
-    if (sinceMs < VIEW_MS_MIN - TIMER_MS) return
+    if (nowMs < this.#dueMs) return
     const view = this.#model.view()
     const shape = shapeOf(view)
-    if (shape === this.#shape && sinceMs < VIEW_MS_MAX) return
-    this.#shape = shape
-    this.#viewedMs = nowMs
-    this.#view = { number: this.#view.number + 1, json: JSON.stringify(view) }
+    if (shape !== this.#shape || nowMs - this.#viewedMs >= VIEW_MS_MAX) {
+      this.#shape = shape
+      this.#viewedMs = nowMs
+      this.#view = { number: this.#view.number + 1, json: JSON.stringify(view) }
+    }
+    const tookMs = this.#clock.now() - nowMs
+    this.#dueMs = nowMs + Math.max(VIEW_MS_MIN - TIMER_MS, VIEW_SHARE * tookMs)
   }
 }
 

@@ -7,7 +7,7 @@ import { LogEnd } from './log-end.ts'
 import { Rate } from './rate.ts'
 import { TimeLeft } from './time-left.ts'
 import type { LogView, PageView, RatesView } from './view.ts'
-import { anchorsOf, catchUpsOf, holdsOf, membersOf, offersOf } from './view-of.ts'
+import { anchorsOf, catchUpsOf, holdsOf, membersOf, namedMembers, offersOf } from './view-of.ts'
 
 const RATE_MS = 1_000
 
@@ -47,11 +47,13 @@ export class PageModel {
   /** How it is now. Called a few times a second while somebody looks. */
   view(): PageView {
     const replica = this.#replica
-    const { id, group, state, leader, term, members, position } = replica
+    const { id, group, state, leader, term } = replica
+    const members = namedMembers(replica.members)
     const nowMs = this.#clock.now()
     void this.#logEnd.look()
     const { ready } = this.#health
-    const self = { id, state, applied: position.index, leader }
+    const log = this.#log()
+    const self = { id, state, leader, applied: log.applied, newest: log.newest }
     return {
       atMs: this.#clock.wallNow(),
       group,
@@ -61,11 +63,11 @@ export class PageModel {
       ...(!ready.ok && { reason: ready.text }),
       ...(leader !== undefined && { leader }),
       term,
-      log: this.#log(),
-      members: membersOf(members, self, nowMs),
+      log,
+      members: membersOf(members, replica.silentMembers, self, nowMs),
       anchors: anchorsOf(replica.anchors),
       offers: offersOf(members, replica, nowMs),
-      catchUps: this.#timeLeft.of(catchUpsOf(members, id)),
+      catchUps: this.#timeLeft.of(catchUpsOf(members, replica)),
       rates: this.#rates(nowMs),
     }
   }

@@ -3,6 +3,8 @@ import type { CatchUpProgress } from '../../group/catch-up-progress.ts'
 import type { AnchorVotes } from '../../group/group-state.ts'
 import type { Member } from '../../group/membership.ts'
 import type { LogHold } from '../../group/pruning.ts'
+import type { SilentMember } from '../../group/silent-members.ts'
+import { chunkCells } from '../../replica/membership/chunk-cells.ts'
 import type { ObservableReplica } from '../observable-replica.ts'
 import type { AnchorView, CatchUpView, MemberView, OfferView } from './view.ts'
 
@@ -13,10 +15,14 @@ import type { AnchorView, CatchUpView, MemberView, OfferView } from './view.ts'
 export const MEMBERS_MAX = 1_000
 export const OFFERS_MAX = 500
 export const CATCH_UPS_MAX = 200
+/** Catch-ups that are told with their providers and chunks. */
+export const DETAILED_MAX = 20
 export const ANCHORS_MAX = 20
 export const HOLDS_MAX = 100
 const ADDRESSES_MAX = 8
-const PROVIDERS_MAX = 15
+const OWN_CELLS_MAX = 4_096
+/** A leader names at most 5. */
+const ELECTORS_MAX = 20
 const TEXT_LENGTH_MAX = 200
 /** Digits of a root that are told. */
 const ROOT_DIGITS = 16
@@ -27,27 +33,48 @@ export interface Self {
   readonly state: ReplicaState
   readonly applied: number
   readonly leader: string | undefined
+  /** The newest entry of the log, as far as it is known. */
+  readonly newest: number
 }
 
-export function membersOf(members: readonly Member[], self: Self, nowMs: number): MemberView[] {
-  const newest = Math.max(self.applied, ...members.map(({ applied }) => applied))
-  return members.slice(0, MEMBERS_MAX).map((member) => {
-    const { id, checkpoint, version, signature, addresses, announcedAtMs } = member
-    const { state, applied } = id === self.id ? self : member
-    return {
-      id,
-      state,
-      applied,
-      lag: newest - applied,
-      leads: id === self.leader && (id === self.id || member.leads > 0),
-      checkpoint,
-      ...(version !== undefined && { version: short(version) }),
-      ...(signature !== undefined && { signature: short(signature) }),
-      addresses: addresses.slice(0, ADDRESSES_MAX).map(short),
-      ageMs: Math.max(0, Math.round(nowMs - announcedAtMs)),
-      silent: false,
-    }
+/** Ids are PeerIds, of some 60 characters. A presence store takes any text. Visitors have no address. */
+export function namedMembers(members: readonly Member[]): Member[] {
+  const named = members.filter(({ id, addresses }) => addresses.length > 0 && id.length <= TEXT_LENGTH_MAX)
+  return named.slice(0, MEMBERS_MAX)
+}
+
+export function membersOf(
+  members: readonly Member[],
+  silent: readonly SilentMember[],
+  self: Self,
+  nowMs: number,
+): MemberView[] {
+  // What a member says that it applied may be wrong, and is no measure of the others then.
+  const newest = Math.min(self.newest, Math.max(0, ...members.map(({ applied }) => applied)))
+  const speaking = members.map((member) => {
+    const { id, state, applied } = member.id === self.id ? self : member
+    const leads = id === self.leader && (id === self.id || member.leads > 0)
+    return { ...memberOf(member, nowMs), state, applied, leads, lag: Math.max(0, newest - applied) }
   })
+  const gone = silent
+    .filter(({ id }) => id.length <= TEXT_LENGTH_MAX)
+    .map((member) => ({
+      ...memberOf(member, nowMs),
+      lag: Math.max(0, newest - member.applied),
+      silent: true,
+    }))
+  return [...speaking, ...gone].sort((a, b) => (a.id < b.id ? -1 : 1))
+}
+
+function memberOf(member: Member | SilentMember, nowMs: number): MemberView {
+  const { id, state, applied, checkpoint, version, signature, addresses, announcedAtMs } = member
+  return {
+    ...{ id, state, applied, lag: 0, leads: false, checkpoint, silent: false },
+    ...(version !== undefined && { version: short(version) }),
+    ...(signature !== undefined && { signature: short(signature) }),
+    addresses: addresses.slice(0, ADDRESSES_MAX).map(short),
+    ageMs: Math.max(0, Math.round(nowMs - announcedAtMs)),
+  }
 }
 
 /** The newest anchors', oldest first. */
@@ -85,11 +112,11 @@ export function offersOf(
 
 export function anchorsOf(anchors: readonly AnchorVotes[]): AnchorView[] {
   return anchors.slice(-ANCHORS_MAX).map(({ index, electorate, attested, state }) => {
-    const roots = [...attested].map(([elector, root]) => [
-      elector,
-      Buffer.from(root).toString('hex').slice(0, ROOT_DIGITS),
-    ])
-    return { index, electorate, attested: Object.fromEntries(roots), state }
+    const electors = electorate.slice(0, ELECTORS_MAX).map(short)
+    const roots = [...attested]
+      .slice(0, ELECTORS_MAX)
+      .map(([elector, root]) => [short(elector), digits(root)])
+    return { index, electorate: electors, attested: Object.fromEntries(roots), state }
   })
 }
 
@@ -98,22 +125,36 @@ export function holdsOf(holds: readonly LogHold[]): LogHold[] {
   return holds.toSorted((a, b) => a.upTo - b.upTo).slice(0, HOLDS_MAX)
 }
 
-export function catchUpsOf(members: readonly Member[], self: string): Omit<CatchUpView, 'leftMs'>[] {
-  const running = members.flatMap(({ id, catchUp }) =>
-    catchUp === undefined ? [] : [catchUpOf(id, catchUp)],
+export function catchUpsOf(
+  members: readonly Member[],
+  replica: Pick<ObservableReplica, 'id' | 'catchUp' | 'chunkMap'>,
+): Omit<CatchUpView, 'leftMs'>[] {
+  const others = members.flatMap(({ id, catchUp }) =>
+    id === replica.id || catchUp === undefined ? [] : [catchUpOf(id, catchUp)],
   )
-  running.sort((a, b) => Number(b.member === self) - Number(a.member === self))
-  return running.slice(0, CATCH_UPS_MAX)
+  return [...ownCatchUp(replica), ...others]
+    .slice(0, CATCH_UPS_MAX)
+    .map((one, place) => (place < DETAILED_MAX ? one : { ...one, providers: [], cells: '' }))
 }
 
-function catchUpOf(member: string, catchUp: CatchUpProgress): Omit<CatchUpView, 'leftMs'> {
-  const { cells, providers, ...rest } = catchUp
-  return {
-    member,
-    ...rest,
-    providers: providers.slice(0, PROVIDERS_MAX),
-    cells: Buffer.from(cells).toString('hex'),
-  }
+/** As it is now, chunk by chunk, and not as it was announced last. */
+function ownCatchUp({
+  id,
+  catchUp,
+  chunkMap,
+}: Pick<ObservableReplica, 'id' | 'catchUp' | 'chunkMap'>): Omit<CatchUpView, 'leftMs'>[] {
+  if (catchUp === undefined) return []
+  const peers = catchUp.providers.map(({ peer }) => peer)
+  const cells = chunkMap === undefined ? catchUp.cells : chunkCells(chunkMap, peers, OWN_CELLS_MAX)
+  return [catchUpOf(id, { ...catchUp, cells })]
+}
+
+function catchUpOf(member: string, { cells, ...progress }: CatchUpProgress): Omit<CatchUpView, 'leftMs'> {
+  return { member, ...progress, cells: Buffer.from(cells).toString('hex') }
+}
+
+function digits(root: Uint8Array): string {
+  return Buffer.from(root).toString('hex').slice(0, ROOT_DIGITS)
 }
 
 function short(text: string): string {

@@ -26,7 +26,7 @@ export interface PageView {
   readonly anchors: readonly AnchorView[]
   /** The newest offers of all members, at most 500. */
   readonly offers: readonly OfferView[]
-  /** Everyone's catch-ups, at most 200, the one of this replica first. */
+  /** Everyone's catch-ups, at most 200, the one of this replica first. After the first 20, `providers` and `cells` are empty. */
   readonly catchUps: readonly CatchUpView[]
   /** Measured over the last second. */
   readonly rates: RatesView

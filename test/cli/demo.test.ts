@@ -98,6 +98,21 @@ test('Ctrl-C stops every process and removes the log', async () => {
   await interrupted()
 }, 60_000)
 
+test('--open serves the live page while newcomers catch up, until Ctrl-C', async () => {
+  const child = place.spawn(['demo', '--open', '--items', '300', '--providers', '2'])
+  let text = ''
+  child.stdout!.on('data', (chunk) => (text += chunk))
+  while (!/newcomer-1 +caught up in .* from [12] provider/.test(text)) await once(child.stdout!, 'data')
+  const [, url] = /the live page: (http:\/\/127\.0\.0\.1:\d+)/.exec(text)!
+  const page = await fetch(url!)
+  expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8'])
+  process.kill(-child.pid!, 'SIGINT')
+  const [code] = await once(child, 'close')
+  expect(code).toBe(0)
+  expect(() => process.kill(-child.pid!, 0)).toThrow('ESRCH')
+  expect(await leftBehind()).toEqual([])
+}, 120_000)
+
 /** Resolves with what it said by then. */
 async function interrupted(...more: readonly string[]): Promise<string> {
   const child = place.spawn(['demo', '--items', '100000', ...more])

@@ -14,4 +14,11 @@ serveReplica({
     settings === undefined
       ? logAt(log)
       : { open: async (init) => logAt(await placeOf(settings as LogFlags)).open(init) },
+  methods: {
+    /** Serve the live page. Returns its address. */
+    page: async (replica) => {
+      const { observeReplica, serveHttp } = await import('../../observe/index.ts')
+      return (await serveHttp(observeReplica(replica))).url
+    },
+  },
 })

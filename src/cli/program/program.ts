@@ -12,7 +12,7 @@ import { describeNode } from './node-command.ts'
 import { describeWhy } from './why-command.ts'
 
 const EXIT_CODES = `
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" then exits with 0),
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" and "demo --open" then exit with 0),
 3 a replica halted and needs an operator, 4 "status --check" or "why" found something unwell, 141 the reader of the output left.
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 

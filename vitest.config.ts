@@ -14,6 +14,9 @@ const PROCESSES = [
   'test/testing/**/*.test.ts',
 ]
 
+/** These drive the live page in Chromium, after all others. */
+const BROWSER = 'test/browser/**/*.test.ts'
+
 /** Tests of catching up, which run on a log in PostgreSQL as well as on a file: `test/cluster/start.ts`. */
 const ON_EACH_LOG = 'test/cluster/{catch-up,checkpoints,crashes,divergence,faults,leader,ttl,upgrade}.test.ts'
 
@@ -62,7 +65,7 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: PROCESSES,
+          exclude: [...PROCESSES, BROWSER],
           // Vitest would leave a processor to itself: one of two. These tests wait for servers more than they compute.
           maxWorkers: 2,
           testTimeout: 60_000,
@@ -93,6 +96,10 @@ export default defineConfig({
             },
           ]
         : []),
+      {
+        extends: true,
+        test: { name: 'browser', include: [BROWSER], ...ONE_BY_ONE, sequence: { groupOrder: 3 } },
+      },
     ],
   },
 })

@@ -1,5 +1,6 @@
 import { styleText } from 'node:util'
 import { asError } from '../thrown.ts'
+import { withoutPasswords } from '../without-passwords.ts'
 import { plainJson, plainText } from './plain-text.ts'
 
 type Style = Parameters<typeof styleText>[0]
@@ -17,10 +18,16 @@ export interface OutputInit {
   readonly color: boolean
 }
 
+/** Takes remarks and errors as lines of a log. */
+export interface RemarkLog {
+  say(level: 'info' | 'error', text: string): void
+}
+
 /** What a command prints: results on standard output, everything else on standard error. */
 export class Output {
   #json = false
   #color = false
+  #log: RemarkLog | undefined
   #progress = ''
   /** When progress was told last, or held back for the first time. */
   #progressMs: number | undefined
@@ -48,8 +55,20 @@ export class Output {
 
   /** One JSON value on one line of standard output. */
   object(value: unknown): void {
-    this.#endProgress()
-    process.stdout.write(`${plainJson(JSON.stringify(value, plain))}\n`)
+    this.line(asJson(value))
+  }
+
+  /** Resolves when standard output takes more: a reader may be slower than what is told. */
+  async drained(): Promise<void> {
+    const { stdout } = process
+    if (!stdout.writableNeedDrain) return
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        for (const event of ['drain', 'close', 'error']) stdout.off(event, done)
+        resolve()
+      }
+      for (const event of ['drain', 'close', 'error']) stdout.once(event, done)
+    })
   }
 
   /** A result: an object for programs, or a line for people. */
@@ -58,9 +77,15 @@ export class Output {
     else this.line(text)
   }
 
+  /** From now on remarks and errors for people are lines of a log, unless programs read them. */
+  logBy(log: RemarkLog): void {
+    this.#log = log
+  }
+
   /** A remark beside the result, on standard error. */
   note(text: string): void {
-    this.aside(this.json ? plainJson(JSON.stringify({ note: text })) : plainText(text))
+    if (this.#log !== undefined && !this.json) return this.#log.say('info', plainText(text))
+    this.aside(this.json ? asJson({ note: text }) : plainText(text))
   }
 
   /** A line for people on standard error, whatever programs are told. */
@@ -73,10 +98,9 @@ export class Output {
     this.#endProgress()
     const { name, message, stack } = asError(error)
     const sentence = withoutPasswords(message.replaceAll(/\s*\n\s*/g, ' '))
-    if (this.json)
-      process.stderr.write(
-        `${plainJson(JSON.stringify({ error: { ...(error as object), name, message: sentence } }, plain))}\n`,
-      )
+    if (this.#log !== undefined && !this.json) this.#log.say('error', plainText(sentence))
+    else if (this.json)
+      process.stderr.write(`${asJson({ error: { ...(error as object), name, message: sentence } })}\n`)
     else process.stderr.write(`${this.#style('red', 'anchorage:', process.stderr)} ${plainText(sentence)}\n`)
     if (process.env.ANCHORAGE_DEBUG) process.stderr.write(`${withoutPasswords(stack ?? '')}\n`)
   }
@@ -119,6 +143,11 @@ export class Output {
     return this.#style(style, text, process.stdout)
   }
 
+  /** Whether a stream is a terminal that is to have colours. */
+  colors(stream: NodeJS.WriteStream): boolean {
+    return this.#style('red', '.', stream) !== '.'
+  }
+
   #style(style: Style, text: string, stream: NodeJS.WriteStream): string {
     return this.#color ? styleText(style, text, { stream }) : text
   }
@@ -140,14 +169,17 @@ export class Output {
   }
 }
 
-/** An error may repeat an argument, and so a URL with a password in it. */
-function withoutPasswords(text: string): string {
-  return text.replaceAll(/\b(nats|tls|postgres(?:ql)?):\/\/\S*@/g, '$1://…@')
+/** One line of JSON. */
+function asJson(value: unknown): string {
+  return plainJson(JSON.stringify(value, plain))
 }
 
-/** For JSON: bytes as hex, errors as their name and message. */
-function plain(_key: string, value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
+/** For JSON: bytes as hex, errors as their name and message, maps as objects. */
+function plain(this: unknown, key: string, value: unknown): unknown {
+  // A Buffer has made an object of itself by now.
+  const given = (this as Readonly<Record<string, unknown>>)[key]
+  if (given instanceof Uint8Array) return Buffer.from(given).toString('hex')
+  if (value instanceof Map) return Object.fromEntries(value)
   if (value instanceof Error) return { name: value.name, message: value.message }
   return value
 }

@@ -1,4 +1,4 @@
-import type { PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, PrivateKey } from '@libp2p/interface'
 import type { Libp2pOptions } from 'libp2p'
 import type { LogBackend } from '../log/log.ts'
 import type { StateMachine } from '../machine/machine.ts'
@@ -108,8 +108,12 @@ export interface ReplicaInit<Result> {
    * Takes a line for each problem, dispute and divergence, and when this replica halts or loses its state; each
    * once. `console` is one. False: nobody is told. Default: standard error, for those of them that no listener
    * of this replica's events (`problem`, `disputed`, `divergence`, `state`) takes.
+   *
+   * Or a logger of js-libp2p, with `forComponent`: it takes a line for every event, under `anchorage:replica`,
+   * `anchorage:sync` and so on, and the lines of libp2p. With any other logger these are shown where `DEBUG` in the
+   * environment names them: `DEBUG=anchorage*`.
    */
-  readonly logger?: Logger | false
+  readonly logger?: Logger | ComponentLogger | false
   /** Other transports, encryption, muxers or services for the libp2p node. */
   readonly libp2p?: Libp2pOptions
   /** Default: the machine's monotonic clock. */

@@ -16,6 +16,7 @@ import { Versions } from '../group/versions.ts'
 import { providerLimits, syncTimes } from '../sync/limits.ts'
 import type { CheckpointPolicy } from './disk/checkpointer.ts'
 import type { ReplicaInit } from './init.ts'
+import { isComponentLogger } from './logging/component-logger.ts'
 import type { PrunePolicy } from './membership/pruner.ts'
 import type { UpgradePolicy } from './membership/upgrader.ts'
 import { checkAddresses } from './node/multiaddrs.ts'
@@ -49,7 +50,8 @@ export function checkOptions(init: CheckedOptions): void {
   for (const [name, callback] of Object.entries({ authorize, random })) {
     if (callback !== undefined) checkFunction(name, callback)
   }
-  if (logger !== undefined && logger !== false) checkMethods('logger', logger, ['warn'])
+  if (logger !== undefined && logger !== false && !isComponentLogger(logger))
+    checkMethods('logger', logger, ['warn'])
   checkAddresses(init)
   checkCheckpoint(init.checkpoint ?? {})
   checkPrune(init.prune ?? {})

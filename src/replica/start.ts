@@ -1,5 +1,5 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { PrivateKey } from '@libp2p/interface'
+import type { ComponentLogger, PrivateKey } from '@libp2p/interface'
 import { DataDirectory } from '../checkpoint/data-directory.ts'
 import { fileStorage } from '../checkpoint/file-storage.ts'
 import { AnchorProgress } from '../group/anchor-progress.ts'
@@ -10,6 +10,8 @@ import { Membership } from '../group/membership.ts'
 import { Namesakes, type OwnPresence } from '../group/namesakes.ts'
 import { Versions } from '../group/versions.ts'
 import type { Log } from '../log/log.ts'
+import { ComponentSink } from '../logging/component-sink.ts'
+import { debugLogger } from '../logging/debug-logger.ts'
 import { systemRandom } from '../random.ts'
 import { CHUNK_BYTES_DEFAULT } from '../snapshot/cut.ts'
 import { CutHistory } from '../snapshot/cut-history.ts'
@@ -33,6 +35,8 @@ import { Submissions } from './following/submissions.ts'
 import { assertImported } from './import/assert-imported.ts'
 import { type ReplicaInit, SNAPSHOT_AFTER_DEFAULT } from './init.ts'
 import type { ReplicaInternals } from './internals.ts'
+import { isComponentLogger } from './logging/component-logger.ts'
+import { ReplicaLog } from './logging/replica-log.ts'
 import { Announcer } from './membership/announcer.ts'
 import { CatchUpWatch } from './membership/catch-up-watch.ts'
 import { Holders } from './membership/holders.ts'
@@ -95,7 +99,7 @@ export async function createReplicaOn<Result>(
     const { data } = opened
     const key = init.privateKey ?? (await data?.identity()) ?? (await generateKeyPair('Ed25519'))
     const network = internals.network?.(key) ?? nodeOf(init, key)
-    reporter.warnBy(new Warnings({ clock, self: network.self, groupName: init.group, logger: init.logger }))
+    logEvents(init, { clock, network, reporter })
     const onProblem = (error: Error) => reporter.warn(error)
     const kept = KeptState.of(init)
     opened.log = await openLog(
@@ -118,8 +122,29 @@ export async function createReplicaOn<Result>(
 }
 
 function nodeOf<Result>(init: ReplicaInit<Result>, privateKey: PrivateKey): Libp2pNode {
-  const { listen, announce, libp2p, networkKey, limits } = init
+  const { listen, announce, networkKey, limits } = init
+  const libp2p = { logger: componentLoggerOf(init), ...init.libp2p }
   return new Libp2pNode({ privateKey, listen, announce, libp2p, networkKey, limits })
+}
+
+/** What the application gave, or what `DEBUG` in the environment asks for. */
+function componentLoggerOf<Result>({ logger, libp2p }: ReplicaInit<Result>): ComponentLogger {
+  return isComponentLogger(logger) ? logger : (libp2p?.logger ?? debugLogger)
+}
+
+/** Every event goes to the loggers of components, and what an operator has to know to `logger`. */
+function logEvents<Result>(
+  init: ReplicaInit<Result>,
+  { clock, network, reporter }: Pick<Environment, 'clock' | 'network' | 'reporter'>,
+): void {
+  const { group: groupName, logger } = init
+  const { self } = network
+  const sink = new ComponentSink(componentLoggerOf(init), { group: groupName, replica: self })
+  const log = new ReplicaLog({ clock, sink, self })
+  reporter.observe((event) => log.happened(event))
+  // It is told of them as of every event.
+  if (isComponentLogger(logger)) return
+  reporter.warnBy(new Warnings({ clock, self, groupName, logger }))
 }
 
 /** What several parts take. Which of these a part takes, its own init says. */

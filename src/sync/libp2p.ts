@@ -19,7 +19,7 @@ import type { SyncNetwork } from './wire/peers.ts'
 export interface SnapshotSyncComponents extends DialerComponents {
   readonly peerId: PeerId
   readonly registrar: Registrar
-  /** For a few lines under `anchorage:sync`. A node of libp2p has one; without one nothing is written. */
+  /** For lines of `anchorage:sync` and its like. A node of libp2p has one; without one nothing is written. */
   readonly logger?: ComponentLogger | undefined
 }
 

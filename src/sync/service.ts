@@ -1,14 +1,24 @@
-import { type Logger, type Startable, serviceCapabilities, type TypedEventTarget } from '@libp2p/interface'
+import {
+  type ComponentLogger,
+  type Logger,
+  type Startable,
+  serviceCapabilities,
+  type TypedEventTarget,
+} from '@libp2p/interface'
 import { checkText } from '../bounds.ts'
 import { GuardedEvents } from '../guarded-events.ts'
 import { tellListener } from '../listener-warning.ts'
+import { ComponentSink } from '../logging/component-sink.ts'
+import { RepeatedLines } from '../logging/repeated-lines.ts'
 import type { Snapshot } from '../machine/machine.ts'
-import { formatPosition, type Position } from '../position.ts'
+import type { Position } from '../position.ts'
 import type { Manifest } from '../snapshot/manifest.ts'
+import { systemClock } from '../time/clock.ts'
 import type { SyncEvent } from './events.ts'
 import type { CaughtUp } from './fetching/index.ts'
 import { Libp2pNetwork, type SnapshotSyncComponents } from './libp2p.ts'
 import { PROTOCOL_PREFIX_BYTES_MAX, providerLimits } from './limits.ts'
+import { syncLine } from './log-lines.ts'
 import { type CapturedInit, checkSyncInit, type SnapshotSyncInit } from './options.ts'
 import { type CatchUpInit, type Hold, SnapshotSync } from './snapshot-sync.ts'
 import type { OfferView, WireError } from './wire/index.ts'
@@ -131,8 +141,7 @@ export function checkServiceInit(init: Libp2pSnapshotSyncInit): void {
 }
 
 /**
- * What `snapshotSync` gives a node: the core over a libp2p network, its events, and a few lines for the
- * node's log.
+ * What `snapshotSync` gives a node: the core over a libp2p network, its events, and lines for the node's log.
  */
 export class Service implements SnapshotSyncService {
   readonly [Symbol.toStringTag] = 'anchorage/sync'
@@ -143,8 +152,7 @@ export class Service implements SnapshotSyncService {
   readonly #joined: Startable
   readonly #listener: SnapshotSyncInit['onEvent']
   readonly #log: Logger | undefined
-  /** The session's state that was logged last. */
-  #logged: string | undefined
+  readonly #lines: RepeatedLines | undefined
   #started = false
 
   constructor(init: Libp2pSnapshotSyncInit, components: SnapshotSyncComponents) {
@@ -152,7 +160,9 @@ export class Service implements SnapshotSyncService {
     const { streamsPerPeer } = providerLimits(init.limits)
     const network = new Libp2pNetwork({ self, protocolPrefix: init.protocolPrefix, streamsPerPeer })
     this.#listener = init.onEvent
-    this.#log = components.logger?.forComponent('anchorage:sync')
+    const { logger } = components
+    this.#log = logger?.forComponent('anchorage:sync')
+    this.#lines = logger && linesTo(logger, init, self)
     this.#sync = new SnapshotSync(init, network, (event) => this.#tell(event))
     this.#joined = network.join(components, (peer, stream) => this.#sync.serve(peer, stream))
   }
@@ -186,6 +196,7 @@ export class Service implements SnapshotSyncService {
   async stop(): Promise<void> {
     await this.#joined.stop()
     await this.#sync.close()
+    this.#lines?.flush()
     this.#started = false
     this.#log?.('stopped')
   }
@@ -238,44 +249,14 @@ export class Service implements SnapshotSyncService {
     tellListener(this.#listener, event)
     if (this.events.listenerCount(event.type) > 0)
       this.events.safeDispatchEvent(event.type, { detail: event })
-    if (this.#log?.enabled) this.#write(this.#log, event)
+    if (this.#lines?.enabled) this.#lines.take(syncLine(event))
   }
+}
 
-  /**
-   * What a maintainer looks for: which anchors come and go, where a session stands, who was refused or
-   * failed.
-   */
-  #write(log: Logger, event: SyncEvent): void {
-    switch (event.type) {
-      case 'captured':
-      case 'adopted':
-        return log('offers %s', formatPosition(event.anchor))
-      case 'released':
-        return log('offers %s no more: %s', formatPosition(event.anchor), event.why ?? event.cause)
-      case 'session':
-        if (event.state.status === this.#logged) return
-        this.#logged = event.state.status
-        return log('session: %s', event.state.status)
-      case 'anchor-lost':
-        return log('session goes on with another anchor: %s', event.error.message)
-      case 'asked-again':
-        return log('asks for an anchor again in %d ms: %s', event.retryMs, event.error.message)
-      case 'refused':
-        return log('refused %s: %s %s', event.peer, event.error.name, event.error.message)
-      case 'fault':
-      case 'broken':
-        return log.error('%s with %s: %s', event.type, event.peer, event.error.message)
-      case 'named':
-      case 'cut':
-      case 'revived':
-      case 'freed':
-      case 'served':
-      case 'fetched':
-      case 'recalled':
-      case 'ignored':
-        return
-      default:
-        event satisfies never
-    }
-  }
+function linesTo(
+  logger: ComponentLogger,
+  { host, clock = systemClock }: Pick<SnapshotSyncInit, 'host' | 'clock'>,
+  replica: string,
+): RepeatedLines {
+  return new RepeatedLines({ clock, sink: new ComponentSink(logger, { group: host.group, replica }) })
 }

@@ -71,6 +71,35 @@ test('a line for people for each event', async () => {
   expect(await once(child, 'close')).toEqual([0, null])
 })
 
+test('a log on standard error, of the level asked for, and beside it what DEBUG names', async () => {
+  const child = place.spawn(['node', '--lease-ms', '1000', '--log-level', 'info'], {
+    env: { DEBUG: 'anchorage:leader', DEBUG_COLORS: 'no' },
+  })
+  let [printed, logged] = ['', '']
+  child.stdout!.on('data', (chunk) => (printed += chunk))
+  child.stderr!.on('data', (chunk) => (logged += chunk))
+  while (!/"component":"leader".*\n/.test(logged)) await once(child.stderr!, 'data')
+  child.kill('SIGINT')
+  expect(await once(child, 'close')).toEqual([0, null])
+  const [, id] = /^replica (12D3\w+)\nlistens on \/ip4\S+\n$/.exec(printed)!
+  const lines = logged.trimEnd().split('\n')
+  const isJson = (text: string) => text.startsWith('{')
+  const log = lines.filter(isJson).map((text) => JSON.parse(text))
+  expect(log.filter(({ event }) => event === undefined)).toMatchObject([
+    { level: 'info', msg: expect.stringContaining('made an empty one') },
+  ])
+  const of = { level: 'info', group: 'default', replica: id }
+  for (const line of log.filter(({ event }) => event !== undefined)) expect(line).toMatchObject(of)
+  expect(log.at(-1)).toMatchObject({ component: 'replica', state: 'stopped', previous: 'in-sync' })
+  const others = lines.filter((text) => !isJson(text))
+  expect(others.length).toBeGreaterThan(0)
+  for (const text of others) {
+    expect(text).toMatch(
+      /^\S+Z anchorage:leader leads now event=leader leader=\w+ term=\d+ group=default replica=12D3/,
+    )
+  }
+})
+
 test('a port in use', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -77,7 +77,10 @@ const OPTIONS: Record<string, { taken: readonly unknown[]; refused: readonly unk
   dataDir: { taken: ['data'], refused: ['', 5, null] },
   clock: { taken: [systemClock, new VirtualClock()], refused: [{ now: () => 0 }, Date.now, null] },
   random: { taken: [Math.random], refused: [0.5, null] },
-  logger: { taken: [console, false], refused: [true, console.warn, {}, null] },
+  logger: {
+    taken: [console, false, { forComponent: () => console }],
+    refused: [true, console.warn, {}, null, { forComponent: 'replica' }],
+  },
   authorize: { taken: [() => true], refused: ['12D3', true, null] },
   'checkpoint.everyCommands': amount,
   'checkpoint.everyBytes': amount,

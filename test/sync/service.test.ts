@@ -1,4 +1,4 @@
-import { type Logger, serviceCapabilities } from '@libp2p/interface'
+import { serviceCapabilities } from '@libp2p/interface'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   EPOCH_BYTES_MAX,
@@ -21,6 +21,7 @@ import {
   zstdCoder,
 } from '../../src/sync/index.ts'
 import { PROTOCOL_PREFIX_BYTES_MAX } from '../../src/sync/limits.ts'
+import { keptLogger } from '../logging/kept-logger.ts'
 import { ItemSnapshot, numberedItems } from '../snapshot/item-snapshot.ts'
 import { MemoryChunks } from './memory-chunks.ts'
 import { StubHost } from './stub-host.ts'
@@ -118,16 +119,13 @@ describe('a service', () => {
 
   /** Of a node, as far as a service that is dialled by nobody needs it. */
   function components(logger: boolean): SnapshotSyncComponents {
-    const log = Object.assign((...line: unknown[]) => lines.push(line.join(' ')), { enabled: true })
     return {
       peerId: { toString: () => 'me' },
       registrar: {
         handle: async (protocol: string) => handlers.push(protocol),
         unhandle: async () => handlers.pop(),
       },
-      ...(logger && {
-        logger: { forComponent: (name: string) => lines.push(name) && (log as unknown as Logger) },
-      }),
+      ...(logger && { logger: keptLogger((name, _level, line) => lines.push(`${name} ${line}`)) }),
     } as unknown as SnapshotSyncComponents
   }
   const make = (options: Options = {}, logger = true) => give(options)(components(logger))
@@ -218,12 +216,16 @@ describe('a service', () => {
     expect(heard).toEqual([{ type: 'captured', anchor: ANCHOR, items: 10 }, 'withdrawn'])
     expect(told.map(({ type }) => type)).toEqual(['captured', 'cut', 'released'])
     await service.stop()
+    const of = `group=${new StubHost('me').group} replica=me`
     expect(lines).toEqual([
-      'anchorage:sync',
-      'started as %s me',
-      'offers %s e:7',
-      'offers %s no more: %s e:7 withdrawn',
-      'stopped',
+      'anchorage:sync started as me',
+      `anchorage:snapshot captured the state event=captured anchor=7 items=10 ${of}`,
+      expect.stringMatching(
+        /^anchorage:snapshot cut a snapshot event=cut anchor=7 root=[0-9a-f]{64} chunks=10 bytes=\d+ tookMs=\d+ group=/,
+      ),
+      `anchorage:snapshot offers a snapshot no more event=released anchor=7 cause=withdrawn ${of}`,
+      expect.stringContaining('anchorage:snapshot gave memory back event=freed snapshots=1 bytes='),
+      'anchorage:sync stopped',
     ])
   })
 
@@ -232,7 +234,7 @@ describe('a service', () => {
     silent.captured(ANCHOR, new ItemSnapshot(numberedItems(10, 50)), CAPTURED)
     await silent.whenCut(ANCHOR)
     await silent.stop()
-    expect(lines).toEqual(['anchorage:sync'])
+    expect(lines).toEqual([])
   })
 
   test('a listener that throws harms nobody', async () => {

@@ -1,12 +1,15 @@
 import { EventReporter } from '../../observe/event-reporter.ts'
+import { ReplicaLog } from '../../replica/logging/replica-log.ts'
 import { checkAddresses } from '../../replica/node/multiaddrs.ts'
 import type { Replica } from '../../replica/replica.ts'
 import { createReplica } from '../../replica/start.ts'
 import { asError } from '../../thrown.ts'
+import { systemClock } from '../../time/clock.ts'
 import { type Context, EXIT } from '../context.ts'
 import { OutputBroken, ReplicaHalted, UsageError } from '../errors.ts'
 import { EventFormatter } from '../event-formatter.ts'
 import { nameOf, newLog } from '../log/open-log.ts'
+import type { Level, PinoSink } from '../logging/pino-sink.ts'
 import { machineOf, matching } from '../machine-module.ts'
 import type { Output } from '../output.ts'
 import type { HttpAddress } from '../program/arguments.ts'
@@ -30,17 +33,21 @@ export interface NodeOptions {
   readonly snapshotAfter?: number
   /** Where to answer over HTTP. Default: nowhere. */
   readonly http?: HttpAddress
+  /** What is told on standard error, as a log. Default: text for people, on standard output. */
+  readonly logLevel?: Level
 }
 
 /** Runs a replica until Ctrl-C. */
 export async function node(context: Context, options: NodeOptions): Promise<number> {
   const { output, signal } = context
   assertAddresses(options)
-  const { keep: keepEntries, reader, data: dataDir, machine: path, http, ...init } = options
+  const { keep: keepEntries, reader, data: dataDir, machine: path, http, logLevel, ...init } = options
   if (keepEntries !== undefined && !options.volatile && dataDir === undefined)
     throw new UsageError(
       '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --data DIR to keep it on disk, or --volatile if you accept that',
     )
+  const log = logLevel && (await import('../logging/log-output.ts')).logTo(output, logLevel)
+  if (log !== undefined) output.logBy(log)
   if (options.volatile)
     output.note('volatile: when all replicas are down at once, the pruned part of the state is gone')
   const machine = await machineOf(path)
@@ -62,6 +69,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     ...(dataDir !== undefined && { dataDir }),
     ...(await networkOf(context)),
     ...(keepEntries !== undefined && { prune: { keepEntries } }),
+    ...(log !== undefined && { logger: false }),
   })
   const { id, addresses } = replica
   output.result(
@@ -69,7 +77,8 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     `replica ${id}\nlistens on ${addresses.join(' and ')}`,
   )
   const observed = observe?.observeReplica(replica)
-  const reporter = reportTo(output, replica)
+  const replicaLog = log && follow(replica, log)
+  const reporter = log === undefined || output.json ? reportTo(output, replica) : undefined
   const halts = haltOf(replica, signal)
   await using server = observed && (await observe?.serveHttp(observed, http))
   if (server !== undefined) {
@@ -81,12 +90,20 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   }
   const halted = await halts
   await replica.stop()
-  reporter.flush()
+  reporter?.flush()
+  replicaLog?.flush()
   const { reason } = signal
   if (reason instanceof OutputBroken && reason.exitCode !== undefined)
     output.note('stopped, since nobody takes the output any more')
   if (halted !== undefined) throw new ReplicaHalted(halted, dataDir)
   return EXIT.ok
+}
+
+function follow<Result>(replica: Replica<Result>, log: PinoSink): ReplicaLog {
+  const { id: self, group } = replica
+  const replicaLog = new ReplicaLog({ clock: systemClock, sink: log.with({ group, replica: self }), self })
+  replica.observe((event) => replicaLog.happened(event))
+  return replicaLog
 }
 
 function reportTo(output: Output, replica: Pick<Replica, 'id' | 'addEventListener'>): EventReporter {

@@ -1,6 +1,7 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, TIMER_MS_MAX, TTL_MS_MIN } from '../../bounds.ts'
 import { LEASE_MS_MAX, LEASE_MS_MIN } from '../../group/lease-bounds.ts'
+import { LOG_LEVELS } from '../../logging/line.ts'
 import type { NodeOptions } from '../commands/node.ts'
 import { examples, httpAddress, integer, MACHINE, path, several } from './arguments.ts'
 import type { Choose } from './choose.ts'
@@ -54,6 +55,12 @@ export function describeNode(program: Command, choose: Choose): void {
       'answer there, with a live page, /metrics, /healthz and /readyz; a port alone is of 127.0.0.1',
       httpAddress,
     )
+    .addOption(
+      new Option(
+        '--log-level <level>',
+        'write a log to standard error, as JSON or as text on a terminal; no lines for people on standard output then',
+      ).choices([...LOG_LEVELS, 'silent']),
+    )
     .addHelpText(
       'after',
       examples(
@@ -66,6 +73,7 @@ export function describeNode(program: Command, choose: Choose): void {
         'anchorage node --machine ./inventory.ts --log inventory.db',
         'anchorage node --http 9464 & curl -f http://127.0.0.1:9464/readyz',
         'anchorage node --json | jq .event',
+        'anchorage node --log-level info 2> node.log',
       ),
     )
     .action((options: NodeOptions) =>

@@ -1,4 +1,5 @@
 import { AnchorageError } from '../errors.ts'
+import { shortId } from './output.ts'
 
 /** The command was given something it cannot work with: exit code 2. */
 export class UsageError extends AnchorageError {
@@ -89,6 +90,28 @@ export class CommandSkipped extends AnchorageError {
   }
 }
 
+/** A snapshot was marked, and the group has not agreed on its root. */
+export class NotSealed extends AnchorageError {
+  static override readonly code = 'NOT_SEALED'
+  override readonly name = 'NotSealed'
+  readonly anchor: number
+  /** The electors that have not attested. */
+  readonly missing: readonly string[]
+
+  /** @param why how long it was waited for, in milliseconds; or that these electors have ended */
+  constructor(anchor: number, missing: readonly string[], why: number | 'gone') {
+    const names = missing.map(shortId).join(', ')
+    const [has, ended] = missing.length === 1 ? ['has', 'it ended'] : ['have', 'they ended']
+    super(
+      why === 'gone'
+        ? `entry ${anchor} is marked and will never be sealed: ${names} ${has} not attested its root, and ${ended}; run the command again`
+        : `entry ${anchor} is marked and was not sealed within ${why} ms: ${names === '' ? 'its marker was not read yet' : `${names} ${has} not attested its root`}; the replicas go on, and "anchorage offers" shows when it is`,
+    )
+    this.anchor = anchor
+    this.missing = missing
+  }
+}
+
 /** No replica that runs keeps its state on a disk. */
 export class NothingDurable extends AnchorageError {
   static override readonly code = 'NOTHING_DURABLE'
@@ -104,8 +127,8 @@ export class NothingDurable extends AnchorageError {
 export class OutdatedRelease extends AnchorageError {
   static override readonly code = 'OUTDATED_RELEASE'
   override readonly name = 'OutdatedRelease'
-  constructor(replica: string) {
-    super(`the leader, ${replica}, is of an older release that takes no orders: start it with this one`)
+  constructor(replica: string, lack = 'takes no orders') {
+    super(`the leader, ${replica}, is of an older release that ${lack}: start it with this one`)
   }
 }
 

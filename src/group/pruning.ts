@@ -62,6 +62,18 @@ export interface LogHold {
   readonly member?: string
 }
 
+/** What a leader would do if it were told to prune. It crosses the wire as JSON. */
+export interface PruneOutlook {
+  /** What holds the log, but for the number of entries that are to stay: that is for whoever tells it to say. */
+  readonly holds: readonly LogHold[]
+  /** Entries may be pruned that no checkpoint on any member's disk covers. */
+  readonly volatile: boolean
+  /** By what the leader prunes unasked: what the policies of all members come to. Null: by nothing. */
+  readonly policy: PruneWish | null
+  /** Why it would refuse; null if it would not. */
+  readonly refusal: string | null
+}
+
 export interface PruneLimits {
   /** The index of the newest entry that the leader applied. */
   readonly applied: number

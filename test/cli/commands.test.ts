@@ -19,6 +19,7 @@ describe('usage', () => {
     const commands = [
       ...['node', 'set', 'get', 'delete', 'load', 'submit', 'export', 'import', 'network-key'],
       ...['status', 'members', 'verify', 'checkpoint', 'prune', 'upgrade', 'demo'],
+      ...['offers', 'snapshot', 'events'],
     ]
     const helps = await Promise.all(commands.map((command) => place.run([command, '--help'])))
     for (const [n, { code, stdout }] of helps.entries()) {
@@ -37,6 +38,9 @@ describe('usage', () => {
     [['node', '--keep', '5'], 'add --data DIR'],
     [['node', '--listen', 'localhost:80'], 'give a multiaddr such as'],
     [['node', '--lease-ms', '1'], 'Give an integer from 250 to 3600000'],
+    [['events', '--type', 'leader,frob'], 'Give some of leader, marked'],
+    [['events', '--since', '0'], 'Give an integer from 1 on'],
+    [['snapshot', '--timeout', '0'], 'Give an integer from 1 to'],
     [['node', '--lease-ms', '3600001'], 'Give an integer from 250 to 3600000'],
     [['node', '--ttl-ms', '249'], 'Give an integer from 250 to 2147483647'],
     [['node', '--ttl-ms', '2147483648'], 'Give an integer from 250 to 2147483647'],

@@ -14,6 +14,8 @@ const RETRY_MS = 200
 export interface PruneOptions {
   /** Newest entries that stay. */
   readonly keep: number
+  /** Only tell what would be pruned. */
+  readonly dryRun?: boolean
 }
 
 /** Have the leader prune the log. */

@@ -107,9 +107,17 @@ function describePrune(program: Command, choose: Choose): void {
     .command('prune')
     .description('have the leader prune the log, as far as a checkpoint holds what goes')
     .option('--keep <entries>', 'newest entries that stay', integer(0), KEEP_ENTRIES_DEFAULT)
-    .addHelpText('after', examples('anchorage prune', 'anchorage prune --keep 1000'))
+    .option('--dry-run', 'prune nothing: tell what would go, and who holds the rest and why')
+    .addHelpText(
+      'after',
+      examples('anchorage prune', 'anchorage prune --keep 1000', 'anchorage prune --keep 0 --dry-run'),
+    )
     .action((options: PruneOptions) =>
       choose(async (context) => {
+        if (options.dryRun) {
+          const { dryRun } = await import('../commands/prune-dry-run.ts')
+          return await dryRun(context, options.keep)
+        }
         const { prune } = await import('../commands/order.ts')
         return await prune(context, options)
       }),

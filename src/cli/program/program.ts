@@ -5,10 +5,13 @@ import { examples, groupName, oneOf, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 import { describeConfig } from './config-command.ts'
 import { describeDemo } from './demo-command.ts'
+import { describeEvents } from './events-command.ts'
 import { describeFileCommands } from './file-commands.ts'
 import { describeGroupCommands } from './group-commands.ts'
 import { describeKeyCommands } from './key-commands.ts'
 import { describeNode } from './node-command.ts'
+import { describeOffers } from './offers-command.ts'
+import { describeSnapshot } from './snapshot-command.ts'
 import { describeWhy } from './why-command.ts'
 
 const EXIT_CODES = `
@@ -90,6 +93,9 @@ export function describeProgram(choose: Choose, output: Output): Command {
   describeFileCommands(program, choose)
   describeGroupCommands(program, choose)
   describeWhy(program, choose)
+  describeOffers(program, choose)
+  describeSnapshot(program, choose)
+  describeEvents(program, choose)
   describeDemo(program, choose)
   describeConfig(program, choose)
   return program

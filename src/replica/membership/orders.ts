@@ -1,9 +1,10 @@
+import type { PruneOutlook } from '../../group/pruning.ts'
 import type { Order } from '../../sync/host.ts'
 import type { Pruner } from './pruner.ts'
 import type { Upgrader } from './upgrader.ts'
 
 export interface OrdersInit {
-  readonly pruner: Pick<Pruner, 'prune'>
+  readonly pruner: Pick<Pruner, 'prune' | 'outlook'>
   readonly upgrader: Pick<Upgrader, 'upgrade'>
 }
 
@@ -13,6 +14,11 @@ export class Orders {
 
   constructor(init: OrdersInit) {
     this.#init = init
+  }
+
+  /** What would come of an order to prune. */
+  get pruneOutlook(): PruneOutlook {
+    return this.#init.pruner.outlook
   }
 
   /**

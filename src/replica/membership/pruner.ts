@@ -3,13 +3,15 @@ import type { AnchorProgress } from '../../group/anchor-progress.ts'
 import type { PruneWish } from '../../group/announcement.ts'
 import { appendControl } from '../../group/control.ts'
 import type { GroupState } from '../../group/group-state.ts'
-import type { Membership } from '../../group/membership.ts'
+import type { Member, Membership } from '../../group/membership.ts'
 import {
   groupPolicy,
   KEEP_ENTRIES_DEFAULT,
   type LogHold,
   logHolds,
   notOursToPrune,
+  type PruneOutlook,
+  type PruneRefused,
   prunableTo,
   pruneRefused,
 } from '../../group/pruning.ts'
@@ -95,6 +97,20 @@ export class Pruner {
     return logHolds({ applied: applier.applied, keepEntries, volatile, progress }, membership.list())
   }
 
+  /** What would come of a prune that is asked for here. Nothing is done. */
+  get outlook(): PruneOutlook {
+    const { log, membership, progress, applier, volatile } = this.#init
+    const members = membership.list()
+    const holds = logHolds({ applied: applier.applied, keepEntries: 0, volatile, progress }, members)
+    const refused = log.prunes === false ? notOursToPrune() : this.#refusal(members)
+    return {
+      holds: holds.filter(({ by }) => by !== 'policy'),
+      volatile,
+      policy: this.#groupPolicy() ?? null,
+      refusal: refused?.message ?? null,
+    }
+  }
+
   start(): void {
     const { policy, clock, reporter } = this.#init
     this.#ticker = new Ticker({
@@ -126,6 +142,13 @@ export class Pruner {
     return groupPolicy([this.wish, ...others.map(({ prune }) => prune)])
   }
 
+  /** Why a prune that is asked for is refused by what is on the members' disks. */
+  #refusal(members: readonly Member[]): PruneRefused | undefined {
+    const { volatile, disk } = this.#init
+    if (volatile || members.some(({ checkpoint }) => checkpoint > 0)) return undefined
+    return pruneRefused(members, disk?.outlook)
+  }
+
   async #prune({ keepEntries, volatile, slack }: PruneWish & { readonly slack: number }): Promise<number> {
     const { self, log, membership, progress, group, applier } = this.#init
     checkInteger('keepEntries', keepEntries, 0)
@@ -135,9 +158,8 @@ export class Pruner {
     await membership.refresh()
     const members = membership.list()
     // A policy waits for the first checkpoint in silence.
-    if (slack === 0 && !volatile && !members.some(({ checkpoint }) => checkpoint > 0)) {
-      throw pruneRefused(members, this.#init.disk?.outlook)
-    }
+    const refusal = slack === 0 ? this.#refusal(members) : undefined
+    if (refusal !== undefined) throw refusal
     const upTo = prunableTo({ applied: applier.applied, keepEntries, volatile, progress }, members)
     const prunable = upTo + 1 - (await log.bounds()).first
     if (prunable <= 0 || (slack > 0 && prunable <= 1 + keepEntries * slack)) return 0

@@ -66,7 +66,7 @@ export class ReplicaHost implements SyncHost {
   readonly #markedAtMs = new Map<number, number>()
   #installer: Pick<Installer, 'begin'> | undefined
   #follower: Pick<Follower, 'assertReadable'> | undefined
-  #orders: Pick<Orders, 'obey'> | undefined
+  #orders: Pick<Orders, 'obey' | 'pruneOutlook'> | undefined
 
   constructor(init: ReplicaHostInit) {
     this.#init = init
@@ -93,7 +93,7 @@ export class ReplicaHost implements SyncHost {
   }
 
   /** Who knows whether the state may be read, and who takes orders. They come late for the same reason. */
-  serveBy(follower: Pick<Follower, 'assertReadable'>, orders: Pick<Orders, 'obey'>): void {
+  serveBy(follower: Pick<Follower, 'assertReadable'>, orders: Pick<Orders, 'obey' | 'pruneOutlook'>): void {
     this.#follower = follower
     this.#orders = orders
   }
@@ -221,7 +221,7 @@ export class ReplicaHost implements SyncHost {
   }
 
   async status(signal: AbortSignal): Promise<ReplicaReport> {
-    return await reportOf(this.#init, signal)
+    return await reportOf(this.#init, this.#orders, signal)
   }
 
   async order(order: Order): Promise<number> {

@@ -2,10 +2,12 @@ import { errorCode } from '../../error-code.ts'
 import type { ReplicaState } from '../../group/announcement.ts'
 import type { GroupState } from '../../group/group-state.ts'
 import type { Member, Membership } from '../../group/membership.ts'
+import type { PruneOutlook } from '../../group/pruning.ts'
 import { isConnected, type Log, type LogBounds } from '../../log/log.ts'
 import type { Position } from '../../position.ts'
 import type { Clock } from '../../time/clock.ts'
 import type { Positions } from '../following/positions.ts'
+import type { Orders } from '../membership/orders.ts'
 import type { Reporter } from '../reporter.ts'
 import type { Status } from '../status.ts'
 
@@ -55,6 +57,8 @@ export interface ReplicaReport {
   readonly log: LogBounds
   /** Itself among them. Their offers tell how long they live from now on. */
   readonly members: readonly ReportedMember[]
+  /** What would come of an order to prune, if this replica leads. Absent before 0.3, and while it starts. */
+  readonly prune?: PruneOutlook
 }
 
 export interface ReportInit {
@@ -69,7 +73,12 @@ export interface ReportInit {
   readonly positions: Pick<Positions, 'current'>
 }
 
-export async function reportOf(init: ReportInit, signal: AbortSignal): Promise<ReplicaReport> {
+/** @param orders undefined while the replica starts */
+export async function reportOf(
+  init: ReportInit,
+  orders: Pick<Orders, 'pruneOutlook'> | undefined,
+  signal: AbortSignal,
+): Promise<ReplicaReport> {
   const { groupName, self, log, clock, group, membership, status, reporter, positions } = init
   const bounds = await log.bounds({ signal })
   const nowMs = clock.now()
@@ -89,6 +98,7 @@ export async function reportOf(init: ReportInit, signal: AbortSignal): Promise<R
     signature: group.signature,
     log: bounds,
     members: membership.list().map((member) => reported(member, nowMs)),
+    ...(orders && { prune: orders.pruneOutlook }),
   }
 }
 

@@ -11,7 +11,7 @@ export async function partsOfLog(place: LogPlace, group: string): Promise<string
     case 'jetstream': {
       // The servers' client takes a while to load. A program on a file need not wait for it.
       const { streamsOf } = await import('./jetstream/remove.ts')
-      return streamsOf(group).map((stream) => `the stream ${stream}`)
+      return streamsOf(resolved.options, group).map((stream) => `the stream ${stream}`)
     }
     case 'postgres': {
       const { log = group, schema = SCHEMA } = resolved.options
@@ -22,7 +22,10 @@ export async function partsOfLog(place: LogPlace, group: string): Promise<string
   }
 }
 
-/** Remove a group's log with all of its parts. It is no error if parts are gone already. */
+/**
+ * Remove a group's log with all of its parts. It is no error if parts are gone already. A stream of others stays: only
+ * what the group keeps beside it is removed.
+ */
 export async function removeLog(place: LogPlace, group: string): Promise<void> {
   const resolved = resolvePlace(place)
   switch (resolved.backend) {
@@ -30,7 +33,7 @@ export async function removeLog(place: LogPlace, group: string): Promise<void> {
       return await removeFiles(filesOf(resolved.path))
     case 'jetstream': {
       const { removeStreams, streamsOf } = await import('./jetstream/remove.ts')
-      return await removeStreams(resolved.options, streamsOf(group))
+      return await removeStreams(resolved.options, streamsOf(resolved.options, group))
     }
     case 'postgres': {
       const { removeRows } = await import('./postgres/remove.ts')

@@ -3,6 +3,7 @@ import { Output } from '../../src/cli/output.ts'
 import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { GROUP_FORMAT } from '../../src/group/formats.ts'
 import type { Log } from '../../src/log/log.ts'
+import { memoryLog } from '../../src/log/memory.ts'
 import { Cluster } from '../replica/cluster.ts'
 
 /** What a command printed, in this process. */
@@ -43,9 +44,13 @@ export class Printed extends Output {
 
 /** A group of real replicas in this process, and an operator who runs commands beside it. */
 export class Desk implements AsyncDisposable {
-  readonly cluster = new Cluster()
+  readonly cluster: Cluster
   readonly interrupted = new AbortController()
   #log: Log | undefined
+
+  constructor(log = memoryLog()) {
+    this.cluster = new Cluster({ log })
+  }
 
   context(output: Output): Context {
     const { log } = this.cluster

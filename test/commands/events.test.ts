@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { type EventsOptions, events } from '../../src/cli/commands/events.ts'
 import type { GroupEvent } from '../../src/cli/events/group-event.ts'
+import type { CatchUpProgress } from '../../src/group/catch-up-progress.ts'
 import type { Position } from '../../src/position.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import { altered, leads, next } from '../replica/cluster.ts'
@@ -19,6 +20,19 @@ async function sealed(replica: Replica<number>): Promise<Position> {
   const anchor = await replica.mark()
   await sealed
   return anchor
+}
+
+const CATCH_UP: CatchUpProgress = {
+  id: '0011223344556677',
+  phase: 'fetching',
+  anchor: 7,
+  chunks: 1,
+  chunksTotal: 8,
+  bytes: 100,
+  bytesTotal: 800,
+  elapsedMs: 5,
+  providers: [],
+  cells: new Uint8Array(),
 }
 
 const names = (all: readonly GroupEvent[]) => all.map(({ event }) => event)
@@ -77,6 +91,11 @@ test('following, it tells of members too, and of nothing twice', async () => {
   await output.until(has('joined', joiner.replica.id))
   await joiner.replica.stop()
   await output.until(has('left', joiner.replica.id))
+  await desk.announce('catches-up', { state: 'catching-up', catchUp: CATCH_UP })
+  await output.until(has('catch-up-began', 'catches-up'))
+  // In sync it would be an elector.
+  await desk.announce('catches-up', { state: 'following' })
+  await output.until(has('catch-up-ended', 'catches-up'))
   await desk.announce('falls-silent', {}, 100)
   await output.until(has('silent', 'falls-silent'))
   await sealed(replica)

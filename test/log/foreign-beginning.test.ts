@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LogMissing, LogTruncated, LogUnusable } from '../../src/log/errors.ts'
 import { isOlder } from '../../src/log/jetstream/server-version.ts'
 import { jetstreamLog } from '../../src/log/jetstream.ts'
+import { partsOfLog, removeLog } from '../../src/log/remove-log.ts'
 import {
   findNatsServer,
   type NatsServers,
@@ -28,6 +29,26 @@ describeNats('where a log of a stream of others begins', () => {
   })
   afterAll(async () => {
     await nats?.stop()
+  })
+
+  test('removed, a group leaves nothing of its own, and the stream of the others stays', async () => {
+    await using scene = await ForeignScene.on(nats)
+    await scene.publish('1')
+    const log = await scene.open()
+    await log.notices.announce('a', new Uint8Array(1), 60_000)
+    const other = await scene.open({ control: 'orders.other' })
+    await other.notices.announce('a', new Uint8Array(1), 60_000)
+    const place = { servers: nats.urls, stream: 'ORDERS', control: CONTROL }
+    const before = await scene.buckets()
+    expect(before).toHaveLength(4)
+    const parts = (await partsOfLog(place, 'g')).map((part) => part.replace('the stream ', ''))
+    await Promise.all([log.close(), other.close()])
+    await removeLog(place, 'g')
+    expect(await scene.buckets()).toEqual(before.filter((name) => !parts.includes(name)))
+    expect(await scene.buckets()).toHaveLength(2)
+    expect((await scene.others.jsm.streams.info('ORDERS')).state.messages).toBe(1)
+    // Parts that are gone already are no error.
+    await removeLog(place, 'g')
   })
 
   test('with message 1, if nothing else is said: an index is a sequence number', async () => {

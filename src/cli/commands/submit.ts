@@ -1,5 +1,5 @@
 import { buffer } from 'node:stream/consumers'
-import type { NewEntry } from '../../log/log.ts'
+import type { Log, NewEntry } from '../../log/log.ts'
 import { Refusal } from '../../machine/errors.ts'
 import type { SubmitOptions as WriteOptions } from '../../machine/machine.ts'
 import type { NewMessage } from '../../message.ts'
@@ -45,6 +45,19 @@ function messageOf({ subject, header = [] }: SubmitOptions): NewMessage | undefi
   return undefined
 }
 
+/** The log itself would say the same, in the words of a program that calls it. */
+function assertAddressed(
+  { hasMessages = false }: Log,
+  { subject }: { readonly subject?: string } = {},
+): void {
+  if (hasMessages && subject === undefined)
+    throw new UsageError(
+      'this log is a stream that others write too: say with --subject where to publish the command',
+    )
+  if (!hasMessages && subject !== undefined)
+    throw new UsageError('this log is no stream of messages: give no subject')
+}
+
 async function commandOf(text: string, { hex }: SubmitOptions): Promise<Uint8Array> {
   const bytes = text === '-' ? await buffer(process.stdin) : Buffer.from(text)
   if (!hex) return bytes
@@ -57,6 +70,7 @@ async function commandOf(text: string, { hex }: SubmitOptions): Promise<Uint8Arr
 async function append(context: Context, entry: NewEntry): Promise<number> {
   const { output, signal } = context
   return await withAnyLog(context, existingLog(context), async (log) => {
+    assertAddressed(log, entry.message)
     const { first: index } = await log.append([entry], { signal })
     output.result({ position: { epoch: log.epoch, index } }, `submitted (entry ${count(index)})`)
     return EXIT.ok
@@ -71,9 +85,10 @@ async function apply(
 ): Promise<number> {
   const { output, signal } = context
   const machine = await machineOf(path)
-  await withAnyLog(context, existingLog(context), async (log) =>
-    assertSpeaks({ machine, path, log: nameOf(context) }, signatureOf(log)),
-  )
+  await withAnyLog(context, existingLog(context), async (log) => {
+    assertSpeaks({ machine, path, log: nameOf(context) }, signatureOf(log))
+    assertAddressed(log, how)
+  })
   const { Reader } = await import('../reader.ts')
   await using reader = await Reader.join(context, machine)
   const skipped = new Map<number, string>()

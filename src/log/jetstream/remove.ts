@@ -1,12 +1,16 @@
 import { JetStreamApiCodes } from '@nats-io/jetstream'
 import { codeOf, Link } from './link.ts'
-import { encodeName, streamName } from './names.ts'
+import { bucketName, encodeName, streamName } from './names.ts'
 import type { JetstreamLogOptions } from './options.ts'
 
-/** The streams of a group's log: its own and that of its bucket. */
-export function streamsOf(group: string): string[] {
-  const stream = streamName(group)
-  return [stream, `KV_${encodeName(stream)}`]
+/**
+ * The streams of a group's log: its own and that of its bucket. If the log is a stream of others, that is not the
+ * group's to remove: its streams are those of its two buckets.
+ */
+export function streamsOf({ stream, control }: JetstreamLogOptions, group: string): string[] {
+  const own = stream ?? streamName(group)
+  if (control === undefined) return [own, `KV_${encodeName(own)}`]
+  return [`KV_${bucketName(own, control, 'binding')}`, `KV_${bucketName(own, control, 'notices')}`]
 }
 
 /** Remove those of the streams that exist. */

@@ -54,20 +54,9 @@ export class DataDirectory implements Disposable {
 
   /** The key that says who this replica is: made on first use, the same ever after. */
   async identity(): Promise<PrivateKey> {
-    const path = join(this.path, 'identity.key')
-    const kept = await this.storage.read(path).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined
-      throw new DirectoryUnusable(`${path} cannot be read: ${error.message}`, { cause: error })
-    })
-    if (kept !== undefined) {
-      try {
-        return await soundKey(kept)
-      } catch (cause) {
-        throw new DirectoryUnusable(`${path} is no key: remove it, and this replica becomes a new one`, {
-          cause,
-        })
-      }
-    }
+    const kept = await keptIdentity(this.path, this.storage)
+    if (kept !== undefined) return kept
+    const path = identityPath(this.path)
     const key = await generateKeyPair('Ed25519')
     const draft = `${path}.new`
     // A draft that a crash left may have other permissions, and writing it anew would keep them.
@@ -81,6 +70,28 @@ export class DataDirectory implements Disposable {
 
   [Symbol.dispose](): void {
     this.#lock[Symbol.dispose]()
+  }
+}
+
+function identityPath(directory: string): string {
+  return join(directory, 'identity.key')
+}
+
+/** The key that a directory has; undefined for none yet. It need not be open. Throws `DirectoryUnusable`. */
+export async function keptIdentity(
+  directory: string,
+  storage: Pick<Storage, 'read'>,
+): Promise<PrivateKey | undefined> {
+  const path = identityPath(directory)
+  const kept = await storage.read(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw new DirectoryUnusable(`${path} cannot be read: ${error.message}`, { cause: error })
+  })
+  if (kept === undefined) return undefined
+  try {
+    return await soundKey(kept)
+  } catch (cause) {
+    throw new DirectoryUnusable(`${path} is no key: remove it, and this replica becomes a new one`, { cause })
   }
 }
 

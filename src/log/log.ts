@@ -201,6 +201,12 @@ export interface Log {
   bounds(options?: SignalOptions): Promise<LogBounds>
 
   /**
+   * The wall clock of the servers that stamp the entries, in milliseconds since 1970: who asks is told of a clock that
+   * is wrong. Rejects like `bounds`. Absent where each process stamps what it appends, and where servers do not tell.
+   */
+  serverTimeMs?(options?: SignalOptions): Promise<number>
+
+  /**
    * Make entries up to and including `upTo` unreadable, and free their space in the background. If they are
    * pruned already, nothing happens. Rejects with `RangeError` if `upTo` is beyond the newest entry.
    */

@@ -67,6 +67,15 @@ describeNats('one server', () => {
       else log.connection!.onChange((is) => is === wanted && resolve())
     })
 
+  test("tells the servers' clock, which is this machine's here", async () => {
+    const log = await open()
+    const beforeMs = Date.now()
+    const atMs = await log.serverTimeMs!()
+    // Servers may tell whole milliseconds.
+    expect(atMs).toBeGreaterThanOrEqual(beforeMs - 1)
+    expect(atMs).toBeLessThanOrEqual(Date.now())
+  })
+
   conformance(
     'jetstreamLog',
     natsHarness(() => nats, 1),

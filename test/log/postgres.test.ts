@@ -78,6 +78,15 @@ describePostgres('one server', () => {
     return url.href
   }
 
+  test("tells the servers' clock, which is this machine's here", async () => {
+    const log = await open()
+    const beforeMs = Date.now()
+    const atMs = await log.serverTimeMs!()
+    // Servers may tell whole milliseconds.
+    expect(atMs).toBeGreaterThanOrEqual(beforeMs - 1)
+    expect(atMs).toBeLessThanOrEqual(Date.now())
+  })
+
   conformance(
     'postgresLog',
     postgresHarness(() => postgres),

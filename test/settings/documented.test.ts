@@ -26,17 +26,20 @@ function row(setting: Setting): string {
 
 function tables(): string {
   const { program } = new DescribedProgram()
-  return [program, ...program.commands]
-    .filter(({ options }) => options.length > 0)
-    .map((command) => {
-      const isProgram = command === program
-      const heading = isProgram ? 'Of all commands' : `anchorage ${command.name()}`
-      const where = isProgram ? 'at the top of the file' : `in the section \`${command.name()}\``
-      const rows = optionsOf(program).filter((each) => each.command === command && each.key !== 'version')
-      const head = `| flag | variable | key ${where} | default | what it is |\n| --- | --- | --- | --- | --- |`
-      return `\n### ${heading}\n\n${head}\n${rows.map(row).join('\n')}\n`
-    })
-    .join('')
+  return (
+    [program, ...program.commands]
+      // One that has the options of another command has no settings of its own.
+      .filter((command) => optionsOf(program).some((each) => each.command === command))
+      .map((command) => {
+        const isProgram = command === program
+        const heading = isProgram ? 'Of all commands' : `anchorage ${command.name()}`
+        const where = isProgram ? 'at the top of the file' : `in the section \`${command.name()}\``
+        const rows = optionsOf(program).filter((each) => each.command === command && each.key !== 'version')
+        const head = `| flag | variable | key ${where} | default | what it is |\n| --- | --- | --- | --- | --- |`
+        return `\n### ${heading}\n\n${head}\n${rows.map(row).join('\n')}\n`
+      })
+      .join('')
+  )
 }
 
 // The command line does not load the modules that hold these: it would take longer to start.

@@ -10,7 +10,15 @@ import { type AddressTry, tryAddresses } from './reach.ts'
 
 /** What became of asking a replica for its own account. */
 export type Heard =
-  | { readonly how: 'told'; readonly account: Account; readonly tookMs: number }
+  | {
+      readonly how: 'told'
+      readonly account: Account
+      /** From the question to the answer. */
+      readonly tookMs: number
+      /** When the answer came, by the wall clock of this machine. */
+      readonly atMs: number
+      readonly tries: readonly AddressTry[]
+    }
   /** It answers, and not that: it is busy, takes nobody in, or is of another group or version. */
   | { readonly how: 'refused'; readonly error: Error; readonly tries: readonly AddressTry[] }
   /** Something listens there, and no connection comes about: another network key, or another program. */
@@ -75,7 +83,9 @@ export class Interviews implements AsyncDisposable {
     do {
       const askedMs = performance.now()
       try {
-        return { how: 'told', account: await this.#account(member.id), tookMs: performance.now() - askedMs }
+        const account = await this.#account(member.id)
+        const tookMs = performance.now() - askedMs
+        return { how: 'told', account, tookMs, atMs: Date.now(), tries: await trying }
       } catch (thrown) {
         this.#signal.throwIfAborted()
         error = asError(thrown)

@@ -7,9 +7,34 @@ import { examples, httpAddress, integer, MACHINE, path, several } from './argume
 import type { Choose } from './choose.ts'
 
 export function describeNode(program: Command, choose: Choose): void {
-  program
-    .command('node')
-    .description('run a replica until Ctrl-C')
+  addNodeOptions(program.command('node').description('run a replica until Ctrl-C'))
+    .addHelpText(
+      'after',
+      examples(
+        'anchorage node --log /var/lib/app/anchorage.db --group app',
+        'anchorage node --log nats://n1:4222 --log-replicas 3 --creds app.creds --listen /ip4/10.0.0.7/tcp/4001',
+        'anchorage node --listen /ip4/127.0.0.1/tcp/4001',
+        'anchorage node --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001',
+        'anchorage node --data ./replica-1 --keep 10000',
+        'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
+        'anchorage node --machine ./inventory.ts --log inventory.db',
+        'anchorage node --http 9464 & curl -f http://127.0.0.1:9464/readyz',
+        'anchorage node --json | jq .event',
+        'anchorage node --log-level info 2> node.log',
+      ),
+    )
+    .action((options: NodeOptions) =>
+      choose(async (context) => {
+        // Brings libp2p with it, which commands that only write need not wait for.
+        const { node } = await import('../commands/node.ts')
+        return await node(context, options)
+      }),
+    )
+}
+
+/** What a replica is started with. The doctor takes the same, to look at what the replica would meet. */
+export function addNodeOptions(command: Command): Command {
+  return command
     .option('--listen <multiaddr...>', 'where to listen; default: any free port of 127.0.0.1', several)
     .option(
       '--announce <multiaddr...>',
@@ -60,27 +85,5 @@ export function describeNode(program: Command, choose: Choose): void {
         '--log-level <level>',
         'write a log to standard error, as JSON or as text on a terminal; no lines for people on standard output then',
       ).choices([...LOG_LEVELS, 'silent']),
-    )
-    .addHelpText(
-      'after',
-      examples(
-        'anchorage node --log /var/lib/app/anchorage.db --group app',
-        'anchorage node --log nats://n1:4222 --log-replicas 3 --creds app.creds --listen /ip4/10.0.0.7/tcp/4001',
-        'anchorage node --listen /ip4/127.0.0.1/tcp/4001',
-        'anchorage node --listen /ip4/0.0.0.0/tcp/4001 --announce /ip4/203.0.113.7/tcp/4001',
-        'anchorage node --data ./replica-1 --keep 10000',
-        'anchorage node --volatile --keep 10000       prune the log, and keep the state in memory only',
-        'anchorage node --machine ./inventory.ts --log inventory.db',
-        'anchorage node --http 9464 & curl -f http://127.0.0.1:9464/readyz',
-        'anchorage node --json | jq .event',
-        'anchorage node --log-level info 2> node.log',
-      ),
-    )
-    .action((options: NodeOptions) =>
-      choose(async (context) => {
-        // Brings libp2p with it, which commands that only write need not wait for.
-        const { node } = await import('../commands/node.ts')
-        return await node(context, options)
-      }),
     )
 }

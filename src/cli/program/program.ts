@@ -5,6 +5,7 @@ import { examples, groupName, oneOf, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 import { describeConfig } from './config-command.ts'
 import { describeDemo } from './demo-command.ts'
+import { describeDoctor } from './doctor-command.ts'
 import { describeEvents } from './events-command.ts'
 import { describeFileCommands } from './file-commands.ts'
 import { describeGroupCommands } from './group-commands.ts'
@@ -16,7 +17,8 @@ import { describeWhy } from './why-command.ts'
 
 const EXIT_CODES = `
 Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" and "demo --open" then exit with 0),
-3 a replica halted and needs an operator, 4 "status --check" or "why" found something unwell, 141 the reader of the output left.
+3 a replica halted and needs an operator, 4 "status --check", "why" or "doctor" found something wrong,
+141 the reader of the output left.
 Set ANCHORAGE_DEBUG=1 for the stack of an error.`
 
 const SERVERS_HELP = `
@@ -96,6 +98,7 @@ export function describeProgram(choose: Choose, output: Output): Command {
   describeOffers(program, choose)
   describeSnapshot(program, choose)
   describeEvents(program, choose)
+  describeDoctor(program, choose)
   describeDemo(program, choose)
   describeConfig(program, choose)
   return program

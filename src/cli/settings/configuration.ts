@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { SettingInvalid } from '../errors.ts'
 import { Environment } from './environment.ts'
 import { type Given, originName, placeIn, strength } from './given.ts'
-import { type Setting, settingsOf } from './setting.ts'
+import { BORROWERS, type Setting, settingsOf } from './setting.ts'
 
 /** Where an option's value comes from, in commander's words, from the weakest. */
 const SOURCES = [undefined, 'default', 'config', 'env', 'cli']
@@ -49,12 +49,15 @@ export class Configuration {
    */
   async apply(command: Command): Promise<void> {
     await this.load()
-    for (const { setting, value, origin } of this.given(command)) {
+    const lender = lenderOf(command, this.#program)
+    for (const { setting, value, origin } of this.given(lender)) {
       if ('flag' in origin) continue
+      const target = setting.command === lender ? command : setting.command
+      if (target.getOptionValueSource(setting.option.attributeName()) === 'cli') continue
       // A switch that is off is one that is not there.
       const applied = setting.isSwitch && !setting.option.negate ? value || undefined : value
       const source = 'variable' in origin ? 'env' : 'config'
-      setting.command.setOptionValueWithSource(setting.option.attributeName(), applied, source)
+      target.setOptionValueWithSource(setting.option.attributeName(), applied, source)
     }
   }
 
@@ -118,6 +121,12 @@ export class Configuration {
     }
     return this.#environment.given(setting) ?? this.#file.find((given) => given.setting === setting)
   }
+}
+
+/** A command that looks at what another one would do has the settings of that. */
+function lenderOf(command: Command, program: Command): Command {
+  const lender = BORROWERS[command.name()]
+  return program.commands.find((one) => one.name() === lender) ?? command
 }
 
 /** Of two that do not go together the stronger counts. Throws `SettingInvalid` if both are as strong. */

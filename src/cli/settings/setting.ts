@@ -9,6 +9,9 @@ import { several } from '../program/arguments.ts'
  */
 const OF_ONE_CALL = ['version', 'config', 'force', 'new-log', 'submit.key']
 
+/** Commands that take all options of another one, and their values from its settings: who and whose. */
+export const BORROWERS: Readonly<Record<string, string>> = { doctor: 'node' }
+
 /** A name or a placeholder with such a word in it is of a value that is never printed. */
 const SECRET = /\b(token|password|secret)\b/
 const HIDDEN = '(not shown)'
@@ -142,7 +145,8 @@ export function settingsOf(program: Command): Setting[] {
 
 /** With those that are flags only. */
 export function optionsOf(program: Command): Setting[] {
-  return [program, ...program.commands].flatMap((command) =>
+  const lenders = program.commands.filter((command) => !Object.hasOwn(BORROWERS, command.name()))
+  return [program, ...lenders].flatMap((command) =>
     command.options.map((option) => new Setting(command, option)),
   )
 }

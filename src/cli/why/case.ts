@@ -1,7 +1,8 @@
 import type { Account, ToldError } from '../facts/account.ts'
 import type { Announced, GroupFacts } from '../facts/group-facts.ts'
 import type { Heard } from '../facts/interviews.ts'
-import { duration, shortId } from '../output.ts'
+import { span } from '../facts/span.ts'
+import { shortId } from '../output.ts'
 
 /** What keeps a replica from being in sync. */
 export interface Cause {
@@ -117,7 +118,7 @@ function withoutPeer(address: string): string {
 
 /** How long a replica is silent, or has been stopped. */
 export function silence({ state, ageMs }: Announced): string {
-  return state === 'stopped' ? `stopped ${duration(ageMs)} ago` : `silent for ${duration(ageMs)}`
+  return state === 'stopped' ? `stopped ${span(ageMs)} ago` : `silent for ${span(ageMs)}`
 }
 
 /** `…aaa, …bbb and …ccc`. */

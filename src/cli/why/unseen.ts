@@ -1,5 +1,6 @@
 import type { GroupFacts } from '../facts/group-facts.ts'
-import { count, duration, shortId } from '../output.ts'
+import { span } from '../facts/span.ts'
+import { count, shortId } from '../output.ts'
 import type { Cause } from './case.ts'
 
 const CHECK = 'look whether its process runs, and what its own output says'
@@ -22,14 +23,14 @@ export function unseen(name: string, facts: GroupFacts): Cause {
   if (silent?.state === 'stopped') {
     return {
       code: 'stopped',
-      why: `it stopped ${duration(silent.ageMs)} ago, at entry ${count(silent.applied)}, and took its leave`,
+      why: `it stopped ${span(silent.ageMs)} ago, at entry ${count(silent.applied)}, and took its leave`,
       remedy: 'start it again',
     }
   }
   if (silent !== undefined) {
     return {
       code: 'silent',
-      why: `it has announced nothing for ${duration(silent.ageMs)}; it was ${silent.state} at entry ${count(silent.applied)} then. Its process ended or hangs, or it does not reach ${place}`,
+      why: `it has announced nothing for ${span(silent.ageMs)}; it was ${silent.state} at entry ${count(silent.applied)} then. Its process ended or hangs, or it does not reach ${place}`,
       remedy: `${CHECK}; ${DOCTOR}`,
     }
   }

@@ -136,6 +136,12 @@ export class JetstreamLog implements Log {
     return { epoch: this.epoch, first, newest }
   }
 
+  async serverTimeMs(options?: SignalOptions): Promise<number> {
+    this.#assertOpen(options)
+    await this.#stream.look(options)
+    return this.#stream.toldAtMs
+  }
+
   async prune(upTo: number, options?: SignalOptions): Promise<void> {
     this.#assertOpen(options)
     if (!this.prunes) throw notOurs(this.#link.place)

@@ -41,6 +41,7 @@ export abstract class Stream {
   #tail: StreamTail
   #leader: string | undefined
   #lookedMs: number
+  #toldAtMs: number
 
   protected constructor(link: Link, info: StreamInfo, numbering: Numbering) {
     this.link = link
@@ -50,6 +51,7 @@ export abstract class Stream {
     this.#tail = this.#tailOf(info)
     this.#leader = info.cluster?.leader
     this.#lookedMs = link.clock.now()
+    this.#toldAtMs = toldAtMs(info)
   }
 
   /** The stream's identity. A stream that is made again has another. */
@@ -105,6 +107,11 @@ export abstract class Stream {
     return this.link.clock.now() - this.#lookedMs
   }
 
+  /** The servers' wall clock at the last look, in milliseconds since 1970. */
+  get toldAtMs(): number {
+    return this.#toldAtMs
+  }
+
   /** How far the stream reached at the last look. */
   get tail(): StreamTail {
     return this.#tail
@@ -127,6 +134,7 @@ export abstract class Stream {
     this.#tail = this.#tailOf(info)
     this.#leader = info.cluster?.leader
     this.#lookedMs = nowMs
+    this.#toldAtMs = toldAtMs(info)
     return this.#tail
   }
 
@@ -163,6 +171,11 @@ export abstract class Stream {
       hasGaps: messages > 0 && (num_deleted ?? 0) > 0,
     }
   }
+}
+
+/** When the servers answered, by their clock. */
+function toldAtMs({ ts }: StreamInfo): number {
+  return Date.parse(String(ts))
 }
 
 /**

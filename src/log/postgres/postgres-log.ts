@@ -28,7 +28,7 @@ import { Link } from './link.ts'
 import { POLL_MS, type PostgresLogOptions, SCHEMA } from './options.ts'
 import { PostgresPresenceStore } from './presence-store.ts'
 import { Reader } from './reader.ts'
-import { type BoundsRow, type LogRow, Statements } from './statements.ts'
+import { type BoundsRow, type ClockRow, type LogRow, Statements } from './statements.ts'
 import { Sweeper } from './sweeper.ts'
 import { Table } from './table.ts'
 
@@ -129,6 +129,13 @@ export class PostgresLog implements Log {
     this.#assertOpen(options)
     const { first, newest, newest_at } = await this.#bounds(options)
     return { epoch: this.epoch, first, newest: { index: newest, timestampMs: newest_at } }
+  }
+
+  async serverTimeMs(options?: SignalOptions): Promise<number> {
+    this.#assertOpen(options)
+    const table = this.#table
+    const [row] = await table.ask<ClockRow>(table.statements.clock, [], options)
+    return row === undefined ? await table.notFound(options) : row.now_ms
   }
 
   async prune(upTo: number, options?: SignalOptions): Promise<void> {

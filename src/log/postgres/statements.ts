@@ -24,6 +24,10 @@ export interface BoundsRow {
   readonly newest_at: number
 }
 
+export interface ClockRow {
+  readonly now_ms: number
+}
+
 export interface PresenceRow {
   readonly member: Buffer
   readonly data: Buffer
@@ -67,6 +71,14 @@ export class Statements {
     return this.#named(
       'bounds',
       `SELECT first, newest, newest_at FROM ${this.#schema}.logs WHERE log = $1 AND epoch = $2`,
+    )
+  }
+
+  /** The server's clock. */
+  get clock(): Statement {
+    return this.#named(
+      'clock',
+      `SELECT ${NOW_MS} AS now_ms FROM ${this.#schema}.logs WHERE log = $1 AND epoch = $2`,
     )
   }
 

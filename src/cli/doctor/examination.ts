@@ -1,0 +1,79 @@
+import { raceSignal } from 'race-signal'
+import { announces, listens } from './address-checks.ts'
+import { logClock, memberClocks } from './clock-checks.ts'
+import { dataBelongs, dataDirectory, dataLock, diskSpace } from './disk-checks.ts'
+import { type Check, type Finding, fail } from './finding.ts'
+import { group, members, versions } from './group-checks.ts'
+import { failed, logIsWhole, logOpens, logTakesWrites, machineSpeaks } from './log-checks.ts'
+import type { Patient } from './patient.ts'
+import { networkKeyFile, nodeVersion, openFiles } from './process-checks.ts'
+
+/** In the order in which they are told. */
+const CHECKS: readonly Check[] = [
+  nodeVersion,
+  openFiles,
+  logOpens,
+  logTakesWrites,
+  logIsWhole,
+  logClock,
+  machineSpeaks,
+  dataDirectory,
+  dataLock,
+  dataBelongs,
+  diskSpace,
+  networkKeyFile,
+  listens,
+  announces,
+  members,
+  memberClocks,
+  versions,
+  group,
+]
+
+/** How long a check may take, in milliseconds. Those that ask replicas begin when the log is open. */
+const CHECK_MS = 5_000
+
+export interface Examined extends Finding {
+  readonly check: string
+}
+
+/** Run all checks at once. Resolves with what they found, in a fixed order; rejects only with the signal's reason. */
+export async function examine(patient: Patient, signal: AbortSignal): Promise<Examined[]> {
+  const logOpened = patient.log()
+  const all = CHECKS.map(async (check) => {
+    if (NEED_LOG.has(check)) await raceSignal(logOpened, signal)
+    const findings = await inTime(check, patient, signal)
+    return findings.map((finding) => ({ check: check.name, ...finding }))
+  })
+  return (await Promise.all(all)).flat()
+}
+
+const NEED_LOG = new Set([
+  logTakesWrites,
+  logIsWhole,
+  logClock,
+  machineSpeaks,
+  announces,
+  members,
+  memberClocks,
+  versions,
+  group,
+])
+
+async function inTime(check: Check, patient: Patient, signal: AbortSignal): Promise<readonly Finding[]> {
+  const late = AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)])
+  try {
+    return await raceSignal(check.run(patient, late), late)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (late.aborted)
+      return [
+        fail(
+          'late',
+          `this did not end within ${CHECK_MS / 1_000} s`,
+          'look at what hangs: the log, a disk, or the network',
+        ),
+      ]
+    return [failed(error)]
+  }
+}

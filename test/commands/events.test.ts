@@ -58,10 +58,19 @@ test('what the log holds, then the end; and from an entry on, or of some types',
   })
   const later = await told(desk, { since: anchor.index + 1 })
   expect(later.events).toEqual(all.filter(({ index }) => index! > anchor.index))
-  const some = await told(desk, { type: ['sealed', 'left'] })
+  const some = await told(desk, { type: ['sealed', 'void'] })
   expect(names(some.events)).toEqual(['sealed'])
   const none = await told(desk, { since: 'now' })
   expect(none).toEqual({ events: [], notes: ['{"note":"the log holds no such event"}'] })
+})
+
+test('what only members announce is not looked for in the log', async () => {
+  await using desk = new Desk()
+  await desk.log()
+  await expect(told(desk, { type: ['left', 'leader'] })).rejects.toMatchObject({
+    name: 'UsageError',
+    message: expect.stringContaining('add --follow'),
+  })
 })
 
 test('a pruned log begins where it begins, and says so', async () => {
@@ -143,7 +152,7 @@ test('people read a line of each, in which no member can write over the terminal
   const { replica } = await desk.cluster.start()
   await leads(replica)
   await sealed(replica)
-  await desk.announce('evil\u202e', { addresses: ['\x1b]0;title\x07'] })
+  await desk.announce('evil\u202e', { addresses: ['\x1b]0;title\x07', 'a'.repeat(5_000)] })
   const output = new Printed()
   const following = events(desk.context(output), { follow: true })
   await output.until(() => output.lines.some((each) => each.includes('evil')))
@@ -153,6 +162,7 @@ test('people read a line of each, in which no member can write over the terminal
   expect(text.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
   expect(text).toContain('…evil\\u202e')
   expect(text).toContain('\\x1b]0;title\\x07')
+  expect(Math.max(...output.lines.map((each) => each.length))).toBeLessThan(600)
   expect(output.lines[0]).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z {13}1 {2}…\w{8} {2}leads, term 1$/)
   expect(text).toMatch(/anchor 2 is sealed, root [0-9a-f]{16}/)
 })

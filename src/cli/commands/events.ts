@@ -5,8 +5,9 @@ import type { Log, LogEntry } from '../../log/log.ts'
 import { asError } from '../../thrown.ts'
 import { systemClock } from '../../time/clock.ts'
 import { type Context, EXIT } from '../context.ts'
+import { UsageError } from '../errors.ts'
 import { EventLine } from '../events/event-line.ts'
-import type { GroupEvent, GroupEventType } from '../events/group-event.ts'
+import { type GroupEvent, type GroupEventType, MEMBER_EVENTS } from '../events/group-event.ts'
 import { LogEvents } from '../events/log-events.ts'
 import { MemberEvents } from '../events/member-events.ts'
 import { existingLog, withAnyLog } from '../log/open-log.ts'
@@ -33,6 +34,9 @@ const RETRY_MS = 1_000
 
 /** Tell what happens in the group. No replica is asked, and none is started. */
 export async function events(context: Context, options: EventsOptions): Promise<number> {
+  const members = options.type?.filter((type) => (MEMBER_EVENTS as readonly string[]).includes(type)) ?? []
+  if (members.length > 0 && !options.follow)
+    throw new UsageError(`the log holds no ${members.join(', ')}, which members announce: add --follow`)
   return await withAnyLog(context, existingLog(context), async (log) => {
     const { output, signal } = context
     const { first, newest } = await log.bounds({ signal })

@@ -1,3 +1,4 @@
+import { ELECTORATE_MAX } from '../../group/seal.ts'
 import type { ProcessEvent } from '../../observe/events.ts'
 import { EventFormatter } from '../event-formatter.ts'
 import { count, counted, duration, type Output, shortId, size } from '../output.ts'
@@ -5,6 +6,8 @@ import { plainText } from '../plain-text.ts'
 import type { GroupEvent } from './group-event.ts'
 
 const INDEX_WIDTH = 12
+/** The most that is told of one event, in characters: a few lines of a terminal. */
+const TEXT_CHARS_MAX = 400
 const TIME_MS_MAX = 8.64e15
 
 /** A group's events for people, in a line each. */
@@ -41,7 +44,7 @@ export class EventLine {
       case 'leader':
         return `leads, term ${event.detail.term}`
       case 'marked':
-        return `marked an anchor, about which ${event.detail.electorate.map(shortId).join(', ')} decide`
+        return `marked an anchor, about which ${event.detail.electorate.slice(0, ELECTORATE_MAX).map(shortId).join(', ')} decide`
       case 'attested': {
         const { anchor, root } = event.detail
         return `attests root ${hex(root)} at ${count(anchor.index)}`
@@ -51,10 +54,10 @@ export class EventLine {
       case 'genesis': {
         const { root, signature, source } = event.detail
         const from = `${source.group}, entry ${count(source.index)}`
-        return plainText(`the log begins with a snapshot of ${from}: root ${hex(root)}, machine ${signature}`)
+        return brief(`the log begins with a snapshot of ${from}: root ${hex(root)}, machine ${signature}`)
       }
       case 'void':
-        return plainText(`did nothing: ${event.detail.why}`)
+        return brief(`did nothing: ${event.detail.why}`)
       default:
         return this.#member(event)
     }
@@ -66,7 +69,7 @@ export class EventLine {
       case 'joined': {
         const { state, position, addresses } = event.detail
         const verb = event.event === 'present' ? 'is there' : 'came'
-        return plainText(`${verb}: ${state}, at entry ${count(position)}, ${addresses.join(' ')}`)
+        return brief(`${verb}: ${state}, at entry ${count(position)}, ${addresses.join(' ')}`)
       }
       case 'state': {
         const { state, from, position } = event.detail
@@ -101,6 +104,11 @@ function catchUpText({ event, detail }: GroupEvent<'catch-up-began' | 'catch-up'
       ? ''
       : `, ${count(chunks)} of ${count(chunksTotal)} chunks, ${size(bytes)} of ${size(bytesTotal)}, from ${counted(providers, 'provider')}`
   return plainText(`catch-up ${id}${began}: ${phase}${of}${far}, after ${duration(elapsedMs)}`)
+}
+
+/** Others' texts may be as long as an entry. */
+function brief(text: string): string {
+  return plainText(text.length > TEXT_CHARS_MAX ? `${text.slice(0, TEXT_CHARS_MAX)}…` : text)
 }
 
 function hex(bytes: Uint8Array): string {

@@ -7,15 +7,19 @@ export function printTable(
   head: readonly string[],
   cells: readonly (readonly string[])[],
 ): void {
-  const rows = cells.map((row) => row.map(plainText))
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  )
-  const format = (row: readonly string[]) =>
+  const [first, ...rows] = tableLines(head, cells)
+  output.line(output.style('bold', first!))
+  for (const row of rows) output.line(row)
+}
+
+/** The lines of a table, the head first. */
+export function tableLines(head: readonly string[], cells: readonly (readonly string[])[]): string[] {
+  const rows = [head, ...cells.map((row) => row.map(plainText))]
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column]!))
       .join('  ')
-      .trimEnd()
-  output.line(output.style('bold', format(head)))
-  for (const row of rows) output.line(format(row))
+      .trimEnd(),
+  )
 }

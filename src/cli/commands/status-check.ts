@@ -1,9 +1,9 @@
-import { Sightings } from '../../log/presence.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 import { existingLog, withAnyLog } from '../log/open-log.ts'
 import { count, counted, shortId } from '../output.ts'
-import { look, readThrough, type Seen, type StatusOptions } from './status.ts'
+import { GroupLook, type Seen } from '../status/group-look.ts'
+import { readThrough, type StatusOptions } from './status.ts'
 
 /** What a group has to be like to be well. */
 interface Demands {
@@ -26,7 +26,7 @@ export async function checkStatus(context: Context, options: StatusOptions): Pro
   if (options.watch) throw new UsageError('--check looks once, and --watch goes on: give one of them')
   const demands = { expect: options.expect ?? 1, maxLag: options.maxLag ?? Number.POSITIVE_INFINITY }
   return await withAnyLog(context, existingLog(context), async (log) => {
-    const seen = await look(log, new Sightings(), context)
+    const seen = await new GroupLook(log, context).look()
     if (context.log.isFile) await readThrough(log, seen.first, signal)
     const findings = findingsOf(seen, demands)
     const well = findings.length === 0

@@ -39,8 +39,9 @@ function describeVerify(program: Command, choose: Choose): void {
 function describeStatus(program: Command, choose: Choose): void {
   program
     .command('status')
-    .description('show the log, the replicas, who leads, and live offers with their deadlines')
+    .description('show the log, the replicas, who leads, catch-ups, who fell silent, and live offers')
     .option('--watch', 'look again every second, until Ctrl-C')
+    .option('--wide', 'show addresses, checkpoint, process and offers of each replica as well')
     .option('--check', 'tell whether the group is well: exit code 0 or 4, for scripts')
     .option('--expect <replicas>', 'with --check: so many are to be in sync; default 1', integer(1))
     .option('--max-lag <entries>', 'with --check: so far behind a replica in sync may be', integer(0))

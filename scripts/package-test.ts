@@ -23,7 +23,7 @@ import * as root from 'anchorage'
 import * as expiry from 'anchorage/expiry'
 import * as leases from 'anchorage/leases'
 import * as log from 'anchorage/log'
-import { observeReplica } from 'anchorage/observe'
+import { observeReplica, serveHttp } from 'anchorage/observe'
 import * as sync from 'anchorage/sync'
 import { startCluster } from 'anchorage/testing'
 import { logConformance } from 'anchorage/testing/log'
@@ -49,6 +49,22 @@ await replica.inSync()
 await map.set('a', 1)
 using observed = observeReplica(replica)
 if (!/^anchorage_is_leader\\{.*\\} [01]$/m.test(await observed.metrics())) throw new Error('no metrics')
+
+await using server = await serveHttp(observed)
+const load = async (path) => {
+  const response = await fetch(new URL(path, server.url))
+  if (!response.ok) throw new Error(path + ' of the live page: ' + response.status)
+  return await response.text()
+}
+const loaded = [...(await load('/')).matchAll(/(?:src|href)="([^"#]+)"/g)].map(([, path]) => path)
+for (const path of loaded) {
+  const text = await load('/' + path)
+  if (!path.endsWith('.js')) continue
+  if (/^import type|: string/m.test(text)) throw new Error(path + ' of the live page is no JavaScript')
+  for (const [, name] of text.matchAll(/^(?:import|export|\\})[^'"\\n]*['"]\\.\\/([^'"]+)['"]/gm))
+    if (!loaded.includes('page/' + name)) loaded.push('page/' + name)
+}
+if (!loaded.includes('page/uplot.js')) throw new Error('the live page loads no charts')
 
 await using cluster = await startCluster({ replicas: 2, options: { volatile: true } })
 await cluster.replicas[0].set('b', 2)

@@ -1,6 +1,7 @@
 import type { ReplicaEvent } from '../replica/events.ts'
 import type { Replica } from '../replica/replica.ts'
 import type { SessionState } from '../sync/fetching/session-state.ts'
+import { withoutPasswords } from '../without-passwords.ts'
 
 /** An answer to a question about a replica's health. */
 export interface Verdict {
@@ -11,6 +12,8 @@ export interface Verdict {
 
 /** The longest line, in characters. Messages of errors may quote peers. */
 const TEXT_LENGTH_MAX = 1_000
+/** How much of it is looked at, in characters. */
+const READ_LENGTH_MAX = 4 * TEXT_LENGTH_MAX
 
 /**
  * Whether a replica lives, and whether it can be read: for a service manager, and for what sends it requests.
@@ -48,7 +51,8 @@ export class Health {
 
   #withReason(state: Replica['state']): string {
     const problem = this.#problem === undefined ? '' : `; its newest problem: ${this.#problem.message}`
-    const text = `${state}: ${this.#reason(state)}${problem}`.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
+    const whole = `${state}: ${this.#reason(state)}${problem}`.slice(0, READ_LENGTH_MAX)
+    const text = withoutPasswords(whole).replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\s]+/gu, ' ')
     return text.length > TEXT_LENGTH_MAX ? `${text.slice(0, TEXT_LENGTH_MAX)}…` : text
   }
 

@@ -250,6 +250,28 @@ test('attestations of anchors before the installed snapshot are expected, and do
   expect([attest(62, 50), attest(63, 61), attest(64, 62)]).toEqual(['attested', 'sealed', 'void'])
 })
 
+test('the newest anchors are told with their votes, also after the seal, and after an install from its anchor on', () => {
+  const electorate = ['a', 'b', 'c']
+  const votes = () => group.anchors.map(({ attested, state }) => [[...attested.keys()], state])
+  apply('a', claim(1))
+  apply('a', marker(1))
+  expect(group.anchors).toEqual([{ index: 2, electorate, attested: new Map(), state: 'open' }])
+  apply('b', attestation(2))
+  apply('a', attestation(2))
+  apply('c', attestation(2, OTHER))
+  expect(votes()).toEqual([[['b', 'a', 'c'], 'sealed']])
+  expect(group.anchors[0]!.attested.get('c')).toEqual(OTHER)
+  const later = Array.from({ length: 20 }, () => {
+    apply('a', marker(1))
+    return index
+  })
+  expect(group.anchors.map((anchor) => anchor.index)).toEqual(later.slice(-16))
+  const copy = restored(group.encode())
+  expect(copy.anchors).toEqual([])
+  copy.installed(50, electorate)
+  expect(copy.anchors).toEqual([{ index: 50, electorate, attested: new Map(), state: 'open' }])
+})
+
 test('a replica that installed an anchor counts its attestations like one that applied the marker', () => {
   apply('a', claim(1))
   const copy = restored(group.encode())

@@ -53,7 +53,7 @@ test('the page and all that it loads are there, and a browser runs nothing else'
     expect([path, status]).toEqual([path, 200])
     if (!path.endsWith('.js')) continue
     expect(headers['content-type']).toBe('text/javascript; charset=utf-8')
-    for (const [, neighbour] of body.matchAll(/(?:^|\n)\s*(?:import|export)\b[^'"\n]*['"]\.\/([^'"]+)['"]/g))
+    for (const [, neighbour] of body.matchAll(/(?:^|\n)\s*(?:import|export|\})[^'"\n]*['"]\.\/([^'"]+)['"]/g))
       wanted.push(`page/${neighbour}`)
   }
 })

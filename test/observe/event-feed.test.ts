@@ -70,6 +70,8 @@ test('bytes are in hexadecimal, maps are objects, long texts are cut, and all to
   expect(detailOf(disputed!)).toEqual({ anchor: ANCHOR, roots: { a: '01ff' } })
   expect(problem!.json).not.toContain('\n')
   expect(detailOf(problem!).message).toHaveLength(1_001)
+  feed.add({ type: 'problem', detail: { name: 'Error', message: 'no nats://me:secret@n1:4222' }, atMs: 0 })
+  expect(detailOf(feed.after(undefined).at(-1)!).message).toBe('no nats://…@n1:4222')
   for (let n = 0; n < 500; n++)
     feed.add({ type: 'problem', detail: { name: `${n}`, message: 'y'.repeat(5_000) }, atMs: 0 })
   const kept = feed.after(undefined)

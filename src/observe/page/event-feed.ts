@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { withoutPasswords } from '../../without-passwords.ts'
 import type { ProcessEvent } from '../events.ts'
 
 /** The newest events that are kept, for those who come, or come back. */
@@ -7,6 +8,8 @@ export const EVENTS_MAX = 500
 const LENGTH_MAX = 512 * 1024
 /** The longest text of an event, in characters. Messages of errors may quote peers. */
 const TEXT_LENGTH_MAX = 1_000
+/** How much of a text is looked at, in characters. */
+const READ_LENGTH_MAX = 4 * TEXT_LENGTH_MAX
 /** What waits for the next flush: one for each peer that sends or is sent chunks. */
 const PENDING_MAX = 100
 
@@ -101,8 +104,11 @@ function jsonOf(event: ProcessEvent): string {
   return JSON.stringify(event, (_key, value: unknown) => {
     if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
     if (value instanceof Map) return Object.fromEntries(value)
-    if (typeof value === 'string' && value.length > TEXT_LENGTH_MAX)
-      return `${value.slice(0, TEXT_LENGTH_MAX)}…`
-    return value
+    return typeof value === 'string' ? told(value) : value
   })
+}
+
+function told(text: string): string {
+  const safe = withoutPasswords(text.slice(0, READ_LENGTH_MAX))
+  return safe.length > TEXT_LENGTH_MAX ? `${safe.slice(0, TEXT_LENGTH_MAX)}…` : safe
 }

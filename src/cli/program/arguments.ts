@@ -24,12 +24,19 @@ export function integer(min: number, max = Number.MAX_SAFE_INTEGER): (text: stri
   }
 }
 
-export function oneOf<T extends number>(values: readonly T[]): (text: string) => T {
-  return (text) => {
+/** A parser that takes a few values only, which a shell can complete. */
+export interface ParserOfFew<T> {
+  (text: string): T
+  readonly choices: readonly string[]
+}
+
+export function oneOf<T extends number>(values: readonly T[]): ParserOfFew<T> {
+  const parse = (text: string) => {
     const value = values.find((value) => String(value) === text)
     if (value === undefined) throw new InvalidArgumentError(`Give one of ${values.join(', ')}`)
     return value
   }
+  return Object.assign(parse, { choices: values.map(String) })
 }
 
 /** Where to answer over HTTP. Without a host it is this machine alone. */

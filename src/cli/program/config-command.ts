@@ -6,6 +6,7 @@ import type { Choose } from './choose.ts'
 export function describeConfig(program: Command, choose: Choose): void {
   program
     .command('config')
+    .summary('print what is in force, and from where')
     .description('print what the flags, the environment and the file of settings come to, and which it was')
     .argument('[command]', 'the command whose options are wanted; default: those that somebody gave')
     .argument('[flags...]', 'flags of that command, as it would be given them')

@@ -11,6 +11,7 @@ const DEMO_HISTORY_MAX = 1_000
 export function describeDemo(program: Command, choose: Choose): void {
   program
     .command('demo')
+    .summary('see a replica catch up from its peers')
     .description(
       'see it work: several processes, a pruned log, and a newcomer that catches up from its peers',
     )

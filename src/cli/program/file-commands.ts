@@ -15,6 +15,7 @@ export function describeFileCommands(program: Command, choose: Choose): void {
 function describeExport(program: Command, choose: Choose): void {
   program
     .command('export')
+    .summary('write a snapshot as one file')
     .description('write a snapshot that the group agreed on as one file; needs a replica that leads')
     .argument('<file>')
     .option('--force', 'write over a file that is there')
@@ -30,6 +31,7 @@ function describeExport(program: Command, choose: Choose): void {
 function describeImport(program: Command, choose: Choose): void {
   program
     .command('import')
+    .summary('begin a new log with the state of a file')
     .description('begin a new log with the state that a file holds, of any machine')
     .argument('<file>', 'what export wrote, or a checkpoint')
     .option(

@@ -21,6 +21,7 @@ export function describeGroupCommands(program: Command, choose: Choose): void {
 function describeVerify(program: Command, choose: Choose): void {
   program
     .command('verify')
+    .summary('compare the roots of replicas, or check files')
     .description('compare the roots of up to five replicas at one position, or check checkpoints on disk')
     .argument('[files...]', 'checkpoints; default: ask the replicas')
     .addHelpText(
@@ -39,6 +40,7 @@ function describeVerify(program: Command, choose: Choose): void {
 function describeStatus(program: Command, choose: Choose): void {
   program
     .command('status')
+    .summary('show the log, the replicas and who leads')
     .description('show the log, the replicas, who leads, catch-ups, who fell silent, and live offers')
     .option('--watch', 'look again every second, until Ctrl-C')
     .option('--wide', 'show addresses, checkpoint, process and offers of each replica as well')
@@ -128,6 +130,7 @@ function describePrune(program: Command, choose: Choose): void {
 function describeUpgrade(program: Command, choose: Choose): void {
   program
     .command('upgrade')
+    .summary('go over to another version of the machine')
     .description('have the group go over to another version of its machine, which every replica must speak')
     .option('--to <signature>', 'the signature of that version; default: the newest that all replicas speak')
     .addHelpText('after', examples('anchorage members', 'anchorage upgrade --to inventory/2'))

@@ -3,12 +3,14 @@ import { Command, Option } from 'commander'
 import type { Output } from '../output.ts'
 import { examples, groupName, oneOf, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
+import { describeCompletion } from './completion-command.ts'
 import { describeConfig } from './config-command.ts'
 import { describeDemo } from './demo-command.ts'
 import { describeDoctor } from './doctor-command.ts'
 import { describeEvents } from './events-command.ts'
 import { describeFileCommands } from './file-commands.ts'
 import { describeGroupCommands } from './group-commands.ts'
+import { describeGlobal, TWO_TIERS, wrapped } from './help.ts'
 import { describeKeyCommands } from './key-commands.ts'
 import { describeNode } from './node-command.ts'
 import { describeOffers } from './offers-command.ts'
@@ -16,17 +18,10 @@ import { describeSnapshot } from './snapshot-command.ts'
 import { describeWhy } from './why-command.ts'
 
 const EXIT_CODES = `
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" and "demo --open" then exit with 0),
-3 a replica halted and needs an operator, 4 "status --check", "why" or "doctor" found something wrong,
-141 the reader of the output left.
-Set ANCHORAGE_DEBUG=1 for the stack of an error.`
-
-const SERVERS_HELP = `
-On servers, --log takes user:password@ before a host. For NATS it also takes token@, and tls:// instead of nats:// to
-insist on TLS; for PostgreSQL several hosts, as postgres://user:password@db1,db2/app, and ?sslmode=verify-full. Other
-users of this machine see a command line: put what is secret into ANCHORAGE_LOG, into the file of --creds or --nkey, or
-into PGPASSWORD or ~/.pgpass.
-`
+Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C ("node" and
+"demo --open" then exit with 0), 3 a replica halted and needs an operator,
+4 "status --check", "why" or "doctor" found something wrong, 141 the reader of
+the output left.`
 
 /** The commands and their options. `choose` is called with the command that the arguments ask for. */
 export function describeProgram(choose: Choose, output: Output): Command {
@@ -40,8 +35,8 @@ export function describeProgram(choose: Choose, output: Output): Command {
       'print the version',
     )
     .exitOverride()
-    .configureOutput({ outputError: () => {} })
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .configureOutput({ outputError: () => {}, writeOut: (text) => process.stdout.write(wrapped(text)) })
+    .configureHelp(TWO_TIERS)
     .option(
       '--log <place>',
       'the log: a file, NATS servers as nats://host:4222,nats://host2:4222, or postgres://host/database',
@@ -74,33 +69,33 @@ export function describeProgram(choose: Choose, output: Output): Command {
     .addHelpText(
       'after',
       examples(
-        'anchorage node                        run a replica; start more in other terminals',
-        'anchorage set city \'"Bern"\'           write a value, which is JSON',
+        'anchorage node                   run a replica; more in other terminals',
+        'anchorage set city \'"Bern"\'      write a value, which is JSON',
         'anchorage get city',
-        'anchorage load cities.jsonl           write many',
-        'anchorage status                      who is there, and how far',
-        'anchorage node --machine ./inventory.ts --log inventory.db',
-        'anchorage submit \'{"article": "bolts", "count": 3}\' --log inventory.db',
-        'anchorage demo                        see a replica catch up from its peers',
-        'anchorage status --log nats://n1:4222,nats://n2:4222',
-        'anchorage status --log postgres://db1.example/app',
-        'anchorage node --log-module ./files-log.ts     on a log of your own',
-      ) +
-        SERVERS_HELP +
-        EXIT_CODES,
+        'anchorage status                 who is there, and how far',
+        'anchorage demo                   see a replica catch up from its peers',
+      ) + EXIT_CODES,
     )
 
+  program.commandsGroup('Run a replica:')
   describeNode(program, choose)
+  describeDemo(program, choose)
+  program.commandsGroup('Write and read:')
   describeKeyCommands(program, choose)
-  describeFileCommands(program, choose)
+  program.commandsGroup('Look after the group:')
   describeGroupCommands(program, choose)
   describeWhy(program, choose)
   describeOffers(program, choose)
   describeSnapshot(program, choose)
   describeEvents(program, choose)
   describeDoctor(program, choose)
-  describeDemo(program, choose)
+  program.commandsGroup('Files:')
+  describeFileCommands(program, choose)
+  program.commandsGroup('Settings and help:')
   describeConfig(program, choose)
+  describeCompletion(program, choose)
+  describeGlobal(program)
+  program.helpCommand('help [command]', 'print the help of the program or of a command')
   return program
 }
 

@@ -5,6 +5,7 @@ import type { Choose } from './choose.ts'
 export function describeWhy(program: Command, choose: Choose): void {
   program
     .command('why')
+    .summary('tell what keeps a replica from being in sync')
     .description('tell what keeps a replica from being in sync, and what to do about it')
     .argument('[replica]', 'its id, or the end of it; default: each one that is not in sync')
     .addHelpText(

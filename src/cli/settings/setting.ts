@@ -1,13 +1,16 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 import { placeName } from '../../log/log-place.ts'
-import { several } from '../program/arguments.ts'
+import { type ParserOfFew, several } from '../program/arguments.ts'
 
 /**
  * Flags that can be given on the command line only: what asks for something else than the command does, what confirms
  * one call of it, and what names one call. In an environment or a file they would hold for calls that nobody meant.
  */
-const OF_ONE_CALL = ['version', 'config', 'force', 'new-log', 'submit.key']
+const OF_ONE_CALL = [
+  ...['version', 'config', 'force', 'new-log', 'submit.key'],
+  ...['network-key.rotate', 'network-key.retire', 'network-key.show'],
+]
 
 /** Commands that take all options of another one, and their values from its settings: who and whose. */
 export const BORROWERS: Readonly<Record<string, string>> = { doctor: 'node' }
@@ -91,6 +94,13 @@ export class Setting {
   /** What stands for the value in the flag's help; empty for a switch. */
   get placeholder(): string {
     return /[<[](.+?)(\.\.\.)?[>\]]/.exec(this.option.flags)?.[1] ?? ''
+  }
+
+  /** All values that it takes, if these are a few. */
+  get choices(): readonly string[] | undefined {
+    return (
+      this.option.argChoices ?? (this.option.parseArg as Partial<ParserOfFew<unknown>> | undefined)?.choices
+    )
   }
 
   get isPath(): boolean {

@@ -13,7 +13,7 @@ import { lists } from './bench/list.ts'
 import { logs } from './bench/log.ts'
 import { manyJoiners } from './bench/many-joiners.ts'
 import { memory } from './bench/memory.ts'
-import { keepMetrics } from './bench/metrics.ts'
+import { keepLogs, keepMetrics } from './bench/metrics.ts'
 import { multiSource } from './bench/multi-source.ts'
 import { Progress } from './bench/progress.ts'
 import { queues } from './bench/queue.ts'
@@ -58,6 +58,7 @@ interface Options {
   readonly full?: boolean
   readonly json?: boolean
   readonly list?: boolean
+  readonly logs?: boolean
   readonly metrics?: boolean
   readonly report?: string
   readonly scale: number
@@ -79,6 +80,9 @@ const program = new Command('npm run bench --')
       'keep metrics of the replicas of transfer, catch-up and capture, to compare with the same without',
     ).conflicts('report'),
   )
+  .addOption(
+    new Option('--logs', 'write logs of the same replicas, at level info, to /dev/null').conflicts('report'),
+  )
   .option('--report <directory>', 'add the results to those there, and draw charts', directory)
   .option('--scale <factor>', 'multiply all sizes, to try benchmarks out', factor, 1)
   .parse()
@@ -88,9 +92,11 @@ const {
   list = false,
   report: reportDirectory,
   scale,
+  logs: writesLogs = false,
   metrics,
 } = program.opts<Options>()
 if (metrics) keepMetrics()
+if (writesLogs) keepLogs()
 
 const wanted = benchmarks.filter(
   ({ name }) =>

@@ -2,22 +2,30 @@ import type { Replica } from '../../src/index.ts'
 
 const known = new WeakSet<object>()
 
-/** Set by `--metrics`. The processes of a benchmark inherit it. */
-const VARIABLE = 'BENCH_METRICS'
+/** Set by `--metrics` and by `--logs`. The processes of a benchmark inherit them. */
+const METRICS = 'BENCH_METRICS'
+const LOGS = 'BENCH_LOGS'
+
+type Observed = Pick<Replica, keyof Replica>
 
 const observe =
-  process.env[VARIABLE] === undefined
-    ? undefined
-    : (await import('../../src/observe/index.ts')).observeReplica
+  process.env[METRICS] === undefined ? undefined : (await import('../../src/observe/index.ts')).observeReplica
+const log = process.env[LOGS] === undefined ? undefined : (await import('./logs.ts')).logToNowhere
 
 /** Have the processes that begin from now on keep metrics of their replicas. */
 export function keepMetrics(): void {
-  process.env[VARIABLE] = '1'
+  process.env[METRICS] = '1'
 }
 
-/** Keep metrics of a replica, as `anchorage node --http` does, where that is wanted. */
-export function observed(replica: Pick<Replica, keyof Replica>): void {
+/** Have the processes that begin from now on write logs of their replicas. */
+export function keepLogs(): void {
+  process.env[LOGS] = '1'
+}
+
+/** Observe a replica, as `anchorage node --http --log-level info` does, as far as that is wanted. */
+export function observed(replica: Observed): void {
   if (known.has(replica)) return
   known.add(replica)
   observe?.(replica)
+  log?.(replica)
 }

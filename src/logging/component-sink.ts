@@ -7,6 +7,8 @@ import { LOG_COMPONENTS, type LogComponent, type LogLevel, type LogLine, type Lo
  * goes wrong goes to their `error`, as libp2p's own does.
  */
 export class ComponentSink implements LogSink {
+  /** It is found out once: to ask each logger would cost more than all else, with every chunk. */
+  readonly enabled: boolean
   readonly #loggers: ReadonlyMap<LogComponent, Logger>
   readonly #fields: Readonly<Record<string, string>>
 
@@ -14,15 +16,14 @@ export class ComponentSink implements LogSink {
   constructor(logger: ComponentLogger, fields: Readonly<Record<string, string>>) {
     this.#loggers = new Map(LOG_COMPONENTS.map((name) => [name, logger.forComponent(`anchorage:${name}`)]))
     this.#fields = fields
-  }
-
-  get enabled(): boolean {
-    for (const log of this.#loggers.values()) if (isOn(log) || isOn(log.error) || isOn(log.trace)) return true
-    return false
+    this.enabled = [...this.#loggers.values()].some(
+      (log) => isOn(log) || isOn(log, log.error) || isOn(log, log.trace),
+    )
   }
 
   shows({ component, level }: Pick<LogLine, 'component' | 'level'>): boolean {
-    return isOn(writerOf(this.#loggers.get(component)!, level))
+    const log = this.#loggers.get(component)!
+    return isOn(log, writerOf(log, level))
   }
 
   write({ level, component, text, fields }: LogLine): void {
@@ -38,7 +39,8 @@ function writerOf(log: Logger, level: LogLevel): Writer {
   return level === 'warn' || level === 'error' ? log.error : log
 }
 
-/** A logger of another make may not tell whether its `error` is on. */
-function isOn(writer: Writer & { readonly enabled?: boolean }): boolean {
-  return writer.enabled !== false
+/** Whether a writer of a logger writes. That of another make may not tell: it is on as the logger is. */
+function isOn(log: Logger, writer: Writer = log): boolean {
+  // js-libp2p's own tells undefined as long as nothing was ever enabled.
+  return Boolean('enabled' in writer ? writer.enabled : log.enabled)
 }

@@ -46,7 +46,7 @@ export interface LogLine {
 
 /** Where lines go. */
 export interface LogSink {
-  /** False: nothing is shown, so nothing needs to be put into words. */
+  /** False: nothing will ever be shown, so nothing needs to be put into words. */
   readonly enabled: boolean
   shows(line: Pick<LogLine, 'component' | 'level'>): boolean
   write(line: LogLine): void

@@ -34,7 +34,7 @@ interface Remembered {
 export class RepeatedLines {
   readonly #clock: Clock
   readonly #sink: LogSink
-  /** By their keys, the one heard least lately first. */
+  /** By their keys. */
   readonly #remembered = new Map<string, Remembered>()
 
   constructor({ clock, sink }: RepeatedLinesInit) {
@@ -75,14 +75,11 @@ export class RepeatedLines {
     for (const key of this.#remembered.keys()) this.#forget(key)
   }
 
-  /** What is remembered of a line, which is then the one heard last. */
+  /** What is remembered of a line that is no news. */
   #known(key: string, nowMs: number): Remembered | undefined {
     const known = this.#remembered.get(key)
     if (known === undefined) return undefined
-    this.#remembered.delete(key)
-    if (known.count === 0 && nowMs - known.heardAtMs >= QUIET_MS) return undefined
-    this.#remembered.set(key, known)
-    return known
+    return known.count === 0 && nowMs - known.heardAtMs >= QUIET_MS ? undefined : known
   }
 
   #remember(key: string, line: LogLine, nowMs: number): void {
@@ -90,10 +87,12 @@ export class RepeatedLines {
     const told = { toldAtMs: nowMs, heardAtMs: nowMs, again: 0, count: 0, newest: line }
     this.#remembered.set(key, { ...told, timer: undefined, totals })
     this.#write(line, totals)
-    for (const oldest of this.#remembered.keys()) {
-      if (this.#remembered.size <= REMEMBERED_MAX) break
-      this.#forget(oldest)
-    }
+    if (this.#remembered.size > REMEMBERED_MAX) this.#forget(this.#leastLately())
+  }
+
+  #leastLately(): string {
+    const [first, ...others] = this.#remembered
+    return others.reduce((least, each) => (each[1].heardAtMs < least[1].heardAtMs ? each : least), first!)[0]
   }
 
   #forget(key: string): void {
@@ -121,5 +120,5 @@ function pauseMs({ again }: Remembered): number {
 }
 
 function add(totals: Record<string, number>, line: LogLine): void {
-  for (const [name, amount] of Object.entries(line.totals ?? {})) totals[name] = (totals[name] ?? 0) + amount
+  for (const name in line.totals) totals[name] = (totals[name] ?? 0) + line.totals[name]!
 }

@@ -10,7 +10,9 @@ import type { ChunkMap } from '../../sync/fetching/index.ts'
  */
 export function chunkCells(map: ChunkMap, providers: readonly string[], cellsMax: number): Uint8Array {
   const size = Math.max(1, Math.ceil(map.length / cellsMax))
-  const places = new Map(providers.slice(0, PROVIDERS_MAX).map((peer, at) => [peer, at + 1]))
+  const told = providers.slice(0, PROVIDERS_MAX)
+  // By the place in the map: the place in a cell, and 0 for one that is not told of.
+  const places = map.providers.map(({ peer }) => told.indexOf(peer) + 1)
   const cells = new Uint8Array(Math.ceil(map.length / size))
   for (let cell = 0; cell < cells.length; cell++) {
     cells[cell] = cellOf(map, places, { from: cell * size, to: Math.min((cell + 1) * size, map.length) })
@@ -20,17 +22,17 @@ export function chunkCells(map: ChunkMap, providers: readonly string[], cellsMax
 
 function cellOf(
   map: ChunkMap,
-  places: ReadonlyMap<string, number>,
+  places: readonly number[],
   { from, to }: { readonly from: number; readonly to: number },
 ): number {
   const counts = new Uint32Array(PROVIDERS_MAX + 1)
   let most = 0
   let hedged = 0
   for (let index = from; index < to; index++) {
-    const { isHere, peer, isHedged } = map.at(index)
-    if (!isHere) return 0
-    if (isHedged) hedged = CELL_HEDGED
-    const place = peer === undefined ? 0 : (places.get(peer) ?? 0)
+    const from = map.placeAt(index)
+    if (from === undefined) return 0
+    if (map.isHedged(index)) hedged = CELL_HEDGED
+    const place = from < 0 ? 0 : places[from]!
     counts[place]!++
     if (counts[place]! > counts[most]!) most = place
   }

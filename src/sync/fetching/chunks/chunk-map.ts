@@ -68,13 +68,28 @@ export class ChunkMap {
 
   /** Throws `RangeError` for a chunk that is not known of. */
   at(index: number): MappedChunk {
-    const mark = this.#mark(index)
-    const from = mark & ~HEDGED
+    const place = this.placeAt(index)
     return {
-      isHere: from !== MISSING,
-      peer: from >= FIRST ? this.#peers[from - FIRST] : undefined,
-      isHedged: (mark & HEDGED) !== 0,
+      isHere: place !== undefined,
+      peer: place === undefined ? undefined : this.#peers[place],
+      isHedged: this.isHedged(index),
     }
+  }
+
+  /**
+   * As `at`, for whoever looks at each of many chunks: a number alone.
+   *
+   * @returns undefined for a chunk that is not here, -1 for one that was here before, and else the place of who sent it
+   *   in `providers`
+   */
+  placeAt(index: number): number | undefined {
+    const from = this.#mark(index) & ~HEDGED
+    if (from === MISSING) return undefined
+    return from === OWN ? -1 : from - FIRST
+  }
+
+  isHedged(index: number): boolean {
+    return (this.#mark(index) & HEDGED) !== 0
   }
 
   /** One more chunk is known of. */

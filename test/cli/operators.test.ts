@@ -13,7 +13,7 @@ const inSync = ({ event, detail }: Printed) => event === 'state' && detail.state
 const leads = ({ event }: Printed) => event === 'leader'
 
 test('an operator marks a snapshot, looks at it, asks what holds the log, and follows the events', async () => {
-  const node = place.start(['node', '--lease-ms', '1000', '--volatile'])
+  const node = place.start(['node', '--volatile', '--ttl-ms', '120000'])
   await node.until(inSync)
   await node.until(leads)
   const following = place.start(['events', '--follow', '--type', 'present,sealed,left'])

@@ -14,7 +14,7 @@ export async function announce(
   for (const [member, given] of members) {
     const announcement: Announcement = {
       epoch: replica.position.epoch,
-      addresses: [],
+      addresses: ['/ip4/127.0.0.1/tcp/1'],
       state: 'in-sync',
       applied: 1,
       leads: 0,

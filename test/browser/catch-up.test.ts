@@ -1,6 +1,7 @@
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { describeBrowser, launchChromium, Tab, WAIT_MS } from './chromium.ts'
+import { describeBrowser } from './chromium.ts'
+import { launchChromium, Tab, WAIT_MS } from './tab.ts'
 import { type Watched, WatchedGroup } from './watched-group.ts'
 
 const ITEMS = 1_200
@@ -77,7 +78,7 @@ async function looksWell(tab: Tab): Promise<void> {
     await tab.page.emulateMedia({ colorScheme })
     for (const width of [360, 1_400]) {
       await tab.page.setViewportSize({ width, height: 900 })
-      expect({ colorScheme, width, overflow: await tab.overflow() }).toMatchObject({ overflow: 0 })
+      await expect.poll(() => tab.overflow(), { timeout: WAIT_MS }).toBe(0)
       expect(await tab.violations()).toEqual([])
     }
   }

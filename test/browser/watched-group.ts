@@ -1,7 +1,8 @@
-import { createReplica, type MapResult, memoryLog, type Replica, ReplicatedMap } from 'anchorage'
-import { observeReplica, type ReplicaHttpServer, serveHttp } from 'anchorage/observe'
 import { SlowLink } from '../../src/cli/demo/slow-link.ts'
+import { createReplica, type MapResult, memoryLog, type Replica, ReplicatedMap } from '../../src/index.ts'
+import { observeReplica, type ReplicaHttpServer, serveHttp } from '../../src/observe/index.ts'
 import { freePorts } from '../../src/processes/free-ports.ts'
+import type { ReplicaInit } from '../../src/replica/init.ts'
 
 /** What all of it may take, so that nothing is given up while links are held. */
 const TIMES = { leaseMs: 30_000, ttlMs: 30_000, requestTimeoutMs: 60_000, fetchTimeoutMs: 60_000 }
@@ -27,7 +28,7 @@ export class WatchedGroup implements AsyncDisposable {
     this.group = group
   }
 
-  async start(options: { readonly lead?: boolean; readonly snapshotAfter?: number } = {}): Promise<Watched> {
+  async start(options: Partial<ReplicaInit<MapResult>> = {}): Promise<Watched> {
     const [port] = await freePorts('127.0.0.1', 1)
     const link = this.#stack.use(await SlowLink.open(port!, FAST))
     const map: Cities = new ReplicatedMap()
@@ -48,10 +49,16 @@ export class WatchedGroup implements AsyncDisposable {
   }
 
   /** One that leads, and others that never will, with so many items. */
-  async startLed(followers: number, items: number): Promise<[Watched, ...Watched[]]> {
-    const leader = await this.start()
+  async startLed(
+    followers: number,
+    items: number,
+    options: Partial<ReplicaInit<MapResult>> = {},
+  ): Promise<[Watched, ...Watched[]]> {
+    const leader = await this.start(options)
     await leader.replica.barrier()
-    const others = await Promise.all(Array.from({ length: followers }, () => this.start({ lead: false })))
+    const others = await Promise.all(
+      Array.from({ length: followers }, () => this.start({ ...options, lead: false })),
+    )
     const rows = Array.from({ length: items }, (_, n): [string, string] => [`city ${n}`, incompressible(n)])
     if (items > 0) await leader.map.setMany(rows)
     await Promise.all(others.map(({ replica }) => replica.barrier()))

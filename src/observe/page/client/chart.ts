@@ -3,6 +3,8 @@ import { html, setText } from './dom.ts'
 import { HISTORY_MS, type Sample } from './history.ts'
 
 const HEIGHT = 150
+/** The shortest time that is drawn, in seconds. */
+const SPAN_S_MIN = 60
 
 export interface Line {
   readonly name: string
@@ -86,7 +88,7 @@ export class Chart {
         legend: { show: false },
         cursor: { show: false },
         scales: {
-          x: { range: (_plot, _least, most) => [most - HISTORY_MS / 1_000, most] },
+          x: { range: spanOf },
           y: { range: rangeOf },
         },
         series: [
@@ -99,7 +101,7 @@ export class Chart {
           })),
         ],
         axes: [
-          { ...axis, size: 26, space: 70, values: (_plot, at) => at.map(timeOfDay) },
+          { ...axis, size: 26, space: 90, values: (_plot, at) => at.map(timeOfDay) },
           { ...axis, size: 62, space: 34, values: (_plot, values) => values.map((value) => text(value)) },
         ],
       },
@@ -109,11 +111,16 @@ export class Chart {
   }
 }
 
+/** The last minutes, as far as the page has seen them. */
+function spanOf(_plot: uPlot, least: number, most: number): uPlot.Range.MinMax {
+  return [Math.max(most - HISTORY_MS / 1_000, Math.min(least, most - SPAN_S_MIN)), most]
+}
+
 /** From 0 on, with some room above. */
 function rangeOf(_plot: uPlot, _least: number | null, most: number | null): uPlot.Range.MinMax {
-  return [0, Math.max(1, (most ?? 0) * 1.1)]
+  return [0, Math.max(10, (most ?? 0) * 1.1)]
 }
 
 function timeOfDay(seconds: number): string {
-  return new Date(seconds * 1_000).toTimeString().slice(0, 5)
+  return new Date(seconds * 1_000).toTimeString().slice(0, 8)
 }

@@ -14,6 +14,8 @@ const HOLDS_MAX = 6
 interface ShownHold {
   readonly by: HoldCause
   readonly upTo: number
+  /** The first entry that it keeps. */
+  readonly from: number
   readonly who: readonly string[]
   /** Entries that it keeps. */
   readonly entries: number
@@ -61,10 +63,10 @@ class HoldRow implements Row<ShownHold> {
     this.element = html('tr', '', {}, this.#cause, this.#from, this.#entries)
   }
 
-  update({ by, upTo, who, entries, least }: ShownHold): void {
+  update({ by, from, who, entries, least }: ShownHold): void {
     setAttribute(this.element, 'class', least ? 'least' : '')
     setText(this.#cause, `${causeText(by, who, this.#marks)}${least ? ' (this one counts)' : ''}`)
-    setText(this.#from, count(Math.max(0, upTo) + 1))
+    setText(this.#from, count(from))
     setText(this.#entries, count(entries))
   }
 }
@@ -87,12 +89,13 @@ function causeText(by: HoldCause, who: readonly string[], marks: PeerMarks): str
 }
 
 /** Holds of one cause at one index are one row. The one that counts is the first. */
-function together({ holds, newest }: LogView): ShownHold[] {
+function together({ holds, first, newest }: LogView): ShownHold[] {
   const groups = new Map<string, ShownHold>()
   for (const { by, upTo, member } of holds) {
     const key = `${by} ${upTo}`
     const who = [...(groups.get(key)?.who ?? []), ...(member === undefined ? [] : [member])]
-    groups.set(key, { by, upTo, who, entries: Math.max(0, newest - Math.max(0, upTo)), least: false })
+    const from = Math.max(first, upTo + 1)
+    groups.set(key, { by, upTo, from, who, entries: Math.max(0, newest - from + 1), least: false })
   }
   const sorted = [...groups.values()].sort((a, b) => a.upTo - b.upTo)
   return sorted.map((hold, at) => ({ ...hold, least: at === 0 }))

@@ -96,7 +96,7 @@ describe('the log over files of the docs', () => {
     const source = `import { filesLog } from './files-log.ts'
       export default (group: string) => filesLog(\`./\${group}-log\`)`
     await writeFile(place.path('own-log.ts'), source)
-    const node = (...args: string[]) => place.start(['node', ...MODULE, '--lease-ms', '1000', ...args], ANY)
+    const node = (...args: string[]) => place.start(['node', ...MODULE, '--lease-ms', '3000', ...args], ANY)
     const first = node('--data', 'one')
     await first.until(leads)
     const second = node('--reader')

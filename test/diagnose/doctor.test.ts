@@ -107,10 +107,11 @@ test('a log that takes no announcement, and one that never answers', async () =>
       ...log.notices,
       read: (options) => log.notices.read(options),
       announce: () => Promise.reject(full),
+      withdraw: () => Promise.reject(full),
     },
   }))
-  const { code, bad } = await examine({ log: unwritable }, 'log writes')
-  expect([code, bad]).toEqual([4, ['fail LOG_UNUSABLE']])
+  const { code, bad } = await examine({ log: unwritable }, 'log writes', 'members')
+  expect([code, bad]).toEqual([4, ['fail LOG_UNUSABLE', 'warn members-unasked']])
   const silent: LogBackend = {
     open: ({ signal }) =>
       new Promise((_, reject) => signal!.addEventListener('abort', () => reject(signal!.reason))),

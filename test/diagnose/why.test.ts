@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { why } from '../../src/cli/commands/why.ts'
 import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
@@ -151,6 +152,39 @@ test('a leader whose address leads nowhere', async () => {
   expect(replicas[0]!.why).toContain(`the leader, …${leader.replica.id.slice(-8)}`)
   expect(replicas[0]!.why).toContain(`/ip4/127.0.0.1/tcp/${port} refuses the connection`)
   expect(replicas[0]!.remedy).toContain('--announce')
+})
+
+test('a leader behind a listener that drops what comes', async () => {
+  await using cluster = new Cluster()
+  const dropping = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
+  await once(dropping, 'listening')
+  const { port } = dropping.address() as { port: number }
+  try {
+    await pruned(cluster, { announce: [`/ip4/127.0.0.1/tcp/${port}`] })
+    const { replica } = await cluster.start({ lead: false, requestTimeoutMs: 60_000 })
+    await when(replica, 'state', () => replica.state === 'catching-up')
+    const { replicas } = await ask(cluster)
+    // Nobody can tell another key from another program there, and the answer says so.
+    expect(['network-key', 'provider-out-of-reach']).toContain(replicas[0]!.code)
+    expect(replicas[0]!.why).toMatch(/something else listens there|accepts connections/)
+    expect(replicas[0]!.why).toContain(`/tcp/${port}`)
+  } finally {
+    await new Promise((resolve) => dropping.close(resolve))
+  }
+})
+
+test('the page for operators has each code', async () => {
+  const page = await readFile(fileURLToPath(new URL('../../docs/operations.md', import.meta.url)), 'utf8')
+  const folder = fileURLToPath(new URL('../../src/cli/why/', import.meta.url))
+  const sources = await Promise.all(
+    (await readdir(folder)).map((file) => readFile(join(folder, file), 'utf8')),
+  )
+  const codes = sources.flatMap((source) =>
+    Array.from(source.matchAll(/\bcode: '([a-z-]+)'/g), ([, code]) => code!),
+  )
+  expect(codes.length).toBeGreaterThan(20)
+  const section = page.slice(page.indexOf('## A joiner'), page.indexOf('## The log'))
+  for (const code of codes) expect(section).toContain(`\`${code}\``)
 })
 
 test('a replica that halted says why, and what to do about it', async () => {

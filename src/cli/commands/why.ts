@@ -17,6 +17,8 @@ const EXPLAINED_MAX = 32
 const HOLDERS_ASKED = 8
 /** Time between the two looks that tell who comes nearer, in milliseconds: announcements are renewed each second. */
 const LOOKS_APART_MS = 1_500
+/** How long all replicas together are waited for, in milliseconds. */
+const ASKING_MS = 15_000
 
 /** What is told of one replica. */
 interface Explained extends Cause {
@@ -86,10 +88,24 @@ async function interviewed(
   log: Log,
   members: readonly Announced[],
 ): Promise<Map<string, Heard>> {
-  const { group, signal } = context
-  const asking = { group, signature: signatureOf(log), log, signal, ...(await networkOf(context)) }
-  await using interviews = await Interviews.begin(asking)
-  return await interviews.with([...new Map(members.map((member) => [member.id, member])).values()])
+  const { group } = context
+  const network = await networkOf(context)
+  const signal = AbortSignal.any([context.signal, AbortSignal.timeout(ASKING_MS)])
+  const each = [...new Map(members.map((member) => [member.id, member])).values()]
+  try {
+    await using interviews = await Interviews.begin({
+      group,
+      signature: signatureOf(log),
+      log,
+      signal,
+      ...network,
+    })
+    return await interviews.with(each)
+  } catch {
+    // Who cannot announce itself in the log is answered by nobody. The announcements tell much by themselves.
+    context.signal.throwIfAborted()
+    return new Map()
+  }
 }
 
 function explainedOf(one: Case): Explained {

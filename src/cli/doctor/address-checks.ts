@@ -31,6 +31,7 @@ export const listens: Check = {
 /** Others reach this replica where it announces that it listens. */
 export const announces: Check = {
   name: 'announce',
+  needs: 'log',
   async run(patient) {
     const { listen = [], announce = [] } = patient.options
     const own = await ownAnnouncement(patient)

@@ -14,6 +14,7 @@ const SET_IT =
 /** This machine's clock against the one that stamps entries, and against the newest entry. */
 export const logClock: Check = {
   name: 'clock',
+  needs: 'log',
   async run(patient, signal) {
     const log = await patient.log()
     if (log === undefined) return []
@@ -40,6 +41,7 @@ export const logClock: Check = {
 /** This machine's clock against those of the replicas that answer. */
 export const memberClocks: Check = {
   name: 'clocks',
+  needs: 'replicas',
   async run(patient) {
     const offsets = [...(await patient.heard())].flatMap(([id, heard]) => offsetOf(id, heard))
     const off = offsets.filter(({ offsetMs }) => Math.abs(offsetMs) > OFF_MS)

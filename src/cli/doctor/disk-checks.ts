@@ -67,6 +67,7 @@ async function notThere(path: string, { code, message }: NodeJS.ErrnoException):
 /** Another process may have it already. The lock is taken and given back at once. */
 export const dataLock: Check = {
   name: 'data lock',
+  needs: 'log',
   async run(patient) {
     const { data } = patient.options
     const path = data && join(resolve(data), 'lock')
@@ -76,7 +77,8 @@ export const dataLock: Check = {
       lock?.[Symbol.dispose]()
       if (lock !== undefined) return [ok('data-lock', 'no process uses the directory')]
     } catch (error) {
-      return [failed(error, `${path} cannot be locked: `)]
+      const message = `${path} cannot be locked: ${asError(error).message}`
+      return [fail('data-lock', message, remedyFor('DIRECTORY_UNUSABLE')!)]
     }
     const [holder, id, facts] = [await holderOf(path), await patient.id(), await patient.facts()]
     if (facts?.running.some((one) => one.id === id))
@@ -100,6 +102,7 @@ export const dataLock: Check = {
 /** The replica's key, and the log that its state is of. */
 export const dataBelongs: Check = {
   name: 'data content',
+  needs: 'log',
   async run(patient) {
     const { data } = patient.options
     if (data === undefined) return []

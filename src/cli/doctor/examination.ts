@@ -30,7 +30,7 @@ const CHECKS: readonly Check[] = [
   group,
 ]
 
-/** How long a check may take, in milliseconds. Those that ask replicas begin when the log is open. */
+/** How long a check may take, in milliseconds, once what it needs is known. */
 const CHECK_MS = 5_000
 
 export interface Examined extends Finding {
@@ -39,26 +39,14 @@ export interface Examined extends Finding {
 
 /** Run all checks at once. Resolves with what they found, in a fixed order; rejects only with the signal's reason. */
 export async function examine(patient: Patient, signal: AbortSignal): Promise<Examined[]> {
-  const logOpened = patient.log()
   const all = CHECKS.map(async (check) => {
-    if (NEED_LOG.has(check)) await raceSignal(logOpened, signal)
+    if (check.needs === 'log') await raceSignal(patient.log(), signal)
+    if (check.needs === 'replicas') await raceSignal(patient.heard(), signal)
     const findings = await inTime(check, patient, signal)
     return findings.map((finding) => ({ check: check.name, ...finding }))
   })
   return (await Promise.all(all)).flat()
 }
-
-const NEED_LOG = new Set([
-  logTakesWrites,
-  logIsWhole,
-  logClock,
-  machineSpeaks,
-  announces,
-  members,
-  memberClocks,
-  versions,
-  group,
-])
 
 async function inTime(check: Check, patient: Patient, signal: AbortSignal): Promise<readonly Finding[]> {
   const late = AbortSignal.any([signal, AbortSignal.timeout(CHECK_MS)])

@@ -16,6 +16,8 @@ export interface Finding {
 export interface Check {
   /** A word, for people and programs. */
   readonly name: string
+  /** What must be known before it begins; its time counts from then on. Default: nothing. */
+  readonly needs?: 'log' | 'replicas'
   /** No finding: there is nothing to look at. */
   run(patient: Patient, signal: AbortSignal): Promise<readonly Finding[]>
 }

@@ -13,6 +13,7 @@ const TOLD_MAX = 8
 /** Whether each member can be reached from here: TCP first, then the handshake as the right peer, then an answer. */
 export const members: Check = {
   name: 'members',
+  needs: 'replicas',
   async run(patient) {
     const [facts, heard, self] = [await patient.facts(), await patient.heard(), await patient.id()]
     if (facts === undefined) return []
@@ -22,6 +23,14 @@ export const members: Check = {
       const how = heard.get(member.id)
       return how === undefined ? [] : [{ member, how }]
     })
+    if (asked.length === 0)
+      return [
+        warn(
+          'members-unasked',
+          'no replica could be asked: they answer members, and this command could not announce itself',
+          'see what the log says to announcements, above',
+        ),
+      ]
     const shut = asked.filter(({ how }) => how.how === 'shut')
     if (shut.length > 0 && shut.length === asked.length)
       return [
@@ -86,6 +95,7 @@ function allShut(shut: readonly Announced[], hasKey: boolean): Finding {
 /** Releases of Anchorage, and formats of the group's state. */
 export const versions: Check = {
   name: 'versions',
+  needs: 'log',
   async run(patient) {
     const facts = await patient.facts()
     if (facts === undefined || facts.running.length === 0) return []
@@ -116,6 +126,7 @@ export const versions: Check = {
 /** What is announced of the group, and of this replica if it runs. */
 export const group: Check = {
   name: 'group',
+  needs: 'replicas',
   async run(patient) {
     const [facts, heard, self] = [await patient.facts(), await patient.heard(), await patient.id()]
     if (facts === undefined) return []

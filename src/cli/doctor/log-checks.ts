@@ -43,6 +43,7 @@ export const logOpens: Check = {
 /** An announcement is written and withdrawn, as every command that asks replicas does. No entry is written. */
 export const logTakesWrites: Check = {
   name: 'log writes',
+  needs: 'log',
   async run(patient, signal) {
     const log = await patient.log()
     if (log === undefined) return []
@@ -74,6 +75,7 @@ async function tryWriting(log: Log, signal: AbortSignal): Promise<void> {
 
 export const logIsWhole: Check = {
   name: 'log damage',
+  needs: 'log',
   async run(patient, signal) {
     const log = await patient.log()
     if (log === undefined) return []
@@ -94,6 +96,7 @@ export const logIsWhole: Check = {
 /** The machine's versions against that of the log. */
 export const machineSpeaks: Check = {
   name: 'machine',
+  needs: 'log',
   async run(patient) {
     const { machine: path } = patient.options
     const log = await patient.log()

@@ -11,6 +11,8 @@ import { openAnyLog, signatureOf } from '../log/open-log.ts'
 const ASKED_MAX = 64
 /** How long the log is waited for, in milliseconds: less than a check has. */
 const OPEN_MS = 4_500
+/** How long all that is read off the log, and all replicas together, are waited for then, in milliseconds. */
+const LOOK_MS = 10_000
 
 /** A replica's machine and flags, as this command is given them, and what is found out about them once for all checks. */
 export class Patient implements AsyncDisposable {
@@ -43,15 +45,20 @@ export class Patient implements AsyncDisposable {
 
   /** What the log and the announcements say; undefined if they cannot be read. */
   facts(): Promise<GroupFacts | undefined> {
-    this.#facts ??= this.log().then((log) =>
-      log === undefined ? undefined : GroupFacts.gather(log, this.context).catch(() => undefined),
-    )
+    this.#facts ??= this.log().then((log) => {
+      if (log === undefined) return undefined
+      return GroupFacts.gather(log, { ...this.context, signal: this.#soon() }).catch(() => undefined)
+    })
     return this.#facts
   }
 
-  /** What became of asking each replica that runs. */
+  /** What became of asking each replica that runs; empty if none could be asked. */
   heard(): Promise<ReadonlyMap<string, Heard>> {
-    this.#heard ??= this.#interview()
+    // Who cannot announce itself in the log is answered by nobody: a check of its own tells why.
+    this.#heard ??= this.#interview().catch(() => {
+      this.context.signal.throwIfAborted()
+      return new Map()
+    })
     return this.#heard
   }
 
@@ -63,11 +70,16 @@ export class Patient implements AsyncDisposable {
     return key?.publicKey.toString()
   }
 
+  #soon(): AbortSignal {
+    return AbortSignal.any([this.context.signal, AbortSignal.timeout(LOOK_MS)])
+  }
+
   async #interview(): Promise<ReadonlyMap<string, Heard>> {
     const [log, facts] = [await this.log(), await this.facts()]
     if (log === undefined || facts === undefined) return new Map()
     const { context, networkKey } = this
-    const { group, signal } = context
+    const { group } = context
+    const signal = this.#soon()
     const asking = { group, signature: signatureOf(log), log, signal, ...(networkKey && { networkKey }) }
     await using interviews = await Interviews.begin(asking)
     return await interviews.with(facts.running.slice(0, ASKED_MAX))

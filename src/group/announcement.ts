@@ -93,6 +93,8 @@ export interface Announcement {
   readonly signature?: string
   /** Absent while it is not catching up. */
   readonly catchUp?: CatchUpProgress
+  /** Names of the network keys that it accepts, the one first that it prefers. Default: it has none. */
+  readonly networkKeys?: readonly string[]
 }
 
 /** The longest version and the longest signature that are told, in UTF-16 code units. Longer ones are cut. */
@@ -113,6 +115,7 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     version = '',
     signature = '',
     catchUp,
+    networkKeys = [],
     ...rest
   } = announcement
   const message = create(AnnouncementSchema, {
@@ -120,6 +123,7 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
     version: cut(version, VERSION_LENGTH_MAX),
     signature: cut(signature, SIGNATURE_LENGTH_MAX),
     ...(catchUp && { catchUp: catchUpMessage(catchUp) }),
+    networkKeys: [...networkKeys],
     speaks: [...speaks],
     addresses: [...addresses],
     applied: BigInt(applied),
@@ -140,7 +144,7 @@ export function encodeAnnouncement(announcement: Announcement): Uint8Array {
 
 /**
  * An announcement that fits into so many bytes. Where a presence store takes small ones alone, what only people look at
- * is left out: first how far a catch-up is, then the versions.
+ * is left out: first how far a catch-up is, then the versions and network keys.
  */
 export function encodeWithin(announcement: Announcement, bytesMax: number): Uint8Array {
   const whole = encodeAnnouncement(announcement)
@@ -148,7 +152,7 @@ export function encodeWithin(announcement: Announcement, bytesMax: number): Uint
   const { catchUp: _catchUp, ...still } = announcement
   const smaller = encodeAnnouncement(still)
   if (smaller.length <= bytesMax) return smaller
-  const { version: _version, signature: _signature, ...least } = still
+  const { version: _version, signature: _signature, networkKeys: _networkKeys, ...least } = still
   return encodeAnnouncement(least)
 }
 
@@ -167,7 +171,7 @@ export function announcementBytesMax(of: {
     ready: true,
     servedBytes: most,
   }
-  const largest: Required<Omit<Announcement, 'version' | 'signature' | 'catchUp'>> = {
+  const largest: Required<Omit<Announcement, 'version' | 'signature' | 'catchUp' | 'networkKeys'>> = {
     epoch: of.epoch,
     addresses: of.addresses,
     state: 'catching-up',
@@ -208,6 +212,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
     const { epoch, addresses, state, applied, leads, offers, needs, receivedBytes } = message
     const { checkpoint, durable, prune, process, contested, format, speaks } = message
     const { version, signature } = message
+    const networkKeys = message.networkKeys.filter((name) => /^[0-9a-f]{8}$/.test(name)).slice(0, 2)
     const catchUp = message.catchUp && catchUpOf(message.catchUp)
     if (!(REPLICA_STATES as readonly string[]).includes(state)) return undefined
     return {
@@ -227,6 +232,7 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       ...(version !== '' && { version: cut(version, VERSION_LENGTH_MAX) }),
       ...(signature !== '' && { signature: cut(signature, SIGNATURE_LENGTH_MAX) }),
       ...(catchUp && { catchUp }),
+      ...(networkKeys.length > 0 && { networkKeys }),
       ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
       offers: offers.slice(-OFFERS_MAX).map(({ anchor, remainingMs, ready, servedBytes }) => ({
         anchor: Number(anchor),

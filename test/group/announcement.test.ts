@@ -27,6 +27,7 @@ const FULL: Announcement = {
   prune: { keepEntries: 2 ** 40, volatile: true },
   version: '0.3.0',
   signature: 'cities/1',
+  networkKeys: ['0123abcd', 'ffffffff'],
   catchUp: {
     id: '0123456789abcdef',
     phase: 'fetching',
@@ -48,6 +49,12 @@ test('an announcement is read as it was written', () => {
   expect(decodeAnnouncement(encodeAnnouncement(FULL))).toEqual(FULL)
 })
 
+test('of the names of network keys, two are read, and nothing else than such names', () => {
+  const networkKeys = ['nonsense', '\u001b[31mred', '0123abcd', '0123abcd0', '00000001', '00000002']
+  const read = decodeAnnouncement(encodeAnnouncement({ ...FULL, networkKeys }))
+  expect(read?.networkKeys).toEqual(['0123abcd', '00000001'])
+})
+
 test.each(['starting', 'following', 'catching-up', 'in-sync', 'lost', 'halted', 'stopped'] as const)(
   'the state %s can be announced',
   (state) => {
@@ -63,7 +70,7 @@ test('a part of a millisecond that remains is announced as a whole one', () => {
 })
 
 /** Without what only people look at. */
-const { catchUp: _catchUp, version: _version, signature: _signature, ...RELIED_ON } = FULL
+const { catchUp: _c, version: _v, signature: _s, networkKeys: _n, ...RELIED_ON } = FULL
 
 test('no announcement of these addresses is larger than the largest, but for what only people look at', () => {
   const { epoch, addresses } = FULL
@@ -74,7 +81,7 @@ test('no announcement of these addresses is larger than the largest, but for wha
   expect(announcementBytesMax({ epoch, addresses: [...addresses, 'x'], offers: 2 })).toBe(most + 3)
 })
 
-test('where presences are small, the catch-up is left out first, then the versions, and nothing else', () => {
+test('where presences are small, the catch-up is left out first, then the versions and network keys, and nothing else', () => {
   const bytes = (announcement: Announcement) => encodeAnnouncement(announcement).length
   const { catchUp: _catchUp, ...still } = FULL
   const written = (bytesMax: number) => decodeAnnouncement(encodeWithin(FULL, bytesMax))

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { makeNetworkKey, type NetworkKeys } from '../../src/replica/node/network-key.ts'
+import { makeNetworkKey, type NetworkKeys, networkKeysIn } from '../../src/replica/node/network-key.ts'
 import type { Replica } from '../../src/replica/replica.ts'
 import { Cluster, leads, next } from './cluster.ts'
 import { line } from './journal.ts'
@@ -102,6 +102,10 @@ test('a group replaces its key in two rounds of restarts, and nobody is turned a
       await Promise.all([writing, group[n].replica.inSync()])
       expect(group[n].replica.counts.get('fetched')).toBeGreaterThan(0)
     }
+    // Whoever looks can see that the round is over, and that the next one is.
+    const names = networkKeysIn(networkKey).map(({ fingerprint }) => fingerprint)
+    for (const { replica } of group)
+      expect(replica.members.find(({ id }) => id === replica.id)?.networkKeys).toEqual(names)
   }
   await Promise.all(group.map(({ replica }) => replica.barrier()))
   for (const { journal } of group) expect(new Set(journal.lines).size).toBe(written)

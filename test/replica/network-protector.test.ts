@@ -5,6 +5,7 @@ import type { ConnectionProtector } from '@libp2p/interface'
 import { type Ping, ping } from '@libp2p/ping'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
+import { multiaddrConnectionPair } from '@libp2p/utils'
 import { yamux } from '@libp2p/yamux'
 import { xsalsa20 } from '@noble/ciphers/salsa.js'
 import fc from 'fast-check'
@@ -14,6 +15,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { KeyStream } from '../../src/replica/node/key-stream.ts'
 import { makeNetworkKey, type NetworkKeys, networkKeysIn } from '../../src/replica/node/network-key.ts'
 import { NetworkProtector } from '../../src/replica/node/network-protector.ts'
+import { ProtectedConnection } from '../../src/replica/node/protected-connection.ts'
 
 type Node = Libp2p<{ ping: Ping }>
 type Protected = () => ConnectionProtector
@@ -161,6 +163,30 @@ test('many connections with large messages take no memory for good', { timeout: 
   for (let round = 0; round < 15; round++) {
     streams[round]!.update(new Uint8Array(2_000_000))
     for (const stream of streams) stream.update(small)
+  }
+})
+
+describe('after 256 GiB a connection ends, and throws nothing', () => {
+  const key = keyIn(newest)
+  const nonce = key.makeNonce()
+  const fresh = () => new KeyStream(key, nonce)
+  const used = () => new KeyStream(key, nonce, 2 ** 38 - 128)
+
+  test.each([
+    ['sent', used, fresh],
+    ['received', fresh, used],
+  ])('%s', async (_how, outbound, inbound) => {
+    const [inner, other] = multiaddrConnectionPair()
+    const sender = new ProtectedConnection(inner, { inbound: fresh(), outbound: outbound() })
+    const receiver = new ProtectedConnection(other, { inbound: inbound(), outbound: fresh() })
+    receiver.addEventListener('message', () => {})
+    const ends = Promise.all([sender, receiver].map((end) => closing(end)))
+    sender.send(new Uint8Array(500))
+    for (const { error } of await ends) expect(error).toBeInstanceOf(Error)
+  })
+
+  function closing(connection: ProtectedConnection): Promise<{ readonly error?: Error }> {
+    return new Promise((resolve) => connection.addEventListener('close', resolve, { once: true }))
   }
 })
 

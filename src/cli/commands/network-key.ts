@@ -4,35 +4,36 @@ import { asError } from '../../thrown.ts'
 import { type Context, EXIT } from '../context.ts'
 import { UsageError } from '../errors.ts'
 
-export interface NetworkKeyOptions {
-  /** Put a new key before the one in the file. */
-  readonly rotate?: boolean
-  /** Leave the first key alone in the file. */
-  readonly retire?: boolean
-  /** Only tell which keys the file holds. */
-  readonly show?: boolean
+/**
+ * What is done with the key in a file. `make` makes the file. `rotate` puts a new key before the one that is there.
+ * `retire` leaves the new key alone. `show` tells which keys there are.
+ */
+export type KeyAction = 'make' | 'rotate' | 'retire' | 'show'
+
+/** Make a key for a network of replicas, or replace it. Loses a key with `retire` alone. */
+export async function networkKey(context: Context, path: string, action: KeyAction): Promise<number> {
+  switch (action) {
+    case 'make':
+      return await makeKey(context, path)
+    case 'rotate':
+      return await rotateKey(context, path)
+    case 'retire':
+      return await retireKey(context, path)
+    case 'show':
+      return tell(
+        context,
+        path,
+        await keysAt(path),
+        '`anchorage status` tells which ones the replicas accept',
+      )
+  }
 }
 
-/** Make a key for a network of replicas, or replace it. Never loses a key but with `retire`. */
-export async function networkKey(
-  context: Context,
-  path: string,
-  options: NetworkKeyOptions,
-): Promise<number> {
-  const { rotate, retire, show } = options
-  if ([rotate, retire, show].filter(Boolean).length > 1)
-    throw new UsageError('--rotate, --retire and --show are three things: give one of them')
-  if (rotate) return await rotateKey(context, path)
-  if (retire) return await retireKey(context, path)
-  if (show) return tell(context, path, await keysAt(path), 'the replicas compare these names of keys')
+async function makeKey(context: Context, path: string): Promise<number> {
   const { makeNetworkKey } = await import('../../replica/node/network-key.ts')
   await write(path, Buffer.from(makeNetworkKey()).toString())
-  return tell(
-    context,
-    path,
-    await keysAt(path),
-    'give it to every replica, with --network-key, and to nobody else',
-  )
+  const then = 'give it to every replica, with --network-key, and to nobody else'
+  return tell(context, path, await keysAt(path), then)
 }
 
 async function rotateKey(context: Context, path: string): Promise<number> {
@@ -40,7 +41,7 @@ async function rotateKey(context: Context, path: string): Promise<number> {
   const keys = await keysAt(path)
   if (keys.length > 1)
     throw new UsageError(
-      `${path} holds two keys already: end that rotation with --retire when every replica has this file`,
+      `${path} holds two keys already: end that rotation with "retire" when every replica has this file`,
     )
   const next = [...networkKeysIn(makeNetworkKey()), ...keys]
   await replace(path, next)
@@ -48,7 +49,7 @@ async function rotateKey(context: Context, path: string): Promise<number> {
     context,
     path,
     next,
-    'copy it to every machine, and restart the replicas one after the other; then --retire',
+    'copy it to every machine, and restart the replicas one after the other; then "retire"',
   )
 }
 
@@ -86,7 +87,7 @@ async function write(path: string, content: string): Promise<void> {
     (cause: NodeJS.ErrnoException) => {
       throw new UsageError(
         cause.code === 'EEXIST'
-          ? `${path} is there already: replace its key with --rotate, or give another name`
+          ? `${path} is there already: replace its key with "rotate", or give another name`
           : `${path} cannot be written: ${cause.message}`,
       )
     },

@@ -1,7 +1,7 @@
-import type { Command } from 'commander'
+import { Argument, type Command } from 'commander'
 import type { ExportOptions } from '../commands/export.ts'
 import type { ImportOptions } from '../commands/import.ts'
-import type { NetworkKeyOptions } from '../commands/network-key.ts'
+import type { KeyAction } from '../commands/network-key.ts'
 import { examples, path } from './arguments.ts'
 import type { Choose } from './choose.ts'
 
@@ -68,22 +68,27 @@ function describeNetworkKey(program: Command, choose: Choose): void {
     .command('network-key')
     .description('make a key for --network-key, or replace the one in use without a stop')
     .argument('<file>')
-    .option('--rotate', 'put a new key before the one in the file: replicas with that file accept both')
-    .option('--retire', 'leave the new key alone in the file')
-    .option('--show', 'tell which keys the file holds, by names that say nothing of them')
+    .addArgument(
+      new Argument(
+        '[what]',
+        'make the file; rotate: put a new key before the one in it, so that replicas accept both; retire: leave the new key alone; show: tell the names of its keys',
+      )
+        .choices(['make', 'rotate', 'retire', 'show'])
+        .default('make'),
+    )
     .addHelpText(
       'after',
       examples(
         'anchorage network-key network.key',
         'anchorage node --network-key network.key --data data-a',
-        'anchorage network-key network.key --rotate     then restart all replicas, one after the other',
-        'anchorage network-key network.key --retire     then again',
+        'anchorage network-key network.key rotate     then restart all replicas, one after the other',
+        'anchorage network-key network.key retire     then again',
       ),
     )
-    .action((file: string, options: NetworkKeyOptions) =>
+    .action((file: string, what: KeyAction) =>
       choose(async (context) => {
         const { networkKey } = await import('../commands/network-key.ts')
-        return await networkKey(context, file, options)
+        return await networkKey(context, file, what)
       }),
     )
 }

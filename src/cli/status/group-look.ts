@@ -86,7 +86,7 @@ export class GroupLook {
 
 function seen(member: Member, newest: number, nowMs: number) {
   const { id, state, applied, leads, needs, addresses, contested, version, signature } = member
-  const { checkpoint, durable = false, format = 1, process = '', announcedAtMs } = member
+  const { checkpoint, durable = false, format = 1, process = '', networkKeys = [], announcedAtMs } = member
   const ageMs = nowMs - announcedAtMs
   const offers = member.offers.map(({ anchor, ready, remainingMs }) => {
     return { anchor, ready, remainingMs: Math.max(0, Math.round(remainingMs - ageMs)) }
@@ -101,7 +101,8 @@ function seen(member: Member, newest: number, nowMs: number) {
     contested: contested === true,
   }
   const speaks = { ...named({ version, signature }), format }
-  return { ...stands, ...speaks, checkpoint, durable, process, addresses, offers, announcedMsAgo: ageMs }
+  const kept = { checkpoint, durable, process }
+  return { ...stands, ...speaks, ...kept, addresses, networkKeys, offers, announcedMsAgo: ageMs }
 }
 
 function named(of: { readonly version: string | undefined; readonly signature: string | undefined }) {

@@ -1,6 +1,7 @@
 import { count, counted, duration, shortId } from '../output.ts'
 import { plainText } from '../plain-text.ts'
 import { tableLines } from '../table.ts'
+import { acceptedKeys } from './accepted-keys.ts'
 import { catchUpRow } from './catch-up-row.ts'
 import type { Seen, SeenMember } from './group-look.ts'
 import { fitted, type Line, type Section } from './sections.ts'
@@ -39,7 +40,19 @@ export function statusPage(status: Status, looks: Looks): Line[] {
   return [...head, ...fitted(sections, looks.rows - head.length)]
 }
 
-function headOf({ log, group, epoch, first, newest, leader, term, signature, format }: Status): Line[] {
+function headOf({
+  log,
+  group,
+  epoch,
+  first,
+  newest,
+  leader,
+  term,
+  signature,
+  format,
+  members,
+}: Status): Line[] {
+  const keys = acceptedKeys(members)
   const held = newest.index - first + 1
   return [
     `log       ${log}, group ${group}, epoch ${epoch.slice(0, 8)}`,
@@ -48,6 +61,7 @@ function headOf({ log, group, epoch, first, newest, leader, term, signature, for
       ? `entries   ${count(first)} to ${count(newest.index)} (${count(held)} readable)`
       : `entries   none readable; the next is ${count(newest.index + 1)}`,
     `leader    ${leader === null ? 'nobody has announced that it leads' : `${shortId(leader)}, term ${term}`}`,
+    ...(keys === undefined ? [] : [`keys      ${keys}`]),
   ].map((text) => ({ text: plainText(text) }))
 }
 

@@ -584,6 +584,13 @@ export declare type Announcement = Message<"anchorage.group.v1.Announcement"> & 
    * @generated from field: anchorage.group.v1.Announcement.CatchUp catch_up = 18;
    */
   catchUp?: Announcement_CatchUp | undefined;
+
+  /**
+   * Names of the network keys that it accepts, 8 hexadecimal digits each, the one first that it prefers.
+   *
+   * @generated from field: repeated string network_keys = 19;
+   */
+  networkKeys: string[];
 };
 
 /**

@@ -57,7 +57,7 @@ export interface AnnouncerInit {
 
 /** What is announced of a replica that serves. */
 export interface Announced {
-  readonly network: Pick<ReplicaNetwork, 'addresses'>
+  readonly network: Pick<ReplicaNetwork, 'addresses' | 'networkKeys'>
   readonly sync: Pick<SnapshotSync, 'offers' | 'servedBytes' | 'progressBytes'>
   readonly pruner: Pick<Pruner, 'wish'>
   readonly disk: Pick<Disk, 'checkpoint'> | undefined
@@ -176,6 +176,7 @@ export class Announcer {
       version: packageVersion(),
       signature: group.signature,
       ...(progress && { catchUp: progress }),
+      ...(network.networkKeys && { networkKeys: network.networkKeys }),
     }
     await log.notices.announce(self, encodeWithin(announcement, log.maxEntryBytes), leaseMs, options)
   }

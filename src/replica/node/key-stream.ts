@@ -13,11 +13,13 @@ const BLOCK_BYTES = 64
 export class KeyStream {
   readonly #key: NetworkKey
   readonly #nonce: Uint8Array
-  #position = 0
+  #position: number
 
-  constructor(key: NetworkKey, nonce: Uint8Array) {
+  /** @param position how many bytes have passed, for tests */
+  constructor(key: NetworkKey, nonce: Uint8Array, position = 0) {
     this.#key = key
     this.#nonce = nonce
+    this.#position = position
   }
 
   /** The next bytes, in memory of their own. Throws after 256 GiB: its counter of blocks has 32 bits. */

@@ -46,13 +46,19 @@ export class Libp2pNode implements ReplicaNetwork {
   readonly self: string
   readonly #init: NodeInit
   readonly #network: Libp2pNetwork
+  readonly #keys: readonly NetworkKey[]
   #node: Libp2p | undefined
 
   constructor(init: NodeInit) {
     this.self = peerIdFromPrivateKey(init.privateKey).toString()
     this.#init = init
+    this.#keys = init.networkKey === undefined ? [] : networkKeysIn(init.networkKey)
     const { streamsPerPeer } = providerLimits(init.limits)
     this.#network = new Libp2pNetwork({ self: this.self, streamsPerPeer })
+  }
+
+  get networkKeys(): string[] {
+    return this.#keys.map(({ fingerprint }) => fingerprint)
   }
 
   get addresses(): string[] {
@@ -65,7 +71,7 @@ export class Libp2pNode implements ReplicaNetwork {
 
   /** Throws `ListenFailed`, and `RangeError` for an announced address that names another peer. */
   async start(sync: Pick<SnapshotSync, 'serve'>): Promise<void> {
-    const { privateKey, libp2p, networkKey } = this.#init
+    const { privateKey, libp2p } = this.#init
     const serve: ServeStream = (peer, stream) => sync.serve(peer, stream)
     const listen = [...(this.#init.listen ?? LISTEN_DEFAULT)]
     const announce = this.#init.announce?.map((text) => announced(text, this.self))
@@ -74,7 +80,7 @@ export class Libp2pNode implements ReplicaNetwork {
         transports: [tcp()],
         connectionEncrypters: [noise({ crypto: noiseCrypto })],
         streamMuxers: [yamux()],
-        ...(networkKey && (await protectedBy(networkKeysIn(networkKey)))),
+        ...(this.#keys.length > 0 && (await protectedBy(this.#keys))),
         ...libp2p,
         connectionManager: { ...CONNECTIONS, ...libp2p?.connectionManager },
         connectionMonitor: { ...MONITOR, ...libp2p?.connectionMonitor },

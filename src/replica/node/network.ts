@@ -5,6 +5,8 @@ import type { SyncNetwork } from '../../sync/wire/peers.ts'
 export interface ReplicaNetwork extends SyncNetwork {
   /** Multiaddrs that others dial. Empty before the start. */
   readonly addresses: readonly string[]
+  /** Names of the network keys that it accepts, the one first that it prefers. None: it has no such keys. */
+  readonly networkKeys?: readonly string[]
   /** Listen, and have `sync` serve the streams that peers open. Rejects with `ListenFailed`. */
   start(sync: Pick<SnapshotSync, 'serve'>): Promise<void>
   /** End all dials first, then every stream and listener. Does nothing before the start. */

@@ -77,6 +77,8 @@ export class Visitor implements AsyncDisposable {
     try {
       await network.start({ serve: async (_, stream) => stream.abort(new Error('a visitor serves nothing')) })
       await raceSignal(announced, signal)
+      // A busy machine takes longer to load libp2p than an announcement lasts.
+      if (!membership.list().some(isThere)) await raceSignal(membership.refresh(), signal)
       return new Visitor(init, { clock, membership, presence, network })
     } catch (error) {
       await Promise.all([presence.leave(), network.stop()])

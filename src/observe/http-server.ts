@@ -4,6 +4,7 @@ import { checkInteger } from '../bounds.ts'
 import { ListenFailed } from '../replica/errors.ts'
 import { asError } from '../thrown.ts'
 import { type Answer, send, text } from './answer.ts'
+import { Connections } from './connections.ts'
 import type { Verdict } from './health.ts'
 import type { ObservedReplica } from './observed-replica.ts'
 import { Assets } from './page/assets.ts'
@@ -22,8 +23,6 @@ export interface HttpOptions {
   readonly page?: boolean
 }
 
-/** Connections at once. Prometheus and a load balancer need one each, and a browser up to six. */
-const CONNECTIONS_MAX = 64
 /** The headers of a request, in bytes. Browsers send some 1 KiB. */
 const HEADER_BYTES_MAX = 8 * 1024
 /** For the whole request to come, in milliseconds. */
@@ -40,6 +39,7 @@ export class ReplicaHttpServer implements AsyncDisposable {
   readonly #unobserve: () => void
   readonly #assets: Assets | undefined
   readonly #live: LiveStream | undefined
+  readonly #connections: Connections
   #guard: RequestGuard | undefined
   #closed: Promise<void> | undefined
 
@@ -69,7 +69,7 @@ export class ReplicaHttpServer implements AsyncDisposable {
       },
       (request, response) => void this.#answer(request, response),
     )
-    this.#server.maxConnections = CONNECTIONS_MAX
+    this.#connections = new Connections(this.#server)
     this.#server.timeout = IDLE_MS_MAX
     this.#unobserve = observed.replica.observe(({ type, detail }) => {
       if (type === 'state' && detail.state === 'stopped') void this.close()
@@ -112,8 +112,10 @@ export class ReplicaHttpServer implements AsyncDisposable {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!this.#connections.asks(request.socket, response)) return
     const answer = await this.#answerTo(request, response).catch((error) => text(500, asError(error).message))
-    if (answer !== undefined) send(request, response, answer)
+    if (answer === undefined) this.#connections.keep(request.socket)
+    else send(request, response, answer)
   }
 
   /** Undefined for a request that is answered with a stream. */

@@ -19,7 +19,7 @@ import { ScrollRegion } from './scroll-region.ts'
 import { transitions } from './transitions.ts'
 
 /** How often what moves between two views is drawn, in milliseconds. */
-const TICK_MS = 100
+const TICK_MS = 200
 
 /** The whole page: gives each of its parts what comes. */
 export class Page implements LiveListener {

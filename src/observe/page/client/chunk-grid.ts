@@ -112,7 +112,7 @@ export class ChunkGrid {
     this.#path(`${name} of-${mark.letter}`, places, used)
     if (this.#pitch >= LETTER_PITCH_MIN) this.#letters(mark, places, used)
     else if (mark.colour >= 0) {
-      const texture = this.#path(`texture texture-${mark.colour}`, places, used)
+      const texture = this.#path(`texture of-${mark.letter}`, places, used)
       texture.setAttribute('fill', `url(#texture-${mark.colour})`)
     }
   }

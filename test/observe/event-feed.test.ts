@@ -54,6 +54,21 @@ test('of what tells progress only the newest is kept, in its place among the oth
   expect(feed.after(told[1]!.id)).toEqual(told.slice(2))
 })
 
+test('a peer that is refused again and again takes the place of nothing else', () => {
+  const feed = new EventFeed(() => {})
+  feed.add(leader(1))
+  for (let n = 0; n < 2 * EVENTS_MAX; n++) {
+    const error = { name: 'Unauthorized', message: `attempt ${n}` }
+    const detail = { type: 'refused', peer: 'a', error }
+    feed.add({ type: 'sync', detail, atMs: 0 } as ProcessEvent)
+    feed.flush()
+  }
+  expect(feed.after(undefined).map(detailOf)).toMatchObject([
+    { term: 1 },
+    { error: { message: `attempt ${2 * EVENTS_MAX - 1}` } },
+  ])
+})
+
 test('what many peers were sent does not wait without a bound', () => {
   const told: FedEvent[] = []
   const feed = new EventFeed((event) => void told.push(event))

@@ -89,6 +89,11 @@ function progressOf({ type, detail }: ProcessEvent): string | undefined {
       return `${detail.type} ${detail.peer} ${detail.anchor.index}`
     case 'fetched':
       return `${detail.type} ${detail.peer} ${detail.anchor.index} ${detail.outcome}`
+    // A peer may go on asking for ever.
+    case 'refused':
+      return `${detail.type} ${detail.peer} ${detail.error.name}`
+    case 'asked-again':
+      return `${detail.type} ${detail.error.name}`
     case 'recalled':
     case 'revived':
       return `${detail.type} ${detail.anchor.index}`

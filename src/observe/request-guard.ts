@@ -23,10 +23,23 @@ export class RequestGuard {
     const { host } = headers
     if (host !== undefined && this.#names?.has(nameIn(host)) === false)
       return text(421, 'this address is asked as localhost, 127.0.0.1 or [::1]; Host is another name')
+    if (isOfAnotherOrigin(headers)) return refusedSite()
     const site = headers['sec-fetch-site']
     if (site === undefined || OWN_SITE.has(String(site)) || isLinkFollowed(headers)) return undefined
-    return text(403, 'another web site may link to this one, and not fetch from it')
+    return refusedSite()
   }
+}
+
+function refusedSite(): Answer {
+  return text(403, 'another web site may link to this one, and not fetch from it')
+}
+
+/**
+ * A browser says nothing of the site where it asks for a WebSocket, nor to an address that is no loopback and has no
+ * TLS. It tells the origin then, unless another site embeds an image, a script or the like.
+ */
+function isOfAnotherOrigin({ origin, host }: IncomingMessage['headers']): boolean {
+  return origin !== undefined && URL.parse(origin)?.host !== host?.toLowerCase()
 }
 
 /** Somebody follows a link to here, in a window of its own. */

@@ -55,6 +55,29 @@ describe('a request that another site has a browser send', () => {
     expect(refused('cross-site', { ...link, 'sec-fetch-dest': 'iframe' })).toBe(403)
     expect(refused('cross-site', { ...link, 'sec-fetch-mode': 'no-cors' })).toBe(403)
   })
+
+  test('is refused by its origin where the browser does not tell the site, as for a WebSocket', () => {
+    const guard = new RequestGuard('10.0.0.7')
+    const asked = (origin: string) => guard.refusal({ headers: { host: '10.0.0.7:9464', origin } })?.status
+    expect(asked('http://10.0.0.7:9464')).toBeUndefined()
+    for (const origin of ['http://localhost:3000', 'https://10.0.0.7', 'null', '', '10.0.0.7:9464'])
+      expect([origin, asked(origin)]).toEqual([origin, 403])
+  })
+})
+
+test('a page of another site opens no stream as a WebSocket', async () => {
+  await using cluster = new Cluster()
+  const { replica } = await cluster.start()
+  using observed = observeReplica(replica)
+  await using server = await serveHttp(observed)
+  const { hostname, port, host } = new URL(server.url)
+  const socket = connect(Number(port), hostname)
+  socket.write(
+    `GET /live HTTP/1.1\r\nhost: ${host}\r\norigin: http://localhost:3000\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\n`,
+  )
+  const [answer] = await once(socket, 'data')
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 403 /)
+  socket.destroy()
 })
 
 test('a site that gives its name the address of loopback learns nothing, whatever it asks', async () => {

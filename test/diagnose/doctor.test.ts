@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { doctor } from '../../src/cli/commands/doctor.ts'
 import type { NodeOptions } from '../../src/cli/commands/node.ts'
+import { lateRemedy } from '../../src/cli/doctor/examination.ts'
 import type { LogBackend } from '../../src/log/log.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
@@ -126,7 +127,7 @@ test("a clock that is off by those of the others, by the log's servers, and by t
   const byOthers = await examine({ log: cluster.log }, 'clocks')
   expect(byOthers).toMatchObject({ code: 4, bad: ['fail clock-of-members'] })
   expect(byOthers.told[0]!.message).toContain(
-    "this machine's clock is 60 minutes behind the clocks of all 2 replicas",
+    "this machine's clock is 60 minutes behind the clocks of all 2 other replicas",
   )
   expect(byOthers.told[0]!.remedy).toContain('NTP')
   const told = alteredLog(cluster.log, () => ({ serverTimeMs: async () => Date.now() - HOUR_MS }))
@@ -142,6 +143,29 @@ test("a clock that is off by those of the others, by the log's servers, and by t
   } finally {
     back.mockRestore()
   }
+})
+
+test('a check that did not end in time says if the machine is busy', () => {
+  expect(lateRemedy(4, 2)).toBe('look at what hangs: the log, a disk, or the network')
+  expect(lateRemedy(13.6, 2)).toContain('a load of 14 on 2 processors: run this again')
+})
+
+test('a clock that is off in one replica is told of that one where the others agree with this machine', async () => {
+  await using cluster = new Cluster()
+  await cluster.startLed(1)
+  const ahead = { ...systemClock, wallNow: () => Date.now() + HOUR_MS }
+  const data = join(dir, 'replica')
+  const { replica } = await cluster.start({ clock: ahead, dataDir: data })
+  await replica.inSync()
+  const elsewhere = await examine({ log: cluster.log }, 'clocks')
+  expect(elsewhere.bad).toEqual(['fail clock-of-members'])
+  const [{ message, remedy }] = elsewhere.told as [Found]
+  expect(message).toContain(
+    `${replica.id.slice(-8)} is 60 minutes ahead of this one, which 2 other replicas agree with`,
+  )
+  expect(remedy).toContain('its machine')
+  // Beside that replica its own account does not count: the others agree with this clock.
+  expect((await examine({ log: cluster.log, options: { data } }, 'clocks')).bad).toEqual([])
 })
 
 test('a data directory that is of somebody else, in use, or open to all', async () => {

@@ -38,40 +38,55 @@ export const logClock: Check = {
   },
 }
 
-/** This machine's clock against those of the replicas that answer. */
+/**
+ * This machine's clock against those of the other replicas that answer. Where most of them agree with this one, those that
+ * do not are off; otherwise it is this one.
+ */
 export const memberClocks: Check = {
   name: 'clocks',
   needs: 'replicas',
   async run(patient) {
-    const offsets = [...(await patient.heard())].flatMap(([id, heard]) => offsetOf(id, heard))
+    const [heard, self] = [await patient.heard(), await patient.id()]
+    const others = [...heard].filter(([id]) => id !== self)
+    const offsets = others.flatMap(([id, answer]) => offsetOf(id, answer))
     const off = offsets.filter(({ offsetMs }) => Math.abs(offsetMs) > OFF_MS)
+    const agree = offsets.length - off.length
     if (offsets.length === 0) return []
-    if (off.length === 0)
-      return [
-        ok(
-          'clock-of-members',
-          `as those of ${counted(offsets.length, 'replica')} that answer, within ${span(OFF_MS)}`,
-        ),
-      ]
-    if (off.length === offsets.length && offsets.length > 1) {
-      const { offsetMs } = off.sort((a, b) => Math.abs(a.offsetMs) - Math.abs(b.offsetMs))[0]!
-      return [
-        compared(
-          'clock-of-members',
-          `the clocks of all ${counted(off.length, 'replica')} that answer`,
-          offsetMs,
-        ),
-      ]
+    if (off.length === 0) {
+      const whose = counted(offsets.length, 'other replica')
+      return [ok('clock-of-members', `as those of ${whose} that answer, within ${span(OFF_MS)}`)]
     }
-    return off.map(({ id, offsetMs }) =>
-      compared('clock-of-members', `the clock of ${shortId(id)}`, offsetMs),
-    )
+    if (agree > off.length) return off.map((offset) => another(offset, agree))
+    const least = off.reduce((a, b) => (Math.abs(a.offsetMs) <= Math.abs(b.offsetMs) ? a : b))
+    const of = agree === 0 ? `all ${off.length}` : `${off.length} of ${offsets.length}`
+    const whose =
+      offsets.length === 1
+        ? `the clock of ${shortId(least.id)}`
+        : `the clocks of ${of} other replicas that answer`
+    return [compared('clock-of-members', whose, least.offsetMs)]
   },
 }
 
-function offsetOf(id: string, heard: Heard): { readonly id: string; readonly offsetMs: number }[] {
+/** By how much a replica's clock is ahead of this machine's. */
+interface Offset {
+  readonly id: string
+  readonly offsetMs: number
+}
+
+function offsetOf(id: string, heard: Heard): Offset[] {
   if (heard.how !== 'told' || heard.account.clockMs === undefined) return []
   return [{ id, offsetMs: heard.account.clockMs - (heard.atMs - heard.tookMs / 2) }]
+}
+
+/** @param agree how many other replicas have the same time as this machine */
+function another({ id, offsetMs }: Offset, agree: number): Finding {
+  const byMs = Math.abs(offsetMs)
+  const direction = offsetMs > 0 ? 'ahead of' : 'behind'
+  return (byMs > WRONG_MS ? fail : warn)(
+    'clock-of-members',
+    `the clock of ${shortId(id)} is ${span(byMs)} ${direction} this one, which ${counted(agree, 'other replica')} agree with`,
+    'have NTP set the clock of its machine ("timedatectl set-ntp true" there), then restart that replica',
+  )
 }
 
 /** @param offsetMs by how much the other clock is ahead of this one */

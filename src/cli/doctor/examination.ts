@@ -1,4 +1,6 @@
+import { availableParallelism, loadavg } from 'node:os'
 import { raceSignal } from 'race-signal'
+import { counted } from '../output.ts'
 import { announces, listens } from './address-checks.ts'
 import { logClock, memberClocks } from './clock-checks.ts'
 import { dataBelongs, dataDirectory, dataLock, diskSpace } from './disk-checks.ts'
@@ -59,9 +61,20 @@ async function inTime(check: Check, patient: Patient, signal: AbortSignal): Prom
         fail(
           'late',
           `this did not end within ${CHECK_MS / 1_000} s`,
-          'look at what hangs: the log, a disk, or the network',
+          lateRemedy(loadavg()[0]!, availableParallelism()),
         ),
       ]
     return [failed(error)]
   }
+}
+
+/**
+ * What to do about a check that did not end in time. On a busy machine it may only have waited for a processor.
+ * @param load how many processes ran or waited for a processor or a disk, on average over the last minute
+ */
+export function lateRemedy(load: number, processors: number): string {
+  const look = 'look at what hangs: the log, a disk, or the network'
+  if (load <= 2 * processors) return look
+  const busy = `the machine is busy, with a load of ${Math.round(load)} on ${counted(processors, 'processor')}`
+  return `${busy}: run this again, alone; if it stays so, ${look}`
 }

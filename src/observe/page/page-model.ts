@@ -48,7 +48,7 @@ export class PageModel {
   view(): PageView {
     const replica = this.#replica
     const { id, group, state, leader, term } = replica
-    const members = namedMembers(replica.members)
+    const members = namedMembers(replica.members, id, leader)
     const nowMs = this.#clock.now()
     void this.#logEnd.look()
     const { ready } = this.#health

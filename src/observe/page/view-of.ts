@@ -37,10 +37,14 @@ export interface Self {
   readonly newest: number
 }
 
-/** Ids are PeerIds, of some 60 characters. A presence store takes any text. Visitors have no address. */
-export function namedMembers(members: readonly Member[]): Member[] {
+/**
+ * Ids are PeerIds, of some 60 characters. A presence store takes any text. Visitors have no address. However many there
+ * are, this replica and the leader are among those that are told, and they come first.
+ */
+export function namedMembers(members: readonly Member[], self: string, leader: string | undefined): Member[] {
   const named = members.filter(({ id, addresses }) => addresses.length > 0 && id.length <= TEXT_LENGTH_MAX)
-  return named.slice(0, MEMBERS_MAX)
+  const isWeighty = ({ id }: Member) => id === self || id === leader
+  return [...named.filter(isWeighty), ...named.filter((one) => !isWeighty(one))].slice(0, MEMBERS_MAX)
 }
 
 export function membersOf(

@@ -169,7 +169,11 @@ function sessionLine({ type, state, catchUp }: EventOf<'session'>): LogLine {
     case 'failed': {
       const { reason } = state
       const level = reason.name === 'ReplicaStopped' ? 'debug' : 'warn'
-      return { ...sync(level, 'a catch-up failed', fields, `${status} ${reason.name}`), closes: ['session '] }
+      // What else it told comes again with the next one, and is counted: each failure would tell all of it.
+      return {
+        ...sync(level, 'a catch-up failed', fields, `${status} ${reason.name}`),
+        closes: ['session fetching '],
+      }
     }
     default:
       return state satisfies never

@@ -164,6 +164,17 @@ describe('the progress of a catch-up', () => {
     },
   )
 
+  test('does not begin again when an installation is done after the replica halted', () => {
+    const scene = new Scene()
+    scene.session({ status: 'requesting' })
+    scene.session({ status: 'installing', anchor })
+    scene.enter('halted')
+    const { length } = scene.told
+    scene.session({ status: 'done', ...CAUGHT_UP })
+    scene.clock.advance(1_000)
+    expect([scene.watch.progress, scene.told.slice(length)]).toEqual([undefined, []])
+  })
+
   test('has at most 15 providers: those that sent most', () => {
     const scene = new Scene()
     const map = scene.fetching(100)

@@ -86,7 +86,8 @@ export class CatchUpWatch {
   }
 
   #session(id: string, state: SessionState): void {
-    if (state.status === 'failed') return this.#end()
+    // An installation that had begun when the replica halted is done after that.
+    if (state.status === 'failed' || isOver(this.#init.status.state)) return this.#end()
     if (this.#running?.id !== id) this.#begin(id)
     const running = this.#running!
     // It goes on with another anchor.

@@ -59,6 +59,7 @@ test.each([
   ['nats://hunter2@host:4222', 'nats://host:4222'],
   ['postgres://ann:hunter2@host/app', 'postgres://host/app'],
   ['postgres://host/app?user=ann&password=hunter2', 'postgres://host/app'],
+  ['host=host password=hunter2', 'host=host password=…'],
 ])('config prints %s without its secret', async (log, shown) => {
   await writeFile(place.path('a.yaml'), `log: ${log}\n`)
   const { code, stdout, stderr } = await place.run(['config', '--config', 'a.yaml'])

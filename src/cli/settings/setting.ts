@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, type Option } from 'commander'
 import { placeName } from '../../log/log-place.ts'
+import { withoutPasswords } from '../../without-passwords.ts'
 import { type ParserOfFew, several } from '../program/arguments.ts'
 
 /**
@@ -117,7 +118,7 @@ export class Setting {
     if (this.isSecret) return HIDDEN
     if (this.placeholder !== PLACE) return text
     try {
-      return placeName(text)
+      return withoutPasswords(placeName(text))
     } catch {
       // What cannot be taken apart may hold a password anywhere.
       return HIDDEN

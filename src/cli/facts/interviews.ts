@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Member } from '../../group/membership.ts'
 import type { Log } from '../../log/log.ts'
 import { NobodyAnswers } from '../../replica/visit/errors.ts'
 import { Visitor } from '../../replica/visit/visitor.ts'
@@ -30,6 +32,8 @@ export type Heard =
 const CONNECT_MS = 1_000
 /** How long a replica is asked, again and again, in milliseconds: half of the handshakes with a wrong key are silent. */
 const ASK_MS = 4_000
+/** Pause before it is asked again, in milliseconds: what listens there may end a connection at once. */
+const RETRY_MS = 100
 /** Replicas that are asked at the same time. */
 const AT_ONCE = 16
 
@@ -80,10 +84,13 @@ export class Interviews implements AsyncDisposable {
     const beganMs = performance.now()
     const trying = tryAddresses(member.addresses, CONNECT_MS)
     let error = new Error('it is gone')
-    do {
+    for (;;) {
+      const replica = this.#visitor?.replicas.find(({ id }) => id === member.id)
+      // Another program may listen at its address now, so that the address tells nothing.
+      if (replica === undefined) break
       const askedMs = performance.now()
       try {
-        const account = await this.#account(member.id)
+        const account = await this.#account(replica)
         const tookMs = performance.now() - askedMs
         return { how: 'told', account, tookMs, atMs: Date.now(), tries: await trying }
       } catch (thrown) {
@@ -92,20 +99,21 @@ export class Interviews implements AsyncDisposable {
       }
       const isConclusive = error instanceof WireError || error instanceof HandshakeFailed
       if (isConclusive || !(await trying).some(({ connects }) => connects)) break
-    } while (performance.now() - beganMs < ASK_MS)
+      if (performance.now() - beganMs >= ASK_MS) break
+      await delay(RETRY_MS, undefined, { signal: this.#signal })
+    }
     const tries = await trying
     if (error instanceof WireError) return { how: 'refused', error, tries }
     return { how: tries.some(({ connects }) => connects) ? 'shut' : 'unreachable', error, tries }
   }
 
-  async #account(id: string): Promise<Account> {
-    const among = this.#visitor?.replicas.filter((one) => one.id === id) ?? []
+  async #account(replica: Member): Promise<Account> {
     const signal = AbortSignal.any([this.#signal, AbortSignal.timeout(ASK_MS)])
     try {
-      const json = await this.#visitor?.ask((channel) => channel.status(), { among, signal })
-      return accountIn(json ?? new Uint8Array())
+      const json = await this.#visitor!.ask((channel) => channel.status(), { among: [replica], signal })
+      return accountIn(json)
     } catch (error) {
-      throw error instanceof NobodyAnswers ? (error.faults.get(id) ?? error) : error
+      throw error instanceof NobodyAnswers ? (error.faults.get(replica.id) ?? error) : error
     }
   }
 

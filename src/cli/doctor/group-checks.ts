@@ -68,7 +68,7 @@ function found(member: Announced, heard: Heard, hasKey: boolean): Finding {
         'member-handshake',
         `${name} accepts the connection, and no handshake comes about (${addressesOf(heard, member)}): ${heard.error.message}`,
         hasKey
-          ? 'compare the keys of both ("anchorage network-key FILE --show" tells their names); if they are the same, look at what listens at that address'
+          ? 'compare the keys of both ("anchorage network-key FILE show" tells their names); if they are the same, look at what listens at that address'
           : 'give the --network-key of the group; if it has none, look at what listens at that address',
       )
     case 'unreachable':

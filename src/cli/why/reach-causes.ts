@@ -1,7 +1,7 @@
 import { addressesOf, type Case, type Cause, namesOf } from './case.ts'
 
 const COMPARE_KEYS =
-  'compare the keys of both ("anchorage network-key FILE --show" tells their names); copy the right file there with mode 0600, and restart it'
+  'compare the keys of both ("anchorage network-key FILE show" tells their names); copy the right file there with mode 0600, and restart it'
 
 /** It announces itself, and breaks off every handshake, or all others break off its own. */
 export function otherNetworkKey(one: Case): Cause | undefined {

@@ -52,11 +52,19 @@ export class DataDirectory implements Disposable {
     return new Belonging(this.path, this.checkpoints, this.storage)
   }
 
-  /** The key that says who this replica is: made on first use, the same ever after. */
+  /** The key that says who this replica is: made on first use, the same ever after. Throws `DirectoryUnusable`. */
   async identity(): Promise<PrivateKey> {
     const kept = await keptIdentity(this.path, this.storage)
     if (kept !== undefined) return kept
     const path = identityPath(this.path)
+    try {
+      return await this.#makeIdentity(path)
+    } catch (cause) {
+      throw new DirectoryUnusable(`${path} cannot be written: ${asError(cause).message}`, { cause })
+    }
+  }
+
+  async #makeIdentity(path: string): Promise<PrivateKey> {
     const key = await generateKeyPair('Ed25519')
     const draft = `${path}.new`
     // A draft that a crash left may have other permissions, and writing it anew would keep them.

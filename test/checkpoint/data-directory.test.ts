@@ -85,7 +85,11 @@ test('a key that the disk has no room for is no key, and made later', async () =
   const { directory, storage } = await simulated(machine)
   using data = await DataDirectory.open(directory, storage)
   machine.disk.fill(0)
-  await expect(data.identity()).rejects.toMatchObject({ code: 'ENOSPC' })
+  await expect(data.identity()).rejects.toMatchObject({
+    name: 'DirectoryUnusable',
+    message: expect.stringMatching(/identity\.key cannot be written: .*ENOSPC/),
+    cause: { code: 'ENOSPC' },
+  })
   machine.disk.mend()
   const key = await data.identity()
   expect((await data.identity()).equals(key)).toBe(true)

@@ -24,6 +24,10 @@ function classesOf(exported: object): Map<string, ErrorClass> {
   return new Map(classes)
 }
 
+function readPage(name: string): string {
+  return readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8')
+}
+
 function inCapitals(name: string): string {
   return name.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase()
 }
@@ -49,16 +53,17 @@ test('an error has the code of its class, and not of the one that it descends fr
 })
 
 test('the table of codes lists every public class, and nothing else', () => {
-  const page = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8')
-  const rows = page.matchAll(/^\| `([A-Z_]+)` \| `(\w+)` \| [^|]+ \| [^|]+ \|$/gm)
+  const rows = readPage('error-codes.md').matchAll(/^\| `([A-Z_]+)` \| `(\w+)` \| [^|]+ \| [^|]+ \|$/gm)
   const listed = [...rows].map(([, code, name]) => `${code} ${name}`)
   const exported = [...PUBLIC].map(([name, { code }]) => `${code} ${name}`)
   expect(listed.sort()).toEqual(exported.sort())
 })
 
-test('what the table of codes says to look up above stands there', () => {
-  const page = readFileSync(new URL('../docs/operations.md', import.meta.url), 'utf8')
-  const [before = '', table = ''] = page.split('## Error codes')
-  for (const [, name] of table.matchAll(/^\| `[A-Z_]+` \| `(\w+)` \|[^|]+\| above \|$/gm))
-    expect(before).toContain(`| \`${name}\``)
+test('what the table of codes says to look up in operations stands there', () => {
+  const referred =
+    /^\| `[A-Z_]+` \| `(\w+)` \|[^|]+\| \[see operations\]\(operations\.md#what-the-errors-mean\) \|$/gm
+  const names = Array.from(readPage('error-codes.md').matchAll(referred), ([, name]) => name!)
+  expect(names.length).toBeGreaterThan(20)
+  const [, section = ''] = readPage('operations.md').split('## What the errors mean')
+  for (const name of names) expect(section).toContain(`| \`${name}\``)
 })

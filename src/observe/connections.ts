@@ -5,9 +5,9 @@ import type { Socket } from 'node:net'
 export const CONNECTIONS_MAX = 64
 
 /**
- * The connections of a server. Who holds many of them shuts nobody out: a new one takes the place of the one that asked
- * for nothing for the longest time. On each there is one request at a time. Answers to more of them would all be made at
- * once, and would wait in memory for the first: browsers and scrapers send the next request after the answer.
+ * The connections of a server. A client that holds many of them shuts nobody out: a new one takes the place of the one
+ * that asked for nothing for the longest time. On each there is one request at a time, as browsers and scrapers send
+ * them. Answers to more of them would all be made at once, and would wait in memory for the first.
  */
 export class Connections {
   /** With the answer of each to its last request. Who asked last is the last one. */

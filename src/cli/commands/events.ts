@@ -23,8 +23,7 @@ export interface EventsOptions {
 }
 
 /**
- * Reading begins so many entries before the first that is told of: who leads, and which anchors await their seals, is
- * known from these.
+ * How many entries are read before the first that is told of. They say who leads, and which anchors await their seals.
  */
 const LOOKBACK = 10_000
 /** How long members have to announce themselves once the log's servers can be reached again: a lease or more. */

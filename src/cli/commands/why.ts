@@ -77,7 +77,7 @@ async function explain(context: Context, log: Log, { before, subjects }: Look) {
   return { facts, explained }
 }
 
-/** Those whose answers tell whether the others can be served. */
+/** The replicas whose answers tell whether the others can be served: the leader, and holders of the state. */
 function witnessesOf({ leader, running }: GroupFacts): Announced[] {
   const holders = running.filter(({ state, offers }) => state === 'in-sync' || offers.length > 0)
   return [...(leader ? [leader] : []), ...holders.slice(0, HOLDERS_ASKED)]
@@ -102,7 +102,7 @@ async function interviewed(
     })
     return await interviews.with(each)
   } catch {
-    // Who cannot announce itself in the log is answered by nobody. The announcements tell much by themselves.
+    // No replica answers a process that cannot announce itself in the log. The announcements tell much by themselves.
     context.signal.throwIfAborted()
     return new Map()
   }

@@ -19,7 +19,7 @@ const DIES_MS = 3_000
 /** Every second newcomer loses a provider. */
 const ROUNDS_PER_DEATH = 2
 const STEP_TIMEOUT_MS = 10 * 60_000
-/** Whoever is behind takes a snapshot: nobody would see it replay the log. */
+/** A replica that is behind always takes a snapshot, so that there is a catch-up to see. */
 const SNAPSHOT_AFTER = 0
 
 export interface LiveStoryInit {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { setTimeout as sleep } from 'node:timers/promises'
 
 const HOST = '127.0.0.1'
-/** What is passed on at once, in bytes: so little that a slow link flows, and does not come in bursts. */
+/** Bytes that are passed on at once. More would arrive in bursts on a slow link. */
 const PIECE_BYTES = 2 * 1024
 
 /**

@@ -54,7 +54,7 @@ export class Patient implements AsyncDisposable {
 
   /** What became of asking each replica that runs; empty if none could be asked. */
   heard(): Promise<ReadonlyMap<string, Heard>> {
-    // Who cannot announce itself in the log is answered by nobody: a check of its own tells why.
+    // No replica answers a process that cannot announce itself in the log. A check of its own tells why.
     this.#heard ??= this.#interview().catch(() => {
       this.context.signal.throwIfAborted()
       return new Map()

@@ -16,8 +16,9 @@ interface Learnt {
 }
 
 /**
- * Says what control entries decide, with the group's own code. Of a log that is read from its middle on, who leads
- * and what the group speaks are learnt from the entries: only a leader writes markers, prunes and ticks of its term.
+ * Says what control entries decide, with the group's own code. If it begins in the middle
+ * of the log, it learns from the entries who leads and what the group speaks: only a leader writes markers, prunes and
+ * ticks of its term.
  */
 export class LogEvents {
   readonly #epoch: string

@@ -35,7 +35,7 @@ export class MemberEvents {
     const announcedMsAgo = Math.max(0, Math.round(nowMs - announcedAtMs))
     return [
       ...this.#ended(member, null, atMs),
-      // Who takes its leave removes its announcement before that expires.
+      // A member that takes its leave removes its announcement before that expires.
       untilMs > nowMs
         ? { event: 'left', ...one, detail: { state } }
         : { event: 'silent', ...one, detail: { state, announcedMsAgo } },

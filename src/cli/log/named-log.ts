@@ -31,7 +31,8 @@ export interface NamingFlags extends LogFlags {
  * Throws `UsageError` for flags that name no log, and for those that are not for the log that is named.
  *
  * @param isWeaker whether a flag's value comes from where it counts less than another's: from a file rather than the
- * command line. What is weaker than the log's name was not meant for this log, and is left out if it is not for it.
+ * command line. A setting from a weaker place than the log's name was not meant for this log, and is left out if
+ * the log cannot take it.
  */
 export async function namedLog(
   flags: NamingFlags,

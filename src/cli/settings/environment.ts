@@ -5,7 +5,7 @@ import type { Setting } from './setting.ts'
 
 /** Names the file of settings. */
 export const CONFIG_VARIABLE = 'ANCHORAGE_CONFIG'
-/** Variables that set no flag. Those of tests are nobody's else. */
+/** Variables of ours that set no flag. */
 const OTHERS = /^ANCHORAGE_(CONFIG|DEBUG|TEST_.*)$/
 /** Kubernetes gives each container such variables of each Service, so also of one that is named anchorage. */
 const OF_KUBERNETES =

@@ -150,14 +150,67 @@ test('at the end what was counted is told, once', () => {
   ])
 })
 
-test('of more than 256 the one that was heard least lately is told, and forgotten', () => {
-  lines.take(lineOf())
-  lines.take(lineOf())
-  for (let n = 0; n < 300; n++) lines.take(lineOf({ key: `fault ${n}` }))
-  expect(kept.told).toHaveLength(302)
-  expect(kept.told.filter(([, { fields }]) => fields.repeated === 1)).toHaveLength(1)
-  lines.take(lineOf())
-  expect(kept.told.at(-1)).toEqual([0, lineOf()])
+const refused = (n: number, type = 'Busy') =>
+  lineOf({
+    fields: { event: 'refused', peer: `p${n}`, err: { type, code: 'OTHER', message: 'm' } },
+    key: `refused p${n} ${type}`,
+  })
+
+/** How many lines of an event there were, by what was told. */
+const said = (event: string) =>
+  kept.told
+    .filter(([, { fields }]) => fields.event === event)
+    .reduce((sum, [, { fields }]) => sum + Number(fields.others ?? fields.repeated ?? 1), 0)
+
+test('300 peers in turn for 30 s are some 130 lines, which tell how many there were', () => {
+  for (let n = 0; n < 30_000; n++) {
+    lines.take(refused(n % 300))
+    clock.advance(1)
+  }
+  // 33 at once, after 1 s, after 11 s.
+  expect(kept.told).toHaveLength(99)
+  expect(kept.told.filter(([atMs]) => atMs < 1_000)).toHaveLength(33)
+  lines.flush()
+  expect(kept.told).toHaveLength(132)
+  expect(said('refused')).toBe(30_000)
+  expect(kept.told.at(-1)![1].fields).toMatchObject({ peer: 'p299', others: expect.any(Number) })
+})
+
+test('peers that are others with each line, for five minutes: 33 lines a minute, and none is lost', () => {
+  for (let n = 0; n < 300_000; n++) {
+    lines.take(refused(n))
+    clock.advance(1)
+  }
+  expect(kept.told.length).toBeLessThan(33 + 5 * 33 + 10)
+  lines.flush()
+  expect(said('refused')).toBe(300_000)
+})
+
+test('a crowd of one kind hides no line of another', () => {
+  for (let n = 0; n < 1_000; n++) lines.take(refused(n))
+  const { length } = kept.told
+  for (const line of [lineOf(), refused(1, 'Expired'), lineOf({ level: 'error', key: 'other' })])
+    lines.take(line)
+  expect(kept.told).toHaveLength(length + 3)
+})
+
+test('errors of ever other names are bounded too', () => {
+  for (let n = 0; n < 10_000; n++) lines.take(refused(n, `Error${n}`))
+  expect(kept.told).toHaveLength(257)
+  clock.advance(1_000)
+  expect(kept.told).toHaveLength(258)
+  expect(said('refused')).toBe(10_000)
+})
+
+test('amounts of those without a place of their own are added up', () => {
+  for (let n = 0; n < 100; n++) lines.take(lineOf({ key: `served ${n}`, totals: { chunks: 1 } }))
+  clock.advance(1_000)
+  expect(kept.told.at(-1)![1].fields).toMatchObject({ chunks: 68, others: 67 })
+})
+
+test('keys that differ after 300 characters alone are the same', () => {
+  for (const end of ['a', 'b']) lines.take(lineOf({ key: `${'x'.repeat(300)}${end}` }))
+  expect(kept.told).toHaveLength(1)
 })
 
 test('nothing is counted of a level that is not shown', () => {

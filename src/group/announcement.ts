@@ -201,6 +201,10 @@ function cut(text: string, lengthMax: number): string {
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1).toWellFormed()}…`
 }
 
+/**
+ * What a member tells is clamped, not refused: it stays a member that people see, whose numbers mean what they
+ * would mean anyway, more than there can be.
+ */
 function count(value: bigint): number {
   return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
 }
@@ -219,11 +223,11 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       epoch,
       addresses,
       state: state as ReplicaState,
-      applied: Number(applied),
-      leads: Number(leads),
-      needs: Number(needs),
+      applied: count(applied),
+      leads: count(leads),
+      needs: count(needs),
       ...(receivedBytes > 0n && { receivedBytes: count(receivedBytes) }),
-      checkpoint: Number(checkpoint),
+      checkpoint: count(checkpoint),
       ...(durable && { durable }),
       ...(process !== '' && { process }),
       ...(contested && { contested }),
@@ -233,10 +237,10 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       ...(signature !== '' && { signature: cut(signature, SIGNATURE_LENGTH_MAX) }),
       ...(catchUp && { catchUp }),
       ...(networkKeys.length > 0 && { networkKeys }),
-      ...(prune && { prune: { keepEntries: Number(prune.keepEntries), volatile: prune.volatile } }),
+      ...(prune && { prune: { keepEntries: count(prune.keepEntries), volatile: prune.volatile } }),
       offers: offers.slice(-OFFERS_MAX).map(({ anchor, remainingMs, ready, servedBytes }) => ({
-        anchor: Number(anchor),
-        remainingMs,
+        anchor: count(anchor),
+        remainingMs: Math.min(remainingMs, TIMER_MS_MAX),
         ready,
         ...(servedBytes > 0n && { servedBytes: count(servedBytes) }),
       })),

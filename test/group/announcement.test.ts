@@ -205,6 +205,68 @@ test('a presence that is no announcement of this version is not read', () => {
   expect(decodeAnnouncement(new Uint8Array(0))).toBeUndefined()
 })
 
+/** What is read can be announced once more, and is the same then. */
+function expectReadAgain(bytes: Uint8Array): Announcement | undefined {
+  const read = decodeAnnouncement(bytes)
+  if (read !== undefined) expect(decodeAnnouncement(encodeAnnouncement(read))).toEqual(read)
+  return read
+}
+
+test('a number that is not exact, or no time that a timer can take, is read as the largest', () => {
+  const most = 2n ** 64n - 1n
+  const message = create(AnnouncementSchema, {
+    ...{ state: 'in-sync', applied: most, leads: most, needs: most, checkpoint: most, receivedBytes: most },
+    prune: { keepEntries: most },
+    offers: [{ anchor: most, remainingMs: 2 ** 32 - 1, servedBytes: most }],
+    format: 2 ** 32 - 1,
+  })
+  const exact = Number.MAX_SAFE_INTEGER
+  expect(expectReadAgain(toBinary(AnnouncementSchema, message))).toMatchObject({
+    ...{ applied: exact, leads: exact, needs: exact, checkpoint: exact, receivedBytes: exact },
+    prune: { keepEntries: exact },
+    offers: [{ anchor: exact, remainingMs: 2 ** 31 - 1, servedBytes: exact }],
+    // A later release's is read as it is: each replica goes by the lowest of all.
+    format: 2 ** 32 - 1,
+  })
+})
+
+test('what a member announces is announced again as it was read, whatever it is', () => {
+  const number = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n })
+  const number32 = fc.nat(2 ** 32 - 1)
+  const text = fc.string({ unit: 'grapheme' })
+  const message = fc.record(
+    {
+      epoch: text,
+      addresses: fc.array(text),
+      applied: number,
+      leads: number,
+      offers: fc.array(
+        fc.record({ anchor: number, remainingMs: number32, ready: fc.boolean(), servedBytes: number }),
+      ),
+      needs: number,
+      receivedBytes: number,
+      checkpoint: number,
+      durable: fc.boolean(),
+      prune: fc.record({ keepEntries: number, volatile: fc.boolean() }),
+      process: text,
+      contested: fc.boolean(),
+      format: number32,
+      speaks: fc.array(fc.uint8Array({ maxLength: 20 }), { maxLength: 20 }),
+      version: text,
+      signature: fc.string({ unit: 'grapheme', maxLength: 300 }),
+      networkKeys: fc.array(fc.oneof(text, fc.stringMatching(/^[0-9a-f]{8}$/))),
+    },
+    { requiredKeys: [] },
+  )
+  fc.assert(
+    fc.property(message, (init) => {
+      const bytes = toBinary(AnnouncementSchema, create(AnnouncementSchema, { ...init, state: 'in-sync' }))
+      expect(expectReadAgain(bytes)).toBeDefined()
+    }),
+    { numRuns: 1000 },
+  )
+})
+
 test('a presence of random bytes, or damaged anywhere, is an announcement or none, and never an error', () => {
   const whole = encodeAnnouncement(FULL)
   const damaged = fc
@@ -212,7 +274,7 @@ test('a presence of random bytes, or damaged anywhere, is an announcement or non
     .map(([at, byte]) => Uint8Array.from(whole).with(at, byte))
   fc.assert(
     fc.property(fc.oneof(fc.uint8Array({ maxLength: 100 }), damaged), (bytes) => {
-      const read = decodeAnnouncement(bytes)
+      const read = expectReadAgain(bytes)
       if (read !== undefined) expect(typeof read.applied).toBe('number')
     }),
     { numRuns: 2000 },

@@ -6,9 +6,13 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { why } from '../../src/cli/commands/why.ts'
+import type { Account } from '../../src/cli/facts/account.ts'
+import { Clocks } from '../../src/cli/facts/clocks.ts'
+import type { Heard } from '../../src/cli/facts/interviews.ts'
 import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { signatureName } from '../../src/group/versions.ts'
 import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
+import { systemClock } from '../../src/time/clock.ts'
 import { Cluster, next, type Started, when } from '../replica/cluster.ts'
 import { line } from '../replica/journal.ts'
 import { run } from './command.ts'
@@ -201,6 +205,37 @@ test('a replica that halted says why, and what to do about it', async () => {
   expect([code, replicas]).toMatchObject([4, [{ replica: replica.id, code: 'halted' }]])
   expect(replicas[0]!.why).toMatch(/APPLY_FAILED.*a fault in the program/)
   expect(replicas[0]!.remedy).toContain('fix the machine')
+})
+
+test('a clock that is off is told too, by the answers of those that were asked', async () => {
+  await using cluster = new Cluster()
+  const [leader] = await cluster.startLed(1)
+  const ahead = { ...systemClock, wallNow: () => Date.now() + 3_600_000 }
+  const { replica } = await cluster.start({ clock: ahead })
+  await replica.inSync()
+  const { code, object } = await run((context) => why(context, replica.id), { log: cluster.log })
+  expect([code, object.well, object.replicas]).toMatchObject([4, false, [{ code: 'in-sync' }]])
+  const end = replica.id.slice(-8)
+  const off = `the clock of …${end} is 60 minutes ahead of this one, which 2 other replicas agree with`
+  expect(object.clocks).toEqual([
+    { replica: replica.id, code: 'clock', why: off, remedy: expect.stringContaining('NTP') },
+  ])
+  const people = await run((context) => why(context, end), { log: cluster.log, json: false })
+  expect(people.text).toMatch(
+    new RegExp(`the clock of …${end}\n  why +${off}\n  what to do +.*\n  code +clock`),
+  )
+  expect((await ask(cluster, leader.replica.id)).code).toBe(4)
+})
+
+test('a clock that no other agrees with is that of this machine, and a slow answer says nothing of one', () => {
+  const offBy = (tookMs: number) => {
+    const account = { clockMs: 97_500 } as Account
+    const heard: Heard = { how: 'told', account, tookMs, atMs: 100_000, tries: [] }
+    return new Clocks([['p', heard]]).off
+  }
+  const behind = "this machine's clock is 2.5 s ahead of the clock of …p"
+  expect(offBy(10)).toMatchObject([{ replica: null, why: behind }])
+  expect(offBy(4_000)).toEqual([])
 })
 
 test('nobody leads, another version, two of one identity, and one that is on its way', async () => {

@@ -8,6 +8,7 @@ import { count, counted, type Output, shortId } from '../output.ts'
 import { plainText } from '../plain-text.ts'
 import { Case, type Cause, silence } from '../why/case.ts'
 import { causeOf } from '../why/causes.ts'
+import { type ClockCause, clockCauses } from '../why/clock-causes.ts'
 import { unseen } from '../why/unseen.ts'
 import { networkOf } from './network-key.ts'
 
@@ -40,8 +41,8 @@ export async function why(context: Context, name: string | undefined): Promise<n
     if (subjects === undefined) return tell(context, before, [unseenAs(name!, before)])
     if (subjects.length === 0) return nothingToExplain(context, before)
     const work = explain(context, log, { before, subjects })
-    const { facts, explained } = await output.waiting('asking the replicas', work)
-    return tell(context, facts, explained)
+    const { facts, explained, clocks } = await output.waiting('asking the replicas', work)
+    return tell(context, facts, explained, clocks)
   })
 }
 
@@ -74,7 +75,7 @@ async function explain(context: Context, log: Log, { before, subjects }: Look) {
     if (member === undefined) return unseenAs(earlier.id, facts)
     return explainedOf(new Case({ facts, member, heard, earlier }))
   })
-  return { facts, explained }
+  return { facts, explained, clocks: clockCauses(heard) }
 }
 
 /** The replicas whose answers tell whether the others can be served: the leader, and holders of the state. */
@@ -127,40 +128,58 @@ function nothingToExplain(context: Context, facts: GroupFacts): number {
   return tell(context, facts, [])
 }
 
-function tell({ output }: Context, facts: GroupFacts, explained: readonly Explained[]): number {
-  const well = explained.every(({ code }) => code === 'in-sync')
-  if (output.json) output.object(forPrograms(facts, explained, well))
-  else for (const line of forPeople(facts, explained, output)) output.line(line)
+function tell(
+  { output }: Context,
+  facts: GroupFacts,
+  explained: readonly Explained[],
+  clocks: readonly ClockCause[] = [],
+): number {
+  const well = clocks.length === 0 && explained.every(({ code }) => code === 'in-sync')
+  if (output.json) output.object({ well, ...forPrograms(facts), replicas: explained, clocks })
+  else for (const line of forPeople(facts, explained, clocks, output)) output.line(line)
   return well ? EXIT.ok : EXIT.unwell
 }
 
-function forPrograms(facts: GroupFacts, explained: readonly Explained[], well: boolean): object {
-  const { place: log, group, bounds } = facts
-  const silent = facts.silent.map(({ id, state, applied, ageMs }) => {
+function forPrograms({ place: log, group, bounds, silent }: GroupFacts): object {
+  const gone = silent.map(({ id, state, applied, ageMs }) => {
     return { id, state, position: applied, silentMs: Math.round(ageMs) }
   })
-  return { well, log, group, ...bounds, replicas: explained, silent }
+  return { log, group, ...bounds, silent: gone }
 }
 
-function forPeople(facts: GroupFacts, explained: readonly Explained[], output: Output): string[] {
+function forPeople(
+  facts: GroupFacts,
+  explained: readonly Explained[],
+  clocks: readonly ClockCause[],
+  output: Output,
+): string[] {
   const { running, silent, bounds } = facts
-  const lines = explained.flatMap(({ replica, state, position, why, remedy, code }) => {
+  const lines = explained.flatMap((one) => {
+    const { replica, state, position } = one
     const stands =
       state === null ? '' : `  ${state}, entry ${count(position!)} of ${count(bounds.newest.index)}`
     const name = replica === null ? 'the group' : plainText(shortId(replica))
-    return [
-      output.style('bold', `${name}${stands}`),
-      `  why         ${plainText(why)}`,
-      ...(remedy === '' ? [] : [`  what to do  ${plainText(remedy)}`]),
-      output.style('dim', `  code        ${code}`),
-    ]
+    return paragraph(`${name}${stands}`, one, output)
   })
+  for (const clock of clocks) {
+    const whose = clock.replica === null ? 'this machine' : plainText(shortId(clock.replica))
+    lines.push(...paragraph(`the clock of ${whose}`, clock, output))
+  }
   if (explained.length === 0) lines.push(`${counted(running.length, 'replica')} in sync; ${ONE_MISSING}`)
   for (const one of silent) {
     const name = plainText(shortId(one.id))
     lines.push(`${name} is not here: ${silence(one)}, at entry ${count(one.applied)}`)
   }
   return lines
+}
+
+function paragraph(title: string, { why, remedy, code }: Cause, output: Output): string[] {
+  return [
+    output.style('bold', title),
+    `  why         ${plainText(why)}`,
+    ...(remedy === '' ? [] : [`  what to do  ${plainText(remedy)}`]),
+    output.style('dim', `  code        ${code}`),
+  ]
 }
 
 const ONE_MISSING =

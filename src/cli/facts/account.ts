@@ -23,6 +23,9 @@ export interface Account {
   readonly clockMs: number | undefined
 }
 
+/** The furthest that a date can be from 1970, in milliseconds. */
+const DATE_MS_MAX = 8.64e15
+
 type Fields = Readonly<Record<string, unknown>>
 
 /** Reads a report, which a peer may have made up. Throws `Malformed`. */
@@ -39,7 +42,7 @@ export function accountIn(json: Uint8Array): Account {
     failure: errorIn(failure),
     problem: errorIn(problem),
     logConnected: typeof logConnected === 'boolean' ? logConnected : undefined,
-    clockMs: typeof clockMs === 'number' && Number.isFinite(clockMs) ? clockMs : undefined,
+    clockMs: typeof clockMs === 'number' && Math.abs(clockMs) <= DATE_MS_MAX ? clockMs : undefined,
   }
 }
 

@@ -112,15 +112,22 @@ export class Visit implements AsyncDisposable {
   async withLeader<T>(what: () => string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const beganMs = performance.now()
     const nobody = new AbortController()
-    const look = () => {
+    let isLooking = false
+    const look = async () => {
+      // A read of the announcements may take longer than the time to the next look.
+      if (isLooking) return
+      isLooking = true
+      const there = await this.visitor.runs(undefined, { signal: this.#context.signal }).catch(() => true)
+      isLooking = false
       const { replicas } = this.visitor
-      if (replicas.length === 0) return nobody.abort(new NobodyRuns(this.#context.group))
+      if (!there) return nobody.abort(new NobodyRuns(this.#context.group))
+      if (replicas.length === 0) return
       if (replicas.some(({ leads }) => leads > 0)) return
       const leaseMs = Math.max(...replicas.map(({ announcedAtMs, untilMs }) => untilMs - announcedAtMs))
       if (performance.now() - beganMs > leaseMs + ELECTION_MS)
         nobody.abort(new NobodyLeads(replicas.map(({ id, state }) => `${shortId(id)} (${state})`)))
     }
-    look()
+    await look()
     nobody.signal.throwIfAborted()
     const timer = setInterval(look, POLL_INTERVAL_MS)
     try {

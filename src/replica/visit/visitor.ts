@@ -33,8 +33,8 @@ export interface VisitInit {
 }
 
 /** How late an announcement may come before its replica is taken for gone, in milliseconds; and how often to look. */
-const LATE_MS = 1_000
-const LOOKS_MAX = 4
+const LATE_MS = 2_000
+const LOOKS_MAX = 8
 /** How long a member that says nothing keeps the next one waiting, in milliseconds: an answer takes about 30. */
 const STAGGER_MS = 500
 
@@ -52,6 +52,7 @@ export class Visitor implements AsyncDisposable {
   readonly host: VisitHost
   readonly network: ReplicaNetwork
   readonly membership: Membership
+  readonly #log: Log
   readonly #clock: Clock
   readonly #presence: VisitPresence
   readonly #peers: Peers
@@ -65,7 +66,10 @@ export class Visitor implements AsyncDisposable {
   static async enter(init: VisitInit): Promise<Visitor> {
     const { log, networkKey, clock = systemClock, signal } = init
     const membership = new Membership({ log, clock, epoch: log.epoch })
-    if (!(await someoneIsThere(membership, init))) throw new NobodyAnswers(new Map())
+    const assertSomeone = async () => {
+      if (!(await runsThere(membership, { log, clock, signal }))) throw new NobodyAnswers(new Map())
+    }
+    await assertSomeone()
     const privateKey = await generateKeyPair('Ed25519')
     const self = privateKey.publicKey.toString()
     const presence = new VisitPresence({ self, log, clock })
@@ -78,7 +82,7 @@ export class Visitor implements AsyncDisposable {
       await network.start({ serve: async (_, stream) => stream.abort(new Error('a visitor serves nothing')) })
       await raceSignal(announced, signal)
       // A busy machine takes longer to load libp2p than an announcement lasts.
-      if (!membership.list().some(isThere)) await raceSignal(membership.refresh(), signal)
+      if (!membership.list().some(isThere)) await assertSomeone()
       return new Visitor(init, { clock, membership, presence, network })
     } catch (error) {
       await Promise.all([presence.leave(), network.stop()])
@@ -100,6 +104,7 @@ export class Visitor implements AsyncDisposable {
     this.host = new VisitHost({ group, signature, log, clock, membership, pin })
     this.network = network
     this.membership = membership
+    this.#log = log
     this.#clock = clock
     this.#presence = presence
     this.#peers = new Peers({ host: this.host, network, clock, timeoutMs })
@@ -111,6 +116,18 @@ export class Visitor implements AsyncDisposable {
       .list()
       .filter(isThere)
       .sort((a, b) => rank(a) - rank(b))
+  }
+
+  /**
+   * Whether a replica of this kind runs. Where the announcements that are known have lapsed, on a busy machine, it
+   * looks again before it says no.
+   */
+  async runs(
+    wanted: (announcement: Announcement) => boolean = () => true,
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<boolean> {
+    if (this.replicas.some(wanted)) return true
+    return await runsThere(this.membership, { log: this.#log, clock: this.#clock, signal, wanted })
   }
 
   /** Who leads, by the announcements. */
@@ -183,21 +200,30 @@ export class Visitor implements AsyncDisposable {
   }
 }
 
+interface Search {
+  readonly log: Log
+  readonly clock: Clock
+  readonly signal?: AbortSignal | undefined
+  /** Default: any replica. */
+  readonly wanted?: (announcement: Announcement) => boolean
+}
+
 /**
  * A replica that is busy may announce itself late. Where one was there a moment ago, it is looked for again before
  * nobody is there.
  */
-async function someoneIsThere(
+async function runsThere(
   membership: Membership,
-  { log, clock = systemClock, signal }: VisitInit,
+  { log, clock, signal, wanted = () => true }: Search,
 ): Promise<boolean> {
+  const isWanted = (announcement: Announcement) => isThere(announcement) && wanted(announcement)
   for (let looks = 1; ; looks++) {
     await raceSignal(membership.refresh(), signal)
-    if (membership.list().some(isThere)) return true
+    if (membership.list().some(isWanted)) return true
     const presences = await raceSignal(log.notices.read(), signal)
     const wasThere = presences.some(({ data, ageMs, ttlMs }) => {
       const announcement = decodeAnnouncement(data)
-      return ageMs < ttlMs + LATE_MS && announcement?.epoch === log.epoch && isThere(announcement)
+      return ageMs < ttlMs + LATE_MS && announcement?.epoch === log.epoch && isWanted(announcement)
     })
     if (!wasThere || looks === LOOKS_MAX) return false
     await sleep(clock, LATE_MS / LOOKS_MAX, signal)

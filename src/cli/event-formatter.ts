@@ -1,7 +1,7 @@
 import type { CheckpointSummary, ProcessEvent, SessionSummary, SyncSummary } from '../observe/events.ts'
+import { plainText } from '../plain-text.ts'
 import { formatPosition } from '../position.ts'
 import { count, counted, duration, type Output, shortId, size } from './output.ts'
-import { plainText } from './plain-text.ts'
 
 type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: Type }>
 

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
+import { plainJson, plainText } from '../plain-text.ts'
 import { asError } from '../thrown.ts'
 import { withoutPasswords } from '../without-passwords.ts'
-import { plainJson, plainText } from './plain-text.ts'
 
 type Style = Parameters<typeof styleText>[0]
 

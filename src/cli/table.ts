@@ -1,5 +1,5 @@
+import { plainText } from '../plain-text.ts'
 import type { Output } from './output.ts'
-import { plainText } from './plain-text.ts'
 
 /** A table for people. Each row has as many cells as the head. What others wrote in them is made plain. */
 export function printTable(

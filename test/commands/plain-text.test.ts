@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { plainJson, plainText } from '../../src/cli/plain-text.ts'
+import { plainJson, plainText } from '../../src/plain-text.ts'
 
 test('a terminal finds nothing to obey in a text of others', () => {
   expect(plainText('\x1b[2J\x1b]0;title\x07')).toBe('\\x1b[2J\\x1b]0;title\\x07')

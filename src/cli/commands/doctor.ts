@@ -1,8 +1,8 @@
+import { plainText } from '../../plain-text.ts'
 import { type Context, EXIT } from '../context.ts'
 import { type Examined, examine } from '../doctor/examination.ts'
 import { Patient } from '../doctor/patient.ts'
 import type { Output } from '../output.ts'
-import { plainText } from '../plain-text.ts'
 import { networkOf } from './network-key.ts'
 import type { NodeOptions } from './node.ts'
 

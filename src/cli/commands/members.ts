@@ -2,10 +2,10 @@ import { decodeAnnouncement } from '../../group/announcement.ts'
 import { signatureName } from '../../group/versions.ts'
 import type { Log } from '../../log/log.ts'
 import { isFresh, Sightings } from '../../log/presence.ts'
+import { plainText } from '../../plain-text.ts'
 import { type Context, EXIT } from '../context.ts'
 import { existingLog, signatureOf, withAnyLog } from '../log/open-log.ts'
 import { count, duration, shortId } from '../output.ts'
-import { plainText } from '../plain-text.ts'
 import { printTable } from '../table.ts'
 
 /** Shows what each replica announces of itself. No replica is asked. */

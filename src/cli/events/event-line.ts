@@ -1,8 +1,8 @@
 import { ELECTORATE_MAX } from '../../group/seal.ts'
 import type { ProcessEvent } from '../../observe/events.ts'
+import { plainText } from '../../plain-text.ts'
 import { EventFormatter } from '../event-formatter.ts'
 import { count, counted, duration, type Output, shortId, size } from '../output.ts'
-import { plainText } from '../plain-text.ts'
 import type { GroupEvent } from './group-event.ts'
 
 const INDEX_WIDTH = 12

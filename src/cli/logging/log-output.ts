@@ -1,5 +1,5 @@
+import { plainJson } from '../../plain-text.ts'
 import type { Output } from '../output.ts'
-import { plainJson } from '../plain-text.ts'
 import { type Level, PinoSink } from './pino-sink.ts'
 import { prettyLines } from './pretty.ts'
 

@@ -1,5 +1,5 @@
+import { plainText } from '../../plain-text.ts'
 import { count, duration, shortId } from '../output.ts'
-import { plainText } from '../plain-text.ts'
 import type { SeenCatchUp } from './group-look.ts'
 import type { Line } from './sections.ts'
 

@@ -1,5 +1,5 @@
+import { plainText } from '../../plain-text.ts'
 import { count, counted, duration, shortId } from '../output.ts'
-import { plainText } from '../plain-text.ts'
 import { tableLines } from '../table.ts'
 import { acceptedKeys } from './accepted-keys.ts'
 import { catchUpRow } from './catch-up-row.ts'

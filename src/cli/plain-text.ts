@@ -1,1 +1,0 @@
-export { plainJson, plainText } from '../plain-text.ts'

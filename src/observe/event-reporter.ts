@@ -150,6 +150,6 @@ const EVENT_TYPES = [
 ] as const satisfies readonly (keyof ReplicaEvents)[]
 
 function stamped<Type extends ProcessEventType>(type: Type, detail: ProcessEventDetails[Type]): ProcessEvent {
-  const event = { type, detail, atMs: performance.timeOrigin + performance.now() }
-  return event as ProcessEvent
+  // The wall clock, as in the logs, also after it was set or the machine slept. Events of one process have their order.
+  return { type, detail, atMs: Date.now() } as ProcessEvent
 }

@@ -101,7 +101,7 @@ export type ProcessEvent<Type extends ProcessEventType = ProcessEventType> = {
   [T in Type]: {
     readonly type: T
     readonly detail: ProcessEventDetails[T]
-    /** When it happened, in milliseconds since 1970. Comparable between the processes of one machine. */
+    /** When it happened, in whole milliseconds since 1970, by the wall clock, which may be set back meanwhile. */
     readonly atMs: number
   }
 }[Type]

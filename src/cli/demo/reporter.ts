@@ -42,6 +42,7 @@ export class DemoReporter {
         if (!formatters.has(replica)) formatters.set(replica, new EventFormatter(this.#output, replica.id))
         return events.map((event) => ({ replica, event }))
       })
+      // Those of one millisecond stay in their order.
       for (const { replica, event } of news.sort((a, b) => a.event.atMs - b.event.atMs)) {
         const text = formatters.get(replica)!.tell(event)
         if (text !== undefined) this.say(text, replica.name)

@@ -10,6 +10,7 @@ import type { ObservedReplica } from './observed-replica.ts'
 import { Assets } from './page/assets.ts'
 import { LiveStream } from './page/live-stream.ts'
 import { RequestGuard } from './request-guard.ts'
+import { Scrapes } from './scrapes.ts'
 
 export interface HttpOptions {
   /** The address to listen on. Default 127.0.0.1: only this machine. `0.0.0.0` and `::` are all of them. */
@@ -40,6 +41,7 @@ export class ReplicaHttpServer implements AsyncDisposable {
   readonly #assets: Assets | undefined
   readonly #live: LiveStream | undefined
   readonly #connections: Connections
+  readonly #scrapes: Scrapes
   #guard: RequestGuard | undefined
   #closed: Promise<void> | undefined
 
@@ -57,6 +59,7 @@ export class ReplicaHttpServer implements AsyncDisposable {
 
   private constructor(observed: ObservedReplica, page: boolean) {
     this.#observed = observed
+    this.#scrapes = new Scrapes(observed.registry)
     this.#assets = page ? new Assets() : undefined
     this.#live = page ? new LiveStream(observed) : undefined
     this.#server = createServer(
@@ -125,11 +128,11 @@ export class ReplicaHttpServer implements AsyncDisposable {
     const refusal = this.#guard?.refusal(request)
     if (refusal !== undefined) return refusal
     const path = url.split('?', 1)[0]!
-    const { health, registry } = this.#observed
+    const { health } = this.#observed
     switch (path) {
       case '/metrics':
         // A metric of the application's own can fail.
-        return { status: 200, type: registry.contentType, body: await registry.metrics() }
+        return { status: 200, type: this.#scrapes.contentType, body: await this.#scrapes.text() }
       case '/healthz':
         return verdict(health.alive)
       case '/readyz':

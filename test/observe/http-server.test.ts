@@ -1,8 +1,9 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect, createServer } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { type ReplicaHttpServer, serveHttp } from '../../src/observe/http-server.ts'
 import { observeReplica } from '../../src/observe/observed-replica.ts'
 import { Cluster, leads } from '../replica/cluster.ts'
@@ -38,6 +39,32 @@ test('metrics, and whether the replica is alive and in sync, on loopback', async
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
   })
+})
+
+test('fifty who ask for metrics at once have them collected once', async () => {
+  await using cluster = new Cluster()
+  const [{ replica }] = await cluster.startLed(0)
+  using observed = observeReplica(replica)
+  await using server = await serveHttp(observed)
+  const collected = vi.spyOn(observed.registry, 'metrics')
+  // The first one is under way until all have asked.
+  const allAsked = Promise.withResolvers<void>()
+  let asked = 0
+  const count = () => {
+    if (++asked === 50) setImmediate(() => allAsked.resolve())
+  }
+  collected.mockImplementationOnce(async () => {
+    await allAsked.promise
+    return 'collected\n'
+  })
+  subscribe('http.server.request.start', count)
+  try {
+    const answers = await Promise.all(Array.from({ length: 50 }, () => ask(server, '/metrics')))
+    for (const { status, body } of answers) expect([status, body]).toEqual([200, 'collected\n'])
+    expect(collected).toHaveBeenCalledTimes(1)
+  } finally {
+    unsubscribe('http.server.request.start', count)
+  }
 })
 
 test('a replica that halted is neither alive nor ready, and says why in one line', async () => {

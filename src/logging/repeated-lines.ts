@@ -94,7 +94,8 @@ export class RepeatedLines {
   }
 
   #close(beginnings: readonly string[]): void {
-    for (const [key, known] of this.#remembered) {
+    for (const known of this.#remembered.values()) {
+      const { key = '' } = known.newest
       if (known.count > 0 && beginnings.some((beginning) => key.startsWith(beginning))) this.#tellAgain(known)
     }
   }

@@ -208,6 +208,15 @@ test('amounts of those without a place of their own are added up', () => {
   expect(kept.told.at(-1)![1].fields).toMatchObject({ chunks: 68, others: 67 })
 })
 
+test('those without a place of their own are told too before what they are over with', () => {
+  for (let n = 0; n < 40; n++) lines.take(lineOf({ key: `fetched 7 p${n}` }))
+  lines.take(
+    lineOf({ text: 'installs', key: 'installing', fields: { event: 'session' }, closes: ['fetched 7 '] }),
+  )
+  const [[, last], [, before]] = kept.told.toReversed() as [[number, LogLine], [number, LogLine]]
+  expect([before.fields.others, last.text]).toEqual([7, 'installs'])
+})
+
 test('keys that differ after 300 characters alone are the same', () => {
   for (const end of ['a', 'b']) lines.take(lineOf({ key: `${'x'.repeat(300)}${end}` }))
   expect(kept.told).toHaveLength(1)

@@ -3,6 +3,7 @@ import { createServer } from 'node:net'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Announcement, encodeAnnouncement } from '../../src/group/announcement.ts'
 import { sqliteLog } from '../../src/log/sqlite.ts'
+import { canNotify, NotifySocket } from '../service/notify-socket.ts'
 import { Place, type Printed } from './anchorage.ts'
 
 let place: Place
@@ -110,6 +111,20 @@ test('a replica answers over HTTP where it says, until it stops', async () => {
   expect(metrics).toMatch(/^process_resident_memory_bytes \d+$/m)
   expect(await node.interrupt('SIGTERM')).toBe(0)
   await expect(fetch(`${url}/healthz`)).rejects.toThrow()
+})
+
+test.skipIf(!canNotify)('a service manager that asks for it hears of the start and of the stop', async () => {
+  await using manager = await NotifySocket.open()
+  const node = place.start(NODE, { env: { NOTIFY_SOCKET: manager.path } })
+  expect(await manager.next()).toEqual([
+    expect.stringMatching(/^EXTEND_TIMEOUT_USEC=\d+$/),
+    'STATUS=starting',
+  ])
+  expect(await manager.until('READY=1')).toContain('STATUS=in-sync')
+  await node.until(inSync)
+  const ended = node.interrupt('SIGTERM')
+  expect(await manager.until('STOPPING=1')).toContain('STATUS=stopping')
+  expect(await ended).toBe(0)
 })
 
 test('a line for people says where it answers', async () => {

@@ -22,6 +22,8 @@ test('the command line of the service is one', () => {
   const [, line] = /^ExecStart=\S+ (.+)$/m.exec(unit)!
   understand(line!.replace('%S', '/var/lib').split(' '))
   expect(unit).toContain('RestartPreventExitStatus=2 3')
+  // Its messages come from a child, whose socket is of this family.
+  expect(unit).toMatch(/^Type=notify$.*^NotifyAccess=all$.*^RestrictAddressFamilies=.*\bAF_UNIX\b/ms)
   expect(() => understand(['node', '--no-such-option'])).toThrow(/unknown option/)
 })
 

@@ -13,6 +13,8 @@ import type { Level, PinoSink } from '../logging/pino-sink.ts'
 import { machineOf, matching } from '../machine-module.ts'
 import type { Output } from '../output.ts'
 import type { HttpAddress } from '../program/arguments.ts'
+import { ServiceManager } from '../service/service-manager.ts'
+import { SystemdNotify } from '../service/systemd-notify.ts'
 import { networkOf } from './network-key.ts'
 
 export interface NodeOptions {
@@ -50,6 +52,7 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   if (log !== undefined) output.logBy(log)
   if (options.volatile)
     output.note('volatile: when all replicas are down at once, the pruned part of the state is gone')
+  using manager = managerOf(output)
   const machine = await machineOf(path)
   // Before there is a replica: nothing of what happens to it is to be missed meanwhile.
   const observe = http && (await import('../../observe/index.ts'))
@@ -88,7 +91,10 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
       `answers ${url}/ with a live page, and /metrics, /healthz and /readyz`,
     )
   }
+  // Now, and not before: what waits for it finds the replica in sync, and its server as well.
+  manager?.follow(replica)
   const halted = await halts
+  manager?.stopping()
   await replica.stop()
   reporter?.flush()
   replicaLog?.flush()
@@ -97,6 +103,14 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     output.note('stopped, since nobody takes the output any more')
   if (halted !== undefined) throw new ReplicaHalted(halted, dataDir)
   return EXIT.ok
+}
+
+/** Undefined where no service manager wants to be told. */
+function managerOf(output: Output): ServiceManager | undefined {
+  const notify = SystemdNotify.in(process.env)
+  if (notify === undefined) return undefined
+  const send = (assignments: readonly string[]) => notify.send(assignments)
+  return new ServiceManager({ clock: systemClock, send, note: (text) => output.note(text) })
 }
 
 function follow<Result>(replica: Replica<Result>, log: PinoSink): ReplicaLog {

@@ -98,7 +98,7 @@ test('the check says when it cannot know, and when it was asked wrongly', async 
 })
 
 test('a replica answers over HTTP where it says, until it stops', async () => {
-  const node = place.start([...NODE, '--http', '0'])
+  const node = place.start([...NODE, '--http', '0', '--libp2p-metrics'])
   const { url } = (await node.until(answers)) as unknown as { url: string }
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
   await node.until(leads)
@@ -109,6 +109,7 @@ test('a replica answers over HTTP where it says, until it stops', async () => {
   expect(metrics).toMatch(/^anchorage_is_leader\{group="default",replica="\w+"\} 1$/m)
   expect(metrics).toMatch(/^anchorage_leader_changes_total\{.*\} 1$/m)
   expect(metrics).toMatch(/^process_resident_memory_bytes \d+$/m)
+  expect(metrics).toMatch(/^libp2p_transport_manager_listeners 1$/m)
   expect(await node.interrupt('SIGTERM')).toBe(0)
   await expect(fetch(`${url}/healthz`)).rejects.toThrow()
 })

@@ -50,7 +50,7 @@ test('with a registry of its own, a replica tells of its process too, and a pars
   expect(told).toEqual(defined)
 })
 
-test('a program that keeps no metrics does not load prom-client', async () => {
+test('a program that keeps no metrics, and a replica that is asked for none, does not load prom-client', async () => {
   const entry = (name: string) => JSON.stringify(new URL(`../../src/${name}`, import.meta.url).href)
   const loads = async (name: string) => {
     const program = `
@@ -61,7 +61,8 @@ test('a program that keeps no metrics does not load prom-client', async () => {
     const { stdout } = await run(process.execPath, ['--input-type=module', '--eval', program])
     return JSON.parse(stdout)
   }
-  expect([await loads('index.ts'), await loads('observe/index.ts')]).toEqual([false, true])
+  const entries = ['index.ts', 'cli/commands/node.ts', 'observe/index.ts', 'cli/commands/libp2p-metrics.ts']
+  expect(await Promise.all(entries.map(loads))).toEqual([false, false, true, true])
 })
 
 test('codes of errors beyond a number count as one', () => {

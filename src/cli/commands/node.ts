@@ -35,6 +35,8 @@ export interface NodeOptions {
   readonly snapshotAfter?: number
   /** Where to answer over HTTP. Default: nowhere. */
   readonly http?: HttpAddress
+  /** Whether the metrics there have libp2p's own beside them. */
+  readonly libp2pMetrics?: boolean
   /** What is told on standard error, as a log. Default: text for people, on standard output. */
   readonly logLevel?: Level
 }
@@ -42,12 +44,9 @@ export interface NodeOptions {
 /** Runs a replica until Ctrl-C. */
 export async function node(context: Context, options: NodeOptions): Promise<number> {
   const { output, signal } = context
-  assertAddresses(options)
-  const { keep: keepEntries, reader, data: dataDir, machine: path, http, logLevel, ...init } = options
-  if (keepEntries !== undefined && !options.volatile && dataDir === undefined)
-    throw new UsageError(
-      '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --data DIR to keep it on disk, or --volatile if you accept that',
-    )
+  assertUsable(options)
+  const { keep: keepEntries, reader, data: dataDir, machine: path, http, logLevel, ...others } = options
+  const { libp2pMetrics, ...init } = others
   const log = logLevel && (await import('../logging/log-output.ts')).logTo(output, logLevel)
   if (log !== undefined) output.logBy(log)
   if (options.volatile)
@@ -56,8 +55,10 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
   const machine = await machineOf(path)
   // Before there is a replica: nothing of what happens to it is to be missed meanwhile.
   const observe = http && (await import('../../observe/index.ts'))
+  const libp2p = libp2pMetrics ? new (await import('./libp2p-metrics.ts')).Libp2pMetrics() : undefined
   await using replica = await createReplica({
     ...init,
+    ...libp2p?.init,
     group: context.group,
     machine,
     log: matching(
@@ -79,7 +80,10 @@ export async function node(context: Context, options: NodeOptions): Promise<numb
     { event: 'started', atMs: Date.now(), id, addresses },
     `replica ${id}\nlistens on ${addresses.join(' and ')}`,
   )
-  const observed = observe?.observeReplica(replica)
+  const observed = observe?.observeReplica(
+    replica,
+    libp2p && { registry: libp2p.registry, processMetrics: true },
+  )
   const replicaLog = log && follow(replica, log)
   const reporter = log === undefined || output.json ? reportTo(output, replica) : undefined
   const halts = haltOf(replica, signal)
@@ -130,12 +134,19 @@ function reportTo(output: Output, replica: Pick<Replica, 'id' | 'addEventListene
   })
 }
 
-function assertAddresses(options: Pick<NodeOptions, 'listen' | 'announce'>): void {
+/** Throws `UsageError`. */
+function assertUsable(options: NodeOptions): void {
   try {
     checkAddresses(options)
   } catch (error) {
     throw new UsageError(asError(error).message)
   }
+  if (options.keep !== undefined && !options.volatile && options.data === undefined)
+    throw new UsageError(
+      '--keep prunes the log, so what is pruned lives only in the memory of the replicas: add --data DIR to keep it on disk, or --volatile if you accept that',
+    )
+  if (options.libp2pMetrics && options.http === undefined)
+    throw new UsageError('--libp2p-metrics are read over HTTP: add --http ADDRESS')
 }
 
 /** Resolves with the reason when the replica halts, or with undefined when the signal aborts first. */

@@ -80,6 +80,7 @@ export function addNodeOptions(command: Command): Command {
       'answer there, with a live page, /metrics, /healthz and /readyz; a port alone is of 127.0.0.1',
       httpAddress,
     )
+    .option('--libp2p-metrics', "add js-libp2p's own series to /metrics; needs --http")
     .addOption(
       new Option(
         '--log-level <level>',

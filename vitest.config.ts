@@ -14,6 +14,9 @@ const PROCESSES = [
   'test/testing/**/*.test.ts',
 ]
 
+/** Tests of logs wait for servers more than they compute: these are killed, and elect leaders. */
+const LOGS = 'test/log/**/*.test.ts'
+
 /** These drive the live page in Chromium, after all others. */
 const BROWSER = 'test/browser/**/*.test.ts'
 
@@ -63,10 +66,9 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'parts',
-          include: ['test/**/*.test.ts'],
-          exclude: [...PROCESSES, BROWSER],
-          // Vitest would leave a processor to itself: one of two. These tests wait for servers more than they compute.
+          name: 'logs',
+          include: [LOGS],
+          // One more than Vitest takes on two processors, one of which it leaves to itself.
           maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -76,10 +78,21 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          name: 'parts',
+          include: ['test/**/*.test.ts'],
+          exclude: [...PROCESSES, BROWSER, LOGS],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'processes',
           include: PROCESSES,
           ...ONE_BY_ONE,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       ...(hasPostgres
@@ -91,14 +104,14 @@ export default defineConfig({
                 include: [ON_EACH_LOG],
                 env: { ANCHORAGE_TEST_LOG: 'postgres' },
                 ...ONE_BY_ONE,
-                sequence: { groupOrder: 2 },
+                sequence: { groupOrder: 3 },
               },
             },
           ]
         : []),
       {
         extends: true,
-        test: { name: 'browser', include: [BROWSER], ...ONE_BY_ONE, sequence: { groupOrder: 3 } },
+        test: { name: 'browser', include: [BROWSER], ...ONE_BY_ONE, sequence: { groupOrder: 4 } },
       },
     ],
   },

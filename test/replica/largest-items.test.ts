@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { CHUNK_BYTES_MAX } from '../../src/bounds.ts'
 import { memoryLog } from '../../src/log/memory.ts'
 import { makeNetworkKey } from '../../src/replica/node/network-key.ts'
@@ -11,6 +11,12 @@ import { type Blob, Blobs, bytesOf, making } from './blobs.ts'
 import { leads, next } from './cluster.ts'
 
 const MIB = 1024 * 1024
+
+// A quarter of a million items take half a minute on a slow machine that does nothing else.
+vi.setConfig({ testTimeout: 240_000 })
+/** For a replica to notice, in milliseconds. */
+const NOTICED_MS = 200_000
+
 /** A busy machine may take a while over 48 MiB, which are one frame. */
 const TIMES = { leaseMs: 10_000, fetchTimeoutMs: 20_000, requestTimeoutMs: 30_000 }
 
@@ -97,7 +103,7 @@ test.each<[string, readonly Blob[], { chunkBytes?: number }, string]>([
   ],
 ])('%s joins nobody: who holds it says so, and so is who asks for it', async (_what, blobs, init, why) => {
   const { leader, start } = await group(blobs, init)
-  const problem = next(leader.replica, 'problem')
+  const problem = next(leader.replica, 'problem', NOTICED_MS)
   const joiner = await start(false)
   const lost = await joiner.replica.inSync().catch((error: Error) => error)
   expect([String(lost), (await problem).message]).toEqual(new Array(2).fill(expect.stringContaining(why)))

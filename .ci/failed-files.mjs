@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { relative } from 'node:path'
 
-const FILES_MAX = 3
+const FILES_MAX = 5
 
 const { testResults } = JSON.parse(readFileSync(process.argv[2], 'utf8'))
 const failed = new Set(

@@ -1,7 +1,7 @@
 import type { CheckpointSummary, ProcessEvent, SessionSummary, SyncSummary } from '../observe/events.ts'
 import { plainText } from '../plain-text.ts'
 import { formatPosition } from '../position.ts'
-import { count, counted, duration, type Output, shortId, size } from './output.ts'
+import { count, counted, duration, type Output, shortId, shortRoot, size } from './output.ts'
 
 type EventOf<Type extends ProcessEvent['type']> = Extract<ProcessEvent, { type: Type }>
 
@@ -36,11 +36,11 @@ export class EventFormatter {
       case 'marked':
         return undefined
       case 'sealed':
-        return `anchor ${count(detail.anchor.index)} is sealed, root ${hex(detail.root)}`
+        return `anchor ${count(detail.anchor.index)} is sealed, root ${shortRoot(detail.root)}`
       case 'caught-up':
         return this.#output.style('green', caughtUp(detail))
       case 'disputed': {
-        const attested = [...detail.roots].map(([who, root]) => `${this.#name(who)} has ${hex(root)}`)
+        const attested = [...detail.roots].map(([who, root]) => `${this.#name(who)} has ${shortRoot(root)}`)
         return this.#alarm(
           `disputed at ${formatPosition(detail.anchor)}, nobody installs it: ${attested.join(', ')}`,
         )
@@ -48,7 +48,7 @@ export class EventFormatter {
       case 'divergence': {
         const { anchor, replica, root, sealed } = detail
         return this.#alarm(
-          `${this.#name(replica)} diverged at ${formatPosition(anchor)}: its root is ${hex(root)}, the group's ${hex(sealed)}`,
+          `${this.#name(replica)} diverged at ${formatPosition(anchor)}: its root is ${shortRoot(root)}, the group's ${shortRoot(sealed)}`,
         )
       }
       case 'upgraded':
@@ -176,8 +176,4 @@ function caughtUp(report: EventOf<'caught-up'>['detail']): string {
     .map(([phase, ms]) => `${phase} ${duration(ms)}`)
     .join(', ')
   return `caught up from anchor ${count(anchor.index)} in ${duration(totalMs)}: ${size(bytesFetched)} from ${counted(providersUsed.length, 'provider')} (${phases})`
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex').slice(0, 16)
 }

@@ -208,3 +208,8 @@ export function size(bytes: number): string {
 export function shortId(id: string): string {
   return plainText(`…${id.slice(-8)}`)
 }
+
+/** The beginning of a root, in hexadecimal: enough to see whether two are the same. */
+export function shortRoot(root: Uint8Array): string {
+  return Buffer.from(root).toString('hex').slice(0, 16)
+}

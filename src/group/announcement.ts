@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import { OLDER_MAX, TIMER_MS_MAX } from '../bounds.ts'
+import { amount } from './amount.ts'
 import { type CatchUpProgress, catchUpMessage, catchUpOf } from './catch-up-progress.ts'
 import { GROUP_FORMAT } from './formats.ts'
 import { AnnouncementSchema } from './pb/group_pb.js'
@@ -201,14 +202,6 @@ function cut(text: string, lengthMax: number): string {
   return text.length <= lengthMax ? text : `${text.slice(0, lengthMax - 1).toWellFormed()}…`
 }
 
-/**
- * What a member tells is clamped, not refused: it stays a member that people see, whose numbers mean what they
- * would mean anyway, more than there can be.
- */
-function count(value: bigint): number {
-  return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
-}
-
 /** Returns undefined for bytes that are no announcement of this version. */
 export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined {
   try {
@@ -223,11 +216,11 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       epoch,
       addresses,
       state: state as ReplicaState,
-      applied: count(applied),
-      leads: count(leads),
-      needs: count(needs),
-      ...(receivedBytes > 0n && { receivedBytes: count(receivedBytes) }),
-      checkpoint: count(checkpoint),
+      applied: amount(applied),
+      leads: amount(leads),
+      needs: amount(needs),
+      ...(receivedBytes > 0n && { receivedBytes: amount(receivedBytes) }),
+      checkpoint: amount(checkpoint),
       ...(durable && { durable }),
       ...(process !== '' && { process }),
       ...(contested && { contested }),
@@ -237,12 +230,12 @@ export function decodeAnnouncement(bytes: Uint8Array): Announcement | undefined 
       ...(signature !== '' && { signature: cut(signature, SIGNATURE_LENGTH_MAX) }),
       ...(catchUp && { catchUp }),
       ...(networkKeys.length > 0 && { networkKeys }),
-      ...(prune && { prune: { keepEntries: count(prune.keepEntries), volatile: prune.volatile } }),
+      ...(prune && { prune: { keepEntries: amount(prune.keepEntries), volatile: prune.volatile } }),
       offers: offers.slice(-OFFERS_MAX).map(({ anchor, remainingMs, ready, servedBytes }) => ({
-        anchor: count(anchor),
+        anchor: amount(anchor),
         remainingMs: Math.min(remainingMs, TIMER_MS_MAX),
         ready,
-        ...(servedBytes > 0n && { servedBytes: count(servedBytes) }),
+        ...(servedBytes > 0n && { servedBytes: amount(servedBytes) }),
       })),
     }
   } catch {

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf'
+import { amount } from './amount.ts'
 import type { Announcement_CatchUp, Announcement_CatchUpSchema } from './pb/group_pb.js'
 
 /** What a catch-up is doing. */
@@ -130,8 +131,4 @@ function cellOf(cell: number, providers: number): number {
 
 function whole(value: number): bigint {
   return BigInt(Math.min(Math.max(0, Math.round(value)), Number.MAX_SAFE_INTEGER))
-}
-
-function amount(value: bigint): number {
-  return Math.min(Number(value), Number.MAX_SAFE_INTEGER)
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { Rate } from '../../src/observe/page/rate.ts'
-import { TimeLeft } from '../../src/observe/page/time-left.ts'
+import { TimeLeft } from '../../src/observe/time-left.ts'
+import { Rate } from '../../src/time/rate.ts'
 
 test('a rate is of the last second, whatever was before', () => {
   const rate = new Rate(1_000)

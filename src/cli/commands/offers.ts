@@ -1,11 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { decodeAnnouncement } from '../../group/announcement.ts'
 import type { Log } from '../../log/log.ts'
-import { isFresh, Sightings } from '../../log/presence.ts'
+import { Sightings } from '../../log/presence.ts'
 import { type AnchorSeal, AnchorSeals } from '../anchor-seals.ts'
 import { type Context, EXIT } from '../context.ts'
+import { announcedIn } from '../facts/announced.ts'
 import { existingLog, withAnyLog } from '../log/open-log.ts'
-import { count, duration, type Output, shortId, size } from '../output.ts'
+import { count, duration, type Output, shortId, shortRoot, size } from '../output.ts'
 import { printTable } from '../table.ts'
 
 export interface OffersOptions {
@@ -16,8 +16,6 @@ export interface OffersOptions {
 const WATCH_INTERVAL_MS = 1_000
 /** How long a look reads the log, in milliseconds. With `watch` the next one goes on where it ended. */
 const READ_MS = 2_000
-/** How much of a root people are shown, in hexadecimal digits. */
-const ROOT_DIGITS = 16
 
 /** Shows each live offer by its anchor, and what the log says of that. No replica is asked. */
 export async function offers(context: Context, { watch }: OffersOptions): Promise<number> {
@@ -58,12 +56,11 @@ async function announcedOffers(
   sightings: Sightings,
   signal: AbortSignal,
 ): Promise<Map<number, Offered[]>> {
-  const presences = sightings.look(await log.notices.read({ signal }), performance.now()).filter(isFresh)
-  const all = presences.flatMap(({ member: id, data, ageMs }) => {
-    const announcement = decodeAnnouncement(data)
-    if (announcement?.epoch !== log.epoch) return []
-    const leads = announcement.leads > 0
-    return announcement.offers.map(({ anchor, ready, remainingMs, servedBytes = 0 }) => {
+  const announced = await announcedIn(log, { sightings, signal })
+  const live = announced.filter(({ isFresh, epoch }) => isFresh && epoch === log.epoch)
+  const all = live.flatMap(({ id, ageMs, leads: term, offers }) => {
+    const leads = term > 0
+    return offers.map(({ anchor, ready, remainingMs, servedBytes = 0 }) => {
       const leftMs = Math.max(0, Math.round(remainingMs - ageMs))
       return [anchor, { id, ready, remainingMs: leftMs, servedBytes, leads }] as const
     })
@@ -97,7 +94,7 @@ function print(live: readonly LiveOffer[], output: Output): void {
 function sealText(offer: AnchorSeal): string {
   switch (offer.state) {
     case 'sealed':
-      return `${Buffer.from(offer.root).toString('hex').slice(0, ROOT_DIGITS)}, sealed`
+      return `${shortRoot(offer.root)}, sealed`
     case 'open':
       return `awaits ${offer.silent.map(shortId).join(', ')}`
     case 'disputed':

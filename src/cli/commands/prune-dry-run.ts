@@ -63,7 +63,7 @@ interface Plan extends Pick<PruneOutlook, 'policy' | 'refusal'> {
   readonly entries: number
   /** The one that holds most first. */
   readonly holds: readonly Hold[]
-  /** Replicas that have not applied what would go. */
+  /** Replicas that have not applied what would go, by what they announced, which is up to a fifth of a lease old. */
   readonly leftBehind: readonly string[]
 }
 

@@ -1,5 +1,5 @@
 import { packageVersion } from '../../package-version.ts'
-import type { Announced } from '../facts/group-facts.ts'
+import type { Announced } from '../facts/announced.ts'
 import type { Heard } from '../facts/interviews.ts'
 import { remedyFor } from '../facts/remedies.ts'
 import { duration, shortId } from '../output.ts'

@@ -2,7 +2,7 @@ import { ELECTORATE_MAX } from '../../group/seal.ts'
 import type { ProcessEvent } from '../../observe/events.ts'
 import { plainText } from '../../plain-text.ts'
 import { EventFormatter } from '../event-formatter.ts'
-import { count, counted, duration, type Output, shortId, size } from '../output.ts'
+import { count, counted, duration, type Output, shortId, shortRoot, size } from '../output.ts'
 import type { GroupEvent } from './group-event.ts'
 
 const INDEX_WIDTH = 12
@@ -47,14 +47,16 @@ export class EventLine {
         return `marked an anchor, about which ${event.detail.electorate.slice(0, ELECTORATE_MAX).map(shortId).join(', ')} decide`
       case 'attested': {
         const { anchor, root } = event.detail
-        return `attests root ${hex(root)} at ${count(anchor.index)}`
+        return `attests root ${shortRoot(root)} at ${count(anchor.index)}`
       }
       case 'prune':
         return `prunes the log up to entry ${count(event.detail.upTo)}`
       case 'genesis': {
         const { root, signature, source } = event.detail
         const from = `${source.group}, entry ${count(source.index)}`
-        return brief(`the log begins with a snapshot of ${from}: root ${hex(root)}, machine ${signature}`)
+        return brief(
+          `the log begins with a snapshot of ${from}: root ${shortRoot(root)}, machine ${signature}`,
+        )
       }
       case 'void':
         return brief(`did nothing: ${event.detail.why}`)
@@ -109,8 +111,4 @@ function catchUpText({ event, detail }: GroupEvent<'catch-up-began' | 'catch-up'
 /** Others' texts may be as long as an entry. */
 function brief(text: string): string {
   return plainText(text.length > TEXT_CHARS_MAX ? `${text.slice(0, TEXT_CHARS_MAX)}…` : text)
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex').slice(0, 16)
 }

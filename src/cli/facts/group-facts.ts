@@ -1,18 +1,10 @@
-import { type Announcement, decodeAnnouncement } from '../../group/announcement.ts'
 import { decodeControl } from '../../group/control.ts'
 import { signatureName } from '../../group/versions.ts'
 import type { Log, LogBounds } from '../../log/log.ts'
-import { isFresh, Sightings } from '../../log/presence.ts'
+import { Sightings } from '../../log/presence.ts'
 import type { Context } from '../context.ts'
 import { nameOf, signatureOf } from '../log/open-log.ts'
-
-/** A replica, by its newest announcement. */
-export interface Announced extends Announcement {
-  /** Its PeerId, as text. */
-  readonly id: string
-  /** How long ago it announced that, in milliseconds. */
-  readonly ageMs: number
-}
+import { type Announced, announcedIn } from './announced.ts'
 
 /** A replica that the log names as the author of a control entry. */
 export interface Author {
@@ -57,15 +49,10 @@ export class GroupFacts {
   static async gather(log: Log, context: Pick<Context, 'log' | 'group' | 'signal'>): Promise<GroupFacts> {
     const { group, signal } = context
     // The presences first: nobody can then have applied more than the log holds.
-    const presences = new Sightings().look(await log.notices.read({ signal }), performance.now())
+    const announced = await announcedIn(log, { sightings: new Sightings(), signal })
     const bounds = await log.bounds({ signal })
-    const all = presences.flatMap((presence) => {
-      const announcement = decodeAnnouncement(presence.data)
-      // Commands that ask are members for a moment, without an address.
-      if (announcement === undefined || announcement.addresses.length === 0) return []
-      const { member: id, ageMs } = presence
-      return [{ id, ...announcement, ageMs, isFresh: isFresh(presence) }]
-    })
+    // Commands that ask are members for a moment, without an address.
+    const all = announced.filter(({ addresses }) => addresses.length > 0)
     const here = all.filter(({ epoch }) => epoch === bounds.epoch)
     return new GroupFacts({
       place: nameOf(context as Context),

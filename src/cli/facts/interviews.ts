@@ -7,7 +7,7 @@ import { HandshakeFailed } from '../../sync/errors.ts'
 import { WireError } from '../../sync/wire/errors.ts'
 import { asError } from '../../thrown.ts'
 import { type Account, accountIn } from './account.ts'
-import type { Announced } from './group-facts.ts'
+import type { Announced } from './announced.ts'
 import { type AddressTry, tryAddresses } from './reach.ts'
 
 /** What became of asking a replica for its own account. */

@@ -1,12 +1,12 @@
-import { decodeAnnouncement } from '../../group/announcement.ts'
 import type { CatchUpProgress } from '../../group/catch-up-progress.ts'
 import type { Member } from '../../group/member.ts'
 import { SilentMembers } from '../../group/silent-members.ts'
 import type { Log } from '../../log/log.ts'
-import { isFresh, Sightings } from '../../log/presence.ts'
-import { TimeLeft } from '../../observe/page/time-left.ts'
+import { Sightings } from '../../log/presence.ts'
+import { TimeLeft } from '../../observe/time-left.ts'
 import { systemClock } from '../../time/clock.ts'
 import type { Context } from '../context.ts'
+import { announcedIn } from '../facts/announced.ts'
 
 /** What the log and the announcements in it say at one moment. */
 export type Seen = Awaited<ReturnType<GroupLook['look']>>
@@ -30,16 +30,10 @@ export class GroupLook {
   async look() {
     const { log, group, signal } = this.#context
     // The presences first: nobody can then have applied more than the log holds.
-    const presences = await this.#log.notices.read({ signal })
+    const announced = await announcedIn(this.#log, { sightings: this.#sightings, signal })
     const nowMs = systemClock.now()
     const { epoch, first, newest } = await this.#log.bounds({ signal })
-    const all = this.#sightings.look(presences, nowMs).flatMap((presence) => {
-      const announcement = decodeAnnouncement(presence.data)
-      if (announcement?.epoch !== epoch) return []
-      const announcedAtMs = nowMs - presence.ageMs
-      const untilMs = announcedAtMs + presence.ttlMs
-      return [{ id: presence.member, ...announcement, announcedAtMs, untilMs, isFresh: isFresh(presence) }]
-    })
+    const all = announced.filter((one) => one.epoch === epoch)
     const fresh = all.filter((one) => one.isFresh)
     // What has expired may still be there: of whoever was killed before this process began to look.
     this.#silent.look(

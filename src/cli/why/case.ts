@@ -1,5 +1,6 @@
 import type { Account, ToldError } from '../facts/account.ts'
-import type { Announced, GroupFacts } from '../facts/group-facts.ts'
+import type { Announced } from '../facts/announced.ts'
+import type { GroupFacts } from '../facts/group-facts.ts'
 import type { Heard } from '../facts/interviews.ts'
 import { span } from '../facts/span.ts'
 import { shortId } from '../output.ts'

@@ -180,7 +180,10 @@ export class SpotReader implements Disposable {
     this.#checks.delivered(entries)
   }
 
-  /** What was delivered at the sample's index is not the log's. An older sample may be of a history that is not this reader's. */
+  /**
+   * What was delivered at the sample's index is not the log's. A sample from before this reader may be of another
+   * history than its own.
+   */
   rewound({ index, number }: Sample, error: LogRewound): void {
     const from = this.#from
     const isOwn = number >= from.number ? index <= this.#index : index <= from.index

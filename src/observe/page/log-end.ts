@@ -1,8 +1,8 @@
 import { raceSignal } from 'race-signal'
 import type { LogBounds } from '../../log/log.ts'
 import type { Clock } from '../../time/clock.ts'
+import { Rate } from '../../time/rate.ts'
 import type { ObservableReplica } from '../observable-replica.ts'
-import { Rate } from './rate.ts'
 
 /** The log is asked at most once in this many milliseconds, whoever looks at it. */
 const ASK_MS = 1_000

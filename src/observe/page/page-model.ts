@@ -1,11 +1,11 @@
 import { packageVersion } from '../../package-version.ts'
 import type { ReplicaEvent } from '../../replica/events.ts'
 import type { Clock } from '../../time/clock.ts'
+import { Rate } from '../../time/rate.ts'
 import type { Health } from '../health.ts'
 import type { ObservableReplica } from '../observable-replica.ts'
+import { TimeLeft } from '../time-left.ts'
 import { LogEnd } from './log-end.ts'
-import { Rate } from './rate.ts'
-import { TimeLeft } from './time-left.ts'
 import type { LogView, PageView, RatesView } from './view.ts'
 import { anchorsOf, catchUpsOf, holdsOf, membersOf, namedMembers, offersOf } from './view-of.ts'
 

@@ -1,30 +1,35 @@
+import { Rate } from '../../time/rate.ts'
+
 /** How far back a rate looks, in milliseconds: a chunk takes a part of that, and a provider that stops is seen soon. */
 const SPAN_MS = 1_500
 
-/** What had come from each peer at a time. */
-interface Sample {
-  readonly atMs: number
-  readonly received: ReadonlyMap<string, number>
-}
-
-/** How fast each peer sends: of the bytes that had come from it at several times, those of the last second and a half. */
+/** How fast each peer sends: by the bytes that had come from it at several times. */
 export class ProviderRates {
-  /** Oldest first: the newest ones, and of those from before the span the last. */
-  #samples: Sample[] = []
+  #rates = new Map<string, Rate>()
+  #sampledMs: number | undefined
 
-  /** So much has come from each peer by now. */
+  /** So much has come from each peer by now. One that is not among them has sent nothing in this session. */
   sample(atMs: number, received: ReadonlyMap<string, number>): void {
-    const samples = [...this.#samples, { atMs, received }]
-    const first = samples.findLastIndex((sample) => sample.atMs <= atMs - SPAN_MS)
-    this.#samples = samples.slice(Math.max(0, first))
+    const before = this.#rates
+    this.#rates = new Map(
+      Array.from(received, ([peer, bytes]) => {
+        const rate = before.get(peer) ?? this.#fromNothing()
+        rate.sample(atMs, bytes)
+        return [peer, rate]
+      }),
+    )
+    this.#sampledMs = atMs
   }
 
   /** What a peer sends now, in bytes per second. */
   of(peer: string): number {
-    const [oldest] = this.#samples
-    const newest = this.#samples.at(-1)
-    if (oldest === undefined || newest === undefined || newest.atMs <= oldest.atMs) return 0
-    const bytes = (newest.received.get(peer) ?? 0) - (oldest.received.get(peer) ?? 0)
-    return Math.max(0, (bytes / (newest.atMs - oldest.atMs)) * 1_000)
+    return this.#rates.get(peer)?.perSecond ?? 0
+  }
+
+  /** Of a peer from which nothing had come by the sample before. */
+  #fromNothing(): Rate {
+    const rate = new Rate(SPAN_MS)
+    if (this.#sampledMs !== undefined) rate.sample(this.#sampledMs, 0)
+    return rate
   }
 }

@@ -55,7 +55,7 @@ export interface ReplicaReport {
   /** The active version of the machine. */
   readonly signature: string
   readonly log: LogBounds
-  /** Itself among them. Their offers tell how long they live from now on. */
+  /** Itself among them, as it is now; the others as they announced themselves. Their offers tell how long they live from now on. */
   readonly members: readonly ReportedMember[]
   /** What would come of an order to prune, if this replica leads. Absent before 0.3, and while it starts. */
   readonly prune?: PruneOutlook
@@ -82,22 +82,28 @@ export async function reportOf(
   const { groupName, self, log, clock, group, membership, status, reporter, positions } = init
   const bounds = await log.bounds({ signal })
   const nowMs = clock.now()
+  const { state } = status
+  const position = positions.current
+  // It knows more of itself than it has announced.
+  const own = { state, applied: position.index }
   return {
     id: self,
     group: groupName,
-    state: status.state,
+    state,
     ...(status.failure && { failure: reportedError(status.failure) }),
     ...(reporter.trouble && { problem: reportedError(reporter.trouble) }),
     logConnected: isConnected(log),
     clockMs: clock.wallNow(),
-    position: positions.current,
+    position,
     leader: group.leader ?? null,
     term: group.term,
     timeMs: group.timeMs,
     format: group.format,
     signature: group.signature,
     log: bounds,
-    members: membership.list().map((member) => reported(member, nowMs)),
+    members: membership
+      .list()
+      .map((member) => reported(member.id === self ? { ...member, ...own } : member, nowMs)),
     ...(orders && { prune: orders.pruneOutlook }),
   }
 }

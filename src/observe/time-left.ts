@@ -1,15 +1,21 @@
-import { Rate } from './rate.ts'
-import type { CatchUpView } from './view.ts'
+import type { CatchUpProgress } from '../group/catch-up-progress.ts'
+import { Rate } from '../time/rate.ts'
 
 /** Over how long the rate of a catch-up is measured, in milliseconds. Members announce theirs every few seconds. */
 const WINDOW_MS = 10_000
+
+/** A catch-up of a member. */
+export interface MemberCatchUp
+  extends Pick<CatchUpProgress, 'id' | 'phase' | 'anchor' | 'elapsedMs' | 'bytes' | 'bytesTotal'> {
+  readonly member: string
+}
 
 /** How long catch-ups still take to have every chunk, by how fast they went lately. */
 export class TimeLeft {
   #rates = new Map<string, Rate>()
 
   /** @param running all catch-ups that run now, as they are */
-  of(running: readonly Omit<CatchUpView, 'leftMs'>[]): CatchUpView[] {
+  of<CatchUp extends MemberCatchUp>(running: readonly CatchUp[]): (CatchUp & { readonly leftMs?: number })[] {
     const before = this.#rates
     // Those that ended are forgotten.
     this.#rates = new Map()

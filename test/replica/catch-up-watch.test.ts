@@ -210,17 +210,22 @@ describe('what is announced of a catch-up', () => {
     expect([before, scene.told.length]).toEqual([1, 1])
   })
 
-  test('is the rarer, the more members catch up: 16 times a second by all of them', () => {
+  test.each([
+    { members: 200, joiners: 1, every: 1_750 },
+    { members: 20, joiners: 10, every: 1_750 },
+    { members: 3, joiners: 2, every: 250 },
+  ])('is read 125 times a second at most: by $members members, of which $joiners catch up', (row) => {
     const scene = new Scene()
     const map = scene.fetching(200)
-    scene.members = new Array(200).fill({ catchUp: scene.watch.progress })
-    for (let n = 0; n < 200; n++) {
+    const joiner = { catchUp: scene.watch.progress }
+    scene.members = Array.from({ length: row.members }, (_, n) => (n < row.joiners ? joiner : {})) as never
+    for (let n = 0; n < 30; n++) {
       scene.clock.advance(250)
       map.take(n, 10, 'a')
     }
-    // In 50 s, by 200 members.
-    expect((scene.told.length * 200) / 50).toBeLessThan(25)
-    expect(scene.told.length).toBeGreaterThan(2)
+    const pauses = scene.told.slice(2).map((atMs, n) => atMs - scene.told[n + 1]!)
+    expect(pauses.length).toBeGreaterThan(2)
+    expect(pauses).toEqual(pauses.map(() => row.every))
   })
 })
 

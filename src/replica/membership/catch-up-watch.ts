@@ -18,10 +18,11 @@ import { ProviderRates } from './provider-rates.ts'
 /** How often the rates are measured, and a change is announced at most, in milliseconds: people see it move. */
 const INTERVAL_MS = 250
 /**
- * Pause between two announcements for each member that catches up, in milliseconds. Everybody reads what anyone
- * announces, so all of them together announce no more than 16 times a second.
+ * Pause between two announcements for each member and each one that catches up, in milliseconds. Everybody reads what
+ * anyone announces, so all of them together are read no more than 125 times a second: 64 that join at once on one
+ * machine, at 16 announcements a second, spent half of it on reading them.
  */
-const SHARE_MS = 60
+const READING_MS = 8
 
 export interface CatchUpWatchInit {
   readonly clock: Clock
@@ -126,8 +127,10 @@ export class CatchUpWatch {
     const { id, anchor, map } = running
     const what = `${id} ${phaseOf(running)} ${anchor} ${map?.changes}`
     const nowMs = clock.now()
-    const others = membership.list().filter(({ catchUp }) => catchUp !== undefined).length
-    if (what === this.#told.what || nowMs - this.#told.atMs < others * SHARE_MS) return false
+    const members = membership.list()
+    const joiners = members.filter(({ catchUp }) => catchUp !== undefined).length
+    const pauseMs = joiners * members.length * READING_MS
+    if (what === this.#told.what || nowMs - this.#told.atMs < pauseMs) return false
     this.#told = { what, atMs: nowMs }
     return true
   }

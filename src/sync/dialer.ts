@@ -3,9 +3,9 @@ import type { ConnectionManager, TransportManager } from '@libp2p/interface-inte
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { raceSignal } from 'race-signal'
 import { asError } from '../thrown.ts'
-import { sleep, systemClock } from '../time/clock.ts'
+import { sleep, systemClock, type Timer } from '../time/clock.ts'
 import { HandshakeFailed } from './errors.ts'
-import { ADDRESSES_MAX, DIAL_STAGGER_MS, HANDSHAKES_BROKEN } from './limits.ts'
+import { ADDRESSES_MAX, DIAL_MS_MAX, DIAL_STAGGER_MS, HANDSHAKES_BROKEN } from './limits.ts'
 
 /** What dialling needs of a libp2p node. */
 export interface DialerComponents {
@@ -66,7 +66,8 @@ export class Dialer {
 
     const key = peer.toString()
     let dial = this.#dials.get(key)
-    if (dial === undefined || dial.isOver) {
+    if (dial === undefined || !dial.isTo(known)) {
+      dial?.end(new Error('it has other addresses now'))
       dial = new Dial(this.#components, peer, known)
       this.#dials.set(key, dial)
     }
@@ -124,10 +125,7 @@ interface Failure {
   readonly brokeOff: boolean
 }
 
-/**
- * One dial to a peer, at all of its addresses. It ends with the first that answers, or when no caller waits
- * for it.
- */
+/** One dial to a peer, at all of its addresses. It ends with the first that answers, or after `DIAL_MS_MAX`. */
 class Dial {
   readonly #components: DialerComponents
   readonly #peer: PeerId
@@ -142,18 +140,26 @@ class Dial {
   readonly #failures = new Map<Multiaddr, Failure>()
   /** The addresses at which the handshake began. */
   readonly #answered = new Set<Multiaddr>()
-  #waiting = 0
+  readonly #timer: Timer
 
   constructor(components: DialerComponents, peer: PeerId, addresses: readonly Multiaddr[]) {
     this.#components = components
     this.#peer = peer
     this.#addresses = addresses
     this.#won.promise.catch(() => {})
+    this.#timer = systemClock.schedule(DIAL_MS_MAX, () =>
+      this.end(new Error(`no connection within ${DIAL_MS_MAX} ms: ${this.failures}`)),
+    )
     void this.#run()
   }
 
   get isOver(): boolean {
     return this.#over.signal.aborted
+  }
+
+  /** It goes on, and to these addresses. */
+  isTo(addresses: readonly Multiaddr[]): boolean {
+    return !this.isOver && `${addresses}` === `${this.#addresses}`
   }
 
   /** The handshake was broken off at one of the addresses. A process that hangs is silent instead. */
@@ -172,13 +178,8 @@ class Dial {
 
   /** Wait for it. Rejects with the signal's reason, and with what became of each address. */
   async join(signal: AbortSignal): Promise<Connection> {
-    this.#waiting++
     const translateError = () => new Error(`${reasonOf(signal)}: ${this.failures}`, { cause: signal.reason })
-    try {
-      return await raceSignal(this.#won.promise, signal, { translateError })
-    } finally {
-      if (--this.#waiting === 0) this.end(new Error('nobody waits for this dial any more'))
-    }
+    return await raceSignal(this.#won.promise, signal, { translateError })
   }
 
   /** Begin with each address in turn: when the one before has failed, or has said nothing for a moment. */
@@ -237,6 +238,7 @@ class Dial {
 
   end(reason: Error): void {
     if (this.isOver) return
+    this.#timer.cancel()
     this.#over.abort(reason)
     for (const stop of this.#trying.values()) stop.abort(reason)
     this.#won.reject(reason)

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer, type LookupFunction, type Server } from 'node:net'
+import { type AddressInfo, createConnection, createServer, type LookupFunction, type Server } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
@@ -203,7 +203,7 @@ describe('those who want the same peer at once', () => {
     expect(joiner.getConnections(provider.peerId)).toEqual([connection])
   })
 
-  test('begin a new one after all have left', async () => {
+  test('begin a new one where the peer has other addresses by then', async () => {
     const slow = await silent()
     const leaving = new AbortController()
     const left = connect([slow], leaving.signal).catch(() => {})
@@ -276,4 +276,25 @@ test('a node that stops while it dials leaves no connection behind, however far 
     expect((await status)()).not.toBe('open')
     await expect(connect([bare(provider)], within(5_000), from)).rejects.toThrow('this node stops')
   }
+})
+
+test('a dial goes on when its caller gives up: who asks again gets what it came to', async () => {
+  const port = Number(bare(provider).split('/tcp/')[1])
+  const goOn = Promise.withResolvers<void>()
+  let connections = 0
+  const busy = createServer((socket) => {
+    connections++
+    socket.on('error', () => {})
+    void goOn.promise.then(() => {
+      const onward = createConnection(port, '127.0.0.1').on('error', () => {})
+      socket.pipe(onward).pipe(socket)
+    })
+  }).listen(0, '127.0.0.1')
+  servers.push(busy)
+  await once(busy, 'listening')
+  const address = `/ip4/127.0.0.1/tcp/${(busy.address() as AddressInfo).port}`
+  expect((await failure([address], 200)).message).toContain('does not finish the handshake')
+  goOn.resolve()
+  expect((await connect([address])).remotePeer.equals(provider.peerId)).toBe(true)
+  expect(connections).toBe(1)
 })

@@ -3,19 +3,13 @@ import { defineConfig } from 'vitest/config'
 import { findPostgres } from './src/processes/postgres-server.ts'
 import { faultsEnv } from './test/setup/process-faults.ts'
 
-/**
- * These start processes of their own and want the machine to themselves: one file at a time, after the
- * others.
- */
+/** These start processes of their own: two files at a time, after the others. */
 const PROCESSES = [
   'test/cli/**/*.test.ts',
   'test/cluster/**/*.test.ts',
   'test/compatibility/**/*.test.ts',
   'test/testing/**/*.test.ts',
 ]
-
-/** Tests of logs wait for servers more than they compute: these are killed, and elect leaders. */
-const LOGS = 'test/log/**/*.test.ts'
 
 /** These drive the live page in Chromium, after all others. */
 const BROWSER = 'test/browser/**/*.test.ts'
@@ -26,8 +20,12 @@ const ON_EACH_LOG = 'test/cluster/{catch-up,checkpoints,crashes,divergence,fault
 const hasPostgres = findPostgres() !== undefined || process.env.REQUIRE_POSTGRES === '1'
 if (!hasPostgres) console.warn(`SKIPPED, because PostgreSQL is not installed: ${ON_EACH_LOG} on PostgreSQL`)
 
-/** How tests are run that start processes. */
-const ONE_BY_ONE = { fileParallelism: false, testTimeout: 240_000, hookTimeout: 120_000 }
+/**
+ * Of two processors, tests of parts use a third one file at a time, those of logs a quarter: they wait for servers that are
+ * killed and elect leaders, and for deadlines. Processes use more.
+ */
+const PARTS = { maxWorkers: 4, testTimeout: 120_000, hookTimeout: 60_000 }
+const BY_TWOS = { maxWorkers: 2, testTimeout: 360_000, hookTimeout: 180_000 }
 
 export default defineConfig({
   // The examples in docs/ import the package by its name, as users do.
@@ -66,34 +64,16 @@ export default defineConfig({
       {
         extends: true,
         test: {
-          name: 'logs',
-          include: [LOGS],
-          // One more than Vitest takes on two processors, one of which it leaves to itself.
-          maxWorkers: 2,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          name: 'parts',
+          include: ['test/**/*.test.ts'],
+          exclude: [...PROCESSES, BROWSER],
+          ...PARTS,
           sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        test: {
-          name: 'parts',
-          include: ['test/**/*.test.ts'],
-          exclude: [...PROCESSES, BROWSER, LOGS],
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'processes',
-          include: PROCESSES,
-          ...ONE_BY_ONE,
-          sequence: { groupOrder: 2 },
-        },
+        test: { name: 'processes', include: PROCESSES, ...BY_TWOS, sequence: { groupOrder: 1 } },
       },
       ...(hasPostgres
         ? [
@@ -103,15 +83,21 @@ export default defineConfig({
                 name: 'processes on PostgreSQL',
                 include: [ON_EACH_LOG],
                 env: { ANCHORAGE_TEST_LOG: 'postgres' },
-                ...ONE_BY_ONE,
-                sequence: { groupOrder: 3 },
+                ...BY_TWOS,
+                sequence: { groupOrder: 1 },
               },
             },
           ]
         : []),
       {
         extends: true,
-        test: { name: 'browser', include: [BROWSER], ...ONE_BY_ONE, sequence: { groupOrder: 4 } },
+        test: {
+          name: 'browser',
+          include: [BROWSER],
+          ...BY_TWOS,
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+        },
       },
     ],
   },

@@ -11,7 +11,7 @@ import { ProcessFaults } from './process-faults.ts'
  * How long what was told to close may take: a libp2p node writes down its addresses one second after its listener
  * closed, and later where the machine is busy.
  */
-const GRACE_MS = 5_000
+const GRACE_MS = 20_000
 
 // Node opens them when they are first used, which may be in the middle of a test.
 void [process.stdin, process.stdout, process.stderr]

@@ -15,6 +15,7 @@ import { manyJoiners } from './bench/many-joiners.ts'
 import { memory } from './bench/memory.ts'
 import { keepLogs, keepMetrics } from './bench/metrics.ts'
 import { multiSource } from './bench/multi-source.ts'
+import { observedToo } from './bench/observed.ts'
 import { Progress } from './bench/progress.ts'
 import { queues } from './bench/queue.ts'
 import { groupOf, keep, merge, openReport, writeReport } from './bench/report.ts'
@@ -50,6 +51,7 @@ const benchmarks = [
   ...crowds,
   ...tail,
   ...logs,
+  ...observedToo,
 ]
 const names = benchmarks.map(({ name }) => name)
 const groups = [...new Set(names.map(groupOf))]

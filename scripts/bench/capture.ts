@@ -13,7 +13,7 @@ const SPAN_MIN_MS = 500
 
 type Event = ReplicaProcess['events'][number]
 
-interface Spans {
+export interface Spans {
   readonly idle: Span
   readonly cutting: Span
   readonly serving: Span
@@ -29,16 +29,8 @@ interface Captures {
  * the log. A joiner fetches a snapshot that was cut before. All three have processes of their own.
  */
 async function measureIn(scale: number, wanted: number): Promise<Captures> {
-  const items = Math.ceil(ITEMS * scale)
-  const warmUp = Math.ceil(items * WARM_UP_PART)
-  await using loaded = await Loaded.start()
-  await loaded.fill(items, 0, warmUp)
-  await loaded.write(items)
-  await measureSpans(loaded, SPAN_MIN_MS, true)
-  await loaded.rest()
-  await loaded.fill(items, warmUp, items)
-
-  await loaded.write(items)
+  await using loaded = await startLoaded(scale)
+  await loaded.write(itemsAt(scale))
   const spans: Spans[] = []
   for (let run = 0; run < wanted; run++) {
     spans.push(await measureSpans(loaded, Math.max(SPAN_MIN_MS, IDLE_MS * scale), run % 2 === 0))
@@ -55,7 +47,27 @@ async function measureIn(scale: number, wanted: number): Promise<Captures> {
   return { captures, spans }
 }
 
-async function measureSpans(loaded: Loaded, idleMs: number, idleFirst: boolean): Promise<Spans> {
+/** A replica that has all items, and has captured, cut and served some of them. */
+export async function startLoaded(scale: number): Promise<Loaded> {
+  const items = itemsAt(scale)
+  const warmUp = Math.ceil(items * WARM_UP_PART)
+  const loaded = await Loaded.start()
+  try {
+    await loaded.fill(items, 0, warmUp)
+    await loaded.write(items)
+    await measureSpans(loaded, SPAN_MIN_MS, true)
+    await loaded.rest()
+    await loaded.fill(items, warmUp, items)
+    return loaded
+  } catch (error) {
+    await loaded[Symbol.asyncDispose]()
+    throw error
+  }
+}
+
+export const itemsAt = (scale: number): number => Math.ceil(ITEMS * scale)
+
+export async function measureSpans(loaded: Loaded, idleMs: number, idleFirst: boolean): Promise<Spans> {
   const { replica } = loaded
   const measureIdle = async () => {
     await loaded.nothingOffered(replica)

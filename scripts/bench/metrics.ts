@@ -22,6 +22,24 @@ export function keepLogs(): void {
   process.env[LOGS] = '1'
 }
 
+/** Start processes whose replicas keep metrics and write logs, or none that does. */
+export async function startedWith<T>(isObserved: boolean, start: () => Promise<T>): Promise<T> {
+  const before = { [METRICS]: process.env[METRICS], [LOGS]: process.env[LOGS] }
+  setEnv({ [METRICS]: isObserved ? '1' : undefined, [LOGS]: isObserved ? '1' : undefined })
+  try {
+    return await start()
+  } finally {
+    setEnv(before)
+  }
+}
+
+function setEnv(values: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  }
+}
+
 /** Observe a replica, as `anchorage node --http --log-level info` does, as far as that is wanted. */
 export function observed(replica: Observed): void {
   if (known.has(replica)) return

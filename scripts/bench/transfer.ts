@@ -1,16 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { Child } from './child.ts'
 import { RawStreams } from './raw-stream.ts'
 import { type Benchmark, type Pair, shared } from './runner.ts'
-import type { Joiner } from './transfer/joiner.ts'
-import type { Provider } from './transfer/provider.ts'
-import { fetchRate, MB } from './transfer/rate.ts'
+import { startTransfer } from './transfer/processes.ts'
+import { MB } from './transfer/rate.ts'
 import type { StateKind } from './transfer/states.ts'
 
-const RANDOM: StateKind = { type: 'random', valueBytes: 1_000 }
-const RANDOM_BYTES = 256e6
+export const RANDOM: StateKind = { type: 'random', valueBytes: 1_000 }
+export const RANDOM_BYTES = 256e6
 const CITIES_BYTES = 128e6
 /** Warm-ups for several pairs, and for a single one, which is a quick look. */
 const WARM_UPS = { several: 5, one: 3 }
@@ -67,25 +62,8 @@ async function rates(
   baselines: readonly ('hashing' | 'plain')[],
 ): Promise<Rates[]> {
   await using stack = new AsyncDisposableStack()
-  const dir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
-  stack.defer(() => rm(dir, { recursive: true }))
-  const provider = stack.use(new Child<Provider>(new URL('./transfer/provider.ts', import.meta.url)))
-  const joiner = stack.use(new Child<Joiner>(new URL('./transfer/joiner.ts', import.meta.url)))
+  const { whole, fetch: ours } = await startTransfer(stack, state, bytes)
   const raw = stack.use(await RawStreams.start())
-  const logPath = join(dir, 'log.db')
-  await provider.call('start', { logPath, state })
-  await provider.call('grow', bytes)
-  const whole = {
-    items: await provider.call('size'),
-    bytes: await provider.call('cut', await provider.call('mark')),
-  }
-
-  const ours = async () => {
-    // The joiner collects its garbage before it joins, and so do the processes of the raw stream.
-    await provider.call('watch')
-    const [joined] = await joiner.call('join', { logPath, state, replicas: 1 })
-    return fetchRate(joined!, whole)
-  }
   const theirs = async () => {
     const measured = { hashing: Number.NaN, plain: Number.NaN }
     for (const baseline of baselines) {

@@ -24,24 +24,8 @@ const PAIRS_MIN = 3
  */
 export async function warmJoins(scale: number, wanted: number): Promise<Pair[]> {
   await using stack = new AsyncDisposableStack()
-  const dir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
-  stack.defer(() => rm(dir, { recursive: true }))
-  const [full, empty] = [join(dir, 'full.db'), join(dir, 'empty.db')]
-  const provider = stack.use(startProvider())
-  const idler = stack.use(startProvider())
-  const joiner = stack.use(new Child<JoinerMethods>(new URL('./joiner.ts', import.meta.url)))
+  const { bytes, join: ours } = await startWarm(stack, scale)
   const raw = stack.use(await RawStreams.start())
-  await idler.call('start', { logPath: empty, state: STATE })
-  await provider.call('start', { logPath: full, state: STATE })
-  await provider.call('grow', Math.ceil(ITEMS * scale) * VALUE_BYTES)
-  const items = await provider.call('size')
-  const bytes = await provider.call('cut', await provider.call('mark'))
-
-  const ours = async () => {
-    const { tookMs, cpuMs } = await joiner.call('join', full, items)
-    const idle = await joiner.call('idle', empty, tookMs)
-    return cpuMs - idle.cpuMs
-  }
   const pairs: Pair[] = []
   for (let run = -WARM_UPS; run < Math.max(wanted, PAIRS_MIN); run++) {
     const early = run % 2 === 0 ? await ours() : undefined
@@ -50,6 +34,35 @@ export async function warmJoins(scale: number, wanted: number): Promise<Pair[]> 
     if (run >= 0) pairs.push(pair)
   }
   return pairs
+}
+
+export interface Warm {
+  /** Bytes of all chunks, not encoded. */
+  readonly bytes: number
+  /** Have a replica join. Resolves with its processor time beyond an idle one's, in milliseconds. */
+  join(): Promise<number>
+}
+
+export async function startWarm(stack: AsyncDisposableStack, scale: number): Promise<Warm> {
+  const dir = await mkdtemp(join(tmpdir(), 'anchorage-bench-'))
+  stack.defer(() => rm(dir, { recursive: true }))
+  const [full, empty] = [join(dir, 'full.db'), join(dir, 'empty.db')]
+  const provider = stack.use(startProvider())
+  const idler = stack.use(startProvider())
+  const joiner = stack.use(new Child<JoinerMethods>(new URL('./joiner.ts', import.meta.url)))
+  await idler.call('start', { logPath: empty, state: STATE })
+  await provider.call('start', { logPath: full, state: STATE })
+  await provider.call('grow', Math.ceil(ITEMS * scale) * VALUE_BYTES)
+  const items = await provider.call('size')
+  const bytes = await provider.call('cut', await provider.call('mark'))
+  return {
+    bytes,
+    async join() {
+      const { tookMs, cpuMs } = await joiner.call('join', full, items)
+      const idle = await joiner.call('idle', empty, tookMs)
+      return cpuMs - idle.cpuMs
+    },
+  }
 }
 
 function startProvider(): Child<Provider> {

@@ -24,7 +24,7 @@ if (!hasPostgres) console.warn(`SKIPPED, because PostgreSQL is not installed: ${
  * Of two processors, tests of parts use a third one file at a time, those of logs a quarter: they wait for servers that are
  * killed and elect leaders, and for deadlines. Processes use more.
  */
-const PARTS = { maxWorkers: 4, testTimeout: 120_000, hookTimeout: 60_000 }
+const PARTS = { maxWorkers: 3, testTimeout: 120_000, hookTimeout: 60_000 }
 const BY_TWOS = { maxWorkers: 2, testTimeout: 360_000, hookTimeout: 180_000 }
 
 export default defineConfig({

@@ -26,6 +26,8 @@ export class Dialer {
   readonly #components: DialerComponents
   /** One dial at a time for a peer, which all callers share. */
   readonly #dials = new Map<string, Dial>()
+  /** How many dials to each peer in a row were given up. */
+  readonly #givenUp = new Map<string, number>()
   /** How many dials to each peer in a row ended in a broken handshake. */
   readonly #broken = new Map<string, number>()
   #stopped = false
@@ -68,14 +70,16 @@ export class Dialer {
     let dial = this.#dials.get(key)
     if (dial === undefined || !dial.isTo(known)) {
       dial?.end(new Error('it has other addresses now'))
-      dial = new Dial(this.#components, peer, known)
+      dial = new Dial(this.#components, peer, known, 1 + (this.#givenUp.get(key) ?? 0))
       this.#dials.set(key, dial)
     }
     try {
       const connection = await dial.join(signal)
       this.#broken.delete(key)
+      this.#givenUp.delete(key)
       return connection
     } catch (error) {
+      if (dial.isGivenUp) this.#givenUp.set(key, dial.patience)
       throw this.#explained(key, dial, error)
     } finally {
       if (dial.isOver && this.#dials.get(key) === dial) this.#dials.delete(key)
@@ -125,7 +129,13 @@ interface Failure {
   readonly brokeOff: boolean
 }
 
-/** One dial to a peer, at all of its addresses. It ends with the first that answers, or after `DIAL_MS_MAX`. */
+/**
+ * One dial to a peer, at all of its addresses. It ends with the first that answers, after `DIAL_MS_MAX`, or when all
+ * callers have left it as often as its patience says.
+ *
+ * The first dial ends with its first caller, the second with its second, and so on: who asks again goes on where the
+ * last one left. A handshake with a busy machine ends in the end, and one with a machine that hangs begins anew.
+ */
 class Dial {
   readonly #components: DialerComponents
   readonly #peer: PeerId
@@ -141,11 +151,16 @@ class Dial {
   /** The addresses at which the handshake began. */
   readonly #answered = new Set<Multiaddr>()
   readonly #timer: Timer
+  /** Callers that leave it, one after the other, before it is given up. */
+  readonly patience: number
+  #left = 0
+  #waiting = 0
 
-  constructor(components: DialerComponents, peer: PeerId, addresses: readonly Multiaddr[]) {
+  constructor(components: DialerComponents, peer: PeerId, addresses: readonly Multiaddr[], patience: number) {
     this.#components = components
     this.#peer = peer
     this.#addresses = addresses
+    this.patience = patience
     this.#won.promise.catch(() => {})
     this.#timer = systemClock.schedule(DIAL_MS_MAX, () =>
       this.end(new Error(`no connection within ${DIAL_MS_MAX} ms: ${this.failures}`)),
@@ -155,6 +170,10 @@ class Dial {
 
   get isOver(): boolean {
     return this.#over.signal.aborted
+  }
+
+  get isGivenUp(): boolean {
+    return this.#left >= this.patience
   }
 
   /** It goes on, and to these addresses. */
@@ -179,7 +198,18 @@ class Dial {
   /** Wait for it. Rejects with the signal's reason, and with what became of each address. */
   async join(signal: AbortSignal): Promise<Connection> {
     const translateError = () => new Error(`${reasonOf(signal)}: ${this.failures}`, { cause: signal.reason })
-    return await raceSignal(this.#won.promise, signal, { translateError })
+    this.#waiting++
+    try {
+      return await raceSignal(this.#won.promise, signal, { translateError })
+    } finally {
+      this.#waiting--
+      if (this.#waiting === 0 && !this.isOver) this.#leave()
+    }
+  }
+
+  #leave(): void {
+    this.#left++
+    if (this.isGivenUp) this.end(new Error('nobody waits for this dial any more'))
   }
 
   /** Begin with each address in turn: when the one before has failed, or has said nothing for a moment. */

@@ -179,8 +179,8 @@ export const FOLLOWERS_ENOUGH = 2
  */
 export const DIAL_STAGGER_MS = 250
 /**
- * How long a dial may take, in milliseconds, also after its callers gave up: who asks again goes on where it is. On a machine
- * where 64 replicas join at once a handshake takes longer than a caller waits. If each of them began anew, none ended.
+ * How long a dial may take, in milliseconds, also after its callers gave up. On a machine where 64 replicas join at once
+ * a handshake takes longer than a caller waits. If each of them began anew, none ended.
  */
 export const DIAL_MS_MAX = 30_000
 /** Addresses of one peer that are dialled at most, of those it announces. */

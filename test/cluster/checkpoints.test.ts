@@ -108,7 +108,7 @@ test('a data directory in use is refused', async () => {
 const LARGE = { count: 60_000, batch: 1_000, valueBytes: 300 }
 
 test('a provider that is killed and started again during a fetch, the only one, serves on', async () => {
-  const options = { ...OPTIONS, volatile: true, chunkBytes: 16_384, ttlMs: 20_000, checkpoint: {} }
+  const options = { ...OPTIONS, volatile: true, chunkBytes: 16_384, ttlMs: 120_000, checkpoint: {} }
   await using cluster = await startCluster({ dataDirs: true, replicas: 0, options })
   const one = await cluster.start({ name: 'one' })
   await one.fill(LARGE)

@@ -11,7 +11,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'src/cli/main.ts')
 const BY_NAME = new URL('./sources-by-name.ts', import.meta.url).href
 /** What a step waits for comes in this time, or never. */
-const WAIT_MS_MAX = 60_000
+const WAIT_MS_MAX = 120_000
 
 /**
  * The programs of the page, against the sources. `npm install` links what is installed here already, so that nothing comes from a
@@ -59,13 +59,14 @@ export class Terminals implements AsyncDisposable {
 
   /** Run commands to their end. Rejects when one ends with another code than 0, or prints something else. */
   async run(commands: string, expected: readonly string[]): Promise<void> {
-    // A shell of one's own says on another channel where it ended up.
+    // The shell says on a channel of its own where it ended up. It has a process group, so that all of it can be killed.
     const shell = spawn('sh', ['-ec', `${commands}\npwd >&3`], {
       cwd: this.cwd,
       env: this.#env,
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      detached: true,
     })
-    const timer = setTimeout(() => shell.kill('SIGKILL'), WAIT_MS_MAX)
+    const timer = setTimeout(() => process.kill(-shell.pid!, 'SIGKILL'), WAIT_MS_MAX)
     const [[code], stdout, stderr, cwd] = await Promise.all([
       once(shell, 'close'),
       text(shell.stdout!),

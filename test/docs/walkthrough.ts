@@ -2,7 +2,7 @@
  * A page that is followed step by step. What a block of code is for stands behind its language, where a reader does not see it:
  *
  * - `ts file=NAME`: save it as NAME. `ts from=NAME`: a part of NAME, which a later step runs.
- * - `diff file=NAME`: change NAME so.
+ * - `diff file=NAME`: change NAME so. `@@` stands between changes.
  * - `sh`: run it to its end. `sh terminal=N`: run it in that terminal, where it goes on. What ran there ends before, by
  *   Ctrl-D or by what `stop` says.
  * - `text`: lines that the `sh` before it prints. `text shows=N`: that terminal shows these lines. `text type=N`: type them there;
@@ -69,16 +69,19 @@ function stepOf(
   throw new Error(`nobody runs this block of code: ${info}\n${body}`)
 }
 
-/** A file in which each run of lines with - is replaced by those with + that follow it. Throws if they are not there once. */
+/** A file after the hunks of a diff, which `@@` parts. Throws if the lines of one are not there exactly once. */
 export function changed(text: string, diff: string): string {
-  const lines = (part: string, sign: string) => part.replaceAll(new RegExp(`^\\${sign}`, 'gm'), '')
-  let result = text
-  for (const [, minus = '', plus = ''] of diff.matchAll(/((?:^-.*\n)+)((?:^\+.*\n)+)/gm)) {
-    const before = lines(minus, '-')
-    if (result.split(before).length !== 2) throw new Error(`the file does not have these lines once:\n${before}`)
-    result = result.replace(before, () => lines(plus, '+'))
-  }
-  return result
+  return diff.split(/^@@\n/m).reduce((result, hunk) => {
+    const before = linesOf(hunk, ' -')
+    if (result.split(before).length !== 2)
+      throw new Error(`the file does not have these lines once:\n${before}`)
+    return result.replace(before, () => linesOf(hunk, ' +'))
+  }, text)
+}
+
+function linesOf(hunk: string, signs: string): string {
+  const lines = hunk.split('\n').filter((line) => line !== '' && signs.includes(line[0]!))
+  return lines.map((line) => `${line.slice(1)}\n`).join('')
 }
 
 /** Behind which line of those printed each expected one stands, in order; undefined if one does not. */

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { createReplica, jetstreamLog, ReplicatedMap } from 'anchorage'
+
+const name = process.argv[2] ?? 'a'
+const cities = new ReplicatedMap<string, number>()
+cities.addEventListener('change', ({ detail }) => {
+  if (detail.type === 'set') console.log(`${name} sees ${detail.key}: ${detail.value}`)
+})
+
+await using replica = await createReplica({
+  group: 'cities',
+  machine: cities,
+  log: jetstreamLog({ servers: 'nats://n1:4222' }),
+  listen: ['/ip4/0.0.0.0/tcp/4001'],
+  networkKey: readFileSync('network.key'),
+  dataDir: `data-${name}`,
+})
+replica.addEventListener('caught-up', ({ detail }) => {
+  console.log(`${name} fetched ${detail.bytesFetched} bytes from ${detail.providersUsed.length} other`)
+})
+await replica.inSync()
+console.log(`${name} is in sync, with ${cities.size} cities`)
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const [city, people] = line.split(' ')
+  if (city && people) await cities.set(city, Number(people))
+}

@@ -8,6 +8,7 @@ const PROCESSES = [
   'test/cli/**/*.test.ts',
   'test/cluster/**/*.test.ts',
   'test/compatibility/**/*.test.ts',
+  'test/docs/getting-started.test.ts',
   'test/testing/**/*.test.ts',
 ]
 

@@ -49,7 +49,10 @@ describePostgres('PostgreSQL of a test', () => {
     await using postgres = await startPostgres()
     const pids = await pidsOf(postgres)
     postgres.pause()
-    expect(running(pids).filter((pid) => !isStopped(pid))).toEqual([])
+    // A signal is sent by then. The system delivers it when the process has its next turn.
+    await vi.waitFor(() => expect(running(pids).filter((pid) => !isStopped(pid))).toEqual([]), {
+      timeout: 30_000,
+    })
     postgres.resume()
     expect(await postgres.primary.query('SELECT 1')).toBe('1')
   })

@@ -1,0 +1,23 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { rolldown } from 'rolldown'
+import { run } from './archive.ts'
+
+/** Binary code, which no bundler reads. */
+const NATIVE = ['@napi-rs/blake-hash']
+/** One class of errors is 2 kB. With the code that it does not use it is 480 kB. */
+const BYTES_MAX = 50_000
+const PROGRAM = "import { LogTruncated } from 'anchorage'\nconsole.log(new LogTruncated(1, 2).name)\n"
+
+/** Holds `sideEffects: false` of package.json: who needs one class of errors in a bundle does not get the rest with it. */
+export async function bundleFindings(project: string): Promise<string[]> {
+  const input = join(project, 'bundle-me.js')
+  writeFileSync(input, PROGRAM)
+  const build = await rolldown({ input, platform: 'node', external: NATIVE, logLevel: 'silent' })
+  const { output } = await build.write({ file: join(project, 'bundled.js'), format: 'esm' })
+  await build.close()
+  const { length } = output[0].code
+  if (length > BYTES_MAX) return [`bundle: one class of errors makes ${length} bytes`]
+  const printed = run(process.execPath, ['bundled.js'], project).trim()
+  return printed === 'LogTruncated' ? [] : [`bundle: the program printed ${printed}`]
+}

@@ -9,7 +9,7 @@ const isOld = major < NODE_MAJOR_MIN
 
 if (isOld && (process.argv[2] !== 'init' || major < NODE_MAJOR_MIN_OF_INIT)) {
   console.error(
-    `anchorage: this is Node.js ${process.versions.node}, and anchorage needs ${NODE_MAJOR_MIN} or newer: type "npm install anchorage node@${NODE_MAJOR_MIN}", then the same command again with npx. For a new project, which brings its own Node.js, type "npx anchorage init my-app".`,
+    `anchorage: this is Node.js ${process.versions.node}, and anchorage needs ${NODE_MAJOR_MIN} or newer. A new project brings its own: type "npx anchorage init my-app", with Node.js ${NODE_MAJOR_MIN_OF_INIT} or newer. In a project of yours, type "npm pkg set --json allowScripts.node=true" and "npm install anchorage node@${NODE_MAJOR_MIN}", then the same command again with npx.`,
   )
   process.exitCode = 1
 } else {

@@ -112,9 +112,10 @@ test.each([
 ])('on Node.js %s, %s says what to type', async (version, command) => {
   const { code, stdout, stderr } = await place.run([command], { execArgv: onNode(version) })
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-  expect(stderr).toContain(
-    `anchorage: this is Node.js ${version}, and anchorage needs 24 or newer: type "npm install anchorage node@24"`,
+  expect(stderr.startsWith(`anchorage: this is Node.js ${version}, and anchorage needs 24 or newer. `)).toBe(
+    true,
   )
-  expect(stderr).toMatch(/"npx anchorage init my-app"\.\n$/)
+  for (const remedy of ['npx anchorage init my-app', 'npm install anchorage node@24'])
+    expect(stderr).toContain(`"${remedy}"`)
   expect(await readdir(place.dir)).toEqual([])
 })

@@ -29,5 +29,8 @@ for (const name of globSync('*.ts', { cwd: join(src, client) })) {
   const module = browserModule(readFileSync(join(src, client, name), 'utf8'))
   writeFileSync(join(dist, client, name.replace(/ts$/, 'js')), module)
 }
+// The project that "anchorage init" writes is TypeScript, and stays so.
+const template = 'cli/init/template'
+cpSync(join(src, template), join(dist, template), { recursive: true })
 await bundle(join(dist, BUNDLED), join(dist, 'cli/bundled'))
 chmodSync(join(dist, BIN), 0o755)

@@ -8,6 +8,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { tryCommands } from './package-commands.ts'
+import { tryInit } from './package-init.ts'
 
 const project = mkdtempSync(join(tmpdir(), 'anchorage-package-'))
 const run = (command: string, args: readonly string[], cwd: string): string =>
@@ -122,6 +123,8 @@ try {
   copyFileSync(join(project, INSTALLED_EXAMPLES, 'inventory.ts'), join(project, 'inventory.ts'))
   await tryCommands(project)
   console.log("every command works on a user's machine")
+  tryInit(project, archive)
+  console.log('a project of anchorage init works')
   const needs = EXAMPLE_NEEDS.map((name) => `${name}@${devDependencies[name]}`)
   run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...needs], project)
   const examples = join(project, INSTALLED_EXAMPLES)

@@ -11,6 +11,7 @@ import { describeEvents } from './events-command.ts'
 import { describeFileCommands } from './file-commands.ts'
 import { describeGroupCommands } from './group-commands.ts'
 import { describeGlobal, TWO_TIERS, wrapped } from './help.ts'
+import { describeInit } from './init-command.ts'
 import { describeKeyCommands } from './key-commands.ts'
 import { describeNode } from './node-command.ts'
 import { describeOffers } from './offers-command.ts'
@@ -80,6 +81,7 @@ export function describeProgram(choose: Choose, output: Output): Command {
   program.commandsGroup('Run a replica:')
   describeNode(program, choose)
   describeDemo(program, choose)
+  describeInit(program, choose)
   program.commandsGroup('Write and read:')
   describeKeyCommands(program, choose)
   program.commandsGroup('Look after the group:')

@@ -3,12 +3,16 @@ import { defineConfig } from 'vitest/config'
 import { findPostgres } from './src/processes/postgres-server.ts'
 import { faultsEnv } from './test/setup/process-faults.ts'
 
-/** These start processes of their own: two files at a time, after the others. */
+/** Commands and programs, which start, say something and end: two files at a time, after the others. */
+const COMMANDS = ['test/cli/**/*.test.ts', 'test/docs/getting-started.test.ts']
+
+/**
+ * Groups of processes of which some are killed or stand still, while others wait for them for some seconds. These want
+ * the machine to themselves: one file at a time.
+ */
 const PROCESSES = [
-  'test/cli/**/*.test.ts',
   'test/cluster/**/*.test.ts',
   'test/compatibility/**/*.test.ts',
-  'test/docs/getting-started.test.ts',
   'test/testing/**/*.test.ts',
 ]
 
@@ -23,10 +27,11 @@ if (!hasPostgres) console.warn(`SKIPPED, because PostgreSQL is not installed: ${
 
 /**
  * Of two processors, tests of parts use a third one file at a time, those of logs a quarter: they wait for servers that are
- * killed and elect leaders, and for deadlines. Processes use more.
+ * killed and elect leaders, and for deadlines.
  */
-const PARTS = { maxWorkers: 3, testTimeout: 120_000, hookTimeout: 60_000 }
+const BY_THREES = { maxWorkers: 3, testTimeout: 120_000, hookTimeout: 60_000 }
 const BY_TWOS = { maxWorkers: 2, testTimeout: 360_000, hookTimeout: 180_000 }
+const ONE_BY_ONE = { ...BY_TWOS, maxWorkers: 1 }
 
 export default defineConfig({
   // The examples in docs/ import the package by its name, as users do.
@@ -67,14 +72,18 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [...PROCESSES, BROWSER],
-          ...PARTS,
+          exclude: [...COMMANDS, ...PROCESSES, BROWSER],
+          ...BY_THREES,
           sequence: { groupOrder: 0 },
         },
       },
       {
         extends: true,
-        test: { name: 'processes', include: PROCESSES, ...BY_TWOS, sequence: { groupOrder: 1 } },
+        test: { name: 'commands', include: COMMANDS, ...BY_TWOS, sequence: { groupOrder: 1 } },
+      },
+      {
+        extends: true,
+        test: { name: 'processes', include: PROCESSES, ...ONE_BY_ONE, sequence: { groupOrder: 2 } },
       },
       ...(hasPostgres
         ? [
@@ -84,21 +93,15 @@ export default defineConfig({
                 name: 'processes on PostgreSQL',
                 include: [ON_EACH_LOG],
                 env: { ANCHORAGE_TEST_LOG: 'postgres' },
-                ...BY_TWOS,
-                sequence: { groupOrder: 1 },
+                ...ONE_BY_ONE,
+                sequence: { groupOrder: 3 },
               },
             },
           ]
         : []),
       {
         extends: true,
-        test: {
-          name: 'browser',
-          include: [BROWSER],
-          ...BY_TWOS,
-          maxWorkers: 1,
-          sequence: { groupOrder: 2 },
-        },
+        test: { name: 'browser', include: [BROWSER], ...ONE_BY_ONE, sequence: { groupOrder: 4 } },
       },
     ],
   },

@@ -25,7 +25,8 @@ export function keepLogs(): void {
 /** Start processes whose replicas keep metrics and write logs, or none that does. */
 export async function startedWith<T>(isObserved: boolean, start: () => Promise<T>): Promise<T> {
   const before = { [METRICS]: process.env[METRICS], [LOGS]: process.env[LOGS] }
-  setEnv({ [METRICS]: isObserved ? '1' : undefined, [LOGS]: isObserved ? '1' : undefined })
+  const value = isObserved ? '1' : undefined
+  setEnv({ [METRICS]: value, [LOGS]: value })
   try {
     return await start()
   } finally {

@@ -7,9 +7,7 @@ import { RANDOM, RANDOM_BYTES } from './transfer.ts'
 
 /** Pairs in any case. The difference is less than that between two runs of the same. */
 const PAIRS_MIN = 15
-/** The same where a pair takes half a minute. */
-const SPANS_MIN = 4
-const WARM_UPS = 4
+const WARM_UPS = 3
 /** How long a replica of `capture` is watched while nothing is fetched, in milliseconds. */
 const IDLE_MS = 500
 
@@ -47,7 +45,7 @@ export const observedToo: readonly Benchmark[] = [
     baseline: 'the same without metrics and logs',
     target: { ratioMax: 1.03 },
     measure: (scale, wanted) =>
-      inTurn(Math.max(wanted, SPANS_MIN), async (stack) => {
+      inTurn(Math.max(wanted, PAIRS_MIN), async (stack) => {
         const loaded = stack.use(await startLoaded(scale))
         return async () => {
           await loaded.write(itemsAt(scale))

@@ -50,6 +50,18 @@ test('with a registry of its own, a replica tells of its process too, and a pars
   expect(told).toEqual(defined)
 })
 
+test('metrics of the process are collected once, however many replicas it has had', async () => {
+  await using cluster = new Cluster()
+  const [leader, follower] = (await cluster.startLed(1)) as [Started, Started]
+  const metricOf = ({ replica }: Started) => {
+    using observed = observeReplica(replica)
+    return observed.registry.getSingleMetric('nodejs_gc_duration_seconds')
+  }
+  const first = metricOf(leader)
+  expect(first).toBeDefined()
+  expect(metricOf(follower)).toBe(first)
+})
+
 test('a program that keeps no metrics, and a replica that is asked for none, does not load prom-client', async () => {
   const entry = (name: string) => JSON.stringify(new URL(`../../src/${name}`, import.meta.url).href)
   const loads = async (name: string) => {

@@ -19,7 +19,7 @@ export function formatPage({ machine, results }: Report, groups: readonly string
     '# Benchmarks',
     'Written by `npm run bench -- --report` from [results.json](results.json), which has every single pair of measurements.',
     table([['', ''], ...facts.map(([what, is]) => [what!, is!])]),
-    'Each benchmark measures pairs: ours and the baseline, one right after the other. Of the values, this is the median. A ratio is ours divided by\nthe baseline: the median of all pairs, and beside it the spread, from the least to the greatest.',
+    'Each benchmark measures pairs: ours and the baseline, one right after the other. Of the values, this is the median. A\nratio is ours divided by the baseline: the median of all pairs, and beside it the spread, from the least to the\ngreatest.',
     '## Results',
     table([head, ...results.map(row)]),
     '## Charts',

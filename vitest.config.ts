@@ -26,8 +26,8 @@ const hasPostgres = findPostgres() !== undefined || process.env.REQUIRE_POSTGRES
 if (!hasPostgres) console.warn(`SKIPPED, because PostgreSQL is not installed: ${ON_EACH_LOG} on PostgreSQL`)
 
 /**
- * Of two processors, tests of parts use a third one file at a time, those of logs a quarter: they wait for servers that are
- * killed and elect leaders, and for deadlines.
+ * How many files run at a time. One file of parts keeps a third of two processors busy, one of logs a quarter: they wait
+ * for deadlines, and for servers that are killed and elect leaders.
  */
 const BY_THREES = { maxWorkers: 3, testTimeout: 120_000, hookTimeout: 60_000 }
 const BY_TWOS = { maxWorkers: 2, testTimeout: 360_000, hookTimeout: 180_000 }

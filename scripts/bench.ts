@@ -13,9 +13,8 @@ import { lists } from './bench/list.ts'
 import { logs } from './bench/log.ts'
 import { manyJoiners } from './bench/many-joiners.ts'
 import { memory } from './bench/memory.ts'
-import { keepLogs, keepMetrics } from './bench/metrics.ts'
 import { multiSource } from './bench/multi-source.ts'
-import { observedToo } from './bench/observed.ts'
+import { observed } from './bench/observed.ts'
 import { Progress } from './bench/progress.ts'
 import { queues } from './bench/queue.ts'
 import { groupOf, keep, merge, openReport, writeReport } from './bench/report.ts'
@@ -51,7 +50,7 @@ const benchmarks = [
   ...crowds,
   ...tail,
   ...logs,
-  ...observedToo,
+  ...observed,
 ]
 const names = benchmarks.map(({ name }) => name)
 const groups = [...new Set(names.map(groupOf))]
@@ -60,8 +59,6 @@ interface Options {
   readonly full?: boolean
   readonly json?: boolean
   readonly list?: boolean
-  readonly logs?: boolean
-  readonly metrics?: boolean
   readonly report?: string
   readonly scale: number
 }
@@ -76,29 +73,10 @@ const program = new Command('npm run bench --')
   .addOption(
     new Option('--list', 'print them all, measure nothing').conflicts(['full', 'json', 'report', 'scale']),
   )
-  .addOption(
-    new Option(
-      '--metrics',
-      'keep metrics of the replicas of transfer, catch-up and capture, to compare with the same without',
-    ).conflicts('report'),
-  )
-  .addOption(
-    new Option('--logs', 'write logs of the same replicas, at level info, to /dev/null').conflicts('report'),
-  )
   .option('--report <directory>', 'add the results to those there, and draw charts', directory)
   .option('--scale <factor>', 'multiply all sizes, to try benchmarks out', factor, 1)
   .parse()
-const {
-  full = false,
-  json = false,
-  list = false,
-  report: reportDirectory,
-  scale,
-  logs: writesLogs = false,
-  metrics,
-} = program.opts<Options>()
-if (metrics) keepMetrics()
-if (writesLogs) keepLogs()
+const { full = false, json = false, list = false, report: reportDirectory, scale } = program.opts<Options>()
 
 const wanted = benchmarks.filter(
   ({ name }) =>

@@ -13,7 +13,7 @@ const SPAN_MIN_MS = 500
 
 type Event = ReplicaProcess['events'][number]
 
-export interface Spans {
+interface Spans {
   readonly idle: Span
   readonly cutting: Span
   readonly serving: Span

@@ -2,46 +2,26 @@ import type { Replica } from '../../src/index.ts'
 
 const known = new WeakSet<object>()
 
-/** Set by `--metrics` and by `--logs`. The processes of a benchmark inherit them. */
-const METRICS = 'BENCH_METRICS'
-const LOGS = 'BENCH_LOGS'
+/** Set while processes start whose replicas are observed: they inherit it. */
+const OBSERVED = 'BENCH_OBSERVED'
 
 type Observed = Pick<Replica, keyof Replica>
 
-const observe =
-  process.env[METRICS] === undefined ? undefined : (await import('../../src/observe/index.ts')).observeReplica
-const log = process.env[LOGS] === undefined ? undefined : (await import('./logs.ts')).logToNowhere
+const isWanted = process.env[OBSERVED] !== undefined
+const observe = isWanted ? (await import('../../src/observe/index.ts')).observeReplica : undefined
+const log = isWanted ? (await import('./logs.ts')).logToNowhere : undefined
 
-/** Have the processes that begin from now on keep metrics of their replicas. */
-export function keepMetrics(): void {
-  process.env[METRICS] = '1'
-}
-
-/** Have the processes that begin from now on write logs of their replicas. */
-export function keepLogs(): void {
-  process.env[LOGS] = '1'
-}
-
-/** Start processes whose replicas keep metrics and write logs, or none that does. */
-export async function startedWith<T>(isObserved: boolean, start: () => Promise<T>): Promise<T> {
-  const before = { [METRICS]: process.env[METRICS], [LOGS]: process.env[LOGS] }
-  const value = isObserved ? '1' : undefined
-  setEnv({ [METRICS]: value, [LOGS]: value })
+/** Start processes whose replicas keep metrics and write logs. */
+export async function startObserved<T>(start: () => Promise<T>): Promise<T> {
+  process.env[OBSERVED] = '1'
   try {
     return await start()
   } finally {
-    setEnv(before)
+    delete process.env[OBSERVED]
   }
 }
 
-function setEnv(values: Readonly<Record<string, string | undefined>>): void {
-  for (const [name, value] of Object.entries(values)) {
-    if (value === undefined) delete process.env[name]
-    else process.env[name] = value
-  }
-}
-
-/** Observe a replica, as `anchorage node --http --log-level info` does, as far as that is wanted. */
+/** Observe a replica, as `anchorage node --http --log-level info` does, where that is wanted. */
 export function observed(replica: Observed): void {
   if (known.has(replica)) return
   known.add(replica)

@@ -1,7 +1,7 @@
 import { itemsAt, measureSpans, startLoaded } from './capture.ts'
 import { startWarm } from './catch-up/warm.ts'
-import { startedWith } from './metrics.ts'
-import type { Benchmark, Pair } from './runner.ts'
+import { startObserved } from './metrics.ts'
+import { type Benchmark, type Pair, pairs } from './runner.ts'
 import { startTransfer } from './transfer/processes.ts'
 import { RANDOM, RANDOM_BYTES } from './transfer.ts'
 
@@ -18,7 +18,7 @@ type Run = () => Promise<number>
  * What metrics and logs cost: the processes of other benchmarks twice, with both and without, whose runs take turns.
  * Metrics are kept as for `anchorage node --http`, and logs are written at level info, to /dev/null.
  */
-export const observedToo: readonly Benchmark[] = [
+export const observed: readonly Benchmark[] = [
   {
     name: 'observed/transfer-random',
     unit: 'MB/s',
@@ -59,14 +59,7 @@ export const observedToo: readonly Benchmark[] = [
 
 async function inTurn(wanted: number, start: (stack: AsyncDisposableStack) => Promise<Run>): Promise<Pair[]> {
   await using stack = new AsyncDisposableStack()
-  const ours = await startedWith(true, () => start(stack))
-  const baseline = await startedWith(false, () => start(stack))
-  const pairs: Pair[] = []
-  for (let run = -WARM_UPS; run < wanted; run++) {
-    const early = run % 2 === 0 ? await ours() : undefined
-    const without = await baseline()
-    const pair = { baseline: without, ours: early ?? (await ours()) }
-    if (run >= 0) pairs.push(pair)
-  }
-  return pairs
+  const ours = await startObserved(() => start(stack))
+  const baseline = await start(stack)
+  return await pairs({ warmUps: WARM_UPS, counted: wanted, garbage: 'minor' }, { ours, baseline })
 }

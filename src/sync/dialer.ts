@@ -5,7 +5,7 @@ import { raceSignal } from 'race-signal'
 import { asError } from '../thrown.ts'
 import { sleep, systemClock, type Timer } from '../time/clock.ts'
 import { HandshakeFailed } from './errors.ts'
-import { ADDRESSES_MAX, DIAL_MS_MAX, DIAL_STAGGER_MS, HANDSHAKES_BROKEN } from './limits.ts'
+import { ADDRESSES_MAX, DIAL_MS_MAX, DIAL_STAGGER_MS, DIALS_ANEW, HANDSHAKES_BROKEN } from './limits.ts'
 
 /** What dialling needs of a libp2p node. */
 export interface DialerComponents {
@@ -68,10 +68,9 @@ export class Dialer {
 
     const key = peer.toString()
     let dial = this.#dials.get(key)
-    if (dial === undefined || !dial.isTo(known)) {
+    if (dial === undefined || !dial.leadsTo(known)) {
       dial?.end(new Error('it has other addresses now'))
-      dial = new Dial(this.#components, peer, known, 1 + (this.#givenUp.get(key) ?? 0))
-      this.#dials.set(key, dial)
+      dial = this.#begin(key, peer, known)
     }
     try {
       const connection = await dial.join(signal)
@@ -79,11 +78,30 @@ export class Dialer {
       this.#givenUp.delete(key)
       return connection
     } catch (error) {
-      if (dial.isGivenUp) this.#givenUp.set(key, dial.patience)
       throw this.#explained(key, dial, error)
-    } finally {
-      if (dial.isOver && this.#dials.get(key) === dial) this.#dials.delete(key)
     }
+  }
+
+  #begin(key: string, peer: PeerId, addresses: readonly Multiaddr[]): Dial {
+    const dial = new Dial(this.#components, peer, addresses, this.#patienceWith(key))
+    this.#dials.set(key, dial)
+    dial.over.addEventListener('abort', () => {
+      if (this.#dials.get(key) === dial) this.#dials.delete(key)
+      if (dial.isGivenUp) this.#givenUp.set(key, (this.#givenUp.get(key) ?? 0) + 1)
+    })
+    return dial
+  }
+
+  /**
+   * How many callers a dial outlives before it is given up, and one. It grows with each dial that was given up: who asks
+   * again goes on where the last one left, so that a handshake with a busy machine ends in the end.
+   *
+   * Half of the handshakes with another network key are silent, and only those that break off tell why. So where there
+   * are such keys, dials begin anew at first.
+   */
+  #patienceWith(peer: string): number {
+    const anew = this.#components.connectionProtector === undefined ? 1 : DIALS_ANEW
+    return 1 + Math.max(0, (this.#givenUp.get(peer) ?? 0) + 1 - anew)
   }
 
   /** The addresses to try, in order. Nonsense, and addresses of another peer, are left out. */
@@ -132,9 +150,6 @@ interface Failure {
 /**
  * One dial to a peer, at all of its addresses. It ends with the first that answers, after `DIAL_MS_MAX`, or when all
  * callers have left it as often as its patience says.
- *
- * The first dial ends with its first caller, the second with its second, and so on: who asks again goes on where the
- * last one left. A handshake with a busy machine ends in the end, and one with a machine that hangs begins anew.
  */
 class Dial {
   readonly #components: DialerComponents
@@ -152,7 +167,7 @@ class Dial {
   readonly #answered = new Set<Multiaddr>()
   readonly #timer: Timer
   /** Callers that leave it, one after the other, before it is given up. */
-  readonly patience: number
+  readonly #patience: number
   #left = 0
   #waiting = 0
 
@@ -160,7 +175,7 @@ class Dial {
     this.#components = components
     this.#peer = peer
     this.#addresses = addresses
-    this.patience = patience
+    this.#patience = patience
     this.#won.promise.catch(() => {})
     this.#timer = systemClock.schedule(DIAL_MS_MAX, () =>
       this.end(new Error(`no connection within ${DIAL_MS_MAX} ms: ${this.failures}`)),
@@ -168,17 +183,21 @@ class Dial {
     void this.#run()
   }
 
+  /** Aborts when it ends. */
+  get over(): AbortSignal {
+    return this.#over.signal
+  }
+
   get isOver(): boolean {
-    return this.#over.signal.aborted
+    return this.over.aborted
   }
 
   get isGivenUp(): boolean {
-    return this.#left >= this.patience
+    return this.#left >= this.#patience
   }
 
-  /** It goes on, and to these addresses. */
-  isTo(addresses: readonly Multiaddr[]): boolean {
-    return !this.isOver && `${addresses}` === `${this.#addresses}`
+  leadsTo(addresses: readonly Multiaddr[]): boolean {
+    return `${addresses}` === `${this.#addresses}`
   }
 
   /** The handshake was broken off at one of the addresses. A process that hangs is silent instead. */

@@ -183,6 +183,8 @@ export const DIAL_STAGGER_MS = 250
  * a handshake takes longer than a caller waits. If each of them began anew, none ended.
  */
 export const DIAL_MS_MAX = 30_000
+/** With a network key: dials in a row to one peer that end with their caller, before one outlives its own. */
+export const DIALS_ANEW = 3
 /** Addresses of one peer that are dialled at most, of those it announces. */
 export const ADDRESSES_MAX = 16
 /**

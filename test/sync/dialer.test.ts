@@ -240,8 +240,8 @@ describe('another network key', () => {
       provider = await startWith(theirs)
       const addresses = [bare(provider)]
       // By chance what it takes for our greeting is long, and it waits for the rest.
-      for (let n = 0; n < 10; n++) {
-        const error = await failure(addresses, 2_500)
+      for (let n = 0; n < 40; n++) {
+        const error = await failure(addresses, 700)
         if (error.name !== 'HandshakeFailed') continue
         expect(error.message).toContain(why)
         return

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { startCluster } from '../../src/testing/index.ts'
 import { Place, type Printed } from './anchorage.ts'
 
-const execArgv = ['--import', new URL('./package-by-name.ts', import.meta.url).href]
+const execArgv = ['--import', new URL('../setup/package-by-name.ts', import.meta.url).href]
 const ANY = { execArgv }
 const MODULE = ['--log-module', 'own-log.ts']
 /** A log for each group, beside the module. */

@@ -5,7 +5,7 @@ import { sqliteLog } from '../../src/log/sqlite.ts'
 import { type Finished, Place, type Printed, type Running } from './anchorage.ts'
 
 const INVENTORY = fileURLToPath(new URL('../../docs/examples/inventory.ts', import.meta.url))
-const execArgv = ['--import', new URL('./package-by-name.ts', import.meta.url).href]
+const execArgv = ['--import', new URL('../setup/package-by-name.ts', import.meta.url).href]
 const MACHINE = ['--machine', 'inventory.ts']
 
 let place: Place

@@ -21,7 +21,7 @@ import {
 const USER = 'ann'
 const PASSWORD = 'correct-horse'
 /** A user's module imports the package by its name. */
-const BY_NAME = ['--import', new URL('./package-by-name.ts', import.meta.url).href]
+const BY_NAME = ['--import', new URL('../setup/package-by-name.ts', import.meta.url).href]
 const INVENTORY = fileURLToPath(new URL('../../docs/examples/inventory.ts', import.meta.url))
 
 describeNats('a log on NATS servers', () => {

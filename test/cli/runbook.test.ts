@@ -164,7 +164,7 @@ describe('on a group of two replicas with a machine of their own', () => {
   const example = (name: string) => fileURLToPath(new URL(`../../docs/examples/${name}`, import.meta.url))
   beforeAll(async () => {
     // The examples import the package by its name.
-    const byName = fileURLToPath(new URL('./package-by-name.ts', import.meta.url))
+    const byName = fileURLToPath(new URL('../setup/package-by-name.ts', import.meta.url))
     nodeOptions = { NODE_OPTIONS: `--import ${byName}` }
     await open({ ANCHORAGE_LOG: 'inventory.db', ANCHORAGE_NODE_MACHINE: example('inventory.ts') })
     await services.start('a')

@@ -12,7 +12,7 @@ import { startNatsServers } from '../../src/testing/index.ts'
 import { describeNats } from '../log/nats.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../docs/examples/orders.ts', import.meta.url))
-const BY_NAME = new URL('../cli/package-by-name.ts', import.meta.url).href
+const BY_NAME = new URL('../setup/package-by-name.ts', import.meta.url).href
 const HOUR_MS = 60 * 60 * 1_000
 const CUSTOMERS = 40
 

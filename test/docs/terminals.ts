@@ -9,7 +9,7 @@ import { placeOf, type StopKey } from './walkthrough.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const MAIN = join(ROOT, 'src/cli/main.ts')
-const BY_NAME = new URL('./sources-by-name.ts', import.meta.url).href
+const BY_NAME = new URL('../setup/package-by-name.ts', import.meta.url).href
 /** What a step waits for comes in this time, or never. */
 const WAIT_MS_MAX = 120_000
 

@@ -110,6 +110,18 @@ describe('somebody who dials', () => {
     expect(Buffer.concat(said)).toHaveLength(24)
   })
 
+  test('without a key is cut off each time, whatever the 24 bytes seem to say to him', async () => {
+    const [stranger, node] = await Promise.all([start(), start(ours(newest))])
+    // With half of all nonces a dial without a key waits for more than was sent.
+    for (let n = 0; n < 20; n++) {
+      const cutOff = new AbortController()
+      const dialled = stranger.dial(node.getMultiaddrs()[0]!, { signal: cutOff.signal })
+      const limit = setTimeout(() => cutOff.abort(new Error('he waits in silence')), 5_000)
+      await expect(dialled).rejects.toThrow(/^(?!.*silence)/)
+      clearTimeout(limit)
+    }
+  })
+
   test('and says nothing is cut off when the time of inbound connections is up', async () => {
     const socket = await dialBare(await start(ours(newest), 300))
     socket.resume()

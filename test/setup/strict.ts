@@ -12,6 +12,8 @@ import { ProcessFaults } from './process-faults.ts'
  * closed, and later where the machine is busy.
  */
 const GRACE_MS = 20_000
+/** Whoever set a shorter limit for hooks gets the list of what was left open, not a hook that timed out. */
+const REPORT_MS = GRACE_MS + 20_000
 
 // Node opens them when they are first used, which may be in the middle of a test.
 void [process.stdin, process.stdout, process.stderr]
@@ -31,4 +33,4 @@ afterAll(async () => {
   const left = await handles.left(GRACE_MS)
   const faults = [...left.map((handle) => `it was left open: ${handle}`), ...processes.read()]
   if (faults.length > 0) throw new Error(`a file of tests must not leave this behind:\n${faults.join('\n')}`)
-})
+}, REPORT_MS)

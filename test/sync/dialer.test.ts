@@ -241,7 +241,7 @@ describe('another network key', () => {
       const addresses = [bare(provider)]
       // By chance what it takes for our greeting is long, and it waits for the rest.
       for (let n = 0; n < 40; n++) {
-        const error = await failure(addresses, 700)
+        const error = await failure(addresses, 200)
         if (error.name !== 'HandshakeFailed') continue
         expect(error.message).toContain(why)
         return

@@ -34,6 +34,9 @@ export class NetworkProtector implements ConnectionProtector {
       bytes.write(ownNonce, options),
     ])
     const nonce = read.slice()
+    // With half of all nonces, who has no key takes ours for the beginning of something long, and waits.
+    if (FIRST_WORDS.equals(nonce.subarray(0, FIRST_WORDS.length)))
+      throw new Error('the other side has no network key')
     const spoken =
       inner.direction === 'outbound' ? undefined : await bytes.read({ bytes: FIRST_WORDS.length, ...options })
     const key = spoken === undefined ? this.#preferredBy(nonce) : this.#spokenWith(nonce, spoken)

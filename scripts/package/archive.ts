@@ -1,7 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
+export const ROOT = dirname(dirname(import.meta.dirname))
+export const PACKAGE_JSON = join(ROOT, 'package.json')
+export const QUIETLY = ['--silent', '--no-audit', '--no-fund']
 const TIMEOUT_MS = 300_000
 
 /** Run a command, and return what it prints. What it complains about is shown. */
@@ -26,7 +29,13 @@ export function pack(folder: string, into: string): string {
 export function install(project: string, packages: readonly string[]): void {
   const content = { name: 'empty', private: true, type: 'module', allowScripts: { node: true } }
   writeFileSync(join(project, 'package.json'), JSON.stringify(content))
-  run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...packages], project)
+  run('npm', ['install', ...QUIETLY, ...packages], project)
+}
+
+/** Packages in the versions that this repository is developed with. */
+export function developed(names: readonly string[]): string[] {
+  const { devDependencies } = JSON.parse(readFileSync(PACKAGE_JSON, 'utf8'))
+  return names.map((name) => `${name}@${devDependencies[name]}`)
 }
 
 /** What `import` takes: `anchorage`, `anchorage/log` and so on, of a package.json. */

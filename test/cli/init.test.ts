@@ -14,7 +14,7 @@ afterEach(async () => {
 })
 
 const FILES = ['.gitignore', 'README.md', 'cities.test.ts', 'cities.ts', 'package.json', 'tsconfig.json']
-/** For a process that takes itself for one of another Node.js. scripts/package-init.ts takes the system's own. */
+/** For a process that takes itself for one of another Node.js. scripts/package/init.ts takes the system's own. */
 const onNode = (version: string) => [
   '--import',
   `data:text/javascript,Object.defineProperty(process,"versions",{value:{...process.versions,node:"${version}"}})`,

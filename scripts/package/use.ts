@@ -1,23 +1,8 @@
-/**
- * Tests whether the package works where it is installed. It packs it, installs the archive and Node 24 in an
- * empty project, and uses the command line, the library, each entry point and the harness. The example of a
- * consensus of one's own is compiled against the installed types, strictly, and run.
- */
-import { execFileSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { tryCommands } from './package-commands.ts'
-import { tryInit } from './package-init.ts'
-
-const project = mkdtempSync(join(tmpdir(), 'anchorage-package-'))
-const run = (command: string, args: readonly string[], cwd: string): string =>
-  execFileSync(command, args, {
-    cwd,
-    encoding: 'utf8',
-    timeout: 300_000,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+import { developed, install, QUIETLY, run } from './archive.ts'
+import { tryCommands } from './commands.ts'
+import { tryInit } from './init.ts'
 
 const SCRIPT = `
 import * as root from 'anchorage'
@@ -103,17 +88,12 @@ const COMPILER = {
   skipLibCheck: true,
 }
 
-try {
-  const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'))
-  const archive = run('npm', ['pack', '--silent', '--pack-destination', project], process.cwd())
-    .trim()
-    .split('\n')
-    .at(-1)!
-  writeFileSync(
-    join(project, 'package.json'),
-    JSON.stringify({ name: 'empty', private: true, type: 'module', allowScripts: { node: true } }),
-  )
-  run('npm', ['install', '--silent', '--no-audit', '--no-fund', `./${archive}`, 'node@24'], project)
+/**
+ * Install an archive and Node 24 in an empty project, and use the command line, the library, each entry point and the
+ * harness. The examples are compiled against the installed types, strictly, and that of a consensus of one's own is run.
+ */
+export async function tryUse(project: string, archive: string): Promise<void> {
+  install(project, [archive, 'node@24'])
   writeFileSync(join(project, 'script.js'), SCRIPT)
   run('npx', ['anchorage', '--help'], project)
   run('npx', ['anchorage', 'set', 'answer', '42', '--create'], project)
@@ -125,21 +105,21 @@ try {
   console.log("every command works on a user's machine")
   tryInit(project, archive)
   console.log('a project of anchorage init works')
-  const needs = EXAMPLE_NEEDS.map((name) => `${name}@${devDependencies[name]}`)
-  run('npm', ['install', '--silent', '--no-audit', '--no-fund', ...needs], project)
+  compileExamples(project)
+  process.stdout.write(run('npx', ['node', EXAMPLE], project))
+  run('npx', ['node', '--test', OWN_LOG_TEST], project)
+  console.log('the log of the docs passes the tests of a log')
+}
+
+function compileExamples(project: string): void {
+  run('npm', ['install', ...QUIETLY, ...developed(EXAMPLE_NEEDS)], project)
   const examples = join(project, INSTALLED_EXAMPLES)
-  for (const file of [...EXAMPLE_FILES, ...COMPILED]) copyFileSync(join(examples, file), join(project, file))
-  copyFileSync(join(examples, OWN_LOG), join(project, OWN_LOG))
+  for (const file of [...EXAMPLE_FILES, ...COMPILED, OWN_LOG])
+    copyFileSync(join(examples, file), join(project, file))
   const page = readFileSync(join(project, OWN_LOG_PAGE), 'utf8')
   const [, ownLogTest] = /^```ts\n((?:(?!```).)*'node:test'.*?)^```/ms.exec(page)!
   writeFileSync(join(project, OWN_LOG_TEST), ownLogTest!)
   const config = { compilerOptions: COMPILER, files: [EXAMPLE, OWN_LOG_TEST, ...COMPILED] }
   writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(config))
   run('npx', ['node', 'node_modules/typescript/bin/tsc'], project)
-  process.stdout.write(run('npx', ['node', EXAMPLE], project))
-  run('npx', ['node', '--test', OWN_LOG_TEST], project)
-  console.log('the log of the docs passes the tests of a log')
-  console.log('the package works in an empty project')
-} finally {
-  rmSync(project, { recursive: true, force: true })
 }

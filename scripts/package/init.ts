@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { QUIETLY } from './archive.ts'
 
 const TIMEOUT_MS = 300_000
 const MAIN = 'node_modules/anchorage/dist/cli/main.js'
@@ -19,32 +20,32 @@ const PATH = process.env
   .filter((folder) => !folder.includes('node_modules'))
   .join(delimiter)
 
-function run(command: string, args: readonly string[], cwd: string): string {
+function runAlone(command: string, args: readonly string[], cwd: string): string {
   const options = { cwd, timeout: TIMEOUT_MS, env: { ...process.env, PATH } }
   return execFileSync(command, args, { ...options, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** Throws if the project of `archive`, which is installed in `folder`, does not what its page says. */
 export function tryInit(folder: string, archive: string): void {
-  run('npx', ['anchorage', 'init', APP], folder)
+  runAlone('npx', ['anchorage', 'init', APP], folder)
   const app = join(folder, APP)
-  run('npm', ['install', '--silent', '--no-audit', '--no-fund', join('..', archive)], app)
-  const tests = run('npm', ['test'], app)
+  runAlone('npm', ['install', ...QUIETLY, archive], app)
+  const tests = runAlone('npm', ['test'], app)
   if (!/^\S* ?pass [1-9]/m.test(tests)) throw new Error(`npm test of the project printed ${tests}`)
-  run(process.execPath, [TSC], app)
+  runAlone(process.execPath, [TSC], app)
 
   // The package supports no older Node, but for this.
-  run('node', [MAIN, 'init', APP_OF_OLD_NODE], folder)
+  runAlone('node', [MAIN, 'init', APP_OF_OLD_NODE], folder)
   const source = (name: string) => readFileSync(join(folder, name, 'cities.ts'), 'utf8')
   if (source(APP) !== source(APP_OF_OLD_NODE)) throw new Error('the system’s Node wrote another project')
-  const version = run('node', ['--version'], folder).trim()
+  const version = runAlone('node', ['--version'], folder).trim()
   if (Number.parseInt(version.slice(1), 10) >= 24) return
   if (!refusal(folder).includes(REMEDY)) throw new Error(`on Node ${version} nobody says to type ${REMEDY}`)
 }
 
 function refusal(folder: string): string {
   try {
-    return run('node', [MAIN, '--help'], folder)
+    return runAlone('node', [MAIN, '--help'], folder)
   } catch (error) {
     return (error as { readonly stderr: string }).stderr
   }

@@ -270,6 +270,7 @@ function formatOf(path: string, bytes: Uint8Array): number {
   if (!sameBytes(bytes.subarray(0, MAGIC.length), MAGIC))
     throw new CheckpointDamaged(path, 'it does not look like one')
   const format = bytes[MAGIC.length]!
+  if (format < WHOLE) throw new CheckpointDamaged(path, `there is no format ${format}`)
   if (format > LISTED) throw new CheckpointMismatch(path, 'format', String(format), `format ${LISTED}`)
   return format
 }

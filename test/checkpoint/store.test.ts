@@ -411,6 +411,16 @@ describe.each(PLACES)('on $on', ({ make }) => {
       expect(await files()).toHaveLength(1)
     })
 
+    test('one of format 0, which nobody wrote, is damaged', async () => {
+      await write(await open(), 7)
+      const path = await only()
+      const zero = await storage.read(path)
+      zero[7] = zero[zero.length - 1] = 0
+      await storage.write(path, zero)
+      expect(await load()).toBeUndefined()
+      expect(skipped()).toEqual(['CheckpointDamaged'])
+    })
+
     test('what a write left behind that was cut off is removed', async () => {
       await storage.write(join(directory, '0000000000000009-00000000.checkpoint.new'), Buffer.from('half'))
       expect(await load()).toBeUndefined()

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { findPostgres } from './src/processes/postgres-server.ts'
+import { ENTRY_POINTS } from './test/setup/entry-points.ts'
 import { faultsEnv } from './test/setup/process-faults.ts'
 
 /** Commands and programs, which start, say something and end: two files at a time, after the others. */
@@ -36,30 +37,10 @@ const ONE_BY_ONE = { ...BY_TWOS, maxWorkers: 1 }
 export default defineConfig({
   // The examples in docs/ import the package by its name, as users do.
   resolve: {
-    alias: [
-      { find: /^anchorage$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) },
-      { find: /^anchorage\/log$/, replacement: fileURLToPath(new URL('src/log/index.ts', import.meta.url)) },
-      {
-        find: /^anchorage\/machines$/,
-        replacement: fileURLToPath(new URL('src/machines/index.ts', import.meta.url)),
-      },
-      {
-        find: /^anchorage\/observe$/,
-        replacement: fileURLToPath(new URL('src/observe/index.ts', import.meta.url)),
-      },
-      {
-        find: /^anchorage\/sync$/,
-        replacement: fileURLToPath(new URL('src/sync/index.ts', import.meta.url)),
-      },
-      {
-        find: /^anchorage\/testing$/,
-        replacement: fileURLToPath(new URL('src/testing/index.ts', import.meta.url)),
-      },
-      {
-        find: /^anchorage\/testing\/log$/,
-        replacement: fileURLToPath(new URL('src/testing/log/index.ts', import.meta.url)),
-      },
-    ],
+    alias: Array.from(ENTRY_POINTS, ([name, source]) => ({
+      find: new RegExp(`^${name}$`),
+      replacement: fileURLToPath(source),
+    })),
   },
   test: {
     // A CommonJS module's default import is its `module.exports`, as in Node.

@@ -27,6 +27,8 @@ const YOUNG_BUFFERS_MIB = 32
  *
  * @example
  * ```ts
+ * import { tuneGarbageCollection } from 'anchorage/replica'
+ *
  * tuneGarbageCollection()
  * await using replica = await createReplica({ … })
  * ```

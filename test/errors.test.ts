@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import * as cli from '../src/cli/errors.ts'
+import * as errors from '../src/error-classes.ts'
 import { AnchorageError } from '../src/errors.ts'
-import * as anchorage from '../src/index.ts'
 import * as leases from '../src/leases/index.ts'
 import { LogDamaged, LogUnusable } from '../src/log/errors.ts'
 import { KeyTooLarge } from '../src/machine/errors.ts'
@@ -12,7 +12,7 @@ import * as testingLog from '../src/testing/log/index.ts'
 
 type ErrorClass = (abstract new (...args: never[]) => Error) & { readonly code?: string }
 
-const PUBLIC = classesOf({ ...anchorage, ...leases, ...machines, ...testing, ...testingLog })
+const PUBLIC = classesOf({ ...errors, ...leases, ...machines, ...testing, ...testingLog })
 /** About a value that breaks a limit: programs that tell a bad argument by its built-in class go on to do so. */
 const OF_LIMITS = ['KeyTooLarge', 'SnapshotTooLarge', 'Unencodable']
 

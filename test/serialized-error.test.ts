@@ -1,7 +1,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import { CheckpointDamaged } from '../src/checkpoint/errors.ts'
-import * as anchorage from '../src/index.ts'
+import * as errors from '../src/error-classes.ts'
+import { AnchorageError } from '../src/errors.ts'
 import * as leases from '../src/leases/index.ts'
 import { LogTruncated, LogUnavailable, LogUnusable } from '../src/log/errors.ts'
 import { KeyTooLarge } from '../src/machine/errors.ts'
@@ -107,11 +108,11 @@ test('an error that is its own cause comes to an end', () => {
 })
 
 test('a test cluster gives back every public class but those of checks, which stay in their process', () => {
-  const exported = Object.values({ ...anchorage, ...leases, ...machines, ...testing, ...testingLog }).filter(
+  const exported = Object.values({ ...errors, ...leases, ...machines, ...testing, ...testingLog }).filter(
     (value) => typeof value === 'function' && value.prototype instanceof Error,
   )
   const others = exported.filter((Kind) => !ERROR_CLASSES.some((known) => known === Kind))
   expect(new Set(others)).toEqual(
-    new Set([anchorage.AnchorageError, testing.SimulationFailed, testing.MachineFault, testingLog.LogFault]),
+    new Set([AnchorageError, testing.SimulationFailed, testing.MachineFault, testingLog.LogFault]),
   )
 })

@@ -1,6 +1,7 @@
 /** Accounts in SQL: `node accounts.ts`. The balances are on the disk, and may be more than fit into memory. */
 import { rm } from 'node:fs/promises'
-import { createReplica, MalformedCommand, memoryLog } from 'anchorage'
+import { createReplica, memoryLog } from 'anchorage'
+import { MalformedCommand } from 'anchorage/machine'
 import { CommandRefused, sqliteMachine } from 'anchorage/machines'
 
 type Command =

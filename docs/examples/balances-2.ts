@@ -1,4 +1,4 @@
-import { MalformedCommand } from 'anchorage'
+import { MalformedCommand } from 'anchorage/machine'
 import { CommandRefused, type SqliteMachine, sqliteMachine } from 'anchorage/machines'
 import { FIRST } from './balances.ts'
 

@@ -1,6 +1,7 @@
 /** The balances of the page about tables on the disk: `node balances.ts`. */
 import { rm } from 'node:fs/promises'
-import { createReplica, MalformedCommand, memoryLog, sqliteLog } from 'anchorage'
+import { createReplica, memoryLog, sqliteLog } from 'anchorage'
+import { MalformedCommand } from 'anchorage/machine'
 import { type CommandDb, sqliteMachine } from 'anchorage/machines'
 
 /** What the machine is, in its first version. */

@@ -4,7 +4,7 @@ import {
   MalformedCommand,
   type Snapshot,
   type StateMachine,
-} from 'anchorage'
+} from 'anchorage/machine'
 import type { Moved } from './inventory.ts'
 
 /** As of version 2, a movement may say below which stock the article is to be ordered. */

@@ -1,4 +1,4 @@
-import { type Installation, MalformedCommand, type Snapshot, type StateMachine } from 'anchorage'
+import { type Installation, MalformedCommand, type Snapshot, type StateMachine } from 'anchorage/machine'
 
 /** Goods come in with a count above 0, and go out with one below. */
 export interface Movement {

@@ -1,14 +1,6 @@
 /** Writes that are repeated, and writes that expect something: `node payments.ts`. */
-import {
-  AppendUncertain,
-  Conflict,
-  createReplica,
-  type Log,
-  type LogBackend,
-  type LogInit,
-  memoryLog,
-  type Replica,
-} from 'anchorage'
+import { AppendUncertain, Conflict, createReplica, type LogBackend, memoryLog, type Replica } from 'anchorage'
+import type { Log, LogInit } from 'anchorage/log'
 import { encode, Tally } from './tally.ts'
 
 /** Adds to an account once, however often that has to be tried. */

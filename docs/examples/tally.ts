@@ -1,4 +1,4 @@
-import { type Installation, MalformedCommand, type Snapshot, type StateMachine } from 'anchorage'
+import { type Installation, MalformedCommand, type Snapshot, type StateMachine } from 'anchorage/machine'
 
 /** A state machine of one's own: named counters. A command is `["apples", 3]`, add 3 to apples; so is an item. */
 export class Tally implements StateMachine<number> {

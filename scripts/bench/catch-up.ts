@@ -1,6 +1,7 @@
 import { bareReplay, caughtUp, ordinaryReplay } from '../../src/cli/demo/measured.ts'
 import { appendAll } from '../../src/cli/log/append-all.ts'
-import { type CatchUpReport, ReplicatedMap, samePosition, sqliteLog } from '../../src/index.ts'
+import { type CatchUpReport, ReplicatedMap, sqliteLog } from '../../src/index.ts'
+import { samePosition } from '../../src/replica/index.ts'
 import { type Cluster, startCluster } from '../../src/testing/index.ts'
 import { history } from './catch-up/history.ts'
 import { warmJoins } from './catch-up/warm.ts'

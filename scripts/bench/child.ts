@@ -2,7 +2,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { tuneGarbageCollection } from '../../src/index.ts'
+import { tuneGarbageCollection } from '../../src/replica/index.ts'
 
 /** The calls that a child answers. Arguments and results travel by structured clone. */
 export type Methods = Readonly<Record<string, (...args: never[]) => unknown>>

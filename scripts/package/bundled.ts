@@ -7,7 +7,7 @@ import { run } from './archive.ts'
 const NATIVE = ['@napi-rs/blake-hash']
 /** One class of errors is 2 kB. With the code that it does not use it is 480 kB. */
 const BYTES_MAX = 50_000
-const PROGRAM = "import { LogTruncated } from 'anchorage'\nconsole.log(new LogTruncated(1, 2).name)\n"
+const PROGRAM = "import { LogTruncated } from 'anchorage/errors'\nconsole.log(new LogTruncated(1, 2).name)\n"
 
 /** Holds `sideEffects: false` of package.json: who needs one class of errors in a bundle does not get the rest with it. */
 export async function bundleFindings(project: string): Promise<string[]> {

@@ -6,19 +6,18 @@ import { tryInit } from './init.ts'
 
 const SCRIPT = `
 import * as root from 'anchorage'
+import * as errors from 'anchorage/errors'
 import * as expiry from 'anchorage/expiry'
 import * as leases from 'anchorage/leases'
 import * as log from 'anchorage/log'
 import { observeReplica, serveHttp } from 'anchorage/observe'
-import * as sync from 'anchorage/sync'
 import { startCluster } from 'anchorage/testing'
 import { logConformance } from 'anchorage/testing/log'
 
 const { createReplica, ReplicatedMap, sqliteLog } = root
 if (expiry.LeaseTable !== leases.LeaseTable) throw new Error('anchorage/expiry is not anchorage/leases')
-for (const name in sync) if (root[name] !== sync[name]) throw new Error('anchorage does not export ' + name)
-
-if (log.LogTruncated !== root.LogTruncated) throw new Error('anchorage/log has other errors than anchorage')
+if (log.LogUnavailable !== errors.LogUnavailable || root.LogUnavailable !== errors.LogUnavailable)
+  throw new Error('an error of one entry point is not that of another')
 const memory = root.memoryLog({ maxEntryBytes: 100_000 })
 const place = { backend: memory, reopen: () => memory, async dispose() {} }
 const lacks = { recreate: 'not here', save: 'not here', cutOff: 'not here' }

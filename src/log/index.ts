@@ -1,5 +1,5 @@
 /**
- * For who writes a log of one's own. `storedLog` makes a backend of a small storage. The other parts are for a
+ * For a log of one's own, `anchorage/log`: its interface and its errors. `storedLog` makes a backend of a small storage. The other parts are for a
  * backend that implements `Log` by itself, as the built-in ones do.
  *
  * @packageDocumentation
@@ -12,9 +12,11 @@ export {
   OLDER_MAX,
   SIGNATURE_BYTES_MAX,
 } from '../bounds.ts'
+export type { Message, NewMessage } from '../message.ts'
 export { AppendQueue, type Committed } from './append-queue.ts'
 export { Binding, keptSignature, type Upgrade } from './binding.ts'
 export * from './errors.ts'
+export type { LogBeginning } from './jetstream.ts'
 export {
   BATCH_BYTES_MAX,
   BATCH_ENTRIES_MAX,
@@ -31,6 +33,7 @@ export {
   PRESENCE_TTL_MS_MAX,
 } from './limits.ts'
 export * from './log.ts'
+export type { LogPlace } from './log-place.ts'
 export { Notifier } from './notifier.ts'
 export { isFresh, type Presence, type PresenceStore, Sightings } from './presence.ts'
 export { decodeEntry, encodeEntry } from './stored/entry-lines.ts'

@@ -1,12 +1,6 @@
-import { registerHooks } from 'node:module'
+import '../testing/source-package.ts'
+import { encode, Tally } from '../../docs/examples/tally.ts'
 import { serveReplica } from '../../src/testing/index.ts'
-
-// The example imports the package by its name, as users do; here it is the source.
-registerHooks({
-  resolve: (specifier, context, next) =>
-    next(specifier === 'anchorage' ? import.meta.resolve('../../src/index.ts') : specifier, context),
-})
-const { encode, Tally } = await import('../../docs/examples/tally.ts')
 
 /** Counts everything twice. */
 class FaultyTally extends Tally {

@@ -85,8 +85,8 @@ describeWithRelease('files of the last release, and files for it', () => {
     'the deadlines of offers that the %s one wrote are read by both',
     async (writer) => {
       const path = join(dir, 'offers.json')
-      const { leases, index } = libraryOfThe(writer)
-      const table = new leases.LeaseTable<string>({ clock: index.systemClock })
+      const { leases } = libraryOfThe(writer)
+      const table = new leases.LeaseTable<string>({ clock: leases.systemClock })
       table.register('an epoch:7', 60_000)
       await offersAt(libraryOfThe(writer), path).write(table.toSnapshot())
       for (const library of [old, ours]) {
@@ -138,8 +138,8 @@ describeWithRelease('files of the last release, and files for it', () => {
   })
 })
 
-function offersAt({ offers, storage, index }: Library, path: string) {
-  return new offers.OffersFile(path, storage.fileStorage, index.systemClock)
+function offersAt({ offers, storage, leases }: Library, path: string) {
+  return new offers.OffersFile(path, storage.fileStorage, leases.systemClock)
 }
 
 async function readCheckpoint({ checkpoints, storage, encoding }: Library, path: string) {

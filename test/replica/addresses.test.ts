@@ -4,14 +4,8 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, test } from 'vitest'
-import {
-  createReplica,
-  ListenFailed,
-  type MapResult,
-  memoryLog,
-  type ReplicaInit,
-  ReplicatedMap,
-} from '../../src/index.ts'
+import { ListenFailed } from '../../src/error-classes.ts'
+import { createReplica, type MapResult, memoryLog, type ReplicaInit, ReplicatedMap } from '../../src/index.ts'
 import { leads } from './cluster.ts'
 
 const PEER = '12D3KooWRm8J3iL796zPFi2EtGGtUJn58AG67gcqzMcHcCTLLRSR'

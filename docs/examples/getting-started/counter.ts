@@ -1,4 +1,4 @@
-import { type Installation, MalformedCommand, type Snapshot, type StateMachine } from 'anchorage'
+import { type Installation, MalformedCommand, type Snapshot, type StateMachine } from 'anchorage/machine'
 
 /** One number. A command is what to add to it, as text. */
 export default class Counter implements StateMachine<number> {

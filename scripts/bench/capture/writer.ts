@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { appendAll } from '../../../src/cli/log/append-all.ts'
-import { type Log, type NewEntry, sqliteLog } from '../../../src/index.ts'
+import { sqliteLog } from '../../../src/index.ts'
+import type { Log, NewEntry } from '../../../src/log/index.ts'
 import { serveCalls } from '../child.ts'
 import { bytesMap, keyOf, randomKey, randomValue } from './map.ts'
 

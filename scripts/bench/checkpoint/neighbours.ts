@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { CheckpointEvent, CheckpointPolicy } from '../../../src/index.ts'
+import type { CheckpointPolicy } from '../../../src/index.ts'
+import type { CheckpointEvent } from '../../../src/replica/index.ts'
 import type { Pair } from '../runner.ts'
 import { Subject } from './subject.ts'
 

@@ -2,13 +2,12 @@ import { randomBytes } from 'node:crypto'
 import {
   type CheckpointPolicy,
   createReplica,
-  type Log,
   type MapResult,
   memoryLog,
-  type NewEntry,
   type Replica,
   ReplicatedMap,
 } from '../../../src/index.ts'
+import type { Log, NewEntry } from '../../../src/log/index.ts'
 
 const VALUE_CHARACTERS = 100
 /** Random text, from which values are cut out. */

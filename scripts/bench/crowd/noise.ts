@@ -1,5 +1,5 @@
 import { createCipheriv } from 'node:crypto'
-import type { Installation, Snapshot, StateMachine } from '../../../src/index.ts'
+import type { Installation, Snapshot, StateMachine } from '../../../src/machine/index.ts'
 
 export const ITEM_BYTES = 1_024
 const ITEMS_PER_BATCH = 64

@@ -1,7 +1,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { SPANS, type Span } from '../../../src/index.ts'
 import { serveReplica } from '../../../src/testing/index.ts'
+import { SPANS, type Span } from '../../../src/time/index.ts'
 import { collectGarbage } from '../runner.ts'
 import { ITEM_BYTES, Noise } from './noise.ts'
 

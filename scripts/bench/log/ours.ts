@@ -1,11 +1,5 @@
-import {
-  type Log,
-  type LogBackend,
-  memoryLog,
-  type NewMessage,
-  postgresLog,
-  sqliteLog,
-} from '../../../src/index.ts'
+import { type LogBackend, memoryLog, postgresLog, sqliteLog } from '../../../src/index.ts'
+import type { Log, NewMessage } from '../../../src/log/index.ts'
 import { make, makeForeign } from './stream.ts'
 import { GROUP, type Place, type Subject } from './subject.ts'
 

@@ -1,5 +1,5 @@
 import SortedBTree from 'sorted-btree'
-import { type Codec, MalformedCommand } from '../../../src/index.ts'
+import type { Codec } from '../../../src/index.ts'
 import { ByteReader } from '../../../src/machine/byte-reader.ts'
 import {
   type ByteString,
@@ -7,6 +7,7 @@ import {
   bytesOf,
   compareByteStrings,
 } from '../../../src/machine/byte-string.ts'
+import { MalformedCommand } from '../../../src/machine/index.ts'
 import type { MapUnderTest } from './map-under-test.ts'
 
 // This CommonJS module was compiled from ESM: its `module.exports` is our default, and its class is the

@@ -1,4 +1,4 @@
-import type { Installation } from '../../../src/index.ts'
+import type { Installation } from '../../../src/machine/index.ts'
 import { itemsOf } from '../../../src/snapshot/chunk.ts'
 import type { CutSnapshot } from '../../../src/snapshot/cut-snapshot.ts'
 

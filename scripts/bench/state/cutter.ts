@@ -1,4 +1,4 @@
-import type { Snapshot } from '../../../src/index.ts'
+import type { Snapshot } from '../../../src/machine/index.ts'
 import { CHUNK_BYTES_DEFAULT, cut } from '../../../src/snapshot/cut.ts'
 import { CutHistory } from '../../../src/snapshot/cut-history.ts'
 import { CutSnapshot } from '../../../src/snapshot/cut-snapshot.ts'

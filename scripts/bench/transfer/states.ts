@@ -1,6 +1,7 @@
 import { randomFillSync } from 'node:crypto'
 import { readRows } from '../../../src/cli/demo/rows.ts'
-import { bytesCodec, type Replica, ReplicatedMap, type StateMachine } from '../../../src/index.ts'
+import { bytesCodec, type Replica, ReplicatedMap } from '../../../src/index.ts'
+import type { StateMachine } from '../../../src/machine/index.ts'
 import { Noise } from '../crowd/noise.ts'
 
 /** A state to replicate, and the source of its items. */

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { followAll } from './follow.ts'
+import { DEMO, OWN_CODE, shapesOf, stepsOf } from './readme.ts'
+import { sourcesIn } from './sources.ts'
+import { Terminals } from './terminals.ts'
+
+const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
+const LINES_MAX = 230
+const TIMEOUT_MS = 300_000
+
+let folder: string
+let terminals: Terminals
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'readme-'))
+  terminals = new Terminals(sourcesIn(folder))
+})
+afterAll(async () => {
+  await terminals[Symbol.asyncDispose]()
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+})
+
+test('is short enough to be read', () => {
+  expect(README.split('\n').length).toBeLessThanOrEqual(LINES_MAX)
+})
+
+test('a smaller demo prints the lines that the page shows, with other figures', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const [demo, ...more] = stepsOf(README, DEMO)
+  expect(more).toEqual([])
+  if (demo?.kind !== 'run') throw new Error('the first block runs the demo')
+  expect(demo.body).toMatch(/npm run demo\n$/)
+  expect(demo.prints).toHaveLength(10)
+  const source = new URL('../../src/cli/main.ts', import.meta.url).pathname
+  const small = `"${process.execPath}" "${source}" demo --items 3000 --history 10`
+  await terminals.run(small, shapesOf(demo.prints))
+})
+
+test('the three commands make a map in two terminals, and one of them catches up after a prune', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await followAll(stepsOf(README, OWN_CODE), terminals)
+})

@@ -9,7 +9,7 @@ import { sourcesIn } from './sources.ts'
 import { Terminals } from './terminals.ts'
 
 const README = readFileSync(new URL('../../README.md', import.meta.url), 'utf8')
-const LINES_MAX = 230
+const LINES_MAX = 225
 const TIMEOUT_MS = 300_000
 
 let folder: string
@@ -36,7 +36,7 @@ test('a smaller demo prints the lines that the page shows, with other figures', 
   expect(demo.body).toMatch(/npm run demo\n$/)
   expect(demo.prints).toHaveLength(10)
   const source = new URL('../../src/cli/main.ts', import.meta.url).pathname
-  const small = `"${process.execPath}" "${source}" demo --items 3000 --history 10`
+  const small = `"${process.execPath}" "${source}" demo --items 20000 --history 4`
   await terminals.run(small, shapesOf(demo.prints))
 })
 

@@ -2,7 +2,7 @@
  * Packs `create-anchorage`, which `npm create anchorage` runs: one file and the template of `anchorage init`, with the version of
  * the package of this folder. As a program: packs it into the folder that is named, and prints the path.
  */
-import { copyFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { rolldown } from 'rolldown'
@@ -14,12 +14,7 @@ const TERMS = ['LICENSE-APACHE', 'LICENSE-MIT']
 /** What both packages say alike, as soon as the main one says it. */
 const SHARED = ['version', 'repository', 'homepage', 'bugs'] as const
 
-/** Whether a folder has this package, too. */
-export function hasCreate(root: string): boolean {
-  return existsSync(join(root, SOURCE))
-}
-
-/** Returns the path of the archive. */
+/** Returns the path of the archive. Its bytes depend on the commit alone, as those of `npm pack` do. */
 export async function packCreate(root: string, into: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'create-anchorage-'))
   try {
@@ -31,11 +26,9 @@ export async function packCreate(root: string, into: string): Promise<string> {
     copyFileSync(join(root, SOURCE, 'README.md'), join(folder, 'README.md'))
     for (const name of TERMS) copyFileSync(join(root, name), join(folder, name))
     cpSync(join(root, TEMPLATE), join(folder, 'template'), { recursive: true })
-    const build = await rolldown({
-      input: join(root, SOURCE, 'main.ts'),
-      platform: 'node',
-      logLevel: 'silent',
-    })
+    // What is bundled is named in it, relative to `cwd`: so the bytes are the same wherever the folder is.
+    const input = join(root, SOURCE, 'main.ts')
+    const build = await rolldown({ input, cwd: root, platform: 'node', logLevel: 'silent' })
     await build.write({ file: join(folder, 'main.js'), format: 'esm' })
     await build.close()
     return pack(folder, into)

@@ -1,9 +1,9 @@
 /**
- * Makes a release of the package of this folder, and says what is left to do: docs/releasing.md. It publishes and pushes
- * nothing.
+ * Makes a release of the package of this folder and of `create-anchorage`, and says what is left to do: docs/releasing.md.
+ * It publishes and pushes nothing.
  */
 import { execFileSync } from 'node:child_process'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { makeArtifacts, SBOM_COMMAND } from './package/artifacts.ts'
 import { git } from './package/git.ts'
@@ -12,13 +12,14 @@ import { isPrerelease } from './package/version.ts'
 
 const USAGE = 'usage: npm run release -- VERSION [--dry-run]'
 const CHECKS = ['npm run check', 'npm test', 'npm run test:package'] as const
+const CREATE_COMMAND = 'npx node scripts/package/create.ts'
 const VERSION_FILES = ['package.json', 'package-lock.json'] as const
 const OUT = 'release'
 
 const root = process.cwd()
 
 /** @returns the exit code */
-function main(): number {
+async function main(): Promise<number> {
   const args = argumentsOf()
   if (args === undefined) {
     console.error(USAGE)
@@ -31,7 +32,7 @@ function main(): number {
   if (found.length > 0) return 1
   if (isDryRun) return 0
   for (const command of CHECKS) shell(command)
-  const paths = make(version)
+  const paths = await make(version)
   console.log(whatIsLeft(version, paths))
   return 0
 }
@@ -50,10 +51,10 @@ function argumentsOf(): { readonly version: string; readonly isDryRun: boolean }
 }
 
 /** All or nothing: what fails before the commit leaves the version as it was. */
-function make(version: string): string[] {
+async function make(version: string): Promise<string[]> {
   try {
     shell(versionCommand(version))
-    const paths = makeArtifacts(root, join(root, OUT, version))
+    const paths = await makeArtifacts(root, join(root, OUT, version))
     const others = changes(root).filter((line) => !VERSION_FILES.some((name) => line.endsWith(` ${name}`)))
     if (others.length > 0) throw new Error(`something changed files meanwhile:\n${others.join('\n')}`)
     git(root, 'commit', '--quiet', '--message', `Release ${version}`, '--', ...VERSION_FILES)
@@ -82,6 +83,7 @@ function plan(version: string): string {
     ...CHECKS,
     versionCommand(version),
     `npm pack --pack-destination ${out}`,
+    `${CREATE_COMMAND} ${out}`,
     `${SBOM_COMMAND.join(' ')} > ${out}/anchorage-${version}.cdx.json`,
     `sha256sum *.tgz *.cdx.json > SHA256SUMS`,
     `git commit --message "Release ${version}" -- ${VERSION_FILES.join(' ')}`,
@@ -91,20 +93,24 @@ function plan(version: string): string {
 
 function whatIsLeft(version: string, paths: readonly string[]): string {
   const publish = `npm publish --provenance${isPrerelease(version) ? ' --tag next' : ''}`
+  const [archive, create] = paths.map((path) => basename(path))
   return `
 ${version} is made:
 ${paths.map((path) => `  ${path}`).join('\n')}
 
 What is left for you (docs/releasing.md):
 1. git push origin HEAD ${tagOf(version)}
-2. In CI, on the tag: npm ci && npm pack. Its SHA-256 must be that of SHA256SUMS. Then: ${publish}
+2. In CI, on the tag: npm ci && npm pack && ${CREATE_COMMAND}
+   The SHA-256 of both archives must be those of SHA256SUMS. Then, since the second one takes the first:
+   ${publish} ${archive}
+   ${publish} ${create}
 3. Put the files above beside the tag, where the repository keeps releases.
 4. Name this commit as the last release: ${git(root, 'rev-parse', 'HEAD')}
    in test/compatibility/last-release.json, with docs/compatibility.md. The tests say what no longer holds.`
 }
 
 try {
-  process.exitCode = main()
+  process.exitCode = await main()
 } catch (error) {
   console.error(`error: ${(error as Error).message}`)
   process.exitCode = 1

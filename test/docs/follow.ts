@@ -9,6 +9,7 @@ export async function follow(
   terminals: Terminals,
   here = (text: string): string => text,
 ): Promise<void> {
+  if ('ends' in step) for (const terminal of step.ends!.split(',')) await terminals.end(terminal)
   switch (step.kind) {
     case 'file':
       return writeFileSync(join(terminals.cwd, step.name), step.body)
@@ -20,13 +21,12 @@ export async function follow(
     case 'part':
       return
     case 'run':
-      return await terminals.run(here(step.body), step.prints)
+      return await terminals.run(here(step.body), step.prints.map(here))
     case 'start':
       return await terminals.start(step.terminal, here(step.body), step.stop)
     case 'shows':
-      return await terminals.shows(step.terminal, step.lines)
+      return await terminals.shows(step.terminal, step.lines.map(here))
     case 'type':
-      if (step.ends !== undefined) await terminals.end(step.ends)
       return terminals.type(step.terminal, step.body)
     default:
       throw new Error(`no such step: ${step satisfies never}`)

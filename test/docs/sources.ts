@@ -10,7 +10,7 @@ const NODE = `"${process.execPath}" --import "${BY_NAME}"`
 
 /**
  * The programs of a page, against the sources. `npm install` links what is installed here already, so that nothing comes from a
- * registry, and a package that the page forgets is missing. Without names it brings what a project of `anchorage init` needs.
+ * registry, and a package that the page forgets is missing. Without names it brings those in package.json.
  * `npm create anchorage` writes such a project. All else is npm itself.
  */
 const NPX = `#!/bin/sh
@@ -29,7 +29,7 @@ if [ $# = 0 ]; then
   mkdir -p node_modules/.bin
   printf '#!/bin/sh\\nexec %s "$@"\\n' '${NODE}' > node_modules/.bin/node
   chmod +x node_modules/.bin/node
-  set -- anchorage node
+  set -- $("${process.execPath}" -p "Object.keys(require('./package.json').dependencies).join(' ')")
 fi
 for name in "$@"; do
   name="\${name%@[0-9]*}"

@@ -124,11 +124,12 @@ class Terminal {
 
   async end(): Promise<void> {
     if (this.#stop === 'Ctrl-D') this.#child.stdin!.end()
-    else this.#child.kill('SIGINT')
+    else this.#child.kill(this.#stop === 'Ctrl-C' ? 'SIGINT' : 'SIGQUIT')
     const timer = setTimeout(() => this.#killAll(), WAIT_MS_MAX)
-    const [code] = await this.#exit
+    const [code, signal] = await this.#exit
     clearTimeout(timer)
-    if (code !== 0) throw this.#failed(`ended with code ${code} after ${this.#stop}`)
+    const isKilled = this.#stop === 'Ctrl-\\' && signal === 'SIGQUIT'
+    if (code !== 0 && !isKilled) throw this.#failed(`ended with code ${code} after ${this.#stop}`)
   }
 
   async kill(): Promise<void> {

@@ -4,18 +4,31 @@
  * - `ts file=NAME`: save it as NAME. `ts from=NAME`: a part of NAME, which a later step runs.
  * - `diff file=NAME`: change NAME so. `@@` stands between changes.
  * - `sh`: run it to its end. `sh terminal=N`: run it in that terminal, where it goes on. What ran there ends before, by
- *   Ctrl-D or by what `stop` says.
+ *   Ctrl-D or by what `stop` says. `ends=M`: so does what runs in that one; it may be several, `1,2`.
  * - `text`: lines that the `sh` before it prints. `text shows=N`: that terminal shows these lines. `text type=N`: type them there;
- *   `ends=N`: after a Ctrl-D in that terminal. `…` stands for anything.
+ *   `ends=M`: after those terminals' keys to stop. `…` stands for anything.
  */
 export type Step =
   | { readonly kind: 'file' | 'part' | 'change'; readonly name: string; readonly body: string }
   | { readonly kind: 'run'; readonly body: string; readonly prints: readonly string[] }
-  | { readonly kind: 'start'; readonly body: string; readonly terminal: string; readonly stop: StopKey }
-  | { readonly kind: 'shows'; readonly lines: readonly string[]; readonly terminal: string }
+  | {
+      readonly kind: 'start'
+      readonly body: string
+      readonly terminal: string
+      readonly stop: StopKey
+      readonly ends?: string
+    }
+  | {
+      readonly kind: 'shows'
+      readonly lines: readonly string[]
+      readonly terminal: string
+      readonly ends?: string
+    }
   | { readonly kind: 'type'; readonly body: string; readonly terminal: string; readonly ends?: string }
 
-export type StopKey = 'Ctrl-C' | 'Ctrl-D'
+/** Ctrl-\ kills: the program gets no chance to say goodbye. */
+export type StopKey = (typeof STOP_KEYS)[number]
+const STOP_KEYS = ['Ctrl-C', 'Ctrl-D', 'Ctrl-\\'] as const
 
 export interface Section {
   readonly title: string
@@ -30,7 +43,8 @@ export function sectionsOf(page: string): Section[] {
     .filter(({ steps }) => steps.length > 0)
 }
 
-function stepsOf(section: string): Step[] {
+/** The steps of a page, or of a part of one. Throws for a block of code that nobody would run. */
+export function stepsOf(section: string): Step[] {
   const steps: Step[] = []
   const blocks = [...section.matchAll(/^```(\w.*)\n((?:.*\n)*?)```$/gm)]
   if (section.split('```').length !== 2 * blocks.length + 1)
@@ -56,16 +70,17 @@ function stepOf(
   lines: readonly string[],
   info: string,
 ): Step {
-  const { file, from, terminal, shows, type, ends, stop = 'Ctrl-D' } = given
+  const { file, from, terminal, shows, type, ends } = given
+  const stop = STOP_KEYS.find((key) => key === (given.stop ?? 'Ctrl-D'))
   if (kind === 'ts file') return { kind: 'file', name: file!, body }
   if (kind === 'ts from') return { kind: 'part', name: from!, body }
   if (kind === 'diff file') return { kind: 'change', name: file!, body }
   if (kind === 'sh ') return { kind: 'run', body, prints: [] }
-  if (/^sh terminal(,stop)?$/.test(kind) && (stop === 'Ctrl-C' || stop === 'Ctrl-D'))
-    return { kind: 'start', body: body.trim(), terminal: terminal!, stop }
-  if (kind === 'text shows') return { kind: 'shows', lines, terminal: shows! }
-  if (kind === 'text type') return { kind: 'type', body, terminal: type! }
-  if (kind === 'text type,ends') return { kind: 'type', body, terminal: type!, ends: ends! }
+  const before = ends === undefined ? {} : { ends }
+  if (/^sh terminal(,stop)?(,ends)?$/.test(kind) && stop !== undefined)
+    return { kind: 'start', body: body.trim(), terminal: terminal!, stop, ...before }
+  if (/^text shows(,ends)?$/.test(kind)) return { kind: 'shows', lines, terminal: shows!, ...before }
+  if (/^text type(,ends)?$/.test(kind)) return { kind: 'type', body, terminal: type!, ...before }
   throw new Error(`nobody runs this block of code: ${info}\n${body}`)
 }
 

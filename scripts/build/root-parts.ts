@@ -10,12 +10,13 @@ const ROOT = 'index'
 const PARTS: Readonly<Record<string, readonly string[]>> = {
   expiry: ['expiry', 'leases/index'],
   threads: ['log/sqlite/reader', 'log/sqlite/writer', 'machines/sqlite/index-thread'],
-  commands: ['cli/run'],
+  // `anchorage init` runs on Node 20, which cannot read the syntax of the rest.
+  commands: ['cli/run', 'cli/init/init', 'garbage-collection'],
 }
 /** What remains and needs no libp2p, and what does. To load libp2p takes so long that the size of the last is no matter. */
 const LIGHT = 'state'
 const HEAVY = 'replica'
-const LIBP2P = /^(libp2p|@libp2p\/|@chainsafe\/|@multiformats\/|it-)/
+const LIBP2P = /^(libp2p|@libp2p\/(?!interface$)|@chainsafe\/|@multiformats\/|it-)/
 
 /**
  * Says in which file a module goes of those that `import 'anchorage'` loads. There are five. A bundler by itself makes

@@ -1,7 +1,7 @@
 /**
- * Make what is published, in dist/ or in the folder that is named: the sources in few files, with source maps, their
- * types as TypeScript writes them, and what they read beside themselves. What a command loads to ask a running replica
- * is put together with all that it needs.
+ * Make what is published, in dist/ of this folder or of the one that is named: the sources in few files, with source
+ * maps, their types as TypeScript writes them, and what they read beside themselves. What a command loads to ask a
+ * running replica is put together with all that it needs.
  */
 import { execFileSync } from 'node:child_process'
 import { chmodSync, cpSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { bundle } from './build/bundle.ts'
 import { buildLibrary } from './build/library.ts'
 
 const root = dirname(import.meta.dirname)
-const dist = resolve(process.argv[2] ?? join(root, 'dist'))
+const dist = join(resolve(process.argv[2] ?? root), 'dist')
 const src = join(root, 'src')
 const BIN = 'cli/main.js'
 const BUNDLED = 'cli/ask-replicas'
@@ -23,7 +23,7 @@ const tsc = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.j
 rmSync(dist, { recursive: true, force: true })
 const project = ['--project', join(root, 'tsconfig.build.json'), '--outDir', dist]
 execFileSync(process.execPath, [tsc, ...project], { stdio: 'inherit' })
-await buildLibrary(root, dist)
+await buildLibrary(root, dist, [BUNDLED])
 for (const other of globSync('**/*{_pb.d.ts,.sql}', { cwd: src })) cpSync(join(src, other), join(dist, other))
 const client = 'observe/page/client'
 for (const name of globSync('*.{html,css,svg}', { cwd: join(src, client) }))

@@ -8,24 +8,32 @@ import { BuiltPackage } from './start/built-package.ts'
 import type { StartFigures } from './start/figures.ts'
 
 const MIB = 1024 * 1024
-/** A process takes three seconds, so that one can have many. */
+/** A process takes three seconds, so there can be many. */
 const RUNS_MIN = 9
 const PROCESS_MS_MAX = 60_000
+
+interface Started extends StartFigures {
+  /** Of a replica whose log has no threads; undefined for libp2p, which has none anyway. */
+  readonly threadless?: StartFigures
+}
 
 /**
  * The package as it is published, in a process of its own each time, and in turn a bare libp2p node that listens on
  * loopback. Neither has a compile cache.
  */
-const measured = shared(async (_scale: number, wanted: number): Promise<readonly Pair<StartFigures>[]> => {
+const measured = shared(async (_scale: number, wanted: number): Promise<readonly Pair<Started>[]> => {
   using built = new BuiltPackage()
-  const contest = { ours: () => startReplica(built), baseline: () => start(built.program('libp2p')) }
-  return await pairs({ warmUps: 1, counted: Math.max(wanted, RUNS_MIN), garbage: 'minor' }, contest)
+  const runs = { warmUps: 1, counted: Math.max(wanted, RUNS_MIN), garbage: 'minor' } as const
+  return await pairs<Started>(runs, {
+    ours: async () => ({ ...(await startReplica(built)), threadless: await startReplica(built, 'memory') }),
+    baseline: () => start(built.program('libp2p')),
+  })
 })
 
-async function startReplica(built: BuiltPackage): Promise<StartFigures> {
+async function startReplica(built: BuiltPackage, ...log: readonly 'memory'[]): Promise<StartFigures> {
   const folder = await mkdtemp(join(tmpdir(), 'anchorage-start-replica-'))
   try {
-    return await start(built.program('replica'), folder)
+    return await start(built.program('replica'), folder, ...log)
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -42,7 +50,7 @@ interface What {
   readonly unit: string
   readonly baseline: string
   readonly target?: Target
-  readonly of: (figures: StartFigures) => number
+  readonly of: (figures: Started) => number
 }
 
 function benchmark(name: string, { of, ...rest }: What): Benchmark {
@@ -80,5 +88,10 @@ export const starts: readonly Benchmark[] = [
     baseline: 'an idle libp2p node with TCP, noise and yamux',
     target: { ratioMax: 1.1 },
     of: ({ idleBytes }) => idleBytes / MIB,
+  }),
+  benchmark('memory-threadless', {
+    unit: 'MiB',
+    baseline: 'the same; this replica has a log in memory, without the two threads of SQLite',
+    of: ({ idleBytes, threadless = { idleBytes } }) => threadless.idleBytes / MIB,
   }),
 ]

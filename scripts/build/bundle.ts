@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { rolldown } from 'rolldown'
 import { ownAddress } from './own-address.ts'
@@ -12,7 +12,7 @@ const NATIVE = ['@napi-rs/blake-hash']
  * takes Node 700 files, and four fifths of the time of a question to a running replica. Classes of a bundle are not
  * those that others import: an error that leaves it is told by its name.
  *
- * @param name of the module, without its extension; the file of that name in `dist` is written over
+ * @param name of the module, without its extension; the file of that name in `dist` is written over, and has no map
  * @param into a folder in `dist` for the files, and for the terms of the packages whose code is in them
  */
 export async function bundle(src: string, dist: string, name: string, into: string): Promise<void> {
@@ -28,6 +28,7 @@ export async function bundle(src: string, dist: string, name: string, into: stri
   await build.close()
   const module = join(dist, `${name}.js`)
   const path = relative(dirname(module), join(dir, basename(module)))
+  rmSync(`${module}.map`, { force: true })
   writeFileSync(module, `export * from './${path}'\n`)
   writeTerms(dir, output)
 }

@@ -5,7 +5,7 @@ import { ownAddress } from './own-address.ts'
 import { rootParts } from './root-parts.ts'
 import { writeTerms } from './terms.ts'
 
-/** Threads and processes start from these files, by their addresses. */
+/** Threads and processes start from these files, by their addresses. A new one has to be named here. */
 const STARTED = [
   'log/sqlite/reader',
   'log/sqlite/writer',
@@ -18,14 +18,14 @@ const STARTED = [
 const INSIDE = /^@bufbuild\/protobuf/
 /** What several files share. */
 const CHUNKS = 'chunks'
-/** This one is made by `bundle`. */
-const BUNDLED = 'cli/ask-replicas'
 
 /**
  * Put the modules of src/ into few files in dist/: one for each entry point of package.json, one for each module that
  * is started or loaded later, and those that they share. What npm installs stays outside, but for the code of messages.
+ *
+ * @param others further modules that keep a file of their name, without extensions
  */
-export async function buildLibrary(root: string, dist: string): Promise<void> {
+export async function buildLibrary(root: string, dist: string, others: readonly string[]): Promise<void> {
   const src = join(root, 'src')
   const { exports, bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
   const points = Object.values<{ default?: string }>(exports).flatMap((point) => point.default ?? [])
@@ -33,7 +33,7 @@ export async function buildLibrary(root: string, dist: string): Promise<void> {
     (path) => /^\.\/dist\/(.*)\.js$/.exec(path)![1]!,
   )
   const input = Object.fromEntries(
-    [...names, ...STARTED, BUNDLED].map((name) => [name, join(src, `${name}.ts`)]),
+    [...names, ...STARTED, ...others].map((name) => [name, join(src, `${name}.ts`)]),
   )
   const parts = rootParts(src)
   const build = await rolldown({

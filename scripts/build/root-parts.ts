@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { CodeSplittingGroup, Plugin, PluginContext } from 'rolldown'
+import type { CodeSplittingGroup, Plugin } from 'rolldown'
 
 /** What `import 'anchorage'` loads. */
 const ROOT = 'index'
@@ -13,8 +13,9 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   // `anchorage init` runs on Node 20, which cannot read the syntax of the rest.
   commands: ['cli/run', 'cli/init/init', 'garbage-collection'],
 }
-/** What remains and needs no libp2p, and what does. To load libp2p takes so long that the size of the last is no matter. */
+/** What remains and needs no libp2p: commands load it to write to a log. */
 const LIGHT = 'state'
+/** What needs libp2p, whose 500 files take so long to load that a few lines more are no matter. */
 const HEAVY = 'replica'
 const LIBP2P = /^(libp2p|@libp2p\/(?!interface$)|@chainsafe\/|@multiformats\/|it-)/
 
@@ -29,13 +30,16 @@ export function rootParts(src: string): { readonly plugin: Plugin; readonly grou
     plugin: {
       name: 'root-parts',
       buildEnd() {
-        const loads = (name: string) => closure(this, join(src, `${name}.ts`))
-        const parts = Object.entries(PARTS).map(
-          ([part, by]) => [part, new Set(by.flatMap((name) => [...loads(name)]))] as const,
-        )
-        for (const id of loads(ROOT)) {
+        const importsOf = (id: string) => this.getModuleInfo(id)?.importedIds ?? []
+        const loadedBy = (...entries: readonly string[]) =>
+          entries.reduce(
+            (found, entry) => load(join(src, `${entry}.ts`), importsOf, found),
+            new Set<string>(),
+          )
+        const parts = Object.entries(PARTS).map(([part, by]) => [part, loadedBy(...by)] as const)
+        for (const id of loadedBy(ROOT)) {
           const part = parts.find(([, members]) => members.has(id))?.[0]
-          const needsLibp2p = () => [...closure(this, id)].some((one) => LIBP2P.test(one))
+          const needsLibp2p = () => [...load(id, importsOf)].some((one) => LIBP2P.test(one))
           partOf.set(id, part ?? (needsLibp2p() ? HEAVY : LIGHT))
         }
       },
@@ -48,11 +52,14 @@ export function rootParts(src: string): { readonly plugin: Plugin; readonly grou
   }
 }
 
-/** The module, and all that are loaded with it. */
-function closure({ getModuleInfo }: PluginContext, id: string, found = new Set<string>()): Set<string> {
+/** Add a module to those that were found, and all that it imports. */
+function load(
+  id: string,
+  importsOf: (id: string) => readonly string[],
+  found = new Set<string>(),
+): Set<string> {
   if (found.has(id)) return found
   found.add(id)
-  for (const other of getModuleInfo(id)?.importedIds ?? [])
-    closure({ getModuleInfo } as PluginContext, other, found)
+  for (const other of importsOf(id)) load(other, importsOf, found)
   return found
 }

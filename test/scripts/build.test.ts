@@ -35,7 +35,7 @@ beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'anchorage-build-'))
   const packed = join(folder, 'node_modules', 'anchorage')
   mkdirSync(packed, { recursive: true })
-  execFileSync(process.execPath, [join(ROOT, 'scripts', 'build.ts'), join(packed, 'dist')])
+  execFileSync(process.execPath, [join(ROOT, 'scripts', 'build.ts'), packed])
   cpSync(join(ROOT, 'package.json'), join(packed, 'package.json'))
   symlinkSync(join(ROOT, 'node_modules'), join(packed, 'node_modules'))
   write('listing.js', LISTING)

@@ -16,7 +16,7 @@ export class BuiltPackage implements Disposable {
 
   constructor() {
     const build = join(ROOT, 'scripts', 'build.ts')
-    execFileSync(process.execPath, [build, join(this.#folder, 'dist')], {
+    execFileSync(process.execPath, [build, this.#folder], {
       stdio: ['ignore', 'ignore', 'inherit'],
     })
     cpSync(join(ROOT, 'package.json'), join(this.#folder, 'package.json'))

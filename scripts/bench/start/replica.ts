@@ -1,17 +1,20 @@
-/** A replica of an empty group, as the README starts it. Its first argument is a folder for its files. */
+/**
+ * A replica of an empty group, as the README starts it. Its first argument is a folder for its files, the second `memory`
+ * for a log without threads.
+ */
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { IDLE_MS, type StartFigures } from './figures.ts'
 
-const folder = process.argv[2]!
+const [, , folder = '', kind] = process.argv
 
 const beganMs = performance.now()
-const { createReplica, ReplicatedMap, sqliteLog } = await import('anchorage')
+const { createReplica, memoryLog, ReplicatedMap, sqliteLog } = await import('anchorage')
 const importedMs = performance.now()
 const replica = await createReplica({
   group: 'start',
   machine: new ReplicatedMap<string, string>(),
-  log: sqliteLog({ path: join(folder, 'log.db') }),
+  log: kind === 'memory' ? memoryLog() : sqliteLog({ path: join(folder, 'log.db') }),
   dataDir: join(folder, 'data'),
 })
 const createdMs = performance.now()

@@ -8,10 +8,12 @@ const ROOT = 'index'
  * all that its modules import, so that nobody loads a later part for it.
  */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
-  expiry: ['expiry', 'leases/index'],
+  errors: ['error-classes'],
+  expiry: ['leases/index', 'time/index'],
   threads: ['log/sqlite/reader', 'log/sqlite/writer', 'machines/sqlite/index-thread'],
   // `anchorage init` runs on Node 20, which cannot read the syntax of the rest.
   commands: ['cli/run', 'cli/init/init', 'garbage-collection'],
+  interfaces: ['log/index', 'machine/index'],
 }
 /** What remains and needs no libp2p: commands load it to write to a log. */
 const LIGHT = 'state'
@@ -20,7 +22,7 @@ const HEAVY = 'replica'
 const LIBP2P = /^(libp2p|@libp2p\/(?!interface$)|@chainsafe\/|@multiformats\/|it-)/
 
 /**
- * Says in which file a module goes of those that `import 'anchorage'` loads. There are five. A bundler by itself makes
+ * Says in which file a module goes of those that `import 'anchorage'` loads. There are seven. A bundler by itself makes
  * eighty: one for each set of modules that the same entry points share.
  */
 export function rootParts(src: string): { readonly plugin: Plugin; readonly groups: CodeSplittingGroup[] } {

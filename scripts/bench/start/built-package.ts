@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { browserModule } from '../../../src/observe/page/browser-module.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 const PROGRAMS = ['figures', 'libp2p', 'replica'] as const
@@ -23,8 +23,7 @@ export class BuiltPackage implements Disposable {
     symlinkSync(join(ROOT, 'node_modules'), join(this.#folder, 'node_modules'))
     for (const name of PROGRAMS) {
       const source = readFileSync(join(import.meta.dirname, `${name}.ts`), 'utf8')
-      const script = stripTypeScriptTypes(source).replaceAll("'./figures.ts'", "'./figures.js'")
-      writeFileSync(join(this.#folder, `${name}.js`), script)
+      writeFileSync(join(this.#folder, `${name}.js`), browserModule(source))
     }
   }
 

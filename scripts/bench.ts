@@ -21,6 +21,7 @@ import { groupOf, keep, merge, openReport, writeReport } from './bench/report.ts
 import { restart } from './bench/restart.ts'
 import { type Benchmark, type Measured, measure } from './bench/runner.ts'
 import { sqlite } from './bench/sqlite-machine.ts'
+import { starts } from './bench/start.ts'
 import { state } from './bench/state.ts'
 import { formatList, formatTable } from './bench/table.ts'
 import { tail } from './bench/tail.ts'
@@ -51,6 +52,7 @@ const benchmarks = [
   ...tail,
   ...logs,
   ...observed,
+  ...starts,
 ]
 const names = benchmarks.map(({ name }) => name)
 const groups = [...new Set(names.map(groupOf))]

@@ -1,0 +1,28 @@
+/** A libp2p node with the transport, the encryption and the multiplexer of a replica, and nothing else. */
+import { setTimeout as delay } from 'node:timers/promises'
+import { IDLE_MS, type StartFigures } from './figures.ts'
+
+const beganMs = performance.now()
+const [{ createLibp2p }, { tcp }, { noise }, { yamux }] = await Promise.all([
+  import('libp2p'),
+  import('@libp2p/tcp'),
+  import('@chainsafe/libp2p-noise'),
+  import('@libp2p/yamux'),
+])
+const importedMs = performance.now()
+const node = await createLibp2p({
+  addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+  transports: [tcp()],
+  connectionEncrypters: [noise()],
+  streamMuxers: [yamux()],
+})
+const readyMs = performance.now()
+await delay(IDLE_MS)
+const figures: StartFigures = {
+  importMs: importedMs - beganMs,
+  createMs: readyMs - importedMs,
+  readyMs,
+  idleBytes: process.memoryUsage.rss(),
+}
+process.stdout.write(JSON.stringify(figures))
+await node.stop()

@@ -33,6 +33,10 @@ export const REPLICA_STATES: readonly ReplicaState[] = [
   'stopped',
 ]
 
+/**
+ * A snapshot that a member serves, as it announces it. `remainingMs` is the time until the offer ends, in
+ * milliseconds.
+ */
 export interface AnnouncedOffer {
   readonly anchor: number
   readonly remainingMs: number

@@ -2,6 +2,7 @@ import { checkInteger, checkMs } from '../bounds.ts'
 import { asError, warn } from '../thrown.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 
+/** What a `DropQueue` is made of. */
 export interface DropQueueInit {
   readonly clock: Clock
   /**
@@ -21,12 +22,14 @@ export interface DropQueueInit {
   readonly onFailed?: (event: DropFailedEvent) => void
 }
 
+/** Requests of one kind that a flush has released. */
 export interface DroppedEvent {
   readonly kind: string
   readonly count: number
   readonly bytes: number
 }
 
+/** A release that failed. */
 export interface DropFailedEvent {
   readonly kind: string
   readonly error: Error
@@ -34,6 +37,7 @@ export interface DropFailedEvent {
   readonly willRetry: boolean
 }
 
+/** What a `DropQueue` has done since it was made, and what it still has to do. */
 export interface DropCounters {
   /** Items released. */
   readonly dropped: number

@@ -14,6 +14,7 @@ export interface LeaseTransition<K> {
   readonly cause: string
 }
 
+/** What a `LeaseTable` is made of. */
 export interface LeaseTableInit<K> {
   /** The clock of every `nowMs` below that is not given. */
   readonly clock: Pick<Clock, 'now' | 'wallNow'>

@@ -3,6 +3,7 @@ import { asError } from '../thrown.ts'
 import type { Clock, Timer } from '../time/clock.ts'
 import type { LeaseTable } from './lease-table.ts'
 
+/** What a `Sweeper` is made of. */
 export interface SweeperInit<K> {
   readonly table: LeaseTable<K>
   /** The clock of the table. */

@@ -1,5 +1,6 @@
 import { AnchorageError } from '../errors.ts'
 
+/** What any error of a log can say. */
 export interface LogErrorOptions extends ErrorOptions {
   /** The log's place: its file, or its stream and servers. Never with a password. */
   readonly place?: string
@@ -117,6 +118,7 @@ export class EntryTooLarge extends LogError {
   }
 }
 
+/** What a `LogMismatch` can say beside the two values that differ. */
 export interface LogMismatchOptions extends LogErrorOptions {
   /** The older versions that this program speaks too. */
   readonly older?: readonly string[]

@@ -17,6 +17,7 @@ export interface LogBackend {
   open(init: LogInit): Promise<Log>
 }
 
+/** What a log is opened with. */
 export interface LogInit {
   /** The group's name. A log is bound to it when it is made. */
   readonly group: string
@@ -75,6 +76,7 @@ export interface LogEntry {
   readonly message?: Message
 }
 
+/** An entry to append. */
 export interface NewEntry {
   readonly kind: EntryKind
   readonly payload: Uint8Array
@@ -98,6 +100,7 @@ export interface LogTail {
   readonly timestampMs: number
 }
 
+/** Which entries a log has. */
 export interface LogBounds {
   readonly epoch: string
   /** The oldest entry that can still be read; `newest.index + 1` if none can. */
@@ -146,6 +149,9 @@ export function isConnected({
   return connection?.connected ?? true
 }
 
+/**
+ * A handle of a log, as `LogBackend.open` gives it. `docs/writing-a-log.md` has the rules for all methods.
+ */
 export interface Log {
   /** The incarnation that was opened. Once the log is another one, every call rejects with `EpochChanged`. */
   readonly epoch: string

@@ -32,6 +32,7 @@ import type {
 import { Notifier } from './notifier.ts'
 import type { Presence, PresenceStore } from './presence.ts'
 
+/** Options of `memoryLog`. */
 export interface MemoryLogOptions {
   /** The backend's clock, in whole milliseconds since 1970. Default: `Date.now`. */
   readonly now?: () => number

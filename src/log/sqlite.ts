@@ -27,6 +27,7 @@ import { type PackedBatch, packAppend, unpackBatch } from './sqlite/pack.ts'
 import type { Opened, ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'
 import { Thread, ThreadEnded } from './sqlite/thread.ts'
 
+/** Options of `sqliteLog`. */
 export interface SqliteLogOptions {
   /** The log's file. Its folder must exist. The first handle to open the file makes it. */
   readonly path: string

@@ -11,6 +11,7 @@ import { bindingOf, headFor } from './stored/versions.ts'
 /** How often a store is asked for news by default, in milliseconds. */
 const POLL_MS = 250
 
+/** Options of `storedLog`. */
 export interface StoredLogOptions {
   /** How often a waiting reader looks for news, in milliseconds from 1. Default: 250. */
   readonly pollMs?: number

@@ -234,6 +234,7 @@ export interface Written<Result> {
 /** Appends one command; resolves when it is applied on this replica. */
 export type Submit<Result> = (command: Uint8Array, options?: SubmitOptions) => Promise<Written<Result>>
 
+/** Options of a write, the same for `Replica.submit` and for the methods of the ready-made machines. */
 export interface SubmitOptions {
   /** Stops waiting. An entry that was already appended stays in the log and will be applied. */
   readonly signal?: AbortSignal

@@ -1,5 +1,6 @@
 import { TTL_MS_MAX } from './limits.ts'
 
+/** The time to live of what is written. */
 export interface TtlOption {
   /**
    * How long what is written lives, in whole milliseconds from 1 to 2 ** 48 of machine time, beginning at the time

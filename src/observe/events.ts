@@ -69,6 +69,7 @@ export type SyncSummary =
   | ({ readonly type: 'fault'; readonly peer: string; readonly error: ErrorSummary } & OfCatchUp)
   | ({ readonly type: 'anchor-lost'; readonly error: ErrorSummary } & OfCatchUp)
 
+/** A `SessionState` as plain data. */
 export type SessionSummary =
   | Exclude<SessionState, { status: 'failed' }>
   | { readonly status: 'failed'; readonly reason: ErrorSummary }
@@ -94,6 +95,7 @@ export interface ProcessEventDetails {
   problem: ErrorSummary
 }
 
+/** The types of the events of a replica in another process. */
 export type ProcessEventType = keyof ProcessEventDetails
 
 /** An event of a replica in another process: see `ReplicaEvents`. */

@@ -12,6 +12,7 @@ import { LiveStream } from './page/live-stream.ts'
 import { RequestGuard } from './request-guard.ts'
 import { Scrapes } from './scrapes.ts'
 
+/** Options of `serveHttp`. */
 export interface HttpOptions {
   /** The address to listen on. Default 127.0.0.1: only this machine. `0.0.0.0` and `::` are all of them. */
   readonly host?: string

@@ -1,5 +1,6 @@
 /** What each metric is: docs/metrics.md says when to worry. A test holds both against each other. */
 
+/** What a metric is. */
 export interface MetricDefinition {
   readonly type: 'gauge' | 'counter' | 'histogram'
   readonly help: string
@@ -10,6 +11,7 @@ export interface MetricDefinition {
 /** Upper bounds of the buckets of every histogram, in seconds: a catch-up takes from 50 ms to an hour. */
 export const BUCKETS_S = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3_600]
 
+/** All metrics of a replica, by name. `docs/metrics.md` says what each means. */
 export const METRICS = {
   anchorage_build_info: { type: 'gauge', help: 'Always 1', labels: ['version'] },
 
@@ -125,6 +127,7 @@ export const METRICS = {
 } as const satisfies Record<`anchorage_${string}`, MetricDefinition>
 
 type Metrics = typeof METRICS
+/** The name of a metric. */
 export type MetricName = keyof Metrics
 
 /** The names of the metrics of one type. */

@@ -6,6 +6,7 @@ import { TAKEN_LABELS } from './metric-definitions.ts'
 import { MetricFamilies, type MetricSeries } from './metric-families.ts'
 import type { ObservableReplica } from './observable-replica.ts'
 
+/** Options of `observeReplica`. */
 export interface ObserveOptions {
   /**
    * Where the metrics go: a registry of `prom-client`, such as the program's own. Several replicas may be in one.

@@ -36,6 +36,7 @@ export interface ClusterInit {
   readonly program: URL
 }
 
+/** Options of one more process of a cluster. */
 export interface StartOptions extends ReplicaOptions {
   /** Default `replica-` and a number. */
   readonly name?: string

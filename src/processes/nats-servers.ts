@@ -13,6 +13,7 @@ import { folderWith, isExecutable } from './installed.ts'
 import { askMonitor, isWhole, type Monitored } from './nats-meta-group.ts'
 import { ServerProcess } from './server-process.ts'
 
+/** Options of `startNatsServers`. */
 export interface NatsServersInit {
   /** How many; three and five make a cluster, which replicates streams. Default 1. */
   readonly servers?: number

@@ -10,6 +10,7 @@ import { findPostgres, PostgresPrograms, temporaryFolder } from './postgres-prog
 
 export { findPostgres, type PostgresInstance }
 
+/** Options of `startPostgres`. */
 export interface PostgresInit {
   /**
    * A second server, which has a copy of all and can be promoted. With a synchronous one a commit waits until

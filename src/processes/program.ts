@@ -16,6 +16,7 @@ export type ProgramMethods<Machine> = Readonly<
   Record<string, (replica: Replica, machine: Machine, ...args: never[]) => unknown>
 >
 
+/** What `serveReplica` runs. */
 export interface ReplicaProgram<Machine extends StateMachine> {
   /** Makes the state machine. */
   readonly machine: (options: ProgramOptions) => Machine
@@ -153,6 +154,7 @@ function send(report: Report): Promise<void> {
   })
 }
 
+/** What a replica in another process says of itself: its properties of the same names. */
 export type ReplicaStatus = ReturnType<(typeof replicaMethods)['replica.status']>
 
 /** The methods that every program has. */

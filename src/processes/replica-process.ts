@@ -22,11 +22,13 @@ export interface ProcessInit {
   readonly onChange: () => void
 }
 
+/** How long to wait. */
 export interface WaitOptions {
   /** Default 30,000. */
   readonly timeoutMs?: number
 }
 
+/** How long to wait for an event, and from where on. */
 export interface WaitForOptions extends WaitOptions {
   /** Pass over this many events from the beginning: `process.events.length` for those to come. Default 0. */
   readonly since?: number

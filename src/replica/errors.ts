@@ -212,6 +212,10 @@ export class FarewellFailed extends AnchorageError {
   }
 }
 
+/**
+ * The replica was stopped, by `stop()` or at the end of its `await using`. What waited for it rejects with
+ * this.
+ */
 export class ReplicaStopped extends AnchorageError {
   static override readonly code = 'REPLICA_STOPPED'
   override readonly name = 'ReplicaStopped'

@@ -5,6 +5,7 @@ import type { Position } from '../position.ts'
 import type { SyncEvent } from '../sync/events.ts'
 import type { CaughtUp } from '../sync/fetching/session-state.ts'
 
+/** A replica went from one state to another. */
 export interface StateChange {
   readonly state: ReplicaState
   readonly previous: ReplicaState
@@ -29,6 +30,7 @@ export interface Divergence {
   readonly sealed: Uint8Array
 }
 
+/** The group went over to another version, at one entry of the log. */
 export interface GroupUpgrade {
   readonly position: Position
   /** The format of the group's own state. */
@@ -38,6 +40,7 @@ export interface GroupUpgrade {
   readonly to: string
 }
 
+/** The events of a replica, by their types. Each has what happened as its `detail`. */
 export type ReplicaEvents = {
   /** The replica went from one state to another. */
   state: CustomEvent<StateChange>

@@ -10,6 +10,7 @@ import type { UpgradePolicy } from './membership/upgrader.ts'
 import type { NetworkKeys } from './node/network-key.ts'
 import type { Logger } from './warnings.ts'
 
+/** Options of `createReplica`. */
 export interface ReplicaInit<Result> {
   /**
    * The group's name, of 1 to 512 bytes of UTF-8 without control characters. Replicas of one group share one

@@ -12,6 +12,10 @@ import { type ChunkCoder, zstdCoder } from './encoding.ts'
 import type { Manifest } from './manifest.ts'
 import { releaseSnapshot } from './release.ts'
 
+/**
+ * Why a snapshot is no longer available. `expired`: its deadline passed, or its fetches made no progress.
+ * `withdrawn`: the host stopped offering it. `failed`: it could not be cut.
+ */
 export type ReleaseCause = 'expired' | 'withdrawn' | 'failed'
 
 /** How a snapshot became, or stopped being, available. */

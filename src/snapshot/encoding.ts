@@ -5,6 +5,7 @@ import { MalformedChunk } from './errors.ts'
 /** How a chunk's bytes are encoded on the wire. */
 export type Encoding = 'raw' | 'zstd'
 
+/** A chunk's bytes, and how they are encoded. */
 export interface EncodedChunk {
   readonly encoding: Encoding
   readonly bytes: Uint8Array

@@ -77,6 +77,7 @@ export class SessionRunning extends SyncError {
   }
 }
 
+/** What a `NoProvider` says of those that did not serve, by PeerId. */
 export interface NoProviderInit {
   readonly faults?: readonly Fault[]
   readonly refusals?: ReadonlyMap<string, Error>

@@ -104,6 +104,7 @@ export interface ProviderLimits {
   readonly markersPerMinute: number
 }
 
+/** The limits of a provider that is given none. */
 export const PROVIDER_LIMITS_DEFAULT: ProviderLimits = {
   streamsPerPeer: 32,
   requestsPerPeer: 16,

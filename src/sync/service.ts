@@ -23,6 +23,7 @@ import { type CapturedInit, checkSyncInit, type SnapshotSyncInit } from './optio
 import { type CatchUpInit, type Hold, SnapshotSync } from './snapshot-sync.ts'
 import type { OfferView, WireError } from './wire/index.ts'
 
+/** Options of `snapshotSync`. */
 export interface Libp2pSnapshotSyncInit extends SnapshotSyncInit {
   /**
    * The protocol is `/<prefix>/sync/1.0.0`. Two groups on one node need two prefixes. 1 to 255 bytes without

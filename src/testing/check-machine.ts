@@ -17,6 +17,7 @@ import { chanceOf } from './simulation/chance.ts'
 /** Commands to check a machine with, in their order. */
 export type CheckedCommands = Iterable<Uint8Array | TimedCommand> | AsyncIterable<Uint8Array | TimedCommand>
 
+/** Options of `checkMachine`. */
 export interface CheckMachineOptions {
   /** An integer from which the malformed commands follow. Default 1. */
   readonly seed?: number
@@ -30,6 +31,7 @@ export interface CheckMachineOptions {
   readonly older?: Readonly<Record<string, OlderVersion>>
 }
 
+/** An older version of a machine, for `checkMachine`. */
 export interface OlderVersion {
   /** Commands of that version. Default: the same as of the newest. */
   readonly commands?: CheckedCommands

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type ClusterInit as AnyClusterInit, Cluster as ProcessCluster } from '../processes/cluster.ts'
 import { ReplicaProcess } from './map-process.ts'
 
+/** Options of `startCluster`. */
 export interface ClusterInit extends Partial<AnyClusterInit> {
   /** The number of processes to begin with. Default 3. */
   readonly replicas?: number

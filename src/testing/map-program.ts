@@ -8,6 +8,7 @@ import type { Replica } from '../replica/replica.ts'
 
 /** The built-in program: a replicated map of strings to JSON values. */
 
+/** What to fill the map of a process with. */
 export interface FillOptions {
   /** The number of entries to set. */
   readonly count: number
@@ -25,6 +26,7 @@ export interface FillOptions {
   readonly concurrency?: number
 }
 
+/** How a process goes on writing to its map. */
 export interface WritingOptions {
   /** Default 100. */
   readonly perSecond?: number

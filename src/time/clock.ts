@@ -20,6 +20,7 @@ export interface Clock {
   turn(): Promise<void>
 }
 
+/** What `Clock.schedule` gives, to call it off. */
 export interface Timer {
   cancel(): void
 }

@@ -3,6 +3,7 @@ import { AnchorageError } from '../errors.ts'
 import { asError, warn } from '../thrown.ts'
 import type { Clock, Timer } from './clock.ts'
 
+/** What a `Ticker` is made of. */
 export interface TickerInit {
   readonly clock: Clock
   /** Names the task in reports. */

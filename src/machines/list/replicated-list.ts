@@ -19,6 +19,7 @@ const FORMAT = 'list/1'
 /** How a question names an item. */
 const INDEX = /^-?\d{1,15}$/
 
+/** Options of a `ReplicatedList`. */
 export interface ReplicatedListInit<T> {
   /** Default: `jsonCodec()`. */
   readonly values?: Codec<T>

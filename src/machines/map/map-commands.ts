@@ -5,11 +5,13 @@ import { encodedKey, encodedValue } from '../encoded.ts'
 import { checkTtl, type TtlOption } from '../ttl.ts'
 import { encodeCommand } from './command.ts'
 
+/** What `ReplicatedMap.set` did. */
 export interface SetResult {
   /** Whether the key had a value before. */
   readonly replaced: boolean
 }
 
+/** What `ReplicatedMap.setMany` did. */
 export interface SetManyResult {
   /** How many keys had no value before. */
   readonly added: number

@@ -23,6 +23,7 @@ export type { SetManyResult, SetResult } from './map-commands.ts'
 /** The version of the item format (expiring-items.ts) and of the command format (command.ts). */
 const FORMAT = 'map/2'
 
+/** Options of a `ReplicatedMap`. */
 export interface ReplicatedMapInit<K, V> {
   /** Default: `stringCodec`, which orders keys by code point. Needed when `K` is not `string`. */
   readonly keys?: Codec<K>

@@ -6,6 +6,7 @@ import { encodedValue } from '../encoded.ts'
 /** The op byte of `set`, the only operation. It is part of the log. See command-fields.ts. */
 const SET = 1
 
+/** What a write of a `ReplicatedOnce` came to. */
 export interface OnceResult<T> {
   /** Whether this write was the first. */
   readonly won: boolean

@@ -21,6 +21,7 @@ const FORMAT = 'once/1'
 /** For commands that come from no log. */
 const NOWHERE: Position = { epoch: '', index: 0 }
 
+/** Options of a `ReplicatedOnce`. */
 export interface ReplicatedOnceInit<T> {
   /** Default: `jsonCodec()`. */
   readonly values?: Codec<T>

@@ -25,6 +25,7 @@ export interface EventContext extends Omit<CommandContext, 'signature'> {
 /** A command for the state: as its own `commands` make it, or those of a composition. */
 export type StateCommand = Uint8Array | PartCommand
 
+/** What a `projection` is made of. */
 export interface ProjectionInit<Event> {
   /**
    * A name for what `on` does, with a number, such as `order-totals/1`. It is part of the signature: give another

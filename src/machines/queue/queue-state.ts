@@ -9,11 +9,13 @@ import { type QueueItem, TakenItem } from './queue-item.ts'
 import { type QueueEnd, QueueItems } from './queue-items.ts'
 import type { QueueParts } from './queue-parts.ts'
 
+/** What an insertion into a queue did. */
 export interface InsertResult {
   /** Whether there was an item with this key before. */
   readonly replaced: boolean
 }
 
+/** What an insertion of several items into a queue did. */
 export interface ExtendResult {
   /** How many keys had no item before. */
   readonly added: number

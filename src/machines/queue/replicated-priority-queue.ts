@@ -17,6 +17,7 @@ import { type ExtendResult, type InsertResult, type QueueResult, QueueState } fr
 /** The version of the item formats (queue-snapshot.ts) and of the command format (command.ts). */
 const FORMAT = 'queue/1'
 
+/** Options of a `ReplicatedPriorityQueue`. */
 export interface ReplicatedPriorityQueueInit<P, K, V> {
   /** The order of its bytes is the order of the queue. Default: `numberCodec`. Needed when `P` is not `number`. */
   readonly priorities?: Codec<P>
@@ -28,6 +29,7 @@ export interface ReplicatedPriorityQueueInit<P, K, V> {
   readonly name?: string
 }
 
+/** How to pop several items. */
 export interface PopManyOptions extends SubmitOptions {
   /** The end to pop from. Default: 'min'. */
   readonly end?: QueueEnd

@@ -4,6 +4,7 @@ import { encodedValue } from '../encoded.ts'
 import { checkTtl, type TtlOption } from '../ttl.ts'
 import { encodeCommand } from './command.ts'
 
+/** What `ReplicatedRegister.set` did. */
 export interface RegisterSetResult {
   /** Whether the register had a value before. */
   readonly replaced: boolean

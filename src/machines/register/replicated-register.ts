@@ -14,6 +14,7 @@ export type { RegisterSetResult } from './register-commands.ts'
 const FORMAT = 'register/1'
 const KEY = byteStringOf(new Uint8Array())
 
+/** Options of a `ReplicatedRegister`. */
 export interface ReplicatedRegisterInit<T> {
   /** Default: `jsonCodec()`. */
   readonly values?: Codec<T>

@@ -14,6 +14,7 @@ import { SetCommands } from './set-commands.ts'
 const FORMAT = 'set/1'
 const NOTHING = new Uint8Array()
 
+/** Options of a `ReplicatedSet`. */
 export interface ReplicatedSetInit<T> {
   /** Default: `stringCodec`, which orders elements by code point. Needed when `T` is not `string`. */
   readonly values?: Codec<T>

@@ -53,6 +53,7 @@ export interface OlderSqliteVersion<Result> {
   readonly upgrade?: string | ((db: CommandDb) => void)
 }
 
+/** What a `sqliteMachine` is made of. */
 export interface SqliteMachineInit<Result> {
   /**
    * A folder of this machine's own, made if it is not there. It holds the state, in a SQLite file whose name

@@ -45,6 +45,7 @@ export interface Transform {
   readonly signature?: string
 }
 
+/** What `importInto` is given. */
 export interface ImportInit {
   /** The new log: there is none at its place yet, or it is empty. */
   readonly log: LogBackend
@@ -75,6 +76,7 @@ export interface ImportInit {
   readonly signal?: AbortSignal
 }
 
+/** How far an import has come. */
 export interface ImportProgress {
   /** Items of the new state so far. */
   readonly items: number

@@ -21,6 +21,7 @@ export type UpgradePolicy =
   /** How long all members must have spoken a version, in milliseconds. */
   | { readonly afterMs: number }
 
+/** Options of `Replica.upgrade`. */
 export interface UpgradeOptions {
   /** The signature of the version. Default: the newest that all members speak. */
   readonly to?: string

@@ -92,6 +92,7 @@ export interface ConformanceTest {
   run(): Promise<void>
 }
 
+/** Options of `logConformance`. */
 export interface LogConformanceOptions {
   /**
    * How long one test may take, in milliseconds, and how long its end may. A test that takes longer rejects,

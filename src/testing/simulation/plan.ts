@@ -42,6 +42,7 @@ export const TROUBLES = [
   'versions',
 ] as const
 
+/** A kind of trouble that a simulation makes. */
 export type Trouble = (typeof TROUBLES)[number]
 
 /** A whole run, from which it can be repeated. */
@@ -56,6 +57,7 @@ export interface Plan {
   readonly endMs: number
 }
 
+/** What a run of a simulation is made of. The rest follows from the seed. */
 export interface PlanOptions {
   /** Kinds of trouble to choose from. Default: all. */
   readonly troubles?: readonly Trouble[]

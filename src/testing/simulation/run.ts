@@ -18,6 +18,7 @@ export interface Join {
   readonly caughtUp: CatchUpReport
 }
 
+/** The promise that a run broke, and when: `atMs` is virtual time, in milliseconds. */
 export interface Failure {
   readonly promise: Promised
   readonly message: string

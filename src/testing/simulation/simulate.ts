@@ -11,6 +11,7 @@ import type { Note } from './trace.ts'
 import { programsOf, type Workload } from './workload.ts'
 import { mapWorkload } from './workloads/map.ts'
 
+/** Options of `simulate`. */
 export interface SimulateInit extends PlanOptions {
   /** An integer from 0 to 2^31 - 1, from which all of the run follows. */
   readonly seed: number

@@ -46,6 +46,7 @@ export type ChunkOutcome =
   /** It is of a fetch that was given up meanwhile, or could not be decoded here. */
   | 'unwanted'
 
+/** One answer to a request for a chunk. `peer` is the provider's PeerId. */
 export interface FetchedChunk {
   readonly peer: string
   /** Counts from 0. */

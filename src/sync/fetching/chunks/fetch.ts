@@ -44,6 +44,7 @@ export interface FetchEvents {
   changed(): void
 }
 
+/** How much of a snapshot is here: chunks, and their bytes. `providers` are PeerIds. */
 export interface FetchProgress {
   readonly chunks: number
   readonly chunksTotal: number

@@ -1,7 +1,8 @@
 /**
  * Follows README.md as somebody does who has never seen the project: on a machine with Node 20 and npm, an empty home and an
  * empty cache of npm. The commands are those of the page. First from a clone of the last commit to the demo, then from an empty
- * folder to a map in two terminals. Prints how long each step took, and fails if one fails or takes too long.
+ * folder to a map in two terminals. Prints how long each step took. It fails if a step fails. What is too slow is told: it may
+ * be the machine, or the way to the registry.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -17,7 +18,7 @@ import { type Registry, startRegistry } from './newcomer/registry.ts'
 const ROOT = dirname(import.meta.dirname)
 const DEMO_SECONDS_MAX = 120
 const OWN_SECONDS_MAX = 300
-/** A command that hangs is ended after this. Longer than a part may take, so that it is told how long it took. */
+/** A command that hangs is ended after this. */
 const COMMAND_MS_MAX = 600_000
 
 async function main(folder: string): Promise<void> {
@@ -30,8 +31,7 @@ async function main(folder: string): Promise<void> {
   // As empty as the first one was.
   const npm_config_cache = join(folder, 'npm-cache-of-own')
   const own = await fromEmptyFolder(clone, { ...env, npm_config_registry: registry.url, npm_config_cache })
-  const late = [demo, own].filter((result) => result !== undefined)
-  if (late.length > 0) throw new Error(late.join('\n'))
+  for (const late of [demo, own]) if (late !== undefined) console.error(`\n*** TOO SLOW: ${late} ***`)
 }
 
 /** Resolves with what there is to complain about, if it took too long. */
@@ -92,7 +92,7 @@ class Stopwatch {
     const seconds = secondsSince(this.#beganMs)
     console.log(`${seconds.toFixed(1).padStart(7)} s  in all`)
     if (seconds <= this.#secondsMax) return undefined
-    return `${this.#what} it took ${seconds.toFixed(1)} s, and may take ${this.#secondsMax} s`
+    return `${this.#what} it took ${seconds.toFixed(1)} s, and should take ${this.#secondsMax} s at most`
   }
 }
 

@@ -18,6 +18,7 @@ import type { Figures, Missing } from './figures/results.ts'
 const ROUNDS = 10
 const [RUNS, RUNS_MAX] = [5, 20]
 const MINUTES_MAX = 60
+const SETTLE_MS = 5_000
 
 const root = dirname(import.meta.dirname)
 const ids = contenders.map(({ id }) => id)
@@ -61,6 +62,7 @@ async function measure(): Promise<Figures> {
     rows: join(dir, 'rows.tsv'),
     rounds: ROUNDS,
     runs: options.runs,
+    settleMs: SETTLE_MS,
     ids: wanted.flatMap(({ id, name }) => (missing.some((one) => one.name === name) ? [] : [id])),
     isolated: wrapper.length > 0,
     outcome: join(dir, 'outcome.json'),

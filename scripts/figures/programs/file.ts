@@ -16,8 +16,8 @@ await read((bytes, start) => {
   const [valueStart, valueLength] = readLength(bytes, keyStart + keyLength)
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   map.set(
-    text.utf8Slice(keyStart, keyStart + keyLength),
-    text.utf8Slice(valueStart, valueStart + valueLength),
+    text.toString('utf8', keyStart, keyStart + keyLength),
+    text.toString('utf8', valueStart, valueStart + valueLength),
   )
 })
 say({ event: 'ready', value: map.get(key), items: map.size })

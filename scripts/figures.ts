@@ -5,12 +5,12 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { describeMachine } from './bench/machine.ts'
 import { contenders } from './figures/contenders.ts'
 import { rowsText } from './figures/history.ts'
 import type { Outcome, Task } from './figures/measure.ts'
-import { cache, installOthers, type Others } from './figures/others.ts'
+import { cache, installOthers, OTHERS, type Other, type Others } from './figures/others.ts'
 import { formatFigures, writeFigures } from './figures/page.ts'
 import type { Figures, Missing } from './figures/results.ts'
 
@@ -30,8 +30,9 @@ const program = new Command('npm run figures --')
   .option('--runs <count>', 'newcomers of each', (text) => integer(text, RUNS_MAX), RUNS)
   .option('--try <items>', 'so many items only, and write nothing', (text) => integer(text, 200_000))
   .option('--only <ids...>', `measure only some, and write nothing: ${ids.join(', ')}`)
+  .addOption(new Option('--without <names...>', 'install and measure without these').choices(OTHERS))
   .parse()
-const options = program.opts<{ runs: number; try?: number; only?: string[] }>()
+const options = program.opts<{ runs: number; try?: number; only?: string[]; without?: Other[] }>()
 const unknown = options.only?.find((id) => !ids.includes(id))
 if (unknown !== undefined) program.error(`error: ${unknown} is none of ${ids.join(', ')}`)
 if (process.platform !== 'linux') program.error('error: this reads /proc, so it needs Linux')
@@ -48,7 +49,7 @@ try {
 
 async function measure(): Promise<Figures> {
   const wrapper = namespaceWrapper()
-  const others = await installOthers(wrapper.length > 0)
+  const others = await installOthers(wrapper.length > 0, options.without)
   await runNode([join(root, 'scripts', 'build.ts')], [])
   const missing: Missing[] = []
   const wanted = contenders.filter(({ id }) => options.only?.includes(id) ?? true)

@@ -5,10 +5,13 @@ import { join } from 'node:path'
 import { findNatsServer, natsServerVersion } from '../../src/processes/nats-servers.ts'
 import type { Contender } from './stage.ts'
 
-type Other = NonNullable<Contender['needs']>
+export type Other = NonNullable<Contender['needs']>
+export const OTHERS = ['nats-server', 'mosaik', 'hypercore', 'yjs'] as const satisfies Other[]
 
 /** What can be measured here: the version of each, or why there is none. */
 export type Others = Readonly<Record<Other, { readonly version: string } | { readonly why: string }>>
+
+const LEFT_OUT = { why: 'it was left out by --without' }
 
 /** How long installing from npm and compiling may take, in milliseconds. */
 const [NPM_MS_MAX, CARGO_MS_MAX] = [5 * 60_000, 40 * 60_000]
@@ -21,19 +24,18 @@ export const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'
  * Hypercore needs is in its packages.
  *
  * @param isolated whether they will run in a network of their own
+ * @param without what to leave out
  */
-export async function installOthers(isolated: boolean): Promise<Others> {
-  const npm = await fromNpm()
+export async function installOthers(isolated: boolean, without: readonly Other[] = []): Promise<Others> {
   const nats = findNatsServer()
   return {
-    ...npm,
-    mosaik: isolated
-      ? await fromCargo()
-      : { why: 'it would announce itself on the Internet: a network namespace is needed (unshare and ip)' },
+    ...(await fromNpm()),
+    mosaik: without.includes('mosaik') ? LEFT_OUT : await mosaik(isolated),
     'nats-server':
       nats === undefined
         ? { why: 'nats-server is not installed; NATS_SERVER names one' }
         : { version: natsServerVersion(nats) ?? 'of an unknown version' },
+    ...Object.fromEntries(without.map((name) => [name, LEFT_OUT])),
   }
 }
 
@@ -51,7 +53,9 @@ async function fromNpm(): Promise<Pick<Others, 'hypercore' | 'yjs'>> {
   return { hypercore: { version: dependencies.hypercore }, yjs: { version: dependencies.yjs } }
 }
 
-async function fromCargo(): Promise<Others['mosaik']> {
+async function mosaik(isolated: boolean): Promise<Others['mosaik']> {
+  if (!isolated)
+    return { why: 'it would announce itself on the Internet: unshare and ip give it a network of its own' }
   const folder = join(cache, 'mosaik')
   await copy('mosaik', ['Cargo.toml', 'Cargo.lock', 'src/main.rs'], folder)
   tell('cargo build --release, of mosaik; the first time this takes 10 minutes or more')

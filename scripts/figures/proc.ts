@@ -11,11 +11,12 @@ const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: '
 
 /** Processor time of processes, user and system, in milliseconds. */
 export function cpuMs(pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
+  const ticks = pids.reduce((sum, pid) => {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return sum + ((Number(fields[USER]) + Number(fields[SYSTEM])) / ticksPerSecond) * 1_000
+    return sum + Number(fields[USER]) + Number(fields[SYSTEM])
   }, 0)
+  return (ticks * 1_000) / ticksPerSecond
 }
 
 /** The most memory that a process has had, in MiB. */

@@ -19,8 +19,16 @@ else await read(rest[0]!)
 async function write(path: string, rounds: number): Promise<void> {
   await manager.streams.add({ name: STREAM, subjects: [SUBJECT] })
   const client = jetstream(nats)
-  for (const batch of history(await rowsIn(path), rounds))
-    await Promise.all(batch.map(([key, value]) => client.publish(SUBJECT, `${key}\t${value}`)))
+  let messages = 0
+  for (const batch of history(await rowsIn(path), rounds)) {
+    const texts = batch.map(([key, value]) => `${key}\t${value}`)
+    messages += texts.length
+    const last = texts.pop()!
+    for (const text of texts) nats.publish(SUBJECT, text)
+    // The server stores them in order. So one acknowledgement is of the whole batch, and bounds what waits there.
+    const { seq } = await client.publish(SUBJECT, last)
+    if (seq !== messages) throw new Error(`the stream has ${seq} of ${messages} messages`)
+  }
   await nats.close()
   say({ event: 'ready' })
 }

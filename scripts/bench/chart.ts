@@ -265,7 +265,7 @@ function whole(value: number): string {
  * Adds a title to the document. Removes what only a page in a browser needs, and the library's count of its
  * documents.
  */
-function still(svg: string, title: string): string {
+export function still(svg: string, title: string): string {
   return svg
     .replace(/^<svg [^>]*>/, (tag) => `${tag}\n<title>${title}</title>`)
     .replace(/<style >.*<\/style>\n*/s, '')

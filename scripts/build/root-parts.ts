@@ -14,6 +14,8 @@ const PARTS: Readonly<Record<string, readonly string[]>> = {
   // `anchorage init` runs on Node 20, which cannot read the syntax of the rest.
   commands: ['cli/run', 'cli/init/init', 'garbage-collection'],
   interfaces: ['log/index', 'machine/index'],
+  // Beside a consensus of one's own, in a program that has a libp2p node already.
+  sync: ['sync/index'],
 }
 /** What remains and needs no libp2p: commands load it to write to a log. */
 const LIGHT = 'state'
@@ -22,7 +24,7 @@ const HEAVY = 'replica'
 const LIBP2P = /^(libp2p|@libp2p\/(?!interface$)|@chainsafe\/|@multiformats\/|it-)/
 
 /**
- * Says in which file a module goes of those that `import 'anchorage'` loads. There are seven. A bundler by itself makes
+ * Says in which file a module goes of those that `import 'anchorage'` loads. There are eight. A bundler by itself makes
  * eighty: one for each set of modules that the same entry points share.
  */
 export function rootParts(src: string): { readonly plugin: Plugin; readonly groups: CodeSplittingGroup[] } {

@@ -15,7 +15,7 @@ import { rolldown } from 'rolldown'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
 const ROOT = join(import.meta.dirname, '..', '..')
-/** Seven parts, the entry point itself, and what the bundler needs. By itself the bundler makes 85. */
+/** Eight parts, the entry point itself, and what the bundler needs. By itself the bundler makes 85. */
 const OWN_FILES_MAX = 12
 /** What somebody who keeps a map on a file does without. */
 const NOT_AT_ONCE = /^(pg|@nats-io\/.*|pino.*|prom-client|yaml|commander|uplot|@bufbuild\/.*)$/
@@ -75,6 +75,13 @@ test('the library is few files, and loads no package that most do without', () =
   expect(loaded.get('anchorage')).toBeLessThanOrEqual(OWN_FILES_MAX)
   expect(loaded.get('libp2p')).toBeGreaterThan(0)
   expect([...loaded.keys()].filter((name) => NOT_AT_ONCE.test(name))).toEqual([])
+})
+
+test('the sync alone loads no libp2p node: who uses it has one', () => {
+  write('syncs.js', "import 'anchorage/sync'")
+  const names = [...loadedBy('syncs.js').keys()]
+  expect(names).toContain('@libp2p/interface')
+  expect(names.filter((name) => /^(libp2p|@libp2p\/tcp|@chainsafe\/libp2p-noise)$/.test(name))).toEqual([])
 })
 
 test('the help loads neither libp2p nor what keeps a state', () => {

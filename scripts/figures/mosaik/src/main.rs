@@ -55,8 +55,8 @@ async fn relay() -> Result<()> {
 	let mut config = ServerConfig::default();
 	config.relay = Some(RelayConfig::new(loopback()));
 	let server = Server::spawn(config).await?;
-	let url = server.http_url().ok_or("no address")?;
-	say(json!({ "event": "ready", "address": url.to_string() }));
+	let address = server.http_addr().ok_or("no address")?;
+	say(json!({ "event": "ready", "address": format!("http://{address}") }));
 	until_told(|_| Value::Null).await
 }
 

@@ -164,7 +164,8 @@ test('a replica without a state tells what keeps it from having one', async () =
 test('the leader obeys an order to prune, and others name it', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'anchorage-visitor-'))
   await using place = new Place()
-  const leader = await place.start({ dataDir, volatile: false })
+  // It must lead to the end, also where the machine is busy.
+  const leader = await place.start({ dataDir, volatile: false, leaseMs: 10_000 })
   const follower = await place.start({ lead: false })
   for (let n = 0; n < 5; n++) await place.map.set(`k${n}`, n)
   await using visitor = await place.visit()

@@ -186,6 +186,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     this.#order = new TinyQueue<Bucket<K>>([], byStart)
   }
 
+  /** Whether a key is known. An expired one is, until it is evicted. */
   has(key: K): boolean {
     return this.#slots.has(key)
   }

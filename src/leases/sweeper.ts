@@ -19,6 +19,7 @@ export interface SweeperInit<K> {
    * 10.
    */
   readonly restMs?: number
+  /** Called with what `onExpired` threw, or a sweep. Its own errors are ignored. Default: such errors are ignored. */
   readonly onError?: (error: Error) => void
   /** Ends the sweeper. */
   readonly signal?: AbortSignal
@@ -79,6 +80,10 @@ export class Sweeper<K> {
     return evicted
   }
 
+  /**
+   * End the sweeper: it evicts no more by itself, but for a chunk that is under way. The keys stay in the table. It may
+   * be called twice.
+   */
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true

@@ -108,7 +108,7 @@ export class EntryTooLarge extends LogError {
   override readonly name = 'EntryTooLarge'
   readonly bytes: number
   readonly maxBytes: number
-  /** @param what the thing that is too large; default: an entry */
+  /** @param options `what` is too large; default: an entry */
   constructor(bytes: number, maxBytes: number, options: LogErrorOptions & { what?: 'a notice' } = {}) {
     const { what = 'an entry', ...rest } = options
     const advice = what === 'an entry' ? 'split the command' : 'listen on fewer addresses'

@@ -204,6 +204,10 @@ export interface Log {
    */
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
+  /**
+   * Resolves with the oldest and the newest entry that the log has now. Rejects with `EpochChanged`, with
+   * `LogUnavailable` if its servers do not answer in time, and with `LogClosed` after `close()`.
+   */
   bounds(options?: SignalOptions): Promise<LogBounds>
 
   /**

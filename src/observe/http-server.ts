@@ -98,6 +98,7 @@ export class ReplicaHttpServer implements AsyncDisposable {
     return this.#closed
   }
 
+  /** The same as `close()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

@@ -138,6 +138,7 @@ export class NatsServers implements AsyncDisposable {
     this.#removalCalledOff()
   }
 
+  /** The same as `stop()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }
@@ -224,6 +225,7 @@ export class NatsServer implements Monitored {
     this.#process.pause()
   }
 
+  /** Let a paused server go on (SIGCONT). For one that is not paused, nothing happens. */
   resume(): void {
     this.#process.resume()
   }

@@ -77,6 +77,7 @@ export class PostgresInstance {
     this.#process.pause()
   }
 
+  /** Let a paused server go on (SIGCONT). For one that is not paused, nothing happens. */
   resume(): void {
     this.#process.resume()
   }

@@ -123,6 +123,7 @@ export class Postgres implements AsyncDisposable {
     for (const server of this.servers) server.pause()
   }
 
+  /** Let all servers that are paused go on (SIGCONT). */
   resume(): void {
     for (const server of this.servers) server.resume()
   }
@@ -148,6 +149,7 @@ export class Postgres implements AsyncDisposable {
     this.#removalCalledOff()
   }
 
+  /** The same as `stop()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }

@@ -143,6 +143,7 @@ export class ReplicaProcess {
     return this.#output.lines
   }
 
+  /** The newest event of this type so far; undefined if there was none. */
   lastEvent<Type extends ProcessEventType>(type: Type): ProcessEvent<Type> | undefined {
     return this.#events.findLast((event) => event.type === type) as ProcessEvent<Type> | undefined
   }
@@ -205,6 +206,7 @@ export class ReplicaProcess {
     await this.call('replica.barrier')
   }
 
+  /** What the replica says of itself now. Rejects like `call`. */
   status(): Promise<ReplicaStatus> {
     return this.call('replica.status')
   }

@@ -303,6 +303,7 @@ export class Replica<Result = unknown>
     return this.#stopped
   }
 
+  /** The same as `stop()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }

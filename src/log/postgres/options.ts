@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 
+/** Options of `postgresLog`. */
 export interface PostgresLogOptions {
   /**
    * The servers and the database: `postgres://user:password@host:5432/database`. Several hosts have commas

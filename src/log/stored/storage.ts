@@ -63,6 +63,7 @@ export interface LogStore {
   put(name: string, text: string): Promise<void>
   /** Remove a record. If there is none, nothing happens. */
   remove(name: string): Promise<void>
+  /** Resolves with all records that are there, in any order. */
   records(): Promise<readonly LogRecord[]>
   /**
    * Call `listener` when something may have changed, until the returned function is called. Readers look

@@ -94,6 +94,7 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
     this.signature = signatureOf(FORMAT, { values: this.#values.name, name: init.name })
   }
 
+  /** The number of items. Throws `NotReadable` on a replica that has no state yet. */
   get length(): number {
     this.assertReadable()
     return this.#items.tree.size
@@ -132,6 +133,7 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
       : values.map((value, nth) => [from + nth, value])
   }
 
+  /** The values of the whole list, first to last. */
   [Symbol.iterator](): IteratorObject<T, undefined> {
     return this.#read({})
   }

@@ -23,6 +23,7 @@ export class Expired extends WireError {
 export class CutFailed extends WireError {
   static override readonly code = 'CUT_FAILED'
   override readonly name = 'CutFailed'
+  /** @internal The error for the state at this anchor, with the reason in words. */
   static at(anchor: Position, why: string): CutFailed {
     return new CutFailed(`the state at ${formatPosition(anchor)} cannot be cut into a snapshot: ${why}`)
   }

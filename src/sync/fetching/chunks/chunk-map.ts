@@ -88,6 +88,7 @@ export class ChunkMap {
     return from === OWN ? -1 : from - FIRST
   }
 
+  /** Whether a second provider was asked for a chunk. Throws `RangeError` for one that is not known of. */
   isHedged(index: number): boolean {
     return (this.#mark(index) & HEDGED) !== 0
   }

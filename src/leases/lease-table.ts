@@ -4,7 +4,9 @@ import { MalformedLeases } from './errors.ts'
 
 /** What happened to a lease. */
 export interface LeaseTransition<K> {
+  /** `released`: it was removed before its time. */
   readonly type: 'created' | 'revived' | 'expired' | 'released'
+  /** Whose lease it is. */
   readonly key: K
   /** The deadline before; undefined for a new lease. */
   readonly oldDeadlineMs: number | undefined

@@ -5,6 +5,7 @@ import type { LeaseTable } from './lease-table.ts'
 
 /** What a `Sweeper` is made of. */
 export interface SweeperInit<K> {
+  /** The table, which has no other sweeper. */
   readonly table: LeaseTable<K>
   /** The clock of the table. */
   readonly clock: Clock

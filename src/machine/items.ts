@@ -3,7 +3,9 @@
  * `end(i)` of `bytes`. The buffer does not change while the run is in use.
  */
 export class Items implements Iterable<Uint8Array> {
+  /** Holds all of them, and more. */
   readonly bytes: Uint8Array
+  /** The number of items. */
   readonly length: number
   readonly #bounds: Uint32Array
   readonly #from: number

@@ -47,7 +47,9 @@ export async function startPostgres(init: PostgresInit = {}): Promise<Postgres> 
 
 /** PostgreSQL, with a standby or without. Use `startPostgres`, with `await using`: nothing outlives it. */
 export class Postgres implements AsyncDisposable {
+  /** The temporary folder, removed by `stop()`. */
   readonly dir: string
+  /** One server, or two with a standby, in the order in which they were made. */
   readonly servers: readonly PostgresInstance[]
   readonly #password = randomBytes(16).toString('hex')
   readonly #isSynchronous: boolean

@@ -24,7 +24,7 @@ export interface ProcessInit {
 
 /** How long to wait. */
 export interface WaitOptions {
-  /** Default 30,000. */
+  /** In milliseconds. Default 30,000. */
   readonly timeoutMs?: number
 }
 
@@ -41,7 +41,9 @@ const TRACE_LINES = 20
 
 /** A replica in a process of its own. Started by a cluster. */
 export class ReplicaProcess {
+  /** What its replica was started with. */
   readonly options: ProgramOptions
+  /** The id of the process; 0 if it could not be started. */
   readonly pid: number
   readonly #child: ChildProcess
   readonly #onChange: () => void
@@ -105,6 +107,7 @@ export class ReplicaProcess {
     }
   }
 
+  /** The name that the cluster gave it, or `start` was told. */
   get name(): string {
     return this.options.name
   }
@@ -119,6 +122,7 @@ export class ReplicaProcess {
     return this.#exit === undefined
   }
 
+  /** True from `pause()` to `resume()`. */
   get paused(): boolean {
     return this.#guard !== undefined
   }

@@ -10,7 +10,7 @@ export interface PostgresLogOptions {
    */
   readonly connectionString: string
   /**
-   * The schema that holds the tables: letters, digits and `_`, at most 63, not beginning with a digit. Many
+   * The schema that holds the tables: lower case letters, digits and `_`, at most 63, not beginning with a digit. Many
    * logs share it. Default: `anchorage`.
    */
   readonly schema?: string

@@ -78,6 +78,7 @@ export type ListEvents<T> = ChangeEvents<ListChange<T>>
  * ```
  */
 export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResult<T>> {
+  /** `list/1` with the codec's name and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** No time is in a list. */
   readonly dueMs = undefined

@@ -97,6 +97,7 @@ const REPLACED: SetResult = Object.freeze({ replaced: true })
  * ```
  */
 export class ReplicatedMap<K = string, V = Json> extends ExpiringMachine<MapChange<K, V>, MapResult> {
+  /** `map/2` with the codecs' names and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: MapCommands<K, V>

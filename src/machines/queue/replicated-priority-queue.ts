@@ -83,6 +83,7 @@ export class ReplicatedPriorityQueue<P = number, K = string, V = Json> extends R
   QueueChange<P, K, V>,
   QueueResult<P, K, V>
 > {
+  /** `queue/1` with the codecs' names and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: QueueCommands<P, K, V>

@@ -76,6 +76,7 @@ export type SetEvents<T> = ChangeEvents<SetChange<T>>
  * ```
  */
 export class ReplicatedSet<T = string> extends ExpiringMachine<SetChange<T>, SetCommandResult> {
+  /** `set/1` with the codec's name and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: SetCommands<T>

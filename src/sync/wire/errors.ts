@@ -45,6 +45,7 @@ export class OutOfRange extends WireError {
 export class Busy extends WireError {
   static override readonly code = 'BUSY'
   override readonly name = 'Busy'
+  /** When to ask again, in milliseconds from now. */
   readonly retryMs: number
   constructor(message: string, retryMs: number) {
     super(message)
@@ -52,13 +53,11 @@ export class Busy extends WireError {
   }
 }
 
-/**
- * This replica does not lead, and only the leader appends markers. `leader` is the leader's PeerId, if it is
- * known.
- */
+/** This replica does not lead, and only the leader does what was asked: it appends markers, prunes and upgrades. */
 export class NotLeader extends WireError {
   static override readonly code = 'NOT_LEADER'
   override readonly name = 'NotLeader'
+  /** The leader's PeerId, if it is known. */
   readonly leader: string | undefined
   constructor(leader: string | undefined) {
     super(

@@ -52,6 +52,7 @@ export class ChunkMap {
     return this.#here
   }
 
+  /** Size of the chunks that are here and verified, as they are in the snapshot. */
   get hereBytes(): number {
     return this.#hereBytes
   }

@@ -7,6 +7,13 @@ import { tellListener } from './listener-warning.ts'
  * (`ListenerFailed`). On a plain `EventTarget` the error would end the process.
  */
 export class GuardedEvents<Events extends Record<string, Event>> extends TypedEventEmitter<Events> {
+  /**
+   * Have `listener` called with each event of this type, until it is removed. What it throws, or rejects with, becomes
+   * a process warning (`ListenerFailed`).
+   *
+   * @param options as an `EventTarget` takes them: with `once` it is called for the first event only, and a `signal`
+   *   that aborts removes it
+   */
   override addEventListener<E extends keyof Events>(
     type: E,
     listener: EventHandler<Events[E]> | null,
@@ -15,6 +22,7 @@ export class GuardedEvents<Events extends Record<string, Event>> extends TypedEv
     super.addEventListener(type, listener && guard(listener), options)
   }
 
+  /** Call `listener` no more for events of this type. One that was never added is no error. */
   override removeEventListener<E extends keyof Events>(
     type: E,
     listener?: EventHandler<Events[E]> | null,

@@ -11,7 +11,8 @@ export interface Message {
 
 /** A message to publish. */
 export interface NewMessage {
+  /** The subject to publish it on. */
   readonly subject: string
-  /** Default: none. */
+  /** By name; a list for a header that is to be there several times. Default: none. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>
 }

@@ -21,6 +21,7 @@ export type ReplicaState =
   | 'lost'
   /** It stopped applying and waits for the operator. It still serves its offers. */
   | 'halted'
+  /** `stop()` was called: it applies nothing any more, and leaves the group. */
   | 'stopped'
 
 export const REPLICA_STATES: readonly ReplicaState[] = [
@@ -33,13 +34,13 @@ export const REPLICA_STATES: readonly ReplicaState[] = [
   'stopped',
 ]
 
-/**
- * A snapshot that a member serves, as it announces it. `remainingMs` is the time until the offer ends, in
- * milliseconds.
- */
+/** A snapshot that a member serves, as it announces it. */
 export interface AnnouncedOffer {
+  /** The index of its anchor. */
   readonly anchor: number
+  /** The time until the offer ends unless somebody fetches, in milliseconds, when it was announced. */
   readonly remainingMs: number
+  /** Whether it is cut, so that chunks can be fetched at once. */
   readonly ready: boolean
   /** Chunk bytes of it that this replica has sent since it began to offer it. Default 0. */
   readonly servedBytes?: number
@@ -62,14 +63,17 @@ export interface PruneWish {
 
 /** What a replica tells the group about itself, in the presence store. */
 export interface Announcement {
+  /** The incarnation of the log that it follows. */
   readonly epoch: string
   /** The multiaddrs that it listens on. */
   readonly addresses: readonly string[]
+  /** What it is doing. */
   readonly state: ReplicaState
   /** The index of the newest entry that it applied. */
   readonly applied: number
   /** The term that it leads; 0 when it does not lead. */
   readonly leads: number
+  /** The snapshots that it serves, at most 64. */
   readonly offers: readonly AnnouncedOffer[]
   /** The anchor it is catching up from; 0 when there is none. */
   readonly needs: number

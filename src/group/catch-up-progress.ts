@@ -8,9 +8,11 @@ export type CatchUpPhase =
   | 'requesting'
   /** It knows the anchor, and no chunk could be asked for yet. */
   | 'choosing'
+  /** It receives chunks. */
   | 'fetching'
   /** Every chunk is there, and the root is not sealed yet. */
   | 'verifying'
+  /** The root is sealed: it puts the new state in the place of its own. */
   | 'installing'
   /** The snapshot is installed: it applies the log from there on. */
   | 'replaying'
@@ -47,6 +49,7 @@ export interface ProviderProgress {
 export interface CatchUpProgress {
   /** Names the catch-up: 16 hexadecimal digits. The logs of joiner, leader and providers have the same. */
   readonly id: string
+  /** What it is doing. */
   readonly phase: CatchUpPhase
   /** The index of its anchor; 0 while there is none. */
   readonly anchor: number
@@ -56,6 +59,7 @@ export interface CatchUpProgress {
   readonly chunksTotal: number
   /** Chunk bytes that are here and verified, as they are in the snapshot. */
   readonly bytes: number
+  /** How many there are, as far as it is known; 0 while nothing is. */
   readonly bytesTotal: number
   /** Since the catch-up began, in milliseconds. */
   readonly elapsedMs: number

@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../time/clock.ts'
 
 /** What a `DropQueue` is made of. */
 export interface DropQueueInit {
+  /** Says when a flush is due. */
   readonly clock: Clock
   /**
    * How many items are released in one turn of the event loop. As many queued requests also make a flush due.
@@ -24,14 +25,19 @@ export interface DropQueueInit {
 
 /** Requests of one kind that a flush has released. */
 export interface DroppedEvent {
+  /** The name of the kind. */
   readonly kind: string
+  /** How many items were released. */
   readonly count: number
+  /** The bytes that this gave back, as `DropSource.release` said. */
   readonly bytes: number
 }
 
 /** A release that failed. */
 export interface DropFailedEvent {
+  /** The name of the kind. */
   readonly kind: string
+  /** What was thrown. */
   readonly error: Error
   /** True if it is tried again with the next flush, false if it was given up. */
   readonly willRetry: boolean
@@ -182,6 +188,7 @@ export class DropQueue {
     }
   }
 
+  /** What it has done so far, and what it still has to do: a copy. */
   get counters(): DropCounters {
     return { ...this.#counters, pending: this.#pending }
   }

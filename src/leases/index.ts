@@ -1,6 +1,6 @@
 /**
- * Everything that expires: leases, a sweeper for them, a ticker for maintenance, and a queue that releases
- * things. It depends on no snapshot, log or network.
+ * Everything that expires, `anchorage/leases`: leases, a sweeper for them, a ticker for maintenance, and a queue that
+ * releases things. It depends on no snapshot, log or network.
  *
  * @example
  * ```ts
@@ -9,6 +9,8 @@
  * sessions.register('42', 30_000)
  * sessions.revive('42', 30_000) // undefined if it is gone
  * ```
+ *
+ * @packageDocumentation
  */
 export * from '../time/index.ts'
 export {

@@ -4,7 +4,9 @@ import { MalformedLeases } from './errors.ts'
 
 /** What happened to a lease. */
 export interface LeaseTransition<K> {
+  /** `released`: it was removed before its time. */
   readonly type: 'created' | 'revived' | 'expired' | 'released'
+  /** Whose lease it is. */
   readonly key: K
   /** The deadline before; undefined for a new lease. */
   readonly oldDeadlineMs: number | undefined
@@ -186,6 +188,7 @@ export class LeaseTable<K> implements Iterable<[key: K, deadlineMs: number]> {
     this.#order = new TinyQueue<Bucket<K>>([], byStart)
   }
 
+  /** Whether a key is known. An expired one is, until it is evicted. */
   has(key: K): boolean {
     return this.#slots.has(key)
   }

@@ -5,6 +5,7 @@ import type { LeaseTable } from './lease-table.ts'
 
 /** What a `Sweeper` is made of. */
 export interface SweeperInit<K> {
+  /** The table, which has no other sweeper. */
   readonly table: LeaseTable<K>
   /** The clock of the table. */
   readonly clock: Clock
@@ -19,6 +20,7 @@ export interface SweeperInit<K> {
    * 10.
    */
   readonly restMs?: number
+  /** Called with what `onExpired` threw, or a sweep. Its own errors are ignored. Default: such errors are ignored. */
   readonly onError?: (error: Error) => void
   /** Ends the sweeper. */
   readonly signal?: AbortSignal
@@ -79,6 +81,10 @@ export class Sweeper<K> {
     return evicted
   }
 
+  /**
+   * End the sweeper: it evicts no more by itself, but for a chunk that is under way. The keys stay in the table. It may
+   * be called twice.
+   */
   stop(): void {
     if (this.#stopped) return
     this.#stopped = true

@@ -74,6 +74,11 @@ export class AppendQueue {
     this.#partEntries = partEntries
   }
 
+  /**
+   * Append entries in their order, behind those of earlier calls. Resolves with their indexes once they are written,
+   * and rejects with what `write` rejected with. If the signal aborts meanwhile, it rejects: with `AppendUncertain` if
+   * `write` has the entries, or else with the signal's reason, and nothing is written.
+   */
   append(entries: readonly NewEntry[], { signal }: SignalOptions = {}): Promise<Appended> {
     const append = new Append(entries)
     this.#waiting.push(append)

@@ -63,6 +63,7 @@ export class Binding {
     return newest === undefined || (signature !== newest.signature && at > newest.at)
   }
 
+  /** A binding with this note as its newest. It is this binding itself if the note says nothing new. */
   noted(upgrade: Upgrade): Binding {
     if (!this.isNews(upgrade)) return this
     return new Binding(this.group, this.kept, [...this.upgrades, upgrade])

@@ -22,7 +22,9 @@ export class LogError extends AnchorageError {
 export class LogTruncated extends LogError {
   static override readonly code = 'LOG_TRUNCATED'
   override readonly name = 'LogTruncated'
+  /** The index of the entry that the reader needs. */
   readonly wanted: number
+  /** The oldest entry that the log still has. */
   readonly first: number
   constructor(wanted: number, first: number, options?: LogErrorOptions) {
     super(`entry ${wanted} has been pruned: the log begins with ${first}; catch up from a snapshot`, options)
@@ -35,8 +37,9 @@ export class LogTruncated extends LogError {
 export class EpochChanged extends LogError {
   static override readonly code = 'EPOCH_CHANGED'
   override readonly name = 'EpochChanged'
+  /** The epoch that the handle was opened with. */
   readonly expected: string
-  /** Undefined if the log does not exist any more. */
+  /** The epoch that the log has now. Undefined if the log does not exist any more. */
   readonly found: string | undefined
   constructor(expected: string, found: string | undefined, options?: LogErrorOptions) {
     super(
@@ -56,7 +59,9 @@ export class EpochChanged extends LogError {
 export class LogRewound extends LogError {
   static override readonly code = 'LOG_REWOUND'
   override readonly name = 'LogRewound'
+  /** The index of the newest entry that was read from it. */
   readonly index: number
+  /** The index of the log's newest entry now. */
   readonly newest: number
   constructor(index: number, newest: number, options?: LogErrorOptions) {
     super(
@@ -86,6 +91,7 @@ export class AppendUncertain extends LogError {
 export class LogBusy extends LogError {
   static override readonly code = 'LOG_BUSY'
   override readonly name = 'LogBusy'
+  /** How long it was waited for, in milliseconds. */
   readonly waitedMs: number
   constructor(waitedMs: number, options?: LogErrorOptions) {
     super(`the log was locked by another process for ${waitedMs} ms; nothing was written, try again`, options)
@@ -106,9 +112,11 @@ export class LogClosed extends AnchorageError {
 export class EntryTooLarge extends LogError {
   static override readonly code = 'ENTRY_TOO_LARGE'
   override readonly name = 'EntryTooLarge'
+  /** The size of what is too large, in bytes. */
   readonly bytes: number
+  /** The log's limit, in bytes. */
   readonly maxBytes: number
-  /** @param what the thing that is too large; default: an entry */
+  /** @param options `what` is too large; default: an entry */
   constructor(bytes: number, maxBytes: number, options: LogErrorOptions & { what?: 'a notice' } = {}) {
     const { what = 'an entry', ...rest } = options
     const advice = what === 'an entry' ? 'split the command' : 'listen on fewer addresses'
@@ -135,6 +143,7 @@ export interface LogMismatchOptions extends LogErrorOptions {
 export class LogMismatch extends LogError {
   static override readonly code = 'LOG_MISMATCH'
   override readonly name = 'LogMismatch'
+  /** What differs. */
   readonly field: 'group' | 'signature'
   /** This program's group, or the newest signature that it speaks. */
   readonly expected: string
@@ -213,6 +222,7 @@ export class LogUnavailable extends LogError {
 export class ServersOutdated extends LogError {
   static override readonly code = 'SERVERS_OUTDATED'
   override readonly name = 'ServersOutdated'
+  /** The version of the server, such as `2.9.10`. */
   readonly version: string
   /** The oldest version that keeps what it has acknowledged. */
   readonly supported: string

@@ -15,7 +15,8 @@ const DUPLICATE_WINDOW_MS_MIN = 100
  * are the indexes. The servers order and keep the entries: one `nats-server` 2.9 or newer, or several of
  * 2.12.1 or newer. Older servers in a cluster are used too, with a warning (`ServersOutdated`).
  *
- * With `control` it is a stream that others own and write: each of its messages is a command.
+ * With `control` it is a stream that others own and write: each of its messages is a command. Throws `RangeError` for
+ * an impossible option, and for one that is not for such a stream, or only for one.
  *
  * @example
  * ```ts

@@ -6,7 +6,12 @@ import { sqliteLog } from './sqlite.ts'
 
 export type { LogPlace }
 
-/** The backend for a place, as a command line or a configuration file names it. */
+/**
+ * The backend for a place, as a command line or a configuration file names it. A text that begins with `nats://` or
+ * `tls://` is `jetstreamLog`, one that begins with `postgres://` or `postgresql://` is `postgresLog`, and any other one
+ * is the path of a `sqliteLog`. Options are those of `postgresLog` if they have a `connectionString`, or else those of
+ * `jetstreamLog`. Throws `RangeError` for an impossible option.
+ */
 export function logAt(place: LogPlace): LogBackend {
   const resolved = resolvePlace(place)
   switch (resolved.backend) {

@@ -44,6 +44,7 @@ export interface LogInit {
    * one.
    */
   readonly create?: boolean
+  /** Stops the opening, which then rejects with its reason. It is of no effect later. Default: none. */
   readonly signal?: AbortSignal
   /** Called for a problem that does not stop the log, on opening or later: `ServersOutdated`. */
   readonly onProblem?: (error: Error) => void
@@ -61,11 +62,13 @@ export interface LogEntry {
    * or if another clock stamps: see `MachineTime`.
    */
   readonly timestampMs: number
+  /** Who appended it: `LogInit.author` of the handle. */
   readonly author: string
   /** Unique in the log. */
   readonly id: string
   /** The incarnation of the log that this entry was meant for. An entry of another epoch is a no-op. */
   readonly epoch: string
+  /** Whose entry it is: the users', or ours. */
   readonly kind: EntryKind
   /** May be a view of a larger buffer. */
   readonly payload: Uint8Array
@@ -78,7 +81,9 @@ export interface LogEntry {
 
 /** An entry to append. */
 export interface NewEntry {
+  /** Whose entry it is: the users', or ours. */
   readonly kind: EntryKind
+  /** At most `Log.maxEntryBytes` bytes. They must not change until the append has settled. */
   readonly payload: Uint8Array
   /**
    * Where to publish it. A command needs it where the log is a stream that others write too, and must not have it
@@ -91,20 +96,25 @@ export interface NewEntry {
 export interface LogBatch {
   /** Never empty. There is no gap within it, nor to the batch before. */
   readonly entries: readonly LogEntry[]
+  /** The log's newest entry when they were read. */
   readonly newest: LogTail
 }
 
 /** The log's newest entry. Index and time are 0 if it never had one. */
 export interface LogTail {
+  /** Its index. */
   readonly index: number
+  /** Its timestamp, in milliseconds since 1970 by the backend's clock. */
   readonly timestampMs: number
 }
 
 /** Which entries a log has. */
 export interface LogBounds {
+  /** The incarnation of the log. */
   readonly epoch: string
   /** The oldest entry that can still be read; `newest.index + 1` if none can. */
   readonly first: number
+  /** The newest entry, even if it was pruned. */
   readonly newest: LogTail
 }
 
@@ -113,7 +123,9 @@ export interface LogBounds {
  * several handles append at once, entries of other appends may be among them.
  */
 export interface Appended {
+  /** The index of the first entry. */
   readonly first: number
+  /** The index of the last entry. */
   readonly last: number
   /**
    * The id of the first entry, if servers order the log. They may lose entries that they acknowledged and put
@@ -135,6 +147,7 @@ export interface Cursor {
 
 /** Whether the servers of a log can be reached. */
 export interface LogConnection {
+  /** True while they can be reached, as far as this handle knows. */
   readonly connected: boolean
   /** Call `listener` at each change, until the returned function is called. */
   onChange(listener: (connected: boolean) => void): () => void
@@ -204,6 +217,10 @@ export interface Log {
    */
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch>
 
+  /**
+   * Resolves with the oldest and the newest entry that the log has now. Rejects with `EpochChanged`, with
+   * `LogUnavailable` if its servers do not answer in time, and with `LogClosed` after `close()`.
+   */
   bounds(options?: SignalOptions): Promise<LogBounds>
 
   /**
@@ -228,6 +245,7 @@ export interface Log {
    */
   noteUpgrade(signature: string, at: number, options?: SignalOptions): Promise<void>
 
+  /** Where the members of the group announce themselves. */
   readonly notices: PresenceStore
 
   /**

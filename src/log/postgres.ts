@@ -13,7 +13,7 @@ const SCHEMA_NAME = /^[a-z_][a-z0-9_]{0,62}$/
 
 /**
  * A log in a PostgreSQL database (12 or newer), for replicas on many machines. The tables of one schema hold any
- * number of logs. Each handle has two connections.
+ * number of logs. Each handle has two connections. Throws `RangeError` for an impossible option.
  *
  * @example
  * ```ts

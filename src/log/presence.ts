@@ -2,7 +2,9 @@ import type { SignalOptions } from './signal-options.ts'
 
 /** What one member announced, as it was read. */
 export interface Presence {
+  /** Whose it is: a PeerId. */
   readonly member: string
+  /** What the member announced. */
   readonly data: Uint8Array
   /** Its time to live when it was written, in milliseconds. */
   readonly ttlMs: number

@@ -57,7 +57,8 @@ export interface SqliteLogOptions {
  * log, and remove these two files.
  *
  * A damaged file makes calls reject with `LogDamaged`, other trouble with the file or its disk with
- * `LogUnusable`. Without write permission a log can still be opened and followed.
+ * `LogUnusable`. Without write permission a log can still be opened and followed. Throws `RangeError` for an
+ * impossible option.
  */
 export function sqliteLog(options: SqliteLogOptions): LogBackend {
   const { path, lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes } = options

@@ -36,7 +36,9 @@ export type Part = 'key' | 'value' | 'priority'
 export class Unencodable extends TypeError {
   static readonly code = 'UNENCODABLE'
   override readonly name = 'Unencodable'
+  /** What could not be encoded. */
   readonly part: Part
+  /** The codec's name. */
   readonly codec: string
   constructor(part: Part, codec: string, cause: unknown) {
     super(`the ${part} cannot be encoded as ${codec}: ${reason(cause)}`, { cause })
@@ -53,7 +55,9 @@ export class Unencodable extends TypeError {
 export class Undecodable extends AnchorageError {
   static override readonly code = 'UNDECODABLE'
   override readonly name = 'Undecodable'
+  /** What could not be read. */
   readonly part: Part
+  /** The codec's name. */
   readonly codec: string
   constructor(part: Part, codec: string, cause: unknown) {
     super(
@@ -69,7 +73,9 @@ export class Undecodable extends AnchorageError {
 export class KeyTooLarge extends RangeError {
   static readonly code = 'KEY_TOO_LARGE'
   override readonly name = 'KeyTooLarge'
+  /** The size of the encoded key, in bytes. */
   readonly bytes: number
+  /** The limit, in bytes. */
   readonly bytesMax: number
   constructor(bytes: number, bytesMax: number) {
     super(

@@ -3,7 +3,9 @@
  * `end(i)` of `bytes`. The buffer does not change while the run is in use.
  */
 export class Items implements Iterable<Uint8Array> {
+  /** Holds all of them, and more. */
   readonly bytes: Uint8Array
+  /** The number of items. */
   readonly length: number
   readonly #bounds: Uint32Array
   readonly #from: number
@@ -34,10 +36,12 @@ export class Items implements Iterable<Uint8Array> {
     return new Items(new Uint8Array(Buffer.concat(parts)), bounds)
   }
 
+  /** Where item `i` begins in `bytes`. The first item is 0. `i` is not checked. */
   start(i: number): number {
     return this.#bounds[this.#from + 2 * i]!
   }
 
+  /** Where item `i` ends in `bytes`: behind its last byte. `i` is not checked. */
   end(i: number): number {
     return this.#bounds[this.#from + 2 * i + 1]!
   }
@@ -47,6 +51,7 @@ export class Items implements Iterable<Uint8Array> {
     return new Items(this.bytes, this.#bounds, this.#from / 2 + from, Math.min(count, this.length - from))
   }
 
+  /** Each item in order, as a view of `bytes`. */
   *[Symbol.iterator](): Generator<Uint8Array> {
     for (let i = 0; i < this.length; i++) yield this.bytes.subarray(this.start(i), this.end(i))
   }

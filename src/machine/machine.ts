@@ -6,6 +6,7 @@ import type { Run, RunGroup } from './run.ts'
 
 /** What a state machine may know about the entry that it applies. It is the same on every replica. */
 export interface CommandContext {
+  /** The entry's place in the log. */
   readonly position: Position
   /**
    * Machine time, in whole milliseconds. It is computed from the timestamps of the log's entries alone, and
@@ -209,6 +210,7 @@ export interface Installation {
 
 /** What a replica gives to the machine that it took over. */
 export interface MachineHost<Result> {
+  /** As `Replica.submit`. */
   readonly submit: Submit<Result>
   /**
    * Throws while there is no state to read: the log's beginning was pruned, and no snapshot is installed yet.
@@ -218,6 +220,7 @@ export interface MachineHost<Result> {
 
 /** Where a write ended up. */
 export interface Written<Result> {
+  /** The place of the entry that was applied. */
   readonly position: Position
   /**
    * What `apply` returned here; undefined if an installed snapshot covered the write before it was applied, and
@@ -236,7 +239,11 @@ export type Submit<Result> = (command: Uint8Array, options?: SubmitOptions) => P
 
 /** Options of a write, the same for `Replica.submit` and for the methods of the ready-made machines. */
 export interface SubmitOptions {
-  /** Stops waiting. An entry that was already appended stays in the log and will be applied. */
+  /**
+   * Stops waiting: the write rejects with the signal's reason, with `NotInTime` if that is a timeout, or with
+   * `AppendUncertain` if the entry is on its way to the log. An entry that was already appended stays in the log and
+   * will be applied. Default: none.
+   */
   readonly signal?: AbortSignal
   /**
    * A name of this write, of 1 to 256 bytes: of several writes with the same one, in the whole group, the first is

@@ -6,7 +6,9 @@
 export interface Run {
   /** Holds the records, from `start` up to `end`. A plain `Uint8Array`: views of a `Buffer` are slower. */
   readonly bytes: Uint8Array
+  /** Where the first record begins. */
   readonly start: number
+  /** Where the last record ends. */
   readonly end: number
   /** The number of items, at least 1. */
   readonly length: number

@@ -1,4 +1,10 @@
-// The entry `anchorage/machines`: what can be replicated, ready made.
+/**
+ * What can be replicated, ready made, `anchorage/machines`: maps, sets, lists, queues, registers, tables of SQLite,
+ * compositions of several, and projections of events. `anchorage/machine` is for a state machine of one's own.
+ *
+ * @packageDocumentation
+ */
+
 export { Refusal } from '../machine/errors.ts'
 export { numberCodec } from '../machine/number-codec.ts'
 export { nextRunVersion, type Run, type RunGroup } from '../machine/run.ts'

@@ -5,6 +5,7 @@ import { withoutPasswords } from '../without-passwords.ts'
 
 /** An answer to a question about a replica's health. */
 export interface Verdict {
+  /** The answer: true is well. */
   readonly ok: boolean
   /** One line: the state, and the reason if the answer is no. */
   readonly text: string

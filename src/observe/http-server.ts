@@ -16,7 +16,7 @@ import { Scrapes } from './scrapes.ts'
 export interface HttpOptions {
   /** The address to listen on. Default 127.0.0.1: only this machine. `0.0.0.0` and `::` are all of them. */
   readonly host?: string
-  /** Default 0: any free port. */
+  /** The TCP port, from 0 to 65,535. Default 0: any free one, which `url` then tells. */
   readonly port?: number
   /**
    * Whether there is the live page, at `/`, beside metrics and health. Default: true. It shows what the replica knows of
@@ -98,6 +98,7 @@ export class ReplicaHttpServer implements AsyncDisposable {
     return this.#closed
   }
 
+  /** The same as `close()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
   }

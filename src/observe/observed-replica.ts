@@ -17,6 +17,7 @@ export interface ObserveOptions {
    * Labels of every metric of this replica, beside `group` (its name) and `replica` (its PeerId). These two may be
    * given here as well: a replica without a data directory has a new PeerId each time it starts, and so new time
    * series, unless `replica` is a name that stays. All replicas of a registry have the same names of labels.
+   * Default: none.
    */
   readonly labels?: Readonly<Record<string, string>>
   /**
@@ -30,6 +31,7 @@ const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/
 
 /** A replica that metrics are kept of. `observeReplica` makes it. */
 export class ObservedReplica implements Disposable {
+  /** The replica itself. */
   readonly replica: ObservableReplica
   /** Where the metrics are. */
   readonly registry: Registry

@@ -206,6 +206,7 @@ export class Cluster<Process extends ReplicaProcess = ReplicaProcess> implements
     return this.#stopped
   }
 
+  /** The same as `stop()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }

@@ -98,7 +98,9 @@ export async function startNatsServers(init: NatsServersInit = {}): Promise<Nats
 
 /** Servers that make one JetStream. Use `startNatsServers`, with `await using`: nothing outlives it. */
 export class NatsServers implements AsyncDisposable {
+  /** The folder that holds a folder for each server. */
   readonly dir: string
+  /** The servers, those that do not run included. */
   readonly servers: readonly NatsServer[]
   readonly #temporary: boolean
   readonly #removalCalledOff: () => void
@@ -138,6 +140,7 @@ export class NatsServers implements AsyncDisposable {
     this.#removalCalledOff()
   }
 
+  /** The same as `stop()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }
@@ -165,7 +168,9 @@ interface ServerInit {
 
 /** One `nats-server`. It keeps its ports and its streams when it is started again. */
 export class NatsServer implements Monitored {
+  /** `nats-1`, and so on. */
   readonly name: string
+  /** Where clients connect, for `jetstreamLog({ servers })`. */
   readonly url: string
   /** Where it tells of itself by HTTP. */
   readonly monitorUrl: string
@@ -184,6 +189,7 @@ export class NatsServer implements Monitored {
     this.#process = new ServerProcess({ program: init.program, args: ['-c', configFile(init.dir)] })
   }
 
+  /** Whether its process runs, paused or not. */
   get running(): boolean {
     return this.#process.running
   }
@@ -224,6 +230,7 @@ export class NatsServer implements Monitored {
     this.#process.pause()
   }
 
+  /** Let a paused server go on (SIGCONT). For one that is not paused, nothing happens. */
   resume(): void {
     this.#process.resume()
   }

@@ -26,7 +26,9 @@ interface PostgresInstanceInit {
 
 /** One server of PostgreSQL. It keeps its port and its data when it is started again. */
 export class PostgresInstance {
+  /** `postgres-1` or `postgres-2`. */
   readonly name: string
+  /** The port of 127.0.0.1 on which it takes connections. */
   readonly port: number
   /** Its data is here. */
   readonly dataDir: string
@@ -46,6 +48,7 @@ export class PostgresInstance {
     this.#process = programs.server(['-D', this.dataDir], this.#logFile)
   }
 
+  /** Whether its process runs, paused or not. */
   get running(): boolean {
     return this.#process.running
   }
@@ -77,6 +80,7 @@ export class PostgresInstance {
     this.#process.pause()
   }
 
+  /** Let a paused server go on (SIGCONT). For one that is not paused, nothing happens. */
   resume(): void {
     this.#process.resume()
   }

@@ -47,7 +47,9 @@ export async function startPostgres(init: PostgresInit = {}): Promise<Postgres> 
 
 /** PostgreSQL, with a standby or without. Use `startPostgres`, with `await using`: nothing outlives it. */
 export class Postgres implements AsyncDisposable {
+  /** The temporary folder, removed by `stop()`. */
   readonly dir: string
+  /** One server, or two with a standby, in the order in which they were made. */
   readonly servers: readonly PostgresInstance[]
   readonly #password = randomBytes(16).toString('hex')
   readonly #isSynchronous: boolean
@@ -123,6 +125,7 @@ export class Postgres implements AsyncDisposable {
     for (const server of this.servers) server.pause()
   }
 
+  /** Let all servers that are paused go on (SIGCONT). */
   resume(): void {
     for (const server of this.servers) server.resume()
   }
@@ -148,6 +151,7 @@ export class Postgres implements AsyncDisposable {
     this.#removalCalledOff()
   }
 
+  /** The same as `stop()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }

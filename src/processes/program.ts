@@ -22,6 +22,7 @@ export interface ReplicaProgram<Machine extends StateMachine> {
   readonly machine: (options: ProgramOptions) => Machine
   /** Default: the backend of the cluster's `logModule`, or else `logAt(options.log)`. */
   readonly log?: (options: ProgramOptions) => LogBackend
+  /** What `ReplicaProcess.call` reaches, by name. Names that begin with `replica.` are taken. Default: none. */
   readonly methods?: ProgramMethods<Machine>
 }
 

@@ -24,7 +24,7 @@ export interface ProcessInit {
 
 /** How long to wait. */
 export interface WaitOptions {
-  /** Default 30,000. */
+  /** In milliseconds. Default 30,000. */
   readonly timeoutMs?: number
 }
 
@@ -41,7 +41,9 @@ const TRACE_LINES = 20
 
 /** A replica in a process of its own. Started by a cluster. */
 export class ReplicaProcess {
+  /** What its replica was started with. */
   readonly options: ProgramOptions
+  /** The id of the process; 0 if it could not be started. */
   readonly pid: number
   readonly #child: ChildProcess
   readonly #onChange: () => void
@@ -105,6 +107,7 @@ export class ReplicaProcess {
     }
   }
 
+  /** The name that the cluster gave it, or `start` was told. */
   get name(): string {
     return this.options.name
   }
@@ -119,6 +122,7 @@ export class ReplicaProcess {
     return this.#exit === undefined
   }
 
+  /** True from `pause()` to `resume()`. */
   get paused(): boolean {
     return this.#guard !== undefined
   }
@@ -143,6 +147,7 @@ export class ReplicaProcess {
     return this.#output.lines
   }
 
+  /** The newest event of this type so far; undefined if there was none. */
   lastEvent<Type extends ProcessEventType>(type: Type): ProcessEvent<Type> | undefined {
     return this.#events.findLast((event) => event.type === type) as ProcessEvent<Type> | undefined
   }
@@ -205,6 +210,7 @@ export class ReplicaProcess {
     await this.call('replica.barrier')
   }
 
+  /** What the replica says of itself now. Rejects like `call`. */
   status(): Promise<ReplicaStatus> {
     return this.call('replica.status')
   }

@@ -7,6 +7,7 @@ import { asError } from '../thrown.ts'
 export class ApplyFailed extends AnchorageError {
   static override readonly code = 'APPLY_FAILED'
   override readonly name = 'ApplyFailed'
+  /** The entry that could not be applied. */
   readonly position: Position
   constructor(position: Position, cause: unknown) {
     const why = asError(cause).message
@@ -59,6 +60,7 @@ interface BeginningInWords {
 export class StateLost extends AnchorageError {
   static override readonly code = 'STATE_LOST'
   override readonly name = 'StateLost'
+  /** The index of the oldest entry that the log still has. */
   readonly first: number
   /** @param beginning what the log begins with, where that is no entry */
   constructor(first: number, cause?: unknown, beginning?: Beginning) {
@@ -106,8 +108,11 @@ function inWords(first: number, beginning: Beginning | undefined): BeginningInWo
 export class Diverged extends AnchorageError {
   static override readonly code = 'DIVERGED'
   override readonly name = 'Diverged'
+  /** The position at which the roots were taken. */
   readonly anchor: Position
+  /** This replica's root there. */
   readonly own: Uint8Array
+  /** The root that the group agreed on. */
   readonly sealed: Uint8Array
   /** @param cause why nobody has served another state yet */
   constructor(anchor: Position, own: Uint8Array, sealed: Uint8Array, cause?: Error) {
@@ -163,7 +168,9 @@ export class NotReadable extends AnchorageError {
 export class StateOfAnotherLog extends AnchorageError {
   static override readonly code = 'STATE_OF_ANOTHER_LOG'
   override readonly name = 'StateOfAnotherLog'
+  /** The group that the state is of. */
   readonly group: string
+  /** The place in that group's log up to which the state has all entries. */
   readonly position: Position
   constructor(
     { group, position }: { readonly group: string; readonly position: Position },
@@ -230,6 +237,7 @@ export class ReplicaStopped extends AnchorageError {
 export class ListenFailed extends AnchorageError {
   static override readonly code = 'LISTEN_FAILED'
   override readonly name = 'ListenFailed'
+  /** The addresses that it cannot listen on. */
   readonly addresses: readonly string[]
   constructor(failed: readonly { readonly address: string; readonly why: string }[]) {
     const what = failed.map(({ address, why }) => `${address} (${why})`).join(', ')

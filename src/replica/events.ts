@@ -7,7 +7,9 @@ import type { CaughtUp } from '../sync/fetching/session-state.ts'
 
 /** A replica went from one state to another. */
 export interface StateChange {
+  /** What it does now. */
   readonly state: ReplicaState
+  /** What it did before. */
   readonly previous: ReplicaState
   /** Why, if something went wrong. */
   readonly reason: Error | undefined
@@ -23,20 +25,25 @@ export interface CatchUpReport extends CaughtUp {
 
 /** One replica has another root than the group. */
 export interface Divergence {
+  /** The position at which the roots were taken. */
   readonly anchor: Position
   /** The PeerId of the replica that has the other root. */
   readonly replica: string
+  /** The root that it attested. */
   readonly root: Uint8Array
+  /** The root that the group agreed on. */
   readonly sealed: Uint8Array
 }
 
 /** The group went over to another version, at one entry of the log. */
 export interface GroupUpgrade {
+  /** The entry from which on the group speaks it. */
   readonly position: Position
   /** The format of the group's own state. */
   readonly format: number
-  /** The machine's signature before, and from here on. */
+  /** The machine's signature before. */
   readonly from: string
+  /** The machine's signature from here on: the same, if only the format is new. */
   readonly to: string
 }
 

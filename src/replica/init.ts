@@ -10,7 +10,7 @@ import type { UpgradePolicy } from './membership/upgrader.ts'
 import type { NetworkKeys } from './node/network-key.ts'
 import type { Logger } from './warnings.ts'
 
-/** Options of `createReplica`. */
+/** Options of `createReplica`. It rejects with `RangeError` for one that is impossible. */
 export interface ReplicaInit<Result> {
   /**
    * The group's name, of 1 to 512 bytes of UTF-8 without control characters. Replicas of one group share one
@@ -19,9 +19,12 @@ export interface ReplicaInit<Result> {
   readonly group: string
   /** What is replicated. Its signature has 1 to 1,024 bytes, without control characters. */
   readonly machine: StateMachine<Result>
-  /** Where entries are ordered: `sqliteLog({ path })`, `memoryLog()`. */
+  /** Where entries are ordered: `sqliteLog`, `jetstreamLog`, `postgresLog`, `memoryLog`, or a backend of your own. */
   readonly log: LogBackend
-  /** Multiaddrs to listen on. Default: any free port of 127.0.0.1. */
+  /**
+   * Multiaddrs to listen on: `/ip4/0.0.0.0/tcp/4100`. `createReplica` rejects with `ListenFailed` if one of them cannot
+   * be listened on. Default: any free port of 127.0.0.1.
+   */
   readonly listen?: readonly string[]
   /**
    * Multiaddrs that others dial to reach this replica, in the place of those it listens on: a container's
@@ -31,8 +34,8 @@ export interface ReplicaInit<Result> {
   readonly announce?: readonly string[]
   /**
    * A directory of this replica's own, made if it is not there. It keeps the replica's key and checkpoints of
-   * its state, so that a restart needs neither the network nor the log's beginning. Default: none, the state
-   * is in memory only.
+   * its state, so that a restart needs neither the network nor the log's beginning. `createReplica` rejects with
+   * `DirectoryInUse` or `DirectoryUnusable`. Default: none, the state is in memory only.
    */
   readonly dataDir?: string
   /**
@@ -42,9 +45,9 @@ export interface ReplicaInit<Result> {
    * `createReplica` rejects with `DirectoryOfAnotherLog`.
    */
   readonly newLog?: boolean
-  /** When to write checkpoints into `dataDir`. */
+  /** When to write checkpoints into `dataDir`. Default: the defaults of `CheckpointPolicy`. */
   readonly checkpoint?: CheckpointPolicy
-  /** Who this replica is. Default: the key in `dataDir`, or a new Ed25519 key. */
+  /** Who this replica is: its PeerId follows from the key. Default: the key in `dataDir`, or a new Ed25519 key. */
   readonly privateKey?: PrivateKey
   /** False makes a reader, which never takes office. Default true. */
   readonly lead?: boolean
@@ -54,25 +57,25 @@ export interface ReplicaInit<Result> {
    */
   readonly volatile?: boolean
   /**
-   * Have the leader prune the group's log by itself. Needs `dataDir`, or `volatile`. Default: by the policies
-   * of the other members, and when `prune()` is called.
+   * Have the leader prune the group's log by itself. Needs `dataDir`, or `volatile`: otherwise `createReplica` rejects
+   * with `PruneRefused`. Default: by the policies of the other members, and when `prune()` is called.
    */
   readonly prune?: PrunePolicy
   /**
    * When this replica, leading, has the group go over to a newer version, of the machine or of Anchorage's
-   * own format. `'auto'`: once all members have spoken it for 30 s; `{ afterMs }`: for so long; `'manual'`:
-   * only when `upgrade()` is called. Default `'auto'`. Before that the members behave as the older version
+   * own format. `'auto'`: once all members have spoken it for 30 s; `{ afterMs }`: for so many milliseconds, from 0;
+   * `'manual'`: only when `upgrade()` is called. Default `'auto'`. Before that the members behave as the older version
    * did, and can be put back to it.
    */
   readonly upgrade?: UpgradePolicy
   /**
    * On start, a replica this many entries behind asks for a snapshot although it could replay the log, if any
-   * member serves one. Default 100,000. `Infinity`: only when the log was pruned.
+   * member serves one. A number from 0. Default 100,000. `Infinity`: only when the log was pruned.
    */
   readonly snapshotAfter?: number
   /**
-   * Average size of the chunks that this replica's markers ask for, in bytes, 1 to 8 MiB. A chunk has from
-   * half of it to twice as much, and a last item. Default 1 MiB. A snapshot has at most 262,144 chunks.
+   * Average size of the chunks that this replica's markers ask for, in bytes from 1 to 8 MiB. A chunk has from half
+   * of it to twice as much, and a last item. Default 1 MiB. A snapshot has at most 262,144 chunks.
    */
   readonly chunkBytes?: number
   /**
@@ -92,7 +95,7 @@ export interface ReplicaInit<Result> {
    * Default 5,000.
    */
   readonly fetchTimeoutMs?: number
-  /** What this replica does for peers at most: see `ProviderLimits`. */
+  /** What this replica does for peers at most. Default for each that is not given: as `ProviderLimits` says. */
   readonly limits?: Partial<ProviderLimits>
   /**
    * Asked about members of the group too: false keeps the peer of that PeerId from fetching here. A call that
@@ -115,7 +118,7 @@ export interface ReplicaInit<Result> {
    * environment names them: `DEBUG=anchorage*`.
    */
   readonly logger?: Logger | ComponentLogger | false
-  /** Other transports, encryption, muxers or services for the libp2p node. */
+  /** Other transports, encryption, muxers or services for the libp2p node. Default: TCP, Noise and Yamux. */
   readonly libp2p?: Libp2pOptions
   /** Default: the machine's monotonic clock. */
   readonly clock?: Clock

@@ -41,11 +41,12 @@ export class Replica<Result = unknown>
     return this.#parts.groupName
   }
 
+  /** What this replica is doing. Each change is a `state` event. */
   get state(): ReplicaState {
     return this.#parts.status.state
   }
 
-  /** What halted or stopped this replica, or keeps it from having a state. */
+  /** What halted or stopped this replica, or keeps it from having a state. Undefined while nothing does. */
   get failure(): Error | undefined {
     return this.#parts.status.failure
   }
@@ -60,11 +61,12 @@ export class Replica<Result = unknown>
     return isConnected(this.#parts.log)
   }
 
-  /** The leader, as the log says up to `position`. */
+  /** The leader's PeerId, as the log says up to `position`. Undefined before the first one. */
   get leader(): string | undefined {
     return this.#parts.group.leader
   }
 
+  /** The number of the leader's term, as the log says up to `position`: 0 before the first, then one more each time. */
   get term(): number {
     return this.#parts.group.term
   }
@@ -303,6 +305,7 @@ export class Replica<Result = unknown>
     return this.#stopped
   }
 
+  /** The same as `stop()`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }

@@ -33,8 +33,8 @@ const RETRY_MS = 500
 /**
  * Start a replica. Resolves when its log is open and its node listens. `inSync()` tells when it has caught
  * up. Rejects with `RangeError` for an impossible option, with `PruneRefused` for `prune` without `dataDir`
- * or `volatile`, with `DirectoryInUse`, `DirectoryUnusable`, `DirectoryOfAnotherLog`, `ImportUnfinished` and `StateOfAnotherLog`,
- * with `ListenFailed`, and with what the log says (`LogMismatch`, `LogUnusable`, …).
+ * or `volatile`, with `DirectoryInUse`, `DirectoryUnusable`, `DirectoryOfAnotherLog`, `ImportUnfinished` and
+ * `StateOfAnotherLog`, with `ListenFailed`, and with what the log says (`LogMismatch`, `LogUnusable`, …).
  *
  * @example
  * ```ts

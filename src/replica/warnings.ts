@@ -5,6 +5,10 @@ import type { ReplicaEvents } from './events.ts'
 
 /** Takes what an operator should know. `console` is one, and so are most loggers. */
 export interface Logger {
+  /**
+   * Take one warning: a text of one line, and the error that it is about if there is one. If it throws, that becomes a
+   * process warning.
+   */
   warn(message: string, error?: Error): void
 }
 

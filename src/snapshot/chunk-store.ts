@@ -5,6 +5,7 @@ import type { EncodedChunk } from './encoding.ts'
  * hash.
  */
 export interface ChunkStore {
+  /** Whether the chunk with this hash is stored. If it cannot be read after all, it is fetched. */
   has(hash: Uint8Array): boolean
   /** Read a chunk. The session verifies it like a chunk from a peer. */
   read(hash: Uint8Array): Promise<EncodedChunk>

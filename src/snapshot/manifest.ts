@@ -21,6 +21,7 @@ export interface ChunkInfo {
   readonly items: number
   /** Size of the chunk, at least `items`: each item is preceded by its length. */
   readonly bytes: number
+  /** The hash of the chunk's bytes, before they are encoded for the way. */
   readonly hash: Uint8Array
 }
 
@@ -34,7 +35,9 @@ export interface Manifest {
    * back on install.
    */
   readonly control: Uint8Array
+  /** Every chunk, in the order of the items. */
   readonly chunks: readonly ChunkInfo[]
+  /** What the group agrees on: a hash over all of this. */
   readonly root: Uint8Array
 }
 

@@ -46,7 +46,7 @@ export interface SnapshotSyncInit {
    * cut last.
    */
   readonly cuts?: CutHistory
-  /** What this provider does for others at most. */
+  /** What this provider does for others at most. Default for each that is not given: as `ProviderLimits` says. */
   readonly limits?: Partial<ProviderLimits>
   /**
    * Asked about members too: false keeps a peer out, and so does an error. Default: every member may fetch.
@@ -56,7 +56,7 @@ export interface SnapshotSyncInit {
   readonly clock?: Clock
   /** A number from 0 up to 1: spreads out those that were told `Busy` together. Default `Math.random`. */
   readonly random?: () => number
-  /** Hears of everything that happens here. An error it throws becomes a process warning. */
+  /** Hears of everything that happens here. An error it throws becomes a process warning. Default: nobody. */
   readonly onEvent?: (event: SyncEvent) => void
 }
 

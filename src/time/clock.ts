@@ -22,6 +22,7 @@ export interface Clock {
 
 /** What `Clock.schedule` gives, to call it off. */
 export interface Timer {
+  /** Call it off. If it has run, or was called off before, nothing happens. */
   cancel(): void
 }
 

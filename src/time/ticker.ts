@@ -5,6 +5,7 @@ import type { Clock, Timer } from './clock.ts'
 
 /** What a `Ticker` is made of. */
 export interface TickerInit {
+  /** Says when a tick is due. */
   readonly clock: Clock
   /** Names the task in reports. */
   readonly label: string

@@ -14,7 +14,9 @@ export const BACKGROUND_SLICE_MS = 0.5
 
 /** What is published for each span of work that held the event loop. */
 export interface Span {
+  /** Names the work. */
   readonly what: string
+  /** How long it held the event loop, in milliseconds. */
   readonly tookMs: number
   /**
    * The processor time of this thread, in milliseconds: what the work took, without what others had

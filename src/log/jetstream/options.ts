@@ -3,6 +3,7 @@ import type { NodeConnectionOptions } from '@nats-io/transport-node'
 /** Where the log of a stream of others begins. */
 export type LogBeginning = 'all' | 'oldest' | 'new' | number
 
+/** Options of `jetstreamLog`. */
 export interface JetstreamLogOptions {
   /**
    * One or more NATS servers: `nats://host:4222`, as a list or with commas between. `user:password@` or

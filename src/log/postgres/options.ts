@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 
+/** Options of `postgresLog`. */
 export interface PostgresLogOptions {
   /**
    * The servers and the database: `postgres://user:password@host:5432/database`. Several hosts have commas
@@ -9,7 +10,7 @@ export interface PostgresLogOptions {
    */
   readonly connectionString: string
   /**
-   * The schema that holds the tables: letters, digits and `_`, at most 63, not beginning with a digit. Many
+   * The schema that holds the tables: lower case letters, digits and `_`, at most 63, not beginning with a digit. Many
    * logs share it. Default: `anchorage`.
    */
   readonly schema?: string

@@ -24,7 +24,9 @@ export type UnplacedEntry = Omit<LogEntry, 'index' | 'timestampMs' | 'message'>
 
 /** A small text under a name. */
 export interface LogRecord {
+  /** The name that it was put under. */
   readonly name: string
+  /** The text that was put last. */
   readonly text: string
   /** How long ago it was put, in milliseconds, by one clock for all who read it. */
   readonly ageMs: number
@@ -32,8 +34,9 @@ export interface LogRecord {
 
 /** One life of a log, as one handle has it. Other handles, of other processes too, use it at the same time. */
 export interface LogStore {
-  /** The incarnation that was found, and what it was made with. */
+  /** The incarnation that was found. */
   readonly epoch: string
+  /** The text that it was made with. */
   readonly head: string
   /**
    * Whether the servers of the store can be reached, if it has any. While they cannot, every call rejects with
@@ -63,6 +66,7 @@ export interface LogStore {
   put(name: string, text: string): Promise<void>
   /** Remove a record. If there is none, nothing happens. */
   remove(name: string): Promise<void>
+  /** Resolves with all records that are there, in any order. */
   records(): Promise<readonly LogRecord[]>
   /**
    * Call `listener` when something may have changed, until the returned function is called. Readers look

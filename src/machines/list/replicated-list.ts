@@ -78,6 +78,7 @@ export type ListEvents<T> = ChangeEvents<ListChange<T>>
  * ```
  */
 export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResult<T>> {
+  /** `list/1` with the codec's name and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** No time is in a list. */
   readonly dueMs = undefined
@@ -94,6 +95,7 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
     this.signature = signatureOf(FORMAT, { values: this.#values.name, name: init.name })
   }
 
+  /** The number of items. Throws `NotReadable` on a replica that has no state yet. */
   get length(): number {
     this.assertReadable()
     return this.#items.tree.size
@@ -132,6 +134,7 @@ export class ReplicatedList<T = Json> extends Replicated<ListChange<T>, ListResu
       : values.map((value, nth) => [from + nth, value])
   }
 
+  /** The values of the whole list, first to last. */
   [Symbol.iterator](): IteratorObject<T, undefined> {
     return this.#read({})
   }

@@ -35,26 +35,33 @@ export class MapCommands<K, V> {
     this.#values = values
   }
 
+  /** Set a key, in place of the value and the TTL that it has. The result says whether it had a value. */
   set(key: K, value: V, { ttlMs }: TtlOption = {}): Command<SetResult> {
     checkTtl(ttlMs)
     return encodeCommand({ type: 'set', key: this.#key(key), value: this.#value(value), ttlMs })
   }
 
+  /** Delete a key. The result says whether it was there. */
   delete(key: K): Command<boolean> {
     return encodeCommand({ type: 'delete', key: this.#key(key) })
   }
 
+  /** Set several keys, all or none. If a key is repeated, its last value counts. The result says how many are new. */
   setMany(entries: Iterable<readonly [K, V]>, { ttlMs }: TtlOption = {}): Command<SetManyResult> {
     checkTtl(ttlMs)
     const encoded = Array.from(entries, ([key, value]) => [this.#key(key), this.#value(value)] as const)
     return encodeCommand({ type: 'setMany', entries: encoded, ttlMs })
   }
 
+  /** Delete several keys, all or none. The result is how many were there. */
   deleteMany(keys: Iterable<K>): Command<number> {
     return encodeCommand({ type: 'deleteMany', keys: Array.from(keys, (key) => this.#key(key)) })
   }
 
-  /** `undefined`, for `expected` or `value`, stands for the absence of the key. */
+  /**
+   * As `ReplicatedMap.compareAndSet`. `undefined`, for `expected` or `value`, stands for the absence of the key. Throws
+   * `RangeError` for a `ttlMs` without a `value`.
+   */
   compareAndSet(
     key: K,
     expected: V | undefined,
@@ -73,10 +80,12 @@ export class MapCommands<K, V> {
     })
   }
 
+  /** Delete every key there is when the command is applied. The result is their number. */
   clear(): Command<number> {
     return encodeCommand({ type: 'clear' })
   }
 
+  /** Let a key live until it is deleted. The result says whether it had a TTL. */
   persist(key: K): Command<boolean> {
     return encodeCommand({ type: 'persist', key: this.#key(key) })
   }

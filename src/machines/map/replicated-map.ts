@@ -97,6 +97,7 @@ const REPLACED: SetResult = Object.freeze({ replaced: true })
  * ```
  */
 export class ReplicatedMap<K = string, V = Json> extends ExpiringMachine<MapChange<K, V>, MapResult> {
+  /** `map/2` with the codecs' names and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: MapCommands<K, V>
@@ -116,17 +117,20 @@ export class ReplicatedMap<K = string, V = Json> extends ExpiringMachine<MapChan
     })
   }
 
+  /** The number of living keys. Throws `NotReadable` on a replica that has no state yet. */
   get size(): number {
     this.assertReadable()
     return this.items.size
   }
 
+  /** The value of a key; undefined if it is absent or dead. Throws `Unencodable` for a key that the codec refuses. */
   get(key: K): V | undefined {
     this.assertReadable()
     const found = this.items.find(this.#encodeKey(key))
     return found && this.#valueIn(found)
   }
 
+  /** Whether a key is there and alive. Throws like `get`. */
   has(key: K): boolean {
     this.assertReadable()
     return this.items.has(this.#encodeKey(key))
@@ -147,18 +151,22 @@ export class ReplicatedMap<K = string, V = Json> extends ExpiringMachine<MapChan
     return this.items.find(byteStringOf(key))?.copyOfValue()
   }
 
+  /** All living keys, in the order of their encoded bytes. */
   keys(): IteratorObject<K, undefined> {
     return this.#read({}, (parts) => this.#keyIn(parts))
   }
 
+  /** The values of all living keys, in the order of the keys. */
   values(): IteratorObject<V, undefined> {
     return this.#read({}, (parts) => this.#valueIn(parts))
   }
 
+  /** All living entries, in the order of their keys: as `range()` without bounds. */
   entries(): IteratorObject<[K, V], undefined> {
     return this.range()
   }
 
+  /** All living entries, as `entries()` gives them. */
   [Symbol.iterator](): IteratorObject<[K, V], undefined> {
     return this.range()
   }

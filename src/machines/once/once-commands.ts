@@ -25,6 +25,7 @@ export class OnceCommands<T> {
     this.#values = values
   }
 
+  /** Set the value, if nobody has. The result says whether this write was the first, and what the value is. */
   set(value: T): Command<OnceResult<T>> {
     const writer = new CommandWriter(SET)
     writer.value(encodedValue(this.#values, value))

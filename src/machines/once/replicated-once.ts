@@ -62,6 +62,7 @@ export type OnceEvents<T> = ChangeEvents<OnceChange<T>>
  * ```
  */
 export class ReplicatedOnce<T = Json> extends Replicated<OnceChange<T>, OnceResult<T>> {
+  /** `once/1` with the codec's name and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that `set` submits, for programs that append to a log themselves. */
   readonly commands: OnceCommands<T>
@@ -83,6 +84,7 @@ export class ReplicatedOnce<T = Json> extends Replicated<OnceChange<T>, OnceResu
     return this.#state.first && this.#decode(this.#state.first)
   }
 
+  /** Whether the value is set. Throws `NotReadable` on a replica that has no state yet. */
   get isSet(): boolean {
     this.assertReadable()
     return this.#state.first !== undefined

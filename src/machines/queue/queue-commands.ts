@@ -36,11 +36,13 @@ export class QueueCommands<P, K, V> {
     this.#codecs = codecs
   }
 
+  /** Add an item, in place of any that has its key. The result says whether there was one. */
   insert(priority: P, key: K, value: V, { ttlMs }: TtlOption = {}): Command<InsertResult> {
     checkTtl(ttlMs)
     return encodeCommand({ type: 'insert', ...this.#item(priority, key, value), ttlMs })
   }
 
+  /** Insert several items in order, all or none. The result says how many keys are new, and how many items went. */
   extend(
     items: Iterable<readonly [priority: P, key: K, value: V]>,
     { ttlMs }: TtlOption = {},
@@ -50,6 +52,7 @@ export class QueueCommands<P, K, V> {
     return encodeCommand({ type: 'extend', items: encoded, ttlMs })
   }
 
+  /** Move an item behind those of another priority. The result says whether there is an item with this key. */
   setPriority(key: K, priority: P): Command<boolean> {
     return encodeCommand({
       type: 'setPriority',
@@ -58,11 +61,14 @@ export class QueueCommands<P, K, V> {
     })
   }
 
+  /** Change an item's value where it stands. The result says whether there is an item with this key. */
   setValue(key: K, value: V): Command<boolean> {
     return encodeCommand({ type: 'setValue', key: this.#key(key), value: this.#value(value) })
   }
 
-  /** `undefined`, for `value`, stands for the absence of the item. */
+  /**
+   * As `ReplicatedPriorityQueue.compareAndSet`. `undefined`, for `value`, stands for the absence of the item.
+   */
   compareAndSet(key: K, expected: V, value: V | undefined): Command<boolean> {
     return encodeCommand({
       type: 'compareAndSet',
@@ -72,10 +78,12 @@ export class QueueCommands<P, K, V> {
     })
   }
 
+  /** Delete an item. The result says whether there was one with this key. */
   delete(key: K): Command<boolean> {
     return encodeCommand({ type: 'delete', key: this.#key(key) })
   }
 
+  /** Delete all items between two priorities. Without bounds these are all. The result is their number. */
   deleteRange({ gte, gt, lte, lt }: PriorityRange<P>): Command<number> {
     const bound = (priority: P | undefined) =>
       priority === undefined ? undefined : this.#codecs.encodePriority(priority)
@@ -85,18 +93,25 @@ export class QueueCommands<P, K, V> {
     })
   }
 
+  /** Delete every item there is when the command is applied. The result is their number. */
   clear(): Command<number> {
     return encodeCommand({ type: 'clear' })
   }
 
+  /** Take the oldest item of the least priority. The result is the item, or undefined if the queue is empty. */
   popMin(): Command<QueueItem<P, K, V> | undefined> {
     return encodeCommand({ type: 'pop', end: 'min' })
   }
 
+  /** Take the oldest item of the greatest priority. The result is the item, or undefined if the queue is empty. */
   popMax(): Command<QueueItem<P, K, V> | undefined> {
     return encodeCommand({ type: 'pop', end: 'max' })
   }
 
+  /**
+   * Take up to `count` items from one end, by default the least priority first. The result is a list of them, empty if
+   * the queue is. Throws `RangeError` for a count that is no integer from 1 to `POP_COUNT_MAX`.
+   */
   popMany(count: number, end: QueueEnd = 'min'): Command<readonly QueueItem<P, K, V>[]> {
     if (!(Number.isInteger(count) && count >= 1 && count <= POP_COUNT_MAX))
       throw new RangeError(`count is ${count}; give an integer from 1 to ${POP_COUNT_MAX}`)

@@ -83,6 +83,7 @@ export class ReplicatedPriorityQueue<P = number, K = string, V = Json> extends R
   QueueChange<P, K, V>,
   QueueResult<P, K, V>
 > {
+  /** `queue/1` with the codecs' names and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: QueueCommands<P, K, V>
@@ -105,12 +106,13 @@ export class ReplicatedPriorityQueue<P = number, K = string, V = Json> extends R
     })
   }
 
+  /** The number of living items. Throws `NotReadable` on a replica that has no state yet. */
   get size(): number {
     this.assertReadable()
     return this.#state.items.size
   }
 
-  /** The value of the item with this key. */
+  /** The value of the item with this key; undefined if there is none. Throws like `has`. */
   get(key: K): V | undefined {
     this.assertReadable()
     const found = this.#state.items.find(this.#encodeKey(key))
@@ -124,12 +126,13 @@ export class ReplicatedPriorityQueue<P = number, K = string, V = Json> extends R
     return found?.bytes.slice(found.valueStart, found.valueEnd)
   }
 
+  /** Whether a living item has this key. Throws `Unencodable` for a key that the codec refuses. */
   has(key: K): boolean {
     this.assertReadable()
     return this.#state.items.has(this.#encodeKey(key))
   }
 
-  /** The priority of the item with this key. */
+  /** The priority of the item with this key; undefined if there is none. Throws like `has`. */
   priority(key: K): P | undefined {
     this.assertReadable()
     const place = this.#state.items.placeOf(this.#encodeKey(key))
@@ -166,6 +169,7 @@ export class ReplicatedPriorityQueue<P = number, K = string, V = Json> extends R
     return this.#state.items.scan(brackets).map((parts) => this.#decode(parts))
   }
 
+  /** All living items, in the order in which `popMin` would take them: as `range()` without bounds. */
   [Symbol.iterator](): IteratorObject<QueueItem<P, K, V>, undefined> {
     return this.range()
   }

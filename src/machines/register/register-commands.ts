@@ -23,12 +23,16 @@ export class RegisterCommands<T> {
     this.#values = values
   }
 
+  /** Set the value, in place of the one there is and of its TTL. The result says whether there was one. */
   set(value: T, { ttlMs }: TtlOption = {}): Command<RegisterSetResult> {
     checkTtl(ttlMs)
     return encodeCommand({ type: 'set', value: encodedValue(this.#values, value), ttlMs })
   }
 
-  /** `undefined`, for `expected` or `value`, stands for no value. */
+  /**
+   * As `ReplicatedRegister.compareAndSet`. `undefined`, for `expected` or `value`, stands for no value. Throws
+   * `RangeError` for a `ttlMs` without a `value`.
+   */
   compareAndSet(expected: T | undefined, value: T | undefined, { ttlMs }: TtlOption = {}): Command<boolean> {
     checkTtl(ttlMs)
     if (value === undefined && ttlMs !== undefined)
@@ -41,10 +45,12 @@ export class RegisterCommands<T> {
     })
   }
 
+  /** Remove the value. The result says whether there was one. */
   clear(): Command<boolean> {
     return encodeCommand({ type: 'clear' })
   }
 
+  /** Let the value live until it is cleared. The result says whether it had a TTL. */
   persist(): Command<boolean> {
     return encodeCommand({ type: 'persist' })
   }

@@ -75,6 +75,7 @@ const REPLACED: RegisterSetResult = Object.freeze({ replaced: true })
  * ```
  */
 export class ReplicatedRegister<T = Json> extends ExpiringMachine<RegisterChange<T>, RegisterResult> {
+  /** `register/1` with the codec's name and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: RegisterCommands<T>

@@ -76,6 +76,7 @@ export type SetEvents<T> = ChangeEvents<SetChange<T>>
  * ```
  */
 export class ReplicatedSet<T = string> extends ExpiringMachine<SetChange<T>, SetCommandResult> {
+  /** `set/1` with the codec's name and `name`: replicas with different ones refuse each other. */
   readonly signature: string
   /** Makes the commands that the methods below submit, for programs that append to a log themselves. */
   readonly commands: SetCommands<T>
@@ -89,11 +90,13 @@ export class ReplicatedSet<T = string> extends ExpiringMachine<SetChange<T>, Set
     this.signature = signatureOf(FORMAT, { values: this.#values.name, name: init.name })
   }
 
+  /** The number of living elements. Throws `NotReadable` on a replica that has no state yet. */
   get size(): number {
     this.assertReadable()
     return this.items.size
   }
 
+  /** Whether an element is there and alive. Throws `Unencodable` for one that the codec refuses. */
   has(value: T): boolean {
     this.assertReadable()
     return this.items.has(this.#encode(value))
@@ -114,10 +117,12 @@ export class ReplicatedSet<T = string> extends ExpiringMachine<SetChange<T>, Set
     return this.items.has(byteStringOf(value)) ? Buffer.from('true') : undefined
   }
 
+  /** All living elements, in the order of their encoded bytes: as `range()` without bounds. */
   values(): IteratorObject<T, undefined> {
     return this.range()
   }
 
+  /** All living elements, as `values()` gives them. */
   [Symbol.iterator](): IteratorObject<T, undefined> {
     return this.range()
   }

@@ -19,28 +19,34 @@ export class SetCommands<T> {
     this.#values = values
   }
 
+  /** Add an element, or give it another TTL. The result says whether it is new. */
   add(value: T, { ttlMs }: TtlOption = {}): Command<boolean> {
     checkTtl(ttlMs)
     return encodeCommand({ type: 'add', element: this.#element(value), ttlMs })
   }
 
+  /** Delete an element. The result says whether it was there. */
   delete(value: T): Command<boolean> {
     return encodeCommand({ type: 'delete', element: this.#element(value) })
   }
 
+  /** Add several elements, all or none, with one TTL for all. The result is how many are new. */
   addMany(values: Iterable<T>, { ttlMs }: TtlOption = {}): Command<number> {
     checkTtl(ttlMs)
     return encodeCommand({ type: 'addMany', elements: this.#elements(values), ttlMs })
   }
 
+  /** Delete several elements, all or none. The result is how many were there. */
   deleteMany(values: Iterable<T>): Command<number> {
     return encodeCommand({ type: 'deleteMany', elements: this.#elements(values) })
   }
 
+  /** Delete every element there is when the command is applied. The result is their number. */
   clear(): Command<number> {
     return encodeCommand({ type: 'clear' })
   }
 
+  /** Let an element live until it is deleted. The result says whether it had a TTL. */
   persist(value: T): Command<boolean> {
     return encodeCommand({ type: 'persist', element: this.#element(value) })
   }

@@ -216,12 +216,20 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
     this.#state.upgrade(this.#versions.of(from), this.#versions.of(to))
   }
 
-  /** @param signature default: the version whose tables there are */
+  /**
+   * Called by the replica. The rows as they are now, frozen.
+   *
+   * @param signature default: the version whose tables there are
+   */
   capture(signature = this.#state.committed.signature): Snapshot {
     return this.#state.capture(this.#versions.of(signature))
   }
 
-  /** @param signature default: the newest version */
+  /**
+   * Called by the replica. Begins to replace the rows with those of a snapshot.
+   *
+   * @param signature default: the newest version
+   */
   install(signature = this.signature): Installation {
     return this.#state.install(this.#versions.of(signature))
   }
@@ -236,6 +244,7 @@ export class SqliteMachine<Result = void> implements StateMachine<Result | Refus
     this.#state[Symbol.dispose]()
   }
 
+  /** The same as `close()`. */
   [Symbol.dispose](): void {
     this.close()
   }

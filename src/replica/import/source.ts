@@ -10,8 +10,11 @@ import { chunkHash } from '../../snapshot/manifest.ts'
 
 /** What a snapshot in a file is of. */
 export interface ImportSource {
+  /** The name of the group that it is of. */
   readonly group: string
+  /** The signature of the machine whose items they are. */
   readonly signature: string
+  /** Its place in that group's log. */
   readonly position: Position
   /** Machine time there, in whole milliseconds. */
   readonly timeMs: number

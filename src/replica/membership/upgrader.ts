@@ -25,6 +25,7 @@ export type UpgradePolicy =
 export interface UpgradeOptions {
   /** The signature of the version. Default: the newest that all members speak. */
   readonly to?: string
+  /** Stops the wait: see `SignalOptions`. The upgrade may come all the same. Default: none. */
   readonly signal?: AbortSignal
 }
 

@@ -39,12 +39,15 @@ export interface CaughtUp {
    * Names this catch-up in the logs of this replica, of the leader and of the providers: 16 hexadecimal digits.
    */
   readonly catchUp: string
+  /** The position of the snapshot that was installed. */
   readonly anchor: Position
+  /** The PeerIds of those that sent a chunk that was taken. */
   readonly providersUsed: readonly string[]
   /** Chunk bytes received, as encoded for the way, including any that had to be fetched again. */
   readonly bytesFetched: number
   /** Anchors that were chosen and had gone before they were installed. */
   readonly anchorsLost: number
+  /** How long each part took, in milliseconds. */
   readonly phasesMs: SessionPhases
 }
 

@@ -23,6 +23,7 @@ export class Expired extends WireError {
 export class CutFailed extends WireError {
   static override readonly code = 'CUT_FAILED'
   override readonly name = 'CutFailed'
+  /** @internal The error for the state at this anchor, with the reason in words. */
   static at(anchor: Position, why: string): CutFailed {
     return new CutFailed(`the state at ${formatPosition(anchor)} cannot be cut into a snapshot: ${why}`)
   }
@@ -44,6 +45,7 @@ export class OutOfRange extends WireError {
 export class Busy extends WireError {
   static override readonly code = 'BUSY'
   override readonly name = 'Busy'
+  /** When to ask again, in milliseconds from now. */
   readonly retryMs: number
   constructor(message: string, retryMs: number) {
     super(message)
@@ -51,13 +53,11 @@ export class Busy extends WireError {
   }
 }
 
-/**
- * This replica does not lead, and only the leader appends markers. `leader` is the leader's PeerId, if it is
- * known.
- */
+/** This replica does not lead, and only the leader does what was asked: it appends markers, prunes and upgrades. */
 export class NotLeader extends WireError {
   static override readonly code = 'NOT_LEADER'
   override readonly name = 'NotLeader'
+  /** The leader's PeerId, if it is known. */
   readonly leader: string | undefined
   constructor(leader: string | undefined) {
     super(

@@ -12,8 +12,11 @@ import * as pb from './pb/sync_pb.js'
 /** What messages hold, as it is on the wire and as it is here. Each `to…` throws `Malformed`. */
 
 export interface OfferView {
+  /** The position of the snapshot. */
   readonly anchor: Position
+  /** The time until the offer ends unless somebody fetches, in milliseconds. */
   readonly remainingMs: number
+  /** Whether it is cut, so that chunks can be fetched at once. */
   readonly ready: boolean
 }
 

@@ -47,9 +47,13 @@ export type Trouble = (typeof TROUBLES)[number]
 
 /** A whole run, from which it can be repeated. */
 export interface Plan {
+  /** What all chance in the run follows from. */
   readonly seed: number
+  /** What it is made of beside its steps. */
   readonly settings: Settings
+  /** The kinds of trouble that were drawn for it. */
   readonly troubles: readonly Trouble[]
+  /** What is done, by time. */
   readonly steps: readonly Step[]
   /** Which version of the program each node begins with, by number. Default: the oldest. */
   readonly programs?: readonly number[]
@@ -67,6 +71,7 @@ export interface PlanOptions {
   readonly durationMs?: number
   /** Steps of a run. Default 30. */
   readonly steps?: number
+  /** Settings that are given. Default for each of the others: as the seed says. */
   readonly settings?: Partial<Settings>
 }
 

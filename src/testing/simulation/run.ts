@@ -29,9 +29,11 @@ export interface Failure {
 export interface Outcome {
   /** Of all that happened: two runs with the same hash did the same. */
   readonly hash: string
+  /** How long the run took, in milliseconds of virtual time. */
   readonly virtualMs: number
   /** Entries that were committed. */
   readonly entries: number
+  /** How replicas got in sync by a snapshot. */
   readonly joins: readonly Join[]
   readonly failure: Failure | undefined
   /** What happened last, by time. Empty unless something failed. */

@@ -67,18 +67,31 @@ export interface Settings {
   /** Replicas that are there from the start. */
   readonly replicas: number
   readonly log: 'local' | 'service'
+  /** Whether replicas have a data directory. Without one they are `volatile`. */
   readonly durable: boolean
+  /** As in `ReplicaInit`. */
   readonly leaseMs: number
+  /** As in `ReplicaInit`. */
   readonly ttlMs: number
+  /** As in `ReplicaInit`. */
   readonly requestTimeoutMs: number
+  /** As in `ReplicaInit`. */
   readonly fetchTimeoutMs: number
+  /** As in `PrunePolicy`. Undefined: replicas have no such policy. */
   readonly keepEntries: number | undefined
+  /** As in `ReplicaInit`. */
   readonly snapshotAfter: number
+  /** Commands from one checkpoint to the next, where replicas are durable. */
   readonly checkpointEvery: number
+  /** From one node to another, in milliseconds of virtual time. */
   readonly latencyMs: number
+  /** Added to the latency by chance, from 0 up to so many milliseconds. */
   readonly jitterMs: number
+  /** What a node can send, and what it can receive, beside that. */
   readonly bytesPerSecond: number
+  /** What a call of the disk takes on average, in milliseconds of virtual time. */
   readonly diskMs: number
+  /** What a look at the clock takes, in milliseconds: so long work takes. */
   readonly lookMs: number
   /** How fast clocks go at the most apart from the world's: 0.01 is 1 percent. */
   readonly drift: number

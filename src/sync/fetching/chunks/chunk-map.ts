@@ -52,6 +52,7 @@ export class ChunkMap {
     return this.#here
   }
 
+  /** Size of the chunks that are here and verified, as they are in the snapshot. */
   get hereBytes(): number {
     return this.#hereBytes
   }
@@ -88,6 +89,7 @@ export class ChunkMap {
     return from === OWN ? -1 : from - FIRST
   }
 
+  /** Whether a second provider was asked for a chunk. Throws `RangeError` for one that is not known of. */
   isHedged(index: number): boolean {
     return (this.#mark(index) & HEDGED) !== 0
   }

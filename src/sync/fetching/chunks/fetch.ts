@@ -44,12 +44,17 @@ export interface FetchEvents {
   changed(): void
 }
 
-/** How much of a snapshot is here: chunks, and their bytes. `providers` are PeerIds. */
+/** How much of a snapshot is here. */
 export interface FetchProgress {
+  /** Chunks that are here and verified. */
   readonly chunks: number
+  /** How many there are, as far as it is known. */
   readonly chunksTotal: number
+  /** Chunk bytes that are here and verified, as they are in the snapshot. */
   readonly bytes: number
+  /** How many there are, as far as it is known. */
   readonly bytesTotal: number
+  /** The PeerIds of those that sent a chunk that was taken. */
   readonly providers: readonly string[]
 }
 

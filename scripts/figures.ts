@@ -44,7 +44,7 @@ try {
   if (options.try === undefined && options.only === undefined) await writeFigures(root, figures)
   for (const { name, why } of figures.missing) process.stderr.write(`\nNOT MEASURED: ${name}: ${why}\n`)
 } finally {
-  await rm(dir, { recursive: true, force: true })
+  await rm(dir, { recursive: true, force: true, maxRetries: 5 })
 }
 
 async function measure(): Promise<Figures> {
@@ -99,9 +99,10 @@ async function runNode(args: string[], wrapper: readonly string[]): Promise<void
   const child = spawn(command!, rest, { stdio: 'inherit', timeout, cwd: root })
   // Ctrl-C reaches the child by itself. It ends then, and what was written is removed.
   const ignore = () => {}
-  process.on('SIGINT', ignore)
+  const end = () => child.kill()
+  process.on('SIGINT', ignore).on('SIGTERM', end)
   const [code] = await once(child, 'exit')
-  process.off('SIGINT', ignore)
+  process.off('SIGINT', ignore).off('SIGTERM', end)
   if (code !== 0) throw new Error(`${args[0]} failed`)
 }
 

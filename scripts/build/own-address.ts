@@ -3,8 +3,8 @@ import type { Plugin } from 'rolldown'
 
 const ADDRESS = 'import.meta.url'
 /** Stand in a module's code until it is known in which file of the bundle that comes to be. */
-const FILE = '@file'
-const ROOT = '@root/'
+const FILE = '@own-file-of-the-bundle'
+const ROOT = '@own-root-of-the-bundle/'
 
 /**
  * Let `import.meta.url` be the address that a module had if it had kept a file of its own. What it reads or starts
@@ -25,7 +25,10 @@ export function ownAddress(src: string, below = ''): Plugin {
         const own = `new URL("${ROOT}${path}", ${ADDRESS}).href`
         // No line moves, so source maps stay true.
         return {
-          code: code.replaceAll(ADDRESS, `(${ADDRESS}?.endsWith("${FILE}") ? ${own} : ${ADDRESS})`),
+          code: code.replaceAll(
+            ADDRESS,
+            `(${ADDRESS}?.split("?")[0].endsWith("${FILE}") ? ${own} : ${ADDRESS})`,
+          ),
           map: null,
         }
       },

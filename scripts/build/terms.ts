@@ -13,8 +13,9 @@ export function writeTerms(folder: string, bundled: readonly (OutputChunk | Outp
   const byPackage = Map.groupBy(modules, packageOf)
   const terms = [...byPackage.keys()].filter((one) => one !== undefined).sort()
   const head = 'The files beside this one hold code of these packages, on these terms.'
-  const all = [head, ...terms.map((one) => termsOf(one, byPackage.get(one)!))]
-  writeFileSync(join(folder, 'LICENSES.txt'), `${all.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`)
+  // npm may have installed the same package in several places.
+  const all = new Set([head, ...terms.map((one) => termsOf(one, byPackage.get(one)!))])
+  writeFileSync(join(folder, 'LICENSES.txt'), `${[...all].join(`\n\n${'-'.repeat(80)}\n\n`)}\n`)
 }
 
 /** The folder of the package that a module is of; undefined for one of ours. */
@@ -29,7 +30,9 @@ function termsOf(folder: string, modules: readonly string[]): string {
   )
   const texts = files.map((file) => readFileSync(join(folder, file.name), 'utf8').trim())
   const noticed = texts.length > 0 ? texts : noticesIn(modules)
-  return [`${name} ${version} (${license})`, ...noticed].join('\n\n')
+  const told =
+    noticed.length > 0 ? noticed : ['The package has no text of its terms: they are those of that name.']
+  return [`${name} ${version} (${license})`, ...told].join('\n\n')
 }
 
 /** What the modules say of their authors themselves. */

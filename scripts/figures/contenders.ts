@@ -55,7 +55,10 @@ async function stream(stage: Stage): Promise<Ready> {
 async function server(stage: Stage, name: string): Promise<{ url: string; pids: number[] }> {
   const before = new Set(childrenNamed('nats-server'))
   const servers = stage.use(await startNatsServers({ dir: await stage.folder(`nats-${name}`) }))
-  return { url: servers.urls[0]!, pids: childrenNamed('nats-server').filter((pid) => !before.has(pid)) }
+  const pids = childrenNamed('nats-server').filter((pid) => !before.has(pid))
+  if (pids.length !== 1)
+    throw new Error('the process of nats-server is not found: is the program named otherwise?')
+  return { url: servers.urls[0]!, pids }
 }
 
 async function file(stage: Stage): Promise<Ready> {

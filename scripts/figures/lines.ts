@@ -12,12 +12,19 @@ export interface Line {
   readonly [field: string]: unknown
 }
 
+// A party ends with its parent, also before it serves.
+let serves = false
+process.stdin.resume().once('end', () => {
+  if (!serves) process.exit(1)
+})
+
 export function say(line: Line): void {
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 
 /** Answer commands until the input ends. That is the end of the process, too. */
 export async function serve(items: () => Iterable<readonly [string, string]>, end?: () => unknown) {
+  serves = true
   for await (const _ of createInterface(process.stdin)) say({ event: 'digest', ...digestOf(items()) })
   setTimeout(() => process.exit(1), 5_000).unref()
   await end?.()

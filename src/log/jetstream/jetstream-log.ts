@@ -136,7 +136,7 @@ export class JetstreamLog implements Log {
     return { epoch: this.epoch, first, newest }
   }
 
-  async serverTimeMs(options?: SignalOptions): Promise<number> {
+  async serverTimeMs(options?: SignalOptions): Promise<number | undefined> {
     this.#assertOpen(options)
     await this.#stream.look(options)
     return this.#stream.toldAtMs

@@ -41,7 +41,7 @@ export abstract class Stream {
   #tail: StreamTail
   #leader: string | undefined
   #lookedMs: number
-  #toldAtMs: number
+  #toldAtMs: number | undefined
 
   protected constructor(link: Link, info: StreamInfo, numbering: Numbering) {
     this.link = link
@@ -107,8 +107,8 @@ export abstract class Stream {
     return this.link.clock.now() - this.#lookedMs
   }
 
-  /** The servers' wall clock at the last look, in milliseconds since 1970. */
-  get toldAtMs(): number {
+  /** The servers' wall clock at the last look, in milliseconds since 1970; undefined if they do not tell. */
+  get toldAtMs(): number | undefined {
     return this.#toldAtMs
   }
 
@@ -173,9 +173,9 @@ export abstract class Stream {
   }
 }
 
-/** When the servers answered, by their clock. */
-function toldAtMs({ ts }: StreamInfo): number {
-  return Date.parse(String(ts))
+/** When the servers answered, by their clock. Those before 2.10 do not say. */
+function toldAtMs({ ts }: Partial<StreamInfo>): number | undefined {
+  return ts === undefined ? undefined : Date.parse(String(ts))
 }
 
 /**

@@ -32,12 +32,16 @@ const SEEDS = {
   payments: 40,
 }
 
-test.each(Object.entries(SEEDS))('%s: no promise is broken in %i seeds', async (name, seeds) => {
-  const workload = WORKLOADS[name]!
-  for (let seed = 0; seed < seeds; seed++) {
-    await simulate({ seed, workload, command: `npm run simulate -- --seed ${seed} --workload ${name}` })
-  }
-}, TIMEOUT_MS)
+test.each(Object.entries(SEEDS))(
+  '%s: no promise is broken in %i seeds',
+  async (name, seeds) => {
+    const workload = WORKLOADS[name]!
+    for (let seed = 0; seed < seeds; seed++) {
+      await simulate({ seed, workload, command: `npm run simulate -- --seed ${seed} --workload ${name}` })
+    }
+  },
+  TIMEOUT_MS,
+)
 
 /**
  * Seeds that once broke a promise. Each mend has a test of its own, too: a plan changes with the simulator.

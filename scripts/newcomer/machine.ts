@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { run } from '../package/archive.ts'
+import { run, SYSTEM_PATH } from '../package/archive.ts'
 
 /** How npm gets out of here, wherever that is: a mirror, a proxy, whom to trust. All else of the caller is left behind. */
 const KEPT =
@@ -36,8 +36,6 @@ export function cleanMachine(folder: string): NodeJS.ProcessEnv {
   }
 }
 
-/** Those of the packages of this repository are not the system's. */
 function systemProgram(name: string): string {
-  const folders = process.env.PATH!.split(delimiter).filter((one) => !one.includes('node_modules'))
-  return run('sh', ['-c', `PATH='${folders.join(delimiter)}' command -v ${name}`], process.cwd()).trim()
+  return run('sh', ['-c', `PATH='${SYSTEM_PATH}' command -v ${name}`], process.cwd()).trim()
 }

@@ -1,9 +1,14 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 
 export const ROOT = dirname(dirname(import.meta.dirname))
 export const PACKAGE_JSON = join(ROOT, 'package.json')
+/** Without the programs of the packages of this repository, which would hide those of the system. */
+export const SYSTEM_PATH = process.env
+  .PATH!.split(delimiter)
+  .filter((folder) => !folder.includes('node_modules'))
+  .join(delimiter)
 export const QUIETLY = ['--silent', '--no-audit', '--no-fund']
 const TIMEOUT_MS = 300_000
 

@@ -1,9 +1,9 @@
 /** The project that `anchorage init` of the installed package writes, as one finds it who has only what the system has. */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { QUIETLY } from './archive.ts'
+import { QUIETLY, SYSTEM_PATH } from './archive.ts'
 
 const TIMEOUT_MS = 300_000
 const MAIN = 'node_modules/anchorage/dist/cli/main.js'
@@ -14,14 +14,9 @@ const REMEDY = '"npm install anchorage node@24"'
 // TypeScript exports no path to its compiler. So it is found relative to the path that is exported.
 const TSC = join(dirname(fileURLToPath(import.meta.resolve('typescript/package.json'))), 'bin', 'tsc')
 
-/** The system's Node and npm come first: those of this repository would hide that the project's own are not there. */
-const PATH = process.env
-  .PATH!.split(delimiter)
-  .filter((folder) => !folder.includes('node_modules'))
-  .join(delimiter)
-
+/** With the system's Node and npm: those of this repository would hide that the project's own are not there. */
 function runAlone(command: string, args: readonly string[], cwd: string): string {
-  const options = { cwd, timeout: TIMEOUT_MS, env: { ...process.env, PATH } }
+  const options = { cwd, timeout: TIMEOUT_MS, env: { ...process.env, PATH: SYSTEM_PATH } }
   return execFileSync(command, args, { ...options, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 

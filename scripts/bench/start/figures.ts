@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 /** What a program of this benchmark prints, as one line of JSON. Times are in milliseconds. */
 export interface StartFigures {
   readonly importMs: number
@@ -10,4 +12,11 @@ export interface StartFigures {
 }
 
 /** How long a program is idle before its memory is read, in milliseconds. Node has then done what it put off. */
-export const IDLE_MS = 2_000
+const IDLE_MS = 2_000
+
+/** Wait until it is idle, and print what it took. */
+export async function tellWhenIdle(times: Omit<StartFigures, 'idleBytes'>): Promise<void> {
+  await delay(IDLE_MS)
+  const figures: StartFigures = { ...times, idleBytes: process.memoryUsage.rss() }
+  process.stdout.write(JSON.stringify(figures))
+}

@@ -1,6 +1,5 @@
 /** A libp2p node with the transport, the encryption and the multiplexer of a replica, and nothing else. */
-import { setTimeout as delay } from 'node:timers/promises'
-import { IDLE_MS, type StartFigures } from './figures.ts'
+import { tellWhenIdle } from './figures.ts'
 
 const beganMs = performance.now()
 const [{ createLibp2p }, { tcp }, { noise }, { yamux }] = await Promise.all([
@@ -17,12 +16,5 @@ const node = await createLibp2p({
   streamMuxers: [yamux()],
 })
 const readyMs = performance.now()
-await delay(IDLE_MS)
-const figures: StartFigures = {
-  importMs: importedMs - beganMs,
-  createMs: readyMs - importedMs,
-  readyMs,
-  idleBytes: process.memoryUsage.rss(),
-}
-process.stdout.write(JSON.stringify(figures))
+await tellWhenIdle({ importMs: importedMs - beganMs, createMs: readyMs - importedMs, readyMs })
 await node.stop()

@@ -3,8 +3,7 @@
  * for a log without threads.
  */
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { IDLE_MS, type StartFigures } from './figures.ts'
+import { tellWhenIdle } from './figures.ts'
 
 const [, , folder = '', kind] = process.argv
 
@@ -20,12 +19,5 @@ const replica = await createReplica({
 const createdMs = performance.now()
 await replica.inSync()
 const readyMs = performance.now()
-await delay(IDLE_MS)
-const figures: StartFigures = {
-  importMs: importedMs - beganMs,
-  createMs: createdMs - importedMs,
-  readyMs,
-  idleBytes: process.memoryUsage.rss(),
-}
-process.stdout.write(JSON.stringify(figures))
+await tellWhenIdle({ importMs: importedMs - beganMs, createMs: createdMs - importedMs, readyMs })
 await replica.stop()

@@ -1,5 +1,6 @@
 /** Replays a SQLite log of ours in a bare loop, without a replica: `file.ts PATH KEY`. */
 
+import { readLength } from '../../../src/cli/demo/read-length.ts'
 import { bareReader } from '../../../src/log/bare-read.ts'
 import { say, serve } from '../lines.ts'
 
@@ -22,13 +23,3 @@ await read((bytes, start) => {
 })
 say({ event: 'ready', value: map.get(key), items: map.size })
 await serve(() => map)
-
-/** A length of seven bits a byte, low bits first. Returns where the text after it starts, and the length. */
-function readLength(bytes: Uint8Array, at: number): [start: number, length: number] {
-  let length = 0
-  for (let scale = 1; ; scale *= 128) {
-    const byte = bytes[at++]!
-    length += (byte & 127) * scale
-    if (byte < 128) return [at, length]
-  }
-}

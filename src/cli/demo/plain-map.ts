@@ -1,5 +1,6 @@
 import SortedBTree from 'sorted-btree'
 import { byteStringOf } from '../../machine/byte-string.ts'
+import { readLength } from './read-length.ts'
 
 export interface PlainReplay {
   readonly entries: number
@@ -39,18 +40,5 @@ export class PlainMap {
     const tookMs = performance.now() - this.#beganMs
     process.send!({ entries: this.#entries, items: this.#tree.size, tookMs } satisfies PlainReplay)
     process.disconnect()
-  }
-}
-
-/**
- * Reads a length of seven bits a byte, low bits first. Returns where the text after it starts, and the
- * length.
- */
-function readLength(bytes: Uint8Array, at: number): [start: number, length: number] {
-  let length = 0
-  for (let scale = 1; ; scale *= 128) {
-    const byte = bytes[at++]!
-    length += (byte & 127) * scale
-    if (byte < 128) return [at, length]
   }
 }

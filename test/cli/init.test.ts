@@ -19,7 +19,7 @@ const onNode = (version: string) => [
   '--import',
   `data:text/javascript,Object.defineProperty(process,"versions",{value:{...process.versions,node:"${version}"}})`,
 ]
-const HOOK = new URL('../testing/source-package.ts', import.meta.url).href
+const HOOK = new URL('../setup/package-by-name.ts', import.meta.url).href
 /** How long the project's test may take, in milliseconds, on a machine that does other things, too. */
 const TEST_MS_MAX = 200_000
 

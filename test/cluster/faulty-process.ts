@@ -1,6 +1,7 @@
-import '../testing/source-package.ts'
-import { encode, Tally } from '../../docs/examples/tally.ts'
-import { serveReplica } from '../../src/testing/index.ts'
+import '../setup/package-by-name.ts'
+
+const { encode, Tally } = await import('../../docs/examples/tally.ts')
+const { serveReplica } = await import('../../src/testing/index.ts')
 
 /** Counts everything twice. */
 class FaultyTally extends Tally {

@@ -1,4 +1,4 @@
-import '../testing/source-package.ts'
+import '../setup/package-by-name.ts'
 
 const { encode, Inventory } = await import('../../docs/examples/inventory.ts')
 const { serveReplica } = await import('../../src/testing/index.ts')

@@ -5,7 +5,7 @@ import { planOf, runPlan } from '../../src/testing/simulation/simulate.ts'
 import { type Note, Trace } from '../../src/testing/simulation/trace.ts'
 import { WORKLOADS } from '../../src/testing/simulation/workloads/index.ts'
 
-const workload = WORKLOADS['map']!
+const workload = WORKLOADS.map!
 const SETTINGS = {
   replicas: 3,
   durable: false,

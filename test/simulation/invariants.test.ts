@@ -79,6 +79,6 @@ const PLANS: readonly {
 
 test.each(PLANS)('$what', async ({ seed, settings, steps }) => {
   const plan = { seed, settings: { ...SETTINGS, ...settings }, troubles: [], steps, endMs: 12_000 }
-  const { failure } = await runPlan(plan, WORKLOADS['flood']!)
+  const { failure } = await runPlan(plan, WORKLOADS.flood!)
   expect(failure).toBeUndefined()
 })

@@ -1,3 +1,3 @@
-import './source-package.ts'
+import '../setup/package-by-name.ts'
 
 await import('../../docs/examples/inventory-2-program.ts')

@@ -13,12 +13,12 @@ export function describeConfig(program: Command, choose: Choose): void {
     .allowUnknownOption()
     .addHelpText(
       'after',
-      examples(
+      `${examples(
         'anchorage config',
         'anchorage config node --config /etc/anchorage.yaml',
         'anchorage config node --keep 1000',
         "anchorage config node --json | jq -r '.[] | select(.from.file).setting'",
-      ) + '\nIt prints no password and no token, and ends with 2 if something cannot be used.',
+      )}\nIt prints no password and no token, and ends with 2 if something cannot be used.`,
     )
     .action((name: string | undefined, flags: string[]) =>
       choose(async ({ output }, _, configuration) => {

@@ -7,8 +7,7 @@ import { writeTerms } from './terms.ts'
 
 /** Threads and processes start from these files, by their addresses. A new one has to be named here. */
 const STARTED = [
-  'log/sqlite/reader',
-  'log/sqlite/writer',
+  'log/sqlite/log-thread',
   'machines/sqlite/index-thread',
   'testing/map-program',
   'cli/demo/bare-replay-process',

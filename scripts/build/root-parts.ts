@@ -10,7 +10,7 @@ const ROOT = 'index'
 const PARTS: Readonly<Record<string, readonly string[]>> = {
   errors: ['error-classes'],
   expiry: ['leases/index', 'time/index'],
-  threads: ['log/sqlite/reader', 'log/sqlite/writer', 'machines/sqlite/index-thread'],
+  threads: ['log/sqlite/log-thread', 'machines/sqlite/index-thread'],
   // `anchorage init` runs on Node 20, which cannot read the syntax of the rest.
   commands: ['cli/run', 'cli/init/init', 'garbage-collection'],
   interfaces: ['log/index', 'machine/index'],

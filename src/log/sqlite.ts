@@ -24,7 +24,7 @@ import type {
 } from './log.ts'
 import type { Presence, PresenceStore } from './presence.ts'
 import { type PackedBatch, packAppend, unpackBatch } from './sqlite/pack.ts'
-import type { Opened, ReaderRequest, WriterInit, WriterRequest } from './sqlite/protocol.ts'
+import type { Opened, ReaderRequest, ThreadInit, WriterRequest } from './sqlite/protocol.ts'
 import { Thread, ThreadEnded } from './sqlite/thread.ts'
 
 /** Options of `sqliteLog`. */
@@ -50,8 +50,8 @@ export interface SqliteLogOptions {
 }
 
 /**
- * A log in one SQLite file, shared by any number of processes of one machine. Each handle works in two
- * threads of its own, so neither a lock nor a slow disk holds up its process.
+ * A log in one SQLite file, shared by any number of processes of one machine. Each handle works in a thread
+ * of its own, so neither a lock nor a slow disk holds up its process.
  *
  * The files `-wal` and `-shm` beside it belong to it. To restore a backup, stop the processes that use the
  * log, and remove these two files.
@@ -87,15 +87,13 @@ class SqliteLog implements Log {
   readonly signature: string
   readonly maxEntryBytes: number
   readonly notices: PresenceStore
-  readonly #writerInit: WriterInit
-  readonly #reader: Thread<ReaderRequest>
+  readonly #init: ThreadInit
   readonly #appends = new AppendQueue(
     (entries, isMoreToCome) => this.#commit(entries, isMoreToCome),
     PART_ENTRIES,
   )
   readonly #closing = new AbortController()
-  /** Undefined before the first write, so that a handle that only reads has one thread less. */
-  #writer: Thread<WriterRequest> | undefined
+  #thread: Thread
   #upgraded: string | undefined
   #closed: Promise<void> | undefined
   /** Set once a call found the file damaged. Entries that are appended to it may be lost with it. */
@@ -108,7 +106,8 @@ class SqliteLog implements Log {
     const { lockTimeoutMs = LOCK_TIMEOUT_MS, pollMs = POLL_MS, maxEntryBytes = ENTRY_BYTES_DEFAULT } = options
     const path = resolve(options.path)
     const { group, signature, older, snapshot, author, signal } = init
-    const reader = new Thread<ReaderRequest>('reader', { path, lockTimeoutMs, pollMs })
+    const threadInit = { path, lockTimeoutMs, pollMs, author }
+    const thread = new Thread(threadInit)
     try {
       const opening = {
         ...{ group, author, create },
@@ -116,31 +115,26 @@ class SqliteLog implements Log {
         ...(older && { older }),
         ...(snapshot && { snapshot }),
       }
-      const opened = await reader.call<Opened>({ type: 'open', init: opening }, { signal })
-      return new SqliteLog(
-        opened,
-        { path, lockTimeoutMs, epoch: opened.epoch, author },
-        maxEntryBytes,
-        reader,
-      )
+      const opened = await thread.call<Opened>({ type: 'open', init: opening }, { signal })
+      return new SqliteLog(opened, { ...threadInit, epoch: opened.epoch }, maxEntryBytes, thread)
     } catch (error) {
-      await reader.close()
+      await thread.close()
       throw error
     }
   }
 
   private constructor(
     { epoch, signature, upgraded }: Opened,
-    writerInit: WriterInit,
+    init: ThreadInit,
     maxEntryBytes: number,
-    reader: Thread<ReaderRequest>,
+    thread: Thread,
   ) {
     this.epoch = epoch
     this.signature = signature
     this.#upgraded = upgraded
     this.maxEntryBytes = maxEntryBytes
-    this.#writerInit = writerInit
-    this.#reader = reader
+    this.#init = init
+    this.#thread = thread
     this.notices = new SqlitePresenceStore(this)
   }
 
@@ -194,20 +188,17 @@ class SqliteLog implements Log {
   async #close(): Promise<void> {
     this.#closing.abort()
     this.#appends.handOverAll()
-    // One after the other: the last connection to close knows that it is the last, and removes -wal and -shm.
-    await this.#writer?.close()
-    await this.#reader.close()
+    await this.#thread.close()
   }
 
   async ask<Value>(request: ReaderRequest, options?: SignalOptions): Promise<Value> {
     this.#assertOpen(options)
-    return await this.#watched(() => this.#reader.call<Value>(request, options))
+    return await this.#watched(() => this.#serving().call<Value>(request, options))
   }
 
   async write(request: WriterRequest, options?: SignalOptions): Promise<void> {
     this.#assertOpen(options)
-    await this.#watched(() => this.#writing().call(request, options))
-    this.#reader.look()
+    await this.#watched(() => this.#serving().call(request, options))
   }
 
   async *stream<Item>(
@@ -218,7 +209,7 @@ class SqliteLog implements Log {
     this.#assertOpen()
     const closing = this.#closing.signal
     try {
-      yield* this.#reader.stream(request, receive, signal ? AbortSignal.any([signal, closing]) : closing)
+      yield* this.#serving().stream(request, receive, signal ? AbortSignal.any([signal, closing]) : closing)
     } catch (error) {
       this.#note(error)
       throw error
@@ -234,17 +225,16 @@ class SqliteLog implements Log {
     const transfer = [entries.columns.buffer, entries.payload.buffer]
     const request = { type: 'append', entries, isMoreToCome } as const
     try {
-      const appended = await this.#watched(() => this.#writing().call<Appended>(request, {}, transfer))
-      this.#reader.look()
-      return appended
+      return await this.#watched(() => this.#serving().call<Appended>(request, {}, transfer))
     } catch (error) {
       throw error instanceof ThreadEnded ? new AppendUncertain(error.message, { cause: error }) : error
     }
   }
 
-  #writing(): Thread<WriterRequest> {
-    if (!this.#writer?.isAlive) this.#writer = new Thread<WriterRequest>('writer', this.#writerInit)
-    return this.#writer
+  /** The thread; another one if it has ended. */
+  #serving(): Thread {
+    if (!this.#thread.isAlive) this.#thread = new Thread(this.#init)
+    return this.#thread
   }
 
   async #watched<T>(work: () => Promise<T>): Promise<T> {

@@ -3,16 +3,20 @@ import { serializeError } from '../../serialized-error.ts'
 import type { CallValue, Message, StreamItem } from './protocol.ts'
 
 /** A thread's connection to the handle that started it. */
-export class Port<Request> {
+export class Port {
   readonly #port = parentPort!
+  readonly #receive: (message: Message) => void
 
-  listen(receive: (message: Message<Request>) => void): void {
+  constructor(receive: (message: Message) => void) {
+    this.#receive = receive
     this.#port.on('message', receive)
   }
 
-  /** The next message, if one has come. It is then not given to the listener. */
-  next(): Message<Request> | undefined {
-    return receiveMessageOnPort(this.#port)?.message
+  /** Receive the next message now, within the same turn. Returns false if none has come. */
+  receiveNext(): boolean {
+    const received = receiveMessageOnPort(this.#port)
+    if (received !== undefined) this.#receive(received.message)
+    return received !== undefined
   }
 
   value(call: number, value?: unknown): void {

@@ -5,21 +5,17 @@ import type { Presence } from '../presence.ts'
 import type { PackedAppend, PackedBatch } from './pack.ts'
 
 /**
- * The messages between a handle and its two threads. Every request has a number. Its answer is one `value` or
+ * The messages between a handle and its thread. Every request has a number. Its answer is one `value` or
  * one `error` with that number. The answer to a request for a stream is items, each of which uses up one
  * credit, then `value` or `error`.
  */
-export interface ReaderInit {
+export interface ThreadInit {
   readonly path: string
   readonly lockTimeoutMs: number
   readonly pollMs: number
-}
-
-export interface WriterInit {
-  readonly path: string
-  readonly lockTimeoutMs: number
-  readonly epoch: string
   readonly author: string
+  /** The epoch of the log, when this is not the handle's first thread. */
+  readonly epoch?: string | undefined
 }
 
 /** A log is made if there is none and there is a signature to bind it to. */
@@ -56,12 +52,12 @@ export type WriterRequest =
   | { readonly type: 'announce'; readonly member: string; readonly data: Uint8Array; readonly ttlMs: number }
   | { readonly type: 'withdraw'; readonly member: string }
 
-export type Message<Request> =
-  | { readonly type: 'request'; readonly call: number; readonly request: Request }
+export type LogRequest = ReaderRequest | WriterRequest
+
+export type Message =
+  | { readonly type: 'request'; readonly call: number; readonly request: LogRequest }
   | { readonly type: 'credit'; readonly call: number }
   | { readonly type: 'cancel'; readonly call: number }
-  /** This handle has committed something: look now. */
-  | { readonly type: 'look' }
   /** Settle all requests, close the file, and end the thread. */
   | { readonly type: 'close' }
 

@@ -1,5 +1,4 @@
 import { setImmediate as yieldToMessages } from 'node:timers/promises'
-import { workerData } from 'node:worker_threads'
 import { keptSignature } from '../binding.ts'
 import { LogRewound, LogTruncated } from '../errors.ts'
 import type { Cursor, LogBounds } from '../log.ts'
@@ -7,14 +6,13 @@ import { CommitWatch } from './commit-watch.ts'
 import { assertFile, Connection, failure, makeFile } from './file.ts'
 import { whenFree } from './lock.ts'
 import { entryId, type PackedBatch, packBatch } from './pack.ts'
-import { Port } from './port.ts'
+import type { Port } from './port.ts'
 import {
-  type Message,
   type Opened,
   type OpenInit,
   PREFETCH_ITEMS,
-  type ReaderInit,
   type ReaderRequest,
+  type ThreadInit,
 } from './protocol.ts'
 import { Queries } from './queries.ts'
 
@@ -51,10 +49,10 @@ interface OpenLog {
   readonly watch: CommitWatch
 }
 
-/** Serves a handle's reads, in a thread of its own. */
-class Reader {
-  readonly #init: ReaderInit
-  readonly #port = new Port<ReaderRequest>()
+/** Serves a handle's reads, in its thread. */
+export class Reader {
+  readonly #init: ThreadInit
+  readonly #port: Port
   readonly #streams = new Map<number, EntryStream | BoardStream>()
   readonly #running = new Set<Promise<void>>()
   readonly #poll: NodeJS.Timeout
@@ -65,38 +63,30 @@ class Reader {
   #isPumping = false
   #isClosing = false
 
-  constructor(init: ReaderInit) {
+  constructor(init: ThreadInit, port: Port) {
     this.#init = init
+    this.#port = port
+    this.#epoch = init.epoch
     this.#poll = setInterval(() => this.#checkFile(), init.pollMs)
-    this.#port.listen((message) => this.#receive(message))
   }
 
-  #receive(message: Message<ReaderRequest>): void {
-    switch (message.type) {
-      case 'request':
-        this.#begin(message.call, message.request)
-        break
-      case 'credit': {
-        const stream = this.#streams.get(message.call)
-        if (stream) stream.credit++
-        this.#pump()
-        break
-      }
-      case 'cancel':
-        this.#streams.delete(message.call)
-        break
-      case 'look':
-        this.#look()
-        break
-      case 'close':
-        void this.#close()
-        break
-      default:
-        message satisfies never
-    }
+  /** The log's, once it was opened. */
+  get epoch(): string {
+    return this.#epoch!
   }
 
-  #begin(call: number, request: ReaderRequest): void {
+  /** A stream's consumer has room for one more item. */
+  credit(call: number): void {
+    const stream = this.#streams.get(call)
+    if (stream) stream.credit++
+    this.#pump()
+  }
+
+  cancel(call: number): void {
+    this.#streams.delete(call)
+  }
+
+  begin(call: number, request: ReaderRequest): void {
     const stream = { call, credit: PREFETCH_ITEMS, isBehind: true, source: undefined }
     switch (request.type) {
       case 'open':
@@ -256,7 +246,7 @@ class Reader {
   }
 
   #use(connection: Connection): OpenLog {
-    const watch = new CommitWatch(`${connection.path}-wal`, () => this.#look())
+    const watch = new CommitWatch(`${connection.path}-wal`, () => this.look())
     this.#log = { connection, queries: new Queries(connection), watch }
     return this.#log
   }
@@ -264,10 +254,12 @@ class Reader {
   #forget(): void {
     this.#log?.watch.close()
     this.#log = undefined
+    // Each connection counts for itself: the next one's count may be the same, and means other changes.
+    this.#dataVersion = undefined
   }
 
   /** Send news if another connection has committed. Returns whether it has. */
-  #look(): boolean {
+  look(): boolean {
     if (this.#streams.size === 0) return false
     try {
       const version = this.#log?.queries.dataVersion()
@@ -283,7 +275,7 @@ class Reader {
   /** Check the path: a file that is deleted or replaced triggers no watch. */
   #checkFile(): void {
     if (this.#log?.connection.isCurrent()) {
-      this.#look()
+      this.look()
       return
     }
     this.#catchUp()
@@ -296,14 +288,14 @@ class Reader {
     this.#pump()
   }
 
-  async #close(): Promise<void> {
+  /** Settle all requests, and close the file. */
+  async close(): Promise<void> {
     this.#isClosing = true
     clearInterval(this.#poll)
     this.#streams.clear()
     while (this.#running.size > 0) await Promise.all(this.#running)
     this.#log?.connection.close()
     this.#forget()
-    this.#port.close()
   }
 }
 
@@ -331,5 +323,3 @@ function entriesFor(
   const id = entryId(queries.writer(last[2]).nonce, last[3])
   return { batch, cursor: { index: last[0], id }, until, newest: newest.index, source }
 }
-
-new Reader(workerData as ReaderInit)

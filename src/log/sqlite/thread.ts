@@ -7,7 +7,7 @@ import * as errors from '../errors.ts'
 import { LogUnusable } from '../errors.ts'
 import type { SignalOptions } from '../log.ts'
 import { Notifier } from '../notifier.ts'
-import type { Message, ReaderInit, Reply, StreamItem, WriterInit } from './protocol.ts'
+import type { LogRequest, Message, Reply, StreamItem, ThreadInit } from './protocol.ts'
 
 /** A call or stream that waits for replies of the thread. */
 interface Waiting {
@@ -25,8 +25,8 @@ const LOG_ERRORS = Object.values<ErrorClass>(errors)
 /** This file's own name: `.ts` in the sources, `.js` in the published package. In a bundle it is neither. */
 const OWN_NAME = /[/\\]sqlite[/\\]thread\.(ts|js)$/
 
-/** One of a handle's two threads, as the main thread sees it. */
-export class Thread<Request extends { readonly type: string }> {
+/** A handle's thread, as the main thread sees it. */
+export class Thread {
   readonly #path: string
   readonly #worker: Worker
   readonly #waiting = new Map<number, Waiting>()
@@ -35,9 +35,9 @@ export class Thread<Request extends { readonly type: string }> {
   #isOver: Error | undefined
 
   /** Throws `LogUnusable` if no thread can be started. */
-  constructor(name: 'reader' | 'writer', workerData: ReaderInit | WriterInit) {
-    this.#path = workerData.path
-    this.#worker = this.#start(name, workerData)
+  constructor(init: ThreadInit) {
+    this.#path = init.path
+    this.#worker = this.#start(init)
     this.#worker.on('message', (reply: Reply) => this.#settle(reply))
     this.#worker.on('error', (cause) => this.#end(cause))
     this.#ended = new Promise((resolve) =>
@@ -55,7 +55,7 @@ export class Thread<Request extends { readonly type: string }> {
 
   /** Make a request and wait for the answer. An abort stops the waiting, not the thread. */
   async call<Value>(
-    request: Request,
+    request: LogRequest,
     { signal }: SignalOptions = {},
     transfer?: ArrayBuffer[],
   ): Promise<Value> {
@@ -74,7 +74,7 @@ export class Thread<Request extends { readonly type: string }> {
    * signal aborts.
    */
   async *stream<Item>(
-    request: Request,
+    request: LogRequest,
     receive: (item: StreamItem) => Item,
     signal: AbortSignal,
   ): AsyncGenerator<Item> {
@@ -113,18 +113,13 @@ export class Thread<Request extends { readonly type: string }> {
     }
   }
 
-  /** Something was committed. Streams need not wait until the file's watch reports it. */
-  look(): void {
-    if (this.#waiting.size > 0) this.#post({ type: 'look' })
-  }
-
   /** End the thread, after everything that was asked for is answered. */
   async close(): Promise<void> {
     this.#post({ type: 'close' })
     await this.#ended
   }
 
-  #ask(request: Request, waiting: Waiting, transfer?: ArrayBuffer[]): number {
+  #ask(request: LogRequest, waiting: Waiting, transfer?: ArrayBuffer[]): number {
     if (this.#isOver) throw this.#isOver
     const call = ++this.#calls
     this.#waiting.set(call, waiting)
@@ -132,7 +127,7 @@ export class Thread<Request extends { readonly type: string }> {
     return call
   }
 
-  #post(message: Message<Request>, transfer?: ArrayBuffer[]): void {
+  #post(message: Message, transfer?: ArrayBuffer[]): void {
     this.#worker.postMessage(message, transfer)
   }
 
@@ -151,17 +146,17 @@ export class Thread<Request extends { readonly type: string }> {
     else waiting?.error(deserializeError(reply.error, LOG_ERRORS))
   }
 
-  #start(name: string, workerData: ReaderInit | WriterInit): Worker {
+  #start(workerData: ThreadInit): Worker {
     const own: string | undefined = import.meta.url
     const extension = OWN_NAME.exec(own ?? '')?.[1]
     if (extension === undefined)
       throw new LogUnusable(
-        `it is served by threads, which run from files of their own, and ${own ?? 'this program'} is a bundle without them: leave the package anchorage out of the bundle (esbuild: --external:anchorage or --packages=external)`,
+        `it is served by a thread, which runs from a file of its own, and ${own ?? 'this program'} is a bundle without it: leave the package anchorage out of the bundle (esbuild: --external:anchorage or --packages=external)`,
         { place: this.#path },
       )
     try {
-      const file = new URL(`./${name}.${extension}`, own)
-      return new Worker(file, { name: `anchorage log ${name}`, workerData, ...threadFlags() })
+      const file = new URL(`./log-thread.${extension}`, own)
+      return new Worker(file, { name: 'anchorage log', workerData, ...threadFlags() })
     } catch (cause) {
       const why = `the thread that serves it cannot be started: ${asError(cause).message}`
       throw new LogUnusable(why, { place: this.#path, cause })
@@ -171,7 +166,7 @@ export class Thread<Request extends { readonly type: string }> {
   #end(cause: unknown): void {
     if (this.#isOver) return
     const why = cause === undefined ? '' : `: ${asError(cause).message}`
-    const message = `the thread that serves it has ended${why}; open the log again`
+    const message = `the thread that serves it has ended${why}; the next call starts another`
     this.#isOver = new ThreadEnded(message, { place: this.#path, cause })
     for (const waiting of this.#waiting.values()) waiting.error(this.#isOver)
     this.#waiting.clear()

@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
-import { workerData } from 'node:worker_threads'
+import { setTimeout as delay, setImmediate as yieldToMessages } from 'node:timers/promises'
 import { systemClock } from '../../time/clock.ts'
 import { AppendUncertain, LogBusy, LogUnusable } from '../errors.ts'
 import { checkPrune } from '../limits.ts'
@@ -9,9 +8,10 @@ import { isFresh, Sightings } from '../presence.ts'
 import { Connection, failure, reason } from './file.ts'
 import { whenFree } from './lock.ts'
 import { type PackedAppend, unpackAppend } from './pack.ts'
-import { Port } from './port.ts'
-import type { AppendRequest, CallValue, Message, WriterInit, WriterRequest } from './protocol.ts'
+import type { Port } from './port.ts'
+import type { AppendRequest, CallValue, WriterRequest } from './protocol.ts'
 import { Queries } from './queries.ts'
+import type { Reader } from './reader.ts'
 
 /** How long a writer that is being closed waits for a lock, in milliseconds. */
 const CLOSING_PATIENCE_MS = 250
@@ -79,10 +79,20 @@ class OutcomeUnknown extends LogUnusable {
   }
 }
 
-/** Serves a handle's writes, one transaction after the other, in a thread of its own. */
-class Writer {
+interface WriterInit {
+  readonly path: string
+  readonly lockTimeoutMs: number
+  readonly epoch: string
+  readonly author: string
+  readonly port: Port
+  /** It is told of each commit, and need not wait until the file's watch reports it. */
+  readonly reader: Reader
+}
+
+/** Serves a handle's writes, one transaction after the other, in its thread. */
+export class Writer {
   readonly #init: WriterInit
-  readonly #port = new Port<WriterRequest>()
+  readonly #port: Port
   /** This handle's name in the file. An entry's id is the nonce and a number that is never used twice. */
   readonly #nonce = randomBytes(8).toString('hex')
   readonly #sightings = new Sightings()
@@ -100,15 +110,12 @@ class Writer {
 
   constructor(init: WriterInit) {
     this.#init = init
-    this.#port.listen((message) => this.#receive(message))
+    this.#port = init.port
     // The last process to prune may have ended before every row was deleted.
     void this.#sweep()
   }
 
-  #receive(message: Message<WriterRequest>): void {
-    if (message.type === 'close') void this.#close()
-    if (message.type !== 'request') return
-    const { call, request } = message
+  begin(call: number, request: WriterRequest): void {
     const sinceMs = systemClock.now()
     if (request.type === 'append') {
       this.#isNextSoon = sinceMs < this.#repliedMs + SOON_MS
@@ -118,7 +125,10 @@ class Writer {
       return
     }
     this.#enqueue(() => this.#execute(request, sinceMs)).then(
-      (value) => this.#port.value(call, value),
+      (value) => {
+        this.#port.value(call, value)
+        this.#init.reader.look()
+      },
       (error: unknown) => this.#port.error(call, error),
     )
   }
@@ -173,12 +183,14 @@ class Writer {
         this.#appends.splice(0, values.length)
         this.#port.values(values)
         this.#repliedMs = systemClock.now()
+        this.#init.reader.look()
       } catch (error) {
         // Of those that follow, none was written either.
         const last = this.#appends.findIndex(({ isMoreToCome }) => !isMoreToCome)
         for (const { call } of this.#appends.splice(0, last + 1 || this.#appends.length))
           this.#port.error(call, error)
       }
+      await yieldToMessages()
     }
     this.#isAppending = false
     if (this.#isNextSoon) this.#stayAwake()
@@ -216,15 +228,9 @@ class Writer {
   /** The append at a place in the queue. It may come until `stopMs`: it is gathered in the main thread. */
   #nextAppend(at: number, stopMs: number): Append | undefined {
     while (this.#appends.length <= at && systemClock.now() < stopMs) {
-      if (!this.#receiveNext()) Atomics.wait(NOTHING, 0, 0, GATHER_POLL_MS)
+      if (!this.#port.receiveNext()) Atomics.wait(NOTHING, 0, 0, GATHER_POLL_MS)
     }
     return this.#appends[at]
-  }
-
-  #receiveNext(): boolean {
-    const message = this.#port.next()
-    if (message) this.#receive(message)
-    return message !== undefined
   }
 
   #insert(queries: Queries, entries: PackedAppend): Appended {
@@ -351,10 +357,10 @@ class Writer {
     }
   }
 
-  async #close(): Promise<void> {
+  /** Settle all requests, and close the file. */
+  async close(): Promise<void> {
     this.#isClosing = true
     await this.#enqueue(async () => this.#drop())
-    this.#port.close()
   }
 }
 
@@ -390,5 +396,3 @@ function shrinkSome(queries: Queries, stopMs: number): boolean {
     queries.giveBack(Math.min(some, tooMany))
   }
 }
-
-new Writer(workerData as WriterInit)

@@ -91,7 +91,7 @@ export const starts: readonly Benchmark[] = [
   }),
   benchmark('memory-threadless', {
     unit: 'MiB',
-    baseline: 'the same; this replica has a log in memory, without the two threads of SQLite',
+    baseline: 'the same; this replica has a log in memory, without the thread of SQLite',
     of: ({ idleBytes, threadless = { idleBytes } }) => threadless.idleBytes / MIB,
   }),
 ]

@@ -16,7 +16,7 @@ export interface GetOptions {
 /** Ask a running replica, or read the log with a replica of the command's own where none answers. */
 export async function get(context: Context, key: string, options: GetOptions): Promise<number> {
   const question = Buffer.from(key)
-  // The log's threads begin while this one loads libp2p, which takes longest by far.
+  // The log's thread begins while this one loads libp2p, which takes longest by far.
   const { group, output, signal } = context
   const asking = { group, output, signal, ...(await networkOf(context)) }
   const opening = openAnyLog(context)

@@ -73,7 +73,7 @@ export class Visitor implements AsyncDisposable {
     const privateKey = await generateKeyPair('Ed25519')
     const self = privateKey.publicKey.toString()
     const presence = new VisitPresence({ self, log, clock })
-    // The log's own threads announce while this one loads libp2p.
+    // The log's own thread announces while this one loads libp2p.
     const announced = presence.announce()
     announced.catch(() => {})
     const { Libp2pNode } = await import('../node/libp2p-node.ts')

@@ -111,10 +111,18 @@ class Terminal {
         return
       }
       if (this.#child.exitCode !== null) throw this.#failed(`ended with code ${this.#child.exitCode}`)
-      const news = [once(this.#child, 'printed', { signal }), once(this.#child, 'close', { signal })]
-      await Promise.race(news).catch(() => {
+      // Who loses the race stops listening: a program that prints much would have more and more listeners.
+      const over = new AbortController()
+      const until = { signal: AbortSignal.any([signal, over.signal]) }
+      const news = [once(this.#child, 'printed', until), once(this.#child, 'close', until)]
+      try {
+        await Promise.race(news)
+      } catch {
         throw this.#failed(`did not show: ${lines.join('\n')}`)
-      })
+      } finally {
+        over.abort()
+        await Promise.allSettled(news)
+      }
     }
   }
 

@@ -1,8 +1,9 @@
+import { JetStreamApiCodes } from '@nats-io/jetstream'
 import { asError } from '../../thrown.ts'
 import { Deadline, type Timer } from '../../time/clock.ts'
 import { LogClosed, LogUnavailable } from '../errors.ts'
 import { any } from '../pause.ts'
-import type { Link } from './link.ts'
+import { codeOf, type Link } from './link.ts'
 import type { Stream, StreamTail } from './stream.ts'
 
 /** Throws if the stream can no longer deliver. */
@@ -71,8 +72,10 @@ export class StreamMonitor {
         try {
           await check?.(tail, any(trouble.signal, patience.signal))
         } catch (error) {
-          // A check that got no answer is repeated at the next look.
-          if (!(error instanceof LogUnavailable || patience.signal.aborted)) trouble.abort(error)
+          // A check that got no answer is repeated at the next look. If the stream is gone, that look says so.
+          const isGone = codeOf(error) === JetStreamApiCodes.StreamNotFound
+          if (isGone || error instanceof LogUnavailable || patience.signal.aborted) return
+          trouble.abort(error)
         }
       })
       await Promise.all(checks)

@@ -1,5 +1,6 @@
-import type { JetStreamManager } from '@nats-io/jetstream'
+import { JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream'
 import { expect, test } from 'vitest'
+import { EpochChanged, LogRefused } from '../../../src/log/errors.ts'
 import { OwnCodec } from '../../../src/log/jetstream/codec.ts'
 import { EntryEncoder } from '../../../src/log/jetstream/entry.ts'
 import type { Link } from '../../../src/log/jetstream/link.ts'
@@ -80,5 +81,27 @@ test('a stream that answers no look for 15 seconds is one without servers', asyn
   clock.advance(1)
   await clock.turn()
   expect(told).toEqual([false])
+  reading.abort()
+})
+
+test('a stream that is gone between a look and its check is told of by the next look', async () => {
+  const clock = new VirtualClock()
+  const gone = new EpochChanged('e', undefined)
+  const looks = [{}, gone]
+  const look: Stream['look'] = async () => {
+    const next = looks.shift()!
+    if (next instanceof Error) throw next
+    return next as StreamTail
+  }
+  const refusal = new JetStreamApiError({ code: 404, err_code: 10059, description: 'stream not found' })
+  const check = () => Promise.reject(new LogRefused('refused', { cause: refusal }))
+  const reading = new AbortController()
+  const trouble = new StreamMonitor(silentLink(clock), { look }, 1_000).until(reading.signal, check)
+  clock.advance(1_000)
+  await clock.turn()
+  expect(trouble.aborted).toBe(false)
+  clock.advance(1_000)
+  await clock.turn()
+  expect(trouble.reason).toBe(gone)
   reading.abort()
 })

@@ -736,6 +736,51 @@ describe('the file of a sqliteLog', () => {
       expect(await log.append(commands('2'))).toEqual({ first: 2, last: 2 })
     })
 
+    test('serves a stream between transactions that are larger than its batches', async () => {
+      const log = await open()
+      const ending = new AbortController()
+      let seen = 0
+      const following = (async () => {
+        for await (const { entries } of log.follow({ index: 0 }, { signal: ending.signal }))
+          seen += entries.length
+      })()
+      const entries = commands(...numbers(1, 2_500))
+      const behind: number[] = []
+      for (let round = 0; round < 60; round++) {
+        const { last } = await log.append(entries)
+        behind.push(last - seen)
+      }
+      ending.abort()
+      await following
+      // Some transactions. Without turns it is behind by half of all entries.
+      expect(behind.at(-1)).toBeLessThan(40_000)
+    })
+
+    test('takes other writes between appends, however much is read meanwhile', async () => {
+      const log = await open()
+      const ending = new AbortController()
+      const repeat = async (call: () => Promise<unknown>) => {
+        while (!ending.signal.aborted) await call()
+      }
+      let appends = 0
+      const busy = [
+        repeat(async () => {
+          await log.append(commands('x'))
+          appends++
+        }),
+        ...Array.from({ length: 64 }, () => repeat(() => log.bounds())),
+      ]
+      const meanwhile: number[] = []
+      for (let round = 0; round < 60; round++) {
+        const before = appends
+        await log.notices.announce('alice', new Uint8Array(1), 10_000)
+        meanwhile.push(appends - before)
+      }
+      ending.abort()
+      await Promise.all(busy)
+      expect(Math.max(...meanwhile)).toBeLessThan(10)
+    })
+
     test('that dies leaves an append uncertain, and the next has another', async () => {
       const log = await open()
       const thread = await threadOf(() => log.bounds())

@@ -9,6 +9,8 @@ import { isBusy } from './file.ts'
  * not collide again.
  */
 const RETRY_MAX_MS = 10
+/** How long a handle that is being closed waits for a lock, in milliseconds. */
+export const CLOSING_PATIENCE_MS = 250
 
 /**
  * Call `attempt` until no lock of the file at `path` is in its way. Throws `LogBusy` once `patienceMs()` have

@@ -13,7 +13,7 @@ const READS: ReadonlySet<LogRequest['type']> = new Set<ReaderRequest['type']>([
   'board',
 ])
 
-/** Serves a handle, in a thread of its own. Between two transactions of its writer, its reader has a turn. */
+/** Serves a handle, in a thread of its own. Reads and writes take turns. */
 class LogThread {
   readonly #init: ThreadInit
   readonly #port = new Port((message) => this.#receive(message))

@@ -15,7 +15,7 @@ export interface ThreadInit {
   readonly pollMs: number
   readonly author: string
   /** The epoch of the log, when this is not the handle's first thread. */
-  readonly epoch?: string | undefined
+  readonly epoch?: string
 }
 
 /** A log is made if there is none and there is a signature to bind it to. */

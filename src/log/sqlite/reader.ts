@@ -4,7 +4,7 @@ import { LogRewound, LogTruncated } from '../errors.ts'
 import type { Cursor, LogBounds } from '../log.ts'
 import { CommitWatch } from './commit-watch.ts'
 import { assertFile, Connection, failure, makeFile } from './file.ts'
-import { whenFree } from './lock.ts'
+import { CLOSING_PATIENCE_MS, whenFree } from './lock.ts'
 import { entryId, type PackedBatch, packBatch } from './pack.ts'
 import type { Port } from './port.ts'
 import {
@@ -15,9 +15,6 @@ import {
   type ThreadInit,
 } from './protocol.ts'
 import { Queries } from './queries.ts'
-
-/** How long a reader that is being closed waits for a lock, in milliseconds. */
-const CLOSING_PATIENCE_MS = 250
 
 interface Stream {
   readonly call: number
@@ -73,6 +70,11 @@ export class Reader {
   /** The log's, once it was opened. */
   get epoch(): string {
     return this.#epoch!
+  }
+
+  /** Whether streams with credit wait for items. */
+  get isSending(): boolean {
+    return this.#isPumping
   }
 
   /** A stream's consumer has room for one more item. */

@@ -6,18 +6,16 @@ import { checkPrune } from '../limits.ts'
 import type { Appended } from '../log.ts'
 import { isFresh, Sightings } from '../presence.ts'
 import { Connection, failure, reason } from './file.ts'
-import { whenFree } from './lock.ts'
+import { CLOSING_PATIENCE_MS, whenFree } from './lock.ts'
 import { type PackedAppend, unpackAppend } from './pack.ts'
 import type { Port } from './port.ts'
-import type { AppendRequest, CallValue, WriterRequest } from './protocol.ts'
+import type { AppendRequest, CallValue, ThreadInit, WriterRequest } from './protocol.ts'
 import { Queries } from './queries.ts'
 import type { Reader } from './reader.ts'
 
-/** How long a writer that is being closed waits for a lock, in milliseconds. */
-const CLOSING_PATIENCE_MS = 250
 /**
  * The length of one transaction that deletes pruned rows, in milliseconds. Others wait that long for the
- * lock.
+ * lock, and this handle's reads do.
  */
 const SWEEP_SLICE_MS = 5
 /**
@@ -31,14 +29,14 @@ const FREE_PAGES_MIN = 1024
 const SWEEP_PAUSE_MS = 5
 
 /**
- * How long the file is searched for damage before this thread's first append, in milliseconds. That covers a
+ * How long the file is searched for damage before a connection's first append, in milliseconds. That covers a
  * whole pruned log, and a part of others.
  */
 const PROBE_SCAN_MS = 20
 
 /**
  * How long a transaction stays open for entries that gather in the main thread, in milliseconds. They come
- * before the end of its turn, but the turn may be long, and others wait for the lock.
+ * before the end of its turn, but the turn may be long, and others wait for the lock, and this handle's reads.
  */
 const GATHER_MS_MAX = 2
 /** The pause between two looks for such entries, in milliseconds: the main thread appends 100 in that time. */
@@ -79,11 +77,8 @@ class OutcomeUnknown extends LogUnusable {
   }
 }
 
-interface WriterInit {
-  readonly path: string
-  readonly lockTimeoutMs: number
+interface WriterInit extends ThreadInit {
   readonly epoch: string
-  readonly author: string
   readonly port: Port
   /** It is told of each commit, and need not wait until the file's watch reports it. */
   readonly reader: Reader
@@ -120,7 +115,7 @@ export class Writer {
     if (request.type === 'append') {
       this.#isNextSoon = sinceMs < this.#repliedMs + SOON_MS
       this.#appends.push({ call, ...request, sinceMs })
-      if (!this.#isAppending) void this.#enqueue(() => this.#appendAll())
+      if (!this.#isAppending) void this.#enqueue(() => this.#appendNext())
       this.#isAppending = true
       return
     }
@@ -176,24 +171,29 @@ export class Writer {
     queries.run('UPDATE state SET board = board + 1')
   }
 
-  async #appendAll(): Promise<void> {
-    while (this.#appends.length > 0) {
-      try {
-        const values = await this.#appendSome()
-        this.#appends.splice(0, values.length)
-        this.#port.values(values)
-        this.#repliedMs = systemClock.now()
-        this.#init.reader.look()
-      } catch (error) {
-        // Of those that follow, none was written either.
-        const last = this.#appends.findIndex(({ isMoreToCome }) => !isMoreToCome)
-        for (const { call } of this.#appends.splice(0, last + 1 || this.#appends.length))
-          this.#port.error(call, error)
-      }
-      await yieldToMessages()
+  /**
+   * One transaction. Later appends take their turn behind other requests, and after as long a time for reads: a stream
+   * gets fewer entries at a time than a transaction may hold.
+   */
+  async #appendNext(): Promise<void> {
+    const beginMs = systemClock.now()
+    try {
+      const values = await this.#appendSome()
+      this.#appends.splice(0, values.length)
+      this.#port.values(values)
+      this.#repliedMs = systemClock.now()
+      this.#init.reader.look()
+    } catch (error) {
+      // Of those that follow, none was written either.
+      const last = this.#appends.findIndex(({ isMoreToCome }) => !isMoreToCome)
+      for (const { call } of this.#appends.splice(0, last + 1 || this.#appends.length))
+        this.#port.error(call, error)
     }
-    this.#isAppending = false
-    if (this.#isNextSoon) this.#stayAwake()
+    const endMs = systemClock.now()
+    while (this.#init.reader.isSending && systemClock.now() < 2 * endMs - beginMs) await yieldToMessages()
+    this.#isAppending = this.#appends.length > 0
+    if (this.#isAppending) void this.#enqueue(() => this.#appendNext())
+    else if (this.#isNextSoon) this.#stayAwake()
   }
 
   /** Write the appends of one transaction. */
@@ -360,6 +360,8 @@ export class Writer {
   /** Settle all requests, and close the file. */
   async close(): Promise<void> {
     this.#isClosing = true
+    // Each transaction of appends enqueues the next.
+    while (this.#isAppending) await this.#lastJob
     await this.#enqueue(async () => this.#drop())
   }
 }

@@ -1,5 +1,5 @@
-import { closeSync, fsync, openSync, write } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { closeSync, fsync, mkdirSync, openSync, statSync, write } from 'node:fs'
+import { type FileHandle, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
@@ -14,6 +14,9 @@ const SQLITE_BUSY = 5
 /**
  * The machine's file system. Its locks hold between processes and threads, and the system ends those of a
  * dead one.
+ *
+ * A directory is made, and opened to be flushed, at once. By way of libuv's threads each such step took up to 4 ms
+ * where a program had just been loaded, and a replica's start 28 ms longer.
  */
 export const fileStorage: Storage = {
   makeDirectory,
@@ -39,7 +42,7 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
     await makeOne(path, mode)
   } catch (error) {
     const parent = dirname(path)
-    if (!hasCode(error, 'ENOENT') || (await isDirectory(parent))) throw error
+    if (!hasCode(error, 'ENOENT') || isDirectory(parent)) throw error
     await makeDirectory(parent, mode)
     await makeOne(path, mode)
   }
@@ -47,9 +50,9 @@ async function makeDirectory(path: string, mode: number): Promise<void> {
 
 async function makeOne(path: string, mode: number): Promise<void> {
   try {
-    await mkdir(path, { mode })
+    mkdirSync(path, { mode })
   } catch (error) {
-    if (!hasCode(error, 'EEXIST') || !(await isDirectory(path))) throw error
+    if (!hasCode(error, 'EEXIST') || !isDirectory(path)) throw error
     return
   }
   try {
@@ -60,11 +63,12 @@ async function makeOne(path: string, mode: number): Promise<void> {
   }
 }
 
-async function isDirectory(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  )
+function isDirectory(path: string): boolean {
+  try {
+    return statSync(path).isDirectory()
+  } catch {
+    return false
+  }
 }
 
 /** Opens at once: the write then begins in another thread before this returns. */
@@ -147,11 +151,11 @@ class WrittenFile implements WritableFile {
 }
 
 async function flushDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r')
+  const directory = openSync(path, 'r')
   try {
-    await directory.sync()
+    await flushFile(directory)
   } finally {
-    await directory.close()
+    closeSync(directory)
   }
 }
 

@@ -534,6 +534,18 @@ describe('the file of a sqliteLog', () => {
       expect(await failureOf(log.bounds())).toBeInstanceOf(LogUnusable)
     })
 
+    test('a handle that has not noticed that the -wal was taken away loses no entry when it closes last', async () => {
+      const log = await open({ pollMs: 60_000 })
+      const other = await open({ pollMs: 60_000 })
+      await log.append(commands('1'))
+      await other.append(commands('2'))
+      unlinkSync(`${path}-wal`)
+      await other.append(commands('3'))
+      await other.close()
+      await log.close()
+      expect((await readAll(await open())).map(text)).toEqual(['1', '2', '3'])
+    })
+
     // In some rounds a connection counts as many changes as the one before it did: that once hid the last entry.
     test('a -wal that was taken away costs no entry, and readers get what follows', async () => {
       for (let round = 0; round < 8; round++) {

@@ -213,7 +213,11 @@ export class Connection {
     const wasTaken = identity(this.path) === this.#file && identity(wal) !== this.#wal
     if (this.#frozen === undefined && wasTaken && isEmpty(wal) && this.#bringIn()?.busy)
       throw Object.assign(new Error('the -wal is in use'), { errcode: SQLITE_BUSY })
+    // The last connection to close removes the -wal by its name. If there is another one by now, with entries in it, this
+    // connection must not be the last, since it knows nothing of them.
+    const last = wasTaken && !isEmpty(wal) ? connect(this.path, 'read').db : undefined
     this.db.close()
+    last?.close()
   }
 
   /** Close the connection. An open transaction is rolled back. */

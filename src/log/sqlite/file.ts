@@ -1,10 +1,21 @@
 import { randomUUID } from 'node:crypto'
-import { accessSync, constants, existsSync, linkSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, linkSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
-import { asError } from '../../thrown.ts'
-import { EpochChanged, LogDamaged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
+import { EpochChanged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
+import {
+  damaged,
+  failure,
+  isBusy,
+  isForbidden,
+  isFull,
+  NotALog,
+  SQLITE_BUSY,
+  SQLITE_NOTADB,
+  sqliteCode,
+  unusable,
+} from './failure.ts'
 
 /** "ANCH". It tells our files from other programs' SQLite databases. */
 const APPLICATION_ID = 0x414e4348
@@ -49,28 +60,11 @@ export const UPGRADES = `
   CREATE TABLE IF NOT EXISTS upgrades (idx INTEGER PRIMARY KEY, signature TEXT NOT NULL) STRICT;
   PRAGMA user_version = ${FORMAT_UPGRADED}`
 
-// SQLite's primary result codes (https://www.sqlite.org/rescode.html).
-const SQLITE_PERM = 3
-const SQLITE_BUSY = 5
-const SQLITE_READONLY = 8
-const SQLITE_IOERR = 10
-const SQLITE_CORRUPT = 11
-const SQLITE_FULL = 13
-const SQLITE_CANTOPEN = 14
-const SQLITE_PROTOCOL = 15
-const SQLITE_NOTADB = 26
-
 /**
  * The size that the -wal file is cut to when SQLite begins it anew, in bytes. While a reader holds an old
  * state, the file grows, and it would stay that large. In ordinary work SQLite begins it anew after 4 MB.
  */
 const WAL_BYTES = 8 * 1024 * 1024
-/**
- * With less room than this on the disk, in bytes, SQLite's I/O error counts as a full disk: -shm grows by 32
- * KiB.
- */
-const ROOM_BYTES_MIN = 64 * 1024
-
 /** How often opening is tried again if the file is replaced meanwhile. */
 const OPEN_ATTEMPTS_MAX = 10
 
@@ -210,8 +204,9 @@ export class Connection {
   retire(): void {
     this.rollback()
     const wal = `${this.path}-wal`
-    const wasTaken = identity(this.path) === this.#file && identity(wal) !== this.#wal
-    if (this.#frozen === undefined && wasTaken && isEmpty(wal) && this.#bringIn()?.busy)
+    const isSame = this.#frozen === undefined && identity(this.path) === this.#file
+    const wasTaken = isSame && identity(wal) !== this.#wal
+    if (wasTaken && isEmpty(wal) && this.#bringIn()?.busy)
       throw Object.assign(new Error('the -wal is in use'), { errcode: SQLITE_BUSY })
     // The last connection to close removes the -wal by its name. If there is another one by now, with entries in it, this
     // connection must not be the last, since it knows nothing of them.
@@ -273,72 +268,6 @@ function isWritable(path: string): boolean {
 }
 
 /**
- * The error that this folder throws. SQLite's own errors become a sentence for the file's owner, others stay
- * as they are.
- */
-export function failure(path: string, what: string, error: unknown): unknown {
-  return sqliteCode(error) === undefined || isBusy(error) ? error : unusable(path, what, error)
-}
-
-/** Why SQLite failed, in a sentence that says what to do. */
-export function reason(path: string, error: unknown): string {
-  const why = asError(error).message
-  const code = sqliteCode(error) ?? (error as NodeJS.ErrnoException | undefined)?.code
-  if (code === 'ENOSPC' || isFull(path, error))
-    return `${why}${code === SQLITE_IOERR ? ': the disk is full' : ''}; make room on the disk`
-  if (isForbidden(error) || code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
-    return `${why}; this user needs permission to write the file and its folder, where -wal and -shm are made`
-  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB)
-    return `${why}; restore a backup, and remove ${path}-wal and ${path}-shm before that: a -wal of another file, played into a backup, is the likely cause`
-  const extended = (error as { errcode?: number } | undefined)?.errcode
-  return `${why}${extended === undefined ? '' : ` (SQLite's code ${extended})`}; see to the file, its disk and its permissions`
-}
-
-function unusable(path: string, what: string, error: unknown): LogUnusable {
-  const code = sqliteCode(error)
-  if (code === SQLITE_CORRUPT || code === SQLITE_NOTADB) return damaged(path, error)
-  return new LogUnusable(`${what}: ${reason(path, error)}`, { place: path, cause: error })
-}
-
-function damaged(path: string, cause: unknown): LogDamaged {
-  const why = cause instanceof NotALog ? NOT_A_LOG : reason(path, cause)
-  return new LogDamaged(`the file is damaged: ${why}`, { place: path, cause })
-}
-
-/** True if another connection holds a lock that this one needs. Another try may succeed. */
-export function isBusy(error: unknown): boolean {
-  const code = sqliteCode(error)
-  return code === SQLITE_BUSY || code === SQLITE_PROTOCOL
-}
-
-/** True if this user lacks the permission. Opening with fewer rights may still succeed. */
-function isForbidden(error: unknown): boolean {
-  const code = sqliteCode(error)
-  return code === SQLITE_PERM || code === SQLITE_READONLY || code === SQLITE_CANTOPEN
-}
-
-/**
- * True if the disk is full. If it is too full for -shm, SQLite reports an I/O error, so look at the disk
- * then.
- */
-function isFull(path: string, error: unknown): boolean {
-  const code = sqliteCode(error)
-  if (code !== SQLITE_IOERR) return code === SQLITE_FULL
-  try {
-    const { bavail, bsize } = statfsSync(dirname(path))
-    return bavail * bsize < ROOM_BYTES_MIN
-  } catch {
-    return false
-  }
-}
-
-/** SQLite's primary result code; undefined for an error that is not SQLite's. */
-function sqliteCode(error: unknown): number | undefined {
-  if (!(error instanceof Error && 'errcode' in error && typeof error.errcode === 'number')) return undefined
-  return error.errcode & 0xff
-}
-
-/**
  * What the file says about itself. It is read as `immutable`: without a lock, and without the -wal file.
  * Otherwise SQLite would make one, or even play one back into a file that is not ours. A checkpoint may be
  * under way meanwhile. What is read here never changes, but the file may be shorter than its header says,
@@ -364,15 +293,6 @@ function inspect(path: string): Meta {
     throw unusable(path, 'it cannot be read as a log', error)
   } finally {
     db?.close()
-  }
-}
-
-const NOT_A_LOG = 'it is not a log but some other file'
-
-/** The file at the path is no log of ours. */
-class NotALog extends LogUnusable {
-  constructor(path: string) {
-    super(`${NOT_A_LOG}: choose another path, or move it away`, { place: path })
   }
 }
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { systemRandom } from '../../random.ts'
 import { systemClock } from '../../time/clock.ts'
 import { LogBusy } from '../errors.ts'
-import { isBusy } from './file.ts'
+import { isBusy } from './failure.ts'
 
 /**
  * The longest pause between two tries for a lock, in milliseconds. It is random, so that waiting processes do

@@ -4,14 +4,14 @@ import type { LogRequest, Message, ReaderRequest, ThreadInit } from './protocol.
 import { Reader } from './reader.ts'
 import { Writer } from './writer.ts'
 
-const READS: ReadonlySet<LogRequest['type']> = new Set<ReaderRequest['type']>([
-  'open',
-  'bounds',
-  'upgraded',
-  'notices',
-  'entries',
-  'board',
-])
+const READS: Readonly<Record<ReaderRequest['type'], true>> = {
+  open: true,
+  bounds: true,
+  upgraded: true,
+  notices: true,
+  entries: true,
+  board: true,
+}
 
 /** Serves a handle, in a thread of its own. Reads and writes take turns. */
 class LogThread {
@@ -67,7 +67,7 @@ class LogThread {
 }
 
 function isRead(request: LogRequest): request is ReaderRequest {
-  return READS.has(request.type)
+  return request.type in READS
 }
 
 new LogThread(workerData as ThreadInit)

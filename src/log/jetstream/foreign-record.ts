@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
 import { JetStreamApiCodes } from '@nats-io/jetstream'
-import { type KV, Kvm } from '@nats-io/kv'
+import type { KV } from '@nats-io/kv'
 import { Binding, type Upgrade } from '../binding.ts'
 import { LogUnusable } from '../errors.ts'
 import type { SignalOptions } from '../log.ts'
+import { openBucket } from './bucket.ts'
 import { codeOf, type Link } from './link.ts'
 import type { Range } from './numbering.ts'
 
@@ -107,11 +108,12 @@ export class ForeignRecords {
 
   /** @param replicas of a bucket that is made if there is none; undefined to make none */
   async #open(replicas: number | undefined, options?: SignalOptions): Promise<KV> {
-    const kvm = new Kvm(this.#link.jsm.jetstream())
     // A server that is not the leader may not know the newest record yet, so it is not asked.
     const direct = { allow_direct: false }
-    this.#kv = await this.#link.ask(
-      () =>
+    this.#kv = await openBucket(
+      this.#link,
+      this.#bucket,
+      (kvm) =>
         replicas === undefined
           ? kvm.open(this.#bucket, direct)
           : kvm.create(this.#bucket, { ...direct, replicas, history: 1 }),

@@ -1,11 +1,12 @@
 import { DeliverPolicy, JetStreamApiCodes } from '@nats-io/jetstream'
-import { type KV, Kvm } from '@nats-io/kv'
+import type { KV } from '@nats-io/kv'
 import type { Msg } from '@nats-io/transport-node'
 import { LogUnavailable } from '../errors.ts'
 import { checkPresence, PRESENCE_TTL_MS_MAX } from '../limits.ts'
 import type { SignalOptions } from '../log.ts'
 import { any, Pause } from '../pause.ts'
 import type { Presence, PresenceStore } from '../presence.ts'
+import { openBucket, streamOf } from './bucket.ts'
 import { codeOf, type Link } from './link.ts'
 import { encodeName } from './names.ts'
 import { pull } from './pull.ts'
@@ -125,7 +126,7 @@ export class JetstreamPresenceStore implements PresenceStore {
   /** What one consumer delivers, until it ends. */
   async *#presences(signal: AbortSignal): AsyncGenerator<Presence[]> {
     const { link } = this.#init
-    const stream = `KV_${this.#bucket}`
+    const stream = streamOf(this.#bucket)
     const subjects = `$KV.${this.#bucket}.${this.#prefix}`
     const clock = new ServerClock(link.clock)
     const board = new Map<string, Written>()
@@ -167,8 +168,7 @@ export class JetstreamPresenceStore implements PresenceStore {
   /** The bucket, made if there is none. After a failure the next call tries again. */
   async #open(): Promise<KV> {
     const { link } = this.#init
-    const kvm = new Kvm(link.jsm.jetstream())
-    this.#kv ??= link.ask(() =>
+    this.#kv ??= openBucket(link, this.#bucket, (kvm) =>
       kvm.create(this.#bucket, { replicas: this.#replicas, ttl: PRESENCE_TTL_MS_MAX, history: 1 }),
     )
     try {

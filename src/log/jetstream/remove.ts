@@ -1,4 +1,5 @@
 import { JetStreamApiCodes } from '@nats-io/jetstream'
+import { streamOf } from './bucket.ts'
 import { codeOf, Link } from './link.ts'
 import { bucketName, encodeName, streamName } from './names.ts'
 import type { JetstreamLogOptions } from './options.ts'
@@ -9,8 +10,8 @@ import type { JetstreamLogOptions } from './options.ts'
  */
 export function streamsOf({ stream, control }: JetstreamLogOptions, group: string): string[] {
   const own = stream ?? streamName(group)
-  if (control === undefined) return [own, `KV_${encodeName(own)}`]
-  return [`KV_${bucketName(own, control, 'binding')}`, `KV_${bucketName(own, control, 'notices')}`]
+  if (control === undefined) return [own, streamOf(encodeName(own))]
+  return [streamOf(bucketName(own, control, 'binding')), streamOf(bucketName(own, control, 'notices'))]
 }
 
 /** Remove those of the streams that exist. */

@@ -30,6 +30,8 @@ const SETTLED_LOOKS = 2
 const SETTLED_LOOKS_MAX = 50
 /** Time between two looks at a new stream, in milliseconds. */
 const SETTLING_MS = 200
+/** Go's zero time: when a stream was made that is not made yet. */
+const NOT_YET = '0001-01-01T00:00:00Z'
 
 /** The stream that holds a group's entries. */
 export abstract class Stream {
@@ -180,7 +182,8 @@ function toldAtMs({ ts }: Partial<StreamInfo>): number | undefined {
 
 /**
  * The leader's view of a stream. Without a leader it throws: a server of a cluster that lost its majority
- * goes on answering for minutes, with what it last knew.
+ * goes on answering for minutes, with what it last knew. So it does for a stream that is being made: 2.9.10
+ * tells of one that has no store yet, and ends with a panic when it is asked for one of its messages.
  */
 export async function streamInfo(
   jsm: JetStreamManager,
@@ -189,6 +192,7 @@ export async function streamInfo(
 ): Promise<StreamInfo> {
   const info = await jsm.streams.info(name, options)
   if (info.cluster !== undefined && !info.cluster.leader) throw new LogUnavailable('the stream has no leader')
+  if (info.created === NOT_YET) throw new LogUnavailable('the stream is being made')
   return info
 }
 

@@ -152,12 +152,12 @@ class SqliteLog implements Log {
 
   follow(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
     checkCursor(cursor)
-    return this.#entries({ type: 'entries', cursor, follow: true }, options)
+    return this.#entries({ type: 'entries', cursor: copyOf(cursor), follow: true }, options)
   }
 
   read(cursor: Cursor, options?: SignalOptions): AsyncIterable<LogBatch> {
     checkCursor(cursor)
-    return this.#entries({ type: 'entries', cursor, follow: false }, options)
+    return this.#entries({ type: 'entries', cursor: copyOf(cursor), follow: false }, options)
   }
 
   async bounds(options?: SignalOptions): Promise<LogBounds> {
@@ -258,6 +258,11 @@ class SqliteLog implements Log {
     signal?.throwIfAborted()
     if (this.#closing.signal.aborted) throw new LogClosed()
   }
+}
+
+/** For the thread: an entry may be a cursor, and its id is no property of its own. */
+function copyOf({ index, id }: Cursor): Cursor {
+  return id === undefined ? { index } : { index, id }
 }
 
 class SqlitePresenceStore implements PresenceStore {

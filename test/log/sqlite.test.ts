@@ -11,6 +11,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
   writeSync,
@@ -567,6 +568,87 @@ describe('the file of a sqliteLog', () => {
     })
   })
 
+  describe('whose -wal or -shm was taken away', () => {
+    test('waits for who has the -wal before it writes, also from a handle that had not written', async () => {
+      const before = await open()
+      await before.append(commands('1', '2'))
+      await before.close()
+      const log = await open({ pollMs: 250 })
+      const other = await open({ pollMs: 250 })
+      const madeMs = statSync(path).mtimeMs
+      await log.append(commands('3'))
+      // It is brought into the file after the writer's first look for what was pruned.
+      await vi.waitUntil(() => statSync(path).mtimeMs !== madeMs)
+      await log.append(commands('4'))
+      unlinkSync(`${path}-wal`)
+      await other.notices.announce('bob', new Uint8Array(1), 10_000)
+      expect((await readAll(log)).map(text)).toEqual(numbers(1, 4))
+      await Promise.all([log.close(), other.close()])
+      const after = await open()
+      expect((await readAll(after)).map(text)).toEqual(numbers(1, 4))
+      expect((await after.notices.read()).map(({ member }) => member)).toEqual(['bob'])
+    })
+
+    test('is written by nobody who has the old -shm, and that is told', async () => {
+      const log = await open()
+      const follower = new Follower(log)
+      await log.append(commands('1'))
+      await follower.take(1)
+      await log.append(commands('2'))
+      await follower.take(1)
+      unlinkSync(`${path}-shm`)
+      using child = new Child('process.ts', 'open', path, 'the other')
+      await child.ready()
+      child.go()
+      expect(await child.line()).toBe(log.epoch)
+      const failures = [failureOf(log.append(commands('3'))), failureOf(log.bounds()), follower.failure()]
+      for (const failure of await Promise.all(failures)) {
+        expect(failure).toBeInstanceOf(LogUnusable)
+        expect((failure as Error).message).toContain('-shm, which keeps its users apart, was taken away')
+      }
+      expect(await child.exitCode()).toBe(0)
+      await log.close()
+      expect((await readAll(await open())).map(text)).toEqual(['1', '2', 'the other'])
+    })
+
+    test('brings in what the old -wal held, if nobody has begun a new one', async () => {
+      const log = await open()
+      await log.append(commands('1'))
+      await log.append(commands('2'))
+      for (const part of ['-wal', '-shm']) unlinkSync(path + part)
+      expect(await failureOf(log.append(commands('3')))).toBeInstanceOf(LogUnusable)
+      await log.close()
+      expect((await readAll(await open())).map(text)).toEqual(['1', '2'])
+    })
+  })
+
+  test('in a folder that cannot be entered for a moment is not gone, and its lock is given back', async () => {
+    const log = await open()
+    const other = await open()
+    await log.append(commands('1'))
+    await other.append(commands('2'))
+    const follower = new Follower(log)
+    await follower.take(2)
+    const aside = `${folder}-aside`
+    // Whoever looks for the file is led in a circle.
+    renameSync(folder, aside)
+    symlinkSync(folder, folder)
+    const failures = await Promise.all([
+      failureOf(log.append(commands('lost'))),
+      failureOf(log.bounds()),
+      follower.failure(),
+    ])
+    unlinkSync(folder)
+    renameSync(aside, folder)
+    for (const failure of failures) {
+      expect(failure).toBeInstanceOf(LogUnusable)
+      expect((failure as Error).message).toContain('it cannot be looked at')
+    }
+    expect(await other.append(commands('3'))).toEqual({ first: 3, last: 3 })
+    expect(await log.append(commands('4'))).toEqual({ first: 4, last: 4 })
+    expect((await readAll(log)).map(text)).toEqual(numbers(1, 4))
+  })
+
   describe('damaged', () => {
     /** Writes nonsense over the middle of the file, like a bad disk, and lets the log read it. */
     async function rot(log: Log): Promise<Log> {
@@ -791,6 +873,37 @@ describe('the file of a sqliteLog', () => {
       ending.abort()
       await Promise.all(busy)
       expect(Math.max(...meanwhile)).toBeLessThan(10)
+    })
+
+    test('begins a read whose request comes while a transaction gathers, even if that fails', {
+      timeout: 20_000,
+    }, async () => {
+      const log = await open()
+      await log.append(commands('first'))
+      // It stands for whatever ends a transaction after its entries have gathered, such as a full disk.
+      alter(`CREATE TRIGGER fails BEFORE INSERT ON entries WHEN length(new.payload) = 7
+          BEGIN SELECT raise(ABORT, 'no'); END`)
+      for (let round = 0; round < 5; round++) {
+        const board = log.notices.watch()[Symbol.asyncIterator]()
+        await board.next()
+        await log.notices.announce('alice', new Uint8Array(1), 10_000)
+        await board.next()
+        await log.notices.announce('alice', new Uint8Array(1), 10_000)
+        let reading: Promise<unknown> | undefined
+        const before = log.append(commands('before'))
+        const appends = numbers(1, 300).map(async (n) => {
+          await log.append(commands('many'))
+          if (n === '281') {
+            void board.next()
+            reading = readAll(log)
+          }
+          await log.append(commands(n === '300' ? 'failing' : 'x')).catch(() => {})
+        })
+        await Promise.all([before, ...appends])
+        // A hang: nothing else is written, which would wake it.
+        expect(await reading).not.toEqual([])
+        await board.return?.()
+      }
     })
 
     test('that dies leaves an append uncertain, and the next has another', async () => {

@@ -6,6 +6,8 @@ import { LogDamaged, LogUnusable } from '../errors.ts'
 // SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const SQLITE_PERM = 3
 export const SQLITE_BUSY = 5
+/** An extended code: a file has fewer bytes than the index says. */
+export const SQLITE_IOERR_SHORT_READ = 522
 const SQLITE_READONLY = 8
 const SQLITE_IOERR = 10
 const SQLITE_CORRUPT = 11

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { accessSync, constants, existsSync, linkSync, rmSync, statSync } from 'node:fs'
+import { accessSync, type BigIntStats, constants, existsSync, linkSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
@@ -12,6 +12,7 @@ import {
   isFull,
   NotALog,
   SQLITE_BUSY,
+  SQLITE_IOERR_SHORT_READ,
   SQLITE_NOTADB,
   sqliteCode,
   unusable,
@@ -122,6 +123,12 @@ function isThere(path: string): boolean {
   )
 }
 
+/**
+ * Logs whose -shm was taken away while this thread had them open. As long as this process has a connection to such a
+ * file, SQLite gives each new one the old -shm.
+ */
+const unlocked = new Set<string>()
+
 /** An open connection to the file that was at a path. It can tell whether that file is still there. */
 export class Connection {
   readonly path: string
@@ -129,6 +136,9 @@ export class Connection {
   readonly meta: Meta
   readonly #file: string | undefined
   readonly #wal: string | undefined
+  /** What has the locks of all connections, and the index of the -wal. */
+  readonly #shm: string | undefined
+  readonly #isReadOnly: boolean
   /** The file's stamp when it was opened without locks. SQLite then assumes that the file never changes. */
   readonly #frozen: string | undefined
 
@@ -146,7 +156,7 @@ export class Connection {
         if (meta.epoch !== epoch) throw new EpochChanged(epoch, meta.epoch, { place: path })
       })
     } catch (error) {
-      if (!existsSync(path)) throw new EpochChanged(epoch, undefined, { place: path })
+      if (identity(path) === undefined) throw new EpochChanged(epoch, undefined, { place: path })
       // The file was a log before, so another try would not help: it is damaged.
       throw error instanceof NotALog ? damaged(path, error) : error
     }
@@ -155,6 +165,7 @@ export class Connection {
   static #open(path: string, use: Use, check: (meta: Meta) => void): Connection {
     for (let attempt = 1; ; attempt++) {
       const file = identity(path)
+      if (file !== undefined && unlocked.has(`${path} ${file}`)) throw shmTaken(path)
       try {
         const meta = inspect(path)
         check(meta)
@@ -176,20 +187,23 @@ export class Connection {
     this.meta = meta
     this.#file = file
     const before = stamp(path)
-    const { db, isFrozen } = connect(path, use)
+    const { db, isFrozen, isReadOnly } = connect(path, use)
     this.db = db
+    this.#isReadOnly = isReadOnly
     this.#frozen = isFrozen ? before : undefined
     this.#wal = identity(`${path}-wal`)
+    this.#shm = identity(`${path}-shm`)
   }
 
   /**
-   * False once the file was deleted or replaced, or the -wal that holds its newest entries was. No other
-   * connection would see what is then written through this one.
+   * False once the file was deleted or replaced, or the -wal that holds its newest entries was: no other
+   * connection would see what is then written through this one. So it is without its -shm: others lock another
+   * one, and would write in the same place.
    */
   isCurrent(): boolean {
     if (identity(this.path) !== this.#file) return false
     if (this.#frozen !== undefined) return this.#frozen === stamp(this.path) && isEmpty(`${this.path}-wal`)
-    return identity(`${this.path}-wal`) === this.#wal
+    return identity(`${this.path}-wal`) === this.#wal && identity(`${this.path}-shm`) === this.#shm
   }
 
   rollback(): void {
@@ -202,15 +216,30 @@ export class Connection {
    * again.
    */
   retire(): void {
+    try {
+      this.#retire()
+    } catch (error) {
+      throw failure(this.path, 'its -wal was taken away, and what it held did not get into the file', error)
+    }
+  }
+
+  #retire(): void {
     this.rollback()
     const wal = `${this.path}-wal`
+    const shm = identity(`${this.path}-shm`)
     const isSame = this.#frozen === undefined && identity(this.path) === this.#file
     const wasTaken = isSame && identity(wal) !== this.#wal
-    if (wasTaken && isEmpty(wal) && this.#bringIn()?.busy)
-      throw Object.assign(new Error('the -wal is in use'), { errcode: SQLITE_BUSY })
+    const isUnlocked = isSame && shm !== this.#shm
+    if (isUnlocked) unlocked.add(`${this.path} ${this.#file}`)
+    // With another -shm others may be writing now.
+    const haveOthersBegun = isUnlocked && shm !== undefined
+    if (wasTaken && !haveOthersBegun && !this.#isReadOnly && isEmpty(wal) && this.#bringIn()?.busy)
+      throw busy('the -wal is in use')
     // The last connection to close removes the -wal by its name. If there is another one by now, with entries in it, this
     // connection must not be the last, since it knows nothing of them.
-    const last = wasTaken && !isEmpty(wal) ? connect(this.path, 'read').db : undefined
+    let last: DatabaseSync | undefined
+    if (haveOthersBegun) last = bystander(this.path)
+    else if (wasTaken && !isEmpty(wal)) last = connect(this.path, 'read').db
     this.db.close()
     last?.close()
   }
@@ -233,7 +262,7 @@ export class Connection {
  * Open a file in the best possible way. Without write permission it can be read, as long as SQLite needs no
  * lock of its own.
  */
-function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean } {
+function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean; isReadOnly: boolean } {
   const ways: string[] = []
   const canWrite = isWritable(path)
   // Not for a reader without write permission: SQLite would make -wal and -shm files of its own, which would
@@ -245,10 +274,11 @@ function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean 
   for (const way of ways) {
     let db: DatabaseSync | undefined
     try {
-      const readOnly = way !== 'mode=rw'
-      db = new DatabaseSync(locate(path, way), { timeout: 0, readOnly })
+      const isReadOnly = way !== 'mode=rw'
+      db = new DatabaseSync(locate(path, way), { timeout: 0, readOnly: isReadOnly })
       db.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}; SELECT first FROM state`)
-      return { db, isFrozen: way === 'immutable=1' }
+      if (!isReadOnly && isEmpty(`${path}-wal`)) assertIndexed(db)
+      return { db, isFrozen: way === 'immutable=1', isReadOnly }
     } catch (error) {
       db?.close()
       refusal ??= error
@@ -256,6 +286,43 @@ function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean 
     }
   }
   throw refusal
+}
+
+/** A connection that removes nothing when it closes last, because it may not write. */
+function bystander(path: string): DatabaseSync {
+  const db = new DatabaseSync(locate(path, 'mode=ro'), { timeout: 0, readOnly: true })
+  try {
+    db.exec('SELECT first FROM state')
+  } catch {
+    // By now it has its lock, which is all that is wanted of it.
+  }
+  return db
+}
+
+/**
+ * For an empty -wal. If the index in -shm says that there are entries in it, they are in a -wal that was taken away, and
+ * what is written now would come behind a hole. Those who have it open bring it into the file when they notice: until
+ * then the log is busy.
+ */
+function assertIndexed(db: DatabaseSync): void {
+  try {
+    db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  } catch (cause) {
+    if ((cause as { errcode?: number }).errcode !== SQLITE_IOERR_SHORT_READ) throw cause
+    throw busy('the -wal was taken away, and what it held is not in the file yet', cause)
+  }
+}
+
+/** Another try may succeed. */
+function busy(why: string, cause?: unknown): Error {
+  return Object.assign(new Error(why, { cause }), { errcode: SQLITE_BUSY })
+}
+
+function shmTaken(path: string): LogUnusable {
+  return new LogUnusable(
+    `${path}-shm, which keeps its users apart, was taken away: stop every process that uses the log, then start them again`,
+    { place: path },
+  )
 }
 
 function isWritable(path: string): boolean {
@@ -307,16 +374,25 @@ function locate(path: string, parameters: string): URL {
  * identity.
  */
 function identity(path: string): string | undefined {
-  const stats = statSync(path, { throwIfNoEntry: false })
+  const stats = look(path)
   return stats && `${stats.dev}:${stats.ino}`
 }
 
 function isEmpty(path: string): boolean {
-  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0
+  return (look(path)?.size ?? 0n) === 0n
 }
 
 /** Changes with each write to the file itself. */
 function stamp(path: string): string | undefined {
-  const stats = statSync(path, { bigint: true, throwIfNoEntry: false })
+  const stats = look(path)
   return stats && `${stats.size}:${stats.mtimeNs}`
+}
+
+/** Undefined if there is no such file. Throws if that cannot be told. */
+function look(path: string): BigIntStats | undefined {
+  try {
+    return statSync(path, { bigint: true, throwIfNoEntry: false })
+  } catch (error) {
+    throw unusable(path, 'it cannot be looked at', error)
+  }
 }

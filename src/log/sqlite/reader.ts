@@ -165,7 +165,7 @@ export class Reader {
   #pump(): void {
     if (this.#isPumping) return
     this.#isPumping = true
-    this.#run(this.#sendAll().finally(() => (this.#isPumping = false)))
+    this.#run(this.#sendAll())
   }
 
   async #sendAll(): Promise<void> {
@@ -178,6 +178,8 @@ export class Reader {
       }
       await yieldToMessages()
     }
+    // Not a microtask later: the next message may be received in this turn.
+    this.#isPumping = false
   }
 
   #nextStream(): EntryStream | BoardStream | undefined {
@@ -277,9 +279,13 @@ export class Reader {
 
   /** Check the path: a file that is deleted or replaced triggers no watch. */
   #checkFile(): void {
-    if (this.#log?.connection.isCurrent()) {
-      this.look()
-      return
+    try {
+      if (this.#log?.connection.isCurrent()) {
+        this.look()
+        return
+      }
+    } catch {
+      // Whoever waits is told by the question that follows.
     }
     this.#catchUp()
     // Without a stream nothing is sent, but asking closes the old file.

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay, setImmediate as yieldToMessages } from 'node:timers/promises'
+import { asError } from '../../thrown.ts'
 import { systemClock } from '../../time/clock.ts'
 import { AppendUncertain, LogBusy, LogUnusable } from '../errors.ts'
 import { checkPrune } from '../limits.ts'
@@ -143,8 +144,7 @@ export class Writer {
         return undefined
       case 'noteUpgrade':
         await this.#repeatable((queries) => queries.noteUpgrade(request.upgrade), sinceMs)
-        // Who opens a file looks for its version there alone.
-        this.#log?.queries.bringIn()
+        this.#bringIn()
         return undefined
       case 'announce':
         return this.#repeatable((queries) => this.#announce(queries, request), sinceMs)
@@ -155,6 +155,15 @@ export class Writer {
         }, sinceMs)
       default:
         return request satisfies never
+    }
+  }
+
+  /** Who opens a file looks for its version there alone. */
+  #bringIn(): void {
+    try {
+      this.#log?.queries.bringIn()
+    } catch (error) {
+      throw failure(this.#init.path, 'the note is in the -wal, and did not get into the file itself', error)
     }
   }
 
@@ -296,6 +305,8 @@ export class Writer {
         connection.db.exec('BEGIN IMMEDIATE')
         if (connection.isCurrent()) return this.#log
       } catch (error) {
+        // It has the lock, if it cannot be told what is at the path.
+        connection.rollback()
         if (connection.isCurrent()) throw failure(connection.path, 'writing failed', error)
       }
       connection.retire()
@@ -311,7 +322,13 @@ export class Writer {
       const { path } = connection
       throw new OutcomeUnknown(path, `committing failed: ${reason(path, cause)}`, cause)
     }
-    if (!connection.isCurrent())
+    let isCurrent: boolean
+    try {
+      isCurrent = connection.isCurrent()
+    } catch (cause) {
+      throw new OutcomeUnknown(connection.path, asError(cause).message, cause)
+    }
+    if (!isCurrent)
       throw new OutcomeUnknown(connection.path, 'it was deleted or replaced while it was written')
   }
 

@@ -103,6 +103,8 @@ export const accidents: Chapter = {
         const { index, id } = before.at(-1)!
         await failsWith(readAll(other, { index, id }), LogRewound)
         await failsWith(readAll(log, { index, id }), LogRewound)
+        // An entry is a cursor, too.
+        await failsWith(readAll(log, before.at(-1)), LogRewound)
         const common = before[5]!
         assert.equal((await readAll(log, { index: 6, id: common.id })).length, 14)
       },

@@ -1,13 +1,13 @@
-import { statfsSync } from 'node:fs'
+import { statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { asError } from '../../thrown.ts'
 import { LogDamaged, LogUnusable } from '../errors.ts'
 
 // SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const SQLITE_PERM = 3
-export const SQLITE_BUSY = 5
-/** An extended code: a file has fewer bytes than the index says. */
-export const SQLITE_IOERR_SHORT_READ = 522
+const SQLITE_BUSY = 5
+/** An extended code: the -wal has fewer bytes than its index says. */
+const SQLITE_IOERR_SHORT_READ = 522
 const SQLITE_READONLY = 8
 const SQLITE_IOERR = 10
 const SQLITE_CORRUPT = 11
@@ -27,7 +27,23 @@ const ROOM_BYTES_MIN = 64 * 1024
  * as they are.
  */
 export function failure(path: string, what: string, error: unknown): unknown {
-  return sqliteCode(error) === undefined || isBusy(error) ? error : unusable(path, what, error)
+  if (sqliteCode(error) === undefined || isBusy(error)) return error
+  if ((error as { errcode?: number }).errcode === SQLITE_IOERR_SHORT_READ && isGone(`${path}-wal`))
+    return busy('the -wal was taken away, and what it held is not in the file yet', error)
+  return unusable(path, what, error)
+}
+
+/** An error after which another try may succeed. */
+export function busy(why: string, cause?: unknown): Error {
+  return Object.assign(new Error(why, { cause }), { errcode: SQLITE_BUSY })
+}
+
+function isGone(path: string): boolean {
+  try {
+    return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0
+  } catch {
+    return false
+  }
 }
 
 /** Why SQLite failed, in a sentence that says what to do. */

@@ -1,22 +1,33 @@
 import { randomUUID } from 'node:crypto'
-import { accessSync, type BigIntStats, constants, existsSync, linkSync, rmSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import {
+  accessSync,
+  type BigIntStats,
+  constants,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { pathToFileURL } from 'node:url'
 import { EpochChanged, LogMismatch, LogMissing, LogUnusable } from '../errors.ts'
 import {
+  busy,
   damaged,
   failure,
   isBusy,
   isForbidden,
   isFull,
   NotALog,
-  SQLITE_BUSY,
-  SQLITE_IOERR_SHORT_READ,
   SQLITE_NOTADB,
   sqliteCode,
   unusable,
 } from './failure.ts'
+import { CLOSING_PATIENCE_MS, whenFree } from './lock.ts'
 
 /** "ANCH". It tells our files from other programs' SQLite databases. */
 const APPLICATION_ID = 0x414e4348
@@ -66,6 +77,8 @@ export const UPGRADES = `
  * state, the file grows, and it would stay that large. In ordinary work SQLite begins it anew after 4 MB.
  */
 const WAL_BYTES = 8 * 1024 * 1024
+/** The files that this process has open, where the system is Linux. */
+const DESCRIPTORS = '/proc/self/fd'
 /** How often opening is tried again if the file is replaced meanwhile. */
 const OPEN_ATTEMPTS_MAX = 10
 
@@ -123,12 +136,6 @@ function isThere(path: string): boolean {
   )
 }
 
-/**
- * Logs whose -shm was taken away while this thread had them open. As long as this process has a connection to such a
- * file, SQLite gives each new one the old -shm.
- */
-const unlocked = new Set<string>()
-
 /** An open connection to the file that was at a path. It can tell whether that file is still there. */
 export class Connection {
   readonly path: string
@@ -165,11 +172,15 @@ export class Connection {
   static #open(path: string, use: Use, check: (meta: Meta) => void): Connection {
     for (let attempt = 1; ; attempt++) {
       const file = identity(path)
-      if (file !== undefined && unlocked.has(`${path} ${file}`)) throw shmTaken(path)
       try {
         const meta = inspect(path)
         check(meta)
+        if (hasOldShm(path)) throw shmTaken()
         const connection = new Connection(path, use, meta, file)
+        if (hasOldShm(path)) {
+          connection.#closeBeside()
+          throw shmTaken()
+        }
         if (connection.isCurrent()) return connection
         connection.close()
       } catch (error) {
@@ -229,19 +240,29 @@ export class Connection {
     const shm = identity(`${this.path}-shm`)
     const isSame = this.#frozen === undefined && identity(this.path) === this.#file
     const wasTaken = isSame && identity(wal) !== this.#wal
-    const isUnlocked = isSame && shm !== this.#shm
-    if (isUnlocked) unlocked.add(`${this.path} ${this.#file}`)
     // With another -shm others may be writing now.
-    const haveOthersBegun = isUnlocked && shm !== undefined
-    if (wasTaken && !haveOthersBegun && !this.#isReadOnly && isEmpty(wal) && this.#bringIn()?.busy)
-      throw busy('the -wal is in use')
+    if (isSame && shm !== undefined && shm !== this.#shm) return this.#closeBeside()
+    // Who may not write waits until somebody else has brought it in, and written more.
+    if (wasTaken && isEmpty(wal) && (this.#isReadOnly || this.#bringIn()?.busy))
+      throw busy('the -wal was taken away, and what it held is not in the file yet')
     // The last connection to close removes the -wal by its name. If there is another one by now, with entries in it, this
     // connection must not be the last, since it knows nothing of them.
-    let last: DatabaseSync | undefined
-    if (haveOthersBegun) last = bystander(this.path)
-    else if (wasTaken && !isEmpty(wal)) last = connect(this.path, 'read').db
+    const last = wasTaken && !isEmpty(wal) ? connect(this.path, 'read').db : undefined
     this.db.close()
     last?.close()
+  }
+
+  /** Close, and leave what is at the paths of -wal and -shm to those who use it. */
+  #closeBeside(): void {
+    const last = bystander(this.path)
+    this.db.close()
+    last.close()
+  }
+
+  /** Close the connection. What it holds of a -wal that was taken away is brought in, if that is possible soon. */
+  async end(): Promise<void> {
+    const patienceMs = () => CLOSING_PATIENCE_MS
+    await whenFree(this.path, () => this.retire(), patienceMs).catch(() => this.close())
   }
 
   /** Close the connection. An open transaction is rolled back. */
@@ -277,7 +298,7 @@ function connect(path: string, use: Use): { db: DatabaseSync; isFrozen: boolean;
       const isReadOnly = way !== 'mode=rw'
       db = new DatabaseSync(locate(path, way), { timeout: 0, readOnly: isReadOnly })
       db.exec(`PRAGMA synchronous = FULL; PRAGMA journal_size_limit = ${WAL_BYTES}; SELECT first FROM state`)
-      if (!isReadOnly && isEmpty(`${path}-wal`)) assertIndexed(db)
+      if (!isReadOnly && isEmpty(`${path}-wal`)) assertIndexed(db, use)
       return { db, isFrozen: way === 'immutable=1', isReadOnly }
     } catch (error) {
       db?.close()
@@ -302,27 +323,38 @@ function bystander(path: string): DatabaseSync {
 /**
  * For an empty -wal. If the index in -shm says that there are entries in it, they are in a -wal that was taken away, and
  * what is written now would come behind a hole. Those who have it open bring it into the file when they notice: until
- * then the log is busy.
+ * then this throws. For a writer no transaction may be under way, which could still be written to the other -wal.
  */
-function assertIndexed(db: DatabaseSync): void {
+function assertIndexed(db: DatabaseSync, use: Use): void {
+  const mode = use === 'write' ? 'FULL' : 'PASSIVE'
+  if (db.prepare(`PRAGMA wal_checkpoint(${mode})`).get()?.busy && use === 'write')
+    throw busy('the -wal is in use')
+}
+
+/**
+ * Whether this process has a -shm open that was taken away. SQLite would give it to each new connection to the file. Only
+ * Linux tells.
+ */
+function hasOldShm(path: string): boolean {
   try {
-    db.exec('PRAGMA wal_checkpoint(PASSIVE)')
-  } catch (cause) {
-    if ((cause as { errcode?: number }).errcode !== SQLITE_IOERR_SHORT_READ) throw cause
-    throw busy('the -wal was taken away, and what it held is not in the file yet', cause)
+    const old = `${join(realpathSync(dirname(path)), basename(path))}-shm (deleted)`
+    return readdirSync(DESCRIPTORS).some((name) => linkOf(name) === old)
+  } catch {
+    return false
   }
 }
 
-/** Another try may succeed. */
-function busy(why: string, cause?: unknown): Error {
-  return Object.assign(new Error(why, { cause }), { errcode: SQLITE_BUSY })
+function linkOf(descriptor: string): string | undefined {
+  try {
+    return readlinkSync(join(DESCRIPTORS, descriptor))
+  } catch {
+    // It was closed meanwhile.
+    return undefined
+  }
 }
 
-function shmTaken(path: string): LogUnusable {
-  return new LogUnusable(
-    `${path}-shm, which keeps its users apart, was taken away: stop every process that uses the log, then start them again`,
-    { place: path },
-  )
+function shmTaken(): Error {
+  return busy('the -shm was taken away, and this process has not let go of it')
 }
 
 function isWritable(path: string): boolean {

@@ -28,7 +28,7 @@ export async function whenFree<T>(
     } catch (error) {
       if (!isBusy(error)) throw error
       const waitedMs = systemClock.now() - sinceMs
-      if (waitedMs >= patienceMs()) throw new LogBusy(Math.round(waitedMs), { place: path })
+      if (waitedMs >= patienceMs()) throw new LogBusy(Math.round(waitedMs), { place: path, cause: error })
     }
     await delay(1 + systemRandom() * (RETRY_MAX_MS - 1))
   }

@@ -303,7 +303,7 @@ export class Reader {
     clearInterval(this.#poll)
     this.#streams.clear()
     while (this.#running.size > 0) await Promise.all(this.#running)
-    this.#log?.connection.close()
+    await this.#log?.connection.end()
     this.#forget()
   }
 }

@@ -93,6 +93,7 @@ export class Writer {
   /** This handle's name in the file. An entry's id is the nonce and a number that is never used twice. */
   readonly #nonce = randomBytes(8).toString('hex')
   readonly #sightings = new Sightings()
+  readonly #poll: NodeJS.Timeout
   #sequence = 0
   /** Appends that are not settled, in their order. */
   #appends: Append[] = []
@@ -108,6 +109,7 @@ export class Writer {
   constructor(init: WriterInit) {
     this.#init = init
     this.#port = init.port
+    this.#poll = setInterval(() => void this.#enqueue(async () => this.#checkFile()), init.pollMs)
     // The last process to prune may have ended before every row was deleted.
     void this.#sweep()
   }
@@ -337,6 +339,17 @@ export class Writer {
     return { connection, queries: new Queries(connection) }
   }
 
+  /** Let go of a file, a -wal or a -shm that was taken away: others wait for that. */
+  #checkFile(): void {
+    try {
+      if (this.#log === undefined || this.#log.connection.isCurrent()) return
+      this.#log.connection.retire()
+      this.#log = undefined
+    } catch {
+      // The next write will report what is wrong with it.
+    }
+  }
+
   #drop(): void {
     this.#log?.connection.close()
     this.#log = undefined
@@ -378,9 +391,13 @@ export class Writer {
   /** Settle all requests, and close the file. */
   async close(): Promise<void> {
     this.#isClosing = true
+    clearInterval(this.#poll)
     // Each transaction of appends enqueues the next.
     while (this.#isAppending) await this.#lastJob
-    await this.#enqueue(async () => this.#drop())
+    await this.#enqueue(async () => {
+      await this.#log?.connection.end()
+      this.#log = undefined
+    })
   }
 }
 

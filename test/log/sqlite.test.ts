@@ -581,12 +581,46 @@ describe('the file of a sqliteLog', () => {
       await vi.waitUntil(() => statSync(path).mtimeMs !== madeMs)
       await log.append(commands('4'))
       unlinkSync(`${path}-wal`)
-      await other.notices.announce('bob', new Uint8Array(1), 10_000)
+      await other.notices.announce('bob', new Uint8Array(1), 600_000)
       expect((await readAll(log)).map(text)).toEqual(numbers(1, 4))
       await Promise.all([log.close(), other.close()])
       const after = await open()
       expect((await readAll(after)).map(text)).toEqual(numbers(1, 4))
       expect((await after.notices.read()).map(({ member }) => member)).toEqual(['bob'])
+    })
+
+    test('waits to be opened, if what it opens with is in the -wal, also while that is being closed', async () => {
+      const log = await open({ pollMs: 250 })
+      const madeMs = statSync(path).mtimeMs
+      await log.append(commands('1'))
+      await vi.waitUntil(() => statSync(path).mtimeMs !== madeMs)
+      await log.notices.announce('bob', new Uint8Array(1), 600_000)
+      unlinkSync(`${path}-wal`)
+      const others = await Promise.all([open(), open(), open()])
+      await Promise.all([log.close(), ...others.map((other) => other.append(commands('x')))])
+      const after = await open()
+      expect((await readAll(after)).map(text)).toEqual(['1', 'x', 'x', 'x'])
+      expect((await after.notices.read()).map(({ member }) => member)).toEqual(['bob'])
+    })
+
+    test('waits for a transaction that is under way, and may still go to the old -wal', async () => {
+      const log = await open({ pollMs: 250 })
+      const other = await open({ pollMs: 250 })
+      const madeMs = statSync(path).mtimeMs
+      await log.append(commands('1'))
+      await vi.waitUntil(() => statSync(path).mtimeMs !== madeMs)
+      using under = new DatabaseSync(path)
+      under.exec(`BEGIN IMMEDIATE; INSERT INTO notices VALUES ('bob', x'00', 600000, ${Date.now()})`)
+      unlinkSync(`${path}-wal`)
+      const announcing = other.notices.announce('alice', new Uint8Array(1), 600_000)
+      await vi.waitUntil(() => existsSync(`${path}-wal`))
+      under.exec('COMMIT')
+      under.close()
+      await announcing
+      await Promise.all([log.close(), other.close()])
+      const after = await open()
+      expect((await readAll(after)).map(text)).toEqual(['1'])
+      expect((await after.notices.read()).map(({ member }) => member).toSorted()).toEqual(['alice', 'bob'])
     })
 
     test('is let go of by who has the old -shm, before anything is written', async () => {

@@ -6,8 +6,6 @@ import { LogDamaged, LogUnusable } from '../errors.ts'
 // SQLite's primary result codes (https://www.sqlite.org/rescode.html).
 const SQLITE_PERM = 3
 const SQLITE_BUSY = 5
-/** An extended code: the -wal has fewer bytes than its index says. */
-const SQLITE_IOERR_SHORT_READ = 522
 const SQLITE_READONLY = 8
 const SQLITE_IOERR = 10
 const SQLITE_CORRUPT = 11
@@ -15,6 +13,8 @@ const SQLITE_FULL = 13
 const SQLITE_CANTOPEN = 14
 const SQLITE_PROTOCOL = 15
 export const SQLITE_NOTADB = 26
+/** An extended code: the -wal has fewer bytes than its index says. */
+const SQLITE_IOERR_SHORT_READ = 522
 
 /**
  * With less room than this on the disk, in bytes, SQLite's I/O error counts as a full disk: -shm grows by 32

@@ -332,13 +332,14 @@ function assertIndexed(db: DatabaseSync, use: Use): void {
 }
 
 /**
- * Whether this process has a -shm open that was taken away. SQLite would give it to each new connection to the file. Only
- * Linux tells.
+ * Whether this process has a -shm open that was taken away. SQLite would give it to each new connection to the file. That
+ * of a file which was deleted, too, harms nobody. Only Linux tells.
  */
 function hasOldShm(path: string): boolean {
   try {
-    const old = `${join(realpathSync(dirname(path)), basename(path))}-shm (deleted)`
-    return readdirSync(DESCRIPTORS).some((name) => linkOf(name) === old)
+    const real = join(realpathSync(dirname(path)), basename(path))
+    const links = readdirSync(DESCRIPTORS).map(linkOf)
+    return links.includes(`${real}-shm (deleted)`) && !links.includes(`${real} (deleted)`)
   } catch {
     return false
   }
